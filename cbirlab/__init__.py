@@ -1,0 +1,51 @@
+"""cbirlab: see how content-based image retrieval works, and decide with numbers.
+
+The public names, in the order of the pipeline::
+
+    load_dataset  DATASETS        images, queries, ground truth
+    load_backbone BACKBONES       a network and its taps
+    AGGREGATIONS                  map (B, C, H, W) to vector (B, C)
+    WHITENINGS                    descriptors made comparable
+    INDEXES                       search
+    evaluate METRICS PROTOCOLS    numbers, under a protocol
+    Recipe run compare            one run, one table
+
+Importing does nothing but name them; each room is imported when a name of it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_ROOMS = {
+    "load_dataset": "datasets",
+    "DATASETS": "datasets",
+    "Dataset": "datasets",
+    "load_backbone": "backbones",
+    "BACKBONES": "backbones",
+    "AGGREGATIONS": "aggregation",
+    "WHITENINGS": "whitening",
+    "INDEXES": "index",
+    "Ranking": "index",
+    "METRICS": "evaluation",
+    "PROTOCOLS": "evaluation",
+    "evaluate": "evaluation",
+    "Recipe": "pipeline",
+    "run": "pipeline",
+    "compare": "pipeline",
+}
+
+__all__ = [*_ROOMS]  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOMS:
+        raise AttributeError(f"module 'cbirlab' has no attribute {name!r}; public names: {', '.join(_ROOMS)}.")
+    return getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_ROOMS])

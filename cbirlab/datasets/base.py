@@ -1,0 +1,69 @@
+"""Dataset: a frozen description of a benchmark. It names files and ground truth; it loads no pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Query:
+    """One query: an image, the box of the object sought in it, and its place in the database if it is a database image too.
+
+    Attributes
+    ----------
+    path : the image.
+    box : (x0, y0, x1, y1) in pixels of the upright image, or None for the whole image.
+    index : row of the database that is this very image, or None.
+    """
+
+    path: Path
+    box: Box | None = None
+    index: int | None = None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images, queries and ground truth of one benchmark.
+
+    Attributes
+    ----------
+    name : as in tables.
+    images : database; row i of every descriptor matrix is images[i].
+    queries : row q of every ranking answers queries[q].
+    labels : one mapping per query from a label ("easy", "hard", "junk", "positive") to database rows.
+        Rows that carry no label are negatives. Empty where the benchmark has no ground truth.
+    protocol : name in `cbirlab.evaluation.PROTOCOLS`.
+    train : images on which whitening, codebooks and hashes are learned; disjoint from the database.
+    train_name : what `train` is, for the tables ("toytown/train").
+    image_size : long side in pixels at which the benchmark is run by default.
+    instances : instance of each database image (for colours on a map), or empty.
+    metadata : facts about images and pairs, for questions such as "which descriptor breaks under which change?".
+    """
+
+    name: str
+    images: tuple[Path, ...]
+    queries: tuple[Query, ...] = ()
+    labels: tuple[Mapping[str, tuple[int, ...]], ...] = ()
+    protocol: str = "retrieval"
+    train: tuple[Path, ...] = ()
+    train_name: str = ""
+    image_size: int = 1024
+    instances: tuple[str, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.images:
+            raise ValueError(f"{self.name}: a dataset needs at least one image, got none.")
+        if self.labels and len(self.labels) != len(self.queries):
+            raise ValueError(
+                f"{self.name}: labels must have one entry per query ({len(self.queries)}), got {len(self.labels)}."
+            )
+        if self.instances and len(self.instances) != len(self.images):
+            raise ValueError(
+                f"{self.name}: instances must have one entry per image ({len(self.images)}), got {len(self.instances)}."
+            )
