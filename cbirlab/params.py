@@ -1,4 +1,4 @@
-"""Parameters declared once: the check, the slider, the command line, the tables and the property tests all read the same annotation.
+"""Parameters declared once: check, slider, command line, tables and property tests read the same annotation.
 
 A parameter is an annotated keyword argument of a function or of an estimator's ``__init__``::
 
@@ -34,7 +34,7 @@ class Range:
     optional: bool = False
 
     def check(self, owner: str, name: str, value: Any) -> Any:
-        """Return `value` as a plain number, or raise ValueError or TypeError with a sentence that says what is allowed."""
+        """Return `value` as a plain number, or raise ValueError or TypeError that says what is allowed."""
         if value is None and self.optional:
             return None
         try:
@@ -121,7 +121,7 @@ def _domain(hint: Any) -> Range | Choice | None:
 
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
-    """Annotations of the parameters only, resolved one by one: names imported for type checkers alone may stay unresolved."""
+    """Annotated parameters, resolved one by one: names imported for type checkers alone may stay unresolved."""
     scope = getattr(inspect.unwrap(function), "__globals__", {})
     resolved = {}
     for name, hint in getattr(function, "__annotations__", {}).items():

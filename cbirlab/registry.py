@@ -20,7 +20,7 @@ class UnknownName(KeyError):
 
 @dataclass(frozen=True)
 class Info:
-    """What is known of an entry without loading it: title and reference for menus and tables, and the registry's own facts."""
+    """What is known of an entry without loading it: title, reference, and facts that this registry keeps."""
 
     name: str
     title: str
@@ -37,7 +37,7 @@ class Registry(Mapping[str, T], Generic[T]):
     >>> list(FRUIT), "pear" in FRUIT
     (['apple'], False)
 
-    An entry may be given as ``"package.module:attribute"``; it is imported when it is first used, so that listing names stays fast.
+    An entry may be given as ``"package.module:attribute"``; it is imported at first use, so that listing stays fast.
     """
 
     def __init__(self, kind: str) -> None:

@@ -12,7 +12,7 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Query:
-    """One query: an image, the box of the object sought in it, and its place in the database if it is a database image too.
+    """One query: an image, the box of the object sought in it, and its row if it is a database image too.
 
     Attributes
     ----------
