@@ -1,0 +1,71 @@
+"""Taps: one forward pass, many named maps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from cbirlab.backbones import Backbone, check_tap
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class _Enough(Exception):
+    """Raised in a hook to leave the network once the deepest tap that is wanted has been read."""
+
+
+def forward(backbone: Backbone, batch: Tensor, taps: Sequence[str]) -> dict[str, Tensor]:
+    """Maps (B, C, H, W) at each of `taps` from one pass over `batch`; the network stops at the deepest of them.
+
+    The maps have the backbone's precision and no gradients.
+
+    Parameters
+    ----------
+    batch : (B, 3, H, W) float32, normalised (`cbirlab.images.prepare`).
+
+    Raises
+    ------
+    UnknownName : no such tap.
+    WeightsError : the weights do not reach it.
+    ValueError : `batch` has another shape or is smaller than the network can digest, or no tap is asked for.
+    """
+    import torch
+
+    wanted = {tap: check_tap(backbone, tap).path for tap in taps}
+    _check(backbone, batch, wanted)
+    order = list(backbone.taps)
+    deepest = max(wanted, key=order.index)
+    layout = torch.channels_last if backbone.channels_last else torch.contiguous_format
+    batch = batch.to(backbone.device, getattr(torch, backbone.precision), memory_format=layout)
+    maps: dict[str, Tensor] = {}
+
+    def reader(tap: str):
+        def read(module, inputs, output) -> None:
+            maps[tap] = output
+            if tap == deepest:
+                raise _Enough
+
+        return read
+
+    with ExitStack() as hooks, torch.inference_mode():
+        for tap, path in wanted.items():
+            hooks.callback(backbone.module.get_submodule(path).register_forward_hook(reader(tap)).remove)
+        try:
+            backbone.module(batch)
+        except _Enough:
+            pass
+    return {tap: maps[tap] for tap in wanted}
+
+
+def _check(backbone: Backbone, batch: Tensor, wanted: dict[str, str]) -> None:
+    if not wanted:
+        raise ValueError(f"{backbone.name}: taps must name at least one of {', '.join(backbone.taps)}, got none.")
+    if batch.ndim != 4 or batch.shape[1] != 3:
+        raise ValueError(f"{backbone.name}: batch must be (B, 3, H, W), got {tuple(batch.shape)}.")
+    if min(batch.shape[2:]) < backbone.min_side:
+        raise ValueError(
+            f"{backbone.name}: images must have at least {backbone.min_side} pixels on each side, got "
+            f"{batch.shape[2]} x {batch.shape[3]} (height x width)."
+        )
