@@ -101,7 +101,9 @@ def render(
     own = albedo * direct
     glass = np.flatnonzero(kind == _GLASS)
     if len(glass):
-        own[glass] += _mirrored(tracer, stage, buffer, seen[glass], quad[glass], uv[glass], light, sky, soft.mean(axis=0))
+        own[glass] += _mirrored(
+            tracer, stage, buffer, seen[glass], quad[glass], uv[glass], light, sky, soft.mean(axis=0)
+        )
         if light.night:
             own[glass] += _lit_panes(quad[glass], uv[glass], rng)
 
