@@ -1,0 +1,143 @@
+"""Judged rankings: the ranks of the positives of many queries, and the one place that holds the formulas."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+AP_METHODS = ("trapezoid", "finite-sum")
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """Where the positives of Q queries stand, junk taken out.
+
+    Attributes
+    ----------
+    query : (P,) query of each positive that was found, ascending.
+    rank : (P,) its 0-based rank among the results that are not junk, ascending within a query.
+    order : (P,) how many positives of the same query stand before it.
+    n_positive : (Q,) positives in the database, found or not.
+    """
+
+    query: np.ndarray
+    rank: np.ndarray
+    order: np.ndarray
+    n_positive: np.ndarray
+
+    @classmethod
+    def from_masks(cls, positive: np.ndarray, junk: np.ndarray, n_positive: np.ndarray) -> Judged:
+        """From two (Q, K) masks over the results of each query, best first."""
+        query, column = np.nonzero(positive)
+        before = np.cumsum(junk, axis=1, dtype=np.int32)
+        found = np.bincount(query, minlength=len(positive))
+        order = np.arange(len(query)) - (np.cumsum(found) - found)[query]
+        return cls(query, column - before[query, column], order, np.asarray(n_positive))
+
+    def per_query(self, terms: np.ndarray) -> np.ndarray:
+        """Sum over the positives of each query (Q,); NaN for a query that has no positive in the database."""
+        sums = np.bincount(self.query, weights=terms, minlength=len(self.n_positive))
+        return np.where(self.n_positive > 0, sums, np.nan)
+
+    def average_precision(self, method: str = "trapezoid") -> np.ndarray:
+        """Average precision of each query (Q,); see the function `average_precision`."""
+        if method not in AP_METHODS:
+            raise ValueError(f"average precision: method must be one of {', '.join(AP_METHODS)}, got {method!r}.")
+        after = (self.order + 1) / (self.rank + 1)
+        if method == "trapezoid":
+            before = np.where(self.rank == 0, 1.0, self.order / np.maximum(self.rank, 1))
+            after = (before + after) / 2
+        return self.per_query(after) / np.maximum(self.n_positive, 1)
+
+    def precision_at(self, k: int) -> np.ndarray:
+        """Precision among the first `k` (Q,); see the function `precision_at`."""
+        count = len(self.n_positive)
+        last = np.zeros(count, dtype=np.int64)
+        last[self.query] = self.rank + 1  # ranks ascend within a query, so the last one written is the largest
+        complete = np.bincount(self.query, minlength=count) == self.n_positive
+        cap = np.where(complete, np.minimum(last, k), k)
+        return self.per_query(self.rank < cap[self.query]) / np.maximum(cap, 1)
+
+    def recall_at(self, k: int) -> np.ndarray:
+        """Share of the positives among the first `k` (Q,)."""
+        return self.per_query(self.rank < k) / np.maximum(self.n_positive, 1)
+
+
+def average_precision(
+    positive_ranks: Sequence[int],
+    junk_ranks: Sequence[int] = (),
+    n_positive: int | None = None,
+    method: str = "trapezoid",
+) -> float:
+    """Average precision of one query.
+
+    With the positives at 0-based ranks r_0 < r_1 < ... once junk is taken out of the list, the precision just after
+    the j-th is (j + 1) / (r_j + 1), and just before it j / r_j, or 1 at rank 0.
+
+    Parameters
+    ----------
+    positive_ranks, junk_ranks : 0-based ranks in the full list, in any order.
+    n_positive : positives in the database; those a truncated list misses contribute nothing. By default all were found.
+    method : "trapezoid" averages the precision before and after each positive (Oxford, Paris and their revisited
+        versions, Holidays, INSTRE); "finite-sum" takes the precision after it (scikit-learn, trec_eval, the survey's
+        equation 17), which is never smaller.
+
+    Returns
+    -------
+    In [0, 1]; NaN where there is no positive.
+
+    Raises
+    ------
+    ValueError : negative or repeated ranks, a rank both positive and junk, `n_positive` below the number found.
+    """
+    return float(_judged_query(positive_ranks, junk_ranks, n_positive).average_precision(method)[0])
+
+
+def precision_at(
+    positive_ranks: Sequence[int], k: int, junk_ranks: Sequence[int] = (), n_positive: int | None = None
+) -> float:
+    """Precision among the first `k` of one query, as the revisited benchmarks have it.
+
+    The list ends at the last positive where that comes earlier: positives at ranks 0 and 7 give 2/8 for k = 10, not
+    2/10. Arguments, NaN and errors are those of `average_precision`.
+    """
+    return float(_judged_query(positive_ranks, junk_ranks, n_positive).precision_at(_cutoff(k))[0])
+
+
+def recall_at(
+    positive_ranks: Sequence[int], k: int, junk_ranks: Sequence[int] = (), n_positive: int | None = None
+) -> float:
+    """Share of the positives of one query among the first `k`; arguments and errors as of `average_precision`."""
+    return float(_judged_query(positive_ranks, junk_ranks, n_positive).recall_at(_cutoff(k))[0])
+
+
+def _cutoff(k: int) -> int:
+    if k != int(k) or k < 1:
+        raise ValueError(f"k must be a whole number of at least 1, got {k!r}.")
+    return int(k)
+
+
+def _judged_query(positive_ranks: Sequence[int], junk_ranks: Sequence[int], n_positive: int | None) -> Judged:
+    positive, junk = _sorted_ranks("positive_ranks", positive_ranks), _sorted_ranks("junk_ranks", junk_ranks)
+    if np.intersect1d(positive, junk).size:
+        raise ValueError(
+            "average precision: a rank is in positive_ranks and in junk_ranks; it can only be one of them."
+        )
+    total = len(positive) if n_positive is None else n_positive
+    if total < len(positive):
+        raise ValueError(
+            f"average precision: n_positive must be at least {len(positive)}, the number found, got {total}."
+        )
+    rank = positive - np.searchsorted(junk, positive)
+    count = np.arange(len(rank))
+    return Judged(np.zeros_like(count), rank, count, np.array([total]))
+
+
+def _sorted_ranks(name: str, ranks: Sequence[int]) -> np.ndarray:
+    values = np.asarray(ranks, dtype=np.float64)
+    distinct = np.unique(values)
+    if values.ndim != 1 or len(distinct) != len(values) or (distinct < 0).any() or (distinct % 1 != 0).any():
+        raise ValueError(f"average precision: {name} must be different whole numbers from 0, got {list(ranks)!r}.")
+    return distinct.astype(np.int64)

@@ -1,0 +1,155 @@
+"""Indexes: descriptors in, rankings out. Larger scores are better; equal scores are ordered by image index, always."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+
+from cbirlab.params import Range, checked
+from cbirlab.registry import Registry
+
+INDEXES: Registry[Any] = Registry("index")
+
+LOW_WORD = np.int64(0xFFFFFFFF)
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """The answer of a search.
+
+    Attributes
+    ----------
+    images : (Q, K) int64, database rows, best first.
+    scores : (Q, K) float32, descending.
+    """
+
+    images: np.ndarray
+    scores: np.ndarray
+
+    def __post_init__(self) -> None:
+        if self.images.ndim != 2 or self.images.shape != self.scores.shape:
+            raise ValueError(
+                f"Ranking: images and scores must be (Q, K) alike, got {self.images.shape} and {self.scores.shape}."
+            )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def top(self, k: int) -> Ranking:
+        """The first `k` results of every query."""
+        return Ranking(self.images[:, :k], self.scores[:, :k])
+
+
+@INDEXES.register("exact", title="Exact search", approximate=False)
+class ExactIndex:
+    """Inner products with every database row: the reference of all other indexes.
+
+    Products are summed in float64 and rounded to float32 once. So equal descriptors have equal scores wherever they
+    stand, and a ranking depends neither on the block size nor on the number of threads.
+
+    Parameters
+    ----------
+    block_mb : memory for one block of scores and rows; the database may be a memory map larger than memory.
+
+    Attributes
+    ----------
+    database_ : (N, D), as given to `fit`; not copied.
+    """
+
+    def __init__(self, *, block_mb: Annotated[float, Range(0.001, 65536)] = 64) -> None:
+        self.block_mb = checked(type(self), {"block_mb": block_mb}, owner="ExactIndex")["block_mb"]
+
+    def fit(self, X: Any) -> ExactIndex:
+        """Take the database `X` (N, D), one row per image."""
+        self.database_ = _matrix("database", X)
+        return self
+
+    def search(self, Q: Any, k: int | None = None) -> Ranking:
+        """Rank the database for each row of `Q` (Q, D).
+
+        Parameters
+        ----------
+        Q : descriptors of the queries.
+        k : results per query, all N by default.
+
+        Raises
+        ------
+        RuntimeError : `fit` was not called.
+        ValueError : widths differ, `k` is out of range, NaN or infinity in queries or database.
+        """
+        database, queries = self._fitted(), _matrix("queries", Q)
+        if queries.shape[1] != database.shape[1]:
+            raise ValueError(f"ExactIndex: queries must have {database.shape[1]} dimensions, got {queries.shape[1]}.")
+        if k is not None and not 1 <= k <= len(database):
+            raise ValueError(
+                f"ExactIndex: k must be in [1, {len(database)}], the size of the database, or None, got {k!r}."
+            )
+        keys = np.empty((len(queries), len(database) if k is None else k), dtype=np.int64)
+        for rows in _blocks(len(queries), self._elements() // len(database)):
+            keys[rows] = self._best_keys(queries[rows].astype(np.float64), keys.shape[1])
+        return Ranking(keys & LOW_WORD, _unpacked_scores(keys))
+
+    def _best_keys(self, queries: np.ndarray, k: int) -> np.ndarray:
+        """Sorted keys of the `k` best rows, from one block of the database after the other."""
+        best = np.empty((len(queries), 0), dtype=np.int64)
+        database = self.database_
+        for rows in _blocks(len(database), self._elements() // max(len(queries), database.shape[1])):
+            scores = (queries @ database[rows].astype(np.float64).T).astype(np.float32)
+            _refuse_not_finite(scores, queries, rows.start)
+            best = np.concatenate([best, _packed(scores, rows.start)], axis=1)
+            if best.shape[1] > k:
+                best = np.partition(best, k - 1, axis=1)[:, :k]
+        best.sort(axis=1)
+        return best
+
+    def _elements(self) -> int:
+        return int(self.block_mb * 2**20 / 8)
+
+    def _fitted(self) -> np.ndarray:
+        if not hasattr(self, "database_"):
+            raise RuntimeError("ExactIndex: call fit(X) with the database before search.")
+        return self.database_
+
+
+def _packed(scores: np.ndarray, first_row: int) -> np.ndarray:
+    """One int64 per score that sorts by falling score, then by row: ties are decided, in sort and partition alike.
+
+    The bits of a float32 sort like integers once those of negative numbers are flipped; adding zero makes -0.0 and
+    0.0 equal.
+    """
+    bits = (scores + np.float32(0)).view(np.int32)
+    rising = np.where(bits < 0, bits ^ np.int32(0x7FFFFFFF), bits).astype(np.int64)
+    return (~rising << 32) | np.arange(first_row, first_row + scores.shape[1], dtype=np.int64)
+
+
+def _unpacked_scores(keys: np.ndarray) -> np.ndarray:
+    rising = (~(keys >> 32)).astype(np.int32)
+    return np.where(rising < 0, rising ^ np.int32(0x7FFFFFFF), rising).view(np.float32)
+
+
+def _blocks(count: int, size: int) -> Iterator[slice]:
+    for start in range(0, count, max(1, size)):
+        yield slice(start, min(start + max(1, size), count))
+
+
+def _matrix(name: str, X: Any) -> np.ndarray:
+    X = np.asanyarray(X)
+    if X.ndim != 2 or 0 in X.shape:
+        raise ValueError(f"ExactIndex: {name} must be (N, D), one row per image and not empty, got {X.shape}.")
+    if X.dtype.kind not in "fiu":
+        raise TypeError(f"ExactIndex: {name} must hold real numbers, got {X.dtype}.")
+    return X
+
+
+def _refuse_not_finite(scores: np.ndarray, queries: np.ndarray, first_row: int) -> None:
+    """A NaN has no place in a ranking. Looking at scores spares a pass over the database."""
+    if np.isfinite(scores).all():
+        return
+    bad_queries = ~np.isfinite(queries).all(axis=1)
+    if bad_queries.any():
+        raise ValueError(f"ExactIndex: query {int(bad_queries.argmax())} of its block holds NaN or infinity.")
+    row = first_row + int((~np.isfinite(scores)).any(axis=0).argmax())
+    raise ValueError(f"ExactIndex: database row {row} holds NaN, infinity or values too large for float32 scores.")
