@@ -1,0 +1,207 @@
+"""Extract: one forward pass per image fills the grid of all taps and all aggregations, through the store.
+
+Entries are found by the hash of image bytes and boxes, weights, preprocessing, tap, aggregation, precision and of the
+code that computes them. Only what is missing is computed; a run that was killed goes on at the shard where it was.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from cbirlab.datasets.base import Dataset
+from cbirlab.extract.columns import Column, Part, column, plan_part
+from cbirlab.extract.descriptors import Descriptors
+from cbirlab.extract.fill import Filler, entry_values
+from cbirlab.extract.fingerprints import fingerprints
+from cbirlab.extract.network import Network
+from cbirlab.extract.plan import BATCH_PIXELS, PARTS, part_items
+from cbirlab.store import Store
+
+if TYPE_CHECKING:
+    from cbirlab.aggregation import Aggregation
+    from cbirlab.backbones import Backbone
+
+__all__ = ["BATCH_PIXELS", "PARTS", "Descriptors", "Estimate", "estimate", "extract"]
+
+_Found = dict[str, tuple[np.ndarray, dict[int, str]]]
+
+
+class Estimate(NamedTuple):
+    """What a run is going to cost.
+
+    Attributes
+    ----------
+    images : forward passes of single images.
+    size_bytes : that the store grows by.
+    free_bytes : on the store's disk.
+    """
+
+    images: int
+    size_bytes: int
+    free_bytes: int
+
+
+def extract(
+    dataset: Dataset,
+    backbone: Backbone,
+    *,
+    taps: Sequence[str],
+    aggregations: Sequence[Aggregation],
+    image_size: int | None = None,
+    scales: Sequence[float] = (1.0,),
+    parts: Sequence[str] = PARTS,
+    precision: str = "float32",
+    store: Store | None = None,
+    batch_pixels: int = BATCH_PIXELS,
+    progress: bool = True,
+) -> Descriptors:
+    """Descriptors of a dataset at all `taps` and by all `aggregations`; what the store has is not computed again.
+
+    Parameters
+    ----------
+    image_size : long side in pixels, the dataset's own by default.
+    scales : image sizes relative to `image_size`; with several, descriptors are averaged after L2-normalisation.
+    parts : some of "images", "queries", "train".
+    precision : "float32" or "bfloat16".
+    batch_pixels : pixels of the images that go through the network together.
+    progress : show a bar when it takes more than a second.
+
+    Raises
+    ------
+    UnknownName, WeightsError : the backbone has no such tap.
+    ValueError : none of the images of a part can be read.
+    StoreUnwritable : the store cannot be written to and the results do not fit into memory.
+    """
+    started = time.perf_counter()
+    store = store or Store()
+    planned = _planned(dataset, backbone, image_size, scales, parts, precision, store, batch_pixels)
+    columns = {part.base: _columns(part, backbone, taps, aggregations) for part in planned}
+    found = _stored(store, [one for part in planned for one in columns[part.base]])
+    computed = 0
+    if any(one.key not in found for part in planned for one in columns[part.base]):
+        computed = _fill(found, planned, columns, backbone, precision, store, progress)
+    arrays = {
+        (tap, spec.key): {
+            name: _over_scales([found[column(part, tap, spec).key][0] for part in planned if part.name == name])
+            for name in dict.fromkeys(part.name for part in planned)
+        }
+        for tap in taps
+        for spec in aggregations
+    }
+    skipped = {part.name: found[columns[part.base][0].key][1] for part in planned}
+    _report_skipped(dataset, skipped)
+    return Descriptors(arrays, skipped, time.perf_counter() - started, computed)
+
+
+def estimate(
+    dataset: Dataset,
+    backbone: Backbone,
+    *,
+    taps: Sequence[str],
+    aggregations: Sequence[Aggregation],
+    image_size: int | None = None,
+    scales: Sequence[float] = (1.0,),
+    parts: Sequence[str] = PARTS,
+    precision: str = "float32",
+    store: Store | None = None,
+    batch_pixels: int = BATCH_PIXELS,
+) -> Estimate:
+    """What `extract` with the same arguments would still have to do; looks at every image's bytes, runs no network."""
+    store = store or Store()
+    planned = _planned(dataset, backbone, image_size, scales, parts, precision, store, batch_pixels)
+    images = size_bytes = 0
+    counted: set[str] = set()
+    for part in planned:
+        columns = [one for one in _columns(part, backbone, taps, aggregations) if one.key not in counted]
+        missing = [one for one in columns if not store.has("descriptors", one.specification)]
+        counted |= {one.key for one in columns}
+        images += len(part.items) if missing else 0
+        size_bytes += sum(4 * len(part.items) * backbone.taps[one.tap].channels for one in missing)
+    return Estimate(images, size_bytes, store.free_bytes())
+
+
+def _planned(
+    dataset: Dataset,
+    backbone: Backbone,
+    image_size: int | None,
+    scales: Sequence[float],
+    parts: Sequence[str],
+    precision: str,
+    store: Store,
+    batch_pixels: int,
+) -> list[Part]:
+    if not scales or any(not 0.05 <= scale <= 8 for scale in scales):
+        raise ValueError(f"extract: scales must be one or more numbers in [0.05, 8], got {tuple(scales)}.")
+    items = {name: part_items(dataset, name) for name in parts}
+    prints = fingerprints([item.path for rows in items.values() for item in rows], store)
+    size = image_size or dataset.image_size
+    options = {"image_size": size, "precision": precision, "batch_pixels": batch_pixels}
+    return [
+        plan_part(name, dataset.name, rows, prints, backbone, scale=scale, **options)
+        for name, rows in items.items()
+        if rows
+        for scale in scales
+    ]
+
+
+def _columns(part: Part, backbone: Backbone, taps: Sequence[str], aggregations: Sequence[Aggregation]) -> list[Column]:
+    from cbirlab.backbones import check_tap
+
+    for tap in taps:
+        check_tap(backbone, tap)
+    return [column(part, tap, spec) for tap in taps for spec in aggregations]
+
+
+def _stored(store: Store, columns: Sequence[Column]) -> _Found:
+    found = {}
+    for one in columns:
+        if one.key not in found and (entry := store.get("descriptors", one.specification)) is not None:
+            found[one.key] = entry_values(entry)
+    return found
+
+
+def _fill(
+    found: _Found,
+    planned: Sequence[Part],
+    columns: dict[str, list[Column]],
+    backbone: Backbone,
+    precision: str,
+    store: Store,
+    progress: bool,
+) -> int:
+    """Complete `found`; returns the number of images that went through the network."""
+    from tqdm.auto import tqdm
+
+    missing = {part.base: [one for one in columns[part.base] if one.key not in found] for part in planned}
+    parts = {part.base: part for part in planned if missing[part.base]}  # queries may be the database images again
+    total = sum(len(part.items) for part in parts.values())
+    label = f"{backbone.name} on {planned[0].dataset}"
+    with tqdm(total=total, desc=label, unit="image", delay=1, disable=not progress, leave=False) as bar:
+        image_size = int(planned[0].specification["image_size"])
+        filler = Filler(Network(backbone, precision=precision), store, image_size=image_size, advance=bar.update)
+        for base, part in parts.items():
+            found |= filler.fill(part, missing[base])
+    return filler.computed_images
+
+
+def _over_scales(values: Sequence[np.ndarray]) -> np.ndarray:
+    if len(values) == 1:
+        return values[0]
+    from cbirlab.whitening import normalise
+
+    return np.mean([normalise(one) for one in values], axis=0, dtype=np.float32)
+
+
+def _report_skipped(dataset: Dataset, skipped: dict[str, dict[int, str]]) -> None:
+    reasons = list(dict.fromkeys(reason for rows in skipped.values() for reason in rows.values()))
+    if reasons:
+        shown = "\n  ".join(reasons[:20] + (["..."] if len(reasons) > 20 else []))
+        warnings.warn(
+            f"{dataset.name}: {len(reasons)} images cannot be used; their descriptors are zero and score 0:\n  {shown}",
+            stacklevel=3,
+        )

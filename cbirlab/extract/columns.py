@@ -1,0 +1,144 @@
+"""Columns: what one descriptor matrix depends on, written down as the specification that names it in the store."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cbirlab.extract.fingerprints import Fingerprint
+from cbirlab.extract.plan import Item, Plan, make_plan
+from cbirlab.store import digest
+
+if TYPE_CHECKING:
+    from cbirlab.aggregation import Aggregation
+    from cbirlab.backbones import Backbone
+
+_PACKAGE = Path(__file__).parent.parent
+_ROOMS = (
+    "images.py",
+    "backbones*",
+    "taps.py",
+    "toynet.py",
+    "aggregation.py",
+    "extract/network.py",
+    "extract/pooling.py",
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a dataset at one scale, planned.
+
+    Attributes
+    ----------
+    name : "images", "queries" or "train".
+    dataset : name, for listings only.
+    items : its rows.
+    scale : of `image_size`.
+    plan : batches and shards.
+    specification : what all its columns depend on; `base` is its key.
+    """
+
+    name: str
+    dataset: str
+    items: tuple[Item, ...]
+    scale: float
+    plan: Plan
+    specification: Mapping[str, Any]
+
+    @cached_property
+    def base(self) -> str:
+        """Key of the shards of this part."""
+        return digest(self.specification)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One tap pooled one way: one descriptor matrix."""
+
+    tap: str
+    aggregation: Aggregation
+    specification: Mapping[str, Any]
+
+    @cached_property
+    def key(self) -> str:
+        """Key of the entry."""
+        return digest(self.specification)
+
+    @property
+    def label(self) -> str:
+        """For messages."""
+        return f"{self.tap} {self.aggregation.key}"
+
+
+def plan_part(
+    name: str,
+    dataset: str,
+    items: Sequence[Item],
+    prints: Mapping[Path, Fingerprint],
+    backbone: Backbone,
+    *,
+    image_size: int,
+    scale: float,
+    precision: str,
+    batch_pixels: int,
+) -> Part:
+    """Plan a part and write down what its descriptors depend on."""
+    plan = make_plan(
+        items, prints, image_size=image_size, scale=scale, batch_pixels=batch_pixels, min_side=backbone.min_side
+    )
+    specification = {
+        "code": _code_digest(),
+        "images": _items_digest(items, prints),
+        "backbone": backbone.name,
+        "architecture": sha256(repr(backbone.module).encode()).hexdigest(),
+        "weights": backbone.digest,
+        "mean": [float(value) for value in backbone.mean],
+        "std": [float(value) for value in backbone.std],
+        "image_size": int(image_size),
+        "scale": float(scale),
+        "precision": precision,
+        "batch_pixels": int(batch_pixels),
+    }
+    return Part(name, dataset, tuple(items), scale, plan, specification)
+
+
+def column(part: Part, tap: str, aggregation: Aggregation) -> Column:
+    """The column of `tap` pooled by `aggregation`."""
+    own = {"tap": tap, "aggregation": aggregation.key, "aggregation_code": _function_digest(aggregation.name)}
+    return Column(tap, aggregation, {**part.specification, **own})
+
+
+def _items_digest(items: Sequence[Item], prints: Mapping[Path, Fingerprint]) -> str:
+    rows = [[prints[item.path].sha256, list(item.box) if item.box else None] for item in items]
+    return sha256(json.dumps(rows).encode()).hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _code_digest() -> str:
+    """Hash of the rooms that turn a file into a vector: a change in one of them gives new descriptors, not old ones."""
+    checksum = sha256()
+    for pattern in _ROOMS:
+        for path in sorted(_PACKAGE.glob(pattern)):
+            for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+                checksum.update(file.relative_to(_PACKAGE).as_posix().encode() + file.read_bytes())
+    return checksum.hexdigest()
+
+
+def _function_digest(name: str) -> str:
+    """Hash of a pooling function's text: one that is defined again in a notebook is another one."""
+    from cbirlab.aggregation import AGGREGATIONS
+
+    function = inspect.unwrap(AGGREGATIONS[name])
+    try:
+        text = inspect.getsource(function)
+    except (OSError, TypeError):
+        code = function.__code__
+        text = repr((code.co_code, code.co_consts, code.co_names))
+    return sha256(text.encode()).hexdigest()

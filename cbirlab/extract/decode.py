@@ -1,0 +1,80 @@
+"""Decoding runs ahead of the network, in threads (Pillow releases the interpreter's lock), with bounded memory."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cbirlab import images
+from cbirlab.extract.plan import Batch, Item
+
+WORKERS = 2
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Pixels of the rows of a batch that could be decoded, and why the others could not.
+
+    Attributes
+    ----------
+    batch : what was asked for.
+    rows : the rows that are in `pixels`, in its order.
+    pixels : uint8 (len(rows), H, W, 3).
+    problems : row to reason.
+    """
+
+    batch: Batch
+    rows: tuple[int, ...]
+    pixels: np.ndarray
+    problems: dict[int, str]
+
+
+def decode_ahead(
+    batches: Iterable[Batch], items: Sequence[Item], *, ahead_pixels: int, **preparation: Any
+) -> Iterator[Decoded]:
+    """Decode batch after batch; up to `ahead_pixels` pixels wait decoded while the network works.
+
+    Parameters
+    ----------
+    items : of which the batches hold row numbers.
+    preparation : options of `images.pixels`.
+    """
+    pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="decode")
+    waiting: deque[tuple[Batch, list[Future]]] = deque()
+    pixels_waiting = 0
+    try:
+        for batch in batches:
+            jobs = [pool.submit(_pixels_of, items[row], preparation) for row in batch.rows]
+            waiting.append((batch, jobs))
+            pixels_waiting += _pixels(batch)
+            while pixels_waiting > ahead_pixels and len(waiting) > 1:
+                pixels_waiting -= _pixels(waiting[0][0])
+                yield _collect(*waiting.popleft())
+        while waiting:
+            yield _collect(*waiting.popleft())
+    finally:  # also when the reader stops early or is interrupted
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _pixels(batch: Batch) -> int:
+    return len(batch.rows) * batch.size[0] * batch.size[1]
+
+
+def _pixels_of(item: Item, preparation: dict[str, Any]) -> np.ndarray | str:
+    try:
+        return images.pixels(item.path, box=item.box, **preparation)
+    except images.ImageError as error:
+        return str(error)
+
+
+def _collect(batch: Batch, jobs: Sequence[Future]) -> Decoded:
+    results = [job.result() for job in jobs]
+    problems = {row: result for row, result in zip(batch.rows, results, strict=True) if isinstance(result, str)}
+    good = [result for result in results if not isinstance(result, str)]
+    rows = tuple(row for row in batch.rows if row not in problems)
+    return Decoded(batch, rows, np.stack(good) if good else np.empty((0, *batch.size, 3), np.uint8), problems)

@@ -1,0 +1,40 @@
+"""Descriptors: the filled grid, as arrays that lie in the store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Descriptors:
+    """Pooled values of all taps and aggregations, not normalised; row i of a part is its image i.
+
+    Attributes
+    ----------
+    arrays : (tap, aggregation key) to part to float32 (N, D). With several scales, the mean over scales of the
+        L2-normalised values.
+    skipped : part to row to reason: images that could not be read; their rows are zeros.
+    seconds : what computing took ("extract"); 0 where everything was in the store.
+    computed_images : number of forward passes of single images.
+    """
+
+    arrays: Mapping[tuple[str, str], Mapping[str, np.ndarray]]
+    skipped: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+    seconds: float = 0.0
+    computed_images: int = 0
+
+    def __getitem__(self, name: tuple[str, str]) -> Mapping[str, np.ndarray]:
+        """Parts of one tap and aggregation, ``descriptors["layer4", "gem(p=3)"]["images"]``."""
+        if name not in self.arrays:
+            known = ", ".join(f"({tap}, {aggregation})" for tap, aggregation in self.arrays)
+            raise KeyError(f"No descriptors of {name}; there are {known}.")
+        return self.arrays[name]
+
+    def __iter__(self):
+        return iter(self.arrays)
+
+    def __len__(self) -> int:
+        return len(self.arrays)

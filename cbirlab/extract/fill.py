@@ -1,0 +1,183 @@
+"""Fill: the loop of the one pass, shard after shard, into the store, or into memory where that cannot be written to."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from typing import Any
+
+import numpy as np
+
+from cbirlab.extract.columns import Column, Part
+from cbirlab.extract.decode import Decoded, decode_ahead
+from cbirlab.extract.network import Network
+from cbirlab.extract.plan import Batch
+from cbirlab.extract.pooling import pool
+from cbirlab.store import Entry, Store, StoreUnwritable
+from cbirlab.store.shards import Shards
+
+MEMORY_BYTES = 2 << 30
+_ATTEMPTS = 3
+
+
+class _ShardMissing(Exception):
+    """A shard was removed or damaged since it was seen; it has to be computed again."""
+
+
+class Filler:
+    """Fills columns of parts and remembers what it cannot write.
+
+    Parameters
+    ----------
+    network : made ready for extraction.
+    store : where shards and entries go.
+    image_size : long side in pixels.
+    advance : called with the number of images that are done.
+    """
+
+    def __init__(self, network: Network, store: Store, *, image_size: int, advance: Any) -> None:
+        self.network = network
+        self.store = store
+        self.image_size = image_size
+        self.advance = advance
+        self.computed_images = 0
+        self._kept: dict[tuple[str, int, str], np.ndarray] = {}  # shards that could not be written
+        self._reasons: dict[tuple[str, int], str] = {}
+        self._unwritable = False
+
+    def fill(self, part: Part, columns: Sequence[Column]) -> dict[str, tuple[np.ndarray, dict[int, str]]]:
+        """Compute `columns` of `part`: entry key to (values (N, D) float32, skipped rows and why).
+
+        Raises
+        ------
+        ValueError : no image of the part can be read.
+        """
+        if not part.plan.shards:
+            raise ValueError(f"{part.dataset}: none of the {len(part.items)} {part.name} can be read.")
+        shards = Shards(self.store, part.base)
+        done: dict[str, tuple[np.ndarray, dict[int, str]]] = {}
+        for _ in range(_ATTEMPTS):
+            self._compute(part, shards, [column for column in columns if column.key not in done])
+            for column in columns:
+                if column.key not in done:
+                    try:
+                        done[column.key] = self._assemble(part, shards, column)
+                    except _ShardMissing:
+                        continue
+            if len(done) == len(columns):
+                shards.drop([column.key for column in columns], len(part.plan.shards))
+                return done
+        raise StoreUnwritable(f"Store {self.store.path}: shards vanish as they are written; is another run pruning it?")
+
+    def _compute(self, part: Part, shards: Shards, columns: Sequence[Column]) -> None:
+        """Compute and write the shards of `columns` that are missing."""
+        todo = {
+            shard: missing
+            for shard in range(len(part.plan.shards))
+            if (missing := [column for column in columns if self._read(part, shards, shard, column) is None])
+        }
+        ready = sum(len(part.plan.rows(shard)) for shard in range(len(part.plan.shards)) if shard not in todo)
+        self.advance(ready + len(part.plan.unreadable))
+        batches = [(shard, batch) for shard in todo for batch in part.plan.shards[shard]]
+        values: dict[str, list[np.ndarray]] = {}
+        with closing(self._decoded(part, [batch for _, batch in batches])) as stream:
+            for (shard, batch), decoded in zip(batches, stream, strict=True):
+                for key, block in self._pooled(part, decoded, todo[shard]).items():
+                    values.setdefault(key, []).append(block)
+                self.advance(len(batch.rows))
+                if batch is part.plan.shards[shard][-1]:
+                    self._write(part, shards, shard, {key: np.concatenate(blocks) for key, blocks in values.items()})
+                    values = {}
+
+    def _decoded(self, part: Part, batches: Sequence[Batch]) -> Iterator[Decoded]:
+        ahead = 2 * int(part.specification["batch_pixels"])
+        return decode_ahead(batches, part.items, ahead_pixels=ahead, image_size=self.image_size, scale=part.scale)
+
+    def _pooled(self, part: Part, decoded: Decoded, columns: Sequence[Column]) -> dict[str, np.ndarray]:
+        """Values of one batch: column key to (rows of the batch, D); rows that could not be decoded are NaN."""
+        for row, reason in decoded.problems.items():
+            self._reasons[part.base, row] = reason
+        if not decoded.rows:
+            return {column.key: np.full((len(decoded.batch.rows), self._width(column)), np.nan) for column in columns}
+        self.computed_images += len(decoded.rows)
+        good = np.isin(decoded.batch.rows, decoded.rows)
+        taps = list(dict.fromkeys(column.tap for column in columns))
+        found = {}
+        for tap, maps in self.network.maps(decoded.pixels, taps).items():
+            of_tap = {column.aggregation.key: column for column in columns if column.tap == tap}
+            for key, pooled in pool(maps, [column.aggregation for column in of_tap.values()]).items():
+                block = np.full((len(decoded.batch.rows), pooled.shape[1]), np.nan, np.float32)
+                block[good] = pooled
+                found[of_tap[key].key] = block
+        return found
+
+    def _width(self, column: Column) -> int:
+        """Dimensions of a column, known without an image only where pooling keeps the channels, as all of ours do."""
+        return self.network.backbone.taps[column.tap].channels
+
+    def _read(self, part: Part, shards: Shards, shard: int, column: Column) -> np.ndarray | None:
+        kept = self._kept.get((part.base, shard, column.key))
+        return kept if kept is not None else shards.read(shard, column.key)
+
+    def _write(self, part: Part, shards: Shards, shard: int, values: Mapping[str, np.ndarray]) -> None:
+        if not self._unwritable:
+            try:
+                shards.write(shard, values)
+                return
+            except StoreUnwritable as error:
+                self._keep_in_memory(error)
+        self._kept |= {(part.base, shard, key): block for key, block in values.items()}
+        if sum(block.nbytes for block in self._kept.values()) > MEMORY_BYTES:
+            raise StoreUnwritable(
+                f"Store {self.store.path}: cannot be written to, and more than {MEMORY_BYTES >> 30} GiB of results "
+                "wait in memory; free some space or set CBIRLAB_STORE to another folder and run again."
+            )
+
+    def _keep_in_memory(self, error: StoreUnwritable) -> None:
+        if not self._unwritable:
+            self._unwritable = True
+            warnings.warn(f"{error} Results are kept in memory for now and are lost when Python ends.", stacklevel=6)
+
+    def _assemble(self, part: Part, shards: Shards, column: Column) -> tuple[np.ndarray, dict[int, str]]:
+        """Bring the rows of all shards of a column into the order of the part."""
+        ready = self.store.get("descriptors", column.specification)
+        if ready is not None:  # another process was faster
+            return entry_values(ready)
+        first = self._read(part, shards, 0, column)
+        if first is None:
+            raise _ShardMissing
+        shape = (len(part.items), first.shape[1])
+        skipped = {str(row): reason for row, reason in part.plan.unreadable.items()}
+        if not self._unwritable:
+            try:
+                rows = self._rows(part, shards, column, skipped)  # also completes `skipped` while it is read
+                entry = self.store.put_rows(
+                    "descriptors", column.specification, "values", shape, rows,
+                    dataset=part.dataset, part=part.name, weights=self.network.backbone.weights, skipped=skipped,
+                )  # fmt: skip
+                return entry_values(entry)
+            except StoreUnwritable as error:
+                self._keep_in_memory(error)
+        values = np.zeros(shape, np.float32)
+        for rows, block in self._rows(part, shards, column, skipped):
+            values[rows] = block
+        return values, {int(row): reason for row, reason in skipped.items()}
+
+    def _rows(
+        self, part: Part, shards: Shards, column: Column, skipped: dict[str, str]
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for shard in range(len(part.plan.shards)):
+            values = self._read(part, shards, shard, column)
+            rows = np.array(part.plan.rows(shard))
+            if values is None or len(values) != len(rows):
+                raise _ShardMissing
+            for row in rows[np.isnan(values).all(axis=1)]:
+                reason = self._reasons.get((part.base, int(row)), f"{part.items[row].path}: could not be read.")
+                skipped[str(row)] = reason
+            yield rows, np.nan_to_num(values, nan=0.0)
+
+
+def entry_values(entry: Entry) -> tuple[np.ndarray, dict[int, str]]:
+    """Matrix and skipped rows of a finished entry."""
+    return entry.arrays["values"], {int(row): reason for row, reason in entry.notes["skipped"].items()}

@@ -1,0 +1,320 @@
+"""Store: descriptors and fitted parts on disk, found by the hash of everything they depend on.
+
+::
+
+    <store>/descriptors/<key>/meta.json, descriptors.npy     finished entries; key = hash of the entry's specification
+    <store>/fitted/<key>/meta.json, mean.npy, ...
+    <store>/partial/<base>/<shard>/<column>.npy               finished shards of a run that has not ended
+    <store>/images/<folder>.json                              sizes and hashes of image files seen before
+    <store>/tmp/                                              what is being written
+
+Whatever is written is written under ``tmp`` and renamed into place: a reader sees all of it or nothing, and of two
+writers of one entry the first wins. Arrays are opened as memory maps after their checksum was compared.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import time
+import uuid
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cbirlab.store.files import (
+    FORMAT,
+    DamagedEntry,
+    digest,
+    file_facts,
+    file_sha256,
+    folders,
+    last_change,
+    read_meta,
+    runs,
+    tree_bytes,
+    write_all,
+)
+
+__all__ = ["KINDS", "DamagedEntry", "Entry", "Store", "StoreUnwritable", "default_path", "digest"]
+
+KINDS = ("descriptors", "fitted")
+
+
+class StoreUnwritable(RuntimeError):
+    """The store cannot be written to: no space, no permission, a read-only file system."""
+
+
+def default_path() -> Path:
+    """``CBIRLAB_STORE``, or the platform's cache folder."""
+    given = os.environ.get("CBIRLAB_STORE")
+    if given:
+        return Path(given).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("cbirlab")) / "store"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One finished entry.
+
+    Attributes
+    ----------
+    kind, key : where it lies.
+    specification : everything it depends on, as plain data.
+    notes : what is worth knowing beside it (skipped images, versions), not part of the key.
+    arrays : name to read-only array; empty where only the listing was asked for.
+    size_bytes : of all its files.
+    used : last use, seconds since the epoch.
+    """
+
+    kind: str
+    key: str
+    specification: Mapping[str, Any]
+    notes: Mapping[str, Any]
+    size_bytes: int
+    used: float
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict, compare=False, repr=False)
+
+
+class Store:
+    """A folder of content-addressed entries.
+
+    Parameters
+    ----------
+    path : the folder; ``CBIRLAB_STORE`` or the platform's cache folder if not given. It is made when first written to.
+    budget_bytes : when finished entries grow beyond it, the least recently used are removed. None: no limit.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None = None, *, budget_bytes: int | None = None) -> None:
+        self.path = Path(path).expanduser() if path is not None else default_path()
+        self.budget_bytes = budget_bytes
+        self._verified: dict[Path, tuple[int, int]] = {}
+
+    def __repr__(self) -> str:
+        return f"Store({str(self.path)!r})"
+
+    def folder(self, kind: str, key: str) -> Path:
+        """Where an entry lies, or would lie."""
+        return self.path / kind / key
+
+    # reading
+
+    def get(self, kind: str, specification: Mapping[str, Any]) -> Entry | None:
+        """The entry of `specification`, or None where there is none.
+
+        A damaged entry is reported by a warning, removed where possible, and counts as absent, so that it is rebuilt.
+        """
+        folder = self.folder(kind, digest(specification))
+        if not (folder / "meta.json").exists():
+            return None
+        try:
+            entry = self._open(kind, folder)
+        except FileNotFoundError:  # removed by another process in between
+            return None
+        except (DamagedEntry, OSError) as error:
+            warnings.warn(f"Store: entry {kind}/{folder.name} is damaged and will be rebuilt: {error}", stacklevel=2)
+            self._discard(folder)
+            return None
+        with suppress(OSError):  # a read-only store is still good for reading
+            os.utime(folder / "meta.json")
+        return entry
+
+    def has(self, kind: str, specification: Mapping[str, Any]) -> bool:
+        """Whether there is an entry; it is not opened."""
+        return (self.folder(kind, digest(specification)) / "meta.json").exists()
+
+    def entries(self) -> list[Entry]:
+        """All finished entries, the most recently used first, arrays not opened; unreadable ones are left out."""
+        found = []
+        for kind in KINDS:
+            for folder in folders(self.path / kind):
+                with suppress(OSError, DamagedEntry):
+                    found.append(self._describe(kind, folder, read_meta(folder)))
+        return sorted(found, key=lambda entry: -entry.used)
+
+    def verify(self, *, repair: bool = False) -> dict[str, str]:
+        """Read every entry again and compare checksums.
+
+        Returns
+        -------
+        damaged : "kind/key" to what is wrong. With `repair` these entries are removed (a later run rebuilds them).
+        """
+        self._verified.clear()
+        damaged = {}
+        for kind in KINDS:
+            for folder in folders(self.path / kind):
+                try:
+                    self._open(kind, folder)
+                except (DamagedEntry, OSError) as error:
+                    damaged[f"{kind}/{folder.name}"] = str(error)
+                    if repair:
+                        self._discard(folder)
+        return damaged
+
+    def size(self) -> int:
+        """Bytes of everything in the store."""
+        return tree_bytes(self.path)
+
+    def free_bytes(self) -> int:
+        """Free space on the disk that holds the store, or is going to."""
+        folder = self.path
+        while not folder.exists() and folder != folder.parent:
+            folder = folder.parent
+        return shutil.disk_usage(folder).free
+
+    # writing
+
+    def put(self, kind: str, specification: Mapping[str, Any], arrays: Mapping[str, np.ndarray], **notes: Any) -> Entry:
+        """Write an entry of small arrays; if another writer was faster, its entry is returned."""
+        with self.writing() as folder:
+            for name, array in arrays.items():
+                with open(folder / f"{name}.npy", "wb") as file:
+                    np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
+            return self._finish(kind, specification, folder, notes)
+
+    def put_rows(
+        self,
+        kind: str,
+        specification: Mapping[str, Any],
+        name: str,
+        shape: tuple[int, int],
+        chunks: Iterable[tuple[np.ndarray, np.ndarray]],
+        **notes: Any,
+    ) -> Entry:
+        """Write one float32 matrix row by row from (row numbers, values), so that memory does not grow with it.
+
+        Ordinary writes, not a writable memory map: on a full disk the latter ends the process instead of raising.
+        """
+        with self.writing() as folder:
+            with open(folder / f"{name}.npy", "wb", buffering=0) as file:
+                header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_2_0(file, header)
+                start, row_bytes = file.tell(), shape[1] * 4
+                file.truncate(start + shape[0] * row_bytes)
+                for rows, values in chunks:
+                    for first, block in runs(np.asarray(rows), np.ascontiguousarray(values, dtype="<f4")):
+                        file.seek(start + first * row_bytes)
+                        write_all(file, block)
+            return self._finish(kind, specification, folder, notes)
+
+    def prune(
+        self, *, keep_bytes: int | None = None, older_than_days: float | None = None, partial: bool = True
+    ) -> int:
+        """Remove what is old, and return the bytes that were freed.
+
+        Parameters
+        ----------
+        keep_bytes : remove the least recently used entries until the rest is not larger.
+        older_than_days : remove entries not used for so long.
+        partial : also remove shards of runs that did not end, and forgotten temporary files, untouched for a day.
+        """
+        freed = 0
+        limit = time.time() - older_than_days * 86400 if older_than_days is not None else -np.inf
+        kept = 0
+        for entry in self.entries():
+            kept += entry.size_bytes
+            if entry.used < limit or (keep_bytes is not None and kept > keep_bytes):
+                kept -= entry.size_bytes
+                freed += entry.size_bytes
+                self._discard(self.folder(entry.kind, entry.key))
+        for folder in [*folders(self.path / "partial"), *folders(self.path / "tmp")] if partial else []:
+            if last_change(folder) < time.time() - 86400 or keep_bytes == 0:
+                freed += tree_bytes(folder)
+                self._discard(folder)
+        return freed
+
+    # small files
+
+    def read_note(self, kind: str, name: str) -> dict[str, Any]:
+        """A JSON object kept for speed only; empty where it is missing or cannot be read."""
+        try:
+            found = json.loads((self.path / kind / f"{name}.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def write_note(self, kind: str, name: str, content: Mapping[str, Any]) -> None:
+        """Write a JSON object atomically."""
+        with self.writing() as folder:
+            (folder / "note").write_text(json.dumps(content), encoding="utf-8")
+            (self.path / kind).mkdir(parents=True, exist_ok=True)
+            os.replace(folder / "note", self.path / kind / f"{name}.json")
+
+    # inside
+
+    @contextmanager
+    def writing(self) -> Iterator[Path]:
+        """A temporary folder that is gone afterwards; what goes wrong with the disk becomes StoreUnwritable."""
+        folder = self.path / "tmp" / f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
+        try:
+            folder.mkdir(parents=True)
+            yield folder
+        except OSError as error:
+            raise StoreUnwritable(
+                f"Store {self.path}: cannot write ({error.strerror or error}); "
+                "free some space, or set CBIRLAB_STORE to a folder that can be written to."
+            ) from error
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _finish(self, kind: str, specification: Mapping[str, Any], folder: Path, notes: Mapping[str, Any]) -> Entry:
+        arrays = {path.stem: file_facts(path) for path in sorted(folder.glob("*.npy"))}
+        meta = {"format": FORMAT, "specification": dict(specification), "notes": dict(notes), "arrays": arrays}
+        (folder / "meta.json").write_text(json.dumps(meta, allow_nan=False), encoding="utf-8")
+        target = self.folder(kind, digest(specification))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.rename(folder, target)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.EACCES) or not (target / "meta.json").exists():
+                raise
+        entry = self.get(kind, specification)
+        if entry is None:
+            raise OSError(errno.EIO, f"entry {kind}/{target.name} cannot be read back")
+        if self.budget_bytes is not None:
+            self.prune(keep_bytes=max(self.budget_bytes, entry.size_bytes), partial=False)
+        return entry
+
+    def _open(self, kind: str, folder: Path) -> Entry:
+        meta = read_meta(folder)
+        arrays = {}
+        for name, facts in meta["arrays"].items():
+            path = folder / f"{name}.npy"
+            self._check(path, facts)
+            arrays[name] = np.load(path, mmap_mode="r", allow_pickle=False)
+        return self._describe(kind, folder, meta, arrays)
+
+    def _check(self, path: Path, facts: Mapping[str, Any]) -> None:
+        """Compare a file with what is known of it; once per process and state of the file."""
+        status = path.stat()
+        if status.st_size != facts["bytes"]:
+            raise DamagedEntry(f"{path.name} has {status.st_size} bytes instead of {facts['bytes']}.")
+        state = (status.st_mtime_ns, status.st_ino)
+        if self._verified.get(path) != state:
+            if file_sha256(path) != facts["sha256"]:
+                raise DamagedEntry(f"{path.name} does not have its checksum.")
+            self._verified[path] = state
+
+    def _describe(
+        self, kind: str, folder: Path, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None
+    ) -> Entry:
+        used = (folder / "meta.json").stat().st_mtime
+        size = sum(facts["bytes"] for facts in meta["arrays"].values())
+        return Entry(kind, folder.name, meta["specification"], meta["notes"], size, used, arrays or {})
+
+    def _discard(self, folder: Path) -> None:
+        """Take a folder out of the store in one step, so that nobody reads half of it."""
+        aside = self.path / "tmp" / f"discard-{uuid.uuid4().hex[:12]}"
+        with suppress(OSError):
+            aside.parent.mkdir(parents=True, exist_ok=True)
+            os.rename(folder, aside)
+            shutil.rmtree(aside, ignore_errors=True)

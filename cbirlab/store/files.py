@@ -1,0 +1,111 @@
+"""Files of the store: checksums, sealed blocks, listings; nothing here knows what an entry means."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+FORMAT = 1
+_BLOCK_BYTES = 1 << 22
+
+
+class DamagedEntry(RuntimeError):
+    """What lies in the store is not what was written."""
+
+
+def digest(specification: Mapping[str, Any]) -> str:
+    """Key of an entry: 32 hexadecimal digits of the SHA-256 of its specification (plain data) as canonical JSON."""
+    text = json.dumps(specification, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return sha256(text.encode()).hexdigest()[:32]
+
+
+def seal(values: np.ndarray) -> bytes:
+    """A float32 matrix as bytes that carry their shape and checksum."""
+    block = np.ascontiguousarray(values, dtype="<f4")
+    payload = np.array(block.shape, dtype="<i8").tobytes() + block.tobytes()
+    return payload + sha256(payload).digest()
+
+
+def unseal(sealed: bytes) -> np.ndarray | None:
+    """The matrix of `seal`, or None where the bytes are not what was sealed."""
+    if len(sealed) < 48 or sha256(sealed[:-32]).digest() != sealed[-32:]:
+        return None
+    rows, width = np.frombuffer(sealed, dtype="<i8", count=2)
+    return np.frombuffer(sealed, dtype="<f4", offset=16, count=rows * width).reshape(rows, width)
+
+
+def read_meta(folder: Path) -> dict[str, Any]:
+    """Contents of an entry's meta.json, or DamagedEntry."""
+    try:
+        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        sound = meta["format"] == FORMAT and digest(meta["specification"]) == folder.name
+        sound = (
+            sound and all({"bytes", "sha256"} <= set(facts) for facts in meta["arrays"].values()) and "notes" in meta
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        sound = False
+    if not sound:
+        raise DamagedEntry("meta.json is not what was written.")
+    return meta
+
+
+def folders(parent: Path) -> list[Path]:
+    """Sub-folders by name; none where `parent` is missing."""
+    try:
+        return sorted(path for path in parent.iterdir() if path.is_dir())
+    except OSError:
+        return []
+
+
+def file_facts(path: Path) -> dict[str, Any]:
+    """What `meta.json` keeps of a file."""
+    return {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
+
+
+def file_sha256(path: Path) -> str:
+    """Checksum, read in blocks."""
+    checksum = sha256()
+    with open(path, "rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            checksum.update(block)
+    return checksum.hexdigest()
+
+
+def runs(rows: np.ndarray, values: np.ndarray) -> Iterator[tuple[int, memoryview]]:
+    """Cut (row numbers, values) into runs of neighbouring rows, so that each run is one write."""
+    order = np.argsort(rows, kind="stable")
+    rows, values = rows[order], values[order]
+    cuts = np.flatnonzero(np.diff(rows) != 1) + 1
+    for block in np.split(np.arange(len(rows)), cuts):
+        if len(block):
+            yield int(rows[block[0]]), memoryview(np.ascontiguousarray(values[block])).cast("B")
+
+
+def write_all(file: Any, block: memoryview) -> None:
+    """An unbuffered write may take only a part of the block."""
+    while block:
+        block = block[file.write(block) :]
+
+
+def tree_bytes(folder: Path) -> int:
+    """Bytes of all files below `folder`."""
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(OSError):
+            total += path.stat().st_size if path.is_file() else 0
+    return total
+
+
+def last_change(folder: Path) -> float:
+    """Seconds since the epoch of the newest change at or below `folder`."""
+    newest = 0.0
+    for path in [folder, *folder.rglob("*")]:
+        with suppress(OSError):
+            newest = max(newest, path.stat().st_mtime)
+    return newest

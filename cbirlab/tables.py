@@ -1,0 +1,167 @@
+"""Tables: a DataFrame as CSV, Markdown, LaTeX, Excel or JSON; a row's recipe read back."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_LATEX_SIGNS = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+}
+
+
+def write(frame: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
+    """Write `frame` in the format of the file's suffix: .csv, .md, .tex, .xlsx or .json.
+
+    Numbers keep their full precision in CSV, Excel and JSON; Markdown and LaTeX are for reading and leave out the
+    recipes and round to four digits.
+
+    Raises
+    ------
+    ValueError : another suffix.
+    ImportError : .xlsx without XlsxWriter.
+    """
+    target = Path(path)
+    writer = _WRITERS.get(target.suffix.lower())
+    if writer is None:
+        raise ValueError(f"write: path must end in one of {', '.join(_WRITERS)}, got {target.name!r}.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    writer(frame, target)
+    return target
+
+
+def suffixes() -> list[str]:
+    """Suffixes that `write` knows."""
+    return [*_WRITERS]
+
+
+def to_csv(frame: pd.DataFrame) -> str:
+    """CSV with full precision; missing numbers are empty."""
+    return frame.to_csv(index=False, lineterminator="\n")
+
+
+def to_json(frame: pd.DataFrame) -> str:
+    """A JSON list of rows; recipes are objects, missing numbers null."""
+    rows = json.loads(frame.to_json(orient="records", double_precision=15))
+    for row in rows:
+        if isinstance(row.get("recipe"), str):
+            row["recipe"] = json.loads(row["recipe"])
+    return json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
+
+
+def to_markdown(frame: pd.DataFrame) -> str:
+    """A Markdown table for reading: no recipes, four digits, numbers to the right."""
+    names, cells, numeric = _readable(frame)
+    names = [_markdown(name) for name in names]
+    cells = [[_markdown(cell) for cell in row] for row in cells]
+    widths = [max(3, len(name), *(len(row[i]) for row in cells)) for i, name in enumerate(names)]
+    rule = [("-" * (width - 1) + ":") if right else "-" * width for width, right in zip(widths, numeric, strict=True)]
+    lines = [_aligned(names, widths, numeric), rule, *(_aligned(row, widths, numeric) for row in cells)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def to_latex(frame: pd.DataFrame) -> str:
+    """A LaTeX tabular (needs booktabs) for reading: no recipes, four digits."""
+    names, cells, numeric = _readable(frame)
+    columns = "".join("r" if right else "l" for right in numeric)
+    lines = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", _latex_row(names), r"\midrule"]
+    lines += [_latex_row(row) for row in cells]
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+
+
+def read(path: str | os.PathLike[str]) -> pd.DataFrame:
+    """A table that `write` made as .csv or .json.
+
+    Raises
+    ------
+    ValueError : another suffix.
+    """
+    import pandas as pd
+
+    source = Path(path)
+    if source.suffix.lower() == ".csv":
+        return pd.read_csv(source, keep_default_na=False, na_values=[""]).fillna(
+            {"leak": "", "whitening_set": "", "skipped": 0}
+        )
+    if source.suffix.lower() == ".json":
+        rows = json.loads(source.read_text(encoding="utf-8"))
+        return pd.DataFrame([{**row, "recipe": json.dumps(row["recipe"])} if "recipe" in row else row for row in rows])
+    raise ValueError(f"read: path must end in .csv or .json, got {source.name!r}.")
+
+
+def read_recipe(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The recipe of one row of a table as plain data, for ``Recipe.from_json``.
+
+    Raises
+    ------
+    ValueError : the row has no recipe (Markdown and LaTeX leave it out).
+    """
+    recipe = row.get("recipe")
+    if isinstance(recipe, str):
+        recipe = json.loads(recipe)
+    if not isinstance(recipe, Mapping):
+        raise ValueError("read_recipe: row must have a recipe; take it from a .csv, .xlsx or .json table.")
+    return dict(recipe)
+
+
+def _readable(frame: pd.DataFrame) -> tuple[list[str], list[list[str]], list[bool]]:
+    from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+    shown = frame.drop(columns="recipe", errors="ignore")
+    numeric = [is_numeric_dtype(shown[name]) and not is_bool_dtype(shown[name]) for name in shown.columns]
+    rows = [[_text(value) for value in row] for row in shown.itertuples(index=False, name=None)]
+    return [str(name) for name in shown.columns], rows, numeric
+
+
+def _text(value: Any) -> str:
+    if value is None or (isinstance(value, float) and value != value):
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _aligned(cells: list[str], widths: list[int], numeric: list[bool]) -> list[str]:
+    both = zip(cells, widths, numeric, strict=True)
+    return [cell.rjust(width) if right else cell.ljust(width) for cell, width, right in both]
+
+
+def _markdown(cell: str) -> str:
+    return cell.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
+
+
+def _latex_row(cells: list[str]) -> str:
+    return " & ".join("".join(_LATEX_SIGNS.get(sign, sign) for sign in cell) for cell in cells) + r" \\"
+
+
+def _write_text(render: Callable[[Any], str]) -> Callable[[Any, Path], None]:
+    return lambda frame, path: path.write_text(render(frame), encoding="utf-8", newline="\n") and None
+
+
+def _write_excel(frame: pd.DataFrame, path: Path) -> None:
+    try:
+        frame.to_excel(path, index=False, sheet_name="cbirlab", engine="xlsxwriter")
+    except ImportError as error:
+        raise ImportError("Excel tables need XlsxWriter: pip install 'cbirlab[excel]'.") from error
+
+
+_WRITERS: dict[str, Callable[[Any, Path], None]] = {
+    ".csv": _write_text(to_csv),
+    ".md": _write_text(to_markdown),
+    ".tex": _write_text(to_latex),
+    ".xlsx": _write_excel,
+    ".json": _write_text(to_json),
+}

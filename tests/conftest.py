@@ -1,0 +1,61 @@
+"""Fixtures that several rooms share: a small folder of drawn pictures, an empty store, torch kept to one thread."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from cbirlab.datasets import Dataset, load_dataset
+from cbirlab.store import Store
+
+INSTANCES, VIEWS = 8, 5
+
+
+def draw(instance: int, view: int) -> Image.Image:
+    """View `view` of instance `instance`: its shapes in its colours, shifted, on another background."""
+    shapes, look = np.random.default_rng(instance), np.random.default_rng([7, instance, view])
+    height, width = ((48, 64), (64, 48))[view % 2]
+    image = Image.new("RGB", (width, height), tuple(int(value) for value in look.integers(90, 160, 3)))
+    canvas = ImageDraw.Draw(image)
+    for _ in range(4):
+        colour = tuple(int(value) for value in shapes.integers(0, 256, 3))
+        x, y = (int(value) for value in shapes.integers(2, 30, 2) + look.integers(-2, 3, 2))
+        w, h = (int(value) for value in shapes.integers(6, 22, 2))
+        (canvas.rectangle if shapes.integers(2) else canvas.ellipse)((x, y, x + w, y + h), fill=colour)
+    return image
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one sub-folder per instance, 8 instances of 5 images, and a sibling folder of 24 images to learn on."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for instance in range(INSTANCES):
+        for view in range(VIEWS):
+            path = folder / "all" / f"thing{instance}" / f"{view}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draw(instance, view).save(path)
+    for instance in range(100, 112):
+        for view in range(2):
+            path = folder / "train" / f"{instance}_{view}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draw(instance, view).save(path)
+    return folder / "all"
+
+
+@pytest.fixture
+def things(pictures: Path) -> Dataset:
+    """The drawn pictures as a dataset with a train split."""
+    return load_dataset(pictures, name="things", train=pictures.parent / "train", image_size=64)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """An empty store."""
+    return Store(tmp_path / "store")
