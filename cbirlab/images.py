@@ -36,7 +36,7 @@ def read(source: Source) -> Image.Image:
 
     Raises
     ------
-    ImageError : missing, empty, truncated, no image at all, more than `MAX_PIXELS`, or a value range that has no obvious grey.
+    ImageError : missing, empty, truncated, no image at all, more than `MAX_PIXELS`, or grey values of unknown range.
     """
     return _guarded(source, _upright_rgb)
 
@@ -52,7 +52,7 @@ def size(source: Source) -> tuple[int, int]:
 
 
 def target_size(height: int, width: int, image_size: int, box: Box | None = None) -> tuple[int, int]:
-    """(height, width) after resizing: long side at most `image_size`, aspect ratio kept, never enlarged, at least one pixel.
+    """(height, width) after resizing: long side at most `image_size`, aspect ratio kept, never enlarged.
 
     A query's `box` keeps the scale of its full image: the long side of the crop becomes
     ``image_size * max(crop) / max(full)``, as in the evaluation of Radenović et al. (TPAMI 2019).
@@ -116,7 +116,7 @@ def thumbnail(source: Source, size: int, box: Box | None = None, *, quality: int
 
 
 def _guarded(source: Source, use, draft: int | None = None):
-    """Open `source`, check its size before a pixel is decoded, apply `use`; whatever goes wrong inside becomes an ImageError."""
+    """Open `source`, check its size before a pixel is decoded, apply `use`; what goes wrong becomes an ImageError."""
     if isinstance(source, Image.Image):
         return use(source)
     path = Path(source)

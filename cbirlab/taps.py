@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 from cbirlab.backbones import Backbone, check_tap
@@ -40,23 +40,31 @@ def forward(backbone: Backbone, batch: Tensor, taps: Sequence[str]) -> dict[str,
     layout = torch.channels_last if backbone.channels_last else torch.contiguous_format
     batch = batch.to(backbone.device, getattr(torch, backbone.precision), memory_format=layout)
     maps: dict[str, Tensor] = {}
+    versions: dict[str, int] = {}
 
     def reader(tap: str):
         def read(module, inputs, output) -> None:
-            maps[tap] = output
+            maps[tap], versions[tap] = output, output._version
             if tap == deepest:
                 raise _Enough
 
         return read
 
-    with ExitStack() as hooks, torch.inference_mode():
+    # no_grad rather than inference_mode: only the former counts versions, which show changes in place.
+    with ExitStack() as hooks, torch.no_grad(), suppress(_Enough):
         for tap, path in wanted.items():
             hooks.callback(backbone.module.get_submodule(path).register_forward_hook(reader(tap)).remove)
-        try:
-            backbone.module(batch)
-        except _Enough:
-            pass
+        backbone.module(batch)
+    _check_untouched(backbone, maps, versions)
     return {tap: maps[tap] for tap in wanted}
+
+
+def _check_untouched(backbone: Backbone, maps: dict[str, Tensor], versions: dict[str, int]) -> None:
+    for tap, output in maps.items():
+        if output._version != versions[tap]:
+            raise ValueError(
+                f"{backbone.name}: tap {tap!r} is changed in place by the layer after it; tap that layer instead."
+            )
 
 
 def _check(backbone: Backbone, batch: Tensor, wanted: dict[str, str]) -> None:

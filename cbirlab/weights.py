@@ -46,7 +46,7 @@ class Published:
 
 @dataclass(frozen=True)
 class Found:
-    """A weights file on this machine: what tables call it, and whose numbers its name promises (None: some file of the user's)."""
+    """A weights file on this machine, what tables call it, and what was published as it (None: the user's own)."""
 
     path: Path
     label: str
@@ -69,7 +69,7 @@ def published(name: str) -> dict[str, Published]:
 def find(name: str, weights: str | Path | None, *, default: str = "", bundled: str = "") -> Found:
     """The file that holds `weights` for the network `name`; downloads it if it is torchvision's and nowhere here.
 
-    Order: a path as given; else bundled; the folder in ``CBIRLAB_WEIGHTS``; torch's hub cache; download with hash check.
+    Order: a path as given; bundled; the folder in ``CBIRLAB_WEIGHTS``; torch's hub cache; download with hash check.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def find(name: str, weights: str | Path | None, *, default: str = "", bundled: s
 
 
 def read(path: Path) -> dict[str, Tensor]:
-    """The tensors in a ``.safetensors`` or ``.pth`` file, by name; a wrapping ``state_dict`` or ``module.`` is taken off.
+    """The tensors in a ``.safetensors`` or ``.pth`` file, by name; wrapping (``state_dict``, ``module.``) is taken off.
 
     Raises
     ------
@@ -129,26 +129,37 @@ def read(path: Path) -> dict[str, Tensor]:
 
 
 def fill(module: nn.Module, state: Mapping[str, Tensor], owner: str) -> set[str]:
-    """Copy the tensors that fit into `module`; return the names of those of its tensors that are still missing.
+    """Copy the tensors into `module`; return the names of those of its tensors that are still missing.
+
+    Tensors that the network has no place for are left out, with a warning.
 
     Raises
     ------
-    WeightsError : none fits.
+    WeightsError : none has a place in the network, or one has another shape: the file belongs to another network.
     """
     own = module.state_dict()
-    fitting = {key: value for key, value in state.items() if key in own and value.shape == own[key].shape}
+    fitting = {key: value for key, value in state.items() if key in own}
     if not fitting:
-        raise WeightsError(f"{owner}: none of the {len(state)} tensors fits the network, first {next(iter(state))!r}.")
+        raise WeightsError(
+            f"{owner}: the file belongs to another network, it has no tensor of this one "
+            f"(its first is {next(iter(state))!r}, the network's {next(iter(own))!r})."
+        )
+    for key, value in fitting.items():
+        if value.shape != own[key].shape:
+            raise WeightsError(
+                f"{owner}: the file belongs to another network, {key} must have shape "
+                f"{tuple(own[key].shape)}, got {tuple(value.shape)}."
+            )
     left_over = sorted(set(state) - set(fitting))
     if left_over:
-        shown = ", ".join(f"{key} {tuple(state[key].shape)}" for key in left_over[:3])
-        warnings.warn(f"{owner}: {len(left_over)} tensors do not fit and are not used: {shown}, ...", stacklevel=3)
+        shown = ", ".join(left_over[:3]) + (", ..." if len(left_over) > 3 else "")
+        warnings.warn(f"{owner}: the network has no place for {len(left_over)} tensors: {shown}.", stacklevel=4)
     module.load_state_dict(fitting, strict=False)
     return {key for key in own if key not in fitting and not key.endswith("num_batches_tracked")}
 
 
 def needed(module: nn.Module, path: str) -> set[str]:
-    """Names of the tensors that the output of the submodule `path` depends on, for a network defined in the order it runs."""
+    """Names of the tensors that the output at `path` depends on, for a network defined in the order it runs."""
     names: set[str] = set()
     reached = False
     for name, part in module.named_modules():
@@ -194,7 +205,7 @@ def _published(name: str, wanted: Published, *, own: bool) -> Found:
 
 
 def _in_own_folder(name: str, wanted: Published | None, *, any_file: bool = True) -> Found | None:
-    """A file in the user's folder: torchvision's own name first, else the one file whose name begins with the network's."""
+    """A file in the user's folder: torchvision's own name first, else the one whose name begins with the network's."""
     folder = os.environ.get(FOLDER_VARIABLE)
     if not folder:
         return None
@@ -217,7 +228,7 @@ def _in_own_folder(name: str, wanted: Published | None, *, any_file: bool = True
 
 
 def _checked(path: Path, wanted: Published) -> Found:
-    """torchvision writes the first eight digits of the sha256 into the name; a download cut short does not match them."""
+    """torchvision writes the first digits of the sha256 into the name; a download cut short does not match them."""
     match = re.search(r"-([0-9a-f]{8,})\.pth$", wanted.file_name)
     if match:
         with path.open("rb") as file:

@@ -31,7 +31,8 @@ DATASETS.add(
 def load_dataset(name_or_path: str | Path, **options: Any) -> Dataset:
     """A dataset by its name, or from a folder.
 
-    A folder that holds ``gnd_*.json`` is read in the Toytown form, any other as own images: one sub-folder per instance, or flat.
+    A folder that holds ``gnd_*.json`` is read in the Toytown form, any other as own images: one sub-folder per
+    instance, or flat.
 
     Parameters
     ----------

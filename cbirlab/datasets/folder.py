@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from cbirlab.datasets.base import Dataset, Query
@@ -19,9 +19,10 @@ def folder(
 ) -> Dataset:
     """Every image under `path`, in the order of its relative path.
 
-    With sub-folders, each names an instance: every image in one is a query, relevant are the other images of its sub-folder, and the
-    query's own row is left out of its ranking. Images beside the sub-folders are distractors. Without sub-folders every image is a query
-    and there is no ground truth. Hidden files are ignored. A file whose header cannot be read is skipped, with a warning that names it.
+    With sub-folders, each names an instance: every image in one is a query, relevant are the other images of its
+    sub-folder, and the query's own row is left out of its ranking. Images beside the sub-folders are distractors.
+    Without sub-folders every image is a query and there is no ground truth. Hidden files are ignored. A file whose
+    header cannot be read is skipped, with a warning that names it.
 
     Parameters
     ----------
@@ -84,7 +85,7 @@ def _candidates(folder: Path) -> Iterator[Path]:
                 yield Path(here) / name
 
 
-def _progress(files: Sequence[Path]) -> Sequence[Path]:
+def _progress(files: Sequence[Path]) -> Iterable[Path]:
     if len(files) < _MANY:
         return files
     from tqdm.auto import tqdm

@@ -1,4 +1,4 @@
-"""Toytown, the bundled benchmark: landmarks rendered by the project, with exact ground truth in the revisited Oxford/Paris form."""
+"""Toytown, the bundled benchmark: rendered landmarks, exact ground truth in the revisited Oxford/Paris form."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ LABELS = ("easy", "hard", "junk")
 
 
 def toytown(folder: str | Path | None = None, *, image_size: int = 320) -> Dataset:
-    """The bundled benchmark, or another folder of the same form (``images/``, ``train/``, ``gnd_<name>.json``, ``images.jsonl``).
+    """The bundled benchmark, or another folder of the same form.
 
-    Metadata: ``images``, ``queries`` and ``train`` hold one row per image (camera, sun, weather, occluders, measured visibility), in the
-    order of the dataset; ``pairs`` holds per query the overlap, viewpoint, scale, light and occlusion of each easy and hard image.
+    The form: ``images/``, ``train/``, ``gnd_<name>.json`` and, for the metadata, ``images.jsonl``.
+
+    Metadata: ``images``, ``queries`` and ``train`` hold one row per image (camera, sun, weather, occluders, measured
+    visibility), in the order of the dataset; ``pairs`` holds per query the overlap, viewpoint, scale, light and
+    occlusion of each easy and hard image.
 
     Parameters
     ----------

@@ -1,0 +1,192 @@
+"""Loading: a registered network with its weights, ready to be read at its taps."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cbirlab.backbones.catalogue import BACKBONES, Tap
+from cbirlab.params import Choice
+from cbirlab.registry import Registry
+from cbirlab.weights import WeightsError, digest, fill, find, label_of, needed, read
+
+if TYPE_CHECKING:
+    from torch import device as Device
+    from torch import nn
+
+PRECISION = Choice(("float32", "bfloat16"))
+
+
+@dataclass(frozen=True, eq=False)
+class Backbone:
+    """A network with its weights, ready to be read at its taps.
+
+    Attributes
+    ----------
+    name : as registered.
+    module : the network in evaluation mode, without gradients.
+    taps : those that the weights cover, in the order of computation.
+    missing_taps : those that a partial weights file does not cover.
+    weights : what tables call the weights.
+    digest : sha256 of the weights that were really loaded.
+    mean, std : of RGB in 0..1.
+    default_tap : the registered one, or the deepest that is covered.
+    min_side : shortest image side in pixels.
+    device : where it runs.
+    precision : "float32" or "bfloat16".
+    channels_last : memory layout of the maps; changes speed, not results (beyond rounding).
+    """
+
+    name: str
+    module: nn.Module
+    taps: Mapping[str, Tap]
+    missing_taps: tuple[str, ...]
+    weights: str
+    digest: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    default_tap: str
+    min_side: int
+    device: Device
+    precision: str = "float32"
+    channels_last: bool = False
+
+    def with_numerics(self, *, precision: str | None = None, channels_last: bool | None = None) -> Backbone:
+        """A copy that computes in another precision or memory layout; rounding to bfloat16 cannot be taken back."""
+        import torch
+
+        number = self.precision if precision is None else PRECISION.check(self.name, "precision", precision)
+        channels_last = self.channels_last if channels_last is None else channels_last
+        if (number, channels_last) == (self.precision, self.channels_last):
+            return self
+        if (self.precision, number) == ("bfloat16", "float32"):
+            raise ValueError(
+                f"{self.name}: weights rounded to bfloat16 stay rounded; load the backbone again in float32."
+            )
+        layout = torch.channels_last if channels_last else torch.contiguous_format
+        module = copy.deepcopy(self.module).to(dtype=getattr(torch, number))
+        module = module.to(memory_format=layout)  # pyright: ignore[reportCallIssue]
+        return replace(self, module=module, precision=number, channels_last=channels_last)
+
+
+def load_backbone(
+    name: str,
+    weights: str | Path | None = None,
+    device: str | Device = "cpu",
+    *,
+    seed: int = 0,
+    precision: str = "float32",
+    channels_last: bool = False,
+) -> Backbone:
+    """A registered network with its weights.
+
+    Parameters
+    ----------
+    weights : None for the default ones (bundled, ``CBIRLAB_WEIGHTS``, torch's hub cache, download), "random", a label
+        that torchvision publishes ("IMAGENET1K_V2"), or the path of a ``.pth`` or ``.safetensors`` file, which may
+        cover only the first taps.
+    device : "cpu", "cuda", ...
+    seed : of random weights.
+    precision : "float32" or "bfloat16".
+    channels_last : memory layout.
+
+    Raises
+    ------
+    UnknownName : no network of that name.
+    WeightsError : the weights cannot be had, or fit none of the taps.
+    """
+    import torch
+
+    facts = BACKBONES.info(name).facts
+    PRECISION.check(name, "precision", precision)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        loaded = _random(name, seed) if weights == "random" else _trained(name, weights, facts)
+    loaded.module.eval().requires_grad_(False).to(device)
+    return replace(loaded, device=torch.device(device)).with_numerics(precision=precision, channels_last=channels_last)
+
+
+def check_tap(backbone: Backbone, tap: str) -> Tap:
+    """The tap of that name.
+
+    Raises
+    ------
+    UnknownName : the network has no such tap.
+    WeightsError : it has, but the weights do not reach it.
+    """
+    if tap in backbone.taps:
+        return backbone.taps[tap]
+    covered = ", ".join(backbone.taps)
+    if tap in backbone.missing_taps:
+        raise WeightsError(f"{backbone.name}: weights {backbone.weights} do not reach tap {tap!r}; covered: {covered}.")
+    names: Registry[Tap] = Registry(f"tap of {backbone.name}")
+    for known, entry in backbone.taps.items():
+        names.add(known, entry, title=known)
+    return names[tap]
+
+
+def _random(name: str, seed: int) -> Backbone:
+    module = BACKBONES[name]()
+    label = "random" if seed == 0 else f"random(seed={seed})"
+    return _assemble(name, module, set(), label, digest(module))
+
+
+def _trained(name: str, weights: str | Path | None, facts: Mapping[str, Any]) -> Backbone:
+    found = find(name, weights, default=facts["weights"], bundled=facts["bundled"])
+    state = read(found.path)
+    module = BACKBONES[name]()
+    _fit_classifier(module, facts["classifier"], state)
+    missing = fill(module, state, f"{name} with {found.path}")
+    total = digest(module, missing)
+    label = f"{name}-v1" if facts["bundled"] and weights is None else label_of(found, total)
+    backbone = _assemble(name, module, missing, label, total)
+    if found.published is not None:
+        backbone = replace(backbone, mean=found.published.mean, std=found.published.std)
+    return backbone
+
+
+def _assemble(name: str, module: nn.Module, missing: set[str], label: str, total: str) -> Backbone:
+    import torch
+
+    facts = BACKBONES.info(name).facts
+    covered = {tap: entry for tap, entry in facts["taps"].items() if not needed(module, entry.path) & missing}
+    if not covered:
+        first = next(iter(facts["taps"].values()))
+        lacking = sorted(needed(module, first.path) & missing)[0]
+        raise WeightsError(
+            f"{name}: weights {label} cover none of its taps; {lacking} is missing or has another shape."
+        )
+    return Backbone(
+        name=name,
+        module=module,
+        taps=covered,
+        missing_taps=tuple(tap for tap in facts["taps"] if tap not in covered),
+        weights=label,
+        digest=total,
+        mean=facts["mean"],
+        std=facts["std"],
+        default_tap=facts["default_tap"] if facts["default_tap"] in covered else list(covered)[-1],
+        min_side=facts["min_side"],
+        device=torch.device("cpu"),
+    )
+
+
+def _fit_classifier(module: nn.Module, path: str, state: Mapping[str, Any]) -> None:
+    """Give the last layer as many classes as the weights have: a network trained on another task keeps its head."""
+    from torch import nn
+
+    weight = state.get(f"{path}.weight")
+    if not path or weight is None:
+        return
+    parent, _, last = path.rpartition(".")
+    layer = module.get_submodule(path)
+    if isinstance(layer, nn.Linear) and tuple(weight.shape[1:]) == (layer.in_features,):
+        fitted: nn.Module = nn.Linear(layer.in_features, len(weight), bias=layer.bias is not None)
+    elif isinstance(layer, nn.Conv2d) and tuple(weight.shape[1:]) == (layer.in_channels, *layer.kernel_size):
+        fitted = nn.Conv2d(layer.in_channels, len(weight), layer.kernel_size[0], bias=layer.bias is not None)
+    else:
+        return
+    setattr(module.get_submodule(parent), last, fitted)
