@@ -2,30 +2,68 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
+from . import templates_civic, templates_fortified, templates_sacred
 from .builder import Builder
-from .mesh import Material, Mesh
+from .mesh import Mesh
 from .seeds import rng
+from .style import Style, draw_palette, draw_style
 
-TEMPLATES = (
-    "church", "townhall", "gate", "palace", "castle", "temple",
-    "monument", "modern", "towerhouse", "pagoda", "mosque", "station",
-)  # fmt: skip
+BUILD: dict[str, Callable[[np.random.Generator, Style], Builder]] = {
+    "church": templates_sacred.church,
+    "townhall": templates_civic.townhall,
+    "gate": templates_fortified.gate,
+    "palace": templates_civic.palace,
+    "castle": templates_fortified.castle,
+    "temple": templates_sacred.temple,
+    "monument": templates_fortified.monument,
+    "modern": templates_civic.modern,
+    "towerhouse": templates_fortified.towerhouse,
+    "pagoda": templates_sacred.pagoda,
+    "mosque": templates_sacred.mosque,
+    "station": templates_civic.station,
+}
+TEMPLATES: tuple[str, ...] = tuple(BUILD)
 SIBLINGS = 4
 
 
 def family_of(index: int, namespace: str) -> tuple[str, int]:
-    """Return (template, family) of a landmark: benchmark has 12 families of 4, others a new family per round."""
+    """Return (template, family) of a landmark.
+
+    The benchmark has one family of four siblings per template; other namespaces take the templates in turn, a new
+    family each round, so nobody has siblings.
+
+    Raises
+    ------
+    ValueError
+        If the index is negative, or beyond the benchmark's 48 landmarks.
+    """
+    limit = len(TEMPLATES) * SIBLINGS
+    if index < 0 or (namespace == "benchmark" and index >= limit):
+        raise ValueError(f"family_of: index must be 0 to {limit - 1} in 'benchmark' and >= 0 elsewhere, got {index}.")
     if namespace == "benchmark":
         return TEMPLATES[index // SIBLINGS], index // SIBLINGS
     return TEMPLATES[index % len(TEMPLATES)], index // len(TEMPLATES)
 
 
 def landmark(namespace: str, index: int, template: str, family: int) -> Mesh:
-    """Build a landmark standing around x = 0, front wall near y = 0."""
-    random = rng(namespace, "landmark", index)
-    builder = Builder()
-    builder.boxes("wall", (-9, 0, 0), (9, 10, random.uniform(8, 16)))
-    texture = random.integers(60, 200, (64, 64, 3)).astype(np.uint8)
-    return builder.build({"wall": Material(texture, "matte", 8.0)})
+    """Build a landmark standing around x = 0 with its front near y = 0.
+
+    Siblings, of the same namespace, template and family, share wall kind, hue and roof; shapes, windows and decals
+    are each one's own.
+
+    Raises
+    ------
+    ValueError
+        If the template is unknown.
+    """
+    if template not in BUILD:
+        raise ValueError(f"landmark: template must be one of {', '.join(TEMPLATES)}, got {template!r}.")
+    style = draw_style(rng(namespace, "style", index), rng(namespace, "family style", template, family))
+    builder = BUILD[template](rng(namespace, "shape", index, template), style)
+    return builder.build(
+        draw_palette(rng(namespace, "palette", index), rng(namespace, "family", template, family), template)
+    )
