@@ -28,13 +28,21 @@ class Judged:
     n_positive: np.ndarray
 
     @classmethod
-    def from_masks(cls, positive: np.ndarray, junk: np.ndarray, n_positive: np.ndarray) -> Judged:
-        """From two (Q, K) masks over the results of each query, best first."""
-        query, column = np.nonzero(positive)
-        before = np.cumsum(junk, axis=1, dtype=np.int32)
-        found = np.bincount(query, minlength=len(positive))
-        order = np.arange(len(query)) - (np.cumsum(found) - found)[query]
-        return cls(query, column - before[query, column], order, np.asarray(n_positive))
+    def from_labelled(
+        cls, query: np.ndarray, rank: np.ndarray, positive: np.ndarray, junk: np.ndarray, n_positive: np.ndarray
+    ) -> Judged:
+        """From all results that carry a label.
+
+        Parameters
+        ----------
+        query, rank : (L,) of each labelled result, sorted by query, then by 0-based rank in the full list.
+        positive, junk : (L,) masks.
+        n_positive : (Q,) as of the class.
+        """
+        first = np.searchsorted(query, np.arange(len(n_positive)))[query]
+        junk_before, positives_before = (_before(mask, first) for mask in (junk, positive))
+        kept = positive.nonzero()[0]
+        return cls(query[kept], (rank - junk_before)[kept], positives_before[kept], n_positive)
 
     def per_query(self, terms: np.ndarray) -> np.ndarray:
         """Sum over the positives of each query (Q,); NaN for a query that has no positive in the database."""
@@ -141,3 +149,9 @@ def _sorted_ranks(name: str, ranks: Sequence[int]) -> np.ndarray:
     if values.ndim != 1 or len(distinct) != len(values) or (distinct < 0).any() or (distinct % 1 != 0).any():
         raise ValueError(f"average precision: {name} must be different whole numbers from 0, got {list(ranks)!r}.")
     return distinct.astype(np.int64)
+
+
+def _before(mask: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """How many entries of `mask` are set before each entry, counted from the entry `first` of its query."""
+    total = np.concatenate([[0], np.cumsum(mask)])
+    return total[:-1] - total[first]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from cbirlab.evaluation.protocols import PROTOCOLS, Level, Protocol
 from cbirlab.index import Ranking
 
 BLOCK = 2**24
-"""Labels held at a time (query, database row): 16 MB."""
+"""Elements of a (queries, N) table held at a time: 64 MB of ranks."""
 
 WRONG, OWN = "", "query"
 """Names of database rows without a label, and of the query's own row."""
@@ -68,18 +69,15 @@ def evaluate(
     UnknownName : no such protocol.
     """
     protocol = _resolved(protocol, dataset, average_precision)
-    _check(ranking, dataset, protocol)
-    blocks = [
-        _judged_levels(labels, ranking.images[rows], protocol) for rows, labels in _label_blocks(dataset, protocol)
-    ]
+    labelled = _labelled(dataset, protocol)
+    rank = _ranks(ranking, dataset, labelled)
     metrics: dict[str, float] = {}
     per_query: dict[str, np.ndarray] = {}
-    for place, level in enumerate(protocol.levels):
+    for level in protocol.levels:
+        judged = _judged(level, labelled, rank, len(dataset.queries))
         for metric in protocol.metrics:
-            values = [measure(metric, judged[place], protocol.average_precision) for judged in blocks]
-            metrics[metric + level.suffix] = _mean(np.concatenate(values))
-        precisions = [judged[place].average_precision(protocol.average_precision) for judged in blocks]
-        per_query[level.name] = np.concatenate(precisions)
+            metrics[metric + level.suffix] = _mean(measure(metric, judged, protocol.average_precision))
+        per_query[level.name] = judged.average_precision(protocol.average_precision)
     groups = query_groups(dataset)
     if resamples:
         columns = {f"map{level.suffix}": per_query[level.name] for level in protocol.levels}
@@ -96,23 +94,29 @@ def judge(ranking: Ranking, dataset: Dataset, protocol: str | Protocol | None = 
     (Q, K) of str: a label of the dataset ("easy", "hard", "junk", "positive"), "query" for the query's own image
     where the protocol drops it, "" for a wrong answer.
     """
-    protocol = _resolved(protocol, dataset, None)
-    _check(ranking, dataset, protocol)
-    names = np.array(_names(protocol))
-    codes = [
-        np.take_along_axis(labels, ranking.images[rows], axis=1) for rows, labels in _label_blocks(dataset, protocol)
-    ]
-    return names[np.concatenate(codes)]
+    labelled = _labelled(dataset, _resolved(protocol, dataset, None))
+    _check(ranking, dataset)
+    names = np.array(labelled.names)
+    shown = np.empty(ranking.images.shape, dtype=names.dtype)
+    for queries, entries in _blocks(labelled.query, dataset):
+        table = np.zeros((queries.stop - queries.start, len(dataset.images)), dtype=np.uint8)
+        table[labelled.query[entries] - queries.start, labelled.row[entries]] = labelled.code[entries]
+        shown[queries] = names[np.take_along_axis(table, ranking.images[queries], axis=1)]
+    return shown
 
 
 def query_groups(dataset: Dataset) -> np.ndarray:
     """Group of each query (Q,): queries whose first positive shows one instance are one group, others stand alone."""
-    keys = []
+    numbers: dict[str, int] = {}
+    groups = []
     for query, labels in enumerate(dataset.labels):
         first = next((rows[0] for label, rows in labels.items() if label != "junk" and len(rows)), None)
-        known = dataset.instances and first is not None
-        keys.append(f"instance {dataset.instances[first]}" if known else f"query {query}")
-    return np.unique(keys, return_inverse=True)[1] if keys else np.zeros(0, dtype=np.int64)
+        if first is None or not dataset.instances:
+            group = f"query {query}"
+        else:
+            group = f"instance {dataset.instances[first]}"
+        groups.append(numbers.setdefault(group, len(numbers)))
+    return np.array(groups, dtype=np.int64)
 
 
 def _resolved(protocol: str | Protocol | None, dataset: Dataset, average_precision: str | None) -> Protocol:
@@ -121,64 +125,94 @@ def _resolved(protocol: str | Protocol | None, dataset: Dataset, average_precisi
     return protocol if average_precision is None else protocol.with_average_precision(average_precision)
 
 
-def _check(ranking: Ranking, dataset: Dataset, protocol: Protocol) -> None:
+@dataclass(frozen=True, eq=False)
+class _Labelled:
+    """All labels of a dataset as arrays (L,), sorted by query: `code` is a place in `names`."""
+
+    query: np.ndarray
+    row: np.ndarray
+    code: np.ndarray
+    names: list[str]
+
+
+def _labelled(dataset: Dataset, protocol: Protocol) -> _Labelled:
     if not dataset.labels:
         raise ValueError(f"evaluate: dataset {dataset.name!r} has no ground truth, so its rankings have no metrics.")
-    if len(ranking) != len(dataset.queries):
-        raise ValueError(f"evaluate: ranking must have one row per query ({len(dataset.queries)}), got {len(ranking)}.")
-    images, count = ranking.images, len(dataset.images)
-    if images.size and not (images.min() >= 0 and images.max() < count):
-        raise ValueError(f"evaluate: ranking must hold database rows in [0, {count - 1}].")
-    seen = np.zeros(count, dtype=bool)
-    for query, row in enumerate(images):
-        seen[:] = False
-        seen[row] = True
-        if np.count_nonzero(seen) != len(row):
-            raise ValueError(
-                f"evaluate: ranking must hold every database row at most once per query; query {query} repeats one."
-            )
-    known = {*_names(protocol)}
-    unknown = {label for labels in dataset.labels for label in labels} - known
+    names = [WRONG, OWN, *dict.fromkeys(label for level in protocol.levels for label in level.positive + level.junk)]
+    codes = {name: code for code, name in enumerate(names)}
+    unknown = {label for labels in dataset.labels for label in labels} - {*names[2:]}
     if unknown:
         raise ValueError(
-            f"evaluate: protocol {protocol.name!r} knows the labels {', '.join(sorted(known - {WRONG, OWN}))}; "
-            f"dataset {dataset.name!r} has {', '.join(sorted(unknown))} too; choose the protocol it was made for."
+            f"evaluate: protocol {protocol.name!r} knows the labels {', '.join(names[2:])}; dataset {dataset.name!r} "
+            f"has {', '.join(sorted(unknown))} too; choose the protocol it was made for."
         )
+    entries = [
+        (query, codes[label], rows)
+        for query, labels in enumerate(dataset.labels)
+        for label, rows in _without_own(labels, dataset.queries[query].index, protocol).items()
+    ]
+    sizes = [len(rows) for _, _, rows in entries]
+    return _Labelled(
+        query=np.repeat(np.array([query for query, _, _ in entries], dtype=np.int64), sizes),
+        row=np.fromiter(chain.from_iterable(rows for _, _, rows in entries), dtype=np.int64, count=sum(sizes)),
+        code=np.repeat(np.array([code for _, code, _ in entries], dtype=np.uint8), sizes),
+        names=names,
+    )
 
 
-def _names(protocol: Protocol) -> list[str]:
-    """Names by code: wrong, the query's own row, then the labels of the protocol."""
-    labels = dict.fromkeys(label for level in protocol.levels for label in (*level.positive, *level.junk))
-    return [WRONG, OWN, *labels]
+def _without_own(
+    labels: Mapping[str, tuple[int, ...]], own: int | None, protocol: Protocol
+) -> Mapping[str, tuple[int, ...]]:
+    """Labels of one query, its own image moved to a label of its own where the protocol drops it."""
+    if own is None or protocol.own_image == "kept":
+        return labels
+    return {label: tuple(row for row in rows if row != own) for label, rows in labels.items()} | {OWN: (own,)}
 
 
-def _label_blocks(dataset: Dataset, protocol: Protocol) -> Iterator[tuple[slice, np.ndarray]]:
-    """Codes of all database rows for some queries at a time: (slice of queries, (q, N) uint8)."""
-    codes = {name: code for code, name in enumerate(_names(protocol))}
+def _ranks(ranking: Ranking, dataset: Dataset, labelled: _Labelled) -> np.ndarray:
+    """Rank (L,) of every labelled row in the list of its query, -1 where a list is cut off before it."""
+    _check(ranking, dataset)
+    rank = np.empty(len(labelled.row), dtype=np.int64)
+    places = np.arange(ranking.images.shape[1], dtype=np.int32)
+    for queries, entries in _blocks(labelled.query, dataset):
+        images = ranking.images[queries]
+        place = np.full((len(images), len(dataset.images)), -1, dtype=np.int32)
+        np.put_along_axis(place, images, places[None], axis=1)
+        if np.count_nonzero(place >= 0) != images.size:
+            raise ValueError("evaluate: ranking must hold a database row at most once per query, got one twice.")
+        row = labelled.row[entries]
+        if row.size and (row.min() < 0 or row.max() >= len(dataset.images)):
+            raise ValueError(f"evaluate: labels of {dataset.name!r} must be rows in [0, {len(dataset.images) - 1}].")
+        rank[entries] = place[labelled.query[entries] - queries.start, row]
+        flat = labelled.query[entries] * len(dataset.images) + row
+        if len(np.unique(flat)) != len(flat):
+            raise ValueError(f"evaluate: dataset {dataset.name!r} labels a database row twice for one query.")
+    return rank
+
+
+def _judged(level: Level, labelled: _Labelled, rank: np.ndarray, n_queries: int) -> Judged:
+    positive = np.array([name in level.positive for name in labelled.names])[labelled.code]
+    junk = np.array([name == OWN or name in level.junk for name in labelled.names])[labelled.code]
+    n_positive = np.bincount(labelled.query[positive], minlength=n_queries)
+    order = np.lexsort((rank, labelled.query))
+    order = order[rank[order] >= 0]
+    return Judged.from_labelled(labelled.query[order], rank[order], positive[order], junk[order], n_positive)
+
+
+def _blocks(query: np.ndarray, dataset: Dataset) -> Iterator[tuple[slice, slice]]:
+    """Some queries at a time, and their entries in the sorted `query`, so that a (queries, N) table stays small."""
     size = max(1, BLOCK // len(dataset.images))
     for start in range(0, len(dataset.queries), size):
         stop = min(start + size, len(dataset.queries))
-        table = np.zeros((stop - start, len(dataset.images)), dtype=np.uint8)
-        for line, labels in zip(table, dataset.labels[start:stop], strict=True):
-            for label, rows in labels.items():
-                line[list(rows)] = codes[label]
-        if protocol.own_image == "dropped":
-            for line, query in zip(table, dataset.queries[start:stop], strict=True):
-                if query.index is not None:
-                    line[query.index] = codes[OWN]
-        yield slice(start, stop), table
+        yield slice(start, stop), slice(*np.searchsorted(query, [start, stop]))
 
 
-def _judged_levels(table: np.ndarray, images: np.ndarray, protocol: Protocol) -> list[Judged]:
-    codes = np.take_along_axis(table, images, axis=1)
-    names = _names(protocol)
-    return [_judged(level, names, codes, table) for level in protocol.levels]
-
-
-def _judged(level: Level, names: list[str], codes: np.ndarray, table: np.ndarray) -> Judged:
-    positive = np.array([name in level.positive for name in names])
-    junk = np.array([name in level.junk or name == OWN for name in names])
-    return Judged.from_masks(positive[codes], junk[codes], positive[table].sum(axis=1))
+def _check(ranking: Ranking, dataset: Dataset) -> None:
+    if len(ranking) != len(dataset.queries):
+        raise ValueError(f"evaluate: ranking must have one row per query ({len(dataset.queries)}), got {len(ranking)}.")
+    images = ranking.images
+    if images.size and (images.min() < 0 or images.max() >= len(dataset.images)):
+        raise ValueError(f"evaluate: ranking must hold database rows in [0, {len(dataset.images) - 1}].")
 
 
 def _mean(values: np.ndarray) -> float:

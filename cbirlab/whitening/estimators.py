@@ -22,8 +22,8 @@ class NoWhitening(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def fit(self, X: Any, y: Any = None) -> NoWhitening:
         """Remember the number of dimensions."""
-        validate_data(self, X, dtype=[np.float32, np.float64])
-        self.n_components_ = self._n_features_out = self.n_features_in_
+        X = validate_data(self, X, dtype=[np.float32, np.float64])
+        self.n_components_ = self._n_features_out = X.shape[1]
         return self
 
     def transform(self, X: Any) -> np.ndarray:
