@@ -64,6 +64,5 @@ def landmark(namespace: str, index: int, template: str, family: int) -> Mesh:
         raise ValueError(f"landmark: template must be one of {', '.join(TEMPLATES)}, got {template!r}.")
     style = draw_style(rng(namespace, "style", index), rng(namespace, "family style", template, family))
     builder = BUILD[template](rng(namespace, "shape", index, template), style)
-    return builder.build(
-        draw_palette(rng(namespace, "palette", index), rng(namespace, "family", template, family), template)
-    )
+    family_taste = rng(namespace, "family", template, family)
+    return builder.build(draw_palette(rng(namespace, "palette", index), family_taste, template, builder.slots))

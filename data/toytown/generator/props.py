@@ -195,9 +195,9 @@ def tree(random: np.random.Generator, height: float, leaves: Material | None = N
             "leaf", (0, 0), [(0.12 * height, 0.16 * height), (0.07 * height, 0.5 * height), (0.01, 0.9 * height)], 9
         )
     else:
-        lumps = int(random.integers(6, 10))
+        lumps = int(random.integers(5, 8))
         middles = random.normal(0, 1, (lumps, 3)) * [0.13, 0.13, 0.1] * height + [0, 0, height * 0.66]
-        radii = height * random.uniform(0.13, 0.21, lumps)
+        radii = height * random.uniform(0.14, 0.22, lumps)
         for middle, radius in zip(middles, radii, strict=True):
             _lump(builder, random, middle, radius * 0.86)
         for middle in middles[:4]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -128,8 +129,13 @@ def draw_style(random: np.random.Generator, family: np.random.Generator) -> Styl
     )  # fmt: skip
 
 
-def draw_palette(random: np.random.Generator, family: np.random.Generator, template: str) -> dict[str, Material]:
-    """Paint the materials: family decides wall kind, hue, tone and roof; siblings differ in one or two colours."""
+def draw_palette(
+    random: np.random.Generator, family: np.random.Generator, template: str, slots: Collection[str]
+) -> dict[str, Material]:
+    """Paint the materials of some slots.
+
+    The family decides wall kind, hue, tone and roof; siblings differ in one or two colours and in their decals.
+    """
     wall_kind = pick(family, *(MODERN_WALLS if template == "modern" else WALLS))
     hue = float(family.choice([0.03, 0.06, 0.09, 0.11, 0.13, 0.58]))
     saturation = family.uniform(0.3, 0.65) if wall_kind == "brick" else family.uniform(0.05, 0.45)
@@ -157,9 +163,11 @@ def draw_palette(random: np.random.Generator, family: np.random.Generator, templ
         "door": ("planks", hsv(random.uniform(0, 0.6), 0.45, 0.32)),
         "louvre": ("planks", hsv(0.08, 0.2, 0.16)),
     }
-    palette = {slot: material(random, kind, colour) for slot, (kind, colour) in recipe.items()}
-    palette["decal0"] = decal(random, pick(random, "rose", "clock", "clock") if template != "church" else "rose")
-    palette["decal1"] = decal(random, pick(random, "sign", "sign", "mural"))
-    palette["decal2"] = decal(random, pick(random, "banner", "mural", "banner"))
-    palette["clock"] = decal(random, "clock")
-    return palette
+    palette = {slot: material(random, kind, colour) for slot, (kind, colour) in recipe.items() if slot in slots}
+    decals = {
+        "decal0": "rose" if template == "church" else pick(random, "rose", "clock", "clock"),
+        "decal1": pick(random, "sign", "sign", "mural"),
+        "decal2": pick(random, "banner", "mural", "banner"),
+        "clock": "clock",
+    }
+    return palette | {slot: decal(random, name) for slot, name in decals.items() if slot in slots}

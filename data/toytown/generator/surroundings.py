@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,12 +14,13 @@ from .noise import hsv
 from .parts import block
 from .roofs import roof
 from .seeds import rng
-from .style import draw_palette, draw_style, pick
+from .style import Style, draw_palette, draw_style, pick
 from .textures import material
 
 CITIES = 6  # neighbours of one city share a taste
 SKYLINE = 46
-TREE_CARDS = 420
+HOUSES = 3  # different ones in a scene
+TREE_CARDS = 330
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,25 +74,12 @@ def surroundings(
 def _house(random: np.random.Generator, key: tuple[str, int], number: int) -> tuple[Mesh, float]:
     """Build an ordinary house in the city's taste; return it, its back wall at y = 0, and its radius."""
     namespace, city = key
-    style = draw_style(random, rng(namespace, "city style", city))
-    palette = draw_palette(random, rng(namespace, "city", city, number % 3), "house")
+    style = _plain_taste(random, draw_style(random, rng(namespace, "city style", city)))
     builder = Builder()
-    rows, width, depth = int(random.integers(2, 6)), random.uniform(9, 18), random.uniform(8, 11)
-    bays = max(2, int(width / 2.8))
-    simple = style.but(dentils=False)
-    kind = pick(random, "gable_x", "hip", "mansard", "flat", "hip", "gable_y")
-    block(
-        builder,
-        simple,
-        (0, 0),
-        0,
-        (width, depth, rows * 3.2),
-        rows,
-        (bays, 3),
-        doors=(int(random.integers(bays)),),
-        top=kind,
-        blind=(2,),
-    )
+    rows, width, depth = int(random.integers(2, 6)), random.uniform(9, 17), random.uniform(8, 11)
+    bays, top = max(2, int(width / 3)), pick(random, "gable_x", "hip", "mansard", "flat", "hip", "gable_y")
+    size, door = (width, depth, rows * 3.2), int(random.integers(bays))
+    block(builder, style, (0, 0), 0, size, rows, (bays, 2), doors=(door,), top=top, blind=(2,))
     if random.random() < 0.5:  # a shop front
         builder.panel(
             "decal1", (0, -depth / 2 - 0.2, 3.3), np.array([1.0, 0, 0]), np.array([0, 0, 1.0]), width * 0.5, 0.7
@@ -100,10 +88,28 @@ def _house(random: np.random.Generator, key: tuple[str, int], number: int) -> tu
         builder.boxes("shutter", low, high)
     if random.random() < 0.4:  # a lower wing
         roofed = (width * 0.5 + 2, depth * 0.1)
-        block(
-            builder, simple, roofed, 0, (4, depth * 0.8, 3.4), 1, (1, 2), top=pick(random, "flat", "hip"), blind=(2, 3)
-        )
+        top = pick(random, "flat", "hip")
+        block(builder, style, roofed, 0, (4, depth * 0.8, 3.4), 1, (1, 2), top=top, blind=(2, 3))
+    palette = draw_palette(random, rng(namespace, "city", city, number), "house", builder.slots)
     return builder.build(palette), float(np.hypot(width, depth) / 2)
+
+
+def _plain_taste(random: np.random.Generator, style: Style) -> Style:
+    """Return the style without what would make a neighbour as rich (and as heavy) as a landmark."""
+    panes = pick(random, (2, 1), (1, 2), (2, 2))
+    surround, shutters = pick(random, 0.0, 0.12), random.random() < 0.35
+    windows = tuple(
+        replace(window, head="flat", panes=panes, surround_m=surround, hood="none", balcony=False, shutters=shutters)
+        for window in style.windows
+    )
+    plain = {
+        "pilasters": False,
+        "quoins": False,
+        "dentils": False,
+        "dormers": False,
+        "chimneys": min(style.chimneys, 2),
+    }
+    return style.but(windows=windows, **plain)
 
 
 def _neighbours(
@@ -112,8 +118,8 @@ def _neighbours(
 ) -> list[tuple[Mesh, float, tuple[float, float, float]]]:  # fmt: skip
     """Stand houses round the precinct, facing it, leaving the front open; `frontal` closes that side too."""
     placed = []
-    count = int(random.integers(6, 9)) if frontal else int(random.integers(4, 8))
-    models = [_house(random, key, number) for number in range(4)]
+    count = int(random.integers(6, 9)) if frontal else int(random.integers(4, 7))
+    models = [_house(random, key, number) for number in range(HOUSES)]
     for number in range(count):
         house, size = models[number % len(models)]
         opened = 0.0 if frontal else random.uniform(0.75, 0.9)
@@ -124,7 +130,7 @@ def _neighbours(
             placed.append((house, angle - np.pi / 2 + random.normal(0, 0.12), (x, y, 0.0)))
             taken.append((float(x), float(y), size))
     across = street - random.uniform(10, 14)
-    for x in np.arange(-70.0, 71.0, 20.0):  # the row beyond the street, behind the camera mostly
+    for x in np.arange(-60.0, 61.0, 20.0):  # the row beyond the street, behind the camera mostly
         house, size = models[int(random.integers(len(models)))]
         if abs(x - middle[0]) > reach + 22 and random.random() < 0.45 and _is_free(x, across, size, taken):
             placed.append((house, np.pi, (float(x), across, 0.0)))
@@ -151,7 +157,7 @@ def _greenery(
     for _ in range(int(random.integers(2, 6))):
         angle, distance = random.uniform(0, 2 * np.pi), reach + random.uniform(4, 24)
         spots.append((middle[0] + distance * np.cos(angle), middle[1] + distance * np.sin(angle)))
-    for x, y in spots[:7]:
+    for x, y in spots[:6]:
         if _is_free(x, y, 2.2, taken) and abs(y - street) > 4.5:
             placed.append((models[int(random.integers(3))], random.uniform(0, 2 * np.pi), (float(x), float(y), 0.0)))
             taken.append((float(x), float(y), 1.5))
