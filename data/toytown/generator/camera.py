@@ -85,10 +85,10 @@ def azimuth_deg(camera: Camera, subject: Subject) -> float:
 
 def query_camera(rng: np.random.Generator, subject: Subject, long_side: int, obstacles) -> Camera:
     """A clean view near the front with all of the subject in the frame."""
-    width, height = _frame_size(rng, subject, long_side, portrait=0.3 + 0.5 * (subject.height > 2.2 * subject.radius))
+    width, height = _frame_size(rng, subject, long_side)
     return _aim(
         rng, subject, width, height, obstacles,
-        azimuth=_FRONT + rng.normal(0.0, 0.35), fov=rng.uniform(34.0, 66.0), fill=rng.uniform(0.68, 0.92),
+        azimuth=_FRONT + rng.normal(0.0, 0.35), fov=rng.uniform(34.0, 66.0), fill=rng.uniform(0.85, 1.08),
         eye=EYE_HEIGHT_M if rng.random() < 0.75 else rng.uniform(3.0, 12.0), wander=0.05, roll=rng.normal(0.0, 1.2),
     )  # fmt: skip
 
@@ -96,9 +96,9 @@ def query_camera(rng: np.random.Generator, subject: Subject, long_side: int, obs
 def any_camera(rng: np.random.Generator, subject: Subject, long_side: int, obstacles) -> tuple[Camera, str]:
     """Any other view: mostly ordinary, some from behind, some details, some from afar.  Returns camera and kind."""
     kind = str(rng.choice(["plain", "around", "detail", "far"], p=[0.50, 0.15, 0.17, 0.18]))
-    width, height = _frame_size(rng, subject, long_side, portrait=0.4)
+    width, height = _frame_size(rng, subject, long_side, other=0.25)
     azimuth = _FRONT + (rng.uniform(-np.pi, np.pi) if kind == "around" else rng.normal(0.0, 0.6))
-    fill = {"detail": (1.4, 2.3), "far": (0.24, 0.45)}.get(kind, (0.5, 1.1))
+    fill = {"detail": (1.6, 2.6), "far": (0.26, 0.5)}.get(kind, (0.6, 1.25))
     camera = _aim(
         rng, subject, width, height, obstacles,
         azimuth=azimuth, fov=rng.uniform(24.0, 70.0), fill=rng.uniform(*fill),
@@ -111,7 +111,7 @@ def any_camera(rng: np.random.Generator, subject: Subject, long_side: int, obsta
 
 def street_camera(rng: np.random.Generator, long_side: int, obstacles) -> Camera:
     """A view of a street without a landmark, from somewhere near its middle."""
-    width, height = _frame_size(rng, Subject((0.0, 0.0), 1.0, 1.0), long_side, portrait=0.3)
+    width, height = _frame_size(rng, Subject((0.0, 0.0), 1.0, 1.0), long_side, other=0.3)
     eye = EYE_HEIGHT_M if rng.random() < 0.8 else rng.uniform(3.0, 15.0)
     place = _clear(rng.uniform(-14.0, 14.0, 2), obstacles, eye)
     heading = rng.uniform(-np.pi, np.pi)
@@ -121,9 +121,13 @@ def street_camera(rng: np.random.Generator, long_side: int, obstacles) -> Camera
     return Camera(origin, target, float(rng.uniform(38.0, 74.0)), float(rng.normal(0.0, 1.5)), width, height)
 
 
-def _frame_size(rng, subject: Subject, long_side: int, portrait: float) -> tuple[int, int]:
+def _frame_size(rng, subject: Subject, long_side: int, other: float = 0.1) -> tuple[int, int]:
+    """Portrait for slender subjects, landscape for wide ones, the other way round with probability `other`."""
+    portrait = subject.height > 1.7 * subject.radius
+    if rng.random() < other:
+        portrait = not portrait
     short = long_side * 3 // 4
-    return (short, long_side) if rng.random() < portrait else (long_side, short)
+    return (short, long_side) if portrait else (long_side, short)
 
 
 def _aim(rng, subject, width, height, obstacles, azimuth, fov, fill, eye, wander, roll) -> Camera:

@@ -59,7 +59,9 @@ def write_rows(found: Sequence[dict], path: Path) -> None:
 def write_checksums(folder: Path) -> int:
     """Write SHA256SUMS over the published files; returns how many."""
     files = sorted(path for pattern in CHECKED for path in folder.glob(pattern))
-    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(folder).as_posix()}" for path in files]
+    lines = [
+        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(folder).as_posix()}" for path in files
+    ]
     write_atomically(folder / "SHA256SUMS", ("\n".join(lines) + "\n").encode())
     return len(files)
 

@@ -117,7 +117,9 @@ def render(
     distance = _to_pixels(_scatter(buffer.distance[seen, None], buffer.valid), shape)[..., 0] / filled[..., 0]
     picture += flat * denoise(soft, guide, np.where(count > 0, distance, 1e4))
     backdrop = np.zeros_like(buffer.directions)
-    backdrop[~buffer.valid] = sky_lookup(sky, buffer.directions[~buffer.valid])
+    beyond = buffer.directions[~buffer.valid]
+    beyond[:, 2] = np.maximum(beyond[:, 2], 0.01)  # past the end of the ground lies the horizon's haze
+    backdrop[~buffer.valid] = sky_lookup(sky, beyond)
     picture += _to_pixels(backdrop, shape)
     return Picture(picture, np.where(count > 0, distance, 1e4), 1.0 - count)
 

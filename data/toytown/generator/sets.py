@@ -95,6 +95,4 @@ def _distractors(split, namespace, landmarks, shots, streets, stem) -> list[Item
             Request(namespace, number, shot, "any", 320, 4, (70, 92), template, family) for shot in range(shots)
         ]
     requests += [Request(namespace, number, 0, "street", 320, 4, (70, 92)) for number in range(streets)]
-    return [
-        Item(f"{stem}_{number:03d}", split, "distractor", None, request) for number, request in enumerate(requests)
-    ]
+    return [Item(f"{stem}_{number:03d}", split, "distractor", None, request) for number, request in enumerate(requests)]

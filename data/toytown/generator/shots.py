@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,8 +22,9 @@ CONTEXTS = 3  # surroundings a landmark is seen in; number 0 most of the time
 _TRIES = 4
 _CLOSE_M = 5.0
 _MOST_CLOSE = 0.30  # share of the frame that things other than the ground closer than `_CLOSE_M` may cover
+_MOST_HAZE = 1.1  # optical depth between camera and landmark
 _KEPT_STAGES = 6
-_STREET = Subject((0.0, 0.0), 3.0, 7.0)
+_STREET = Subject((0.0, 0.0), 3.0, 7.0)  # what street pictures take for their subject
 
 
 @dataclass(frozen=True)
@@ -149,6 +150,9 @@ class Studio:
     def _expose(self, scene: _Scene, request: Request, rng: np.random.Generator):
         query = request.role == "query"
         light = lights.query_light(rng) if query else lights.any_light(rng)
+        if request.role != "street":  # however far the camera, the landmark must show through the haze
+            away = float(np.hypot(*np.subtract(self._subject(request).centre, scene.camera.origin[:2])))
+            light = replace(light, haze=min(light.haze, _MOST_HAZE / away))
         sky = lights.sky_map(light, rng)
         subject = _STREET if request.role == "street" else self._subject(request)
         lamps = passers.night_lamps(rng, subject) if light.night else []
@@ -207,7 +211,7 @@ def _acceptable(scene: _Scene, role: str) -> bool:
     if found is None:
         return scene.buffer.valid.mean() > 0.35
     if role == "query":
-        return found.fraction > 0.12 and found.visible > 0.75 and found.occlusion < 0.15
+        return found.fraction > 0.08 and found.visible > 0.75 and found.occlusion < 0.15
     return found.fraction > 0.015 and found.occlusion < 0.75
 
 
