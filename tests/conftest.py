@@ -34,7 +34,7 @@ def draw(instance: int, view: int) -> Image.Image:
 
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with one sub-folder per instance, 8 instances of 5 images, and a sibling folder of 24 images to learn on."""
+    """A folder with 8 instances of 5 images, one sub-folder each, and a sibling folder of 24 images to learn on."""
     folder = tmp_path_factory.mktemp("pictures")
     for instance in range(INSTANCES):
         for view in range(VIEWS):

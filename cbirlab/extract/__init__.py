@@ -17,16 +17,16 @@ from cbirlab.datasets.base import Dataset
 from cbirlab.extract.columns import Column, Part, column, plan_part
 from cbirlab.extract.descriptors import Descriptors
 from cbirlab.extract.fill import Filler, entry_values
-from cbirlab.extract.fingerprints import fingerprints
+from cbirlab.extract.fingerprints import fingerprints, image_hashes
 from cbirlab.extract.network import Network
 from cbirlab.extract.plan import BATCH_PIXELS, PARTS, part_items
-from cbirlab.store import Store
+from cbirlab.store import Store, digest
 
 if TYPE_CHECKING:
     from cbirlab.aggregation import Aggregation
     from cbirlab.backbones import Backbone
 
-__all__ = ["BATCH_PIXELS", "PARTS", "Descriptors", "Estimate", "estimate", "extract"]
+__all__ = ["BATCH_PIXELS", "PARTS", "Descriptors", "Estimate", "estimate", "extract", "image_hashes"]
 
 _Found = dict[str, tuple[np.ndarray, dict[int, str]]]
 
@@ -85,17 +85,17 @@ def extract(
     computed = 0
     if any(one.key not in found for part in planned for one in columns[part.base]):
         computed = _fill(found, planned, columns, backbone, precision, store, progress)
-    arrays = {
-        (tap, spec.key): {
-            name: _over_scales([found[column(part, tap, spec).key][0] for part in planned if part.name == name])
-            for name in dict.fromkeys(part.name for part in planned)
-        }
-        for tap in taps
-        for spec in aggregations
-    }
+    arrays: dict[tuple[str, str], dict[str, np.ndarray]] = {}
+    keys: dict[tuple[str, str], dict[str, str]] = {}
+    for name in dict.fromkeys(part.name for part in planned):
+        by_scale = zip(*(columns[part.base] for part in planned if part.name == name), strict=True)
+        for same in by_scale:
+            column_name = (same[0].tap, same[0].aggregation.key)
+            arrays.setdefault(column_name, {})[name] = _over_scales([found[one.key][0] for one in same])
+            keys.setdefault(column_name, {})[name] = digest({"scales": [one.key for one in same]})
     skipped = {part.name: found[columns[part.base][0].key][1] for part in planned}
     _report_skipped(dataset, skipped)
-    return Descriptors(arrays, skipped, time.perf_counter() - started, computed)
+    return Descriptors(arrays, keys, skipped, time.perf_counter() - started, computed)
 
 
 def estimate(

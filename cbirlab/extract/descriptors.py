@@ -16,12 +16,14 @@ class Descriptors:
     ----------
     arrays : (tap, aggregation key) to part to float32 (N, D). With several scales, the mean over scales of the
         L2-normalised values.
+    keys : (tap, aggregation key) to part to a hash of everything the values depend on.
     skipped : part to row to reason: images that could not be read; their rows are zeros.
     seconds : what computing took ("extract"); 0 where everything was in the store.
     computed_images : number of forward passes of single images.
     """
 
     arrays: Mapping[tuple[str, str], Mapping[str, np.ndarray]]
+    keys: Mapping[tuple[str, str], Mapping[str, str]]
     skipped: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
     seconds: float = 0.0
     computed_images: int = 0

@@ -78,3 +78,8 @@ def _look_at(path: Path) -> Fingerprint:
     except images.ImageError as error:
         return Fingerprint(checksum, problem=str(error))
     return Fingerprint(checksum, height, width)
+
+
+def image_hashes(paths: Iterable[Path], store: Store) -> set[str]:
+    """Hashes of the images' bytes, to find images that two sets share."""
+    return {known.sha256 for known in fingerprints(list(paths), store).values() if known.sha256}

@@ -38,6 +38,6 @@ class Network:
 
         from cbirlab.taps import forward
 
-        with torch.inference_mode():
+        with torch.no_grad():
             batch = torch.from_numpy(pixels).to(self.backbone.device).permute(0, 3, 1, 2)  # a channels-last view
             return forward(self.backbone, batch.float().mul_(self._gain).add_(self._offset), taps)

@@ -1,0 +1,194 @@
+"""Pipeline: a recipe becomes a run, a grid of recipes becomes a table."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+from cbirlab.aggregation import AGGREGATIONS, Aggregation
+from cbirlab.backbones import BACKBONES, check_tap, load_backbone
+from cbirlab.datasets import Dataset, load_dataset
+from cbirlab.pipeline.bench import Bench
+from cbirlab.pipeline.recipe import Recipe
+from cbirlab.pipeline.stages import Clock, Run
+from cbirlab.registry import Registry
+from cbirlab.store import Store
+from cbirlab.whitening import WHITENINGS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cbirlab.backbones import Backbone
+
+__all__ = ["Bench", "Clock", "Recipe", "Run", "compare", "run", "table_row"]
+
+Names = str | Sequence[str]
+
+
+def run(
+    recipe: Recipe,
+    *,
+    dataset: Dataset | None = None,
+    store: Store | None = None,
+    device: str = "cpu",
+    progress: bool = True,
+) -> Run:
+    """Carry out a recipe.
+
+    Parameters
+    ----------
+    dataset : in place of the one that the recipe names, if it is loaded already.
+    store : where descriptors are kept.
+    device : where the network runs.
+    progress : show a bar when extraction takes more than a second.
+
+    Raises
+    ------
+    UnknownName, WeightsError, ValueError : as loading, extraction, whitening and evaluation do.
+    """
+    clock = Clock()
+    with clock("load"):
+        dataset = dataset or load_dataset(recipe.dataset)
+        backbone = load_backbone(recipe.backbone, recipe.weights, device)
+        recipe = recipe.resolved(dataset, backbone)
+    bench = Bench(dataset, backbone, recipe, store=store or Store(), progress=progress)
+    with clock("extract"):
+        bench.fill([str(recipe.tap)], [Aggregation.parse(recipe.aggregation)], _sets([recipe]))
+    return bench.run(recipe, clock)
+
+
+def compare(
+    dataset: str | os.PathLike[str] | Dataset = "toytown",
+    *,
+    backbones: Names = "toynet",
+    taps: Names | None = None,
+    aggregations: Names = "all",
+    whitenings: Names = "all",
+    dimensions: int | Sequence[int | None] | None = None,
+    weights: str | Mapping[str, str | None] | None = None,
+    store: Store | None = None,
+    device: str = "cpu",
+    progress: bool = True,
+    **shared: Any,
+) -> pd.DataFrame:
+    """One row per recipe of the grid; one forward pass per image and backbone for all of it.
+
+    Parameters
+    ----------
+    backbones, taps, aggregations, whitenings : names, or "all". Of taps, None is the backbone's default one, and a
+        backbone takes those of the names that it has. "all" backbones are those whose weights are at hand; the others
+        are named in a warning.
+    dimensions : kept after a learned whitening, one or several; None is all.
+    weights : of all backbones, or by backbone.
+    shared : other fields of `Recipe`: `image_size`, `scales`, `precision`, `whitening_set`, `protocol`, ...
+
+    Returns
+    -------
+    Columns as of `table_row`. mAP is in 0..1.
+
+    Raises
+    ------
+    As `run` does.
+    """
+    import pandas as pd
+
+    store = store or Store()
+    loaded = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
+    name = loaded.name if isinstance(dataset, Dataset) else str(dataset)
+    specs = [Aggregation.parse(one).key for one in _names(aggregations, AGGREGATIONS)]
+    kinds = _names(whitenings, WHITENINGS)
+    widths = list(dimensions) if isinstance(dimensions, Sequence) else [dimensions]
+    rows = []
+    for backbone, weight in _backbones(backbones, weights, device):
+        base = Recipe(dataset=name, backbone=backbone.name, weights=weight, **shared)
+        recipes = [
+            replace(base, tap=tap, aggregation=spec, whitening=kind, dimensions=width).resolved(loaded, backbone)
+            for tap, spec, kind in itertools.product(_taps(taps, backbone), specs, kinds)
+            for width in (widths if WHITENINGS.info(kind).facts["learned"] else [None])
+        ]
+        bench = Bench(loaded, backbone, recipes[0], store=store, progress=progress, keep=2)
+        used_taps = list(dict.fromkeys(str(recipe.tap) for recipe in recipes))
+        bench.fill(used_taps, [Aggregation.parse(spec) for spec in specs], _sets(recipes))
+        rows += [table_row(bench.run(recipe)) for recipe in _with_progress(recipes, backbone.name, progress)]
+    return pd.DataFrame(rows)
+
+
+def table_row(result: Run) -> dict[str, Any]:
+    """One row of a table: what was done, what came out, what it costs, and the recipe to do it again."""
+    recipe, metrics = result.recipe, result.metrics
+    maps = [name for name in metrics if name.startswith("map") and not name.endswith(("_low", "_high"))]
+    interval_of = "map_medium" if "map_medium" in maps else "map"
+    shown = [*maps, f"{interval_of}_low", f"{interval_of}_high"]
+    shown += [name for name in metrics if name in ("mp@10", "mp@10_medium")]
+    return {
+        "dataset": result.dataset.name,
+        "backbone": recipe.backbone,
+        "weights": result.weights,
+        "tap": recipe.tap,
+        "aggregation": recipe.aggregation,
+        "whitening": recipe.whitening,
+        "whitening_set": recipe.whitening_set or "",
+        "dim": result.dim,
+        "image_size": recipe.image_size,
+        **{name: metrics[name] for name in shown if name in metrics},
+        "ms_per_query": result.ms_per_query,
+        "bytes_per_image": result.bytes_per_image,
+        "leak": result.leak,
+        "skipped": sum(len(rows) for rows in result.skipped.values()),
+        "recipe": recipe.to_json(),
+    }
+
+
+def _names(given: Names, registry: Registry[Any]) -> list[str]:
+    if isinstance(given, str):
+        return registry.list() if given == "all" else [given]
+    return list(given)
+
+
+def _sets(recipes: Iterable[Recipe]) -> list[str]:
+    return list(dict.fromkeys(recipe.whitening_set for recipe in recipes if recipe.whitening_set is not None))
+
+
+def _taps(given: Names | None, backbone: Backbone) -> list[str]:
+    """Taps of one backbone; in a grid of several backbones each takes those of the names that it has."""
+    if given is None:
+        return [backbone.default_tap]
+    if given == "all":
+        return list(backbone.taps)
+    wanted = [given] if isinstance(given, str) else list(given)
+    known = [tap for tap in wanted if tap in backbone.taps]
+    if not known:
+        check_tap(backbone, wanted[0])
+    return known
+
+
+def _backbones(
+    given: Names, weights: str | Mapping[str, str | None] | None, device: str
+) -> list[tuple[Backbone, str | None]]:
+    from cbirlab.weights import WeightsError
+
+    found, absent = [], []
+    for name in _names(given, cast("Registry[Any]", BACKBONES)):
+        weight = weights.get(name) if isinstance(weights, Mapping) else weights
+        try:
+            found.append((load_backbone(name, weight, device), weight))
+        except WeightsError as error:
+            if given != "all":
+                raise
+            absent.append(f"{name}: {error}")
+    if absent:
+        listed = "\n  ".join(absent)
+        warnings.warn(f"compare: {len(absent)} backbones are left out:\n  {listed}", stacklevel=3)
+    if not found:
+        raise WeightsError("compare: there are weights for none of the backbones; see the warning for each.")
+    return found
+
+
+def _with_progress(recipes: Sequence[Recipe], name: str, progress: bool) -> Iterable[Recipe]:
+    from tqdm.auto import tqdm
+
+    return tqdm(recipes, desc=f"{name}: recipes", unit="recipe", delay=1, disable=not progress, leave=False)
