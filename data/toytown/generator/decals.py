@@ -24,7 +24,7 @@ def decal(random: np.random.Generator, name: str) -> Material:
 
 
 def _colours(random: np.random.Generator, count: int) -> list[np.ndarray]:
-    return [hsv(random.random(), random.uniform(0.25, 0.8), random.uniform(0.25, 0.85)) for _ in range(count)]
+    return [hsv(random.random(), random.uniform(0.15, 0.75), random.uniform(0.2, 0.85)) for _ in range(count)]
 
 
 def _paint(image: np.ndarray, where: np.ndarray, colour: np.ndarray) -> np.ndarray:

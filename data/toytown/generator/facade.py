@@ -9,7 +9,7 @@ import numpy as np
 from .builder import BACK, RIGHT, UP, Builder
 from .style import Opening, Style
 
-HEAD_POINTS = 9
+HEAD_POINTS = 7
 FRONT = np.stack([RIGHT, UP, -BACK])  # the axes of a wall that faces -y
 
 
@@ -114,7 +114,7 @@ def _dress(cell: Builder, opening: Opening, x: np.ndarray, y: np.ndarray, sill: 
         cell.quads("trim", ribbon(rim_x, np.full(3, top + 0.3), 0.25, rim_x, rim_y, 0.25))
         cell.quads("trim", ribbon(rim_x, rim_y, 0.25, rim_x, rim_y, 0))
     if opening.balcony and sill > 0.05:
-        posts = np.linspace(left - 0.35, right + 0.35, 8)
+        posts = np.linspace(left - 0.35, right + 0.35, 6)
         cell.boxes("trim", (left - 0.4, sill - 0.25, 0), (right + 0.4, sill - 0.05, 0.9))
         ends = np.ones_like(posts)
         cell.boxes(

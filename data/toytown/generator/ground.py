@@ -158,11 +158,11 @@ def _lawn(builder: Builder, random: np.random.Generator, x0: float, y0: float, x
     if random.random() < 0.5:  # a bed of flowers in the middle
         x, y, half = (x0 + x1) / 2, (y0 + y1) / 2, min(x1 - x0, y1 - y0) * 0.25
         slab(builder, "bed", x - half * 1.5, y - half, x + half * 1.5, y + half, 0.13)
-        count = 60
+        count = 90
         at = random.uniform(-1, 1, (count, 2)) * [half * 1.4, half * 0.9] + [x, y]
-        size = random.uniform(0.06, 0.14, (count, 1))
+        size = random.uniform(0.05, 0.11, (count, 1))
         low = np.column_stack([at - size, np.full(count, 0.12)])
-        builder.boxes("flower", low, low + np.column_stack([2 * size, 2 * size, random.uniform(0.15, 0.4, count)]))
+        builder.boxes("flower", low, low + np.column_stack([2 * size, 2 * size, random.uniform(0.1, 0.26, count)]))
 
 
 def _street(builder: Builder, random: np.random.Generator, y: float) -> None:

@@ -6,25 +6,30 @@ from collections.abc import Callable
 
 import numpy as np
 
-from . import templates_civic, templates_fortified, templates_sacred
 from .builder import Builder
 from .mesh import Mesh
 from .seeds import rng
 from .style import Style, draw_palette, draw_style
+from .templates_civic import palace, station, townhall
+from .templates_eastern import mosque, pagoda
+from .templates_fortified import castle, towerhouse
+from .templates_memorial import gate, monument
+from .templates_modern import modern
+from .templates_sacred import church, temple
 
 BUILD: dict[str, Callable[[np.random.Generator, Style], Builder]] = {
-    "church": templates_sacred.church,
-    "townhall": templates_civic.townhall,
-    "gate": templates_fortified.gate,
-    "palace": templates_civic.palace,
-    "castle": templates_fortified.castle,
-    "temple": templates_sacred.temple,
-    "monument": templates_fortified.monument,
-    "modern": templates_civic.modern,
-    "towerhouse": templates_fortified.towerhouse,
-    "pagoda": templates_sacred.pagoda,
-    "mosque": templates_sacred.mosque,
-    "station": templates_civic.station,
+    "church": church,
+    "townhall": townhall,
+    "gate": gate,
+    "palace": palace,
+    "castle": castle,
+    "temple": temple,
+    "monument": monument,
+    "modern": modern,
+    "towerhouse": towerhouse,
+    "pagoda": pagoda,
+    "mosque": mosque,
+    "station": station,
 }
 TEMPLATES: tuple[str, ...] = tuple(BUILD)
 SIBLINGS = 4

@@ -115,9 +115,9 @@ def car(random: np.random.Generator) -> Mesh:
         for wheel in (-0.31, 0.3):
             hub = np.array([wheel * length, side * (half + 0.01), 0.33])
             body.disc("tyre", hub, RIGHT * -side, UP, 0.33, 16)
-            body.disc("hub", hub + [0, side * 0.015, 0], RIGHT * -side, UP, 0.19, 10)
+            body.disc("hub", np.add(hub, (0, side * 0.015, 0)), RIGHT * -side, UP, 0.19, 10)
         lights = np.array([[-length / 2 - 0.015, side * half * 0.72, 0.66]])
-        body.boxes("front_light", lights - [0, 0.17, 0.08], lights + [0.06, 0.17, 0.08])
+        body.boxes("front_light", lights - [0, 0.17, 0.08], np.add(lights, (0.06, 0.17, 0.08)))
         body.boxes("rear_light", lights * [-1, 1, 1] - [0.06, 0.15, 0.08], lights * [-1, 1, 1] + [0, 0.15, 0.1])
     body.boxes(
         "dark",
@@ -173,7 +173,7 @@ def foliage(random: np.random.Generator) -> Material:
     return material(random, "leaf", hsv(hue, random.uniform(0.4, 0.65), random.uniform(0.3, 0.48)))
 
 
-def tree(random: np.random.Generator, height: float, leaves: Material | None = None, cards: int = 900) -> Mesh:
+def tree(random: np.random.Generator, height: float, leaves: Material | None = None, cards: int = 1100) -> Mesh:
     """Build a broad-leaved tree or a conifer of the given height in metres.
 
     Parameters
@@ -191,6 +191,7 @@ def tree(random: np.random.Generator, height: float, leaves: Material | None = N
         reach = (1 - up) * 0.2 * height * random.uniform(0.6, 1.05, cards)
         turn = random.uniform(0, 2 * np.pi, cards)
         points = np.stack([reach * np.cos(turn), reach * np.sin(turn), height * (0.12 + 0.88 * up)], 1)
+        way = points * [1.0, 1.0, 0.0] + [0.0, 0.0, 0.3]
         builder.lathe(
             "leaf", (0, 0), [(0.12 * height, 0.16 * height), (0.07 * height, 0.5 * height), (0.01, 0.9 * height)], 9
         )
@@ -199,14 +200,14 @@ def tree(random: np.random.Generator, height: float, leaves: Material | None = N
         middles = random.normal(0, 1, (lumps, 3)) * [0.13, 0.13, 0.1] * height + [0, 0, height * 0.66]
         radii = height * random.uniform(0.14, 0.22, lumps)
         for middle, radius in zip(middles, radii, strict=True):
-            _lump(builder, random, middle, radius * 0.86)
+            _lump(builder, random, middle, radius * 0.8)
         for middle in middles[:4]:
             builder.quads("bark", _branch(np.array([0, 0, height * 0.35]), middle, height * 0.02))
         way = random.normal(0, 1, (cards, 3))
         way /= np.linalg.norm(way, axis=1, keepdims=True)
         owner = random.integers(0, lumps, cards)
-        points = middles[owner] + way * (radii[owner] * random.uniform(0.75, 1.08, cards))[:, None]
-    builder.quads("leaf", _cards(random, points, min(0.024 * height + 0.05, 0.24)))
+        points = middles[owner] + way * (radii[owner] * random.uniform(0.78, 1.06, cards))[:, None]
+    builder.quads("leaf", _cards(random, points, way, min(0.026 * height + 0.07, 0.3) * (0.75 if conifer else 1.0)))
     return builder.build({**_fixed(), "leaf": leaves or foliage(random)})
 
 
@@ -225,11 +226,12 @@ def _branch(start: np.ndarray, end: np.ndarray, radius: float) -> np.ndarray:
     return np.array([[start - side, start + side, end + side * 0.4, end - side * 0.4] for side in sides])
 
 
-def _cards(random: np.random.Generator, points: np.ndarray, size: float) -> np.ndarray:
-    """Return (n, 4, 3) leaf quads of about `size` metres, pointing any way."""
-    first = random.normal(0, 1, points.shape)
-    first /= np.linalg.norm(first, axis=1, keepdims=True)
-    second = np.cross(first, random.normal(0, 1, points.shape))
+def _cards(random: np.random.Generator, points: np.ndarray, outward: np.ndarray, size: float) -> np.ndarray:
+    """Return (n, 4, 3) leaf quads of about `size` metres at points (n, 3), facing roughly outward (n, 3)."""
+    facing = outward / (np.linalg.norm(outward, axis=1, keepdims=True) + 1e-9) + random.normal(0, 0.45, points.shape)
+    first = np.cross(facing, random.normal(0, 1, points.shape))
+    first /= np.linalg.norm(first, axis=1, keepdims=True) + 1e-9
+    second = np.cross(facing, first)
     second /= np.linalg.norm(second, axis=1, keepdims=True) + 1e-9
     first = first * size * random.uniform(0.6, 1.3, (len(points), 1))
     second = second * size * random.uniform(0.3, 0.7, (len(points), 1))
@@ -275,7 +277,7 @@ def bench() -> Mesh:
     """Build a park bench along x, its sitter facing -y."""
     builder = Builder()
     seat = np.array([(-0.8, y, 0.42) for y in (-0.42, -0.24, -0.06)])
-    builder.boxes("wood", seat, seat + [1.6, 0.15, 0.05])
+    builder.boxes("wood", seat, np.add(seat, (1.6, 0.15, 0.05)))
     builder.boxes("wood", [(-0.8, 0.08, 0.62), (-0.8, 0.1, 0.8)], [(0.8, 0.12, 0.74), (0.8, 0.14, 0.92)])
     for side in (-0.62, 0.62):
         builder.boxes(
@@ -290,8 +292,8 @@ def planter(random: np.random.Generator, leaves: Material) -> Mesh:
     """Build a stone trough with a clipped shrub."""
     builder = Builder()
     builder.boxes("stone", [(-0.7, -0.7, 0), (-0.78, -0.78, 0.42)], [(0.7, 0.7, 0.5), (0.78, 0.78, 0.55)])
-    _lump(builder, random, np.array([0, 0, 0.95]), 0.6)
-    way = random.normal(0, 1, (90, 3))
+    _lump(builder, random, np.array([0, 0, 0.95]), 0.52)
+    way = random.normal(0, 1, (130, 3))
     points = np.array([0, 0, 0.95]) + 0.6 * way / np.linalg.norm(way, axis=1, keepdims=True)
-    builder.quads("leaf", _cards(random, points, 0.12))
+    builder.quads("leaf", _cards(random, points, way, 0.12))
     return builder.build({**_fixed(), "leaf": leaves})

@@ -26,6 +26,7 @@ ROOF_COLOURS = (
 DOME_COLOURS = ((0.42, 0.3, 0.55), (0.12, 0.5, 0.6), (0.6, 0.3, 0.45), (0.05, 0.4, 0.45), (0.55, 0.05, 0.75))
 METAL_COLOURS = ((0.4, 0.2, 0.35), (0.08, 0.3, 0.25), (0.1, 0.05, 0.15), (0.12, 0.5, 0.5))
 FRAME_COLOURS = ((0.1, 0.02, 0.8), (0.08, 0.5, 0.2), (0.4, 0.3, 0.2), (0.6, 0.3, 0.3))
+ACCENT_HUES = (0.01, 0.06, 0.1, 0.3, 0.38, 0.45, 0.57, 0.62)
 HEADS = ("flat", "round", "point", "segment")
 ROOFS = ("gable_x", "hip", "mansard", "balustrade", "battlement", "flat")
 
@@ -79,7 +80,7 @@ class Style:
         return replace(self, **changes)  # pyright: ignore[reportArgumentType]
 
 
-def pick(random: np.random.Generator, *options):  # noqa: ANN201 - returns one of whatever it is given
+def pick(random: np.random.Generator, *options):
     """Return one of the options."""
     return options[int(random.integers(len(options)))]
 
@@ -105,10 +106,12 @@ def draw_style(random: np.random.Generator, family: np.random.Generator) -> Styl
     family_head, family_roof = pick(family, *HEADS), pick(family, *ROOFS)
     family_dome = pick(family, "round", "tall", "onion", "low")
     head = family_head if random.random() < 0.6 else pick(random, *HEADS)
+    door_size = (random.uniform(0.5, 0.75), random.uniform(0.75, 0.92))
+    belfry_size = (random.uniform(0.4, 0.7), random.uniform(0.6, 0.8))
     return Style(
         windows=tuple(window(random, head) for _ in range(3)),
-        door=Opening(random.uniform(0.5, 0.75), random.uniform(0.75, 0.92), 0.0, pick(random, *HEADS), 0.5, (2, 1), 0.3, glass="door"),
-        belfry=Opening(random.uniform(0.4, 0.7), random.uniform(0.6, 0.8), 0.1, head, 0.5, (1, 4), 0.15, glass="louvre"),
+        door=Opening(*door_size, 0.0, pick(random, *HEADS), 0.5, (2, 1), 0.3, glass="door"),
+        belfry=Opening(*belfry_size, 0.1, head, 0.5, (1, 4), 0.15, glass="louvre"),
         belfry_columns=int(random.integers(1, 4)),
         courses=random.random() < 0.6,
         pilasters=random.random() < 0.35,
@@ -126,7 +129,7 @@ def draw_style(random: np.random.Generator, family: np.random.Generator) -> Styl
         spire_sides=pick(random, 4, 8),
         slits=int(random.integers(3, 7)),
         flag=random.random() < 0.7,
-    )  # fmt: skip
+    )
 
 
 def draw_palette(
@@ -146,7 +149,7 @@ def draw_palette(
     trim = hsv(0.1 + random.normal(0, 0.02), trim_tone, random.uniform(0.5, 0.8))
     second = np.clip(wall * random.uniform(0.8, 1.2) + random.normal(0, 0.04, 3), 0.05, 0.9)
     frame = hsv(*pick(random, *FRAME_COLOURS))
-    accent = hsv(random.random(), random.uniform(0.3, 0.7), random.uniform(0.2, 0.5))
+    accent = hsv(float(random.choice(ACCENT_HUES)), random.uniform(0.25, 0.6), random.uniform(0.2, 0.5))
     recipe = {
         "wall": (wall_kind, wall),
         "wall2": (wall_kind if random.random() < 0.4 else pick(random, *WALLS[:7]), second),
@@ -160,7 +163,7 @@ def draw_palette(
         "glass": ("glass", np.array([0.1, 0.12, 0.15]) * random.uniform(0.5, 1.6)),
         "frame": ("plain", frame),
         "shutter": ("planks", accent),
-        "door": ("planks", hsv(random.uniform(0, 0.6), 0.45, 0.32)),
+        "door": ("planks", hsv(float(random.choice(ACCENT_HUES)), 0.45, 0.32)),
         "louvre": ("planks", hsv(0.08, 0.2, 0.16)),
     }
     palette = {slot: material(random, kind, colour) for slot, (kind, colour) in recipe.items() if slot in slots}

@@ -47,7 +47,7 @@ def mosaic(random: np.random.Generator, colour: np.ndarray) -> np.ndarray:
     if random.random() < 0.5:
         pattern = np.minimum(pattern, pattern.T)
     pattern = np.block([[pattern, pattern[:, ::-1]], [pattern[::-1], pattern[::-1, ::-1]]])
-    palette = np.stack([colour, hsv(random.random(), 0.6, 0.6), hsv(random.random(), 0.2, 0.8), colour * 0.6])
+    palette = np.stack([colour, hsv(random.random(), 0.4, 0.55), hsv(random.random(), 0.15, 0.75), colour * 0.6])
     place = np.arange(SIZE) * 2 * cells // SIZE
     return palette[pattern[place][:, place]] * (1 + 0.05 * noise(random, "rough")[..., None])
 

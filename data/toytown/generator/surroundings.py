@@ -20,7 +20,7 @@ from .textures import material
 CITIES = 6  # neighbours of one city share a taste
 SKYLINE = 46
 HOUSES = 3  # different ones in a scene
-TREE_CARDS = 330
+TREE_CARDS = 520
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,14 +153,16 @@ def _greenery(
     spots = []
     if random.random() < 0.5:
         gap = random.uniform(7, 11)
-        spots = [(middle[0] + side * (9 + gap * step), street + 5.5) for side in (-1, 1) for step in range(3)]
+        spots = [(middle[0] + side * (13 + gap * step), street + 5.5) for side in (-1, 1) for step in range(3)]
     for _ in range(int(random.integers(2, 6))):
-        angle, distance = random.uniform(0, 2 * np.pi), reach + random.uniform(4, 24)
+        angle, distance = -np.pi / 2 + random.uniform(0.5, 2 * np.pi - 0.5), reach + random.uniform(4, 24)
         spots.append((middle[0] + distance * np.cos(angle), middle[1] + distance * np.sin(angle)))
     for x, y in spots[:6]:
-        if _is_free(x, y, 2.2, taken) and abs(y - street) > 4.5:
-            placed.append((models[int(random.integers(3))], random.uniform(0, 2 * np.pi), (float(x), float(y), 0.0)))
-            taken.append((float(x), float(y), 1.5))
+        model = models[int(random.integers(len(models)))]
+        crown = float(np.abs(model.corners[..., :2]).max())
+        if _is_free(x, y, crown, taken, -0.5) and abs(y - street) > 4.5:
+            placed.append((model, random.uniform(0, 2 * np.pi), (float(x), float(y), 0.0)))
+            taken.append((float(x), float(y), crown))
     if random.random() < 0.5:
         trough = props.planter(random, leaves[0])
         for side in (-1, 1):
@@ -180,6 +182,7 @@ def _furniture(
     for step in range(-3, 4):
         x = middle[0] + (step + 0.5) * every
         placed.append((post, np.pi, (x, street + 5.2, 0.0)))
+        taken.append((float(x), float(street + 5.2), 0.4))
     seat = props.bench()
     for _ in range(int(random.integers(2, 7))):
         angle, distance = random.uniform(0, 2 * np.pi), reach + random.uniform(2, 4.5)
