@@ -1,0 +1,153 @@
+"""Choose on the validation set: mAP of every tap x pooling x whitening of some weights, beside RootSIFT-VLAD.
+
+    python data/toynet/evaluate_val.py --val FOLDER --train FOLDER --weights RUN/toynet.safetensors [...]
+
+The validation set (``python data/toytown/make.py val``) has landmarks of its own, so that nothing is chosen on Toytown.
+Whitening and the codebook are learned on the pictures of --train.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from cbirlab import WHITENINGS, load_dataset
+from cbirlab.aggregation import Aggregation
+from cbirlab.datasets.base import Dataset
+from cbirlab.evaluation import evaluate
+from cbirlab.images import prepare
+from cbirlab.index import ExactIndex
+from cbirlab.toynet import MEAN, STD, TAPS, ToyNet, load_weights
+
+sys.path.append(str(Path(__file__).resolve().parent.parent / "toytown"))
+
+Parts = dict[str, np.ndarray]  # "images", "queries", "train" -> (N, D)
+Describe = Callable[[torch.Tensor], dict[str, torch.Tensor]]  # normalised image (1, 3, H, W) to maps by tap
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the table, a row at a time."""
+    options = parser().parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    dataset = replace(load_dataset(str(options.val)), train=tuple(sorted(options.train.glob("*.jpg"))))
+    print(f"{len(dataset.queries)} queries, {len(dataset.images)} images, {len(dataset.train)} to learn whitening from")
+    print("| method | size | tap | pooling | whitening | easy | medium | hard |\n|---|---|---|---|---|---|---|---|")
+    if options.sift:
+        from baselines import root_sift_vlad
+
+        report(("RootSIFT-VLAD64", "320", "", ""), root_sift_vlad(dataset), dataset)
+    for name, describe, mean, std in networks(options):
+        for size in options.size:
+            found = descriptors(dataset, describe, [Aggregation.parse(one) for one in options.pooling], size, mean, std)
+            for (tap, pooling), parts in found.items():
+                report((name, str(size), tap, pooling), parts, dataset)
+    return 0
+
+
+def networks(options: argparse.Namespace) -> Iterable[tuple[str, Describe, Sequence[float], Sequence[float]]]:
+    """Name, function and normalisation of each network that is asked for."""
+    for path in options.weights:
+        yield path.parent.name, described_by(load_weights(path)), MEAN, STD
+    if options.random:
+        torch.manual_seed(0)
+        yield "random", described_by(calibrate(ToyNet(), options)), MEAN, STD
+    if options.teacher is not None:
+        from toynet_training.teacher import read_teacher
+
+        features = read_teacher(options.teacher, torch.device("cpu"))
+        yield "MobileNetV2", described_by_layers(features, (3, 6, 10, 13, 16, 17, 18)), *IMAGENET
+
+
+def described_by(network: ToyNet) -> Describe:
+    """Maps of all taps of a toynet."""
+    return lambda image: {tap: maps for tap, maps in network.features(image).items() if tap in TAPS}
+
+
+def described_by_layers(layers: torch.nn.Module, wanted: tuple[int, ...]) -> Describe:
+    """Maps after some of a chain of layers."""
+
+    def describe(image: torch.Tensor) -> dict[str, torch.Tensor]:
+        found = {}
+        for number, layer in enumerate(layers.children()):
+            image = layer(image)
+            if number in wanted:
+                found[f"features.{number}"] = image
+        return found
+
+    return describe
+
+
+def calibrate(network: ToyNet, options: argparse.Namespace) -> ToyNet:
+    """Give a random network the batch statistics of real pictures: without them its deep maps are nearly constant."""
+    paths = sorted(options.train.glob("*.jpg"))[:128]
+    sides = (prepare(path, image_size=224, mean=MEAN, std=STD)[:, :160, :160] for path in paths)
+    images = torch.stack([side for side in sides if side.shape[1:] == (160, 160)])
+    network.train()
+    with torch.inference_mode():
+        for _ in range(30):
+            network.features(images[torch.randperm(len(images))[:32]])
+    return network.eval()
+
+
+def descriptors(
+    dataset: Dataset, describe: Describe, poolings: Sequence[Aggregation], size: int, mean, std
+) -> dict[tuple[str, str], Parts]:
+    """Descriptors of all parts by tap and pooling; one forward pass per picture."""
+    found: dict[tuple[str, str], dict[str, list[np.ndarray]]] = {}
+    entries = [("images", path, None) for path in dataset.images]
+    entries += [("queries", query.path, query.box) for query in dataset.queries]
+    entries += [("train", path, None) for path in dataset.train]
+    for part, path, box in tqdm(entries, f"{size} px", disable=not sys.stderr.isatty()):
+        image = prepare(path, image_size=size, box=box, mean=mean, std=std)[None]
+        with torch.inference_mode():
+            for tap, maps in describe(image.contiguous(memory_format=torch.channels_last)).items():
+                for pooling in poolings:
+                    rows = found.setdefault((tap, pooling.key), {}).setdefault(part, [])
+                    rows.append(pooling.apply(maps)[0].numpy())
+    return {setting: {part: np.stack(rows) for part, rows in parts.items()} for setting, parts in found.items()}
+
+
+def report(labels: tuple[str, ...], parts: Parts, dataset: Dataset) -> None:
+    """Print one row without and one with PCA-whitening."""
+    for whitening in ("none", "pca"):
+        rows = {part: unit(values) for part, values in parts.items()}
+        if whitening != "none":
+            fitted = WHITENINGS[whitening]().fit(rows["train"])
+            rows = {part: unit(fitted.transform(values)) for part, values in rows.items()}
+        ranking = ExactIndex().fit(rows["images"]).search(rows["queries"])
+        numbers = evaluate(ranking, dataset).metrics
+        levels = (f"{numbers[f'map_{level}']:.3f}" for level in ("easy", "medium", "hard"))
+        print("|", " | ".join([*labels, whitening, *levels]), "|", flush=True)
+
+
+def unit(rows: np.ndarray) -> np.ndarray:
+    """Rows (N, D) at unit length; rows of zeros stay."""
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    return (rows / np.where(length > 0, length, 1)).astype(np.float32)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--val", type=Path, required=True, help="folder of the validation set")
+    made.add_argument("--train", type=Path, required=True, help="folder of .jpg files to learn whitening from")
+    made.add_argument("--weights", type=Path, nargs="*", default=[], help="toynet.safetensors of one or more runs")
+    made.add_argument("--teacher", type=Path, help="MobileNetV2 state dict: its own rows, as a ceiling")
+    made.add_argument("--random", action="store_true", help="rows of a random network, as a floor")
+    made.add_argument("--sift", action=argparse.BooleanOptionalAction, default=True, help="rows of RootSIFT-VLAD")
+    made.add_argument("--size", type=int, nargs="+", default=[320], help="long sides in pixels (320)")
+    made.add_argument("--pooling", nargs="+", default=["spoc", "gem(p=3)"], help="poolings (spoc, gem(p=3))")
+    made.add_argument("--threads", type=int, default=1)
+    return made
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
