@@ -85,10 +85,12 @@ def normalise(pixels: np.ndarray, *, mean: Sequence[float], std: Sequence[float]
     """``(pixels / 255 - mean) / std`` for uint8 (..., H, W, 3); float32 (..., 3, H, W)."""
     import torch
 
-    gain = (1.0 / (255.0 * np.asarray(std))).astype(np.float32)
-    offset = (-np.asarray(mean) / np.asarray(std)).astype(np.float32)
-    scaled = pixels * gain + offset
-    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(scaled, -1, -3)))
+    planes = np.empty((*pixels.shape[:-3], 3, *pixels.shape[-3:-1]), np.float32)
+    for channel in range(3):  # plane by plane: about ten times faster than all channels at once and a transpose
+        plane = planes[..., channel, :, :]
+        np.multiply(pixels[..., channel], np.float32(1 / (255 * std[channel])), out=plane)
+        plane -= np.float32(mean[channel] / std[channel])
+    return torch.from_numpy(planes)
 
 
 def prepare(
@@ -122,17 +124,17 @@ def _guarded(source: Source, use, draft: int | None = None):
     path = Path(source)
     try:
         if path.stat().st_size == 0:
-            raise ImageError(f"{path}: the file is empty (0 bytes).")
+            raise ImageError("the file is empty (0 bytes).")
         with Image.open(path) as image:
             if image.width * image.height > MAX_PIXELS:
-                raise ImageError(_too_large(path, f"{image.width} x {image.height}"))
+                raise ImageError(_too_large(f"{image.width} x {image.height}"))
             if draft is not None:
                 image.draft("RGB", (draft, draft))
             return use(image)
-    except ImageError:
-        raise
+    except ImageError as error:
+        raise ImageError(f"{path}: {error}") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(_too_large(path, "more")) from error
+        raise ImageError(f"{path}: {_too_large('far more')}") from error
     except FileNotFoundError:
         raise ImageError(f"{path}: no such file.") from None
     except Image.UnidentifiedImageError as error:
@@ -145,8 +147,8 @@ def _guarded(source: Source, use, draft: int | None = None):
         raise ImageError(f"{path}: cannot be read as an image ({type(error).__name__}: {error}).") from error
 
 
-def _too_large(path: Path, shown: str) -> str:
-    return f"{path}: an image may have at most {MAX_PIXELS} pixels, this one has {shown}; make it smaller first."
+def _too_large(shown: str) -> str:
+    return f"an image may have at most {MAX_PIXELS} pixels, this one has {shown}; make it smaller first."
 
 
 def _upright_size(image: Image.Image) -> tuple[int, int]:
@@ -178,8 +180,8 @@ def _eight_bit(image: Image.Image) -> np.ndarray:
     low, high = float(values.min()), float(values.max())
     if not (low >= 0.0 and high <= white):
         raise ImageError(
-            f"{getattr(image, 'filename', '') or 'image'}: grey values must lie in [0, {white:g}] "
-            f"for mode {image.mode}, got [{low:g}, {high:g}]; save it with 8 bits."
+            f"grey values of an image in mode {image.mode} must lie in [0, {white:g}], got [{low:g}, {high:g}]; "
+            "save it with 8 bits."
         )
     return np.rint(values * (255.0 / white)).astype(np.uint8)
 

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cbirlab.params import Choice, Range, checked, parameters
+
+
+def pooling(
+    maps: object,
+    *,
+    p: Annotated[float, Range(1.0, 10.0, step=0.5)] = 3.0,
+    levels: Annotated[int, Range(1, 4, integer=True)] = 3,
+    prior: Annotated[bool, Choice((False, True))] = False,
+    other: int = 0,
+) -> None:
+    """A function as methods declare them."""
+
+
+class Estimator:
+    def __init__(self, n: Annotated[int | None, Range(1, 99, integer=True, optional=True)] = None) -> None:
+        self.n = n
+
+
+def test_declared_parameters_are_found_in_the_order_of_the_signature() -> None:
+    found = parameters(pooling)
+    assert list(found) == ["p", "levels", "prior"]
+    assert (found["p"].default, found["p"].domain) == (3.0, Range(1.0, 10.0, step=0.5))
+    assert list(parameters(Estimator)) == ["n"]
+
+
+def test_given_values_are_checked_and_the_rest_are_defaults() -> None:
+    assert checked(pooling, {"p": 4}, owner="gem") == {"p": 4.0, "levels": 3, "prior": False}
+    assert checked(Estimator, {}, owner="pca") == {"n": None}
+    assert type(checked(pooling, {"levels": np.int64(2)}, owner="gem")["levels"]) is int
+
+
+@given(st.floats(1, 10))
+def test_every_number_inside_the_range_is_allowed(value: float) -> None:
+    assert Range(1.0, 10.0).check("gem", "p", value) == value
+
+
+@given(st.floats(allow_nan=True).filter(lambda value: not 1 <= value <= 10))
+def test_every_number_outside_the_range_is_refused(value: float) -> None:
+    with pytest.raises(ValueError, match=r"gem: p must be in \[1, 10\], got"):
+        Range(1.0, 10.0).check("gem", "p", value)
+
+
+@pytest.mark.parametrize("value", [True, 2.5, math.inf, "nan"])
+def test_whole_numbers_only(value: object) -> None:
+    with pytest.raises(ValueError, match=r"a whole number in \[1, 4\]"):
+        Range(1, 4, integer=True).check("rmac", "levels", value)
+
+
+@pytest.mark.parametrize("value", ["three", None, [3.0]])
+def test_no_number_is_a_type_error(value: object) -> None:
+    with pytest.raises(TypeError, match=r"gem: p must be a number in \[1, 10\], got"):
+        Range(1.0, 10.0).check("gem", "p", value)
+
+
+def test_none_is_allowed_only_where_declared() -> None:
+    optional = Range(1, 4, integer=True, optional=True)
+    assert optional.check("pca", "n", None) is None
+    assert optional.describe().endswith("or None")
+
+
+def test_a_choice_suggests_the_nearest_option_and_does_not_confuse_types() -> None:
+    methods = Choice(("trapezoid", "finite-sum"))
+    assert methods.check("ap", "method", "finite-sum") == "finite-sum"
+    with pytest.raises(ValueError, match="Did you mean 'trapezoid'"):
+        methods.check("ap", "method", "trapezium")
+    with pytest.raises(ValueError, match="one of False, True"):
+        Choice((False, True)).check("spoc", "prior", 1)
+
+
+def test_an_unknown_parameter_is_named_with_the_nearest_one() -> None:
+    with pytest.raises(TypeError, match=r"gem: unknown parameter 'level'; .*Did you mean 'levels'"):
+        checked(pooling, {"level": 2}, owner="gem")
+    with pytest.raises(TypeError, match="parameters: none"):
+        checked(test_none_is_allowed_only_where_declared, {"p": 1}, owner="mac")

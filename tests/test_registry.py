@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from cbirlab.registry import Registry, UnknownName
+
+
+@pytest.fixture
+def fruit() -> Registry[object]:
+    registry: Registry[object] = Registry("fruit")
+    registry.add("pear", object(), title="Pear", sweet=True)
+    registry.add("apple", object(), title="Apple", reference="Newton 1687")
+    return registry
+
+
+def test_it_is_a_mapping_in_the_order_of_registration(fruit: Registry[object]) -> None:
+    assert fruit.list() == list(fruit) == ["pear", "apple"]
+    assert "pear" in fruit
+    assert "plum" not in fruit
+    assert fruit.get("plum") is None
+    assert len(fruit) == 2
+
+
+def test_facts_are_known_without_the_entry(fruit: Registry[object]) -> None:
+    assert fruit.info("apple").reference == "Newton 1687"
+    assert fruit.info("pear").facts == {"sweet": True}
+
+
+def test_an_unknown_name_is_a_key_error_that_prints_as_a_sentence(fruit: Registry[object]) -> None:
+    with pytest.raises(KeyError) as caught:
+        fruit["Appl"]
+    assert isinstance(caught.value, UnknownName)
+    assert str(caught.value) == "Unknown fruit 'Appl'. Did you mean 'apple'? Known: pear, apple."
+    with pytest.raises(UnknownName, match="Known: none"):
+        Registry("nothing").info("x")
+
+
+def test_a_name_is_given_once(fruit: Registry[object]) -> None:
+    with pytest.raises(ValueError, match="'apple' is registered already"):
+        fruit.add("apple", object(), title="Another")
+    fruit.remove("apple")
+    fruit.add("apple", object(), title="Another")
+    with pytest.raises(UnknownName):
+        fruit.remove("plum")
+
+
+def test_the_decorator_returns_what_it_registers(fruit: Registry[object]) -> None:
+    @fruit.register("fig", title="Fig")
+    def fig() -> int:
+        return 3
+
+    assert fruit["fig"] is fig
+    assert fig() == 3
+
+
+def test_an_entry_given_as_text_is_imported_when_it_is_first_used(fruit: Registry[object]) -> None:
+    sys.modules.pop("this", None)
+    fruit.add("zen", "this:s", title="Zen")
+    assert fruit.info("zen").title == "Zen"
+    assert "this" not in sys.modules
+    assert isinstance(fruit["zen"], str)
+    assert "this" in sys.modules
