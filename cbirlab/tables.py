@@ -57,7 +57,7 @@ def to_csv(frame: pd.DataFrame) -> str:
 
 def to_json(frame: pd.DataFrame) -> str:
     """A JSON list of rows; recipes are objects, missing numbers null."""
-    rows = json.loads(frame.to_json(orient="records", double_precision=15))
+    rows = json.loads(str(frame.to_json(orient="records", double_precision=15)))
     for row in rows:
         if isinstance(row.get("recipe"), str):
             row["recipe"] = json.loads(row["recipe"])
@@ -148,7 +148,10 @@ def _latex_row(cells: list[str]) -> str:
 
 
 def _write_text(render: Callable[[Any], str]) -> Callable[[Any, Path], None]:
-    return lambda frame, path: path.write_text(render(frame), encoding="utf-8", newline="\n") and None
+    def writer(frame: Any, path: Path) -> None:
+        path.write_text(render(frame), encoding="utf-8", newline="\n")
+
+    return writer
 
 
 def _write_excel(frame: pd.DataFrame, path: Path) -> None:

@@ -194,7 +194,7 @@ def _over_scales(values: Sequence[np.ndarray]) -> np.ndarray:
         return values[0]
     from cbirlab.whitening import normalise
 
-    return np.mean([normalise(one) for one in values], axis=0, dtype=np.float32)
+    return np.asarray(np.mean([normalise(one) for one in values], axis=0, dtype=np.float32))
 
 
 def _report_skipped(dataset: Dataset, skipped: dict[str, dict[int, str]]) -> None:

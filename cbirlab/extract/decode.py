@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -36,7 +36,7 @@ class Decoded:
 
 def decode_ahead(
     batches: Iterable[Batch], items: Sequence[Item], *, ahead_pixels: int, **preparation: Any
-) -> Iterator[Decoded]:
+) -> Generator[Decoded]:
     """Decode batch after batch; up to `ahead_pixels` pixels wait decoded while the network works.
 
     Parameters

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -90,7 +90,7 @@ class Filler:
                     self._write(part, shards, shard, {key: np.concatenate(blocks) for key, blocks in values.items()})
                     values = {}
 
-    def _decoded(self, part: Part, batches: Sequence[Batch]) -> Iterator[Decoded]:
+    def _decoded(self, part: Part, batches: Sequence[Batch]) -> Generator[Decoded]:
         ahead = 2 * int(part.specification["batch_pixels"])
         return decode_ahead(batches, part.items, ahead_pixels=ahead, image_size=self.image_size, scale=part.scale)
 

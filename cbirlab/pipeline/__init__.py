@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from cbirlab.aggregation import AGGREGATIONS, Aggregation
@@ -62,7 +62,7 @@ def run(
 
 
 def compare(
-    dataset: str | os.PathLike[str] | Dataset = "toytown",
+    dataset: str | Path | Dataset = "toytown",
     *,
     backbones: Names = "toynet",
     taps: Names | None = None,

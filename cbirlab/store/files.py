@@ -84,7 +84,7 @@ def runs(rows: np.ndarray, values: np.ndarray) -> Iterator[tuple[int, memoryview
     cuts = np.flatnonzero(np.diff(rows) != 1) + 1
     for block in np.split(np.arange(len(rows)), cuts):
         if len(block):
-            yield int(rows[block[0]]), memoryview(np.ascontiguousarray(values[block])).cast("B")
+            yield int(rows[block[0]]), memoryview(values[block].tobytes())
 
 
 def write_all(file: Any, block: memoryview) -> None:

@@ -1,0 +1,132 @@
+"""Command line: ``cbirlab lab | list | run | compare | store``.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted; what went wrong is one sentence on stderr.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from cbirlab.cli.parser import build_parser
+from cbirlab.registry import UnknownName
+
+__all__ = ["main"]
+
+
+class UsageError(ValueError):
+    """The command line asks for something that cannot be."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Carry out a command line and return the exit code."""
+    parser = build_parser()
+    given = parser.parse_args(arguments)
+    if given.command is None:
+        parser.print_help()
+        return 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = _show_warning
+        try:
+            return _COMMANDS[given.command](given)
+        except KeyboardInterrupt:
+            print("cbirlab: interrupted; what was finished is kept in the store.", file=sys.stderr)
+            return 130
+        except (UsageError, UnknownName) as error:
+            return _failed(error, 2, given)
+        except (ValueError, TypeError, OSError, RuntimeError, ImportError, ArithmeticError) as error:
+            return _failed(error, 1, given)
+
+
+def _failed(error: Exception, code: int, given: Any) -> int:
+    if given.traceback:
+        raise error
+    print(f"cbirlab {given.command}: {error}", file=sys.stderr)
+    return code
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: Any) -> None:
+    if issubclass(category, UserWarning):
+        print(f"warning: {message}", file=sys.stderr)
+
+
+def _options(given: Any) -> dict[str, Any]:
+    """Fields of the recipe that were given."""
+    options = dict(vars(given.options)) if given.options is not None else {}
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
+
+
+def _lab(given: Any) -> int:
+    from cbirlab.cli.lab import launch
+
+    return launch(given.folder, given.jupyter)
+
+
+def _list(given: Any) -> int:
+    from cbirlab.cli import listing
+
+    print(listing.markdown() if given.markdown else listing.text(given.kind, given.name))
+    return 0
+
+
+def _run(given: Any) -> int:
+    from dataclasses import asdict
+
+    from cbirlab import tables
+    from cbirlab.cli import output
+    from cbirlab.pipeline import Recipe, run, table_row
+
+    try:
+        saved = output.saved_recipe(given.recipe, given.row) if given.recipe else {}
+        recipe = Recipe.from_json({**saved, **_options(given)})
+        output.check_out(given.out)
+    except (ValueError, TypeError) as error:
+        raise UsageError(str(error)) from error
+    result = run(recipe, store=output.store(given), device=given.device, progress=not given.quiet)
+    print(output.run_text(result, asdict(result.recipe)))
+    if given.out:
+        import pandas as pd
+
+        print(f"written: {tables.write(pd.DataFrame([table_row(result)]), given.out)}")
+    return 0
+
+
+def _compare(given: Any) -> int:
+    from cbirlab import tables
+    from cbirlab.cli import output
+    from cbirlab.pipeline import Recipe, compare
+
+    shared = _options(given)
+    dataset = shared.pop("dataset", "toytown")
+    try:
+        output.check_out(given.out)
+        Recipe(**shared)
+        names = output.checked_names(given)
+    except (ValueError, TypeError) as error:
+        raise UsageError(str(error)) from error
+    frame = compare(
+        dataset,
+        **names,
+        dimensions=given.dimensions or None,
+        weights=given.weights,
+        store=output.store(given),
+        device=given.device,
+        progress=not given.quiet,
+        **shared,
+    )
+    print(output.frame_text(frame), end="")
+    if given.out:
+        print(f"written: {tables.write(frame, given.out)} ({len(frame)} rows)")
+    return 0
+
+
+def _store(given: Any) -> int:
+    from cbirlab.cli import output
+
+    return output.store_command(given)
+
+
+_COMMANDS = {"lab": _lab, "list": _list, "run": _run, "compare": _compare, "store": _store}

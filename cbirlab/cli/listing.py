@@ -1,0 +1,122 @@
+"""``cbirlab list``: what can be chosen, from the registries, without loading a network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+from cbirlab.registry import Info, Registry
+
+KINDS = {
+    "datasets": "cbirlab.datasets:DATASETS",
+    "backbones": "cbirlab.backbones:BACKBONES",
+    "aggregations": "cbirlab.aggregation:AGGREGATIONS",
+    "whitenings": "cbirlab.whitening:WHITENINGS",
+    "indexes": "cbirlab.index:INDEXES",
+    "protocols": "cbirlab.evaluation:PROTOCOLS",
+    "metrics": "cbirlab.evaluation:METRICS",
+}
+
+
+def registry(kind: str) -> Registry[Any]:
+    """The registry of a kind."""
+    module, name = KINDS[kind].split(":")
+    return getattr(import_module(module), name)
+
+
+def text(kind: str | None = None, name: str | None = None) -> str:
+    """Everything, one kind, or one entry, for a terminal.
+
+    Raises
+    ------
+    UnknownName : no entry of that name.
+    ValueError : taps without a backbone.
+    """
+    if kind is None:
+        return "\n\n".join(f"{one}\n{_indented(_entries(one))}" for one in KINDS)
+    if kind == "taps":
+        if name is None:
+            raise ValueError("list taps: which backbone? As in: cbirlab list taps resnet50")
+        return _taps(name)
+    return _entries(kind) if name is None else _details(kind, name)
+
+
+def markdown() -> str:
+    """The table of what is inside, for the README."""
+    rows = []
+    for kind in KINDS:
+        entries = registry(kind)
+        for name in entries:
+            info = entries.info(name)
+            rows.append([kind, f"`{_signature(kind, name)}`", info.title, info.reference])
+    lines = ["| stage | name | title | reference |", "| --- | --- | --- | --- |"]
+    return "\n".join(lines + ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows])
+
+
+def _entries(kind: str) -> str:
+    entries = registry(kind)
+    infos = [entries.info(name) for name in entries]
+    return aligned([[_signature(kind, info.name), info.title, info.reference] for info in infos])
+
+
+def _signature(kind: str, name: str) -> str:
+    """Aggregations with their parameters; of the others the name, because loading them costs time."""
+    if kind != "aggregations":
+        return name
+    given = ", ".join(f"{one.name}={_plain(one.default)}" for one in _parameters(kind, name).values())
+    return f"{name}({given})" if given else name
+
+
+def _parameters(kind: str, name: str) -> Mapping[str, Any]:
+    from cbirlab.params import parameters
+
+    entry = registry(kind)[name]
+    return parameters(entry) if callable(entry) else {}
+
+
+def _details(kind: str, name: str) -> str:
+    info = registry(kind).info(name)
+    rows = [["title", info.title], ["reference", info.reference], *_facts(info)]
+    rows += [
+        [f"parameter {one.name}", f"{one.domain.describe()}, default {_plain(one.default)}"]
+        for one in _parameters(kind, name).values()
+        if kind in ("aggregations", "whitenings", "indexes", "metrics")
+    ]
+    described = f"{name}\n{_indented(aligned([row for row in rows if row[1]]))}"
+    if kind == "backbones":
+        described += f"\n  taps\n{_indented(_taps(name), 4)}"
+    return described + (f"\n\n{registry(kind)[name]}" if kind == "protocols" else "")
+
+
+def _facts(info: Info) -> list[list[str]]:
+    return [[key, _plain(value)] for key, value in info.facts.items() if key != "taps" and value not in (None, "")]
+
+
+def _taps(name: str) -> str:
+    info = registry("backbones").info(name)
+    mark = {info.facts["default_tap"]: "default"}
+    rows = [
+        [tap, f"{entry.channels} channels", f"stride {entry.stride}", entry.path, mark.get(tap, "")]
+        for tap, entry in info.facts["taps"].items()
+    ]
+    return aligned(rows)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Columns of text, two spaces apart."""
+    if not rows:
+        return "none"
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join(lines)
+
+
+def _indented(block: str, spaces: int = 2) -> str:
+    return "\n".join(" " * spaces + line for line in block.splitlines())
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

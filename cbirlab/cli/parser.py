@@ -1,0 +1,213 @@
+"""The command line's grammar and its help, which should be enough to learn it by."""
+
+from __future__ import annotations
+
+import argparse
+import textwrap
+from typing import Any
+
+from cbirlab import __version__
+
+_EXAMPLES = """
+examples:
+  cbirlab lab                                            the notebooks in JupyterLab
+  cbirlab list                                           everything that can be chosen
+  cbirlab list taps resnet50                             where maps can be taken in a network
+  cbirlab run --tap layer3 --aggregation "gem(p=4)" --whitening pca --dimensions 64
+  cbirlab compare --taps all --aggregations all --whitenings all --out table.csv
+  cbirlab compare --dataset my/photos --backbone toynet mobilenet_v2 --out table.md
+  cbirlab run --recipe table.csv --row 3                 a row of a table again
+  cbirlab store prune --older-than 30
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of ``cbirlab``."""
+    parser = argparse.ArgumentParser(
+        prog="cbirlab",
+        description="See how content-based image retrieval works, and decide with numbers.",
+        epilog=textwrap.dedent(_EXAMPLES),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"cbirlab {__version__}")
+    parser.set_defaults(command=None, traceback=False)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    _add_lab(commands)
+    _add_list(commands)
+    _add_run(commands)
+    _add_compare(commands)
+    _add_store(commands)
+    return parser
+
+
+class _IntoOptions(argparse.Action):
+    """Keeps recipe fields apart from the command's own options, and only those that were given."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        if namespace.options is None:
+            namespace.options = argparse.Namespace()
+        setattr(namespace.options, self.dest, values)
+
+
+def _command(commands: Any, name: str, summary: str, more: str = "") -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        name,
+        help=summary,
+        description=textwrap.dedent(f"{summary[0].upper()}{summary[1:]}.\n{more}"),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--traceback", action="store_true", help="show where an error came from")
+    return parser
+
+
+def _add_lab(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "lab",
+        "open the notebooks in JupyterLab",
+        """
+        The notebooks are copied to a working folder, so that the installed ones stay as they are; files that are there
+        already are kept. In a checkout they are opened where they are. What follows -- goes to JupyterLab:
+
+          cbirlab lab -- --no-browser --port 9999
+        """,
+    )
+    parser.add_argument("--folder", help="working folder (default: ./cbirlab-notebooks, in a checkout its notebooks/)")
+    parser.add_argument("jupyter", nargs="*", metavar="-- ARGUMENT", help="passed on to JupyterLab")
+
+
+def _add_list(commands: Any) -> None:
+    from cbirlab.cli.listing import KINDS
+
+    parser = _command(commands, "list", "show what can be chosen")
+    parser.add_argument("kind", nargs="?", choices=[*KINDS, "taps"], metavar="KIND", help=", ".join([*KINDS, "taps"]))
+    parser.add_argument("name", nargs="?", metavar="NAME", help="one of its entries; for taps, the backbone")
+    parser.add_argument("--markdown", action="store_true", help="all of it as a Markdown table")
+
+
+def _add_run(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "run",
+        "carry out one recipe and print its numbers",
+        """
+        What is not given is as the dataset and the backbone have it. Descriptors are kept in the store, so a second run
+        is fast.
+        """,
+    )
+    _add_recipe_options(parser, one=True)
+    parser.add_argument("--recipe", metavar="FILE", help="a recipe or a table (.json, .csv); options override it")
+    parser.add_argument("--row", type=int, default=0, metavar="N", help="row of the table, from 0 (default: 0)")
+    _add_common(parser)
+
+
+def _add_compare(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "compare",
+        "fill a table: one row per combination",
+        """
+        One pass of each image through each network fills the whole table. "all" stands for everything that is
+        registered; all backbones are those whose weights are at hand.
+        """,
+    )
+    several: dict[str, Any] = {"nargs": "+", "metavar": "NAME"}
+    parser.add_argument(
+        "--backbone", "--backbones", dest="backbones", default=["toynet"], help="or all (default: toynet)", **several
+    )
+    parser.add_argument(
+        "--tap", "--taps", dest="taps", default=None, help="or all (default: the backbone's own)", **several
+    )
+    parser.add_argument(
+        "--aggregation",
+        "--aggregations",
+        dest="aggregations",
+        default=["all"],
+        help="e.g. mac 'gem(p=4)' (default: all)",
+        **several,
+    )
+    parser.add_argument(
+        "--whitening", "--whitenings", dest="whitenings", default=["all"], help="(default: all)", **several
+    )
+    parser.add_argument(
+        "--dimensions", nargs="+", type=int, metavar="D", help="kept after whitening, one or several (default: all)"
+    )
+    parser.add_argument(
+        "--weights", metavar="WEIGHTS", help="'random', a label of torchvision, or a file (default: the backbone's own)"
+    )
+    _add_recipe_options(parser, one=False)
+    _add_common(parser)
+
+
+def _add_recipe_options(parser: argparse.ArgumentParser, *, one: bool) -> None:
+    parser.set_defaults(options=None)
+    into: dict[str, Any] = {"action": _IntoOptions, "default": argparse.SUPPRESS}
+    group = parser.add_argument_group("recipe")
+    group.add_argument("--dataset", metavar="NAME", help="a name or a folder of images (default: toytown)", **into)
+    if one:
+        group.add_argument("--backbone", metavar="NAME", help="(default: toynet)", **into)
+        group.add_argument("--weights", metavar="WEIGHTS", help="'random', a label of torchvision, or a file", **into)
+        group.add_argument("--tap", metavar="NAME", help="(default: the backbone's own)", **into)
+        group.add_argument("--aggregation", metavar="NAME", help="'gem' or 'gem(p=4)' (default: gem)", **into)
+        group.add_argument("--whitening", metavar="NAME", help="(default: none)", **into)
+        group.add_argument("--dimensions", type=int, metavar="D", help="kept after whitening (default: all)", **into)
+    group.add_argument(
+        "--whitening-set",
+        metavar="NAME",
+        help="what whitening learns on: train, database (a leak, and reported), or another dataset",
+        **into,
+    )
+    group.add_argument(
+        "--image-size", type=int, metavar="PIXELS", help="long side (default: the dataset's own)", **into
+    )
+    group.add_argument(
+        "--scales", type=float, nargs="+", metavar="S", help="relative to the image size (default: 1)", **into
+    )
+    group.add_argument("--precision", metavar="TYPE", help="float32 or bfloat16 (default: float32)", **into)
+    group.add_argument("--index", metavar="NAME", help="(default: exact)", **into)
+    group.add_argument("--protocol", metavar="NAME", help="(default: the dataset's own)", **into)
+    group.add_argument(
+        "--average-precision", metavar="NAME", help="trapezoid or finite-sum (default: trapezoid)", **into
+    )
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", metavar="FILE", help="write the table: .csv, .md, .tex, .xlsx or .json")
+    parser.add_argument(
+        "--store", metavar="FOLDER", help="where descriptors are kept (default: CBIRLAB_STORE or the cache)"
+    )
+    parser.add_argument("--device", default="cpu", help="where the network runs (default: cpu)")
+    parser.add_argument("--quiet", action="store_true", help="no progress bars")
+
+
+def _add_store(commands: Any) -> None:
+    parser = _command(commands, "store", "look at, check or shrink the store of computed descriptors")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    listing = actions.add_parser("list", help="what is in it, the most recently used first")
+    verify = actions.add_parser(
+        "verify", help="read everything and compare checksums; exit code 1 if something is damaged"
+    )
+    verify.add_argument(
+        "--repair", action="store_true", help="remove what is damaged; it is computed again when needed"
+    )
+    prune = actions.add_parser("prune", help="remove what is old: unfinished runs of yesterday, and as asked")
+    prune.add_argument(
+        "--keep",
+        type=size_bytes,
+        metavar="SIZE",
+        help="keep the most recently used up to this size, as 2GB; 0 empties it",
+    )
+    prune.add_argument("--older-than", type=float, metavar="DAYS", help="remove what was not used for so long")
+    for action in (listing, verify, prune):
+        action.add_argument("--store", metavar="FOLDER", help="(default: CBIRLAB_STORE or the platform's cache folder)")
+
+
+def size_bytes(text: str) -> int:
+    """Bytes in "500MB", "2 GB" or "1000"."""
+    units = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
+    number = text.strip().lower().rstrip("bkmgt ")
+    unit = text.strip().lower()[len(number) :].strip()
+    try:
+        return int(float(number) * units[unit])
+    except (ValueError, KeyError):
+        raise argparse.ArgumentTypeError(f"a size is a number with B, KB, MB, GB or TB, got {text!r}") from None
