@@ -216,11 +216,14 @@ class Aggregation:
             return cls(name)
         try:
             call = ast.parse(f"f({arguments}", mode="eval").body
-            if not isinstance(call, ast.Call) or call.args:
+            if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
                 raise SyntaxError
-            return cls(name, {keyword.arg or "**": ast.literal_eval(keyword.value) for keyword in call.keywords})
-        except SyntaxError:
+            params = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
+            if len(params) < len(call.keywords) or None in params:
+                raise SyntaxError
+        except (SyntaxError, ValueError):
             raise ValueError(f"aggregation: expected a form like 'gem' or 'gem(p=4)', got {text!r}.") from None
+        return cls(name, {str(parameter): value for parameter, value in params.items()})
 
     @property
     def parameters(self) -> dict[str, Any]:

@@ -83,11 +83,14 @@ class ExactIndex:
         database, queries = self._fitted(), _matrix("queries", Q)
         if queries.shape[1] != database.shape[1]:
             raise ValueError(f"ExactIndex: queries must have {database.shape[1]} dimensions, got {queries.shape[1]}.")
-        if k is not None and not 1 <= k <= len(database):
+        if k is not None and not (1 <= k <= len(database) and k == int(k)):
             raise ValueError(
-                f"ExactIndex: k must be in [1, {len(database)}], the size of the database, or None, got {k!r}."
+                f"ExactIndex: k must be a whole number in [1, {len(database)}], the database size, or None, got {k!r}."
             )
-        keys = np.empty((len(queries), len(database) if k is None else k), dtype=np.int64)
+        finite = np.isfinite(queries).all(axis=1)
+        if not finite.all():
+            raise ValueError(f"ExactIndex: query {int(finite.argmin())} holds NaN or infinity.")
+        keys = np.empty((len(queries), len(database) if k is None else int(k)), dtype=np.int64)
         for rows in _blocks(len(queries), self._elements() // len(database)):
             keys[rows] = self._best_keys(queries[rows].astype(np.float64), keys.shape[1])
         return Ranking(keys & LOW_WORD, _unpacked_scores(keys))
@@ -98,7 +101,7 @@ class ExactIndex:
         database = self.database_
         for rows in _blocks(len(database), self._elements() // max(len(queries), database.shape[1])):
             scores = (queries @ database[rows].astype(np.float64).T).astype(np.float32)
-            _refuse_not_finite(scores, queries, rows.start)
+            _refuse_not_finite(scores, rows.start)
             best = np.concatenate([best, _packed(scores, rows.start)], axis=1)
             if best.shape[1] > k:
                 best = np.partition(best, k - 1, axis=1)[:, :k]
@@ -144,12 +147,9 @@ def _matrix(name: str, X: Any) -> np.ndarray:
     return X
 
 
-def _refuse_not_finite(scores: np.ndarray, queries: np.ndarray, first_row: int) -> None:
+def _refuse_not_finite(scores: np.ndarray, first_row: int) -> None:
     """A NaN has no place in a ranking. Looking at scores spares a pass over the database."""
     if np.isfinite(scores).all():
         return
-    bad_queries = ~np.isfinite(queries).all(axis=1)
-    if bad_queries.any():
-        raise ValueError(f"ExactIndex: query {int(bad_queries.argmax())} of its block holds NaN or infinity.")
     row = first_row + int((~np.isfinite(scores)).any(axis=0).argmax())
     raise ValueError(f"ExactIndex: database row {row} holds NaN, infinity or values too large for float32 scores.")
