@@ -1,0 +1,139 @@
+"""Controls drawn from what is declared: sliders from ranges, menus from choices and registries, bound to a state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import ipywidgets as widgets
+from traitlets import link
+
+from cbirlab.aggregation import AGGREGATIONS
+from cbirlab.params import Choice, Parameter, parameters
+from cbirlab.registry import Registry
+from cbirlab.whitening import WHITENINGS
+from cbirlab.widgets.state import RetrievalState
+
+DESCRIPTION = {"description_width": "84px"}
+LAYOUT = {"width": "290px"}
+ALL = 0  # as the slider's value: a selection slider cannot hold None
+
+
+def control(parameter: Parameter, *, description: str = "") -> Any:
+    """The widget for one declared parameter: slider for a range, tick box for yes and no, menu for other choices."""
+    looks = {"description": description or parameter.name, "style": DESCRIPTION, "layout": LAYOUT}
+    domain = parameter.domain
+    if isinstance(domain, Choice):
+        if set(domain.options) == {False, True}:
+            return widgets.Checkbox(value=parameter.default, indent=True, **looks)
+        return widgets.Dropdown(
+            options=[(str(option), option) for option in domain.options], value=parameter.default, **looks
+        )
+    numbers = {
+        "min": domain.low,
+        "max": domain.high,
+        "value": domain.low if parameter.default is None else parameter.default,
+    }
+    if domain.integer:
+        numbers = {name: int(number) for name, number in numbers.items()}
+        return widgets.IntSlider(step=int(domain.step or 1), **numbers, **looks)
+    return widgets.FloatSlider(
+        step=domain.step or (domain.high - domain.low) / 100, readout_format=".3g", **numbers, **looks
+    )
+
+
+def menu(registry: Registry[Any], names: Sequence[str], *, description: str, toggle: bool = False) -> Any:
+    """A menu of registered methods by title, or a row of toggle buttons for a few of them."""
+    options = [(registry.info(name).title, name) for name in names]
+    if toggle:
+        style = {**DESCRIPTION, "button_width": "auto"}
+        return widgets.ToggleButtons(
+            options=options, description=description, style=style, layout={"width": "max-content"}
+        )
+    return widgets.Dropdown(options=options, description=description, style=DESCRIPTION, layout=LAYOUT)
+
+
+def dimension_steps(full: int) -> list[int]:
+    """Numbers of dimensions worth comparing: 2, 3, 4, 6, 8, 12, ... and `full`."""
+    powers = [2**power for power in range(1, 16)]
+    steps = sorted({*powers, *(power * 3 // 2 for power in powers)})
+    return [step for step in steps if step < full] + [full]
+
+
+class RetrievalControls:
+    """Tap slider, pooling menu with its parameters, whitening switch and dimensions slider, bound to a state.
+
+    Parameters
+    ----------
+    state : what they set, and follow when it is set elsewhere.
+    taps : shallow to deep.
+    aggregations : names of the pooling methods on offer.
+    dimensions : largest number of dimensions at a tap.
+    whitenings : names on offer.
+    """
+
+    def __init__(
+        self,
+        state: RetrievalState,
+        *,
+        taps: Sequence[str],
+        aggregations: Sequence[str],
+        dimensions: Callable[[str], int],
+        whitenings: Sequence[str] = ("none", "pca"),
+    ) -> None:
+        self.state = state
+        self._drawing = False
+        self._full = dimensions
+        looks = {"style": DESCRIPTION, "layout": LAYOUT}
+        self.tap = widgets.SelectionSlider(options=list(taps), description="tap", **looks)
+        self.aggregation = menu(AGGREGATIONS, aggregations, description="pooling")
+        self.whitening = menu(WHITENINGS, whitenings, description="whitening", toggle=True)
+        self.dimensions = widgets.SelectionSlider(options=[("all", ALL)], description="dimensions", **looks)
+        self.parameters = {
+            (method, name): control(
+                parameter, description=f"{AGGREGATIONS.info(method).title} {name}".replace("_", " ")
+            )
+            for method in aggregations
+            for name, parameter in parameters(AGGREGATIONS[method]).items()
+        }
+        for name in ("tap", "aggregation", "whitening"):
+            link((state, name), (getattr(self, name), "value"))
+        for key, widget in self.parameters.items():
+            self._bind_parameter(key, widget)
+        self.dimensions.observe(self._dimensions_moved, names="value")
+        state.observe(self._refresh, names=["tap", "aggregation", "whitening", "dimensions", "parameters"])
+        self._refresh()
+
+    @property
+    def widgets(self) -> list[Any]:
+        """All controls, top to bottom."""
+        return [self.tap, self.aggregation, *self.parameters.values(), self.whitening, self.dimensions]
+
+    def _bind_parameter(self, key: tuple[str, str], widget: Any) -> None:
+        widget.observe(lambda change: self.state.set_parameter(*key, change["new"]), names="value")
+
+    def _dimensions_moved(self, change: Any) -> None:
+        if not self._drawing:
+            self.state.dimensions = change["new"] or None
+
+    def _refresh(self, _change: Any = None) -> None:
+        """Enable what applies, and let the sliders follow a state that was set elsewhere."""
+        for (method, name), widget in self.parameters.items():
+            widget.disabled = method != self.state.aggregation
+            widget.value = self.state.parameter(method, name)
+        self._drawing = True
+        try:
+            self._refresh_dimensions()
+        finally:
+            self._drawing = False
+
+    def _refresh_dimensions(self) -> None:
+        self.dimensions.disabled = self.state.whitening == "none"
+        full = self._full(self.state.tap)
+        *fewer, most = dimension_steps(full)
+        options = [*((str(step), step) for step in fewer), (f"{most} (all)", ALL)]
+        if tuple(options) != tuple(self.dimensions.options):
+            self.dimensions.options = options
+        # A wish beyond what this tap has stays a wish: it is met again at a deeper tap.
+        wanted = self.state.dimensions or full
+        self.dimensions.value = ALL if wanted >= full or not fewer else min(fewer, key=lambda step: abs(step - wanted))

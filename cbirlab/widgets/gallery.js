@@ -1,0 +1,238 @@
+// Gallery: a grid or a strip of pictures that are real buttons.
+// Pictures are kept in the page by id, so that a new ranking is a list of numbers and a few captions.
+
+const KEEP_MILLISECONDS = 60_000; // pictures outlive their last view for this long (a cell that is run again)
+
+// One store per collection of thumbnails, shared by all galleries of the page.
+function openStore(name) {
+  const stores = (globalThis.__cbirlabThumbnails ??= new Map());
+  if (!stores.has(name)) stores.set(name, { urls: new Map(), views: new Set() });
+  const store = stores.get(name);
+  store.leave = (view) => {
+    store.views.delete(view);
+    setTimeout(() => {
+      if (store.views.size || stores.get(name) !== store) return;
+      store.urls.forEach((url) => URL.revokeObjectURL(url));
+      stores.delete(name);
+    }, KEEP_MILLISECONDS);
+  };
+  return store;
+}
+
+// JupyterLab's command-mode keys (x cuts the cell, d d deletes it) act while a button inside an output has the focus.
+// Plain keys end here; Tab, Escape and every combination with a modifier still reach JupyterLab.
+function keepKeys(element) {
+  if (element.dataset.keepsKeys) return;
+  element.dataset.keepsKeys = "yes";
+  element.addEventListener("keydown", (event) => {
+    const combined = event.ctrlKey || event.metaKey || event.altKey || event.shiftKey;
+    if (!combined && event.key !== "Tab" && event.key !== "Escape") event.stopPropagation();
+  });
+}
+
+function whenAttached(element, action, tries = 120) {
+  if (element.isConnected) action();
+  else if (tries) requestAnimationFrame(() => whenAttached(element, action, tries - 1));
+}
+
+function make(tag, className, parent) {
+  const element = document.createElement(tag);
+  if (className) element.className = className;
+  parent?.append(element);
+  return element;
+}
+
+function drawLegend(node, marks, used) {
+  node.replaceChildren();
+  for (const [name, mark] of Object.entries(marks)) {
+    if (!used.includes(name)) continue;
+    const item = make("span", "cbirlab-legend-item", node);
+    const swatch = make("span", "cbirlab-swatch", item);
+    swatch.style.border = mark.border;
+    swatch.textContent = mark.symbol;
+    make("span", "", item).textContent = mark.label;
+  }
+}
+
+function render({ model, el }) {
+  const store = openStore(model.get("store"));
+  const asked = new Set();
+  const visible = new Set();
+  let waiting = false;
+  let focusAt = 0;
+
+  el.classList.add("cbirlab-gallery", `cbirlab-${model.get("arrangement")}`);
+  const title = make("div", "cbirlab-title", el);
+  const grid = make("div", "cbirlab-tiles", el);
+  grid.setAttribute("role", "group");
+  const legend = make("div", "cbirlab-legend", el);
+  const live = make("div", "cbirlab-live", el);
+  live.setAttribute("aria-live", "polite");
+  keepKeys(el);
+  whenAttached(el, () => keepKeys(el.closest(".cbirlab-panel") ?? el));
+
+  // Pictures that Python did not send ahead (a reloaded page, a second page, the far end of a strip) are asked for when seen.
+  function askForMissing() {
+    waiting = false;
+    const missing = [...visible]
+      .map((button) => Number(button.dataset.id))
+      .filter((id) => !store.urls.has(id) && !asked.has(id));
+    if (!missing.length) return;
+    missing.forEach((id) => asked.add(id));
+    model.send({ need: missing });
+  }
+  function askSoon() {
+    if (waiting) return;
+    waiting = true;
+    requestAnimationFrame(askForMissing);
+  }
+  const observer = new IntersectionObserver((entries) => {
+    for (const entry of entries) entry.isIntersecting ? visible.add(entry.target) : visible.delete(entry.target);
+    askSoon();
+  });
+
+  function pick(button, position) {
+    focusAt = position;
+    model.set("picked", Number(button.dataset.id));
+    model.set("clicks", model.get("clicks") + 1); // a second click on the same picture still counts
+    model.save_changes();
+  }
+
+  function tileAt(position) {
+    if (grid.children[position]) return grid.children[position];
+    const button = make("button", "cbirlab-tile", grid);
+    button.type = "button";
+    make("img", "", button).alt = "";
+    make("span", "cbirlab-symbol", button);
+    make("span", "cbirlab-caption", button);
+    button.addEventListener("click", () => pick(button, position));
+    observer.observe(button);
+    return button;
+  }
+
+  function drawTile(button, position, id) {
+    const marks = model.get("marks");
+    const name = model.get("kinds")[position] ?? "";
+    const mark = marks[name];
+    const caption = model.get("captions")[position] ?? "";
+    const [image, symbol, text] = button.children;
+    button.dataset.id = id;
+    button.dataset.mark = name;
+    button.tabIndex = position === focusAt ? 0 : -1;
+    button.style.border = mark ? mark.border : "";
+    button.setAttribute("aria-label", [caption, mark?.label].filter(Boolean).join(", ") || `picture ${id}`);
+    symbol.textContent = mark ? `${mark.symbol} ${mark.short}` : "";
+    text.textContent = caption;
+    drawImage(button, image, id);
+    drawCurrent(button, id);
+  }
+
+  function drawImage(button, image, id) {
+    const url = store.urls.get(id);
+    if (url && image.src !== url) image.src = url; // the old picture stays until the new one is here: no white flash
+    button.classList.toggle("cbirlab-absent", !url);
+  }
+
+  function drawCurrent(button, id) {
+    const current = id === model.get("current");
+    button.classList.toggle("cbirlab-current", current);
+    if (model.get("arrangement") === "strip") button.setAttribute("aria-pressed", String(current));
+  }
+
+  // As many columns as fit, but no more than the number of rows needs: 24 pictures stand as 8, 6, 4 or 3 in a row, none alone.
+  let columns = 1;
+  function fitColumns() {
+    const count = grid.children.length;
+    const fitting = Math.max(1, Math.floor((grid.clientWidth + 6) / (model.get("side") + 6)));
+    columns = Math.max(1, Math.ceil(count / Math.ceil(count / fitting)));
+    if (model.get("arrangement") === "grid") grid.style.gridTemplateColumns = `repeat(${columns}, minmax(0, 1fr))`;
+  }
+  const resizing = new ResizeObserver(fitColumns);
+  resizing.observe(grid);
+
+  function report() {
+    const tiles = [...grid.children];
+    const complete = tiles.every((button) => store.urls.has(Number(button.dataset.id)));
+    el.dataset.state = complete ? "ready" : "loading";
+    el.dataset.serial = model.get("serial");
+    if (model.get("arrangement") === "grid") live.textContent = title.textContent;
+  }
+
+  function draw() {
+    const ids = model.get("ids");
+    focusAt = Math.max(0, Math.min(focusAt, ids.length - 1));
+    title.textContent = model.get("title");
+    grid.setAttribute("aria-label", model.get("title"));
+    grid.style.setProperty("--cbirlab-side", `${model.get("side")}px`);
+    const before = grid.children.length;
+    ids.forEach((id, position) => drawTile(tileAt(position), position, id));
+    while (grid.children.length > ids.length) {
+      observer.unobserve(grid.lastChild);
+      visible.delete(grid.lastChild);
+      grid.lastChild.remove();
+    }
+    if (before !== ids.length) fitColumns();
+    drawLegend(legend, model.get("marks"), model.get("legend"));
+    report();
+    askSoon();
+  }
+
+  function showCurrent() {
+    for (const button of grid.children) {
+      const id = Number(button.dataset.id);
+      drawCurrent(button, id);
+      if (id === model.get("current")) scrollStripTo(button);
+    }
+  }
+  function scrollStripTo(button) {
+    if (model.get("arrangement") !== "strip") return;
+    const left = button.offsetLeft - grid.offsetLeft;
+    const hidden = left < grid.scrollLeft || left + button.offsetWidth > grid.scrollLeft + grid.clientWidth;
+    if (hidden) grid.scrollLeft = left - grid.clientWidth / 2; // scrollIntoView would move the notebook too
+  }
+
+  function receive(message, buffers) {
+    if (!message.thumbnails) return;
+    message.thumbnails.forEach((id, position) => {
+      if (!store.urls.has(id)) store.urls.set(id, URL.createObjectURL(new Blob([buffers[position]], { type: "image/jpeg" })));
+    });
+    store.views.forEach((refresh) => refresh());
+  }
+  function refresh() {
+    for (const button of grid.children) drawImage(button, button.firstChild, Number(button.dataset.id));
+    report();
+  }
+
+  function move(event) {
+    const last = grid.children.length - 1;
+    const down = model.get("arrangement") === "strip" ? 1 : columns;
+    const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: down, ArrowUp: -down, Home: -focusAt, End: last - focusAt };
+    const to = focusAt + steps[event.key];
+    if (!(event.key in steps) || to < 0 || to > last) return;
+    event.preventDefault();
+    grid.children[focusAt].tabIndex = -1;
+    focusAt = to;
+    grid.children[to].tabIndex = 0;
+    grid.children[to].focus({ preventScroll: true });
+    if (model.get("arrangement") === "strip") scrollStripTo(grid.children[to]);
+    else grid.children[to].scrollIntoView({ block: "nearest" });
+  }
+
+  grid.addEventListener("keydown", move);
+  store.views.add(refresh);
+  model.on("msg:custom", receive);
+  model.on("change:serial", draw); // bumped last in one hold_sync() block: one redraw per ranking
+  model.on("change:current", showCurrent);
+  draw();
+  whenAttached(el, showCurrent);
+  return () => {
+    model.off("msg:custom", receive);
+    model.off("change:serial", draw);
+    model.off("change:current", showCurrent);
+    observer.disconnect();
+    resizing.disconnect();
+    store.leave(refresh);
+  };
+}
+
+export default { render };

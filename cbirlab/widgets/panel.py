@@ -1,0 +1,204 @@
+"""The explorer: query strip, controls, ranked gallery, mAP with its interval, comparison table, the plain call."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import fields
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as widgets
+from traitlets import Bool
+
+from cbirlab.widgets import views
+from cbirlab.widgets.comparison import Comparison
+from cbirlab.widgets.controls import RetrievalControls
+from cbirlab.widgets.gallery import Gallery, Thumbnails
+from cbirlab.widgets.latest import Latest
+from cbirlab.widgets.results import Results, results_of_image, results_of_query
+from cbirlab.widgets.state import RetrievalState
+from cbirlab.widgets.still import data_uri, jpeg_bytes, picture_sheet, with_still
+
+if TYPE_CHECKING:
+    from cbirlab.pipeline import Recipe
+    from cbirlab.session import Session
+
+SHOWN = 24
+PREFETCH_AT_MOST = 3000
+
+
+def explore(dataset: Any = "toytown", backbone: str = "toynet", *, shown: int = SHOWN, **options: Any) -> Explorer:
+    """Extract what is missing, then show the explorer.
+
+    Parameters
+    ----------
+    dataset, backbone, options : as for `cbirlab.pipeline.Session`.
+    shown : pictures in the gallery.
+    """
+    from cbirlab.session import Session
+
+    return Explorer(Session(dataset, backbone, **options), shown=shown)
+
+
+class Explorer(widgets.VBox):
+    """A live panel on one session.
+
+    Parameters
+    ----------
+    session : dataset and backbone; prepared here if it is not yet.
+    state : what to start with; by default the deepest tap, GeM, PCA whitening.
+    shown : pictures in the gallery.
+    prefetch : make and send all thumbnails from a background thread, so that later rankings need no new picture.
+
+    Attributes
+    ----------
+    state : tap, pooling, whitening, query; set it from Python and the panel follows.
+    live : while False the gallery stands still; the newest state is drawn when it becomes True.
+    """
+
+    live = Bool(True)
+
+    def __init__(
+        self, session: Session, *, state: RetrievalState | None = None, shown: int = SHOWN, prefetch: bool = True
+    ) -> None:
+        self._stop = threading.Event()
+        if not session.dataset.queries:
+            raise ValueError("Explorer: session must have a dataset with at least one query, got none.")
+        session.prepare()
+        self.session, self.shown = session, shown
+        self.state = state or RetrievalState(tap=session.taps[-1], whitening="pca")
+        self.controls = RetrievalControls(
+            self.state, taps=session.taps, aggregations=session.methods, dimensions=session.dimensions
+        )
+        self.thumbnails = Thumbnails.of_dataset(session.dataset)
+        self._large = Thumbnails.of_dataset(session.dataset, side=280)
+        self._build_views()
+        self._update = Latest(self._draw, on_error=self._show_error)
+        super().__init__(self._arranged())
+        self.add_class("cbirlab-panel")
+        self._draw_strip()
+        self._connect()
+        self._update()
+        if prefetch and len(self.thumbnails) <= PREFETCH_AT_MOST:
+            threading.Thread(target=self._prefetch, daemon=True).start()
+
+    def _build_views(self) -> None:
+        self.strip = Gallery(self.thumbnails, arrangement="strip", side=92)
+        self.gallery = Gallery(self.thumbnails)
+        self.picture = widgets.HTML()
+        self.metrics = widgets.HTML()
+        self.note = widgets.HTML()
+        self.error = widgets.HTML()
+        self.code = widgets.HTML()
+        self.results = Results("", (), (), ())
+        self.comparison = Comparison(self._table_row, on_error=self._show_error)
+
+    def _arranged(self) -> list[Any]:
+        side = [self.picture, *self.controls.widgets, self.metrics, self.note]
+        left = widgets.VBox(side, layout={"flex": "0 0 320px"})
+        right = widgets.VBox([self.gallery], layout={"flex": "1 1 auto", "min_width": "0", "overflow": "visible"})
+        code = widgets.Accordion([self.code], titles=("The Python that gives this ranking",))
+        return [self.strip, self.error, widgets.HBox([left, right]), self.comparison, code]
+
+    def _connect(self) -> None:
+        self.state.observe(lambda _change: self._ask(), names=list(self.state.trait_names()))
+        self.observe(lambda _change: self._ask(), names="live")
+        self.strip.observe(lambda _change: self._picked(self.strip.picked), names="clicks")
+        self.gallery.observe(lambda _change: self._picked(self.gallery.picked), names="clicks")
+
+    def _draw_strip(self) -> None:
+        dataset = self.session.dataset
+        first = len(dataset.images)
+        title = f"{dataset.name}: {len(dataset.queries)} queries, {first} images" + (
+            "; the box is what is sought" if any(query.box for query in dataset.queries) else ""
+        )
+        self.strip.show(range(first, first + len(dataset.queries)), title=title, ahead=False)
+
+    def _ask(self) -> None:
+        if self.live:
+            self._update()
+
+    def _picked(self, item: int) -> None:
+        """A picture was clicked: a query of the strip, or a result that becomes the query."""
+        images = len(self.session.dataset.images)
+        with self.state.hold_trait_notifications():
+            if item >= images:
+                self.state.query, self.state.image = item - images, None
+            else:
+                self.state.image = item
+
+    def _draw(self) -> None:
+        setting, query, image = self.state.setting, self.state.query, self.state.image
+        run = self.session.rank(*setting)
+        if image is None:
+            self.results = results_of_query(run, query, shown=self.shown)
+        else:
+            ranking = self.session.rank_image(image, *setting)
+            self.results = results_of_image(self.session.dataset, ranking, image, shown=self.shown)
+        self.results.show_in(self.gallery)
+        self._draw_query(run)
+        self.metrics.value = views.metrics_table(run.metrics)
+        self.code.value = views.code_block(to_python(run.recipe))
+        self.error.value = ""
+
+    def _draw_query(self, run: Any) -> None:
+        images = len(self.session.dataset.images)
+        item = images + self.state.query if self.state.image is None else self.state.image
+        self.strip.current = item
+        self.picture.value = f"<img alt='{escape(self.results.query)}' src='{data_uri(self._large[item])}'>"
+        if self.state.image is None and run.evaluation is not None:
+            values = {level: float(ap[self.state.query]) for level, ap in run.evaluation.per_query.items()}
+            self.note.value = views.query_note(values)
+        else:
+            self.note.value = "" if self.state.image is None else views.note(self._remark_on_image(self.state.image))
+
+    def _remark_on_image(self, image: int) -> str:
+        known = bool(self.session.dataset.instances and self.session.dataset.instances[image])
+        judged = "frames compare instances" if known else "no result is marked"
+        return (
+            f"A database image is the query. The protocol has no ground truth for it, so it has no AP and {judged}; "
+            "the mAP above is still that of all benchmark queries. Pick a query in the strip to go back."
+        )
+
+    def _show_error(self, error: Exception) -> None:
+        self.error.value = views.error_box(error)
+
+    def _table_row(self) -> Mapping[str, Any]:
+        return self.session.table_row(self.session.rank(*self.state.setting))
+
+    def to_python(self) -> str:
+        """The plain call that gives the setting shown now, without any widget."""
+        return to_python(self.session.rank(*self.state.setting).recipe)
+
+    def still(self) -> bytes:
+        """Gallery, setting and mAP as one JPEG, for readers without a kernel."""
+        run = self.session.rank(*self.state.setting)
+        written = [f"{views.LEVELS[name]} {run.metrics[name]:.3f}" for name in views.levels_of(run.metrics)]
+        notes = [
+            ", ".join(str(part) for part in (self.session.backbone, *self.state.setting) if part is not None),
+            "mAP: " + "  ".join(written) if written else "no ground truth",
+        ]
+        pictures = [(self.thumbnails[row], kind) for row, kind in self.results.marked()]
+        return jpeg_bytes(picture_sheet(pictures, title=self.results.title, notes=notes))
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        return with_still(super()._repr_mimebundle_(**options), self.still())
+
+    def _prefetch(self) -> None:
+        def send(batch: list[int]) -> None:
+            self.gallery.ship([item for item in batch if item not in self.thumbnails.shipped])
+
+        self.thumbnails.make_all(send, stop=self._stop)
+
+    def close(self) -> None:
+        """Stop the background work and free the panel's pictures in the page."""
+        self._stop.set()
+        super().close()
+
+
+def to_python(recipe: Recipe) -> str:
+    """The call that carries out a recipe; fields at their defaults are left out."""
+    given = [(part.name, getattr(recipe, part.name), part.default) for part in fields(recipe)]
+    lines = [f"    {name}={value!r},\n" for name, value, default in given if value != default]
+    return f"from cbirlab import Recipe, run\n\nresult = run(Recipe(\n{''.join(lines)}))\nresult.metrics"

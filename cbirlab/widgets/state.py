@@ -1,0 +1,94 @@
+"""What a retrieval panel shows, as traits: no widget, no drawing, testable without a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from traitlets import Dict, HasTraits, Int, TraitError, Unicode, validate
+
+from cbirlab.aggregation import AGGREGATIONS, Aggregation
+from cbirlab.params import checked
+from cbirlab.whitening import WHITENINGS
+
+
+class Setting(NamedTuple):
+    """The part of a state that decides every ranking; the arguments of `Session.rank`."""
+
+    tap: str
+    aggregation: str
+    whitening: str
+    dimensions: int | None
+
+
+class RetrievalState(HasTraits):
+    """Tap, pooling, whitening and query of a panel.
+
+    Attributes
+    ----------
+    tap : where in the network the maps are taken.
+    aggregation : name of the pooling method.
+    parameters : values that were set, as {pooling method: {parameter: value}}; kept per method,
+        so that going to MAC and back does not lose GeM's p.
+    whitening : name of the whitening.
+    dimensions : dimensions kept after whitening, or None for all.
+    query : row of the benchmark's queries.
+    image : row of the database whose image is the query instead, or None.
+    """
+
+    tap = Unicode()
+    aggregation = Unicode("gem")
+    parameters = Dict()
+    whitening = Unicode("none")
+    dimensions = Int(None, allow_none=True)
+    query = Int(0, min=0)
+    image = Int(None, min=0, allow_none=True)
+
+    @validate("aggregation")
+    def _check_aggregation(self, proposal: Any) -> str:
+        return AGGREGATIONS.info(proposal["value"]).name
+
+    @validate("whitening")
+    def _check_whitening(self, proposal: Any) -> str:
+        return WHITENINGS.info(proposal["value"]).name
+
+    @validate("parameters")
+    def _check_parameters(self, proposal: Any) -> dict[str, dict[str, Any]]:
+        for name, values in proposal["value"].items():
+            checked(AGGREGATIONS[name], values, owner=name)
+        return proposal["value"]
+
+    def set_parameter(self, method: str, name: str, value: Any) -> None:
+        """Give one parameter of one pooling method another value."""
+        self.parameters = {**self.parameters, method: {**self.parameters.get(method, {}), name: value}}
+
+    def parameter(self, method: str, name: str) -> Any:
+        """The value of one parameter: the one that was set, else its default."""
+        return checked(AGGREGATIONS[method], self.parameters.get(method, {}), owner=method)[name]
+
+    @property
+    def setting(self) -> Setting:
+        """What `Session.rank` needs to know."""
+        pooling = Aggregation(self.aggregation, self.parameters.get(self.aggregation, {}))
+        dimensions = None if self.whitening == "none" else self.dimensions
+        return Setting(self.tap, pooling.key, self.whitening, dimensions)
+
+    def to_json(self) -> dict[str, Any]:
+        """The whole state as plain data, to be kept in a file or passed to `from_json`."""
+        return {name: self.trait_values()[name] for name in self.trait_names()}
+
+    def from_json(self, saved: Mapping[str, Any]) -> None:
+        """Take over a state kept by `to_json`, in one step.
+
+        Raises
+        ------
+        TraitError : an unknown name.
+        """
+        unknown = [name for name in saved if not self.has_trait(name)]
+        if unknown:
+            raise TraitError(
+                f"saved state: unknown names {', '.join(unknown)}; known: {', '.join(self.trait_names())}."
+            )
+        with self.hold_trait_notifications():
+            for name, value in saved.items():
+                setattr(self, name, value)

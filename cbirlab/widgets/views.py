@@ -1,0 +1,93 @@
+"""What the panel writes beside its pictures: pure functions from results to HTML, everything from outside escaped."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+LEVELS = {"map_easy": "Easy", "map_medium": "Medium", "map_hard": "Hard", "map": "mAP"}
+
+
+def levels_of(metrics: Mapping[str, float]) -> list[str]:
+    """The mAPs among the metrics, in the order of difficulty."""
+    return [name for name in LEVELS if name in metrics]
+
+
+def metrics_table(metrics: Mapping[str, float]) -> str:
+    """mAP per level with a bar, and its 95 % confidence interval as a line on the bar and as numbers."""
+    levels = levels_of(metrics)
+    if not levels:
+        return "<p class='cbirlab-note'>These images have no ground truth: there is a ranking, but no mAP.</p>"
+    rows = [
+        _metric_row(LEVELS[name], metrics[name], metrics.get(f"{name}_low"), metrics.get(f"{name}_high"))
+        for name in levels
+    ]
+    head = "<tr><th>mAP</th><th></th><th></th><th>95 % interval</th></tr>"
+    return f"<table class='cbirlab-metrics'>{head}{''.join(rows)}</table>"
+
+
+def _metric_row(label: str, value: float, low: float | None, high: float | None) -> str:
+    line, interval = "", ""
+    if low is not None and high is not None and not math.isnan(low + high):
+        line = f"<b style='left:{100 * low:.1f}%;width:{100 * (high - low):.1f}%'></b>"
+        interval = f"{low:.3f} to {high:.3f}"
+    bar = f"<span class='cbirlab-bar'><i style='width:{100 * _number(value):.1f}%'></i>{line}</span>"
+    return f"<tr><td>{escape(label)}</td><td>{bar}</td><td><strong>{value:.3f}</strong></td><td>{interval}</td></tr>"
+
+
+def _number(value: float) -> float:
+    return 0.0 if math.isnan(value) else value
+
+
+def query_note(values: Mapping[str, float]) -> str:
+    """Average precision of the one query shown, per level."""
+    if not values:
+        return ""
+    written = " · ".join(
+        f"{escape(level)} {'no positive' if math.isnan(value) else f'{value:.3f}'}" for level, value in values.items()
+    )
+    return f"<p class='cbirlab-note'>AP of this query: {written}</p>"
+
+
+def note(text: str) -> str:
+    """A remark in small print."""
+    return f"<p class='cbirlab-note'>{escape(text)}</p>"
+
+
+def error_box(error: Exception) -> str:
+    """An error as the panel shows it; screen readers announce it."""
+    return f"<div class='cbirlab-error' role='alert'>{escape(type(error).__name__)}: {escape(str(error))}</div>"
+
+
+def code_block(code: str) -> str:
+    """Python to copy."""
+    return f"<pre class='cbirlab-code'>{escape(code)}</pre>"
+
+
+def comparison_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The pinned settings, the best of each mAP in bold."""
+    if not rows:
+        return note("Nothing pinned yet: 'Pin this setting' keeps the present one for comparison.")
+    levels = [name for name in LEVELS if any(name in row for row in rows)]
+    best = {name: max(_number(row.get(name, math.nan)) for row in rows) for name in levels}
+    head = "".join(f"<th>{escape(text)}</th>" for text in ("#", "backbone", "tap", "pooling", "whitening", "dim"))
+    head += "".join(f"<th>{LEVELS[name]}</th>" for name in levels)
+    body = "".join(f"<tr>{_comparison_cells(place, row, best)}</tr>" for place, row in enumerate(rows, start=1))
+    return f"<table class='cbirlab-comparison'><tr>{head}</tr>{body}</table>"
+
+
+def _comparison_cells(place: int, row: Mapping[str, Any], best: Mapping[str, float]) -> str:
+    texts = [place, *(row.get(name, "") for name in ("backbone", "tap", "aggregation", "whitening", "dim"))]
+    cells = "".join(f"<td>{escape(str(text))}</td>" for text in texts)
+    return cells + "".join(f"<td>{_map_cell(row, name, best[name])}</td>" for name in best)
+
+
+def _map_cell(row: Mapping[str, Any], name: str, best: float) -> str:
+    value = row.get(name, math.nan)
+    if math.isnan(value):
+        return "–"
+    written = f"<strong>{value:.3f}</strong>" if value == best else f"{value:.3f}"
+    low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
+    return written if low is None or high is None else f"{written} [{low:.3f}, {high:.3f}]"

@@ -1,0 +1,163 @@
+"""JupyterLab on a free port with folders of its own, and headless Chromium to look at it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).parents[2]
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or ""
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SETTINGS = {
+    "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
+    "@jupyterlab/docmanager-extension:plugin": {"autosave": False},
+}
+ERROR_OUTPUT = '[data-mime-type="application/vnd.jupyter.error"]'
+
+
+def why_not() -> str:
+    """Why the browser tests cannot run here, or "" if they can."""
+    if not CHROMIUM:
+        return "needs Chromium: install the system package 'chromium', or name the program in CHROMIUM"
+    try:
+        import playwright  # noqa: F401
+    except ImportError:
+        return "needs playwright: pip install 'cbirlab[test]'"
+    return ""
+
+
+@contextlib.contextmanager
+def running_lab(root: Path, scratch: Path) -> Iterator[str]:
+    """JupyterLab serving `root`; gives an address with `{path}` to fill in. Everything it writes lies in `scratch`."""
+    port, token = _free_port(), secrets.token_hex(16)
+    settings = scratch / "application-settings"
+    settings.mkdir(parents=True)
+    (settings / "overrides.json").write_text(json.dumps(SETTINGS))
+    log = scratch / "lab.log"
+    with log.open("wb") as stream:
+        server = subprocess.Popen(
+            _command(root, settings, port, token), env=_environment(scratch), stdout=stream, stderr=stream, cwd=root
+        )
+        try:
+            _wait_for(server, f"http://127.0.0.1:{port}/api/status", token, log)
+            yield f"http://127.0.0.1:{port}/doc/tree/{{path}}?token={token}&reset"
+        finally:
+            server.terminate()
+            try:
+                server.wait(20)
+            except subprocess.TimeoutExpired:
+                server.kill()
+
+
+def _command(root: Path, settings: Path, port: int, token: str) -> list[str]:
+    command = [
+        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}"),
+        *("--ServerApp.port_retries=0", f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={root}"),
+        *("--LabApp.expose_app_in_browser=True", f"--LabApp.app_settings_dir={settings}", "--LabApp.news_url=None"),
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    ]
+    return [*command, "--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else command
+
+
+def _environment(scratch: Path) -> dict[str, str]:
+    folders = {
+        "JUPYTER_CONFIG_DIR": "config",
+        "JUPYTER_DATA_DIR": "data",
+        "JUPYTER_RUNTIME_DIR": "runtime",
+        "JUPYTERLAB_SETTINGS_DIR": "settings",
+        "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+        "IPYTHONDIR": "ipython",
+    }
+    own = {name: str(scratch / folder) for name, folder in folders.items()}
+    paths = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH", "")]))
+    return os.environ | own | {"PYTHONPATH": paths}
+
+
+def _wait_for(server: subprocess.Popen[bytes], address: str, token: str, log: Path, seconds: float = 90) -> None:
+    request = urllib.request.Request(address, headers={"Authorization": f"token {token}"})
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise RuntimeError(f"JupyterLab ended: {log.read_text()[-2000:]}")
+        with contextlib.suppress(OSError):
+            urllib.request.urlopen(request, timeout=2).close()
+            return
+        time.sleep(0.25)
+    raise TimeoutError(f"JupyterLab did not answer within {seconds:g} s: {log.read_text()[-2000:]}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def running_browser() -> Iterator[Any]:
+    """Headless Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS, headless=True)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+class OpenNotebook:
+    """One notebook in one page; `problems` collects what the page complains about."""
+
+    def __init__(self, page: Any, address: str) -> None:
+        self.page = page
+        self.problems: list[str] = []
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        page.on("console", lambda message: self.problems.append(message.text) if message.type == "error" else None)
+        page.goto(address)
+        page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
+        self.wait_until_idle()
+
+    def wait_until_idle(self, milliseconds: int = 180_000) -> None:
+        self.page.wait_for_function(
+            """() => { const session = window.jupyterapp?.shell.currentWidget?.sessionContext;
+                       return session?.isReady && session.session?.kernel?.status === "idle"; }""",
+            timeout=milliseconds,
+        )
+
+    def run_all(self, milliseconds: int = 300_000) -> None:
+        """Run all cells from the menu; the kernel is idle for a moment before that, so wait for the numbers first."""
+        self.page.get_by_role("menuitem", name="Run", exact=True).click()
+        self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        self.page.wait_for_function(
+            """() => { const cells = window.jupyterapp.shell.currentWidget.content.widgets;
+                       const errors = document.querySelector('[data-mime-type="application/vnd.jupyter.error"]');
+                       return errors || cells.filter(c => c.model.type === "code" && c.model.sharedModel.source)
+                                             .every(c => c.model.executionCount); }""",
+            timeout=milliseconds,
+        )
+        self.wait_until_idle()
+        errors = self.page.locator(ERROR_OUTPUT)
+        if errors.count():
+            raise RuntimeError(errors.first.inner_text())
+
+    def cells(self) -> int:
+        return self.page.evaluate("() => window.jupyterapp.shell.currentWidget.content.widgets.length")

@@ -1,0 +1,419 @@
+"""Widgets without a browser: state, controls, galleries and the explorer on a session that needs no network."""
+
+from __future__ import annotations
+
+import ast
+import base64
+import csv
+import gc
+import io
+import threading
+import time
+import weakref
+from dataclasses import replace
+
+import pytest
+from fake_session import FakeSession, fake_dataset
+from PIL import Image
+from traitlets import TraitError
+
+from cbirlab.aggregation import AGGREGATIONS, pooling
+from cbirlab.datasets.base import Query
+from cbirlab.params import Choice, Parameter, Range
+from cbirlab.registry import UnknownName
+from cbirlab.widgets import views
+from cbirlab.widgets.controls import RetrievalControls, control, dimension_steps
+from cbirlab.widgets.gallery import Gallery, Thumbnails
+from cbirlab.widgets.latest import Latest
+from cbirlab.widgets.marks import MARKS
+from cbirlab.widgets.panel import Explorer
+from cbirlab.widgets.results import kinds_of_image, kinds_of_query, ranked_gallery
+from cbirlab.widgets.state import RetrievalState
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    return fake_dataset(tmp_path_factory.mktemp("towers"))
+
+
+@pytest.fixture
+def session(dataset):
+    return FakeSession(dataset)
+
+
+@pytest.fixture
+def panel(session):
+    explorer = Explorer(session, prefetch=False)
+    yield explorer
+    explorer.close()
+
+
+# State
+
+
+def test_setting_names_every_parameter_of_the_pooling():
+    state = RetrievalState(tap="layer4", aggregation="gem", whitening="pca", dimensions=32)
+    state.set_parameter("gem", "p", 4.5)
+    assert state.setting == ("layer4", "gem(p=4.5)", "pca", 32)
+
+
+def test_each_pooling_keeps_its_parameters():
+    state = RetrievalState(tap="layer4")
+    state.set_parameter("gem", "p", 7.0)
+    state.aggregation = "mac"
+    assert state.setting.aggregation == "mac"
+    state.aggregation = "gem"
+    assert state.setting.aggregation == "gem(p=7)"
+
+
+def test_dimensions_count_only_with_whitening():
+    assert RetrievalState(tap="layer4", whitening="none", dimensions=8).setting.dimensions is None
+
+
+def test_state_refuses_unknown_names_and_bad_values():
+    state = RetrievalState(tap="layer4")
+    with pytest.raises(UnknownName, match="Did you mean 'gem'"):
+        state.aggregation = "gme"
+    with pytest.raises(ValueError, match=r"p must be in \[1, 10\]"):
+        state.set_parameter("gem", "p", 99.0)
+    with pytest.raises(TraitError, match="colour"):
+        state.from_json({"colour": "red"})
+    assert state.setting == ("layer4", "gem(p=3)", "none", None)
+
+
+def test_state_survives_json():
+    state = RetrievalState(tap="layer2", aggregation="spoc", whitening="pca", dimensions=16, query=3, image=5)
+    other = RetrievalState()
+    other.from_json(state.to_json())
+    assert other.to_json() == state.to_json()
+
+
+# Controls
+
+
+@pytest.mark.parametrize(
+    ("domain", "default", "kind"),
+    [
+        (Range(1.0, 10.0, step=0.5), 3.0, "FloatSlider"),
+        (Range(1, 9, integer=True), 2, "IntSlider"),
+        (Choice((False, True)), False, "Checkbox"),
+        (Choice(("a", "b")), "b", "Dropdown"),
+    ],
+)
+def test_a_declared_parameter_becomes_its_control(domain, default, kind):
+    widget = control(Parameter("x", domain, default))
+    assert type(widget).__name__ == kind
+    assert widget.value == default
+
+
+def test_a_slider_takes_range_and_step_from_the_declaration():
+    slider = control(Parameter("p", Range(1.0, 10.0, step=0.5), 3.0))
+    assert (slider.min, slider.max, slider.step) == (1.0, 10.0, 0.5)
+
+
+def controls_of(state, methods=("mac", "spoc", "gem")):
+    width = {"shallow": 16, "deep": 100}
+    return RetrievalControls(state, taps=list(width), aggregations=methods, dimensions=width.__getitem__)
+
+
+def test_every_registered_pooling_gets_controls_for_its_parameters():
+    @pooling("softmax-test", title="Soft maximum")
+    def soft(maps, *, sharpness: "Annotated[float, Range(0.0, 2.0)]" = 1.0):  # noqa: F821, UP037
+        return maps.amax((-2, -1))
+
+    try:
+        controls = controls_of(RetrievalState(tap="deep"), [*AGGREGATIONS])
+        assert ("Soft maximum", "softmax-test") in controls.aggregation.options
+    finally:
+        AGGREGATIONS.remove("softmax-test")
+
+
+def test_controls_set_the_state_and_follow_it():
+    state = RetrievalState(tap="deep", whitening="pca")
+    controls = controls_of(state)
+    controls.parameters["gem", "p"].value = 5.0
+    controls.tap.value = "shallow"
+    assert state.setting == ("shallow", "gem(p=5)", "pca", None)
+    state.aggregation, state.parameters = "spoc", {"gem": {"p": 2.0}}
+    assert controls.aggregation.value == "spoc"
+    assert controls.parameters["gem", "p"].value == 2.0
+
+
+def test_p_is_enabled_for_gem_only():
+    state = RetrievalState(tap="deep")
+    p = controls_of(state).parameters["gem", "p"]
+    assert not p.disabled
+    state.aggregation = "mac"
+    assert p.disabled
+
+
+def test_dimensions_follow_the_tap_and_come_back():
+    state = RetrievalState(tap="deep", whitening="pca")
+    controls = controls_of(state)
+    controls.dimensions.value = 64
+    assert state.setting.dimensions == 64
+    controls.tap.value = "shallow"
+    assert controls.dimensions.value == 0, "16 dimensions are all there are"
+    assert max(value for _, value in controls.dimensions.options) < 16
+    controls.tap.value = "deep"
+    assert (controls.dimensions.value, state.dimensions) == (64, 64)
+    state.whitening = "none"
+    assert controls.dimensions.disabled
+
+
+@pytest.mark.parametrize("full", [1, 2, 3, 100, 128, 2048])
+def test_dimension_steps_rise_to_the_full_number(full):
+    steps = dimension_steps(full)
+    assert steps[-1] == full
+    assert steps == sorted({*steps})
+
+
+# Marks and galleries
+
+
+def test_marks_differ_in_more_than_colour():
+    for part in ("symbol", "short", "line"):
+        values = [getattr(mark, part) for name, mark in MARKS.items() if name != "positive"]
+        assert len({*values}) == len(values), part
+
+
+def test_kinds_of_a_query_and_of_an_image(dataset):
+    assert kinds_of_query(dataset, 0, [0, 18, 30, 1]) == ["easy", "hard", "junk", "wrong"]
+    assert kinds_of_image(dataset, 0, [6, 1]) == ["positive", "wrong"]
+    bare = replace(dataset, labels=(), instances=())
+    assert kinds_of_query(bare, 0, [0, 1]) == ["", ""]
+    assert kinds_of_image(bare, 0, [1, 2]) == ["", ""]
+
+
+def test_a_thumbnail_is_sent_once(dataset, monkeypatch):
+    gallery = Gallery(Thumbnails.of_dataset(dataset))
+    sent = []
+    monkeypatch.setattr(gallery, "send", lambda content, buffers=None: sent.append((content["thumbnails"], buffers)))
+    gallery.show([3, 1, 2])
+    gallery.show([2, 4, 3])
+    assert [ids for ids, _ in sent] == [[3, 1, 2], [4]]
+    assert all(Image.open(io.BytesIO(jpeg)).format == "JPEG" for _, jpegs in sent for jpeg in jpegs)
+
+
+def test_a_page_that_lacks_a_thumbnail_gets_it(dataset, monkeypatch):
+    gallery = Gallery(Thumbnails.of_dataset(dataset))
+    gallery.show([0])
+    sent = []
+    monkeypatch.setattr(gallery, "send", lambda content, buffers=None: sent.append(content))
+    gallery._handle_custom_msg({"need": [0, 5, 10_000, -1]}, [])
+    assert sent == [{"thumbnails": [0, 5]}]
+
+
+def test_a_picture_that_cannot_be_read_does_not_stop_the_gallery(dataset, tmp_path):
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no picture")
+    gallery = Gallery(Thumbnails([broken, dataset.images[0]]))
+    gallery.show([0, 1])
+    assert Image.open(io.BytesIO(gallery.thumbnails[0])).size[0] == 160
+
+
+def test_query_thumbnails_carry_their_box(dataset):
+    thumbnails = Thumbnails.of_dataset(dataset)
+    image = Image.open(io.BytesIO(thumbnails[len(dataset.images)])).convert("RGB")
+    red, green, blue = image.getpixel((image.width * 10 // 160 + 1, image.height // 2))
+    assert red > 180, "amber"
+    assert blue < 120, "amber"
+    assert green > 100, "amber"
+
+
+def test_closed_galleries_are_freed(dataset):
+    gallery = Gallery(Thumbnails.of_dataset(dataset))
+    gallery.show([0, 1])
+    alive = weakref.ref(gallery)
+    gallery.close()
+    del gallery
+    gc.collect()
+    assert alive() is None
+
+
+def test_a_gallery_has_a_still_picture(dataset):
+    gallery = Gallery(Thumbnails.of_dataset(dataset))
+    gallery.show([0, 1, 2], kinds=["easy", "hard", "wrong"], title="three")
+    bundle = gallery._repr_mimebundle_()
+    data = bundle[0] if isinstance(bundle, tuple) else bundle
+    assert Image.open(io.BytesIO(base64.b64decode(data["image/jpeg"]))).width > 300
+
+
+# The explorer
+
+
+def test_moving_a_control_moves_the_gallery(panel):
+    before = panel.gallery.ids
+    panel.controls.tap.value = "layer1"
+    assert panel.session.calls[-1] == ("layer1", "gem(p=3)", "pca", None)
+    assert panel.gallery.ids != before
+    assert len(panel.gallery.ids) == 24
+    assert panel.error.value == ""
+
+
+@pytest.mark.parametrize("move", ["tap", "aggregation", "p", "whitening", "dimensions"])
+def test_every_control_reaches_the_session_once(panel, move):
+    widget = panel.controls.parameters["gem", "p"] if move == "p" else getattr(panel.controls, move)
+    value = {"tap": "stem", "aggregation": "mac", "p": 6.5, "whitening": "none", "dimensions": 8}[move]
+    serial = panel.gallery.serial
+    widget.value = value
+    assert panel.gallery.serial == serial + 1
+
+
+def test_frames_follow_the_ground_truth(panel, dataset):
+    labels = dataset.labels[0]
+    for row, kind in zip(panel.gallery.ids, panel.gallery.kinds, strict=True):
+        assert kind == next((name for name, rows in labels.items() if row in rows), "wrong")
+
+
+def test_a_plain_gallery_of_a_run(session):
+    run = session.rank("layer4", "gem(p=3)")
+    gallery = ranked_gallery(run, 1, shown=5)
+    assert gallery.ids == run.ranking.images[1, :5].tolist()
+    assert len(gallery.captions) == len(gallery.kinds) == 5
+    assert gallery.legend == ["easy", "hard", "junk", "wrong"]
+
+
+def test_the_legend_names_what_can_turn_up(panel):
+    assert panel.gallery.legend == ["easy", "hard", "junk", "wrong"]
+
+
+def test_a_clicked_result_becomes_the_query(panel):
+    row = panel.gallery.ids[4]
+    panel.gallery.picked = row
+    panel.gallery.clicks += 1
+    assert panel.state.image == row
+    assert row not in panel.gallery.ids
+    assert f"Database image {row}" in panel.gallery.title
+    assert "no ground truth" in panel.note.value
+    assert {*panel.gallery.kinds} <= {"positive", "wrong"}
+    assert panel.gallery.legend == ["positive", "wrong"]
+
+
+def test_the_strip_goes_back_to_a_query_of_the_protocol(panel, dataset):
+    panel.state.image = 7
+    panel.strip.picked = len(dataset.images) + 2
+    panel.strip.clicks += 1
+    assert (panel.state.query, panel.state.image) == (2, None)
+    assert panel.strip.current == len(dataset.images) + 2
+    assert "AP of this query" in panel.note.value
+
+
+def test_metrics_stand_beside_their_interval(panel):
+    text = panel.metrics.value
+    run = panel.session.rank(*panel.state.setting)
+    assert f"{run.metrics['map_medium']:.3f}" in text
+    assert f"{run.metrics['map_medium_low']:.3f} to {run.metrics['map_medium_high']:.3f}" in text
+
+
+def test_errors_are_shown_in_the_panel_and_go_away(panel, dataset):
+    panel.session.dataset = None
+    panel.controls.tap.value = "stem"
+    assert "role='alert'" in panel.error.value
+    assert "there is no dataset" in panel.error.value
+    panel.session.dataset = dataset
+    panel.controls.tap.value = "layer2"
+    assert panel.error.value == ""
+
+
+def test_what_comes_from_outside_is_escaped():
+    assert "<script>" not in views.error_box(ValueError("<script>"))
+    assert "<script>" not in views.comparison_table([{"tap": "<script>", "map": 0.5}])
+
+
+def test_pinned_settings_are_exported(panel):
+    panel.comparison.pin_button.click()
+    panel.comparison.pin_button.click()
+    panel.controls.aggregation.value = "mac"
+    panel.comparison.pin_button.click()
+    rows = list(csv.DictReader(io.StringIO(panel.comparison.to_bytes("csv").decode())))
+    assert [row["aggregation"] for row in rows] == ["gem(p=3)", "mac"], "the same setting is pinned once"
+    assert panel.comparison.to_bytes("md").startswith(b"| ")
+    assert b"\\begin{tabular}" in panel.comparison.to_bytes("tex")
+    assert panel.comparison.table.value.count("<tr>") == 3
+
+
+def test_a_download_sends_the_file_and_shows_its_errors(panel, monkeypatch):
+    panel.comparison.pin()
+    button, sent = panel.comparison.downloads["csv"], []
+    monkeypatch.setattr(button, "send", lambda content, buffers=None: sent.append((content, buffers)))
+    button._handle_custom_msg({"make": True}, [])
+    (content, buffers) = sent[0]
+    assert content == {"file": "comparison.csv", "mime": "text/csv"}
+    assert buffers == [panel.comparison.to_bytes("csv")]
+    monkeypatch.setattr(button, "_make", lambda: 1 / 0)
+    button._handle_custom_msg({"make": True}, [])
+    assert "ZeroDivisionError" in panel.error.value
+
+
+def test_the_python_shown_is_the_setting(panel):
+    panel.controls.whitening.value = "none"
+    panel.controls.parameters["gem", "p"].value = 4.0
+    call = ast.parse(panel.to_python()).body[1].value.args[0]
+    given = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
+    assert given["aggregation"] == "gem(p=4)"
+    assert given["tap"] == "layer4"
+    assert "whitening" not in given
+
+
+def test_the_panel_has_a_still_picture(panel):
+    data = panel._repr_mimebundle_()
+    assert Image.open(io.BytesIO(base64.b64decode(data["image/jpeg"]))).width > 600
+
+
+def test_a_held_panel_stands_still_until_it_is_live(panel):
+    serial = panel.gallery.serial
+    panel.live = False
+    panel.controls.tap.value = "stem"
+    assert panel.gallery.serial == serial
+    panel.live = True
+    assert panel.session.calls[-1][0] == "stem"
+    assert panel.gallery.serial == serial + 1
+
+
+def test_thumbnails_are_sent_ahead_from_the_background(session, dataset):
+    explorer = Explorer(session)
+    deadline = time.monotonic() + 20
+    everything = {*range(len(dataset.images) + len(dataset.queries))}
+    while explorer.thumbnails.shipped != everything and time.monotonic() < deadline:
+        time.sleep(0.01)
+    explorer.close()
+    assert explorer.thumbnails.shipped == everything
+
+
+def test_without_ground_truth_there_is_a_ranking_and_no_number(dataset):
+    asked = tuple(Query(path, index=row) for row, path in enumerate(dataset.images))
+    bare = FakeSession(replace(dataset, labels=(), instances=(), queries=asked))
+    explorer = Explorer(bare, prefetch=False)
+    assert explorer.error.value == ""
+    assert len(explorer.gallery.ids) == 24
+    assert 0 not in explorer.gallery.ids, "the query's own picture is left out"
+    assert {*explorer.gallery.kinds} == {""}
+    assert "no mAP" in explorer.metrics.value
+    explorer.close()
+
+
+# One at a time, the newest wins
+
+
+def test_latest_never_overlaps_and_ends_with_the_newest():
+    wanted, busy, seen = [0], [], []
+
+    def work():
+        busy.append(1)
+        assert len(busy) == 1
+        time.sleep(0.01)
+        seen.append(wanted[0])
+        busy.pop()
+
+    latest = Latest(work, on_error=lambda error: seen.append(error))
+    threads = []
+    for value in range(30):
+        wanted[0] = value
+        threads.append(threading.Thread(target=latest))
+        threads[-1].start()
+        time.sleep(0.001)
+    for thread in threads:
+        thread.join()
+    assert seen[-1] == 29
+    assert len(seen) < 30
