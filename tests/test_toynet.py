@@ -23,6 +23,7 @@ sys.path.insert(0, str(SCRIPTS))
 
 from toynet_training import augment, loop, objective, pictures, teacher  # noqa: E402
 
+BOX = [10.0, 10.0, 50.0, 40.0]
 CPU = torch.device("cpu")
 
 
@@ -43,7 +44,7 @@ def folder(tmp_path_factory):
             )
             name = f"network_{landmark:04d}_{shot:02d}"
             Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(made / "images" / f"{name}.jpg")
-            row = {"name": name, "landmark": landmark, "measured": {"fraction": 0.3, "visible": 0.9}}
+            row = {"name": name, "landmark": landmark, "measured": {"fraction": 0.3, "visible": 0.9, "bbx": BOX}}
             (made / ".work" / f"{name}.json").write_text(json.dumps(row))
     return made
 
@@ -60,7 +61,8 @@ def schedule(**changes):
 
 def lessons_for(some, crops=2, pooled=8, local=4):
     generator = torch.Generator().manual_seed(1)
-    boxes = augment.sample_boxes(some.extents.repeat_interleave(crops, 0), generator).view(len(some), crops, 4)
+    extents, subjects = (one.repeat_interleave(crops, 0) for one in (some.extents, some.subjects))
+    boxes = augment.sample_boxes(extents, subjects, generator).view(len(some), crops, 4)
     unit = torch.nn.functional.normalize
     return teacher.Lessons(
         boxes,
@@ -147,6 +149,7 @@ def test_pictures_are_read_with_their_labels(some_pictures):
     assert some_pictures.classes[5] == "landmark-0005"
     assert some_pictures.labels.tolist() == [number // 4 for number in range(24)]
     assert some_pictures.extents[:2].tolist() == [[60, 80], [80, 60]]
+    assert some_pictures.subjects[0].tolist() == BOX
     assert some_pictures.pixels.shape == (24, 3, 80, 80)
     assert torch.equal(some_pictures.pixels[1, :, 60:], some_pictures.pixels[1, :, 40:60].flip(1))
 
@@ -160,7 +163,7 @@ def test_pictures_that_show_too_little_are_left_out(folder, tmp_path):
                     (0, {"fraction": 0.02, "visible": 1.0}),
                     (0, {"fraction": 0.5, "visible": 0.1}),
                     (None, None),
-                    (0, {"fraction": 0.5, "visible": 0.5}),
+                    (0, {"fraction": 0.5, "visible": 0.5, "bbx": BOX}),
                 ]
             )
         )
@@ -210,10 +213,13 @@ def test_a_turned_crop_agrees_with_torch_affine_grid(some_pictures):
 
 def test_boxes_lie_inside_their_pictures():
     extents = torch.tensor([[160.0, 120.0], [120.0, 160.0]]).repeat(200, 1)
-    boxes = augment.sample_boxes(extents, torch.Generator().manual_seed(0))
+    subjects = torch.tensor([[100.0, 60.0, 140.0, 90.0], [0.0, 0.0, 20.0, 160.0]]).repeat(200, 1)
+    boxes = augment.sample_boxes(extents, subjects, torch.Generator().manual_seed(0))
     low, high = boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2
     assert float(low.min()) >= -1e-3
     assert bool((high <= extents + 1e-3).all())
+    assert bool((low < subjects[:, 2:]).all())
+    assert bool((high > subjects[:, :2]).all())
     assert float(boxes[:, 2].std()) > 5
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch.nn import functional
 from tqdm import tqdm
 
 from cbirlab import WHITENINGS, load_dataset
@@ -88,8 +89,8 @@ def described_by_layers(layers: torch.nn.Module, wanted: tuple[int, ...]) -> Des
 def calibrate(network: ToyNet, options: argparse.Namespace) -> ToyNet:
     """Give a random network the batch statistics of real pictures: without them its deep maps are nearly constant."""
     paths = sorted(options.train.glob("*.jpg"))[:128]
-    sides = (prepare(path, image_size=224, mean=MEAN, std=STD)[:, :160, :160] for path in paths)
-    images = torch.stack([side for side in sides if side.shape[1:] == (160, 160)])
+    tensors = (prepare(path, image_size=224, mean=MEAN, std=STD)[None] for path in paths)
+    images = torch.cat([functional.interpolate(one, (160, 160), mode="bilinear") for one in tensors])
     network.train()
     with torch.inference_mode():
         for _ in range(30):

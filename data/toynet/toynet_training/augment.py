@@ -12,12 +12,13 @@ def uniform(count: int, low: float, high: float, generator: torch.Generator) -> 
     return low + (high - low) * torch.rand(count, generator=generator)
 
 
-def sample_boxes(extents: Tensor, generator: torch.Generator) -> Tensor:
-    """Random crops inside pictures of the given extents.
+def sample_boxes(extents: Tensor, subjects: Tensor, generator: torch.Generator) -> Tensor:
+    """Random crops inside pictures of the given extents, about a point of their subjects as far as the frame allows.
 
     Parameters
     ----------
     extents : (B, 2), width and height in pixels.
+    subjects : (B, 4), boxes (x0, y0, x1, y1) in pixels.
 
     Returns
     -------
@@ -27,8 +28,8 @@ def sample_boxes(extents: Tensor, generator: torch.Generator) -> Tensor:
     side = uniform(count, 0.4, 1.1, generator) * extents.prod(1).sqrt()
     stretch = uniform(count, -0.25, 0.25, generator).exp()
     size = torch.minimum(torch.stack([side * stretch, side / stretch], 1), extents)
-    place = torch.rand(count, 2, generator=generator)
-    return torch.cat([size / 2 + place * (extents - size), size], 1)
+    about = torch.lerp(subjects[:, :2], subjects[:, 2:], torch.rand(count, 2, generator=generator))
+    return torch.cat([torch.clamp(about, size / 2, extents - size / 2), size], 1)
 
 
 def crop(
@@ -56,9 +57,9 @@ def crop(
     return functional.grid_sample(pixels, grid, padding_mode="reflection", align_corners=False)
 
 
-def turned_crop(canvases: Tensor, extents: Tensor, size: int, generator: torch.Generator) -> Tensor:
+def turned_crop(canvases: Tensor, extents: Tensor, subjects: Tensor, size: int, generator: torch.Generator) -> Tensor:
     """Random crops, turned by about 6 degrees and sheared by up to a tenth."""
-    boxes = sample_boxes(extents, generator)
+    boxes = sample_boxes(extents, subjects, generator)
     angle = torch.randn(len(extents), generator=generator) * 0.1
     shear = (torch.rand(len(extents), 2, generator=generator) - 0.5) * 0.2
     return crop(canvases, boxes, size, angle, shear)
@@ -82,7 +83,7 @@ class Photographer:
         images = images.clamp_(1e-3, 1).pow(self._column(gamma))
         images = images * self._light(count, images.shape[-2:], generator)
         images = self._focus(images, generator)
-        strength = uniform(count, 0, 0.04, generator)
+        strength = uniform(count, 0, 0.03, generator)
         return torch.addcmul(images, self._grain(images, generator), self._column(strength)).clamp_(0, 1)
 
     def occlude(self, images: Tensor, generator: torch.Generator, probability: float = 0.4) -> Tensor:

@@ -27,7 +27,7 @@ def make_collages(count: int, views: int = 6, canvas: int = 160, seed: int = 0, 
             for _ in range(views):
                 yield _oblique_view(random, flat, (canvas, canvas * 3 // 4))
 
-    return gather(views_of_all(), (f"collage-{number:04d}" for number in range(count) for _ in range(views)), canvas)
+    return gather(views_of_all(), [f"collage-{number:04d}" for number in range(count) for _ in range(views)], canvas)
 
 
 def _collage(random: np.random.Generator, side: int) -> Image.Image:

@@ -122,7 +122,9 @@ class Trainer:
                 self.lessons.local[chosen[:taught], which].float().to(self.device),
             )
         if taught < len(chosen):
-            free = turned_crop(canvases[taught:], self.pictures.extents[chosen[taught:]], size, generator)
+            rest = chosen[taught:]
+            extents, subjects = self.pictures.extents[rest], self.pictures.subjects[rest]
+            free = turned_crop(canvases[taught:], extents, subjects, size, generator)
             parts.append(self.photographer.occlude(free, generator))
         images = self.photographer.expose(torch.cat(parts), generator)
         mean, std = (torch.tensor(values, device=self.device).view(1, 3, 1, 1) for values in (MEAN, STD))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,12 +27,14 @@ class Pictures:
     ----------
     pixels : (N, 3, S, S) uint8; a picture fills the top left corner, its mirror image fills the rest.
     extents : (N, 2) float32, width and height of each picture in pixels.
+    subjects : (N, 4) float32, box (x0, y0, x1, y1) of what the label names, in pixels.
     labels : (N,) int64, class of each picture, 0 .. n_classes - 1.
     classes : name of each class.
     """
 
     pixels: Tensor
     extents: Tensor
+    subjects: Tensor
     labels: Tensor
     classes: tuple[str, ...]
 
@@ -42,7 +44,7 @@ class Pictures:
     def digest(self) -> str:
         """SHA-256 over pixels and labels: the same pictures in the same order give the same digest."""
         total = hashlib.sha256()
-        for tensor in (self.pixels, self.extents, self.labels):
+        for tensor in (self.pixels, self.extents, self.subjects, self.labels):
             total.update(np.ascontiguousarray(tensor.numpy()).data)
         return total.hexdigest()
 
@@ -51,7 +53,7 @@ def read_network_set(folder: Path, canvas: int = 160, progress: bool = True) -> 
     """Read the rendered pictures below `folder` whose metadata say that their landmark can be seen.
 
     A picture's metadata is a row of an ``images.jsonl`` or a JSON file of its own (so that an unfinished set will do):
-    its `name`, its `landmark`, and under `measured` its `fraction` and `visible`.
+    its `name`, its `landmark`, and under `measured` its `fraction`, `visible` and `bbx`.
 
     Parameters
     ----------
@@ -71,26 +73,35 @@ def read_network_set(folder: Path, canvas: int = 160, progress: bool = True) -> 
             f"({len(files)} .jpg files, {len(rows)} usable metadata rows); make it with data/toytown/make.py."
         )
     opened = (Image.open(files[name]).convert("RGB") for name in tqdm(names, "read", disable=not progress))
-    return gather(opened, (f"{_class_name(rows[name])}" for name in names), canvas)
+    boxes = [rows[name]["measured"]["bbx"] for name in names]
+    return gather(opened, [_class_name(rows[name]) for name in names], canvas, boxes)
 
 
-def gather(images: Iterable[Image.Image], classes: Iterable[str], canvas: int = 160) -> Pictures:
-    """Put images and the names of their classes onto canvases of `canvas` pixels."""
-    arrays, extents = [], []
-    for image in images:
+def gather(
+    images: Iterable[Image.Image],
+    classes: Sequence[str],
+    canvas: int = 160,
+    boxes: Sequence[Sequence[float]] | None = None,
+) -> Pictures:
+    """Put images onto canvases of `canvas` pixels; `boxes` of their subjects are the whole images if not given."""
+    arrays, extents, subjects = [], [], []
+    for number, image in enumerate(images):
+        box = (0, 0, *image.size) if boxes is None else boxes[number]
+        before = image.width
         image.thumbnail((canvas, canvas))
+        subjects.append([value * image.width / before for value in box])
         pixels = np.asarray(image)
         height, width = pixels.shape[:2]
         below, right = canvas - height, canvas - width
         arrays.append(np.pad(pixels, ((0, below), (0, right), (0, 0)), mode="symmetric").transpose(2, 0, 1))
         extents.append((width, height))
-    names = [*classes]
-    known = sorted(set(names))
+    known = sorted(set(classes))
     number = {name: position for position, name in enumerate(known)}
     return Pictures(
         torch.from_numpy(np.stack(arrays)),
         torch.tensor(extents, dtype=torch.float32),
-        torch.tensor([number[name] for name in names]),
+        torch.tensor(subjects, dtype=torch.float32),
+        torch.tensor([number[name] for name in classes]),
         tuple(known),
     )
 
@@ -100,6 +111,7 @@ def join(first: Pictures, second: Pictures) -> Pictures:
     return Pictures(
         torch.cat([first.pixels, second.pixels]),
         torch.cat([first.extents, second.extents]),
+        torch.cat([first.subjects, second.subjects]),
         torch.cat([first.labels, second.labels + len(first.classes)]),
         first.classes + second.classes,
     )

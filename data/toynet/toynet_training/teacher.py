@@ -99,8 +99,8 @@ def ask_teacher(
         if kept["key"] == key:
             return Lessons(kept["boxes"], kept["pooled"], kept["local"])
     generator = torch.Generator().manual_seed(seed)
-    extents = pictures.extents.repeat_interleave(options.crops, 0)
-    boxes = sample_boxes(extents, generator).view(len(pictures), options.crops, 4)
+    extents, subjects = (one.repeat_interleave(options.crops, 0) for one in (pictures.extents, pictures.subjects))
+    boxes = sample_boxes(extents, subjects, generator).view(len(pictures), options.crops, 4)
     lessons = _teach(read_teacher(path, device), pictures, boxes, options, generator, device, precision)
     unfinished = cache.with_suffix(".unfinished")
     torch.save({"key": key, "boxes": boxes, "pooled": lessons.pooled, "local": lessons.local}, unfinished)
