@@ -10,16 +10,16 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "data" / "toytown"))
 
-from generator import props  # noqa: E402
-from generator.builder import Builder, lay_flat  # noqa: E402
-from generator.decals import DECALS, decal  # noqa: E402
-from generator.landmarks import TEMPLATES, family_of, landmark  # noqa: E402
-from generator.mesh import KINDS, Material, Mesh  # noqa: E402
-from generator.noise import FIELDS, hsv, noise  # noqa: E402
-from generator.seeds import rng  # noqa: E402
-from generator.style import draw_palette  # noqa: E402
-from generator.surroundings import surroundings  # noqa: E402
-from generator.textures import PAINTERS, material  # noqa: E402
+from generator import props
+from generator.builder import Builder, lay_flat
+from generator.decals import DECALS, decal
+from generator.landmarks import TEMPLATES, family_of, landmark
+from generator.mesh import KINDS, Material, Mesh
+from generator.noise import FIELDS, hsv, noise
+from generator.seeds import rng
+from generator.style import draw_palette
+from generator.surroundings import surroundings
+from generator.textures import PAINTERS, material
 
 LANDMARK_QUADS = 16_000
 SURROUNDINGS_QUADS = 16_000

@@ -42,8 +42,8 @@ def figure(
     body.lathe(skin, (0, -0.01), np.stack([0.052 * np.cos(turn) + 1e-3, 0.925 + 0.075 * np.sin(turn)], 1), 10)
     body.lathe(
         "hair" if slots[0] == "skin" else skin,
-        (0, 0.008),
-        np.stack([0.056 * np.cos(turn[3:]) + 1e-3, 0.93 + 0.075 * np.sin(turn[3:])], 1),
+        (0, 0.003),
+        np.stack([0.056 * np.cos(turn[3:]) + 1e-3, 0.938 + 0.075 * np.sin(turn[3:])], 1),
         10,
     )
     grown = Builder()
