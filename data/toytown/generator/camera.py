@@ -110,15 +110,18 @@ def any_camera(rng: np.random.Generator, subject: Subject, long_side: int, obsta
 
 
 def street_camera(rng: np.random.Generator, long_side: int, obstacles) -> Camera:
-    """A view of a street without a landmark, from somewhere near its middle."""
+    """A view of a street without a landmark, towards one of its buildings (the larger obstacles)."""
     width, height = _frame_size(rng, Subject((0.0, 0.0), 1.0, 1.0), long_side, other=0.3)
-    eye = EYE_HEIGHT_M if rng.random() < 0.8 else rng.uniform(3.0, 15.0)
-    place = _clear(rng.uniform(-14.0, 14.0, 2), obstacles, eye)
-    heading = rng.uniform(-np.pi, np.pi)
-    towards = place + 20.0 * np.array([np.cos(heading), np.sin(heading)])
-    target = (float(towards[0]), float(towards[1]), float(rng.uniform(1.5, 6.0)))
+    eye = EYE_HEIGHT_M if rng.random() < 0.75 else rng.uniform(3.0, 12.0)
+    buildings = [o for o in obstacles if o[2] >= 4.0 and np.hypot(o[0], o[1]) < 70.0] or [(0.0, 25.0, 6.0)]
+    x, y, radius = buildings[int(rng.integers(len(buildings)))]
+    towards_middle = np.arctan2(-y, -x) + rng.normal(0.0, 0.5)
+    away = radius + rng.uniform(9.0, 26.0)
+    place = _clear(np.array([x, y]) + away * np.array([np.cos(towards_middle), np.sin(towards_middle)]), obstacles, eye)
+    aim = np.array([x, y]) + rng.normal(0.0, 0.5, 2) * radius
+    target = (float(aim[0]), float(aim[1]), float(rng.uniform(3.0, 7.5)))
     origin = (float(place[0]), float(place[1]), float(eye))
-    return Camera(origin, target, float(rng.uniform(38.0, 74.0)), float(rng.normal(0.0, 1.5)), width, height)
+    return Camera(origin, target, float(rng.uniform(42.0, 72.0)), float(rng.normal(0.0, 1.5)), width, height)
 
 
 def _frame_size(rng, subject: Subject, long_side: int, other: float = 0.1) -> tuple[int, int]:

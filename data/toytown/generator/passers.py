@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
-from . import props
+from . import props, seeds
 from .camera import Camera, Subject
 from .mesh import Mesh
 from .render import Lamp
 
-_CLEARANCE_M = 1.2  # nothing stands closer to the lens than this
+_STOCK = {"car": 40, "person": 60, "tree": 16, "pole": 4}  # how many different ones all pictures choose from
 
 
 @dataclass(frozen=True)
@@ -38,18 +39,21 @@ def sample_passers(rng: np.random.Generator, camera: Camera, subject: Subject, q
     """Draw the objects of a picture; queries get fewer of them and none right in front."""
     ground = _Ground(rng, camera, subject)
     placed: list[tuple[Mesh, float, tuple[float, float, float]]] = []
-    cars = int(rng.poisson(0.7 if query else 1.6))
-    people = int(rng.poisson(1.5 if query else 3.0))
-    for _ in range(cars):
-        ground.place(placed, props.car(rng), (0.35 if query else 0.25, 0.9), 0.5, 4.0, rng.uniform(0, 2 * np.pi))
-    for _ in range(people):
-        ground.place(placed, props.person(rng), (0.3 if query else 0.15, 0.95), 0.4, 2.5, rng.uniform(0, 2 * np.pi))
-    tree = not query and bool(rng.random() < 0.25)
-    if tree:
-        ground.place(placed, props.tree(rng, float(rng.uniform(3.5, 8.0))), (0.3, 0.6), 0.25, 5.0, 0.0)
-    pole = not query and bool(rng.random() < 0.12)
-    if pole:
-        ground.place(placed, props.pole(rng), (0.06, 0.3), 0.15, 2.0, 0.0)
+
+    def stand(kind: str, wanted: int, along: tuple[float, float], across: float, least: float) -> int:
+        count = 0
+        for _ in range(wanted):
+            spot = ground.spot(along, across, least)
+            mesh, yaw = _drawn(rng, kind), float(rng.uniform(0, 2 * np.pi))
+            if spot is not None:
+                placed.append((mesh, yaw, spot))
+                count += 1
+        return count
+
+    cars = stand("car", int(rng.poisson(0.7 if query else 1.6)), (0.35 if query else 0.25, 0.9), 0.5, 4.0)
+    people = stand("person", int(rng.poisson(1.5 if query else 3.0)), (0.3 if query else 0.15, 0.95), 0.4, 2.5)
+    tree = stand("tree", int(not query and rng.random() < 0.25), (0.3, 0.6), 0.25, 5.0) > 0
+    pole = stand("pole", int(not query and rng.random() < 0.12), (0.06, 0.3), 0.15, 2.0) > 0
     return Passers(Mesh.join(placed) if placed else None, cars, people, tree, pole)
 
 
@@ -71,6 +75,19 @@ def night_lamps(rng: np.random.Generator, subject: Subject) -> list[Lamp]:
     return lamps
 
 
+def _drawn(rng: np.random.Generator, kind: str) -> Mesh:
+    return _in_stock(kind, int(rng.integers(_STOCK[kind])))
+
+
+@lru_cache(maxsize=sum(_STOCK.values()))
+def _in_stock(kind: str, number: int) -> Mesh:
+    """An object from (kind, number) alone; building one takes as long as tracing a small picture, hence the stock."""
+    rng = seeds.rng("passer", kind, number)
+    if kind == "tree":
+        return props.tree(rng, float(rng.uniform(3.5, 8.0)))
+    return getattr(props, kind)(rng)
+
+
 class _Ground:
     """Places between the camera and the subject."""
 
@@ -82,11 +99,14 @@ class _Ground:
         self._side = np.array([-self._way[1], self._way[0]])
         self._reach = max(float(np.hypot(*way)) - 0.8 * subject.radius, 6.0)
 
-    def place(self, placed: list, mesh: Mesh, along: tuple[float, float], across: float, least: float, yaw: float):
-        """Stand a mesh at a share `along` of the way, up to `across` of the way aside, `least` metres off or more."""
+    def spot(self, along: tuple[float, float], across: float, least: float) -> tuple[float, float, float] | None:
+        """A place at a share `along` of the way, at least `least` metres off and up to `across` of the way aside.
+
+        None when it falls on the subject.
+        """
         forward = max(least, self._rng.uniform(*along) * self._reach)
         aside = self._rng.uniform(-across, across) * max(self._reach, 8.0)
-        spot = self._origin + forward * self._way + aside * self._side
-        off = float(np.hypot(*(spot - self._subject.centre)))
-        if off > 0.75 * self._subject.radius and forward > _CLEARANCE_M:
-            placed.append((mesh, float(yaw), (float(spot[0]), float(spot[1]), 0.0)))
+        place = self._origin + forward * self._way + aside * self._side
+        if np.hypot(*(place - self._subject.centre)) <= 0.75 * self._subject.radius:
+            return None
+        return float(place[0]), float(place[1]), 0.0

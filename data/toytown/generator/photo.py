@@ -13,7 +13,8 @@ from .light import Light
 from .render import Picture
 
 _SKY_PATH_M = 130.0  # haze in front of the sky is that of this distance
-_MIDDLE_GREY = 0.36
+_MIDDLE_GREY = 0.33
+_BLUR_FOR_PX = 320  # long side for which blur is drawn; smaller pictures get proportionally less
 _NIGHT_EXPOSURE = 0.55  # night is kept darker than the meter would have it
 
 
@@ -51,21 +52,23 @@ class Photometry:
         return values
 
 
-def sample_photometry(rng: np.random.Generator, query: bool, night: bool, quality: tuple[int, int]) -> Photometry:
+def sample_photometry(
+    rng: np.random.Generator, query: bool, night: bool, quality: tuple[int, int], long_side: int
+) -> Photometry:
     """Draw a camera's settings; `quality` is the inclusive range of the JPEG quality."""
     gains = np.exp(rng.normal(0.0, 0.05, 3))
     grey = bool(rng.random() < 0.06) and not query
     blur = rng.uniform(0.0, 0.5) if query or rng.random() < 0.87 else rng.uniform(0.9, 1.5)
     noise = rng.uniform(0.002, 0.010) + (rng.uniform(0.006, 0.020) if night else 0.0)
     return Photometry(
-        exposure_ev=float(rng.normal(0.0, 0.18 if query else 0.32)),
+        exposure_ev=float(rng.normal(0.0, 0.16 if query else 0.28)),
         white_balance=(float(gains[0]), float(gains[1]), float(gains[2])),
         vignette=float(rng.uniform(0.0, 0.4)),
         filmic=bool(rng.random() < 0.5),
         saturation=float(rng.uniform(0.78, 1.28)),
         greyscale=grey,
         sepia=grey and bool(rng.random() < 0.5),
-        blur_px=float(blur),
+        blur_px=float(blur * long_side / _BLUR_FOR_PX),
         noise=float(noise),
         jpeg_quality=int(rng.integers(quality[0], quality[1] + 1)),
     )

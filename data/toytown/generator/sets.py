@@ -60,7 +60,7 @@ def network(landmarks: int, shots: int, long_side: int = 160) -> list[Item]:
     for number in range(landmarks):
         template, family = family_of(number, "network")
         for shot in range(shots):
-            request = Request("network", number, shot, "any", long_side, 2, (75, 92), template, family)
+            request = Request("network", number, shot, "any", long_side, 1, (75, 92), template, family)
             items.append(Item(f"network_{number:04d}_{shot:02d}", "network", "train", number, request))
     return items
 

@@ -130,7 +130,7 @@ class Studio:
             subject, parts, quads = Subject(tuple(towards.tolist()), 3.0, 7.0), [around_stage], 0
         else:
             subject = self._subject(request)
-            mesh, stage = self._landmark(request)
+            mesh, stage, _ = self._landmark(request)
             around, around_stage = self._around(request, context, subject)
             if request.role == "query":
                 camera, kind = cameras.query_camera(rng, subject, request.long_side, around.obstacles), "query"
@@ -159,15 +159,15 @@ class Studio:
         picture = render.render(
             self._world, scene.stage, scene.camera, scene.buffer, light, sky, lamps, request.samples, rng
         )
-        settings = photo.sample_photometry(rng, query, light.night, request.quality)
+        settings = photo.sample_photometry(rng, query, light.night, request.quality, request.long_side)
         return photo.develop(picture, light, settings, rng), settings, light
 
-    def _landmark(self, request: Request) -> tuple[Mesh, Stage]:
+    def _landmark(self, request: Request) -> tuple[Mesh, Stage, Subject]:
         key = ("landmark", request.namespace, request.landmark, request.template, request.family)
 
         def build():
             mesh = landmark(request.namespace, request.landmark, request.template, request.family)
-            return mesh, Stage.of(mesh)
+            return mesh, Stage.of(mesh), Subject.of(*mesh.bounds)
 
         return self._kept(key, build)
 
@@ -184,7 +184,7 @@ class Studio:
         return self._kept(key, build)
 
     def _subject(self, request: Request) -> Subject:
-        return Subject.of(*self._landmark(request)[0].bounds)
+        return self._landmark(request)[2]
 
     def _tracer_alone(self, request: Request) -> Tracer:
         key = (request.namespace, request.landmark, request.template, request.family)
