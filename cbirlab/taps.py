@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from cbirlab.backbones import Backbone, check_tap
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+_ONE_AT_A_TIME = Lock()  # hooks belong to the network: a second thread in it would write into the maps of the first
 
 
 class _Enough(Exception):
@@ -51,7 +55,7 @@ def forward(backbone: Backbone, batch: Tensor, taps: Sequence[str]) -> dict[str,
         return read
 
     # no_grad rather than inference_mode: only the former counts versions, which show changes in place.
-    with ExitStack() as hooks, torch.no_grad(), suppress(_Enough):
+    with _ONE_AT_A_TIME, ExitStack() as hooks, torch.no_grad(), suppress(_Enough):
         for tap, path in wanted.items():
             hooks.callback(backbone.module.get_submodule(path).register_forward_hook(reader(tap)).remove)
         backbone.module(batch)

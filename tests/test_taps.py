@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -106,6 +108,18 @@ def test_images_of_a_batch_do_not_see_each_other(backbones) -> None:
     for row in range(3):
         alone = taps.forward(backbone, images[row : row + 1], ["layer3"])["layer3"]
         torch.testing.assert_close(together[row : row + 1], alone, atol=1e-5, rtol=1e-4)
+
+
+def test_threads_get_the_maps_of_their_own_images(backbones) -> None:
+    backbone = backbones("toynet")
+    inputs = [batch(1, 3, 48, 64, seed=seed) for seed in range(16)]
+
+    def last(image: torch.Tensor) -> torch.Tensor:
+        return taps.forward(backbone, image, ["layer2", "layer4"])["layer2"]
+
+    with ThreadPoolExecutor(4) as pool:
+        for found, image in zip(pool.map(last, inputs), inputs, strict=True):
+            assert torch.equal(found, last(image))
 
 
 def test_wrong_calls_are_refused(backbones) -> None:

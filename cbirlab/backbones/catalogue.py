@@ -140,6 +140,7 @@ add_backbone(
     },
     bundled="toynet/toynet.safetensors",
     licence="CC0-1.0",
+    parameters=813_952,  # without the head, whose size depends on the training set
     classifier="head",
 )
 _torchvision(
