@@ -97,7 +97,7 @@ def any_camera(rng: np.random.Generator, subject: Subject, long_side: int, obsta
     """Any other view: mostly ordinary, some from behind, some details, some from afar.  Returns camera and kind."""
     kind = str(rng.choice(["plain", "around", "detail", "far"], p=[0.50, 0.15, 0.17, 0.18]))
     width, height = _frame_size(rng, subject, long_side, other=0.25)
-    azimuth = _FRONT + (rng.uniform(-np.pi, np.pi) if kind == "around" else rng.normal(0.0, 0.6))
+    azimuth = _FRONT + (rng.uniform(-np.pi, np.pi) if kind == "around" else rng.normal(0.0, 0.72))
     fill = {"detail": (1.6, 2.6), "far": (0.26, 0.5)}.get(kind, (0.6, 1.25))
     camera = _aim(
         rng, subject, width, height, obstacles,
