@@ -20,6 +20,7 @@ from .augment import crop, sample_boxes
 from .pictures import Pictures
 
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_LOCAL_LAYER = 13  # deepest layer at stride 16, that of toynet's deepest map
 _SAMPLE = 2048  # crops from which the principal components are learned
 
 
@@ -31,7 +32,8 @@ class TeacherOptions:
     ----------
     crops : fixed crops of each picture.
     size : side of the square that the teacher sees, in pixels.
-    pooled, local : principal components kept of the pooled features and of each cell of the map.
+    pooled : principal components kept of the average of the last map (stride 32).
+    local : principal components kept of each 2 x 2 cells of the last map at stride 16.
     """
 
     crops: int = 4
@@ -71,7 +73,7 @@ class Whitener:
         return functional.normalize((vectors - self.mean) @ self.projection, dim=1)
 
 
-def read_teacher(path: Path, device: torch.device) -> nn.Module:
+def read_teacher(path: Path, device: torch.device) -> nn.Sequential:
     """The convolutional part of MobileNetV2 with the state dict of `path`, ready to be asked."""
     from torchvision.models import mobilenet_v2
 
@@ -91,7 +93,7 @@ def ask_teacher(
 ) -> Lessons:
     """Lessons of the teacher at `path` on `pictures`, from the file `cache` if it holds these, else computed and kept.
 
-    The average of the map and each of its cells are L2-normalised, whitened and normalised again.
+    The pooled features and each cell are L2-normalised, whitened and normalised again.
     """
     key = _key(path, pictures, options, seed, precision)
     if cache.exists():
@@ -109,7 +111,7 @@ def ask_teacher(
 
 
 def _teach(
-    teacher: nn.Module,
+    teacher: nn.Sequential,
     pictures: Pictures,
     boxes: Tensor,
     options: TeacherOptions,
@@ -125,9 +127,10 @@ def _teach(
             canvases = pictures.pixels[some // crops].to(device)
             pixels = _normalise(crop(canvases, boxes.view(-1, 4)[some], options.size))
             with torch.inference_mode(), torch.autocast(device.type, precision, enabled=precision != torch.float32):
-                maps = teacher(pixels)
-            maps = maps.float().cpu()
-            yield some, functional.normalize(maps.mean((2, 3)), dim=1), functional.normalize(maps, dim=1)
+                middle = teacher[: _LOCAL_LAYER + 1](pixels)
+                pooled = teacher[_LOCAL_LAYER + 1 :](middle).mean((2, 3)).float().cpu()
+                cells = functional.avg_pool2d(middle.float(), 2).cpu()
+            yield some, functional.normalize(pooled, dim=1), functional.normalize(cells, dim=1)
 
     sample = torch.randperm(count * crops, generator=generator)[:_SAMPLE]
     pooled, local = zip(*((one, _rows(two)[::7]) for _, one, two in features(sample, "teacher, sample")), strict=True)
