@@ -1,0 +1,181 @@
+"""What Toytown discriminates: one table from chance to ImageNet networks, and what breaks under which change.
+
+    python data/toytown/baselines.py --weights FOLDER > table.md
+
+Hand-crafted rows need OpenCV (the ``[render]`` extra); networks other than the bundled one are shown where FOLDER holds
+their weights. Every row is measured by the revisited protocol (query cropped to its box, junk ignored, trapezoid AP) on
+the whole benchmark; whitening and codebooks are learned on the train split; intervals are bootstraps over landmarks.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from cbirlab import Recipe, compare, load_dataset, run
+from cbirlab.datasets.base import Dataset
+from cbirlab.evaluation import Evaluation, evaluate, paired_difference
+from cbirlab.images import read
+from cbirlab.index import ExactIndex
+from cbirlab.whitening import learn, whiten
+
+Parts = dict[str, np.ndarray]  # "images", "queries", "train" -> (N, D)
+PARTS = ("images", "queries", "train")
+POOLINGS = ("mac", "spoc", "gem(p=3)")
+IMAGENET = (
+    ("ImageNet ResNet-18 (to layer3)", "resnet18", "resnet18*.pth"),
+    ("ImageNet SqueezeNet 1.0", "squeezenet1_0", "squeezenet1_0*.pth"),
+    ("ImageNet SqueezeNet 1.1", "squeezenet1_1", "squeezenet1_1*.pth"),
+    ("ImageNet MobileNetV2", "mobilenet_v2", "mobilenet_v2*.pth"),
+)
+WORDS = 64
+SIFT_CONTRAST = 0.02  # half of OpenCV's default: more features on small pictures, better on the val set
+
+
+def pictures(dataset: Dataset, part: str) -> Iterator[np.ndarray]:
+    """RGB arrays (H, W, 3) of one part; queries are cropped to their box."""
+    for entry in getattr(dataset, part):
+        path, box = (entry.path, entry.box) if part == "queries" else (entry, None)
+        image = read(path)
+        yield np.asarray(image.crop(tuple(round(value) for value in box)) if box else image)
+
+
+def each(dataset: Dataset, describe: Callable[[np.ndarray], np.ndarray]) -> Parts:
+    """Apply `describe` (image to vector) to every image of the dataset."""
+    return {part: np.stack([describe(image) for image in pictures(dataset, part)]) for part in PARTS}
+
+
+def chance(dataset: Dataset, seed: int = 0) -> Parts:
+    """Random vectors: what a descriptor that knows nothing scores."""
+    rng = np.random.default_rng(seed)
+    return each(dataset, lambda image: rng.standard_normal(128).astype(np.float32))
+
+
+def colour_histogram(dataset: Dataset) -> Parts:
+    """HSV histogram, 16 x 4 x 4 bins, square root of the shares (Hellinger)."""
+    import cv2
+
+    def describe(image: np.ndarray) -> np.ndarray:
+        hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
+        counts = cv2.calcHist([hsv], [0, 1, 2], None, [16, 4, 4], [0, 180, 0, 256, 0, 256]).ravel()
+        return np.sqrt(counts / counts.sum())
+
+    return each(dataset, describe)
+
+
+def root_sift(image: np.ndarray) -> np.ndarray:
+    """RootSIFT descriptors (n, 128) of one image: L1, then square root (Arandjelović and Zisserman, CVPR 2012)."""
+    import cv2
+
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    found = cv2.SIFT_create(nfeatures=1000, contrastThreshold=SIFT_CONTRAST).detectAndCompute(grey, None)[1]
+    if found is None:
+        return np.zeros((0, 128), np.float32)
+    return np.sqrt(found / np.maximum(found.sum(axis=1, keepdims=True), 1e-12))
+
+
+def vlad(local: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """VLAD (Jégou et al., CVPR 2010) of (n, D) with centres (K, D): intra-normalised, signed root, L2; (K * D,)."""
+    sums = np.zeros_like(centres)
+    if len(local):
+        nearest = ((centres**2).sum(axis=1) - 2 * local @ centres.T).argmin(axis=1)
+        np.add.at(sums, nearest, local - centres[nearest])
+    sums /= np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
+    flat = np.sign(sums) * np.sqrt(np.abs(sums))
+    return (flat / max(float(np.linalg.norm(flat)), 1e-12)).ravel()
+
+
+def root_sift_vlad(dataset: Dataset, words: int = WORDS) -> Parts:
+    """RootSIFT-VLAD; the codebook is learned on the train split."""
+    from sklearn.cluster import KMeans
+
+    local = {part: [root_sift(image) for image in pictures(dataset, part)] for part in PARTS}
+    sample = np.concatenate(local["train"])
+    sample = sample[np.random.default_rng(0).permutation(len(sample))[:60_000]]
+    centres = KMeans(words, n_init=1, max_iter=30, random_state=0).fit(sample).cluster_centers_.astype(np.float32)
+    return {part: np.stack([vlad(one, centres) for one in rows]).astype(np.float32) for part, rows in local.items()}
+
+
+HAND_CRAFTED = {"random vectors": chance, "HSV histogram": colour_histogram, "RootSIFT-VLAD64": root_sift_vlad}
+
+
+def evaluated(parts: Parts, dataset: Dataset, whitening: str) -> tuple[Evaluation, int]:
+    """Evaluation of one set of descriptors, plain or whitened on its train part, and their dimension."""
+    fitted = learn(whitening, parts["train"])
+    images, queries = whiten(fitted, parts["images"]), whiten(fitted, parts["queries"])
+    ranking = ExactIndex().fit(images).search(queries)
+    return evaluate(ranking, dataset), images.shape[1]
+
+
+def hand_crafted(dataset: Dataset) -> Iterator[tuple[str, Evaluation, int]]:
+    """Name, evaluation and dimension of every hand-crafted row."""
+    for name, describe in HAND_CRAFTED.items():
+        parts = describe(dataset)
+        for whitening in ("none", "pca"):
+            yield (name if whitening == "none" else f"{name}, PCA-whitened", *evaluated(parts, dataset, whitening))
+
+
+def networks(folder: Path | None) -> Iterator[tuple[str, str, str | None]]:
+    """Title, backbone and weights of every network that is at hand."""
+    yield "toynet, random weights", "toynet", "random"
+    yield "toynet", "toynet", None
+    for title, backbone, pattern in IMAGENET:
+        for path in sorted(folder.rglob(pattern))[:1] if folder else ():
+            yield title, backbone, str(path)
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Markdown."""
+    return "\n".join(f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows))
+
+
+def scores(name: str, evaluation: Evaluation, dim: int) -> list[str]:
+    """One row: mAP at the three levels, with the interval of Medium."""
+    easy, medium, hard = (f"{evaluation.metrics[f'map_{level}']:.3f}" for level in ("easy", "medium", "hard"))
+    low, high = (evaluation.metrics[f"map_medium_{end}"] for end in ("low", "high"))
+    return [name, str(dim), easy, f"{medium} [{low:.3f}, {high:.3f}]", hard]
+
+
+def grid(frame) -> str:
+    """Medium mAP of one network, taps down, aggregations across, plain > whitened."""
+    cells = frame.pivot_table(index="tap", columns=["aggregation", "whitening"], values="map_medium", sort=False)
+    poolings = list(dict.fromkeys(frame["aggregation"]))
+    rows = [[tap, *(f"{row[p]['none']:.3f} > {row[p]['pca']:.3f}" for p in poolings)] for tap, row in cells.iterrows()]
+    return table(["tap", *poolings], rows)
+
+
+def main() -> None:
+    """Print all tables as Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--weights", type=Path, help="folder with weights of ImageNet networks, searched recursively")
+    parser.add_argument("--dataset", default="toytown", help="name or folder")
+    options = parser.parse_args()
+    dataset = load_dataset(options.dataset)
+    found = {name: (evaluation, dim) for name, evaluation, dim in hand_crafted(dataset)}
+    grids = {}
+    for title, backbone, weights in networks(options.weights):
+        frame = compare(dataset, backbones=backbone, weights=weights, taps="all", aggregations=POOLINGS)
+        grids[title] = frame
+        for whitening in ("none", "pca"):
+            recipe = Recipe(dataset=dataset.name, backbone=backbone, weights=weights, tap=frame["tap"].iloc[-1])
+            result = run(replace(recipe, aggregation="gem(p=3)", whitening=whitening), dataset=dataset)
+            name = f"{title}, {recipe.tap} GeM" + ("" if whitening == "none" else ", PCA-whitened")
+            found[name] = (result.evaluation, result.dim)
+    print(table(["method", "dim", "Easy", "Medium [95 % interval]", "Hard"], (scores(n, *e) for n, e in found.items())))
+    print("\nPaired difference of Medium mAP to RootSIFT-VLAD64 (95 % interval, bootstrap over landmarks):\n")
+    bar = found["RootSIFT-VLAD64"][0]
+    differences = []
+    for name, (evaluation, _) in found.items():
+        mean, low, high = paired_difference(evaluation.per_query["medium"], bar.per_query["medium"], bar.groups)
+        differences.append([name, f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"])
+    print(table(["method", "difference"], differences))
+    for title, frame in grids.items():
+        print(f"\n{title}: Medium mAP, plain > PCA-whitened\n\n{grid(frame)}")
+
+
+if __name__ == "__main__":
+    main()
