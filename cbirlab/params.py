@@ -39,7 +39,7 @@ class Range:
         if value is None and self.optional:
             return None
         try:
-            number = float(value)
+            number = float(value)  # pyright: ignore[reportArgumentType]
         except (TypeError, ValueError):
             raise TypeError(f"{owner}: {name} must be a number {self.describe()}, got {value!r}.") from None
         if isinstance(value, bool) or not math.isfinite(number) or (self.integer and number != int(number)):
