@@ -323,6 +323,11 @@ def test_bootstrap_of_groups_draws_whole_groups():
     assert grouped.high - grouped.low == pytest.approx(single.high - single.low, rel=1e-9)
 
 
+def test_groups_of_different_sizes_weigh_by_their_queries():
+    assert bootstrap([0.3] * 7, groups=[0, 0, 0, 0, 0, 1, 2]) == pytest.approx((0.3, 0.3, 0.3))
+    assert bootstrap([0.0, 0.0, 0.0, 1.0], groups=[0, 0, 0, 1]).mean == 0.25
+
+
 def test_bootstrap_leaves_out_queries_that_do_not_count():
     values = np.array([0.2, np.nan, 0.8, np.nan])
     assert bootstrap(values) == bootstrap(values[[0, 2]])

@@ -82,6 +82,12 @@ def test_scores_fall_and_come_back_from_the_keys_unharmed():
     assert ranking.scores.dtype == np.float32
 
 
+def test_scores_too_small_for_float32_tie_whatever_their_sign():
+    ranking = ExactIndex().fit(np.array([[0.0], [-1e-60], [1e-60]])).search(np.ones((1, 1)))
+    assert ranking.images.tolist() == [[0, 1, 2]]
+    assert not ranking.scores.any()
+
+
 def test_all_zero_descriptors_come_in_the_order_of_the_database():
     ranking = ExactIndex().fit(np.zeros((6, 3))).search(np.zeros((2, 3)))
     assert ranking.images.tolist() == [[0, 1, 2, 3, 4, 5]] * 2
