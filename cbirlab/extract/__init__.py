@@ -17,7 +17,7 @@ from cbirlab.datasets.base import Dataset
 from cbirlab.extract.columns import Column, Part, column, plan_part
 from cbirlab.extract.descriptors import Descriptors
 from cbirlab.extract.fill import Filler, entry_values
-from cbirlab.extract.fingerprints import fingerprints, image_hashes
+from cbirlab.extract.fingerprint import fingerprints, image_hashes
 from cbirlab.extract.network import Network
 from cbirlab.extract.plan import BATCH_PIXELS, PARTS, part_items
 from cbirlab.store import Store, digest

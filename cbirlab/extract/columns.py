@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cbirlab.extract.fingerprints import Fingerprint
+from cbirlab.extract.fingerprint import Fingerprint
 from cbirlab.extract.plan import Item, Plan, make_plan
 from cbirlab.store import digest
 
@@ -42,7 +42,8 @@ class Part:
     items : its rows.
     scale : of `image_size`.
     plan : batches and shards.
-    specification : what all its columns depend on; `base` is its key.
+    specification : what all its columns depend on.
+    batch_pixels : pixels that go through the network together.
     """
 
     name: str
@@ -51,11 +52,13 @@ class Part:
     scale: float
     plan: Plan
     specification: Mapping[str, Any]
+    batch_pixels: int
 
     @cached_property
     def base(self) -> str:
-        """Key of the shards of this part."""
-        return digest(self.specification)
+        """Key of the shards of this part; unlike an entry's it depends on how the rows are dealt out to shards."""
+        dealt = [self.plan.rows(shard) for shard in range(len(self.plan.shards))]
+        return digest({**self.specification, "shards": dealt})
 
 
 @dataclass(frozen=True)
@@ -104,9 +107,8 @@ def plan_part(
         "image_size": int(image_size),
         "scale": float(scale),
         "precision": precision,
-        "batch_pixels": int(batch_pixels),
     }
-    return Part(name, dataset, tuple(items), scale, plan, specification)
+    return Part(name, dataset, tuple(items), scale, plan, specification, batch_pixels)
 
 
 def column(part: Part, tap: str, aggregation: Aggregation) -> Column:

@@ -66,7 +66,8 @@ class Filler:
                     except _ShardMissing:
                         continue
             if len(done) == len(columns):
-                shards.drop([column.key for column in columns], len(part.plan.shards))
+                if not self._unwritable:  # else the shards that were written are all that a later run finds
+                    shards.drop([column.key for column in columns], len(part.plan.shards))
                 return done
         raise StoreUnwritable(f"Store {self.store.path}: shards vanish as they are written; is another run pruning it?")
 
@@ -91,7 +92,7 @@ class Filler:
                     values = {}
 
     def _decoded(self, part: Part, batches: Sequence[Batch]) -> Generator[Decoded]:
-        ahead = 2 * int(part.specification["batch_pixels"])
+        ahead = 2 * part.batch_pixels
         return decode_ahead(batches, part.items, ahead_pixels=ahead, image_size=self.image_size, scale=part.scale)
 
     def _pooled(self, part: Part, decoded: Decoded, columns: Sequence[Column]) -> dict[str, np.ndarray]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cbirlab import images
 from cbirlab.datasets.base import Box, Dataset
-from cbirlab.extract.fingerprints import Fingerprint
+from cbirlab.extract.fingerprint import Fingerprint
 
 PARTS = ("images", "queries", "train")
 SHARD_IMAGES = 128

@@ -1,4 +1,9 @@
-"""Pooling: all aggregations of a tap's maps, image by image while they are in the processor's cache."""
+"""Pooling: all aggregations of a tap's maps in one walk over them, chunk by chunk in the processor's cache.
+
+MAC, SPoC and GeM share their passes here and work in the memory layout that the maps come in: one by one they cost
+about three times as much, a third of a small network. Their values are those of `cbirlab.aggregation` to float
+precision (tested).
+"""
 
 from __future__ import annotations
 
@@ -7,10 +12,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cbirlab import aggregation
+
 if TYPE_CHECKING:
     from torch import Tensor
 
     from cbirlab.aggregation import Aggregation
+
+_CHUNK = 2**17
+_ORIGINALS = {name: aggregation.AGGREGATIONS[name] for name in ("mac", "spoc", "gem")}
 
 
 def pool(maps: Tensor, aggregations: Sequence[Aggregation]) -> dict[str, np.ndarray]:
@@ -20,17 +30,68 @@ def pool(maps: Tensor, aggregations: Sequence[Aggregation]) -> dict[str, np.ndar
     ------
     FloatingPointError : a value is not finite, as happens where reduced precision overflows.
     """
-    from cbirlab.aggregation import gem_sweep
-
-    sweep = [spec for spec in aggregations if spec.name == "gem"]
-    swept = {}
-    if len(sweep) > 1:
-        pooled = gem_sweep(maps, [dict(spec.params)["p"] for spec in sweep])
-        swept = {spec.key: values for spec, values in zip(sweep, pooled, strict=True)}
-    found = {}
-    for spec in aggregations:
-        values = swept[spec.key] if spec.key in swept else spec.apply(maps)
-        found[spec.key] = values.float().cpu().numpy()
-        if not np.isfinite(found[spec.key]).all():
-            raise FloatingPointError(f"{spec.key}: a pooled value is not finite; use precision='float32'.")
+    exponents = [spec.parameters["p"] for spec in aggregations if spec.name == "gem" and _original(spec)]
+    together = [spec for spec in aggregations if _shared(spec, exponents)]
+    pooled = dict(zip([spec.key for spec in together], _walk(maps, together), strict=True)) if together else {}
+    if len(exponents) > 1:
+        specs = [spec for spec in aggregations if spec.name == "gem"]
+        pooled |= dict(zip([spec.key for spec in specs], aggregation.gem_sweep(maps, exponents), strict=True))
+    pooled |= {spec.key: spec.apply(maps) for spec in aggregations if spec.key not in pooled}
+    found = {spec.key: pooled[spec.key].float().cpu().numpy() for spec in aggregations}
+    for key, values in found.items():
+        if not np.isfinite(values).all():
+            raise FloatingPointError(f"{key}: a pooled value is not finite; use precision='float32'.")
     return found
+
+
+def _original(spec: Aggregation) -> bool:
+    """Whether the registry still holds our own function of that name, and not one defined in a notebook."""
+    return _ORIGINALS.get(spec.name) is aggregation.AGGREGATIONS[spec.name]
+
+
+def _shared(spec: Aggregation, exponents: Sequence[float]) -> bool:
+    if not _original(spec):
+        return False
+    return {"mac": True, "spoc": not spec.parameters.get("centre_prior"), "gem": len(exponents) == 1}[spec.name]
+
+
+def _walk(maps: Tensor, specs: Sequence[Aggregation]) -> list[Tensor]:
+    """Values (B, C) of each of `specs`; positions are the axis that is summed over, wherever the layout has them."""
+    import torch
+
+    last = maps.is_contiguous(memory_format=torch.channels_last) and not maps.is_contiguous()
+    rows, axis = (maps.permute(0, 2, 3, 1).flatten(1, 2), 1) if last else (maps.flatten(2), 2)
+    images = max(1, _CHUNK // maps[0].numel())
+    chunks = [_pool_chunk(chunk.float(), axis, specs) for chunk in rows.split(images)]
+    return [torch.cat(values) for values in zip(*chunks, strict=True)]
+
+
+def _pool_chunk(rows: Tensor, axis: int, specs: Sequence[Aggregation]) -> list[Tensor]:
+    top = _largest(rows, axis) if any(spec.name != "spoc" for spec in specs) else None
+    values = []
+    for spec in specs:
+        if spec.name == "spoc" or top is None:
+            values.append(rows.mean(axis))
+        elif spec.name == "mac":
+            values.append(top)
+        else:
+            highest = top.clamp(min=aggregation.GEM_FLOOR)
+            share = rows.clamp(min=aggregation.GEM_FLOOR).div_(highest.unsqueeze(axis))
+            p = spec.parameters["p"]
+            values.append(share.pow(p).mean(axis).pow(1 / p) * highest)
+    return values
+
+
+def _largest(rows: Tensor, axis: int) -> Tensor:
+    """Maximum over positions; taken by halves where channels lie side by side, which torch is slow at."""
+    import torch
+
+    if axis == 2:
+        return rows.amax(axis)
+    while rows.shape[1] > 8:
+        half = rows.shape[1] // 2
+        odd = rows[:, -1] if rows.shape[1] % 2 else None
+        rows = torch.maximum(rows[:, :half], rows[:, half : 2 * half])
+        if odd is not None:
+            rows[:, 0] = torch.maximum(rows[:, 0], odd)
+    return rows.amax(1)

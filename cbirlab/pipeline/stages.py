@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -84,16 +85,21 @@ def learning_part(whitening_set: str, dataset: Dataset) -> tuple[Dataset, str]:
     Raises
     ------
     UnknownName : no such dataset.
+    ValueError : it has no train split, and that is what was asked for.
     """
     if whitening_set == dataset.train_name:
         return dataset, "train"
     if whitening_set == f"{dataset.name}/images":
         return dataset, "images"
     name, _, part = whitening_set.rpartition("/")
-    if name and part in ("train", "images"):
-        return load_dataset(name), part
-    other = load_dataset(whitening_set)
-    return other, "train" if other.train else "images"
+    if name and part in ("train", "images") and not Path(whitening_set).expanduser().is_dir():
+        other = load_dataset(name)
+    else:
+        other = load_dataset(whitening_set)
+        part = "train" if other.train else "images"
+    if part == "train" and not other.train:
+        raise ValueError(f"whitening_set {whitening_set!r}: dataset {other.name!r} has no train split.")
+    return other, part
 
 
 def learned(name: str, values: np.ndarray, key: str, store: Store) -> Any:

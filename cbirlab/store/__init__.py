@@ -118,9 +118,9 @@ class Store:
             return None
         try:
             entry = self._open(kind, folder)
-        except FileNotFoundError:  # removed by another process in between
-            return None
         except (DamagedEntry, OSError) as error:
+            if not (folder / "meta.json").exists():  # removed by another process in between
+                return None
             warnings.warn(f"Store: entry {kind}/{folder.name} is damaged and will be rebuilt: {error}", stacklevel=2)
             self._discard(folder)
             return None
@@ -177,8 +177,10 @@ class Store:
         """Write an entry of small arrays; if another writer was faster, its entry is returned."""
         with self.writing() as folder:
             for name, array in arrays.items():
-                with open(folder / f"{name}.npy", "wb") as file:
-                    np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
+                with open(folder / f"{name}.npy", "wb", buffering=0) as file:
+                    array = np.ascontiguousarray(array)
+                    np.lib.format.write_array_header_2_0(file, np.lib.format.header_data_from_array_1_0(array))
+                    write_all(file, memoryview(array.tobytes()))
             return self._finish(kind, specification, folder, notes)
 
     def put_rows(
