@@ -91,11 +91,17 @@ function render({ model, el }) {
     askSoon();
   });
 
-  function pick(button, position) {
-    focusAt = position;
+  function pick(button) {
     model.set("picked", Number(button.dataset.id));
     model.set("clicks", model.get("clicks") + 1); // a second click on the same picture still counts
     model.save_changes();
+  }
+
+  // One tile at a time can be reached by Tab; arrows go on from there.
+  function rove(position) {
+    if (grid.children[focusAt]) grid.children[focusAt].tabIndex = -1;
+    focusAt = position;
+    grid.children[position].tabIndex = 0;
   }
 
   function tileAt(position) {
@@ -105,7 +111,8 @@ function render({ model, el }) {
     make("img", "", button).alt = "";
     make("span", "cbirlab-symbol", button);
     make("span", "cbirlab-caption", button);
-    button.addEventListener("click", () => pick(button, position));
+    button.addEventListener("click", () => pick(button));
+    button.addEventListener("focus", () => rove(position)); // by mouse, by keys or by a script
     observer.observe(button);
     return button;
   }
@@ -210,9 +217,6 @@ function render({ model, el }) {
     const to = focusAt + steps[event.key];
     if (!(event.key in steps) || to < 0 || to > last) return;
     event.preventDefault();
-    grid.children[focusAt].tabIndex = -1;
-    focusAt = to;
-    grid.children[to].tabIndex = 0;
     grid.children[to].focus({ preventScroll: true });
     if (model.get("arrangement") === "strip") scrollStripTo(grid.children[to]);
     else grid.children[to].scrollIntoView({ block: "nearest" });

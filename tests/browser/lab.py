@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -31,7 +32,12 @@ SETTINGS = {
     "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
     "@jupyterlab/docmanager-extension:plugin": {"autosave": False},
 }
-ERROR_OUTPUT = '[data-mime-type="application/vnd.jupyter.error"]'
+# Asked of JupyterLab's models, since cells out of sight are not in the page.
+CODE_CELLS = """window.jupyterapp.shell.currentWidget.content.widgets
+    .filter(cell => cell.model.type === "code" && cell.model.sharedModel.source)"""
+DONE = f"() => {CODE_CELLS}.every(cell => cell.model.executionCount)"
+ERRORS = f"""() => {CODE_CELLS}.flatMap(cell => cell.model.outputs.toJSON())
+    .filter(output => output.output_type === "error").map(error => error.ename + ": " + error.evalue)"""
 
 
 def why_not() -> str:
@@ -143,21 +149,20 @@ class OpenNotebook:
             timeout=milliseconds,
         )
 
-    def run_all(self, milliseconds: int = 300_000) -> None:
+    def run_all(self, milliseconds: int = 240_000) -> None:
         """Run all cells from the menu; the kernel is idle for a moment before that, so wait for the numbers first."""
         self.page.get_by_role("menuitem", name="Run", exact=True).click()
         self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-        self.page.wait_for_function(
-            """() => { const cells = window.jupyterapp.shell.currentWidget.content.widgets;
-                       const errors = document.querySelector('[data-mime-type="application/vnd.jupyter.error"]');
-                       return errors || cells.filter(c => c.model.type === "code" && c.model.sharedModel.source)
-                                             .every(c => c.model.executionCount); }""",
-            timeout=milliseconds,
-        )
+        try:
+            self.page.wait_for_function(f"() => ({ERRORS})().length || ({DONE})()", timeout=milliseconds)
+        except Exception as error:
+            where = Path(tempfile.gettempdir()) / "cbirlab-unfinished.png"
+            self.page.screenshot(path=where)
+            raise TimeoutError(f"not all cells ran within {milliseconds / 1000:g} s; see {where}") from error
         self.wait_until_idle()
-        errors = self.page.locator(ERROR_OUTPUT)
-        if errors.count():
-            raise RuntimeError(errors.first.inner_text())
+        errors = self.page.evaluate(ERRORS)
+        if errors:
+            raise RuntimeError("\n".join(errors))
 
     def cells(self) -> int:
         return self.page.evaluate("() => window.jupyterapp.shell.currentWidget.content.widgets.length")
