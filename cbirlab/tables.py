@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -57,7 +58,7 @@ def to_csv(frame: pd.DataFrame) -> str:
 
 def to_json(frame: pd.DataFrame) -> str:
     """A JSON list of rows; recipes are objects, missing numbers null."""
-    rows = json.loads(str(frame.to_json(orient="records", double_precision=15)))
+    rows = [{str(name): _json_value(value) for name, value in row.items()} for row in frame.to_dict("records")]
     for row in rows:
         if isinstance(row.get("recipe"), str):
             row["recipe"] = json.loads(row["recipe"])
@@ -95,9 +96,9 @@ def read(path: str | os.PathLike[str]) -> pd.DataFrame:
 
     source = Path(path)
     if source.suffix.lower() == ".csv":
-        return pd.read_csv(source, keep_default_na=False, na_values=[""]).fillna(
-            {"leak": "", "whitening_set": "", "skipped": 0}
-        )
+        texts = ("leak", "whitening_set")
+        frame = pd.read_csv(source, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(texts, str))
+        return frame.fillna({name: "" for name in texts if name in frame.columns})
     if source.suffix.lower() == ".json":
         rows = json.loads(source.read_text(encoding="utf-8"))
         return pd.DataFrame([{**row, "recipe": json.dumps(row["recipe"])} if "recipe" in row else row for row in rows])
@@ -132,6 +133,12 @@ def _text(value: Any) -> str:
     if value is None or (isinstance(value, float) and value != value):
         return ""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _json_value(value: Any) -> Any:
+    """A NumPy number as a plain one; not a number as null."""
+    plain = value.item() if hasattr(value, "item") else value
+    return None if isinstance(plain, float) and not math.isfinite(plain) else plain
 
 
 def _aligned(cells: list[str], widths: list[int], numeric: list[bool]) -> list[str]:

@@ -68,6 +68,8 @@ def _lab(given: Any) -> int:
 def _list(given: Any) -> int:
     from cbirlab.cli import listing
 
+    if given.kind == "taps" and given.name is None:
+        raise UsageError("which backbone? As in: cbirlab list taps resnet50")
     print(listing.markdown() if given.markdown else listing.text(given.kind, given.name))
     return 0
 

@@ -31,13 +31,10 @@ def text(kind: str | None = None, name: str | None = None) -> str:
     Raises
     ------
     UnknownName : no entry of that name.
-    ValueError : taps without a backbone.
     """
     if kind is None:
         return "\n\n".join(f"{one}\n{_indented(_entries(one))}" for one in KINDS)
     if kind == "taps":
-        if name is None:
-            raise ValueError("list taps: which backbone? As in: cbirlab list taps resnet50")
         return _taps(name)
     return _entries(kind) if name is None else _details(kind, name)
 
@@ -93,8 +90,8 @@ def _facts(info: Info) -> list[list[str]]:
     return [[key, _plain(value)] for key, value in info.facts.items() if key != "taps" and value not in (None, "")]
 
 
-def _taps(name: str) -> str:
-    info = registry("backbones").info(name)
+def _taps(name: str | None) -> str:
+    info = registry("backbones").info(str(name))
     mark = {info.facts["default_tap"]: "default"}
     rows = [
         [tap, f"{entry.channels} channels", f"stride {entry.stride}", entry.path, mark.get(tap, "")]

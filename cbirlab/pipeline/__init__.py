@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from cbirlab.aggregation import AGGREGATIONS, Aggregation
-from cbirlab.backbones import BACKBONES, check_tap, load_backbone
+from cbirlab.backbones import BACKBONES, check_tap, load_backbone, taps_of
 from cbirlab.datasets import Dataset, load_dataset
 from cbirlab.pipeline.bench import Bench
 from cbirlab.pipeline.recipe import Recipe
@@ -101,6 +101,7 @@ def compare(
     name = loaded.name if isinstance(dataset, Dataset) else str(dataset)
     specs = [Aggregation.parse(one).key for one in _names(aggregations, AGGREGATIONS)]
     kinds = _names(whitenings, WHITENINGS)
+    _check_taps(taps, _names(backbones, BACKBONES))
     widths = list(dimensions) if isinstance(dimensions, Sequence) else [dimensions]
     rows = []
     for backbone, weight in _backbones(backbones, weights, device):
@@ -168,24 +169,37 @@ def _taps(given: Names | None, backbone: Backbone) -> list[str]:
 
 def _backbones(
     given: Names, weights: str | Mapping[str, str | None] | None, device: str
-) -> list[tuple[Backbone, str | None]]:
+) -> Iterator[tuple[Backbone, str | None]]:
+    """Backbones one by one, so that only one is in memory; of "all", those without weights are told at the end."""
     from cbirlab.weights import WeightsError
 
-    found, absent = [], []
-    for name in _names(given, cast("Registry[Any]", BACKBONES)):
+    absent = []
+    for name in _names(given, BACKBONES):
         weight = weights.get(name) if isinstance(weights, Mapping) else weights
         try:
-            found.append((load_backbone(name, weight, device), weight))
+            loaded = load_backbone(name, weight, device)
         except WeightsError as error:
             if given != "all":
                 raise
             absent.append(f"{name}: {error}")
+        else:
+            yield loaded, weight
     if absent:
         listed = "\n  ".join(absent)
         warnings.warn(f"compare: {len(absent)} backbones are left out:\n  {listed}", stacklevel=3)
-    if not found:
-        raise WeightsError("compare: there are weights for none of the backbones; see the warning for each.")
-    return found
+
+
+def _check_taps(taps: Names | None, backbones: Sequence[str]) -> None:
+    """Refuse a tap that none of the backbones has, before anything is computed."""
+    if taps is None or taps == "all":
+        return
+    known: Registry[str] = Registry(f"tap of {', '.join(backbones)}")
+    for backbone in backbones:
+        for tap in taps_of(backbone):
+            if tap not in known:
+                known.add(tap, backbone, title=tap)
+    for tap in [taps] if isinstance(taps, str) else taps:
+        known.info(tap)
 
 
 def _with_progress(recipes: Sequence[Recipe], name: str, progress: bool) -> Iterable[Recipe]:

@@ -1,0 +1,262 @@
+"""Command line: what it prints, writes and returns."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import cbirlab
+from cbirlab import cli, tables
+from cbirlab.backbones import BACKBONES
+from cbirlab.cli import lab, listing
+from cbirlab.cli.parser import build_parser, size_bytes
+from cbirlab.registry import Registry
+from cbirlab.store import Store
+
+
+@pytest.fixture
+def call(monkeypatch, tmp_path, capsys):
+    """Call the command line in an empty folder with its own store; returns code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CBIRLAB_STORE", str(tmp_path / "store"))
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        try:
+            code = cli.main(arguments)
+        except SystemExit as stop:  # argparse
+            code = int(stop.code or 0)
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return run
+
+
+def options(pictures: Path) -> list[str]:
+    return ["--dataset", str(pictures), "--weights", "random", "--image-size", "64", "--quiet"]
+
+
+def test_without_a_command_the_help_is_shown(call):
+    code, out, _ = call()
+    assert code == 0
+    assert "cbirlab compare --taps all" in out
+
+
+@pytest.mark.parametrize("command", ["lab", "list", "run", "compare", "store"])
+def test_every_command_has_help(call, command):
+    code, out, _ = call(command, "--help")
+    assert code == 0
+    assert command in out
+
+
+def test_the_example_commands_in_the_help_are_understood():
+    for line in build_parser().epilog.splitlines():  # pyright: ignore
+        words = line.strip().split("  ")[0].replace('"', "").split()
+        if words[:1] == ["cbirlab"]:
+            assert build_parser().parse_args(words[1:]).command == words[1]
+
+
+def test_list_names_everything(call):
+    code, out, _ = call("list")
+    assert code == 0
+    for kind in listing.KINDS:
+        registry = listing.registry(kind)
+        assert isinstance(registry, Registry)
+        for name in registry:
+            assert name in out
+
+
+def test_list_of_one_kind_one_entry_and_taps(call):
+    assert "gem(p=3)" in call("list", "aggregations")[1]
+    details = call("list", "aggregations", "gem")[1]
+    assert "in [1, 10], default 3" in details
+    taps = call("list", "taps", "resnet50")[1].splitlines()
+    assert len(taps) == len(BACKBONES.info("resnet50").facts["taps"])
+    assert taps[-1].split() == ["layer4", "2048", "channels", "stride", "32", "layer4", "default"]
+    assert "layer4" in call("list", "backbones", "resnet50")[1]
+    assert "trapezoid" in call("list", "protocols", "revisited")[1]
+
+
+def test_the_markdown_list_has_a_row_per_entry(call):
+    rows = call("list", "--markdown")[1].splitlines()
+    assert len(rows) == 2 + sum(len(listing.registry(kind)) for kind in listing.KINDS)
+    assert all(row.startswith("| ") and row.endswith(" |") for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["list", "backbone"], 2, "invalid choice: 'backbone'"),
+        (["list", "backbones", "resnet5"], 2, "Did you mean 'resnet50'"),
+        (["list", "taps"], 2, "which backbone"),
+        (["frobnicate"], 2, "invalid choice"),
+        (["run", "--backbone", "toynt"], 2, "Did you mean 'toynet'"),
+        (["run", "--aggregation", "gem(p=12)"], 2, "p must be in [1, 10]"),
+        (["run", "--dimensions", "many"], 2, "invalid int value"),
+        (["run", "--out", "table.doc"], 2, "--out must end in one of"),
+        (["run", "--dataset", "no/such/folder"], 2, "no/such/folder"),
+        (["run", "--recipe", "none.json"], 1, "none.json"),
+        (["compare", "--backbone", "toynt"], 2, "Did you mean 'toynet'"),
+        (["compare", "--taps", "layr4", "--weights", "random", "--dataset", "."], 1, "at least one image"),
+        (["compare", "--aggregations", "gme"], 2, "Did you mean 'gem'"),
+        (["compare", "--whitenings", "pcb"], 2, "Did you mean 'pca'"),
+        (["compare", "--precision", "float16"], 2, "precision must be one of"),
+        (["run", "--weights", "none.pth", "--dataset", "pictures"], 1, "none.pth"),
+        (["store", "prune", "--keep", "many"], 2, "a size is a number"),
+        (["store"], 2, "ACTION"),
+    ],
+)
+def test_wrong_usage_is_2_and_failure_1_with_one_sentence(call, arguments, code, message, pictures):
+    if "pictures" in arguments:
+        arguments = [str(pictures) if word == "pictures" else word for word in arguments]
+    got, _, err = call(*arguments)
+    assert (got, message in err) == (code, True), err
+    assert "Traceback" not in err
+
+
+def test_an_error_can_show_where_it_came_from(call):
+    with pytest.raises(KeyError):
+        call("run", "--traceback", "--dataset", "no/such/folder")
+
+
+def test_compare_writes_tables_and_run_repeats_a_row(call, pictures, tmp_path):
+    compare = ["compare", *options(pictures), "--taps", "layer2", "layer4", "--aggregations", "gem", "mac"]
+    compare += ["--whitenings", "all", "--whitening-set", str(pictures.parent / "train"), "--dimensions", "4", "8"]
+    code, out, err = call(*compare, "--out", "table.csv")
+    assert (code, err) == (0, "")
+    assert out.startswith("| ")
+    frame = tables.read(tmp_path / "table.csv")
+    assert len(frame) == 2 * 2 * 3
+    for suffix in ("md", "tex", "json", "xlsx"):
+        assert call(*compare, "--out", f"table.{suffix}")[0] == 0
+        assert (tmp_path / f"table.{suffix}").stat().st_size > 100
+    code, out, _ = call("run", "--recipe", "table.csv", "--row", "4", "--quiet", "--out", "row.json")
+    assert code == 0
+    assert f"{frame.loc[4, 'map']:.4f}" in out
+    row = json.loads((tmp_path / "row.json").read_text())[0]
+    assert row["map"] == frame.loc[4, "map"]
+    (tmp_path / "recipe.json").write_text(json.dumps(row["recipe"]))
+    code, out, _ = call("run", "--recipe", "recipe.json", "--aggregation", "gem(p=4)", "--quiet")
+    assert code == 0
+    assert "gem(p=4)" in out
+    code, _, err = call("run", "--recipe", "table.csv", "--row", "99")
+    assert (code, "--row must be in [0, 11]" in err) == (2, True)
+
+
+def test_the_store_is_listed_verified_repaired_and_pruned(call, pictures, tmp_path):
+    assert call("store", "list")[1].startswith("no entries")
+    assert call("run", *options(pictures))[0] == 0
+    code, out, _ = call("store", "list")
+    assert code == 0
+    assert "toynet (random)" in out
+    assert "gem(p=3)" in out
+    assert call("store", "verify")[0] == 0
+    store = Store(tmp_path / "store")
+    broken = store.folder("descriptors", store.entries()[0].key) / "values.npy"
+    broken.write_bytes(broken.read_bytes()[:-1])
+    code, out, _ = call("store", "verify")
+    assert code == 1
+    assert "1 damaged" in out
+    assert call("store", "verify", "--repair")[0] == 0
+    assert call("store", "verify")[0] == 0
+    assert call("run", *options(pictures))[0] == 0
+    assert call("store", "prune", "--keep", "0")[0] == 0
+    assert call("store", "list")[1].startswith("no entries")
+    assert call("store", "list", "--store", str(tmp_path / "elsewhere"))[1].startswith("no entries")
+
+
+def test_warnings_are_one_line_and_do_not_fail(call, pictures, tmp_path):
+    (tmp_path / "mixed" / "thing").mkdir(parents=True)
+    for number, path in enumerate(sorted((pictures / "thing0").iterdir())):
+        (tmp_path / "mixed" / "thing" / f"{number}.png").write_bytes(path.read_bytes())
+    (tmp_path / "mixed" / "thing" / "bad.jpg").write_bytes(b"no image")
+    code, out, err = call("run", *options(tmp_path / "mixed"))
+    assert code == 0
+    assert err.startswith("warning: ")
+    assert "bad.jpg" in err
+    assert "map " in out
+
+
+def test_an_interrupt_ends_with_130(call, monkeypatch):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(cli._COMMANDS, "list", interrupted)
+    code, _, err = call("list")
+    assert (code, "interrupted" in err) == (130, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("2GB", 2 * 10**9), ("500 mb", 5 * 10**8), ("1000", 1000), ("1.5kB", 1500), ("0", 0), ("7b", 7)],
+)
+def test_sizes(text, expected):
+    assert size_bytes(text) == expected
+
+
+def test_lab_copies_notebooks_and_keeps_what_the_user_changed(tmp_path, monkeypatch, capsys):
+    installed = tmp_path / "installed"
+    installed.mkdir()
+    for name in ("0_tour.ipynb", "1_more.ipynb"):
+        (installed / name).write_text(name)
+    monkeypatch.setattr(lab, "_notebooks", lambda: (installed, False))
+    monkeypatch.chdir(tmp_path)
+    working = lab.working_folder(None)
+    assert working.name == "cbirlab-notebooks"
+    (working / "0_tour.ipynb").write_text("mine")
+    (working / "1_more.ipynb").unlink()
+    lab.working_folder(None)
+    assert (working / "0_tour.ipynb").read_text() == "mine"
+    assert (working / "1_more.ipynb").read_text() == "1_more.ipynb"
+    assert "0_tour.ipynb is kept as it is" in capsys.readouterr().out
+    assert (installed / "0_tour.ipynb").read_text() == "0_tour.ipynb"
+
+
+def test_lab_works_in_place_in_a_checkout_unless_told_otherwise(tmp_path, monkeypatch):
+    checkout = tmp_path / "notebooks"
+    checkout.mkdir()
+    (checkout / "0_tour.ipynb").write_text("{}")
+    monkeypatch.setattr(lab, "_notebooks", lambda: (checkout, True))
+    assert lab.working_folder(None) == checkout
+    assert lab.working_folder(str(tmp_path / "other")) == tmp_path / "other"
+    assert (tmp_path / "other" / "0_tour.ipynb").exists()
+
+
+@pytest.mark.parametrize("root", [True, False])
+def test_lab_starts_jupyterlab_on_the_first_notebook(tmp_path, monkeypatch, root):
+    started = []
+    (tmp_path / "0_tour.ipynb").write_text("{}")
+    monkeypatch.setattr("os.geteuid", lambda: 0 if root else 1000, raising=False)
+    monkeypatch.setattr("jupyterlab.labapp.main", lambda argv: started.append(argv))
+    assert cli.main(["lab", "--folder", str(tmp_path), "--", "--no-browser", "--port", "9999"]) == 0
+    arguments = started[0]
+    assert arguments[0] == f"--ServerApp.root_dir={tmp_path.resolve()}"
+    assert "--LabApp.default_url=/lab/tree/0_tour.ipynb" in arguments
+    assert arguments[-3:] == ["--no-browser", "--port", "9999"]
+    assert ("--allow-root" in arguments) == root
+
+
+def test_the_module_is_the_command_and_listing_loads_no_torch():
+    script = (
+        "import sys; from cbirlab.cli import main; main(['list'])\n"
+        "print('torch' in sys.modules, 'pandas' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False False"
+    done = subprocess.run([sys.executable, "-m", "cbirlab", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"cbirlab {cbirlab.__version__}\n"
+
+
+def test_a_table_for_the_terminal_leaves_out_what_is_the_same_everywhere():
+    from cbirlab.cli import output
+
+    frame = pd.DataFrame({"dataset": ["a", "a"], "tap": ["x", "x"], "leak": ["", "some"], "recipe": ["{}", "{}"]})
+    header = output.frame_text(frame).splitlines()[0]
+    assert "tap" in header
+    assert "leak" in header
+    assert "dataset" not in header
+    assert "recipe" not in header
