@@ -363,6 +363,15 @@ def test_the_estimate_is_what_the_store_then_grows_by(things, toynet, store):
     assert (after.images, after.size_bytes) == (0, 0)
 
 
+def test_a_run_that_cannot_fit_is_refused_before_it_begins(things, toynet, store, monkeypatch):
+    monkeypatch.setattr(Store, "free_bytes", lambda _: 10**6)
+    monkeypatch.setattr("cbirlab.extract.MEMORY_BYTES", 1000)
+    monkeypatch.setattr("cbirlab.extract._column_bytes", lambda *_: 10**9)
+    with pytest.raises(StoreUnwritable, match=r"GB are needed and 0\.0 GB are free"):
+        extract(things, toynet, store=store, **GRID)
+    assert store.entries() == []
+
+
 def test_decoding_ahead_is_bounded_and_in_order(things):
     items = plan.part_items(things, "images")
     batches = [plan.Batch((row,), (48, 64)) for row in range(40)]
@@ -413,7 +422,7 @@ def test_fingerprints_are_remembered_until_a_file_changes(tmp_path, store, monke
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("shape", [(3, 5, 7, 9), (2, 64, 1, 1), (4, 3, 60, 80), (5, 16, 13, 1)])
+@pytest.mark.parametrize("shape", [(3, 5, 7, 9), (2, 64, 1, 1), (4, 3, 60, 80), (5, 16, 13, 19), (2, 200, 9, 8)])
 def test_pooling_together_is_pooling_one_by_one(layout, dtype, shape):
     generator = torch.Generator().manual_seed(sum(shape))
     maps = torch.randn(shape, generator=generator).relu().mul(3).to(dtype).to(memory_format=layout)
@@ -425,6 +434,16 @@ def test_pooling_together_is_pooling_one_by_one(layout, dtype, shape):
         for spec in specs:
             expected = spec.apply(maps.contiguous().float()).numpy()
             np.testing.assert_allclose(pooled[spec.key], expected, rtol=3e-6, atol=1e-7, err_msg=spec.key)
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-30, 1e-7, 1e11, 1e30])
+def test_pooling_together_neither_overflows_nor_underflows(scale):
+    maps = torch.rand((2, 3, 16, 16), generator=torch.Generator().manual_seed(0)) * scale
+    specs = [Aggregation.parse(name) for name in ("mac", "gem(p=3)")]
+    for layout in (torch.contiguous_format, torch.channels_last):
+        for key, values in pool(maps.to(memory_format=layout), specs).items():
+            expected = Aggregation.parse(key).apply(maps).numpy()
+            np.testing.assert_allclose(values, expected, rtol=3e-6, err_msg=key)
 
 
 def test_a_pooling_method_defined_by_the_user_is_used(monkeypatch):

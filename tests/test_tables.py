@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -36,13 +37,12 @@ def test_what_is_written_is_read_back_exactly(frame, tmp_path, suffix):
 
 
 def test_excel_keeps_numbers_and_recipes(frame, tmp_path):
-    openpyxl = pytest.importorskip("zipfile")
     pytest.importorskip("xlsxwriter")
     path = tables.write(frame, tmp_path / "table.xlsx")
-    with openpyxl.ZipFile(path) as book:
+    with zipfile.ZipFile(path) as book:
         sheet = book.read("xl/worksheets/sheet1.xml").decode()
         strings = book.read("xl/sharedStrings.xml").decode()
-    assert "<v>0.123456789012346</v>" in sheet
+    assert "<v>0.1234567890123456</v>" in sheet
     assert "odd | name_50% &amp; more" in strings
     assert "gem(p=4.5)" in strings
 

@@ -16,11 +16,11 @@ import numpy as np
 from cbirlab.datasets.base import Dataset
 from cbirlab.extract.columns import Column, Part, column, plan_part
 from cbirlab.extract.descriptors import Descriptors
-from cbirlab.extract.fill import Filler, entry_values
+from cbirlab.extract.fill import MEMORY_BYTES, Filler, entry_values
 from cbirlab.extract.fingerprint import fingerprints, image_hashes
 from cbirlab.extract.network import Network
 from cbirlab.extract.plan import BATCH_PIXELS, PARTS, part_items
-from cbirlab.store import Store, digest
+from cbirlab.store import Store, StoreUnwritable, digest
 
 if TYPE_CHECKING:
     from cbirlab.aggregation import Aggregation
@@ -121,7 +121,7 @@ def estimate(
         missing = [one for one in columns if not store.has("descriptors", one.specification)]
         counted |= {one.key for one in columns}
         images += len(part.items) if missing else 0
-        size_bytes += sum(4 * len(part.items) * backbone.taps[one.tap].channels for one in missing)
+        size_bytes += sum(_column_bytes(part, one, backbone) for one in missing)
     return Estimate(images, size_bytes, store.free_bytes())
 
 
@@ -180,13 +180,30 @@ def _fill(
     missing = {part.base: [one for one in columns[part.base] if one.key not in found] for part in planned}
     parts = {part.base: part for part in planned if missing[part.base]}  # queries may be the database images again
     total = sum(len(part.items) for part in parts.values())
-    label = f"{backbone.name} on {planned[0].dataset}"
+    size_bytes = sum(_column_bytes(part, one, backbone) for part in parts.values() for one in missing[part.base])
+    _check_space(size_bytes, store)
+    label = f"{backbone.name} on {planned[0].dataset}, {size_bytes / 1e6:.0f} MB"
     with tqdm(total=total, desc=label, unit="image", delay=1, disable=not progress, leave=False) as bar:
         image_size = int(planned[0].specification["image_size"])
         filler = Filler(Network(backbone, precision=precision), store, image_size=image_size, advance=bar.update)
         for base, part in parts.items():
             found |= filler.fill(part, missing[base])
     return filler.computed_images
+
+
+def _column_bytes(part: Part, one: Column, backbone: Backbone) -> int:
+    """Size of a matrix that is not computed yet; pooling gives as many dimensions as the tap has channels."""
+    return 4 * len(part.items) * backbone.taps[one.tap].channels
+
+
+def _check_space(size_bytes: int, store: Store) -> None:
+    """Refuse a run that fits neither on the disk nor into memory before it begins."""
+    free = store.free_bytes()
+    if size_bytes > max(free, MEMORY_BYTES):
+        raise StoreUnwritable(
+            f"Store {store.path}: {size_bytes / 1e9:.1f} GB are needed and {free / 1e9:.1f} GB are free; free some space, "
+            "choose fewer taps or aggregations, or set CBIRLAB_STORE to a larger disk."
+        )
 
 
 def _over_scales(values: Sequence[np.ndarray]) -> np.ndarray:

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
     from cbirlab.aggregation import Aggregation
 
-_CHUNK = 2**17
+_CHUNK = 2**17  # elements that stay in the cache together
+_SAFE = 1e9  # its cube is far from the largest float32
+_WIDE = 96  # channels from which on torch reduces over positions at full speed
 _ORIGINALS = {name: aggregation.AGGREGATIONS[name] for name in ("mac", "spoc", "gem")}
 
 
@@ -50,9 +52,11 @@ def _original(spec: Aggregation) -> bool:
 
 
 def _shared(spec: Aggregation, exponents: Sequence[float]) -> bool:
+    """Whether `_walk` does it: powers other than 2 and 3 are faster where they are multiplied together."""
     if not _original(spec):
         return False
-    return {"mac": True, "spoc": not spec.parameters.get("centre_prior"), "gem": len(exponents) == 1}[spec.name]
+    shared = {"mac": True, "spoc": not spec.parameters.get("centre_prior"), "gem": exponents in ([2.0], [3.0])}
+    return shared[spec.name]
 
 
 def _walk(maps: Tensor, specs: Sequence[Aggregation]) -> list[Tensor]:
@@ -72,26 +76,29 @@ def _pool_chunk(rows: Tensor, axis: int, specs: Sequence[Aggregation]) -> list[T
     for spec in specs:
         if spec.name == "spoc" or top is None:
             values.append(rows.mean(axis))
-        elif spec.name == "mac":
-            values.append(top)
         else:
-            highest = top.clamp(min=aggregation.GEM_FLOOR)
-            share = rows.clamp(min=aggregation.GEM_FLOOR).div_(highest.unsqueeze(axis))
-            p = spec.parameters["p"]
-            values.append(share.pow(p).mean(axis).pow(1 / p) * highest)
+            values.append(top if spec.name == "mac" else _gem(rows, axis, top, spec.parameters["p"]))
     return values
 
 
+def _gem(rows: Tensor, axis: int, top: Tensor, p: float) -> Tensor:
+    """GeM; divided by the maximum first only where the powers could overflow, which spares a pass."""
+    positive = rows.clamp(min=aggregation.GEM_FLOOR)
+    if float(top.amax()) < _SAFE:
+        return positive.pow_(p).mean(axis).pow(1 / p)
+    highest = top.clamp(min=aggregation.GEM_FLOOR)
+    return positive.div_(highest.unsqueeze(axis)).pow_(p).mean(axis).pow(1 / p) * highest
+
+
 def _largest(rows: Tensor, axis: int) -> Tensor:
-    """Maximum over positions; taken by halves where channels lie side by side, which torch is slow at."""
+    """Maximum over positions; of few channels, several positions are laid side by side, which torch is faster at."""
     import torch
 
-    if axis == 2:
+    batch, positions, channels = rows.shape
+    if axis == 2 or channels >= _WIDE or positions < 2 * _WIDE:
         return rows.amax(axis)
-    while rows.shape[1] > 8:
-        half = rows.shape[1] // 2
-        odd = rows[:, -1] if rows.shape[1] % 2 else None
-        rows = torch.maximum(rows[:, :half], rows[:, half : 2 * half])
-        if odd is not None:
-            rows[:, 0] = torch.maximum(rows[:, 0], odd)
-    return rows.amax(1)
+    beside = -(-_WIDE // channels)
+    whole = positions // beside * beside
+    wide = rows[:, :whole].reshape(batch, whole // beside, beside * channels).amax(1)
+    top = wide.view(batch, beside, channels).amax(1)
+    return torch.maximum(top, rows[:, whole:].amax(1)) if whole < positions else top
