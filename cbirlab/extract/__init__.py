@@ -201,7 +201,7 @@ def _check_space(size_bytes: int, store: Store) -> None:
     free = store.free_bytes()
     if size_bytes > max(free, MEMORY_BYTES):
         raise StoreUnwritable(
-            f"Store {store.path}: {size_bytes / 1e9:.1f} GB are needed and {free / 1e9:.1f} GB are free; free some space, "
+            f"Store {store.path}: {size_bytes / 1e9:.1f} GB are needed and {free / 1e9:.1f} GB are free; make room, "
             "choose fewer taps or aggregations, or set CBIRLAB_STORE to a larger disk."
         )
 
