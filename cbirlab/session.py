@@ -115,6 +115,22 @@ class Session:
         with self._lock:
             return self._runs.get(recipe, lambda: self._bench.run(recipe))
 
+    def rank_query(
+        self, query: int, tap: str, aggregation: str, whitening: str = "none", dimensions: int | None = None
+    ) -> Ranking:
+        """One benchmark query ranked and nothing evaluated: (1, N), before `rank` has done the rest.
+
+        Raises
+        ------
+        IndexError : no such query.
+        """
+        recipe = self.recipe(tap, aggregation, whitening, dimensions)
+        with self._lock:
+            database, queries = self._bench.pair(recipe)
+            if not 0 <= query < len(queries):
+                raise IndexError(f"rank_query: query must be in [0, {len(queries) - 1}], got {query}.")
+            return search(recipe, database, queries[[query]])
+
     def rank_image(
         self,
         image: int | str | Path | Image.Image,

@@ -27,7 +27,7 @@ def draw_pictures(folder: Path, *, scenes: int = SCENES, views: int = VIEWS) -> 
             image = Image.new("RGB", (160, 120), sky)
             wall = tuple(int(value) for value in np.random.default_rng(scene).integers(0, 200, 3))
             left = 20 + int(random.integers(0, 60))
-            ImageDraw.Draw(image).rectangle((left, 20 + 5 * scene, left + 50, 118), fill=wall, outline="black")
+            ImageDraw.Draw(image).rectangle((left, 20 + 5 * scene % 80, left + 50, 118), fill=wall, outline="black")
             paths.append(folder / f"scene{scene}_{'query' if view == views else view}.jpg")
             image.save(paths[-1])
     return paths
@@ -97,9 +97,9 @@ class FakeSession:
     def rank(self, tap, aggregation, whitening="none", dimensions=None):
         self.calls.append((tap, aggregation, whitening, dimensions))
         queries, images = self._descriptors(tap, aggregation, whitening, dimensions)
-        ranking = ExactIndex().fit(images).search(queries)
+        ranking = ExactIndex().fit(images).search(queries) if len(queries) else None
         recipe = self._recipe(tap, aggregation, whitening, dimensions)
-        if not self.dataset.labels:
+        if not self.dataset.labels:  # as of a flat folder
             return SimpleNamespace(dataset=self.dataset, ranking=ranking, metrics={}, evaluation=None, recipe=recipe)
         found = np.asarray(
             [len({*row[:5]} & {*label["easy"]}) for row, label in zip(ranking.images, self.dataset.labels, strict=True)]
@@ -125,6 +125,10 @@ class FakeSession:
             whitening=whitening,
             dimensions=dimensions,
         )
+
+    def rank_query(self, query, tap, aggregation, whitening="none", dimensions=None):
+        queries, images = self._descriptors(tap, aggregation, whitening, dimensions)
+        return ExactIndex().fit(images).search(queries[[query]])
 
     def rank_image(self, row, tap, aggregation, whitening="none", dimensions=None):
         _, images = self._descriptors(tap, aggregation, whitening, dimensions)

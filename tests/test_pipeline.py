@@ -298,6 +298,15 @@ def test_a_value_between_the_stops_is_made_when_it_is_asked_for(session):
     assert 0 < between < 1
 
 
+def test_one_query_ranked_alone_is_ranked_as_among_all(session):
+    setting = ("layer4", "gem(p=3)", "pca", 8)
+    alone, everything = session.rank_query(5, *setting), session.rank(*setting).ranking
+    np.testing.assert_array_equal(alone.images[0], everything.images[5])
+    np.testing.assert_array_equal(alone.scores[0], everything.scores[5])
+    with pytest.raises(IndexError, match="rank_query: query must be in"):
+        session.rank_query(len(everything), *setting)
+
+
 def test_any_image_can_be_the_query(session, things):
     setting = ("layer4", "gem(p=3)", "pca", 8)
     everything = session.rank(*setting)

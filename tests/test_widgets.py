@@ -139,6 +139,12 @@ def test_controls_set_the_state_and_follow_it():
     assert controls.parameters["gem", "p"].value == 2.0
 
 
+def test_a_page_that_sends_a_value_beside_a_stop_means_the_stop():
+    state = RetrievalState(tap="deep")
+    controls_of(state).parameters["gem", "p"].set_state({"value": 6.999999999999999})
+    assert state.setting.aggregation == "gem(p=7)"
+
+
 def test_p_is_enabled_for_gem_only():
     state = RetrievalState(tap="deep")
     p = controls_of(state).parameters["gem", "p"]
@@ -381,9 +387,10 @@ def test_thumbnails_are_sent_ahead_from_the_background(session, dataset):
     assert explorer.thumbnails.shipped == everything
 
 
-def test_without_ground_truth_there_is_a_ranking_and_no_number(dataset):
+@pytest.mark.parametrize("with_queries", [True, False])
+def test_without_ground_truth_there_is_a_ranking_and_no_number(dataset, with_queries):
     asked = tuple(Query(path, index=row) for row, path in enumerate(dataset.images))
-    bare = FakeSession(replace(dataset, labels=(), instances=(), queries=asked))
+    bare = FakeSession(replace(dataset, labels=(), instances=(), queries=asked if with_queries else ()))
     explorer = Explorer(bare, prefetch=False)
     assert explorer.error.value == ""
     assert len(explorer.gallery.ids) == 24

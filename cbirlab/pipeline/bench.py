@@ -154,11 +154,8 @@ class Bench:
     def run(self, recipe: Recipe, clock: Clock | None = None) -> Run:
         """Carry out a resolved recipe."""
         clock = clock or Clock()
-        tap = str(recipe.tap)
         with clock("whiten"):
-            images, queries = self._pair(tap, recipe)
-            dimensions = stages.check_dimensions(recipe, images.shape[1])
-            images, queries = (stages.shortened(values, dimensions) for values in (images, queries))
+            images, queries = self.pair(recipe)
         with clock("search"):
             ranking = stages.search(recipe, images, queries)
         with clock("evaluate"):
@@ -183,8 +180,13 @@ class Bench:
 
     def database(self, recipe: Recipe) -> np.ndarray:
         """Database descriptors as the recipe searches them."""
-        images, _ = self._pair(str(recipe.tap), recipe)
-        return stages.shortened(images, stages.check_dimensions(recipe, images.shape[1]))
+        return self.pair(recipe)[0]
+
+    def pair(self, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
+        """Database and query descriptors as the recipe searches them."""
+        images, queries = self._pair(str(recipe.tap), recipe)
+        dimensions = stages.check_dimensions(recipe, images.shape[1])
+        return stages.shortened(images, dimensions), stages.shortened(queries, dimensions)
 
     def leak(self, recipe: Recipe) -> str:
         """What whitening was learned on, compared with what is evaluated."""

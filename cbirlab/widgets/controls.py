@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import ipywidgets as widgets
 from traitlets import link
 
 from cbirlab.aggregation import AGGREGATIONS
-from cbirlab.params import Choice, Parameter, parameters
+from cbirlab.params import Choice, Parameter, Range, parameters
 from cbirlab.registry import Registry
 from cbirlab.whitening import WHITENINGS
 from cbirlab.widgets.state import RetrievalState
@@ -40,6 +41,14 @@ def control(parameter: Parameter, *, description: str = "") -> Any:
     return widgets.FloatSlider(
         step=domain.step or (domain.high - domain.low) / 100, readout_format=".3g", **numbers, **looks
     )
+
+
+def on_stop(domain: Range | Choice, value: Any) -> Any:
+    """The slider's stop at `value`: pages send 6.999999999999999 for 7, which would be another setting."""
+    if not isinstance(domain, Range) or domain.step is None:
+        return value
+    stop = domain.low + round((value - domain.low) / domain.step) * domain.step
+    return int(stop) if domain.integer else round(stop, 10)
 
 
 def menu(registry: Registry[Any], names: Sequence[str], *, description: str, toggle: bool = False) -> Any:
@@ -110,7 +119,8 @@ class RetrievalControls:
         return [self.tap, self.aggregation, *self.parameters.values(), self.whitening, self.dimensions]
 
     def _bind_parameter(self, key: tuple[str, str], widget: Any) -> None:
-        widget.observe(lambda change: self.state.set_parameter(*key, change["new"]), names="value")
+        domain = parameters(AGGREGATIONS[key[0]])[key[1]].domain
+        widget.observe(lambda change: self.state.set_parameter(*key, on_stop(domain, change["new"])), names="value")
 
     def _dimensions_moved(self, change: Any) -> None:
         if not self._drawing:
@@ -120,7 +130,9 @@ class RetrievalControls:
         """Enable what applies, and let the sliders follow a state that was set elsewhere."""
         for (method, name), widget in self.parameters.items():
             widget.disabled = method != self.state.aggregation
-            widget.value = self.state.parameter(method, name)
+            wanted = self.state.parameter(method, name)
+            if isinstance(wanted, bool | str) or not math.isclose(widget.value, wanted, rel_tol=1e-9):
+                widget.value = wanted
         self._drawing = True
         try:
             self._refresh_dimensions()

@@ -6,8 +6,15 @@ const KEEP_MILLISECONDS = 60_000; // pictures outlive their last view for this l
 // One store per collection of thumbnails, shared by all galleries of the page.
 function openStore(name) {
   const stores = (globalThis.__cbirlabThumbnails ??= new Map());
-  if (!stores.has(name)) stores.set(name, { urls: new Map(), views: new Set() });
+  if (!stores.has(name)) stores.set(name, { urls: new Map(), loaded: [], views: new Set() });
   const store = stores.get(name);
+  store.add = (id, jpeg) => {
+    if (store.urls.has(id)) return;
+    const image = new Image(); // held, so that the browser has the bytes at hand when a tile names them
+    image.src = URL.createObjectURL(new Blob([jpeg], { type: "image/jpeg" }));
+    store.urls.set(id, image.src);
+    store.loaded.push(image);
+  };
   store.leave = (view) => {
     store.views.delete(view);
     setTimeout(() => {
@@ -200,9 +207,7 @@ function render({ model, el }) {
 
   function receive(message, buffers) {
     if (!message.thumbnails) return;
-    message.thumbnails.forEach((id, position) => {
-      if (!store.urls.has(id)) store.urls.set(id, URL.createObjectURL(new Blob([buffers[position]], { type: "image/jpeg" })));
-    });
+    message.thumbnails.forEach((id, position) => store.add(id, buffers[position]));
     store.views.forEach((refresh) => refresh());
   }
   function refresh() {

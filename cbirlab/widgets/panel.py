@@ -63,11 +63,11 @@ class Explorer(widgets.VBox):
         self, session: Session, *, state: RetrievalState | None = None, shown: int = SHOWN, prefetch: bool = True
     ) -> None:
         self._stop = threading.Event()
-        if not session.dataset.queries:
-            raise ValueError("Explorer: session must have a dataset with at least one query, got none.")
         session.prepare()
         self.session, self.shown = session, shown
         self.state = state or RetrievalState(tap=session.taps[-1], whitening="pca")
+        if not session.dataset.queries and self.state.image is None:
+            self.state.image = 0
         self.controls = RetrievalControls(
             self.state, taps=session.taps, aggregations=session.methods, dimensions=session.dimensions
         )
@@ -110,10 +110,10 @@ class Explorer(widgets.VBox):
     def _draw_strip(self) -> None:
         dataset = self.session.dataset
         first = len(dataset.images)
-        title = f"{dataset.name}: {len(dataset.queries)} queries, {first} images" + (
-            "; the box is what is sought" if any(query.box for query in dataset.queries) else ""
-        )
-        self.strip.show(range(first, first + len(dataset.queries)), title=title, ahead=False)
+        boxed = "; the box is what is sought" if any(query.box for query in dataset.queries) else ""
+        ids = range(first, first + len(dataset.queries)) if dataset.queries else range(first)
+        title = f"{dataset.name}: {len(dataset.queries)} queries, {first} images{boxed}"
+        self.strip.show(ids, title=title, ahead=False)
 
     def _ask(self) -> None:
         if self.live:
@@ -130,13 +130,14 @@ class Explorer(widgets.VBox):
 
     def _draw(self) -> None:
         setting, query, image = self.state.setting, self.state.query, self.state.image
-        run = self.session.rank(*setting)
         if image is None:
-            self.results = results_of_query(run, query, shown=self.shown)
+            ranking = self.session.rank_query(query, *setting)
+            self.results = results_of_query(self.session.dataset, ranking, query, shown=self.shown)
         else:
             ranking = self.session.rank_image(image, *setting)
             self.results = results_of_image(self.session.dataset, ranking, image, shown=self.shown)
-        self.results.show_in(self.gallery)
+        self.results.show_in(self.gallery)  # before the other queries are ranked for the mAP: eyes are here
+        run = self.session.rank(*setting)
         self._draw_query(run)
         self.metrics.value = views.metrics_table(run.metrics)
         self.code.value = views.code_block(to_python(run.recipe))

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cbirlab.datasets.base import Dataset
+from cbirlab.index import Ranking
 from cbirlab.widgets.gallery import Gallery, Thumbnails
 from cbirlab.widgets.marks import MARKS
 
 if TYPE_CHECKING:
-    from cbirlab.index import Ranking
     from cbirlab.pipeline import Run
 
 NOT_RIGHT = {"", "wrong", "junk"}
@@ -51,17 +51,16 @@ class Results:
         gallery.show(self.rows, captions=captions, kinds=self.kinds, title=self.title, legend=self.legend)
 
 
-def results_of_query(run: Run, query: int, *, shown: int) -> Results:
-    """The answer to a query of the protocol, without the query's own picture."""
-    dataset = run.dataset
-    rows, scores = _first(run.ranking, query, dataset.queries[query].index, shown)
+def results_of_query(dataset: Dataset, ranking: Ranking, query: int, *, shown: int) -> Results:
+    """The answer to a query of the protocol, without the query's own picture; `ranking` has one row."""
+    rows, scores = _first(ranking, dataset.queries[query].index, shown)
     possible = {*dataset.labels[query], "wrong"} if dataset.labels else set()
     return Results(f"Query {query}", rows, scores, kinds_of_query(dataset, query, rows), _in_order(possible))
 
 
 def results_of_image(dataset: Dataset, ranking: Ranking, image: int, *, shown: int) -> Results:
     """The answer when database row `image` is the query; `ranking` has one row."""
-    rows, scores = _first(ranking, 0, image, shown)
+    rows, scores = _first(ranking, image, shown)
     kinds = kinds_of_image(dataset, image, rows)
     possible = {"positive", "wrong"} if any(kinds) else set()
     return Results(f"Database image {image}", rows, scores, kinds, _in_order(possible))
@@ -93,13 +92,14 @@ def ranked_gallery(run: Run, query: int = 0, *, shown: int = 8) -> Gallery:
     shown : how many.
     """
     gallery = Gallery(Thumbnails.of_dataset(run.dataset))
-    results_of_query(run, query, shown=shown).show_in(gallery)
+    ranking = Ranking(run.ranking.images[[query]], run.ranking.scores[[query]])
+    results_of_query(run.dataset, ranking, query, shown=shown).show_in(gallery)
     return gallery
 
 
-def _first(ranking: Ranking, place: int, own: int | None, shown: int) -> tuple[list[int], list[float]]:
+def _first(ranking: Ranking, own: int | None, shown: int) -> tuple[list[int], list[float]]:
     """The first rows and scores of one ranking, the query's own row left out as the protocols leave it out."""
-    rows, scores = ranking.images[place, : shown + 1].tolist(), ranking.scores[place, : shown + 1].tolist()
+    rows, scores = ranking.images[0, : shown + 1].tolist(), ranking.scores[0, : shown + 1].tolist()
     kept = [(row, score) for row, score in zip(rows, scores, strict=True) if row != own][:shown]
     return [row for row, _ in kept], [score for _, score in kept]
 

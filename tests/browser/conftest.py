@@ -7,6 +7,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+
 from browser.lab import REPOSITORY, OpenNotebook, running_browser, running_lab, why_not
 
 SHOTS = Path(__file__).parent / "shots"

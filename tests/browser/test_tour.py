@@ -37,8 +37,10 @@ def press(page, handle, key):
 
 def test_the_panel_shows_24_framed_results(tour, shot):
     page = tour.page
-    page.evaluate("() => { document.querySelector('.jp-WindowedPanel-outer, .jp-Notebook').scrollTop = 0; }")
+    page.evaluate("() => window.jupyterapp.shell.currentWidget.content.scrollToItem(0)")
+    page.wait_for_timeout(500)
     shot(page, "tour-top")
+    page.evaluate("() => window.jupyterapp.shell.currentWidget.content.scrollToItem(18)")
     page.locator(PANEL).scroll_into_view_if_needed()
     page.wait_for_function(
         f"() => [...document.querySelectorAll('{GRID} img')].every(image => image.complete && image.naturalWidth > 0)"

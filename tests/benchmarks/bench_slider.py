@@ -1,0 +1,195 @@
+"""From a moved slider to 24 thumbnails painted, beside a bare text label changed by the same slider in the same run.
+
+    python tests/benchmarks/bench_slider.py [--moves 40] [--dataset toytown] [--weights FILE]
+
+For each control, moves alternate in blocks between the two: with the label, the panel stands still and only one word
+changes; with the gallery, the whole panel follows. The clock starts at the key press and stops two animation frames
+after the new word, or after all 24 pictures of the new ranking are decoded. Rankings are computed anew at every move
+(the session's memory of earlier rankings is emptied); thumbnails are in the page, as they are after a few seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from browser.lab import OpenNotebook, running_browser, running_lab, why_not
+
+BLOCKS = 4
+CONTROLS = {  # p needs GeM and dimensions need whitening, so the two that switch these off come last
+    "tap": ("tap", "ArrowLeft", "ArrowRight"),
+    "p": ("GeM p", "ArrowLeft", "ArrowRight"),
+    "dimensions": ("dimensions", "ArrowLeft", "ArrowRight"),
+    "pooling": ("pooling", "ArrowUp", "ArrowDown"),
+    "whitening": ("whitening", "Enter", "Enter"),
+}
+CODE = """
+import time
+
+import ipywidgets
+
+from cbirlab.session import Session
+from cbirlab.widgets import Explorer
+
+session = Session({dataset!r}, "toynet", weights={weights!r})
+session.prepare(progress=False)
+panel = Explorer(session)
+label = ipywidgets.Label("0").add_class("bare-label")
+bare = ipywidgets.ToggleButton(description="bare label")
+spent = []
+
+def moved(_change):
+    if bare.value:
+        label.value = str(time.monotonic_ns())
+    else:
+        session._runs = type(session._runs)(256)
+
+for control in panel.controls.widgets:
+    control.observe(moved, names="value")
+bare.observe(lambda change: setattr(panel, "live", not change.new), names="value")
+ipywidgets.VBox([ipywidgets.HBox([bare, label]), panel])
+"""
+PROBE = """(live) => {
+  const grid = document.querySelector(".cbirlab-panel .cbirlab-grid");
+  const label = document.querySelector(".bare-label");
+  const now = () => live ? grid.dataset.serial : label.textContent;
+  const before = now();
+  let start = null;
+  document.addEventListener("keydown", () => { start ??= performance.now(); }, { capture: true, once: true });
+  window.painted = new Promise((done) => {
+    const finish = () => requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now() - start)));
+    const look = async () => {
+      if (start !== null && performance.now() - start > 5000) return done(null);
+      if (now() === before) return requestAnimationFrame(look);
+      if (!live) return finish();
+      const images = [...grid.querySelectorAll("img")];
+      if (images.length !== 24 || grid.dataset.state !== "ready" || !images.every((image) => image.complete)) {
+        return requestAnimationFrame(look);
+      }
+      await Promise.all(images.map((image) => image.decode()));
+      finish();
+    };
+    requestAnimationFrame(look);
+  });
+}"""
+
+
+def main() -> int:
+    """Measure and print; exit status 1 if a ratio is above the limit."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--moves", type=int, default=40, help="moves per control, for label and gallery each")
+    options.add_argument("--dataset", default="toytown")
+    options.add_argument("--weights")
+    options.add_argument("--limit", type=float, default=1.5, help="largest ratio of the 95th percentiles")
+    given = options.parse_args()
+    if why_not():
+        print(f"skipped: {why_not()}")
+        return 0
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "notebooks"
+        folder.mkdir()
+        write_notebook(folder / "bench.ipynb", CODE.format(dataset=given.dataset, weights=given.weights))
+        with running_lab(folder, Path(scratch)) as address, running_browser() as browser:
+            page = browser.new_context(viewport={"width": 1440, "height": 1300}).new_page()
+            OpenNotebook(page, address.format(path="bench.ipynb")).run_all()
+            ratios = measure(page, given.moves)
+    return int(max(ratios) > given.limit)
+
+
+def write_notebook(path: Path, code: str) -> None:
+    """One cell and a kernel's name."""
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)], metadata=kernel), path)
+
+
+def measure(page, moves: int) -> list[float]:
+    """Print one line per control and give the ratios of the 95th percentiles."""
+    page.locator(".cbirlab-panel").scroll_into_view_if_needed()
+    page.wait_for_selector(".cbirlab-panel .cbirlab-grid[data-state=ready]")
+    page.wait_for_timeout(12_000)  # thumbnails are sent from the background meanwhile
+    ratios = []
+    print(f"{'control':>11} {'label p50':>10} {'p95':>6} {'gallery p50':>12} {'p95':>6} {'ratio':>6}   (milliseconds)")
+    for name, (caption, back, forth) in CONTROLS.items():
+        keys = walk(page, caption, back, forth)
+        times = {False: [], True: []}
+        for _ in range(BLOCKS):
+            for live in (False, True):
+                switch(page, live)
+                times[live] += [move(page, caption, next(keys), live) for _ in range(-(-moves // BLOCKS))]
+        bare, gallery = times[False], times[True]
+        ratios.append(percentile(gallery, 95) / percentile(bare, 95))
+        written = f"{percentile(bare, 50):10.0f} {percentile(bare, 95):6.0f} {percentile(gallery, 50):12.0f}"
+        print(f"{name:>11} {written} {percentile(gallery, 95):6.0f} {ratios[-1]:6.2f}   n = {len(gallery)}", flush=True)
+    return ratios
+
+
+def walk(page, caption: str, back: str, forth: str) -> Iterator[str]:
+    """Keys that lead from the present stop to one end and to the other, again and again: none is without effect."""
+    if caption == "whitening":
+        yield from itertools.repeat(forth)
+    stops = stops_of(page, caption)
+    here, step = stops["at"], -1
+    while True:
+        if not 0 <= here + step < stops["count"]:
+            step = -step
+        here += step
+        yield back if step < 0 else forth
+
+
+def stops_of(page, caption: str) -> dict[str, int]:
+    """How many stops a control has and where it stands."""
+    if caption == "pooling":
+        return page.locator(".cbirlab-panel select").evaluate("menu => ({at: menu.selectedIndex, count: menu.length})")
+    handle = focusable(page, caption)
+    low, high, at = (float(handle.get_attribute(f"aria-value{part}")) for part in ("min", "max", "now"))
+    step = 0.5 if caption == "GeM p" else 1
+    return {"at": round((at - low) / step), "count": round((high - low) / step) + 1}
+
+
+def focusable(page, caption: str):
+    """What takes the keys of a control; for whitening the button that is not pressed."""
+    if caption == "pooling":
+        return page.locator(".cbirlab-panel select")
+    if caption == "whitening":
+        return page.locator(".cbirlab-panel .widget-toggle-button:not(.mod-active)")
+    row = page.locator(".cbirlab-panel .widget-inline-hbox", has=page.get_by_text(caption, exact=True))
+    return row.locator(".noUi-handle")
+
+
+def switch(page, live: bool) -> None:
+    """Let the panel follow, or stand still with the label alone."""
+    button = page.get_by_role("button", name="bare label")
+    pressed = "mod-active" in (button.get_attribute("class") or "")
+    if pressed == live:
+        button.click()
+        page.wait_for_timeout(800)
+
+
+def move(page, caption: str, key: str, live: bool) -> float:
+    """One move in milliseconds."""
+    focusable(page, caption).focus()
+    page.evaluate(PROBE, live)
+    page.keyboard.press(key)
+    taken = page.evaluate("() => window.painted")
+    if taken is None:
+        page.screenshot(path=Path(tempfile.gettempdir()) / "cbirlab-bench.png")
+        raise TimeoutError(f"{caption}: nothing was painted within 5 s of {key} ({'gallery' if live else 'label'})")
+    page.wait_for_timeout(150)
+    return taken
+
+
+def percentile(values: list[float], percent: int) -> float:
+    """By nearest rank."""
+    return sorted(values)[-(-len(values) * percent // 100) - 1]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
