@@ -13,7 +13,7 @@ import weakref
 from dataclasses import replace
 
 import pytest
-from fake_session import FakeSession, fake_dataset
+from fake_session import FakeSession, fake_dataset, write_toytown_form
 from PIL import Image
 from traitlets import TraitError
 
@@ -26,7 +26,7 @@ from cbirlab.widgets.controls import RetrievalControls, control, dimension_steps
 from cbirlab.widgets.gallery import Gallery, Thumbnails
 from cbirlab.widgets.latest import Latest
 from cbirlab.widgets.marks import MARKS
-from cbirlab.widgets.panel import Explorer
+from cbirlab.widgets.panel import Explorer, explore
 from cbirlab.widgets.results import kinds_of_image, kinds_of_query, ranked_gallery
 from cbirlab.widgets.state import RetrievalState
 
@@ -377,6 +377,15 @@ def test_a_held_panel_stands_still_until_it_is_live(panel):
     assert panel.gallery.serial == serial + 1
 
 
+def test_closed_panels_are_freed(session):
+    explorer = Explorer(session, prefetch=False)
+    alive = [weakref.ref(part) for part in (explorer, explorer.gallery, explorer.controls.tap, explorer.comparison)]
+    explorer.close()
+    del explorer
+    gc.collect()
+    assert [part() for part in alive] == [None] * 4
+
+
 def test_thumbnails_are_sent_ahead_from_the_background(session, dataset):
     explorer = Explorer(session)
     deadline = time.monotonic() + 20
@@ -397,6 +406,34 @@ def test_without_ground_truth_there_is_a_ranking_and_no_number(dataset, with_que
     assert 0 not in explorer.gallery.ids, "the query's own picture is left out"
     assert {*explorer.gallery.kinds} == {""}
     assert "no mAP" in explorer.metrics.value
+    explorer.close()
+
+
+# On the real session
+
+
+def test_explore_on_a_folder_leaves_the_own_picture_out(things, store):
+    explorer = explore(things, "toynet", weights="random", aggregations=["gem"], store=store, shown=12)
+    assert explorer.error.value == ""
+    assert explorer.session.dataset.queries[0].index == 0
+    assert 0 not in explorer.gallery.ids
+    assert {*explorer.gallery.kinds} <= {"positive", "wrong"}
+    assert explorer.metrics.value.count("<tr>") == 2
+    explorer.comparison.pin()
+    assert explorer.comparison.frame["map"][0] == explorer.session.rank(*explorer.state.setting).metrics["map"]
+    explorer.close()
+
+
+def test_the_python_shown_gives_the_numbers_shown(tmp_path, monkeypatch):
+    monkeypatch.setenv("CBIRLAB_STORE", str(tmp_path / "store"))
+    towers = write_toytown_form(tmp_path / "towers", scenes=4, views=5)
+    explorer = explore(str(towers), "toynet", weights="random", aggregations=["gem"], shown=8)
+    explorer.controls.tap.value = "layer3"
+    explorer.controls.dimensions.value = 8
+    names = {}
+    exec(explorer.to_python(), names)
+    assert names["result"].metrics == explorer.session.rank(*explorer.state.setting).metrics
+    assert names["result"].dim == 8
     explorer.close()
 
 

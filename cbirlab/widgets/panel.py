@@ -193,8 +193,13 @@ class Explorer(widgets.VBox):
         self.thumbnails.make_all(send, stop=self._stop)
 
     def close(self) -> None:
-        """Stop the background work and free the panel's pictures in the page."""
+        """Stop the background work, and free the panel with all that is in it."""
         self._stop.set()
+        waiting = list(self.children)
+        while waiting:
+            widget = waiting.pop()
+            waiting += getattr(widget, "children", ())
+            widget.close()
         super().close()
 
 

@@ -141,6 +141,10 @@ def test_pinned_settings_are_downloaded(tour, shot):
             assert len({row["tap"] for row in csv.DictReader(text.splitlines())}) == 2
 
 
+def test_the_page_complains_of_nothing(tour):
+    assert not [problem for problem in tour.problems if "favicon" not in problem]
+
+
 def test_a_reload_brings_everything_back(tour):
     page = tour.page
     before = ids(page)
@@ -154,7 +158,3 @@ def test_a_reload_brings_everything_back(tour):
         f"() => [...document.querySelectorAll('{GRID} img')].every(image => image.complete && image.naturalWidth > 0)"
     )
     assert ids(page) == before
-
-
-def test_the_page_complains_of_nothing(tour):
-    assert not [problem for problem in tour.problems if "favicon" not in problem]
