@@ -229,7 +229,7 @@ class TestPhoto:
 def image_row(**changes) -> dict:
     row = {
         "camera": {"azimuth_deg": 0.0},
-        "sun": {"elevation_deg": 40.0},
+        "sun": {"elevation_deg": 40.0, "azimuth_deg": 0.0},
         "weather": {"night": False, "overcast": False, "haze": 0.0},
         "photometric": {"blur_px": 0.2},
         "measured": {
@@ -292,6 +292,14 @@ class TestGroundTruth:
         )
         assert relation["viewpoint_deg"] == pytest.approx(20.0)
 
+    def test_sun_difference_is_the_angle_between_directions(self):
+        query = image_row(sun__elevation_deg=0.0, sun__azimuth_deg=170.0)
+        image = image_row(sun__elevation_deg=0.0, sun__azimuth_deg=-150.0)
+        assert groundtruth.sun_difference(query, image) == pytest.approx(40.0)
+        overhead = image_row(sun__elevation_deg=90.0, sun__azimuth_deg=13.0)
+        assert groundtruth.sun_difference(query, overhead) == pytest.approx(90.0)
+        assert groundtruth.sun_difference(query, image_row(weather__overcast=True)) is None
+
     def test_build(self):
         def named(name, landmark, **changes):
             return {**image_row(**changes), "name": name, "landmark": landmark}
@@ -309,7 +317,8 @@ class TestGroundTruth:
         (entry,) = truth["gnd"]
         assert (entry["easy"], entry["hard"], entry["junk"]) == ([2], [1], [3])
         assert entry["pairs"]["index"] == [1, 2]
-        assert entry["pairs"]["illumination"] == ["night", "sun"]
+        assert entry["pairs"]["illumination"] == ["sun to night", "sun to sun"]
+        assert entry["pairs"]["sun_deg"] == [None, 0.0]
         assert {len(values) for values in entry["pairs"].values()} == {2}
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +20,22 @@ from cbirlab import Recipe, compare, load_dataset, run
 from cbirlab.datasets.base import Dataset
 from cbirlab.evaluation import Evaluation, evaluate, paired_difference
 from cbirlab.images import read
-from cbirlab.index import ExactIndex
+from cbirlab.index import ExactIndex, Ranking
 from cbirlab.whitening import learn, whiten
 
 Parts = dict[str, np.ndarray]  # "images", "queries", "train" -> (N, D)
+
+
+@dataclass(frozen=True)
+class Result:
+    """One row of the table: what was searched with how many dimensions, and what came out."""
+
+    name: str
+    dim: int
+    ranking: Ranking
+    evaluation: Evaluation
+
+
 PARTS = ("images", "queries", "train")
 POOLINGS = ("mac", "spoc", "gem(p=3)")
 IMAGENET = (
@@ -32,6 +44,19 @@ IMAGENET = (
     ("ImageNet SqueezeNet 1.1", "squeezenet1_1", "squeezenet1_1*.pth"),
     ("ImageNet MobileNetV2", "mobilenet_v2", "mobilenet_v2*.pth"),
 )
+BROKEN = ("HSV histogram", "RootSIFT-VLAD64", "toynet, layer4 GeM", "ImageNet MobileNetV2")  # plain and whitened
+FACTORS: dict[str, dict[str, Callable]] = {
+    "overlap": {"under 0.3": lambda v: v < 0.3, "0.3 to 0.6": lambda v: 0.3 <= v < 0.6, "over 0.6": lambda v: v >= 0.6},
+    "viewpoint_deg": {"under 20": lambda v: v < 20, "20 to 60": lambda v: 20 <= v < 60, "over 60": lambda v: v >= 60},
+    "scale_ratio": {"under 1.4": lambda v: v < 1.4, "1.4 to 2.2": lambda v: 1.4 <= v < 2.2, "over": lambda v: v >= 2.2},
+    "sun_deg": {"under 30": lambda v: v < 30, "30 to 90": lambda v: 30 <= v < 90, "over 90": lambda v: v >= 90},
+    "illumination": {
+        "day": lambda v: "night" not in v and "overcast" not in v,
+        "overcast": lambda v: "overcast" in v and "night" not in v,
+        "night": lambda v: "night" in v,
+    },
+    "occlusion": {"under 0.1": lambda v: v < 0.1, "0.1 to 0.4": lambda v: 0.1 <= v < 0.4, "over": lambda v: v >= 0.4},
+}
 WORDS = 64
 SIFT_CONTRAST = 0.02  # half of OpenCV's default: more features on small pictures, better on the val set
 
@@ -103,20 +128,20 @@ def root_sift_vlad(dataset: Dataset, words: int = WORDS) -> Parts:
 HAND_CRAFTED = {"random vectors": chance, "HSV histogram": colour_histogram, "RootSIFT-VLAD64": root_sift_vlad}
 
 
-def evaluated(parts: Parts, dataset: Dataset, whitening: str) -> tuple[Evaluation, int]:
-    """Evaluation of one set of descriptors, plain or whitened on its train part, and their dimension."""
+def searched(name: str, parts: Parts, dataset: Dataset, whitening: str) -> Result:
+    """Search with one set of descriptors, plain or whitened on its train part."""
     fitted = learn(whitening, parts["train"])
     images, queries = whiten(fitted, parts["images"]), whiten(fitted, parts["queries"])
     ranking = ExactIndex().fit(images).search(queries)
-    return evaluate(ranking, dataset), images.shape[1]
+    title = name if whitening == "none" else f"{name}, PCA-whitened"
+    return Result(title, images.shape[1], ranking, evaluate(ranking, dataset))
 
 
-def hand_crafted(dataset: Dataset) -> Iterator[tuple[str, Evaluation, int]]:
-    """Name, evaluation and dimension of every hand-crafted row."""
+def hand_crafted(dataset: Dataset) -> Iterator[Result]:
+    """Every hand-crafted row."""
     for name, describe in HAND_CRAFTED.items():
         parts = describe(dataset)
-        for whitening in ("none", "pca"):
-            yield (name if whitening == "none" else f"{name}, PCA-whitened", *evaluated(parts, dataset, whitening))
+        yield from (searched(name, parts, dataset, whitening) for whitening in ("none", "pca"))
 
 
 def networks(folder: Path | None) -> Iterator[tuple[str, str, str | None]]:
@@ -133,11 +158,47 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows))
 
 
-def scores(name: str, evaluation: Evaluation, dim: int) -> list[str]:
+def scores(result: Result) -> list[str]:
     """One row: mAP at the three levels, with the interval of Medium."""
-    easy, medium, hard = (f"{evaluation.metrics[f'map_{level}']:.3f}" for level in ("easy", "medium", "hard"))
-    low, high = (evaluation.metrics[f"map_medium_{end}"] for end in ("low", "high"))
-    return [name, str(dim), easy, f"{medium} [{low:.3f}, {high:.3f}]", hard]
+    metrics = result.evaluation.metrics
+    easy, medium, hard = (f"{metrics[f'map_{level}']:.3f}" for level in ("easy", "medium", "hard"))
+    low, high = (metrics[f"map_medium_{end}"] for end in ("low", "high"))
+    return [result.name, str(result.dim), easy, f"{medium} [{low:.3f}, {high:.3f}]", hard]
+
+
+def difference(result: Result, bar: Result) -> list[str]:
+    """Paired difference of Medium mAP to `bar`, with its interval."""
+    ours, theirs = result.evaluation.per_query["medium"], bar.evaluation.per_query["medium"]
+    mean, low, high = paired_difference(ours, theirs, bar.evaluation.groups)
+    return [result.name, f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"]
+
+
+def separation(ranking: Ranking, dataset: Dataset) -> list[np.ndarray]:
+    """Per query, for each of its easy and hard images: the share of all negatives that it is ranked before (AUC)."""
+    found = []
+    for row, labels, pairs in zip(ranking.images, dataset.labels, dataset.metadata["pairs"], strict=True):
+        place = np.empty(len(row), np.int64)
+        place[row] = np.arange(len(row))
+        negative = np.ones(len(row), bool)
+        negative[[image for images in labels.values() for image in images]] = False
+        before = np.cumsum(negative[row])
+        found.append(1 - before[place[pairs["index"]]] / negative.sum())
+    return found
+
+
+def factors(results: Sequence[Result], dataset: Dataset) -> str:
+    """Mean AUC of the pairs in each bin of each factor: where a descriptor breaks; factors are not independent."""
+    pairs = dataset.metadata["pairs"]
+    separations = [np.concatenate(separation(result.ranking, dataset)) for result in results]
+    rows = []
+    for factor, bins in FACTORS.items():
+        values = [value for query in pairs for value in query[factor]]
+        for title, chosen in bins.items():
+            kept = np.array([value is not None and chosen(value) for value in values])
+            if kept.any():
+                cells = [f"{auc[kept].mean():.3f}" for auc in separations]
+                rows.append([factor, title, str(kept.sum()), *cells])
+    return table(["factor", "bin", "pairs", *(result.name for result in results)], rows)
 
 
 def grid(frame) -> str:
@@ -155,26 +216,24 @@ def main() -> None:
     parser.add_argument("--dataset", default="toytown", help="name or folder")
     options = parser.parse_args()
     dataset = load_dataset(options.dataset)
-    found = {name: (evaluation, dim) for name, evaluation, dim in hand_crafted(dataset)}
+    results = {result.name: result for result in hand_crafted(dataset)}
     grids = {}
     for title, backbone, weights in networks(options.weights):
-        frame = compare(dataset, backbones=backbone, weights=weights, taps="all", aggregations=POOLINGS)
-        grids[title] = frame
+        grids[title] = compare(dataset, backbones=backbone, weights=weights, taps="all", aggregations=POOLINGS)
+        recipe = Recipe(dataset=dataset.name, backbone=backbone, weights=weights, tap=grids[title]["tap"].iloc[-1])
         for whitening in ("none", "pca"):
-            recipe = Recipe(dataset=dataset.name, backbone=backbone, weights=weights, tap=frame["tap"].iloc[-1])
-            result = run(replace(recipe, aggregation="gem(p=3)", whitening=whitening), dataset=dataset)
+            found = run(replace(recipe, aggregation="gem(p=3)", whitening=whitening), dataset=dataset)
             name = f"{title}, {recipe.tap} GeM" + ("" if whitening == "none" else ", PCA-whitened")
-            found[name] = (result.evaluation, result.dim)
-    print(table(["method", "dim", "Easy", "Medium [95 % interval]", "Hard"], (scores(n, *e) for n, e in found.items())))
-    print("\nPaired difference of Medium mAP to RootSIFT-VLAD64 (95 % interval, bootstrap over landmarks):\n")
-    bar = found["RootSIFT-VLAD64"][0]
-    differences = []
-    for name, (evaluation, _) in found.items():
-        mean, low, high = paired_difference(evaluation.per_query["medium"], bar.per_query["medium"], bar.groups)
-        differences.append([name, f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"])
-    print(table(["method", "difference"], differences))
+            results[name] = Result(name, found.dim, found.ranking, found.evaluation)
+    header = ["method", "dim", "Easy", "Medium [95 % interval]", "Hard"]
+    print(table(header, (scores(result) for result in results.values())))
+    bar = results["RootSIFT-VLAD64"]
+    print("\nMedium mAP less that of RootSIFT-VLAD64 (95 % interval, paired bootstrap over landmarks):\n")
+    print(table(["method", "difference"], (difference(result, bar) for result in results.values())))
     for title, frame in grids.items():
         print(f"\n{title}: Medium mAP, plain > PCA-whitened\n\n{grid(frame)}")
+    shown = [result for name, result in results.items() if name in BROKEN or name.startswith(BROKEN)]
+    print(f"\nPairs ranked before negatives (AUC), by what changed\n\n{factors(shown, dataset)}")
 
 
 if __name__ == "__main__":

@@ -80,6 +80,16 @@ def illumination(image: Mapping) -> str:
     return "low sun" if image["sun"]["elevation_deg"] < 15.0 else "sun"
 
 
+def sun_difference(query: Mapping, image: Mapping) -> float | None:
+    """Angle in degrees between the sun's directions in two images; None where it does not shine in one of them."""
+    if any(row["weather"]["night"] or row["weather"]["overcast"] for row in (query, image)):
+        return None
+    turn = np.radians(query["sun"]["azimuth_deg"] - image["sun"]["azimuth_deg"])
+    one, two = (np.radians(row["sun"]["elevation_deg"]) for row in (query, image))
+    cosine = np.sin(one) * np.sin(two) + np.cos(one) * np.cos(two) * np.cos(turn)
+    return round(float(np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0)))), 1)
+
+
 def build(queries: Sequence[Mapping], database: Sequence[Mapping], patches: Callable[[str], Patches]) -> dict:
     """Ground truth of a benchmark.
 
@@ -103,7 +113,7 @@ def build(queries: Sequence[Mapping], database: Sequence[Mapping], patches: Call
 
 def _entry(query: Mapping, members: Sequence[int], database: Sequence[Mapping], patches) -> dict:
     entry: dict = {"bbx": query["measured"]["bbx"], "easy": [], "hard": [], "junk": []}
-    names = ("index", "overlap", "viewpoint_deg", "scale_ratio", "illumination", "occlusion")
+    names = ("index", "overlap", "viewpoint_deg", "scale_ratio", "illumination", "sun_deg", "occlusion")
     pairs: dict[str, list] = {name: [] for name in names}
     for index in members:
         image = database[index]
@@ -113,7 +123,8 @@ def _entry(query: Mapping, members: Sequence[int], database: Sequence[Mapping], 
         if found == "junk":
             continue
         pairs["index"].append(index)
-        pairs["illumination"].append(illumination(image))
+        pairs["illumination"].append(f"{illumination(query)} to {illumination(image)}")
+        pairs["sun_deg"].append(sun_difference(query, image))
         for name in ("overlap", "viewpoint_deg", "scale_ratio", "occlusion"):
             pairs[name].append(round(relation[name], 3))
     return {**entry, "pairs": pairs}
