@@ -23,7 +23,6 @@ import uuid
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,9 @@ import numpy as np
 from cbirlab.store.files import (
     FORMAT,
     DamagedEntry,
+    Entry,
+    StoreUnwritable,
+    default_path,
     digest,
     file_facts,
     file_sha256,
@@ -46,43 +48,6 @@ from cbirlab.store.files import (
 __all__ = ["KINDS", "DamagedEntry", "Entry", "Store", "StoreUnwritable", "default_path", "digest"]
 
 KINDS = ("descriptors", "fitted")
-
-
-class StoreUnwritable(RuntimeError):
-    """The store cannot be written to: no space, no permission, a read-only file system."""
-
-
-def default_path() -> Path:
-    """``CBIRLAB_STORE``, or the platform's cache folder."""
-    given = os.environ.get("CBIRLAB_STORE")
-    if given:
-        return Path(given).expanduser()
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("cbirlab")) / "store"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One finished entry.
-
-    Attributes
-    ----------
-    kind, key : where it lies.
-    specification : everything it depends on, as plain data.
-    notes : what is worth knowing beside it (skipped images, versions), not part of the key.
-    arrays : name to read-only array; empty where only the listing was asked for.
-    size_bytes : of all its files.
-    used : last use, seconds since the epoch.
-    """
-
-    kind: str
-    key: str
-    specification: Mapping[str, Any]
-    notes: Mapping[str, Any]
-    size_bytes: int
-    used: float
-    arrays: Mapping[str, np.ndarray] = field(default_factory=dict, compare=False, repr=False)
 
 
 class Store:

@@ -1,10 +1,12 @@
-"""Files of the store: checksums, sealed blocks, listings; nothing here knows what an entry means."""
+"""Files of the store: where it lies, what an entry is, checksums, sealed blocks, listings."""
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,43 @@ _BLOCK_BYTES = 1 << 22
 
 class DamagedEntry(RuntimeError):
     """What lies in the store is not what was written."""
+
+
+class StoreUnwritable(RuntimeError):
+    """The store cannot be written to: no space, no permission, a read-only file system."""
+
+
+def default_path() -> Path:
+    """``CBIRLAB_STORE``, or the platform's cache folder."""
+    given = os.environ.get("CBIRLAB_STORE")
+    if given:
+        return Path(given).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("cbirlab")) / "store"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One finished entry.
+
+    Attributes
+    ----------
+    kind, key : where it lies.
+    specification : everything it depends on, as plain data.
+    notes : what is worth knowing beside it (skipped images, versions), not part of the key.
+    arrays : name to read-only array; empty where only the listing was asked for.
+    size_bytes : of all its files.
+    used : last use, seconds since the epoch.
+    """
+
+    kind: str
+    key: str
+    specification: Mapping[str, Any]
+    notes: Mapping[str, Any]
+    size_bytes: int
+    used: float
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict, compare=False, repr=False)
 
 
 def digest(specification: Mapping[str, Any]) -> str:
