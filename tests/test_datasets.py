@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from PIL import Image
 
 from cbirlab.datasets import DATASETS, Dataset, Query, bundled, load_dataset
+from cbirlab.datasets.bundled import data_folder
 from cbirlab.registry import UnknownName
 
 
@@ -241,8 +243,10 @@ def test_the_bundled_benchmark_is_as_its_readme_says(toytown: Dataset) -> None:
     assert len(toytown.train) >= 600
     assert toytown.instances.count("") == 328
     assert len(set(toytown.instances) - {""}) == 48
-    of_train = {row["landmark"] for row in toytown.metadata["train"]}
-    assert not of_train & {row["landmark"] for row in toytown.metadata["images"]}, "whitening learns on other landmarks"
+    of_train, of_images = (
+        {(row["seeds"]["namespace"], row["landmark"]) for row in toytown.metadata[part]} for part in ("train", "images")
+    )
+    assert not of_train & of_images, "whitening learns on other landmarks"
 
 
 def test_positives_of_the_bundled_benchmark_show_the_landmark_of_their_query(toytown: Dataset) -> None:
@@ -251,3 +255,15 @@ def test_positives_of_the_bundled_benchmark_show_the_landmark_of_their_query(toy
         assert {toytown.instances[index] for index in positives} <= {str(row["landmark"])}
         assert sorted(pairs["index"]) == sorted(positives)
         assert labels["easy"] or labels["hard"]
+
+
+@pytest.mark.parametrize("folder", ["toytown", "toynet"])
+def test_every_bundled_file_has_its_checksum(folder: str) -> None:
+    root = data_folder() / folder
+    lines = (root / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
+    listed = {name: digest for digest, name in (line.split(maxsplit=1) for line in lines)}
+    kinds = {".jpg", ".json", ".jsonl", ".npz", ".safetensors"}
+    files = {path for path in root.rglob("*") if path.suffix in kinds and ".work" not in path.parts}
+    assert {path.relative_to(root).as_posix() for path in files} == set(listed)
+    for path in files:
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == listed[path.relative_to(root).as_posix()]
