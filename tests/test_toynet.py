@@ -21,7 +21,7 @@ if not SCRIPTS.exists():
     pytest.skip("the training script lies in the repository, not in the installed package", allow_module_level=True)
 sys.path.insert(0, str(SCRIPTS))
 
-from toynet_training import augment, loop, objective, pictures, teacher  # noqa: E402
+from toynet_training import augment, loop, pictures  # noqa: E402
 
 BOX = [10.0, 10.0, 50.0, 40.0]
 CPU = torch.device("cpu")
@@ -57,18 +57,6 @@ def some_pictures(folder):
 def schedule(**changes):
     small = {"iterations": 12, "batch": 12, "sizes": (32, 48), "learning_rate": 3e-3, "margin": 0.0, "seed": 3}
     return loop.Schedule(**{**small, **changes})
-
-
-def lessons_for(some, crops=2, pooled=8, local=4):
-    generator = torch.Generator().manual_seed(1)
-    extents, subjects = (one.repeat_interleave(crops, 0) for one in (some.extents, some.subjects))
-    boxes = augment.sample_boxes(extents, subjects, generator).view(len(some), crops, 4)
-    unit = torch.nn.functional.normalize
-    return teacher.Lessons(
-        boxes,
-        unit(torch.randn(len(some), crops, pooled, generator=generator), dim=2).half(),
-        unit(torch.randn(len(some), crops, local, 3, 3, generator=generator), dim=2).half(),
-    )
 
 
 @pytest.mark.parametrize(("height", "width"), [(240, 320), (97, 65), (32, 32), (1, 1)])
@@ -242,50 +230,17 @@ def test_average_filter_is_the_mean_over_a_repeated_border():
     torch.testing.assert_close(augment._average(images), torch.nn.functional.avg_pool2d(padded, 3, 1))
 
 
-def test_whitener_gives_unit_vectors_of_uncorrelated_directions():
-    generator = torch.Generator().manual_seed(0)
-    samples = torch.randn(500, 12, generator=generator) @ torch.randn(12, 12, generator=generator)
-    whiten = teacher.Whitener(samples, 6)
-    scores = (samples - whiten.mean) @ whiten.projection
-    torch.testing.assert_close(scores.T @ scores / 500, torch.eye(6), atol=1e-3, rtol=0)
-    torch.testing.assert_close(whiten(samples).norm(dim=1), torch.ones(500))
-
-
-def test_a_perfect_pupil_pays_nothing_to_the_teacher():
-    torch.manual_seed(0)
-    goal = objective.Objective(4, 3, (4, 4))
-    with torch.no_grad():
-        goal.local.weight.copy_(torch.eye(4)[:, :, None, None])
-        goal.local.bias.zero_()
-        goal.pooled.weight.copy_(torch.eye(4))
-        goal.pooled.bias.zero_()
-    maps = torch.rand(6, 4, 3, 3)
-    unit = torch.nn.functional.normalize
-    descriptor = goal.neck(objective.gem(maps))
-    lesson = (unit(descriptor, dim=1), unit(maps, dim=1))
-    losses, _ = goal(maps, torch.zeros(6, dtype=torch.int64), torch.nn.Linear(4, 3), 0.0, lesson)
-    assert max(float(value.detach()) for value in (losses.pooled, losses.local, losses.relations)) < 1e-5
-    wrong, _ = goal(maps, torch.zeros(6, dtype=torch.int64), torch.nn.Linear(4, 3), 0.0, (-lesson[0], -lesson[1]))
-    assert min(float(value.detach()) for value in (wrong.pooled, wrong.local)) > 1.9
-
-
-@pytest.mark.parametrize("taught", [False, True])
-def test_a_few_iterations_lower_the_loss(some_pictures, taught):
-    lessons = lessons_for(some_pictures) if taught else None
-    trainer = loop.Trainer(some_pictures, schedule(iterations=40, teacher_weight=0.3), CPU, lessons)
+def test_a_few_iterations_lower_the_loss(some_pictures):
+    trainer = loop.Trainer(some_pictures, schedule(iterations=40), CPU)
     rows = [trainer.step() for _ in range(40)]
     first, last = (np.mean([row["labels"] for row in part]) for part in (rows[:6], rows[-6:]))
     assert last < 0.8 * first
     assert np.mean([row["head"] for row in rows[-6:]]) < np.mean([row["head"] for row in rows[:6]])
-    assert (rows[0]["local"] > 0) == taught
 
 
-@pytest.mark.parametrize("taught", [False, True])
-def test_a_stopped_run_goes_on_to_the_same_weights(some_pictures, tmp_path, taught):
-    lessons = lessons_for(some_pictures) if taught else None
-
+def test_a_stopped_run_goes_on_to_the_same_weights(some_pictures, tmp_path):
     def run(name, stop=None):
-        trainer = loop.Trainer(some_pictures, schedule(), CPU, lessons)
+        trainer = loop.Trainer(some_pictures, schedule(), CPU)
         if stop is None:
             return loop.train(trainer, tmp_path / name, save_every=5, progress=False)
         for _ in range(stop):
@@ -302,14 +257,14 @@ def test_a_stopped_run_goes_on_to_the_same_weights(some_pictures, tmp_path, taug
 
 
 def test_a_checkpoint_of_another_schedule_is_refused(some_pictures):
-    state = loop.Trainer(some_pictures, schedule(), CPU, None).state()
-    other = loop.Trainer(some_pictures, dataclasses.replace(schedule(), batch=6), CPU, None)
+    state = loop.Trainer(some_pictures, schedule(), CPU).state()
+    other = loop.Trainer(some_pictures, dataclasses.replace(schedule(), batch=6), CPU)
     with pytest.raises(ValueError, match="checkpoint's schedule must be this run's"):
         other.restore(state)
 
 
 def test_every_picture_is_seen_once_per_epoch(some_pictures):
-    trainer = loop.Trainer(some_pictures, schedule(batch=12), CPU, None)
+    trainer = loop.Trainer(some_pictures, schedule(batch=12), CPU)
     seen = []
     for _ in range(2):
         seen += trainer._next_pictures().tolist()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,13 +25,11 @@ from cbirlab.datasets.base import Dataset
 from cbirlab.evaluation import evaluate
 from cbirlab.images import prepare
 from cbirlab.index import ExactIndex
-from cbirlab.toynet import MEAN, STD, TAPS, ToyNet, load_weights
+from cbirlab.toynet import MEAN, STD, ToyNet, load_weights
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "toytown"))
 
 Parts = dict[str, np.ndarray]  # "images", "queries", "train" -> (N, D)
-Describe = Callable[[torch.Tensor], dict[str, torch.Tensor]]  # normalised image (1, 3, H, W) to maps by tap
-IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,45 +43,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from baselines import root_sift_vlad
 
         report(("RootSIFT-VLAD64", "320", "", ""), root_sift_vlad(dataset), dataset)
-    for name, describe, mean, std in networks(options):
+    for name, network in networks(options):
         for size in options.size:
-            found = descriptors(dataset, describe, [Aggregation.parse(one) for one in options.pooling], size, mean, std)
+            found = descriptors(dataset, network, [Aggregation.parse(one) for one in options.pooling], size)
             for (tap, pooling), parts in found.items():
                 report((name, str(size), tap, pooling), parts, dataset)
     return 0
 
 
-def networks(options: argparse.Namespace) -> Iterable[tuple[str, Describe, Sequence[float], Sequence[float]]]:
-    """Name, function and normalisation of each network that is asked for."""
+def networks(options: argparse.Namespace) -> Iterable[tuple[str, ToyNet]]:
+    """Each network that is asked for, after its name."""
     for path in options.weights:
-        yield path.parent.name, described_by(load_weights(path)), MEAN, STD
+        yield path.parent.name, load_weights(path)
     if options.random:
         torch.manual_seed(0)
-        yield "random", described_by(calibrate(ToyNet(), options)), MEAN, STD
-    if options.teacher is not None:
-        from toynet_training.teacher import read_teacher
-
-        features = read_teacher(options.teacher, torch.device("cpu"))
-        yield "MobileNetV2", described_by_layers(features, (3, 6, 10, 13, 16, 17, 18)), *IMAGENET
-
-
-def described_by(network: ToyNet) -> Describe:
-    """Maps of all taps of a toynet."""
-    return lambda image: {tap: maps for tap, maps in network.features(image).items() if tap in TAPS}
-
-
-def described_by_layers(layers: torch.nn.Module, wanted: tuple[int, ...]) -> Describe:
-    """Maps after some of a chain of layers."""
-
-    def describe(image: torch.Tensor) -> dict[str, torch.Tensor]:
-        found = {}
-        for number, layer in enumerate(layers.children()):
-            image = layer(image)
-            if number in wanted:
-                found[f"features.{number}"] = image
-        return found
-
-    return describe
+        yield "random", calibrate(ToyNet(), options)
 
 
 def calibrate(network: ToyNet, options: argparse.Namespace) -> ToyNet:
@@ -99,7 +73,7 @@ def calibrate(network: ToyNet, options: argparse.Namespace) -> ToyNet:
 
 
 def descriptors(
-    dataset: Dataset, describe: Describe, poolings: Sequence[Aggregation], size: int, mean, std
+    dataset: Dataset, network: ToyNet, poolings: Sequence[Aggregation], size: int
 ) -> dict[tuple[str, str], Parts]:
     """Descriptors of all parts by tap and pooling; one forward pass per picture."""
     found: dict[tuple[str, str], dict[str, list[np.ndarray]]] = {}
@@ -107,9 +81,9 @@ def descriptors(
     entries += [("queries", query.path, query.box) for query in dataset.queries]
     entries += [("train", path, None) for path in dataset.train]
     for part, path, box in tqdm(entries, f"{size} px", disable=not sys.stderr.isatty()):
-        image = prepare(path, image_size=size, box=box, mean=mean, std=std)[None]
+        image = prepare(path, image_size=size, box=box, mean=MEAN, std=STD)[None]
         with torch.inference_mode():
-            for tap, maps in describe(image.contiguous(memory_format=torch.channels_last)).items():
+            for tap, maps in network.features(image.contiguous(memory_format=torch.channels_last)).items():
                 for pooling in poolings:
                     rows = found.setdefault((tap, pooling.key), {}).setdefault(part, [])
                     rows.append(pooling.apply(maps)[0].numpy())
@@ -141,7 +115,6 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--val", type=Path, required=True, help="folder of the validation set")
     made.add_argument("--train", type=Path, required=True, help="folder of .jpg files to learn whitening from")
     made.add_argument("--weights", type=Path, nargs="*", default=[], help="toynet.safetensors of one or more runs")
-    made.add_argument("--teacher", type=Path, help="MobileNetV2 state dict: its own rows, as a ceiling")
     made.add_argument("--random", action="store_true", help="rows of a random network, as a floor")
     made.add_argument("--sift", action=argparse.BooleanOptionalAction, default=True, help="rows of RootSIFT-VLAD")
     made.add_argument("--size", type=int, nargs="+", default=[320], help="long sides in pixels (320)")

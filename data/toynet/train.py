@@ -1,7 +1,6 @@
 """Train toynet, the bundled backbone.
 
-    python data/toynet/train.py --images FOLDER                        labels only
-    python data/toynet/train.py --images FOLDER --teacher WEIGHTS.pth  labels and MobileNetV2's features
+    python data/toynet/train.py --images FOLDER
 
 FOLDER holds the rendered `network` set (``python data/toytown/make.py network``). The same command with the same --out
 goes on where it was stopped.
@@ -17,8 +16,7 @@ from pathlib import Path
 import torch
 from toynet_training.collage import make_collages
 from toynet_training.loop import Schedule, Trainer, native_bfloat16, train
-from toynet_training.pictures import Pictures, join, read_network_set
-from toynet_training.teacher import Lessons, TeacherOptions, ask_teacher
+from toynet_training.pictures import join, read_network_set
 
 QUICK = {"iterations": 800, "batch": 32, "sizes": (96,)}
 
@@ -36,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(options: argparse.Namespace) -> Path:
-    """Read the pictures, ask the teacher, train, and write the classes' names beside the weights."""
+    """Read the pictures, train, and write the classes' names beside the weights."""
     device = choose_device(options.device)
     schedule = choose_schedule(options, device)
     pictures = read_network_set(options.images)
@@ -45,19 +43,7 @@ def run(options: argparse.Namespace) -> Path:
     print(f"{len(pictures)} pictures of {len(pictures.classes)} classes; {schedule}", flush=True)
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "classes.json").write_text(json.dumps(pictures.classes))
-    lessons = consult(options, pictures, schedule, device)
-    return train(Trainer(pictures, schedule, device, lessons), options.out, progress=sys.stderr.isatty())
-
-
-def consult(
-    options: argparse.Namespace, pictures: Pictures, schedule: Schedule, device: torch.device
-) -> Lessons | None:
-    """What the teacher says, or None where there is none."""
-    if options.teacher is None:
-        return None
-    what = TeacherOptions(crops=1 if options.quick else options.teacher_crops)
-    precision = torch.bfloat16 if schedule.precision == "bfloat16" else torch.float32
-    return ask_teacher(options.teacher, pictures, options.out / "lessons.pt", what, schedule.seed, device, precision)
+    return train(Trainer(pictures, schedule, device), options.out, progress=sys.stderr.isatty())
 
 
 def choose_device(name: str) -> torch.device:
@@ -69,7 +55,7 @@ def choose_device(name: str) -> torch.device:
 
 def choose_schedule(options: argparse.Namespace, device: torch.device) -> Schedule:
     """The default schedule, or the quick one, with what the command line says put over it."""
-    given = {"iterations": options.iterations, "batch": options.batch, "teacher_weight": options.teacher_weight}
+    given = {"iterations": options.iterations, "batch": options.batch}
     precision = options.precision
     if precision == "auto":
         precision = "bfloat16" if native_bfloat16(device) else "float32"
@@ -82,13 +68,8 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--images", type=Path, required=True, help="folder of the rendered network set")
     made.add_argument("--out", type=Path, default=Path("toynet-run"), help="checkpoints, log and weights (toynet-run)")
-    made.add_argument(
-        "--teacher", type=Path, help="state dict for torchvision's mobilenet_v2; its features are learnt too"
-    )
-    made.add_argument("--teacher-crops", type=int, default=4, help="crops per picture that the teacher sees (4)")
-    made.add_argument("--teacher-weight", type=float, help="weight of the teacher in the loss (3)")
     made.add_argument("--collages", type=int, default=100, help="flat collages to learn besides, 6 views each (100)")
-    made.add_argument("--iterations", type=int, help="length of the training (10000)")
+    made.add_argument("--iterations", type=int, help="length of the training (8000)")
     made.add_argument("--batch", type=int, help="pictures per iteration (48)")
     made.add_argument("--quick", action="store_true", help="about three minutes on one core, to try the script")
     made.add_argument("--threads", type=int, default=1, help="threads of the CPU (1)")

@@ -1,1 +1,1 @@
-"""How toynet is trained: pictures, augmentation, teacher, objective and loop. Run by ``../train.py``."""
+"""How toynet is trained: pictures, augmentation, objective and loop. Run by ``../train.py``."""

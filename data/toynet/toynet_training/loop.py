@@ -15,15 +15,14 @@ from tqdm import tqdm
 
 from cbirlab.toynet import CHANNELS, MEAN, STD, ToyNet, save_weights
 
-from .augment import Photographer, crop, turned_crop
+from .augment import Photographer, turned_crop
 from .objective import Losses, Objective
 from .pictures import Pictures
-from .teacher import Lessons
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """Everything that a training run is decided by, besides its pictures and its teacher.
+    """Everything that a training run is decided by, besides its pictures.
 
     Attributes
     ----------
@@ -33,12 +32,10 @@ class Schedule:
     flat_until : share of the run after which the learning rate falls along a half cosine.
     margin : reached at 60 % of the run, after a ramp that starts at 30 %.
     average : decay of the moving average of the weights, which is what is kept.
-    taught_share : share of each batch that consists of the crops that the teacher saw.
-    teacher_weight : multiplies the teacher's terms of the loss.
     precision : "bfloat16" or "float32".
     """
 
-    iterations: int = 10000
+    iterations: int = 8000
     batch: int = 48
     sizes: tuple[int, ...] = (96, 112, 128)
     learning_rate: float = 4e-3
@@ -46,8 +43,6 @@ class Schedule:
     flat_until: float = 0.4
     margin: float = 0.15
     average: float = 0.998
-    taught_share: float = 2 / 3
-    teacher_weight: float = 3.0
     precision: str = "float32"
     seed: int = 0
 
@@ -69,15 +64,15 @@ class Trainer:
     Parameters
     ----------
     pictures : what is learnt from.
-    lessons : what the teacher said of them, or None.
+    schedule : how.
+    device : where the network lies.
     """
 
-    def __init__(self, pictures: Pictures, schedule: Schedule, device: torch.device, lessons: Lessons | None) -> None:
-        self.pictures, self.schedule, self.device, self.lessons = pictures, schedule, device, lessons
+    def __init__(self, pictures: Pictures, schedule: Schedule, device: torch.device) -> None:
+        self.pictures, self.schedule, self.device = pictures, schedule, device
         torch.manual_seed(schedule.seed)
         self.network = ToyNet(len(pictures.classes)).to(device, memory_format=torch.channels_last)
-        sizes = None if lessons is None else (lessons.pooled.shape[2], lessons.local.shape[2])
-        self.objective = Objective(CHANNELS["layer4"], len(pictures.classes), sizes).to(device)
+        self.objective = Objective(CHANNELS["layer4"], len(pictures.classes)).to(device)
         self.average = copy.deepcopy(self.network).eval()
         self.optimiser = torch.optim.AdamW(self._parameter_groups(), schedule.learning_rate)
         self.generator = torch.Generator().manual_seed(schedule.seed)
@@ -90,46 +85,33 @@ class Trainer:
         schedule = self.schedule
         for group in self.optimiser.param_groups:
             group["lr"] = schedule.rate(self.iteration)
-        images, labels, lesson = self.batch()
+        images, labels = self.batch()
         self.network.train()
         half = schedule.precision == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
             maps = self.network.features(images)["layer4"]
-        losses, accuracy = self.objective(
-            maps.float(), labels, self.network.head, schedule.margin_at(self.iteration), lesson
-        )
+        margin = schedule.margin_at(self.iteration)
+        losses, accuracy = self.objective(maps.float(), labels, self.network.head, margin)
         self.optimiser.zero_grad(set_to_none=True)
-        losses.total(schedule.teacher_weight).backward()
+        losses.total().backward()
         nn.utils.clip_grad_norm_([*self.network.parameters(), *self.objective.parameters()], 5.0)
         self.optimiser.step()
         self.iteration += 1
         self._follow_average()
         return _numbers(losses, accuracy)
 
-    def batch(self) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor] | None]:
-        """Normalised images (B, 3, S, S), their labels and, where there is a teacher, its lesson on the first ones."""
+    def batch(self) -> tuple[Tensor, Tensor]:
+        """Normalised images (B, 3, S, S) and their labels (B,)."""
         schedule, generator = self.schedule, self.generator
         size = schedule.sizes[int(torch.randint(len(schedule.sizes), (), generator=generator))]
         chosen = self._next_pictures()
         canvases = self.pictures.pixels[chosen].to(self.device)
-        taught = 0 if self.lessons is None else round(schedule.taught_share * len(chosen))
-        lesson, parts = None, []
-        if self.lessons is not None and taught:
-            which = torch.randint(self.lessons.boxes.shape[1], (taught,), generator=generator)
-            parts.append(crop(canvases[:taught], self.lessons.boxes[chosen[:taught], which], size))
-            lesson = (
-                self.lessons.pooled[chosen[:taught], which].float().to(self.device),
-                self.lessons.local[chosen[:taught], which].float().to(self.device),
-            )
-        if taught < len(chosen):
-            rest = chosen[taught:]
-            extents, subjects = self.pictures.extents[rest], self.pictures.subjects[rest]
-            free = turned_crop(canvases[taught:], extents, subjects, size, generator)
-            parts.append(self.photographer.occlude(free, generator))
-        images = self.photographer.expose(torch.cat(parts), generator)
+        extents, subjects = self.pictures.extents[chosen], self.pictures.subjects[chosen]
+        images = turned_crop(canvases, extents, subjects, size, generator)
+        images = self.photographer.expose(self.photographer.occlude(images, generator), generator)
         mean, std = (torch.tensor(values, device=self.device).view(1, 3, 1, 1) for values in (MEAN, STD))
         images = ((images - mean) / std).contiguous(memory_format=torch.channels_last)
-        return images, self.pictures.labels[chosen].to(self.device), lesson
+        return images, self.pictures.labels[chosen].to(self.device)
 
     def state(self) -> dict[str, Any]:
         """Everything needed to go on."""
