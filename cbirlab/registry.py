@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib import import_module
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 T = TypeVar("T")
 
@@ -84,7 +84,7 @@ class Registry(Mapping[str, T], Generic[T]):
         if isinstance(entry, str):
             module, attribute = entry.split(":")
             entry = self._entries[name] = getattr(import_module(module), attribute)
-        return entry
+        return cast(T, entry)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)

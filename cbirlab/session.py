@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _MOST_STEPS = 64
 _KEPT_RUNS = 256
+_KEPT_BYTES = 1 << 29  # of descriptors as they are searched
 
 
 class Session:
@@ -78,7 +79,9 @@ class Session:
         # The whitening set is resolved for a whitening that learns; plain rankings leave it out again.
         self._learning = replace(self._recipe, whitening=_learning_whitening()).resolved(self.dataset, network)
         self._plain = replace(self._recipe, whitening="none").resolved(self.dataset, network)
-        self._bench = Bench(self.dataset, network, self._plain, store=store or Store())
+        rows = len(self.dataset.images) + len(self.dataset.queries)
+        self._kept = max(4, _KEPT_BYTES // (4 * rows * max(tap.channels for tap in network.taps.values())))
+        self._bench = Bench(self.dataset, network, self._plain, store=store or Store(), keep=self._kept)
         self._runs = Recent(_KEPT_RUNS)
         self._foreign = Recent(16)
         self._lock = threading.RLock()
@@ -88,9 +91,12 @@ class Session:
         with self._lock:
             self._bench.progress = progress
             self._bench.fill(self.taps, self.aggregations, [str(self._learning.whitening_set)])
-            for recipe in _with_progress(self._learned_recipes(), progress):
+            recipes = self._learned_recipes()
+            for recipe in _with_progress(recipes, progress):
                 self._bench.whitening(recipe)
                 self._bench.leak(recipe)
+                if len(recipes) <= self._kept:
+                    self._bench.pair(recipe)
 
     def dimensions(self, tap: str) -> int:
         """Most dimensions at a tap after whitening: its channels, or fewer where whitening learned on few images."""

@@ -22,7 +22,7 @@ from cbirlab.datasets import Dataset, Query, load_dataset
 from cbirlab.extract import Descriptors, decode, estimate, extract, fill, plan
 from cbirlab.extract import __name__ as extract_name
 from cbirlab.extract.fingerprint import fingerprints
-from cbirlab.extract.pooling import pool, single_threaded
+from cbirlab.extract.pooling import pool
 from cbirlab.store import Store, StoreUnwritable
 from cbirlab.store.shards import Shards
 
@@ -428,23 +428,18 @@ def threads():
     torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize(
     "shape", [(3, 5, 7, 9), (2, 64, 1, 1), (4, 3, 60, 80), (5, 16, 13, 19), (2, 24, 90, 80), (2, 200, 9, 8)]
 )
-def test_pooling_together_is_pooling_one_by_one(workers, layout, dtype, shape):
+def test_pooling_together_is_pooling_one_by_one(layout, dtype, shape):
     generator = torch.Generator().manual_seed(sum(shape))
     maps = torch.randn(shape, generator=generator).relu().mul(3).to(dtype).to(memory_format=layout)
     names = ["mac", "spoc", "spoc(centre_prior=True)", "gem(p=3)"]
-    torch.set_num_threads(workers)
     for chosen in (names, ["gem(p=2.5)"], ["mac", "gem(p=1)", "gem(p=4.5)", "gem(p=10)"], ["spoc"]):
         specs = [Aggregation.parse(name) for name in chosen]
-        with single_threaded() as threads:
-            assert torch.get_num_threads() == workers
-            pooled = pool(maps, specs, threads)
+        pooled = pool(maps, specs)
         assert list(pooled) == [spec.key for spec in specs]
         for spec in specs:
             expected = spec.apply(maps.contiguous().float()).numpy()

@@ -20,7 +20,6 @@ from cbirlab.extract.fill import MEMORY_BYTES, Filler, entry_values
 from cbirlab.extract.fingerprint import fingerprints, image_hashes
 from cbirlab.extract.network import Network
 from cbirlab.extract.plan import BATCH_PIXELS, PARTS, part_items
-from cbirlab.extract.pooling import single_threaded
 from cbirlab.store import Store, StoreUnwritable, digest
 
 if TYPE_CHECKING:
@@ -184,13 +183,10 @@ def _fill(
     size_bytes = sum(_column_bytes(part, one, backbone) for part in parts.values() for one in missing[part.base])
     _check_space(size_bytes, store)
     label = f"{backbone.name} on {planned[0].dataset}, {size_bytes / 1e6:.0f} MB"
-    with (
-        tqdm(total=total, desc=label, unit="image", delay=1, disable=not progress, leave=False) as bar,
-        single_threaded() as workers,
-    ):
+    with tqdm(total=total, desc=label, unit="image", delay=1, disable=not progress, leave=False) as bar:
         image_size = int(planned[0].specification["image_size"])
         network = Network(backbone, precision=precision)
-        filler = Filler(network, store, image_size=image_size, advance=bar.update, workers=workers)
+        filler = Filler(network, store, image_size=image_size, advance=bar.update)
         for base, part in parts.items():
             found |= filler.fill(part, missing[base])
     return filler.computed_images

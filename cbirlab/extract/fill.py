@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
 from contextlib import closing
 from typing import Any
 
@@ -35,17 +34,13 @@ class Filler:
     store : where shards and entries go.
     image_size : long side in pixels.
     advance : called with the number of images that are done.
-    workers : threads for pooling, from `pooling.single_threaded`.
     """
 
-    def __init__(
-        self, network: Network, store: Store, *, image_size: int, advance: Any, workers: Executor | None = None
-    ) -> None:
+    def __init__(self, network: Network, store: Store, *, image_size: int, advance: Any) -> None:
         self.network = network
         self.store = store
         self.image_size = image_size
         self.advance = advance
-        self.workers = workers
         self.computed_images = 0
         self._kept: dict[tuple[str, int, str], np.ndarray] = {}  # shards that could not be written
         self._reasons: dict[tuple[str, int], str] = {}
@@ -112,7 +107,7 @@ class Filler:
         found = {}
         for tap, maps in self.network.maps(decoded.pixels, taps).items():
             of_tap = {column.aggregation.key: column for column in columns if column.tap == tap}
-            for key, pooled in pool(maps, [column.aggregation for column in of_tap.values()], self.workers).items():
+            for key, pooled in pool(maps, [column.aggregation for column in of_tap.values()]).items():
                 block = np.full((len(decoded.batch.rows), pooled.shape[1]), np.nan, np.float32)
                 block[good] = pooled
                 found[of_tap[key].key] = block

@@ -7,11 +7,7 @@ precision (tested).
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,12 +25,8 @@ _WIDE = 96  # channels from which on torch reduces over positions at full speed
 _ORIGINALS = {name: aggregation.AGGREGATIONS[name] for name in ("mac", "spoc", "gem")}
 
 
-def pool(maps: Tensor, aggregations: Sequence[Aggregation], workers: Executor | None = None) -> dict[str, np.ndarray]:
+def pool(maps: Tensor, aggregations: Sequence[Aggregation]) -> dict[str, np.ndarray]:
     """Every aggregation of `maps` (B, C, H, W): its key to float32 (B, D).
-
-    Parameters
-    ----------
-    workers : from `single_threaded`, to pool images side by side.
 
     Raises
     ------
@@ -44,54 +36,16 @@ def pool(maps: Tensor, aggregations: Sequence[Aggregation], workers: Executor | 
     together = [spec for spec in aggregations if _shared(spec, exponents)]
     pooled = {}
     if together:
-        pooled |= dict(zip([spec.key for spec in together], _walk(maps, together, workers), strict=True))
+        pooled |= dict(zip([spec.key for spec in together], _walk(maps, together), strict=True))
     if len(exponents) > 1:
         keys = [spec.key for spec in aggregations if spec.name == "gem"]
-        sweep = partial(aggregation.gem_sweep, ps=exponents)
-        pooled |= dict(zip(keys, _by_images(sweep, maps, 1, workers), strict=True))
-    pooled |= {spec.key: _by_images(spec.apply, maps, 0, workers) for spec in aggregations if spec.key not in pooled}
+        pooled |= dict(zip(keys, aggregation.gem_sweep(maps, exponents), strict=True))
+    pooled |= {spec.key: spec.apply(maps) for spec in aggregations if spec.key not in pooled}
     found = {spec.key: pooled[spec.key].float().cpu().numpy() for spec in aggregations}
     for key, values in found.items():
         if not np.isfinite(values).all():
             raise FloatingPointError(f"{key}: a pooled value is not finite; use precision='float32'.")
     return found
-
-
-@contextmanager
-def single_threaded() -> Iterator[Executor | None]:
-    """Threads in which torch uses one core each; None where there is one core.
-
-    Small operations that are each spread over all cores wait for each other: with many of them, and another program on
-    the machine, that takes several times as long as whole images side by side.
-    """
-    import torch
-
-    cores = torch.get_num_threads()
-    if cores == 1:
-        yield None
-        return
-    ready = threading.Barrier(cores + 1)
-
-    def begin() -> None:
-        torch.set_num_threads(1)  # of this thread; but torch also notes it for threads to come
-        ready.wait()
-
-    with ThreadPoolExecutor(cores, thread_name_prefix="pool") as workers:
-        started = [workers.submit(begin) for _ in range(cores)]
-        ready.wait()
-        for thread in started:
-            thread.result()
-        torch.set_num_threads(cores)
-        yield workers
-
-
-def _by_images(function: Callable[[Tensor], Tensor], maps: Tensor, axis: int, workers: Executor | None) -> Tensor:
-    """`function` of each image, side by side; results joined along `axis`."""
-    import torch
-
-    if workers is None or len(maps) == 1 or maps.device.type != "cpu":
-        return function(maps)
-    return torch.cat(list(workers.map(function, maps.split(1))), dim=axis)
 
 
 def _original(spec: Aggregation) -> bool:
@@ -107,15 +61,14 @@ def _shared(spec: Aggregation, exponents: Sequence[float]) -> bool:
     return shared[spec.name]
 
 
-def _walk(maps: Tensor, specs: Sequence[Aggregation], workers: Executor | None) -> list[Tensor]:
+def _walk(maps: Tensor, specs: Sequence[Aggregation]) -> list[Tensor]:
     """Values (B, C) of each of `specs`; positions are the axis that is summed over, wherever the layout has them."""
     import torch
 
     last = maps.is_contiguous(memory_format=torch.channels_last) and not maps.is_contiguous()
     rows, axis = (maps.permute(0, 2, 3, 1).flatten(1, 2), 1) if last else (maps.flatten(2), 2)
     images = max(1, _CHUNK // maps[0].numel()) if maps.device.type == "cpu" else len(maps)
-    work = partial(_pool_chunk, axis=axis, specs=specs)
-    chunks = (map if workers is None else workers.map)(work, rows.split(images))
+    chunks = [_pool_chunk(chunk, axis, specs) for chunk in rows.split(images)]
     return [torch.cat(values) for values in zip(*chunks, strict=True)]
 
 
