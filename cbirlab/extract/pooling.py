@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from cbirlab.aggregation import Aggregation
 
-_CHUNK = 2**17  # elements that stay in the cache together
+_CHUNK = 2**20  # elements at a time: they stay in the last cache, and are enough to share between cores
 _SAFE = 1e9  # its cube is far from the largest float32
 _WIDE = 96  # channels from which on torch reduces over positions at full speed
 _ORIGINALS = {name: aggregation.AGGREGATIONS[name] for name in ("mac", "spoc", "gem")}
