@@ -420,14 +420,6 @@ def test_fingerprints_are_remembered_until_a_file_changes(tmp_path, store, monke
     assert "no such file" in fingerprints([tmp_path / "b.png"], store)[tmp_path / "b.png"].problem.lower()
 
 
-@pytest.fixture
-def threads():
-    """Gives torch its threads back."""
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize(

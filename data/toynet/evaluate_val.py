@@ -19,17 +19,15 @@ import torch
 from torch.nn import functional
 from tqdm import tqdm
 
-from cbirlab import WHITENINGS, load_dataset
+from cbirlab import load_dataset
 from cbirlab.aggregation import Aggregation
 from cbirlab.datasets.base import Dataset
-from cbirlab.evaluation import evaluate
 from cbirlab.images import prepare
-from cbirlab.index import ExactIndex
 from cbirlab.toynet import MEAN, STD, ToyNet, load_weights
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "toytown"))
 
-Parts = dict[str, np.ndarray]  # "images", "queries", "train" -> (N, D)
+from baselines import Parts, root_sift_vlad, searched
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,8 +38,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"{len(dataset.queries)} queries, {len(dataset.images)} images, {len(dataset.train)} to learn whitening from")
     print("| method | size | tap | pooling | whitening | easy | medium | hard |\n|---|---|---|---|---|---|---|---|")
     if options.sift:
-        from baselines import root_sift_vlad
-
         report(("RootSIFT-VLAD64", "320", "", ""), root_sift_vlad(dataset), dataset)
     for name, network in networks(options):
         for size in options.size:
@@ -93,20 +89,9 @@ def descriptors(
 def report(labels: tuple[str, ...], parts: Parts, dataset: Dataset) -> None:
     """Print one row without and one with PCA-whitening."""
     for whitening in ("none", "pca"):
-        rows = {part: unit(values) for part, values in parts.items()}
-        if whitening != "none":
-            fitted = WHITENINGS[whitening]().fit(rows["train"])
-            rows = {part: unit(fitted.transform(values)) for part, values in rows.items()}
-        ranking = ExactIndex().fit(rows["images"]).search(rows["queries"])
-        numbers = evaluate(ranking, dataset).metrics
+        numbers = searched(labels[0], parts, dataset, whitening).evaluation.metrics
         levels = (f"{numbers[f'map_{level}']:.3f}" for level in ("easy", "medium", "hard"))
         print("|", " | ".join([*labels, whitening, *levels]), "|", flush=True)
-
-
-def unit(rows: np.ndarray) -> np.ndarray:
-    """Rows (N, D) at unit length; rows of zeros stay."""
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
-    return (rows / np.where(length > 0, length, 1)).astype(np.float32)
 
 
 def parser() -> argparse.ArgumentParser:
