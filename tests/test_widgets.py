@@ -43,7 +43,7 @@ def session(dataset):
 
 @pytest.fixture
 def panel(session):
-    explorer = Explorer(session, prefetch=False)
+    explorer = Explorer(session, prefetch=False, pause=0)
     yield explorer
     explorer.close()
 
@@ -461,3 +461,29 @@ def test_latest_never_overlaps_and_ends_with_the_newest():
         thread.join()
     assert seen[-1] == 29
     assert len(seen) < 30
+
+
+def test_the_rest_of_the_work_waits_and_is_dropped_when_overtaken():
+    done, rests = [], []
+    latest = Latest(
+        lambda: done.append(1), on_error=done.append, afterwards=lambda: rests.append(len(done)), pause=0.05
+    )
+    for _ in range(3):
+        latest()
+    assert (done, rests) == ([1, 1, 1], [])
+    deadline = time.monotonic() + 5
+    while not rests and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.1)
+    assert rests == [3]
+
+
+def test_numbers_follow_the_gallery(session):
+    explorer = Explorer(session, prefetch=False, pause=0.02)
+    before = explorer.code.value
+    explorer.state.tap = "stem"
+    deadline = time.monotonic() + 5
+    while explorer.code.value == before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert "stem" in explorer.code.value
+    explorer.close()

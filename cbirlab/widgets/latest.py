@@ -1,4 +1,4 @@
-"""Run one request at a time, and of those that wait only the newest."""
+"""Run one request at a time, and of those that wait only the newest; what can wait, after the page has painted."""
 
 from __future__ import annotations
 
@@ -15,11 +15,22 @@ class Latest:
     Parameters
     ----------
     action : the work.
-    on_error : told of an exception in `action`; exceptions in a widget's callback are visible nowhere else.
+    on_error : told of an exception in the work; exceptions in a widget's callback are visible nowhere else.
+    afterwards : the rest of the work, done `pause` seconds after `action`, and not at all where a newer request came
+        meanwhile: kernel and page are busy enough with what the eye follows.
+    pause : in seconds; 0 does the rest at once.
     """
 
-    def __init__(self, action: Callable[[], None], on_error: Callable[[Exception], None]) -> None:
+    def __init__(
+        self,
+        action: Callable[[], None],
+        on_error: Callable[[Exception], None],
+        *,
+        afterwards: Callable[[], None] | None = None,
+        pause: float = 0.0,
+    ) -> None:
         self._action, self._on_error = action, on_error
+        self._afterwards, self.pause = afterwards, pause
         self._work = threading.RLock()  # a callback of the action itself may ask again in the same thread
         self._count = threading.Lock()
         self._newest = 0
@@ -28,10 +39,22 @@ class Latest:
         with self._count:
             self._newest += 1
             mine = self._newest
+        if self._do(self._action, mine) and self._afterwards is not None:
+            if self.pause:
+                rest = threading.Timer(self.pause, self._do, [self._afterwards, mine])
+                rest.daemon = True
+                rest.start()
+            else:
+                self._do(self._afterwards, mine)
+
+    def _do(self, work: Callable[[], None], mine: int) -> bool:
+        """Whether request `mine` was still the newest, and its work went well."""
         with self._work:
             if mine != self._newest:
-                return
+                return False
             try:
-                self._action()
+                work()
             except Exception as error:  # every failure belongs in the panel
                 self._on_error(error)
+                return False
+            return True

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 SHOWN = 24
 PREFETCH_AT_MOST = 3000
+PAUSE = 0.06  # seconds in which the page paints a gallery, before the mAP of all queries is computed
 
 
 def explore(dataset: Any = "toytown", backbone: str = "toynet", *, shown: int = SHOWN, **options: Any) -> Explorer:
@@ -50,6 +51,7 @@ class Explorer(widgets.VBox):
     state : what to start with; by default the deepest tap, GeM, PCA whitening.
     shown : pictures in the gallery.
     prefetch : make and send all thumbnails from a background thread, so that later rankings need no new picture.
+    pause : seconds between a new gallery and its mAP, in which the page paints; 0 computes it at once.
 
     Attributes
     ----------
@@ -60,7 +62,13 @@ class Explorer(widgets.VBox):
     live = Bool(True)
 
     def __init__(
-        self, session: Session, *, state: RetrievalState | None = None, shown: int = SHOWN, prefetch: bool = True
+        self,
+        session: Session,
+        *,
+        state: RetrievalState | None = None,
+        shown: int = SHOWN,
+        prefetch: bool = True,
+        pause: float = PAUSE,
     ) -> None:
         self._stop = threading.Event()
         session.prepare()
@@ -74,12 +82,13 @@ class Explorer(widgets.VBox):
         self.thumbnails = Thumbnails.of_dataset(session.dataset)
         self._large = Thumbnails.of_dataset(session.dataset, side=280)
         self._build_views()
-        self._update = Latest(self._draw, on_error=self._show_error)
+        self._update = Latest(self._draw, on_error=self._show_error, afterwards=self._draw_numbers)
         super().__init__(self._arranged())
         self.add_class("cbirlab-panel")
         self._draw_strip()
         self._connect()
         self._update()
+        self._update.pause = pause
         if prefetch and len(self.thumbnails) <= PREFETCH_AT_MOST:
             threading.Thread(target=self._prefetch, daemon=True).start()
 
@@ -136,18 +145,17 @@ class Explorer(widgets.VBox):
         else:
             ranking = self.session.rank_image(image, *setting)
             self.results = results_of_image(self.session.dataset, ranking, image, shown=self.shown)
-        self.results.show_in(self.gallery)  # before the other queries are ranked for the mAP: eyes are here
-        run = self.session.rank(*setting)
-        self._draw_query(run)
-        self.metrics.value = views.metrics_table(run.metrics)
-        self.code.value = views.code_block(to_python(run.recipe))
-        self.error.value = ""
-
-    def _draw_query(self, run: Any) -> None:
-        images = len(self.session.dataset.images)
-        item = images + self.state.query if self.state.image is None else self.state.image
+        self.results.show_in(self.gallery)
+        item = query + len(self.session.dataset.images) if image is None else image
         self.strip.current = item
         self.picture.value = f"<img alt='{escape(self.results.query)}' src='{data_uri(self._large[item])}'>"
+        self.error.value = ""
+
+    def _draw_numbers(self) -> None:
+        """What needs all queries ranked, and what is read rather than seen."""
+        run = self.session.rank(*self.state.setting)
+        self.metrics.value = views.metrics_table(run.metrics)
+        self.code.value = views.code_block(to_python(run.recipe))
         if self.state.image is None and run.evaluation is not None:
             values = {level: float(ap[self.state.query]) for level, ap in run.evaluation.per_query.items()}
             self.note.value = views.query_note(values)
