@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from cbirlab.aggregation import AGGREGATIONS, CHUNK, Aggregation, gem, gem_sweep, mac, pooling, spoc
+from cbirlab.aggregation import AGGREGATIONS, Aggregation, gem, gem_sweep, mac, pooling, spoc
+from cbirlab.aggregation.basic import CHUNK
 from cbirlab.params import Range, parameters
 from cbirlab.registry import UnknownName
 

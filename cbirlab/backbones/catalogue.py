@@ -27,12 +27,15 @@ class Tap:
     ----------
     path : dotted path of the submodule whose output is read.
     channels : C of its maps.
-    stride : pixels of the image per step on the map.
+    stride : pixels of the image per step on the map; 0 where there is no map.
+    kind : "map"; "vector" where the network has left no positions (a fully connected layer, a class token), read as a
+        map of one position; "local" for a set of local descriptors (B, C, 1, T), short sets filled up with zeros.
     """
 
     path: str
     channels: int
     stride: int
+    kind: str = "map"
 
 
 BACKBONES: Registry[Callable[..., nn.Module]] = Registry("backbone")

@@ -40,6 +40,7 @@ class Dataset:
     protocol : name in `cbirlab.evaluation.PROTOCOLS`.
     train : images on which whitening, codebooks and hashes are learned; disjoint from the database.
     train_name : what `train` is, for the tables ("toytown/train").
+    train_instances : instance of each train image ("" where it shows none), or empty: pairs for learned whitening.
     image_size : long side in pixels at which the benchmark is run by default.
     instances : instance of each database image (for colours on a map), or empty.
     metadata : facts about images and pairs, for questions such as "which descriptor breaks under which change?".
@@ -52,6 +53,7 @@ class Dataset:
     protocol: str = "retrieval"
     train: tuple[Path, ...] = ()
     train_name: str = ""
+    train_instances: tuple[str, ...] = ()
     image_size: int = 1024
     instances: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
@@ -66,4 +68,9 @@ class Dataset:
         if self.instances and len(self.instances) != len(self.images):
             raise ValueError(
                 f"{self.name}: instances must have one entry per image ({len(self.images)}), got {len(self.instances)}."
+            )
+        if self.train_instances and len(self.train_instances) != len(self.train):
+            raise ValueError(
+                f"{self.name}: train_instances must have one entry per train image ({len(self.train)}), "
+                f"got {len(self.train_instances)}."
             )

@@ -50,6 +50,7 @@ def toytown(folder: str | Path | None = None, *, image_size: int = 320) -> Datas
         protocol="revisited",
         train=train,
         train_name=f"{name}/train" if train else "",
+        train_instances=tuple(_instance(rows.get(path.stem, {})) for path in train) if rows else (),
         image_size=image_size,
         instances=tuple(_instance(rows[image]) for image in truth["imlist"]) if rows else (),
         metadata={

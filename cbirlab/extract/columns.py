@@ -25,7 +25,9 @@ _ROOMS = (
     "backbones*",
     "taps.py",
     "toynet.py",
-    "aggregation.py",
+    "attention*",
+    "encoding*",
+    "aggregation*",
     "extract/network.py",
     "extract/pooling.py",
 )

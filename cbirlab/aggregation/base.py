@@ -1,0 +1,81 @@
+"""The registry of poolings, the decorator that fills it, and an aggregation with all its parameters.
+
+A new method is one decorated function::
+
+    @pooling("median", title="Median")
+    def median(maps):
+        return maps.flatten(2).median(dim=-1).values
+
+A method that learns something declares the parameter ``learned`` (a `Choice` of False and True), takes `state`, and
+names two functions: ``samples(maps, **parameters)`` gives the local vectors (B, T, D) of a batch of the train split,
+``learn(samples, **parameters)`` makes of (n, D) of them the arrays that come back as `state`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from cbirlab.methods import Method
+from cbirlab.params import checked
+from cbirlab.registry import Registry
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+AGGREGATIONS: Registry[Callable[..., Tensor]] = Registry("aggregation")
+
+
+def pooling(name: str, *, title: str, reference: str = "", **facts: Any) -> Callable[[Callable[..., Tensor]], Any]:
+    """Register a function in `AGGREGATIONS`, its maps and parameters checked at every call.
+
+    The function receives maps in float32 (float64 stays float64), so half precision neither overflows nor loses digits.
+
+    Parameters
+    ----------
+    facts : `width`, a function of channels and parameters that gives the dimensions (the channels by default);
+        `samples` and `learn`, as ``"module:function"``, of a method that learns; `look`, what it looked at;
+        `needs`, "classifier" where `state` must hold the weights of the network's own classifier.
+    """
+
+    def decorate(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        @wraps(function)
+        def pool(maps: Tensor, *, state: Mapping[str, Tensor] | None = None, **parameters: Any) -> Tensor:
+            given = checked(function, parameters, owner=name)
+            extra = {} if state is None else {"state": state}
+            return function(checked_maps(name, maps), **given, **extra)
+
+        AGGREGATIONS.add(name, pool, title=title, reference=reference, **facts)
+        return pool
+
+    return decorate
+
+
+@dataclass(frozen=True)
+class Aggregation(Method):
+    """An aggregation with all its parameters: what tables print and the store keys descriptors by.
+
+    >>> Aggregation.parse("gem").key
+    'gem(p=3)'
+    >>> Aggregation("gem", {"p": 4}).parameters
+    {'p': 4.0}
+    """
+
+    registry: ClassVar[Registry[Any]] = AGGREGATIONS
+
+    def apply(self, maps: Tensor, state: Mapping[str, Tensor] | None = None) -> Tensor:
+        """Pool `maps` (B, C, H, W) to (B, D); `state` is what a method has learned."""
+        return self.target()(maps, **self.parameters, **({} if state is None else {"state": state}))
+
+
+def checked_maps(owner: str, maps: Tensor) -> Tensor:
+    """Maps in float32 or float64. The rank is checked because a single (C, H, W) map would be pooled silently."""
+    shape = tuple(getattr(maps, "shape", ()))
+    if len(shape) != 4 or 0 in shape:
+        hint = " Add the batch axis: maps[None]." if len(shape) == 3 else ""
+        raise ValueError(f"{owner}: maps must be (B, C, H, W) and not empty, got {shape or type(maps).__name__}.{hint}")
+    if not maps.is_floating_point():
+        raise TypeError(f"{owner}: maps must be of a floating-point type, got {maps.dtype}; convert with maps.float().")
+    return maps if maps.itemsize >= 4 else maps.float()

@@ -1,0 +1,141 @@
+"""MAC, SPoC and GeM: the maximum, the mean, and what lies between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+from cbirlab.aggregation.base import AGGREGATIONS, checked_maps, pooling
+from cbirlab.params import Choice, Range, checked
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+GEM_FLOOR = 1e-6
+"""Activations below this count as this in GeM: a power of zero has no gradient, and of a negative number no value."""
+
+CHUNK = 2**17
+"""Elements that GeM works on at a time: 512 KiB of float32 stay in the processor's cache, which is faster."""
+
+
+@pooling("mac", title="MAC", reference="Razavian et al. 2016; Tolias et al., ICLR 2016")
+def mac(maps: Tensor) -> Tensor:
+    """Maximum activation of each channel.
+
+    Parameters
+    ----------
+    maps : (B, C, H, W).
+
+    Returns
+    -------
+    (B, C), not normalised.
+    """
+    return maps.amax(dim=(-2, -1))
+
+
+@pooling("spoc", title="SPoC", reference="Babenko and Lempitsky, ICCV 2015")
+def spoc(maps: Tensor, *, centre_prior: Annotated[bool, Choice((False, True))] = False) -> Tensor:
+    """Mean activation of each channel, if asked with more weight at the centre.
+
+    Parameters
+    ----------
+    maps : (B, C, H, W).
+    centre_prior : weigh position (i, j) by exp(-d² / 2σ²), d its distance from the centre of the map and σ a third of
+        the distance from the centre to the nearest border. The weights sum to one.
+
+    Returns
+    -------
+    (B, C), not normalised.
+    """
+    if not centre_prior:
+        return maps.mean(dim=(-2, -1))
+    import torch
+
+    height, width = maps.shape[-2:]
+    sigma = min(height, width) / 2 / 3
+    rows, columns = (
+        torch.exp(-((torch.arange(n, dtype=maps.dtype, device=maps.device) - (n - 1) / 2) ** 2) / (2 * sigma**2))
+        for n in (height, width)
+    )
+    return torch.einsum("bchw,h,w->bc", maps, rows / rows.sum(), columns / columns.sum())
+
+
+@pooling("gem", title="GeM", reference="Radenović, Tolias and Chum, TPAMI 2019", sweep="gem_sweep")
+def gem(maps: Tensor, *, p: Annotated[float, Range(1.0, 10.0, step=0.5)] = 3.0) -> Tensor:
+    """Generalised mean of each channel, (mean of x^p)^(1/p): the mean for p = 1, towards the maximum for large p.
+
+    Parameters
+    ----------
+    maps : (B, C, H, W); activations below 1e-6 count as 1e-6.
+    p : the exponent.
+
+    Returns
+    -------
+    (B, C), not normalised.
+    """
+    return _generalised_means(maps, (p,))[0]
+
+
+def gem_sweep(maps: Tensor, ps: Sequence[float]) -> Tensor:
+    """GeM for many exponents at once: 1, 1.5, ... 10, nineteen of them, cost about eight times one.
+
+    Multiples of one half come from each other by multiplication, other exponents from a power each.
+
+    Parameters
+    ----------
+    maps : (B, C, H, W).
+    ps : the exponents, in any order, each within the range of `gem`.
+
+    Returns
+    -------
+    (len(ps), B, C): row i equals ``gem(maps, p=ps[i])`` to float precision.
+
+    Raises
+    ------
+    TypeError, ValueError : as `gem` does.
+    """
+    exponents = tuple(checked(AGGREGATIONS["gem"], {"p": p}, owner="gem")["p"] for p in ps)
+    if not exponents:
+        raise ValueError("gem_sweep: ps must hold at least one exponent, got none.")
+    return _generalised_means(checked_maps("gem", maps), exponents)
+
+
+def _generalised_means(maps: Tensor, ps: tuple[float, ...]) -> Tensor:
+    import torch
+
+    images = max(1, CHUNK // maps[0].numel())
+    return torch.cat([_chunk_means(chunk, ps) for chunk in maps.split(images)], dim=1)
+
+
+def _chunk_means(maps: Tensor, ps: tuple[float, ...]) -> Tensor:
+    """Each channel is divided by its maximum first: powers then lie in [0, 1] and cannot overflow, whatever p is."""
+    import torch
+
+    positive = maps.clamp(min=GEM_FLOOR)
+    top = positive.amax(dim=(-2, -1), keepdim=True)
+    powers = {1.0: positive / top}
+    del positive
+    means = {}
+    for p in sorted({*ps}):
+        means[p] = _power(powers, p).mean(dim=(-2, -1)).pow(1 / p)
+        # Only the last two steps of a sweep are multiplied further: what is dropped leaves the cache to the others.
+        powers = {q: power for q, power in powers.items() if q == 1.0 or q > p - 1}
+    return torch.stack([means[p] for p in ps]) * top.flatten(1)
+
+
+def _power(powers: dict[float, Tensor], p: float) -> Tensor:
+    """``powers[1.0] ** p``, multiplied together from the powers known so far where 2p is whole."""
+    unit = powers[1.0]
+    if p in powers:
+        return powers[p]
+    if p - 1 in powers:
+        power = powers[p - 1] * unit
+    elif p in (2.0, 3.0) or p * 2 != int(p * 2):
+        power = unit.pow(p)  # one pass over memory for 2 and 3, slow for others
+    elif p == 1.5:
+        power = unit * unit.sqrt()
+    else:
+        half = float(int(p) // 2)
+        power = _power(powers, half) * _power(powers, p - half)
+    powers[p] = power
+    return power
