@@ -87,3 +87,119 @@ def recall_at(results: Sequence[int], positive: set[int], junk: set[int], k: int
     if not positive:
         return math.nan
     return len(positive & {*without_junk(results, junk)[:k]}) / len(positive)
+
+
+def hsv_bytes(red: int, green: int, blue: int) -> tuple[int, int, int]:
+    """Hue in steps of 2 degrees, saturation and value in 0..255 (Smith, SIGGRAPH 1978)."""
+    most, least = max(red, green, blue), min(red, green, blue)
+    spread = most - least
+    if spread == 0:
+        hue = 0.0
+    elif most == red:
+        hue = 60 * (green - blue) / spread
+    elif most == green:
+        hue = 120 + 60 * (blue - red) / spread
+    else:
+        hue = 240 + 60 * (red - green) / spread
+    return round(hue % 360 / 2) % 180, round(255 * spread / most) if most else 0, most
+
+
+def rooted_histogram(pixels: Sequence[tuple[int, int, int]], tops: Sequence[int], bins: Sequence[int]) -> np.ndarray:
+    """Square roots of the shares of pixels in a grid of equal bins; a component runs from 0 to below its top."""
+    counts = [0] * math.prod(bins)
+    for pixel in pixels:
+        place = 0
+        for value, top, count in zip(pixel, tops, bins, strict=True):
+            place = place * count + value * count // top
+        counts[place] += 1
+    return np.array([math.sqrt(count / len(pixels)) for count in counts])
+
+
+def local_binary_patterns(tones: np.ndarray, radius: int) -> list[int]:
+    """Number of neighbours on the circle not darker than the pixel, or 8 r + 1 with more than two changes around it."""
+    height, width = tones.shape
+    points = 8 * radius
+
+    def tone(row: float, column: float) -> float:
+        top, left = math.floor(row), math.floor(column)
+        total = 0.0
+        for i, down in ((top, 1 - (row - top)), (top + 1, row - top)):
+            for j, right in ((left, 1 - (column - left)), (left + 1, column - left)):
+                total += down * right * float(tones[min(max(i, 0), height - 1), min(max(j, 0), width - 1)])
+        return total
+
+    codes = []
+    for i in range(height):
+        for j in range(width):
+            around = []
+            for point in range(points):
+                angle = 2 * math.pi * point / points
+                row, column = round(-radius * math.sin(angle), 5), round(radius * math.cos(angle), 5)
+                around.append(tone(i + row, j + column) >= float(tones[i, j]))
+            changes = sum(around[k] != around[k - 1] for k in range(points))
+            codes.append(sum(around) if changes <= 2 else points + 1)
+    return codes
+
+
+def hog(image: np.ndarray, cell: int, orientations: int) -> list[float]:
+    """Dalal and Triggs without interpolation between bins or cells; (H, W, 3), blocks of 2 x 2 cells, L2-Hys."""
+    height, width = image.shape[:2]
+    rows, columns = height // cell, width // cell
+    histograms = [[[0.0] * orientations for _ in range(columns)] for _ in range(rows)]
+    for i in range(rows * cell):
+        for j in range(columns * cell):
+            votes = []
+            for channel in range(3):
+                inside_i, inside_j = 0 < i < height - 1, 0 < j < width - 1
+                down = float(image[i + 1, j, channel]) - float(image[i - 1, j, channel]) if inside_i else 0.0
+                right = float(image[i, j + 1, channel]) - float(image[i, j - 1, channel]) if inside_j else 0.0
+                votes.append((math.hypot(down, right), -channel, math.degrees(math.atan2(down, right)) % 180))
+            strength, _, angle = max(votes)
+            place = int(angle // (180 / orientations)) % orientations
+            histograms[i // cell][j // cell][place] += strength / cell**2
+    found: list[float] = []
+    for i in range(rows - 1):
+        for j in range(columns - 1):
+            block = [value for a in (i, i + 1) for b in (j, j + 1) for value in histograms[a][b]]
+            for ceiling in (0.2, math.inf):
+                norm = math.sqrt(sum(value**2 for value in block) + 1e-10)
+                block = [min(value / norm, ceiling) for value in block]
+            found += block
+    return found
+
+
+def gist(tones: np.ndarray, margin: int) -> list[float]:
+    """Oliva and Torralba of a square of grey values (H, H): prefilter, 4 x 8 filters, means of 4 x 4 blocks."""
+    side = len(tones)
+    logs = np.log(np.pad(tones.astype(np.float64), margin, mode="symmetric") + 1)
+    n = len(logs)
+    waves = np.array([[np.exp(-2j * math.pi * i * k / n) for k in range(n)] for i in range(n)])
+    cycles = [(k if k < n / 2 else k - n) / n for k in range(n)]
+
+    def filtered(values: np.ndarray, transfer) -> np.ndarray:
+        gains = np.array([[transfer(down, right) for right in cycles] for down in cycles])
+        return waves.conj() @ (waves @ values @ waves * gains) @ waves.conj() / n**2
+
+    def low_pass(down: float, right: float) -> float:
+        return math.exp(-math.log(2) * (down**2 + right**2) / (4 / side) ** 2)
+
+    high = logs - filtered(logs, low_pass).real
+    even = high / (0.2 + np.sqrt(filtered(high**2, low_pass).real))
+    found = []
+    for scale in range(4):
+        for orientation in range(8):
+
+            def gabor(down: float, right: float, centre=0.3 / 1.85**scale, axis=math.pi * orientation / 8) -> float:
+                if down == right == 0:
+                    return 0.0
+                turn = math.atan2(down, right) - axis
+                turn = min(abs(turn), abs(turn + 2 * math.pi))
+                return math.exp(-3.5 * (math.hypot(down, right) / centre - 1) ** 2 - 2 * math.pi * turn**2)
+
+            strength = np.abs(filtered(even, gabor))[margin : margin + side, margin : margin + side]
+            step = side // 4
+            for i in range(4):
+                for j in range(4):
+                    block = strength[i * step : (i + 1) * step, j * step : (j + 1) * step]
+                    found.append(float(sum(block.ravel().tolist()) / step**2))
+    return found
