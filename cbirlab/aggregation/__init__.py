@@ -1,6 +1,28 @@
 """Aggregation: a map (B, C, H, W) becomes one vector per image. In the order of the survey, 3.2.1."""
 
+# What is imported first stands first in menus and tables.
+# isort: off
 from cbirlab.aggregation.base import AGGREGATIONS, Aggregation, pooling
-from cbirlab.aggregation.basic import GEM_FLOOR, gem, gem_sweep, mac, spoc
+from cbirlab.aggregation.basic import GEM_FLOOR, gem, gem_per_channel, gem_sweep, mac, spoc
+from cbirlab.aggregation.crow import crow
+from cbirlab.aggregation.scda import scda
+from cbirlab.aggregation.pwa import pwa
+from cbirlab.aggregation.cam import cam
 
-__all__ = ["AGGREGATIONS", "GEM_FLOOR", "Aggregation", "gem", "gem_sweep", "mac", "pooling", "spoc"]
+# isort: on
+
+__all__ = [
+    "AGGREGATIONS",
+    "GEM_FLOOR",
+    "Aggregation",
+    "cam",
+    "crow",
+    "gem",
+    "gem_per_channel",
+    "gem_sweep",
+    "mac",
+    "pooling",
+    "pwa",
+    "scda",
+    "spoc",
+]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 from cbirlab.aggregation.base import AGGREGATIONS, checked_maps, pooling
+from cbirlab.attention import gaussian
 from cbirlab.params import Choice, Range, checked
 
 if TYPE_CHECKING:
@@ -18,7 +19,12 @@ CHUNK = 2**17
 """Elements that GeM works on at a time: 512 KiB of float32 stay in the processor's cache, which is faster."""
 
 
-@pooling("mac", title="MAC", reference="Razavian et al. 2016; Tolias et al., ICLR 2016")
+@pooling(
+    "mac",
+    title="MAC",
+    reference="Razavian et al. 2016; Tolias et al., ICLR 2016",
+    look="cbirlab.aggregation.look:of_mac",
+)
 def mac(maps: Tensor) -> Tensor:
     """Maximum activation of each channel.
 
@@ -33,7 +39,7 @@ def mac(maps: Tensor) -> Tensor:
     return maps.amax(dim=(-2, -1))
 
 
-@pooling("spoc", title="SPoC", reference="Babenko and Lempitsky, ICCV 2015")
+@pooling("spoc", title="SPoC", reference="Babenko and Lempitsky, ICCV 2015", look="cbirlab.aggregation.look:of_spoc")
 def spoc(maps: Tensor, *, centre_prior: Annotated[bool, Choice((False, True))] = False) -> Tensor:
     """Mean activation of each channel, if asked with more weight at the centre.
 
@@ -47,20 +53,32 @@ def spoc(maps: Tensor, *, centre_prior: Annotated[bool, Choice((False, True))] =
     -------
     (B, C), not normalised.
     """
-    if not centre_prior:
-        return maps.mean(dim=(-2, -1))
-    import torch
-
-    height, width = maps.shape[-2:]
-    sigma = min(height, width) / 2 / 3
-    rows, columns = (
-        torch.exp(-((torch.arange(n, dtype=maps.dtype, device=maps.device) - (n - 1) / 2) ** 2) / (2 * sigma**2))
-        for n in (height, width)
-    )
-    return torch.einsum("bchw,h,w->bc", maps, rows / rows.sum(), columns / columns.sum())
+    return weighted_sums(maps, gaussian(maps)) if centre_prior else maps.mean(dim=(-2, -1))
 
 
-@pooling("gem", title="GeM", reference="Radenović, Tolias and Chum, TPAMI 2019", sweep="gem_sweep")
+def weighted_sums(maps: Tensor, weights: Tensor) -> Tensor:
+    """Sums of maps over positions, by weights: one matrix product per image, whatever the memory layout.
+
+    Parameters
+    ----------
+    maps : (B, C, H, W).
+    weights : (B, H, W), or (B, N, H, W) for N sums of each map.
+
+    Returns
+    -------
+    (B, C) or (B, N, C).
+    """
+    sums = weights.flatten(-2).reshape(len(maps), -1, maps[0, 0].numel()) @ maps.flatten(2).transpose(1, 2)
+    return sums if weights.ndim == 4 else sums[:, 0]
+
+
+@pooling(
+    "gem",
+    title="GeM",
+    reference="Radenović, Tolias and Chum, TPAMI 2019",
+    sweep="gem_sweep",
+    look="cbirlab.aggregation.look:of_gem",
+)
 def gem(maps: Tensor, *, p: Annotated[float, Range(1.0, 10.0, step=0.5)] = 3.0) -> Tensor:
     """Generalised mean of each channel, (mean of x^p)^(1/p): the mean for p = 1, towards the maximum for large p.
 
@@ -98,6 +116,38 @@ def gem_sweep(maps: Tensor, ps: Sequence[float]) -> Tensor:
     if not exponents:
         raise ValueError("gem_sweep: ps must hold at least one exponent, got none.")
     return _generalised_means(checked_maps("gem", maps), exponents)
+
+
+def gem_per_channel(maps: Tensor, p: Tensor | Sequence[float]) -> Tensor:
+    """GeM with an exponent of its own for each channel, as fine-tuning may learn them.
+
+    Parameters
+    ----------
+    maps : (B, C, H, W); activations below 1e-6 count as 1e-6.
+    p : (C,), each > 0; gradients flow into it.
+
+    Returns
+    -------
+    (B, C), not normalised.
+
+    Raises
+    ------
+    ValueError : `p` is not one positive number per channel.
+    """
+    import torch
+
+    maps = checked_maps("gem_per_channel", maps)
+    exponents = torch.as_tensor(p, dtype=maps.dtype, device=maps.device)
+    if exponents.shape != maps.shape[1:2]:
+        raise ValueError(
+            f"gem_per_channel: p must be ({maps.shape[1]},), one for each channel, got {tuple(exponents.shape)}."
+        )
+    if not bool((exponents.detach() > 0).all()):
+        raise ValueError("gem_per_channel: p must be > 0 in every channel; clamp it first.")
+    positive = maps.clamp(min=GEM_FLOOR)
+    top = positive.amax(dim=(-2, -1), keepdim=True)
+    means = (positive / top).pow(exponents[:, None, None]).mean(dim=(-2, -1))
+    return means.pow(1 / exponents) * top.flatten(1)
 
 
 def _generalised_means(maps: Tensor, ps: tuple[float, ...]) -> Tensor:

@@ -1,0 +1,39 @@
+"""CroW: weights of positions and of channels that come from the map itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from cbirlab.aggregation.base import pooling
+from cbirlab.aggregation.basic import weighted_sums
+from cbirlab.attention import crow_channel, crow_spatial
+from cbirlab.params import Range
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@pooling(
+    "crow", title="CroW", reference="Kalantidis et al., ECCVW 2016, eq. 1-3", look="cbirlab.aggregation.look:of_crow"
+)
+def crow(
+    maps: Tensor,
+    *,
+    a: Annotated[float, Range(1.0, 4.0, step=1.0)] = 2.0,
+    b: Annotated[float, Range(1.0, 4.0, step=1.0)] = 2.0,
+) -> Tensor:
+    """f_c = β_c Σ_ij α_ij x_ijc: bright positions and rare channels count more.
+
+    α and β are `cbirlab.attention.crow_spatial` and `crow_channel`. Published on pool5 of VGG-16.
+
+    Parameters
+    ----------
+    maps : (B, C, H, W), >= 0.
+    a : of the norm that the sums over channels are divided by.
+    b : the root that is taken of them then.
+
+    Returns
+    -------
+    (B, C), not normalised.
+    """
+    return weighted_sums(maps, crow_spatial(maps, a=a, b=b)) * crow_channel(maps)

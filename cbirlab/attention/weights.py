@@ -1,0 +1,176 @@
+"""Weights computed from the map itself, with nothing to train: of positions and of channels.
+
+The survey writes them as α = Norm(Σ x) without saying which norm; each function here names the one it divides by.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from cbirlab.attention.base import attention
+from cbirlab.params import Range
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@attention("gaussian", title="Centre prior", kind="spatial", reference="Babenko and Lempitsky, ICCV 2015, eq. 4")
+def gaussian(maps: Tensor, *, reach: Annotated[float, Range(0.5, 6.0, step=0.5)] = 3.0) -> Tensor:
+    """Weight exp(-d² / 2σ²) of a position at distance d from the centre of the map; they sum to one.
+
+    The survey prints (i - W/2) and (j - H/2) for rows i and columns j; the original has them the other way round.
+
+    Parameters
+    ----------
+    maps : (B, C, H, W); only their size counts.
+    reach : σ's from the centre to the nearest border; 3 as published.
+
+    Returns
+    -------
+    (B, H, W), the same for all images.
+    """
+    height, width = maps.shape[-2:]
+    sigma = min(height, width) / 2 / reach
+    rows, columns = (_bell(n, sigma, maps) for n in (height, width))
+    return (rows[:, None] * columns).expand(len(maps), -1, -1)
+
+
+def _bell(n: int, sigma: float, like: Tensor) -> Tensor:
+    import torch
+
+    away = torch.arange(n, dtype=like.dtype, device=like.device) - (n - 1) / 2
+    bell = torch.exp(-(away**2) / (2 * sigma**2))
+    return bell / bell.sum()
+
+
+@attention("crow_spatial", title="CroW, positions", kind="spatial", reference="Kalantidis et al., ECCVW 2016, eq. 2")
+def crow_spatial(
+    maps: Tensor,
+    *,
+    a: Annotated[float, Range(1.0, 4.0, step=1.0)] = 2.0,
+    b: Annotated[float, Range(1.0, 4.0, step=1.0)] = 2.0,
+) -> Tensor:
+    """Weight (S / ‖S‖_a)^(1/b) of a position, S the sum over its channels and ‖S‖_a its a-norm over the map.
+
+    With ``b=1`` it is the survey's α₂ = Norm(Σ_c x), divided by the a-norm.
+
+    Parameters
+    ----------
+    maps : (B, C, H, W), >= 0; a negative S counts as zero, as a root of it has no value.
+
+    Returns
+    -------
+    (B, H, W), in [0, 1]; zero for a map that is zero everywhere.
+    """
+    return root_of_share(maps.sum(dim=1), a, b)
+
+
+def root_of_share(sums: Tensor, a: float, b: float) -> Tensor:
+    """(S / ‖S‖_a)^(1/b) over the last two axes of `sums` (..., H, W), zero where S <= 0."""
+    unit = relative(sums)
+    norm = unit.pow(a).sum(dim=(-2, -1), keepdim=True).pow(1 / a)
+    # The root of zero has no gradient: zeros are replaced before it and put back after.
+    alive = unit > 0
+    share = (unit / norm.masked_fill(norm == 0, 1)).masked_fill(~alive, 1)
+    return share.pow(1 / b) * alive
+
+
+def relative(values: Tensor) -> Tensor:
+    """`values` (..., H, W) with negative ones set to zero, divided by the largest of each map: in [0, 1]."""
+    positive = values.clamp(min=0)
+    top = positive.amax(dim=(-2, -1), keepdim=True)
+    return positive / top.masked_fill(top == 0, 1)
+
+
+@attention("l2norm", title="L2 norm of the column", kind="spatial", reference="Noh et al., ICCV 2017, without learning")
+def l2norm(maps: Tensor) -> Tensor:
+    """The L2 norm of each column: what DELF's attention is compared to before it is trained.
+
+    Parameters
+    ----------
+    maps : (B, C, H, W).
+
+    Returns
+    -------
+    (B, H, W).
+    """
+    return maps.square().sum(dim=1).sqrt()
+
+
+@attention("scda_mask", title="SCDA's mask", kind="spatial", reference="Wei et al., TIP 2017, eq. 1 and algorithm 1")
+def scda_mask(maps: Tensor) -> Tensor:
+    """One where the position belongs to the main object: the largest component of {S > mean of S}, else zero.
+
+    S is the sum over channels. Components are connected through 8 neighbours, as in the authors' program (PyRetri
+    takes 4). Of components of one size the one that a reader of the map meets first is kept. A map whose S is the same
+    everywhere, such as one of a single position, has no position above the mean: all of it is kept.
+
+    Parameters
+    ----------
+    maps : (B, C, H, W).
+
+    Returns
+    -------
+    (B, H, W), zeros and ones.
+    """
+    sums = maps.sum(dim=1)
+    return largest_component(sums > sums.mean(dim=(-2, -1), keepdim=True)).to(maps.dtype)
+
+
+def largest_component(mask: Tensor) -> Tensor:
+    """The largest component of each image of `mask` (B, H, W) bool; all of an image without any.
+
+    All images are labelled at once: the neighbourhood does not reach from one into the next.
+    """
+    import numpy as np
+    import torch
+    from scipy.ndimage import label
+
+    neighbours = np.zeros((3, 3, 3), dtype=int)
+    neighbours[1] = 1
+    labels = np.empty(mask.shape, dtype=np.int32)
+    label(mask.cpu().numpy(), neighbours, output=labels)
+    flat = labels.reshape(len(labels), -1)
+    sizes = np.bincount(flat.ravel())
+    # Background is label 0 and counts as of size 0: it wins only where there is nothing else.
+    sizes[0] = 0
+    first = sizes[flat].argmax(axis=1)
+    chosen = flat[np.arange(len(flat)), first]
+    return torch.from_numpy(labels == chosen[:, None, None]).to(mask.device)
+
+
+@attention("crow_channel", title="CroW, channels", kind="channel", reference="Kalantidis et al., ECCVW 2016, eq. 3")
+def crow_channel(maps: Tensor) -> Tensor:
+    """Weight log(Σ_k Q_k / Q_c) of a channel, Q the share of positions where it is not exactly zero.
+
+    Rare channels count more, as rare words do in tf-idf. A channel that is zero everywhere has weight zero; PyRetri
+    adds 1e-6 inside the logarithm, which gives it the largest.
+
+    Parameters
+    ----------
+    maps : (B, C, H, W).
+
+    Returns
+    -------
+    (B, C), >= 0.
+    """
+    used = maps.detach().sign().abs_().mean(dim=(-2, -1))
+    dead = used == 0
+    return (used.sum(dim=1, keepdim=True) / used.masked_fill(dead, 1)).log().masked_fill(dead, 0)
+
+
+@attention("channel_sum", title="Channel sums", kind="channel", reference="survey, 3.2.3, Fig. 6 (a)")
+def channel_sum(maps: Tensor) -> Tensor:
+    """The sum of each channel over the map, divided by the L2 norm of all of them; negative sums count as zero.
+
+    Parameters
+    ----------
+    maps : (B, C, H, W).
+
+    Returns
+    -------
+    (B, C); zero for a map that is zero everywhere.
+    """
+    from torch.nn.functional import normalize
+
+    return normalize(maps.sum(dim=(-2, -1)).clamp(min=0), dim=1)
