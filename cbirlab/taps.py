@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from cbirlab.backbones import Backbone, check_tap
+from cbirlab.backbones import Backbone, Tap, check_tap
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,7 +23,7 @@ class _Enough(Exception):
 def forward(backbone: Backbone, batch: Tensor, taps: Sequence[str]) -> dict[str, Tensor]:
     """Maps (B, C, H, W) at each of `taps` from one pass over `batch`; the network stops at the deepest of them.
 
-    The maps have the backbone's precision and no gradients.
+    The maps have the backbone's precision and no gradients. A tap of kind "vector" is a map of one position.
 
     Parameters
     ----------
@@ -37,10 +37,10 @@ def forward(backbone: Backbone, batch: Tensor, taps: Sequence[str]) -> dict[str,
     """
     import torch
 
-    wanted = {tap: check_tap(backbone, tap).path for tap in taps}
-    _check(backbone, batch, wanted)
-    order = list(backbone.taps)
-    deepest = max(wanted, key=order.index)
+    asked = {tap: check_tap(backbone, tap) for tap in taps}
+    _check(backbone, batch, asked)
+    wanted = {tap: entry.path for tap, entry in backbone.taps.items() if tap in asked}
+    deepest = list(wanted)[-1]  # hooks of one module run in this order too: the deepest is read last
     layout = torch.channels_last if backbone.channels_last else torch.contiguous_format
     batch = batch.to(backbone.device, getattr(torch, backbone.precision), memory_format=layout)
     maps: dict[str, Tensor] = {}
@@ -60,7 +60,28 @@ def forward(backbone: Backbone, batch: Tensor, taps: Sequence[str]) -> dict[str,
             hooks.callback(backbone.module.get_submodule(path).register_forward_hook(reader(tap)).remove)
         backbone.module(batch)
     _check_untouched(backbone, maps, versions)
-    return {tap: maps[tap] for tap in wanted}
+    return {tap: _as_maps(backbone, tap, maps[tap], batch) for tap in asked}
+
+
+def _as_maps(backbone: Backbone, tap: str, output: Tensor, batch: Tensor) -> Tensor:
+    """What the module of `tap` gave for `batch`, as maps (B, C, H, W)."""
+    import torch
+
+    entry = backbone.taps[tap]
+    if output.ndim == 3 and entry.kind == "vector":
+        output = output[:, 0]  # the class token
+    elif output.ndim == 3:
+        layout = torch.channels_last if backbone.channels_last else torch.contiguous_format
+        grid = (batch.shape[2] // entry.stride, batch.shape[3] // entry.stride)
+        output = output[:, 1:].transpose(1, 2).unflatten(2, grid).contiguous(memory_format=layout)
+    if output.ndim == 2:
+        output = output[:, :, None, None]
+    if entry.kind == "vector" and output.shape[2:] != (1, 1):
+        raise ValueError(
+            f"{backbone.name}: tap {tap!r} is declared a vector and must have one position per image, got "
+            f"{output.shape[2]} x {output.shape[3]}; declare it a map with its stride."
+        )
+    return output
 
 
 def _check_untouched(backbone: Backbone, maps: dict[str, Tensor], versions: dict[str, int]) -> None:
@@ -71,8 +92,8 @@ def _check_untouched(backbone: Backbone, maps: dict[str, Tensor], versions: dict
             )
 
 
-def _check(backbone: Backbone, batch: Tensor, wanted: dict[str, str]) -> None:
-    if not wanted:
+def _check(backbone: Backbone, batch: Tensor, asked: dict[str, Tap]) -> None:
+    if not asked:
         raise ValueError(f"{backbone.name}: taps must name at least one of {', '.join(backbone.taps)}, got none.")
     if batch.ndim != 4 or batch.shape[1] != 3:
         raise ValueError(f"{backbone.name}: batch must be (B, 3, H, W), got {tuple(batch.shape)}.")

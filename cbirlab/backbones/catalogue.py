@@ -1,7 +1,7 @@
 """Catalogue: what each network knows about itself, told without loading torch.
 
-A network is registered with its taps in the order in which it computes them. A tap is the output of a submodule, after
-a ReLU: GeM and CroW need values >= 0.
+A network is registered with its taps in the order in which it computes them. A tap is the output of a submodule. Most
+sit after a ReLU, because GeM and CroW need values >= 0; those that do not say so (`Tap.signed`).
 """
 
 from __future__ import annotations
@@ -25,17 +25,20 @@ class Tap:
 
     Attributes
     ----------
-    path : dotted path of the submodule whose output is read.
-    channels : C of its maps.
+    path : dotted path of the submodule whose output is read. Of a transformer's tokens (B, 1 + H W, C), the class token
+        first, a "map" is the patch tokens and a "vector" the class token.
+    channels : C of its maps; of class scores, as many as the default weights have classes.
     stride : pixels of the image per step on the map; 0 where there is no map.
     kind : "map"; "vector" where the network has left no positions (a fully connected layer, a class token), read as a
         map of one position; "local" for a set of local descriptors (B, C, 1, T), short sets filled up with zeros.
+    signed : values below 0 occur, which poolings made for maps after a ReLU (GeM, CroW) would cut off.
     """
 
     path: str
     channels: int
     stride: int
     kind: str = "map"
+    signed: bool = False
 
 
 BACKBONES: Registry[Callable[..., nn.Module]] = Registry("backbone")
@@ -57,6 +60,9 @@ def add_backbone(
     parameters: int | None = None,
     min_side: int = 1,
     classifier: str = "",
+    classifier_tap: str = "",
+    input_size: tuple[int, int] | None = None,
+    other_sizes: str = "",
 ) -> None:
     """Register a network.
 
@@ -65,17 +71,23 @@ def add_backbone(
     builder : called without arguments, returns the network; or ``"module:attribute"``. The network's parts must be
         defined in the order in which they run.
     taps : in the order in which the network computes them.
-    default_tap : the last one if not given.
+    default_tap : the last map if not given, or the last tap of a network without maps.
     mean, std : of RGB in 0..1, as the network was trained.
     weights : label of torchvision's weights that ``weights=None`` stands for.
     bundled : path of the bundled weights below the data folder.
     parameters : number of parameters, with the classifier.
     min_side : shortest image side in pixels that every tap can digest.
     classifier : path of the last layer, which may have any number of classes.
+    classifier_tap : the tap on whose mean that layer sits, which makes class activation maps possible; "" for none.
+    input_size : (height, width) in pixels that the network was trained at, where a part of it depends on that.
+    other_sizes : what the network does with an image of another size.
     """
-    default = default_tap or list(taps)[-1]
+    maps = [tap for tap, entry in taps.items() if entry.kind == "map"]
+    default = default_tap or (maps or list(taps))[-1]
     if default not in taps:
         raise ValueError(f"{name}: default_tap must be one of {', '.join(taps)}, got {default!r}.")
+    if classifier_tap and classifier_tap not in taps:
+        raise ValueError(f"{name}: classifier_tap must be one of {', '.join(taps)}, got {classifier_tap!r}.")
     facts = {
         "taps": dict(taps),
         "default_tap": default,
@@ -87,6 +99,9 @@ def add_backbone(
         "parameters": parameters,
         "min_side": min_side,
         "classifier": classifier,
+        "classifier_tap": classifier_tap,
+        "input_size": input_size,
+        "other_sizes": other_sizes,
     }
     BACKBONES.add(name, builder, title=title, reference=reference, **facts)
 
@@ -94,165 +109,3 @@ def add_backbone(
 def taps_of(name: str) -> dict[str, Tap]:
     """The taps of the registered network `name`, in the order in which it computes them; loads nothing."""
     return dict(BACKBONES.info(name).facts["taps"])
-
-
-def _torchvision(
-    name: str,
-    title: str,
-    reference: str,
-    rows: str,
-    *,
-    classifier: str,
-    parameters: int,
-    min_side: int,
-    default_tap: str | None = None,
-) -> None:
-    """Register a network of torchvision; `rows` holds one tap per line: name, path, channels, stride."""
-    taps = {}
-    for row in rows.strip().splitlines():
-        tap, path, channels, stride = row.split()
-        taps[tap] = Tap(path, int(channels), int(stride))
-    add_backbone(
-        name,
-        f"torchvision.models:{name}",
-        title=title,
-        reference=reference,
-        taps=taps,
-        default_tap=default_tap,
-        weights="IMAGENET1K_V1",
-        licence="BSD-3-Clause (torchvision)",
-        parameters=parameters,
-        min_side=min_side,
-        classifier=classifier,
-    )
-
-
-add_backbone(
-    "toynet",
-    "cbirlab.toynet:ToyNet",
-    title="toynet",
-    reference="bundled: residual network trained on rendered landmarks",
-    mean=(0.45, 0.45, 0.45),
-    std=(0.25, 0.25, 0.25),
-    taps={
-        "stem": Tap("stem", 16, 2),
-        "layer1": Tap("layer1", 24, 4),
-        "layer2": Tap("layer2", 48, 8),
-        "layer3": Tap("layer3", 96, 16),
-        "layer4": Tap("layer4", 192, 16),
-    },
-    bundled="toynet/toynet.safetensors",
-    licence="CC0-1.0",
-    parameters=813_952,  # without the head, whose size depends on the training set
-    classifier="head",
-)
-_torchvision(
-    "resnet18",
-    "ResNet-18",
-    "He et al., CVPR 2016",
-    """
-    stem    relu    64   2
-    layer1  layer1  64   4
-    layer2  layer2  128  8
-    layer3  layer3  256  16
-    layer4  layer4  512  32
-    """,
-    classifier="fc",
-    parameters=11_689_512,
-    min_side=1,
-)
-_torchvision(
-    "resnet50",
-    "ResNet-50",
-    "He et al., CVPR 2016",
-    """
-    stem    relu    64    2
-    layer1  layer1  256   4
-    layer2  layer2  512   8
-    layer3  layer3  1024  16
-    layer4  layer4  2048  32
-    """,
-    classifier="fc",
-    parameters=25_557_032,
-    min_side=1,
-)
-_torchvision(
-    "vgg16",
-    "VGG-16",
-    "Simonyan and Zisserman, ICLR 2015",
-    """
-    conv1_2  features.3   64   1
-    conv2_2  features.8   128  2
-    conv3_3  features.15  256  4
-    conv4_3  features.22  512  8
-    conv5_3  features.29  512  16
-    pool5    features.30  512  32
-    """,
-    default_tap="conv5_3",
-    classifier="classifier.6",
-    parameters=138_357_544,
-    min_side=32,
-)
-_torchvision(
-    "alexnet",
-    "AlexNet",
-    "Krizhevsky et al., NeurIPS 2012; Krizhevsky 2014",
-    """
-    conv1  features.1   64   4
-    conv2  features.4   192  8
-    conv3  features.7   384  16
-    conv4  features.9   256  16
-    conv5  features.11  256  16
-    """,
-    classifier="classifier.6",
-    parameters=61_100_840,
-    min_side=31,
-)
-# The blocks of MobileNetV2 end in a linear layer; the taps are what the next block expands it to, so values are >= 0.
-_torchvision(
-    "mobilenet_v2",
-    "MobileNetV2",
-    "Sandler et al., CVPR 2018",
-    """
-    expand2   features.2.conv.0   96    2
-    expand4   features.4.conv.0   144   4
-    expand7   features.7.conv.0   192   8
-    expand11  features.11.conv.0  384   16
-    expand14  features.14.conv.0  576   16
-    last      features.18         1280  32
-    """,
-    classifier="classifier.1",
-    parameters=3_504_872,
-    min_side=1,
-)
-_torchvision(
-    "squeezenet1_0",
-    "SqueezeNet 1.0",
-    "Iandola et al., 2016",
-    """
-    conv1  features.1   96   2
-    fire3  features.4   128  4
-    fire4  features.5   256  4
-    fire7  features.9   384  8
-    fire8  features.10  512  8
-    fire9  features.12  512  16
-    """,
-    classifier="classifier.1",
-    parameters=1_248_424,
-    min_side=21,
-)
-_torchvision(
-    "squeezenet1_1",
-    "SqueezeNet 1.1",
-    "Iandola et al., 2016",
-    """
-    conv1  features.1   64   2
-    fire3  features.4   128  4
-    fire5  features.7   256  8
-    fire7  features.10  384  16
-    fire9  features.12  512  16
-    """,
-    classifier="classifier.1",
-    parameters=1_235_496,
-    min_side=17,
-)

@@ -14,8 +14,8 @@ from cbirlab.registry import Registry
 from cbirlab.weights import WeightsError, digest, fill, find, label_of, needed, read
 
 if TYPE_CHECKING:
+    from torch import Tensor, nn
     from torch import device as Device
-    from torch import nn
 
 PRECISION = Choice(("float32", "bfloat16"))
 
@@ -33,11 +33,12 @@ class Backbone:
     weights : what tables call the weights.
     digest : sha256 of the weights that were really loaded.
     mean, std : of RGB in 0..1.
-    default_tap : the registered one, or the deepest that is covered.
+    default_tap : the registered one, or the deepest map that is covered.
     min_side : shortest image side in pixels.
     device : where it runs.
     precision : "float32" or "bfloat16".
     channels_last : memory layout of the maps; changes speed, not results (beyond rounding).
+    classifier : path of the last layer; "" where the weights lack it, or the network has none.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Backbone:
     device: Device
     precision: str = "float32"
     channels_last: bool = False
+    classifier: str = ""
 
     def with_numerics(self, *, precision: str | None = None, channels_last: bool | None = None) -> Backbone:
         """A copy that computes in another precision or memory layout; rounding to bfloat16 cannot be taken back."""
@@ -128,6 +130,21 @@ def check_tap(backbone: Backbone, tap: str) -> Tap:
     return names[tap]
 
 
+def classifier_of(backbone: Backbone) -> dict[str, Tensor] | None:
+    """The linear classifier that sits on the mean of a tap (the fact `classifier_tap`), for class activation maps.
+
+    Row c of "classifier" (K, C) weighs the channels of that tap's maps for class c; "classifier_bias" is (K,). Both are
+    float32. None where a network has no such classifier, or its weights lack it. (SqueezeNet cuts the weighed maps at 0
+    before their mean; the others do not.)
+    """
+    if not BACKBONES.info(backbone.name).facts["classifier_tap"] or not backbone.classifier:
+        return None
+    layer = backbone.module.get_submodule(backbone.classifier)
+    weight = layer.get_parameter("weight").detach().float().flatten(1)
+    bias = weight.new_zeros(len(weight)) if layer.bias is None else layer.get_parameter("bias").detach().float()
+    return {"classifier": weight, "classifier_bias": bias}
+
+
 def _random(name: str, seed: int) -> Backbone:
     module = BACKBONES[name]()
     label = "random" if seed == 0 else f"random(seed={seed})"
@@ -138,6 +155,9 @@ def _trained(name: str, weights: str | Path | None, facts: Mapping[str, Any]) ->
     found = find(name, weights, default=facts["weights"], bundled=facts["bundled"])
     state = read(found.path)
     module = BACKBONES[name]()
+    own_names = getattr(module, "own_names", None)  # a network may know names that others gave its tensors
+    if own_names is not None:
+        state = own_names(state)
     _fit_classifier(module, facts["classifier"], state)
     missing = fill(module, state, f"{name} with {found.path}")
     total = digest(module, missing)
@@ -152,13 +172,19 @@ def _assemble(name: str, module: nn.Module, missing: set[str], label: str, total
     import torch
 
     facts = BACKBONES.info(name).facts
-    covered = {tap: entry for tap, entry in facts["taps"].items() if not needed(module, entry.path) & missing}
+    depends = {tap: needed(module, entry.path) for tap, entry in facts["taps"].items()}
+    covered = {tap: entry for tap, entry in facts["taps"].items() if not depends[tap] & missing}
     if not covered:
-        first = next(iter(facts["taps"].values()))
-        lacking = sorted(needed(module, first.path) & missing)[0]
+        lacking = sorted(depends[next(iter(depends))] & missing)[0]
         raise WeightsError(
             f"{name}: weights {label} cover none of its taps; {lacking} is missing or has another shape."
         )
+    classifier = _covered_classifier(module, facts["classifier"], missing)
+    if classifier:  # class scores have as many channels as these weights have classes
+        classes = len(module.get_submodule(classifier).get_parameter("weight"))
+        scores = [tap for tap in covered if f"{classifier}.weight" in depends[tap]]
+        covered |= {tap: replace(covered[tap], channels=classes) for tap in scores}
+    maps = [tap for tap, entry in covered.items() if entry.kind == "map"]
     return Backbone(
         name=name,
         module=module,
@@ -168,10 +194,19 @@ def _assemble(name: str, module: nn.Module, missing: set[str], label: str, total
         digest=total,
         mean=facts["mean"],
         std=facts["std"],
-        default_tap=facts["default_tap"] if facts["default_tap"] in covered else list(covered)[-1],
+        default_tap=facts["default_tap"] if facts["default_tap"] in covered else (maps or list(covered))[-1],
         min_side=facts["min_side"],
         device=torch.device("cpu"),
+        classifier=classifier,
     )
+
+
+def _covered_classifier(module: nn.Module, path: str, missing: set[str]) -> str:
+    """`path` if the weights hold all of that layer, else ""."""
+    if not path:
+        return ""
+    own = {f"{path}.{name}" for name, _ in module.get_submodule(path).named_parameters()}
+    return "" if own & missing else path
 
 
 def _fit_classifier(module: nn.Module, path: str, state: Mapping[str, Any]) -> None:

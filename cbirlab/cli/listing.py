@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cbirlab.registry import Info, Registry
+
+if TYPE_CHECKING:
+    from cbirlab.backbones import Tap
 
 KINDS = {
     "datasets": "cbirlab.datasets:DATASETS",
@@ -94,10 +97,14 @@ def _taps(name: str | None) -> str:
     info = registry("backbones").info(str(name))
     mark = {info.facts["default_tap"]: "default"}
     rows = [
-        [tap, f"{entry.channels} channels", f"stride {entry.stride}", entry.path, mark.get(tap, "")]
+        [tap, f"{entry.channels} channels", _where(entry), entry.path, mark.get(tap, "")]
         for tap, entry in info.facts["taps"].items()
     ]
     return aligned(rows)
+
+
+def _where(tap: Tap) -> str:
+    return (f"stride {tap.stride}" if tap.kind == "map" else tap.kind) + (", signed" if tap.signed else "")
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
