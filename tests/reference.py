@@ -120,13 +120,15 @@ def local_binary_patterns(tones: np.ndarray, radius: int) -> list[int]:
     height, width = tones.shape
     points = 8 * radius
 
+    def pixel(row: int, column: int) -> float:
+        return float(tones[min(max(row, 0), height - 1), min(max(column, 0), width - 1)])
+
     def tone(row: float, column: float) -> float:
         top, left = math.floor(row), math.floor(column)
-        total = 0.0
-        for i, down in ((top, 1 - (row - top)), (top + 1, row - top)):
-            for j, right in ((left, 1 - (column - left)), (left + 1, column - left)):
-                total += down * right * float(tones[min(max(i, 0), height - 1), min(max(j, 0), width - 1)])
-        return total
+        down, right = row - top, column - left
+        above = (1 - right) * pixel(top, left) + right * pixel(top, left + 1)
+        below = (1 - right) * pixel(top + 1, left) + right * pixel(top + 1, left + 1)
+        return (1 - down) * above + down * below
 
     codes = []
     for i in range(height):
@@ -203,3 +205,81 @@ def gist(tones: np.ndarray, margin: int) -> list[float]:
                     block = strength[i * step : (i + 1) * step, j * step : (j + 1) * step]
                     found.append(float(sum(block.ravel().tolist()) / step**2))
     return found
+
+
+def jacobi(matrix: list[list[float]], sweeps: int = 30) -> tuple[list[float], list[list[float]]]:
+    """Eigenvalues of a symmetric matrix, falling, and its eigenvectors as rows: one entry after another rotated away."""
+    size = len(matrix)
+    a = [[float(x) for x in row] for row in matrix]
+    v = [[float(i == j) for j in range(size)] for i in range(size)]
+    for _ in range(sweeps):
+        for p in range(size):
+            for q in range(p + 1, size):
+                angle = 0.5 * math.atan2(2 * a[p][q], a[q][q] - a[p][p])
+                c, s = math.cos(angle), math.sin(angle)
+                for k in range(size):
+                    a[k][p], a[k][q] = c * a[k][p] - s * a[k][q], s * a[k][p] + c * a[k][q]
+                for k in range(size):
+                    a[p][k], a[q][k] = c * a[p][k] - s * a[q][k], s * a[p][k] + c * a[q][k]
+                    v[p][k], v[q][k] = c * v[p][k] - s * v[q][k], s * v[p][k] + c * v[q][k]
+    order = sorted(range(size), key=lambda i: -a[i][i])
+    return [a[i][i] for i in order], [v[i] for i in order]
+
+
+def scatter(rows: list[list[float]]) -> list[list[float]]:
+    """Sum over the rows of their products with themselves."""
+    width = len(rows[0])
+    return [[math.fsum(row[i] * row[j] for row in rows) for j in range(width)] for i in range(width)]
+
+
+def column_means(rows: list[list[float]]) -> list[float]:
+    return [math.fsum(column) / len(rows) for column in zip(*rows, strict=True)]
+
+
+def learned_whitening(X: np.ndarray, queries: Sequence[int], positives: Sequence[int]) -> tuple[list[float], list]:
+    """Mean and projection (rows) of the published Lw: the inverse of a Cholesky factor, then a rotation."""
+    rows = [[float(x) for x in row] for row in X]
+    width = len(rows[0])
+    mean = column_means([rows[q] for q in queries])
+    apart = [[a - b for a, b in zip(rows[q], rows[p], strict=True)] for q, p in zip(queries, positives, strict=True)]
+    s = [[x / len(apart) for x in row] for row in scatter(apart)]
+    factor = [[0.0] * width for _ in range(width)]
+    for i in range(width):
+        for j in range(i + 1):
+            rest = s[i][j] - sum(factor[i][k] * factor[j][k] for k in range(j))
+            factor[i][j] = math.sqrt(rest) if i == j else rest / factor[j][j]
+    inverse = [[0.0] * width for _ in range(width)]
+    for column in range(width):
+        for i in range(width):
+            known = sum(factor[i][k] * inverse[k][column] for k in range(i))
+            inverse[i][column] = (float(i == column) - known) / factor[i][i]
+    shifted = [[x - m for x, m in zip(row, mean, strict=True)] for row in rows]
+    whitened = [[sum(w * x for w, x in zip(line, row, strict=True)) for line in inverse] for row in shifted]
+    _, axes = jacobi(scatter(whitened))
+    return mean, [[sum(axis[k] * inverse[k][j] for k in range(width)) for j in range(width)] for axis in axes]
+
+
+def zca(X: np.ndarray) -> np.ndarray:
+    """Inverse square root of the covariance over N - 1, zero where the covariance is."""
+    rows = [[float(x) for x in row] for row in X]
+    mean = column_means(rows)
+    shifted = [[x - m for x, m in zip(row, mean, strict=True)] for row in rows]
+    values, axes = jacobi([[x / (len(rows) - 1) for x in row] for row in scatter(shifted)])
+    root = np.zeros((len(mean), len(mean)))
+    for value, axis in zip(values, axes, strict=True):
+        if value > 1e-9 * values[0]:
+            for i, a in enumerate(axis):
+                for j, b in enumerate(axis):
+                    root[i, j] += a * b / math.sqrt(value)
+    return root
+
+
+def ledoit_wolf(rows: list[list[float]]) -> float:
+    """Share of the identity in the best mixture: error of the covariance over its distance from the identity's line."""
+    count, width = len(rows), len(rows[0])
+    cells = [(i, j) for i in range(width) for j in range(width)]
+    s = [[x / count for x in row] for row in scatter(rows)]
+    m = sum(s[i][i] for i in range(width)) / width
+    distance = sum((s[i][j] - m * (i == j)) ** 2 for i, j in cells) / width
+    error = sum((row[i] * row[j] - s[i][j]) ** 2 for row in rows for i, j in cells) / width / count**2
+    return min(error, distance) / distance
