@@ -283,3 +283,141 @@ def ledoit_wolf(rows: list[list[float]]) -> float:
     distance = sum((s[i][j] - m * (i == j)) ** 2 for i, j in cells) / width
     error = sum((row[i] * row[j] - s[i][j]) ** 2 for row in rows for i, j in cells) / width / count**2
     return min(error, distance) / distance
+
+
+def centre_prior(height: int, width: int, reach: float) -> np.ndarray:
+    """Babenko and Lempitsky, eq. 4, rows against rows and columns against columns."""
+    sigma = min(height, width) / 2 / reach
+    weights = np.zeros((height, width))
+    for i in range(height):
+        for j in range(width):
+            distance2 = (i - (height - 1) / 2) ** 2 + (j - (width - 1) / 2) ** 2
+            weights[i, j] = math.exp(-distance2 / (2 * sigma**2))
+    return weights / weights.sum()
+
+
+def channel_sums(image: np.ndarray) -> np.ndarray:
+    """(C, H, W) to the sum over channels (H, W)."""
+    channels, height, width = image.shape
+    return np.array(
+        [[sum(float(image[c, i, j]) for c in range(channels)) for j in range(width)] for i in range(height)]
+    )
+
+
+def column_lengths(image: np.ndarray) -> np.ndarray:
+    _, height, width = image.shape
+    return np.array(
+        [[math.sqrt(sum(float(x) ** 2 for x in image[:, i, j])) for j in range(width)] for i in range(height)]
+    )
+
+
+def root_of_share(values: np.ndarray, a: float, b: float) -> np.ndarray:
+    """CroW, eq. 2, of a plane of values >= 0."""
+    norm = sum(float(value) ** a for value in values.ravel()) ** (1 / a)
+    return np.array([[(float(value) / norm) ** (1 / b) if value > 0 else 0.0 for value in row] for row in values])
+
+
+def crow_channels(image: np.ndarray) -> np.ndarray:
+    """CroW, eq. 3."""
+    shares = [sum(1 for x in channel.ravel() if x != 0) / channel.size for channel in image]
+    return np.array([math.log(sum(shares) / share) if share else 0.0 for share in shares])
+
+
+def crow(maps: np.ndarray, a: float, b: float) -> np.ndarray:
+    answer = []
+    for image in maps:
+        alpha, beta = root_of_share(channel_sums(image), a, b), crow_channels(image)
+        answer.append([beta[c] * weighted_sum(image[c], alpha) for c in range(len(image))])
+    return np.array(answer)
+
+
+def weighted_sum(plane: np.ndarray, weights: np.ndarray) -> float:
+    return sum(float(x) * float(w) for x, w in zip(plane.ravel(), weights.ravel(), strict=True))
+
+
+def unit(values: Sequence[float]) -> list[float]:
+    length = math.sqrt(sum(value**2 for value in values))
+    return [value / length if length else 0.0 for value in values]
+
+
+def scda_mask(image: np.ndarray) -> np.ndarray:
+    """Wei et al., eq. 1 and algorithm 1, by flooding from each cell above the mean; 8 neighbours."""
+    sums = channel_sums(image)
+    height, width = sums.shape
+    average = sum(sums.ravel().tolist()) / sums.size
+    above = [(i, j) for i in range(height) for j in range(width) if sums[i, j] > average]
+    seen: set[tuple[int, int]] = set()
+    largest: set[tuple[int, int]] = set()
+    for cell in above:
+        flood, front = set(), [cell] if cell not in seen else []
+        while front:
+            i, j = front.pop()
+            flood.add((i, j))
+            around = [(i + down, j + right) for down in (-1, 0, 1) for right in (-1, 0, 1)]
+            front += [near for near in around if near in above and near not in flood and near not in front]
+        seen |= flood
+        if len(flood) > len(largest):
+            largest = flood
+    return np.array([[float(not largest or (i, j) in largest) for j in range(width)] for i in range(height)])
+
+
+def scda(maps: np.ndarray) -> np.ndarray:
+    answer = []
+    for image in maps:
+        mask = scda_mask(image)
+        inside = [[float(x) for x, kept in zip(c.ravel(), mask.ravel(), strict=True) if kept] for c in image]
+        answer.append(unit([sum(c) / len(c) for c in inside]) + unit([max(c) for c in inside]))
+    return np.array(answer)
+
+
+def pwa(maps: np.ndarray, proposals: Sequence[int], a: float, b: float) -> np.ndarray:
+    answer = []
+    for image in maps:
+        row = []
+        for n in proposals:
+            weights = root_of_share(np.maximum(image[n], 0), a, b)
+            row += [weighted_sum(channel, weights) for channel in image]
+        answer.append(row)
+    return np.array(answer)
+
+
+def cam(maps: np.ndarray, classifier: np.ndarray, bias: np.ndarray, classes: int) -> np.ndarray:
+    """Jimenez et al., offline: per class L2(beta * sum of CAM * x), summed over the image's top classes, L2."""
+    answer = []
+    for image in maps:
+        means = [sum(float(x) for x in channel.ravel()) / channel.size for channel in image]
+        scores = [sum(m * float(w) for m, w in zip(means, row, strict=True)) for row in classifier] + bias
+        beta = crow_channels(image)
+        total = np.zeros(len(image))
+        for k in sorted(range(len(scores)), key=lambda k: -scores[k])[:classes]:
+            activation = sum(
+                float(w) * channel.astype(np.float64) for w, channel in zip(classifier[k], image, strict=True)
+            )
+            activation = np.maximum(activation, 0)
+            activation = activation / activation.max() if activation.max() > 0 else activation
+            total += unit([beta[c] * weighted_sum(image[c], activation) for c in range(len(image))])
+        answer.append(unit(total.tolist()))
+    return np.array(answer)
+
+
+def looked_at_by_mac(image: np.ndarray) -> np.ndarray:
+    """How many channels have their maximum in each cell, channels without any activation left out."""
+    counts = np.zeros(image.shape[1:])
+    for channel in image:
+        if channel.max() > 0:
+            i, j = divmod(int(channel.ravel().tolist().index(channel.max())), channel.shape[1])
+            counts[i, j] += 1
+    return counts
+
+
+def looked_at_by_gem(image: np.ndarray, p: float) -> np.ndarray:
+    """Mean over the channels that are alive of each cell's share in the sum of x^p."""
+    shares = []
+    for channel in image:
+        powers = [max(float(x), 0.0) ** p for x in channel.ravel()]
+        if sum(powers) > 0:
+            shares.append([power / sum(powers) for power in powers])
+    mean_shares = (
+        [sum(column) / len(shares) for column in zip(*shares, strict=True)] if shares else [0.0] * channel.size
+    )
+    return np.array(mean_shares).reshape(image.shape[1:])
