@@ -421,3 +421,62 @@ def looked_at_by_gem(image: np.ndarray, p: float) -> np.ndarray:
         [sum(column) / len(shares) for column in zip(*shares, strict=True)] if shares else [0.0] * channel.size
     )
     return np.array(mean_shares).reshape(image.shape[1:])
+
+
+def fusion_early(queries: Sequence[np.ndarray], images: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
+    """Cosines (Q, N) of ``[w1 L2(f1); w2 L2(f2); ...]``; a zero vector has cosine 0 with all."""
+
+    def joined(parts: Sequence[np.ndarray]) -> list[float]:
+        together: list[float] = []
+        for part, weight in zip(parts, weights, strict=True):
+            length = math.sqrt(sum(float(x) ** 2 for x in part))
+            together += [weight * float(x) / length if length else 0.0 for x in part]
+        return together
+
+    def cosine(a: list[float], b: list[float]) -> float:
+        lengths = math.sqrt(sum(x * x for x in a)) * math.sqrt(sum(x * x for x in b))
+        return sum(x * y for x, y in zip(a, b, strict=True)) / lengths if lengths else 0.0
+
+    asked, stored = ([joined(parts) for parts in zip(*side, strict=True)] for side in (queries, images))
+    return np.array([[cosine(query, image) for image in stored] for query in asked])
+
+
+def fusion_late(scores: Sequence[np.ndarray], weights: Sequence[float], how: str) -> np.ndarray:
+    """Sum of weighted scores, each row of each member brought to 0..1 ("minmax") or to mean 0, deviation 1 ("znorm")."""
+    fused = np.zeros(scores[0].shape)
+    for member, weight in zip(scores, weights, strict=True):
+        for q, row in enumerate(member):
+            values = [float(x) for x in row]
+            if how == "minmax":
+                offset, scale = min(values), max(values) - min(values)
+            else:
+                offset = sum(values) / len(values)
+                scale = math.sqrt(sum((x - offset) ** 2 for x in values) / len(values))
+            for n, x in enumerate(values):
+                fused[q, n] += weight * (x - offset) / scale if max(values) > min(values) else 0.0
+    return fused
+
+
+def fusion_ranks(lists: Sequence[Sequence[int]], weights: Sequence[float], how: str, k: float = 60) -> list[float]:
+    """Points of every image, from one list of images (best first) per member: "borda" or "rrf"."""
+    points = [0.0] * len(lists[0])
+    for images, weight in zip(lists, weights, strict=True):
+        for place, image in enumerate(images, start=1):
+            points[image] += weight * (len(images) + 1 - place if how == "borda" else 1 / (k + place))
+    return points
+
+
+def fusion_rerank(scores: Sequence[np.ndarray], weights: Sequence[float], depth: int, tau: float) -> list[list[int]]:
+    """The list of the first member, its first `depth` images put in another order."""
+    answer = []
+    for q, first in enumerate(scores[0]):
+        images = sorted(range(len(first)), key=lambda n: (-first[n], n))
+
+        def gained(n: int, q: int = q) -> float:
+            total = weights[0] * float(scores[0][q][n])
+            for member, weight in zip(scores[1:], weights[1:], strict=True):
+                total += weight * math.exp(-math.sqrt(max(0.0, 2 - 2 * float(member[q][n]))) / tau)
+            return total
+
+        answer.append(sorted(images[:depth], key=lambda n: (-gained(n), n)) + images[depth:])
+    return answer
