@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cbirlab.backbones import Backbone, Tap, check_tap
 
@@ -39,6 +39,9 @@ def forward(backbone: Backbone, batch: Tensor, taps: Sequence[str]) -> dict[str,
 
     asked = {tap: check_tap(backbone, tap) for tap in taps}
     _check(backbone, batch, asked)
+    reads: Any = getattr(backbone.module, "read", None)
+    if reads is not None:  # it computes every tap on its own: no pass to look into, nothing that hooks could read
+        return reads(batch.to(backbone.device), list(asked))
     wanted = {tap: entry.path for tap, entry in backbone.taps.items() if tap in asked}
     deepest = list(wanted)[-1]  # hooks of one module run in this order too: the deepest is read last
     layout = torch.channels_last if backbone.channels_last else torch.contiguous_format

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+NO_WEIGHTS = "none"
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def add_backbone(
     taps : in the order in which the network computes them.
     default_tap : the last map if not given, or the last tap of a network without maps.
     mean, std : of RGB in 0..1, as the network was trained.
-    weights : label of torchvision's weights that ``weights=None`` stands for.
+    weights : label of torchvision's weights that ``weights=None`` stands for; `NO_WEIGHTS` of what has none.
     bundled : path of the bundled weights below the data folder.
     parameters : number of parameters, with the classifier.
     min_side : shortest image side in pixels that every tap can digest.

@@ -5,10 +5,11 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cbirlab.backbones.catalogue import BACKBONES, Tap
+from cbirlab.backbones.catalogue import BACKBONES, NO_WEIGHTS, Tap
 from cbirlab.params import Choice
 from cbirlab.registry import Registry
 from cbirlab.weights import WeightsError, digest, fill, find, label_of, needed, read
@@ -62,6 +63,8 @@ class Backbone:
 
         number = self.precision if precision is None else PRECISION.check(self.name, "precision", precision)
         channels_last = self.channels_last if channels_last is None else channels_last
+        if number != "float32" and self.weights == NO_WEIGHTS:
+            raise ValueError(f"{self.name}: precision must be 'float32', got {number!r}; bytes are counted exactly.")
         if (number, channels_last) == (self.precision, self.channels_last):
             return self
         if (self.precision, number) == ("bfloat16", "float32"):
@@ -98,7 +101,8 @@ def load_backbone(
     Raises
     ------
     UnknownName : no network of that name.
-    WeightsError : the weights cannot be had, or fit none of the taps.
+    WeightsError : the weights cannot be had, or fit none of the taps; weights for hand-crafted descriptors.
+    ValueError : another precision, or one that hand-crafted descriptors do not have.
     """
     import torch
 
@@ -106,7 +110,10 @@ def load_backbone(
     PRECISION.check(name, "precision", precision)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        loaded = _random(name, seed) if weights == "random" else _trained(name, weights, facts)
+        if facts["weights"] == NO_WEIGHTS:
+            loaded = _untrained(name, weights)
+        else:
+            loaded = _random(name, seed) if weights == "random" else _trained(name, weights, facts)
     loaded.module.eval().requires_grad_(False).to(device)
     return replace(loaded, device=torch.device(device)).with_numerics(precision=precision, channels_last=channels_last)
 
@@ -143,6 +150,14 @@ def classifier_of(backbone: Backbone) -> dict[str, Tensor] | None:
     weight = layer.get_parameter("weight").detach().float().flatten(1)
     bias = weight.new_zeros(len(weight)) if layer.bias is None else layer.get_parameter("bias").detach().float()
     return {"classifier": weight, "classifier_bias": bias}
+
+
+def _untrained(name: str, weights: str | Path | None) -> Backbone:
+    """What has nothing to train; its text, which names the libraries that it uses, stands for weights."""
+    if weights not in (None, NO_WEIGHTS):
+        raise WeightsError(f"{name}: it has no weights; weights must be None, got {str(weights)!r}.")
+    module = BACKBONES[name]()
+    return _assemble(name, module, set(), NO_WEIGHTS, sha256(repr(module).encode()).hexdigest())
 
 
 def _random(name: str, seed: int) -> Backbone:

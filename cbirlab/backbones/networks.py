@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from cbirlab.backbones.catalogue import Tap, add_backbone
+from cbirlab.backbones.catalogue import NO_WEIGHTS, Tap, add_backbone
+from cbirlab.handcrafted import DESCRIPTORS
 
 _TRAINED_AT = (224, 224)
 
@@ -236,4 +237,24 @@ add_backbone(
     licence="BSD-3-Clause (torchvision)",
     parameters=86_567_656,
     **_TRANSFORMER,
+)
+
+
+def _descriptor_tap(name: str) -> Tap:
+    facts = DESCRIPTORS.info(name).facts
+    return Tap(name, facts["channels"], 0, facts["kind"])
+
+
+add_backbone(
+    "handcrafted",
+    "cbirlab.handcrafted.module:HandCrafted",
+    title="Hand-crafted",
+    reference=", ".join(DESCRIPTORS.info(name).title for name in DESCRIPTORS),
+    taps={name: _descriptor_tap(name) for name in DESCRIPTORS},
+    default_tap="rootsift",
+    mean=(0.0, 0.0, 0.0),
+    std=(1.0, 1.0, 1.0),
+    weights=NO_WEIGHTS,
+    licence="Apache-2.0 (OpenCV), BSD-3-Clause (scikit-image)",
+    parameters=0,
 )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.metadata import version
 
 import cv2
 import numpy as np
-import skimage
 import torch
 from torch import Tensor, nn
 
@@ -48,7 +48,7 @@ class HandCrafted(nn.Module):
 
     def extra_repr(self) -> str:
         """The libraries, with their versions."""
-        return f"OpenCV {cv2.__version__}, scikit-image {skimage.__version__}"
+        return f"OpenCV {cv2.__version__}, scikit-image {version('scikit-image')}"
 
 
 class Description(nn.Module):

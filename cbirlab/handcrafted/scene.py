@@ -36,12 +36,10 @@ def gist(image: np.ndarray, *, side: Annotated[int, Choice((32, 64, 128, 256))] 
     ----------
     side : of the square, in pixels; frequencies are relative to it.
     """
-    from scipy import fft
-
     margin = side // 8
     tones = _prefiltered(grey(squeezed(image, side)), margin)
     bank = _bank(len(tones))
-    strength = np.abs(fft.ifft2(fft.fft2(tones) * bank))[:, margin:-margin, margin:-margin]
+    strength = np.abs(np.fft.ifft2(np.fft.fft2(tones) * bank))[:, margin:-margin, margin:-margin]
     blocks = strength.reshape(len(bank), BLOCKS, side // BLOCKS, BLOCKS, side // BLOCKS)
     return blocks.mean(axis=(2, 4)).ravel()
 
@@ -52,12 +50,10 @@ def _prefiltered(tones: np.ndarray, margin: int) -> np.ndarray:
     With g a Gaussian low pass of half amplitude at 4 cycles per picture: h = t - t * g, then h / (0.2 + sqrt(h² * g)),
     so that light falls out and no strong edge outweighs the rest (the paper's normalisation of variance).
     """
-    from scipy import fft
-
     low = 2.0 ** -((_frequencies(len(tones) + 2 * margin)[0] * len(tones) / _CUT_OFF) ** 2)
 
     def smoothed(values: np.ndarray) -> np.ndarray:
-        return fft.ifft2(fft.fft2(values) * low).real
+        return np.fft.ifft2(np.fft.fft2(values) * low).real
 
     logs = np.log1p(np.pad(tones, margin, mode="symmetric").astype(np.float32))
     logs = logs - logs.mean(dtype=np.float64)  # exactly zero for a picture of one colour

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -32,8 +32,8 @@ def root_sift(
     """
     import cv2
 
-    sift = cv2.SIFT_create(nfeatures=most, contrastThreshold=contrast)
-    found = sift.detectAndCompute(grey(image), None)[1]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    sift: Any = cv2.SIFT.create(nfeatures=most, contrastThreshold=contrast)
+    found = sift.detectAndCompute(grey(image), None)[1]
     if found is None:
         return np.zeros((0, 128), np.float32)
     return np.sqrt(found / np.maximum(found.sum(axis=1, keepdims=True), 1e-12))
