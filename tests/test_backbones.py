@@ -13,7 +13,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from cbirlab import images, taps, toynet, weights
-from cbirlab.backbones import BACKBONES, Tap, add_backbone, check_tap, load_backbone, taps_of
+from cbirlab.backbones import BACKBONES, Tap, add_backbone, check_tap, classifier_of, load_backbone, taps_of
+from cbirlab.backbones.transformer import AnySizeTransformer
 from cbirlab.datasets.bundled import data_folder
 from cbirlab.registry import UnknownName
 from cbirlab.weights import WeightsError
@@ -48,10 +49,11 @@ def test_the_catalogue_is_complete(name: str) -> None:
     assert info.title
     assert info.reference
     assert info.facts["licence"]
-    assert info.facts["weights"] or info.facts["bundled"]
-    assert info.facts["default_tap"] in taps_of(name)
-    strides = [tap.stride for tap in taps_of(name).values()]
-    assert strides == sorted(strides), "taps are listed in the order of computation"
+    assert info.facts["weights"] or info.facts["bundled"] or name == "deit_tiny"
+    assert taps_of(name)[info.facts["default_tap"]].kind == "map"
+    strides = [tap.stride or 1000 for tap in taps_of(name).values()]
+    assert strides == sorted(strides), "taps are listed in the order of computation, vectors last"
+    assert bool(info.facts["input_size"]) == bool(info.facts["other_sizes"])
 
 
 @pytest.mark.parametrize("name", [name for name in BACKBONES if BACKBONES.info(name).facts["weights"]])
@@ -70,8 +72,9 @@ def test_the_catalogue_agrees_with_toynet() -> None:
     assert (facts["mean"], facts["std"]) == (toynet.MEAN, toynet.STD)
     sizes = {name: part.numel() for name, part in toynet.ToyNet().named_parameters()}
     assert sum(size for name, size in sizes.items() if not name.startswith("head.")) == facts["parameters"]
-    assert {name: tap.channels for name, tap in taps_of("toynet").items()} == toynet.CHANNELS
-    assert {name: tap.stride for name, tap in taps_of("toynet").items()} == toynet.STRIDES
+    maps = {name: tap for name, tap in taps_of("toynet").items() if tap.kind == "map"}
+    assert {name: tap.channels for name, tap in maps.items()} == toynet.CHANNELS
+    assert {name: tap.stride for name, tap in maps.items()} == toynet.STRIDES
 
 
 def test_an_unknown_backbone_suggests_near_ones() -> None:
@@ -79,9 +82,16 @@ def test_an_unknown_backbone_suggests_near_ones() -> None:
         load_backbone("reznet18", "random")
 
 
-def test_a_default_tap_must_be_a_tap() -> None:
-    with pytest.raises(ValueError, match="default_tap must be one of a, got 'b'"):
-        add_backbone("x", nn.Identity, title="x", taps={"a": Tap("", 3, 1)}, default_tap="b")
+@pytest.mark.parametrize("fact", ["default_tap", "classifier_tap"])
+def test_a_default_tap_must_be_a_tap(fact: str) -> None:
+    with pytest.raises(ValueError, match=f"{fact} must be one of a, got 'b'"):
+        add_backbone("x", nn.Identity, title="x", taps={"a": Tap("", 3, 1)}, **{fact: "b"})
+
+
+def test_networks_say_what_they_do_with_images_of_another_size() -> None:
+    dependent = {name for name in BACKBONES if BACKBONES.info(name).facts["input_size"] is not None}
+    assert dependent == {"alexnet", "vgg16", "deit_tiny", "vit_b_16"}
+    assert {BACKBONES.info(name).facts["input_size"] for name in dependent} == {(224, 224)}
 
 
 # Random weights
@@ -133,10 +143,13 @@ def test_parallel_training_leaves_a_prefix_that_is_taken_off(tmp_path: Path, squ
     assert load_backbone("squeezenet1_1", tmp_path / "x.pth").missing_taps == ()
 
 
-def test_features_without_a_classifier_serve_every_tap(tmp_path: Path, squeeze: dict) -> None:
+def test_features_without_a_classifier_serve_every_map(tmp_path: Path, squeeze: dict) -> None:
     save_file({k: v for k, v in squeeze.items() if k.startswith("features")}, tmp_path / "x.safetensors")
     backbone = load_backbone("squeezenet1_1", tmp_path / "x.safetensors")
-    assert (list(backbone.taps), backbone.missing_taps) == (list(taps_of("squeezenet1_1")), ())
+    assert (list(backbone.taps), backbone.missing_taps) == (list(taps_of("squeezenet1_1"))[:-1], ("logits",))
+    assert (backbone.classifier, classifier_of(backbone)) == ("", None)
+    with pytest.raises(WeightsError, match="do not reach tap 'logits'"):
+        check_tap(backbone, "logits")
     assert backbone.digest != load_backbone("squeezenet1_1", "random", seed=5).digest
 
 
@@ -147,7 +160,7 @@ def test_weights_up_to_a_layer_serve_the_taps_they_cover_and_say_which_not(tmp_p
     )
     backbone = load_backbone("squeezenet1_1", tmp_path / "x.safetensors")
     assert list(backbone.taps) == ["conv1", "fire3", "fire5", "fire7"]
-    assert (backbone.missing_taps, backbone.default_tap) == (("fire9",), "fire7")
+    assert (backbone.missing_taps, backbone.default_tap) == (("fire9", "logits"), "fire7")
     whole = load_backbone("squeezenet1_1", "random", seed=5)
     image = torch.ones(1, 3, 64, 64)
     assert torch.equal(
@@ -185,11 +198,92 @@ def test_tensors_without_a_place_are_left_out_with_a_warning(tmp_path: Path, squ
 def test_the_classifier_may_have_any_number_of_classes(tmp_path: Path, squeeze: dict) -> None:
     own = {**squeeze, "classifier.1.weight": torch.ones(7, 512, 1, 1), "classifier.1.bias": torch.ones(7)}
     save_file(own, tmp_path / "x.safetensors")
-    module = load_backbone("squeezenet1_1", tmp_path / "x.safetensors").module
-    assert module.get_submodule("classifier.1").weight.shape == (7, 512, 1, 1)
+    backbone = load_backbone("squeezenet1_1", tmp_path / "x.safetensors")
+    assert backbone.module.get_submodule("classifier.1").weight.shape == (7, 512, 1, 1)
+    assert (backbone.taps["logits"].channels, backbone.taps["fire9"].channels) == (7, 512)
+    classifier = classifier_of(backbone)
+    assert classifier is not None
+    assert torch.equal(classifier["classifier"], torch.ones(7, 512))
+    assert torch.equal(classifier["classifier_bias"], torch.ones(7))
     toy = toynet.ToyNet(n_classes=11)
     toynet.save_weights(toy, tmp_path / "toy.safetensors")
     assert load_backbone("toynet", tmp_path / "toy.safetensors").module.head.out_features == 11  # pyright: ignore
+
+
+def test_a_classifier_without_bias_has_bias_zero() -> None:
+    add_backbone(
+        "unbiased",
+        lambda: nn.Sequential(nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2, bias=False)),
+        title="u",
+        taps={"relu": Tap("0", 3, 1)},
+        classifier="3",
+        classifier_tap="relu",
+    )
+    try:
+        backbone = load_backbone("unbiased", "random", precision="bfloat16")
+        found = classifier_of(backbone)
+        assert found is not None
+        assert found["classifier"].dtype == found["classifier_bias"].dtype == torch.float32
+        assert torch.equal(found["classifier"], backbone.module[3].weight.float())  # pyright: ignore
+        assert found["classifier_bias"].tolist() == [0, 0]
+    finally:
+        BACKBONES.remove("unbiased")
+
+
+TIMM = {
+    "cls_token": "class_token",
+    "pos_embed": "encoder.pos_embedding",
+    "patch_embed.proj.weight": "conv_proj.weight",
+    "blocks.10.norm1.bias": "encoder.layers.encoder_layer_10.ln_1.bias",
+    "blocks.0.norm2.weight": "encoder.layers.encoder_layer_0.ln_2.weight",
+    "blocks.3.attn.qkv.weight": "encoder.layers.encoder_layer_3.self_attention.in_proj_weight",
+    "blocks.3.attn.qkv.bias": "encoder.layers.encoder_layer_3.self_attention.in_proj_bias",
+    "blocks.3.attn.proj.weight": "encoder.layers.encoder_layer_3.self_attention.out_proj.weight",
+    "blocks.11.mlp.fc1.bias": "encoder.layers.encoder_layer_11.mlp.0.bias",
+    "blocks.11.mlp.fc2.weight": "encoder.layers.encoder_layer_11.mlp.3.weight",
+    "norm.weight": "encoder.ln.weight",
+    "head.bias": "heads.head.bias",
+    "encoder.layers.encoder_layer_4.mlp.linear_1.weight": "encoder.layers.encoder_layer_4.mlp.0.weight",
+    "encoder.layers.encoder_layer_4.mlp.linear_2.bias": "encoder.layers.encoder_layer_4.mlp.3.bias",
+}
+
+
+def test_a_transformer_knows_the_names_that_timm_and_early_torchvision_gave() -> None:
+    own = load_backbone("deit_tiny", "random").module.state_dict()
+    values = {key: torch.tensor(float(row)) for row, key in enumerate(TIMM)}
+    assert AnySizeTransformer.own_names(values) == {TIMM[key]: value for key, value in values.items()}
+    assert set(TIMM.values()) <= set(own)
+    assert list(AnySizeTransformer.own_names(own)) == list(own), "its own names stay"
+
+
+def test_transformer_weights_under_timms_names_load(tmp_path: Path) -> None:
+    """Every tensor renamed; the file ends within block 7, so that block 6 is the last that can be read."""
+    whole = load_backbone("deit_tiny", "random", seed=5)
+    path = tmp_path / "deit.pth"
+    torch.save({"model": timm_named(whole.module.state_dict())}, path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert load_backbone("deit_tiny", path).digest == whole.digest
+    begun = {key: value for key, value in timm_named(whole.module.state_dict()).items() if not key.startswith("head")}
+    begun = {key: value for key, value in begun.items() if not key.startswith("blocks.7.mlp")}
+    torch.save(begun, path)
+    part = load_backbone("deit_tiny", path)
+    assert (list(part.taps), part.default_tap) == (["block3", "block6"], "block6")
+    assert part.missing_taps == ("block9", "block12", "class_token", "logits")
+
+
+def timm_named(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors of a transformer of torchvision under timm's names, read off TIMM's examples."""
+    pieces = {"ln_1": "norm1", "ln_2": "norm2", "mlp.0": "mlp.fc1", "mlp.3": "mlp.fc2"}
+    pieces |= {"self_attention.in_proj_": "attn.qkv.", "self_attention.out_proj": "attn.proj"}
+    pieces |= {"encoder.layers.encoder_layer_": "blocks.", "encoder.ln": "norm", "heads.head": "head"}
+    pieces |= {"class_token": "cls_token", "encoder.pos_embedding": "pos_embed", "conv_proj": "patch_embed.proj"}
+    renamed = {}
+    for key, value in state.items():
+        for ours, theirs in pieces.items():
+            key = key.replace(ours, theirs)
+        renamed[key] = value
+    return renamed
 
 
 class Trap:
@@ -352,9 +446,10 @@ def real() -> Path:
 
 REAL = {
     "mobilenet_v2": ("mobilenet_v2_tf/mobilenet_v2_tfq_tv-9485bbf4.pth", ()),
-    "resnet18": ("resnet18_to_layer3/resnet18_to_layer3_bnfolded_tv-710f5e42.pth", ("layer4",)),
+    "resnet18": ("resnet18_to_layer3/resnet18_to_layer3_bnfolded_tv-710f5e42.pth", ("layer4", "avgpool", "logits")),
     "squeezenet1_0": ("squeezenet1_0/squeezenet1_0_deepcomp_tv-d8b5aa1d.pth", ()),
-    "squeezenet1_1": ("squeezenet1_1_features/squeezenet1_1_features_tv-e525c71e.pth", ()),
+    "squeezenet1_1": ("squeezenet1_1_features/squeezenet1_1_features_tv-e525c71e.pth", ("logits",)),
+    "deit_tiny": ("deit_tiny/deit_tiny_patch16_224_tv-2f889a2b.pth", ()),
 }
 
 
@@ -363,6 +458,7 @@ def test_real_weights_load_by_path_and_from_the_folder(real: Path, monkeypatch: 
     file, missing = REAL[name]
     backbone = load_backbone(name, real / "weights" / file)
     assert backbone.missing_taps == missing
+    assert (classifier_of(backbone) is not None) == (name in ("mobilenet_v2", "squeezenet1_0"))
     monkeypatch.setenv(weights.FOLDER_VARIABLE, str(real / "weights"))
     assert load_backbone(name).digest == backbone.digest
 
@@ -388,3 +484,22 @@ def test_real_weights_tell_categories_of_photographs_apart(real: Path, name: str
         scores[label] = float((near // 6 == np.arange(len(pooled)) // 6).mean())
     assert scores["real"] >= 0.9, scores
     assert scores["real"] > scores["random"], scores
+
+
+def test_deit_classifies_photographs_as_mobilenet_does(real: Path) -> None:
+    """Two networks trained on the same 1000 classes agree on clear photographs, and DeiT is sure of what it says."""
+    files = [
+        path
+        for category in ("buses", "elephants", "flowers", "horses")
+        for path in sorted((real / "benchmarks" / "corel1k" / "images" / category).glob("*.jpg"))[:5]
+    ]
+    chances = {}
+    for name in ("deit_tiny", "mobilenet_v2"):
+        backbone = load_backbone(name, real / "weights" / REAL[name][0])
+        batch = torch.stack([images.prepare(p, image_size=224, mean=backbone.mean, std=backbone.std) for p in files])
+        chances[name] = taps.forward(backbone, batch, ["logits"])["logits"].flatten(1).softmax(dim=1)
+    best = chances["deit_tiny"].topk(5).indices
+    agree = (best == chances["mobilenet_v2"].argmax(dim=1, keepdim=True)).any(dim=1)
+    entropy = -(chances["deit_tiny"] * chances["deit_tiny"].log()).sum(dim=1)
+    assert agree.float().mean() >= 0.7
+    assert entropy.median() < 0.5 * np.log(1000)

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torchvision.models import VisionTransformer
 
 from cbirlab import taps
-from cbirlab.backbones import BACKBONES, Tap, add_backbone, load_backbone
+from cbirlab.backbones import BACKBONES, Backbone, Tap, add_backbone, classifier_of, load_backbone, taps_of
+from cbirlab.backbones.transformer import positions
 from cbirlab.registry import UnknownName
 
 
@@ -33,19 +35,138 @@ def batch(*shape: int, seed: int = 0) -> torch.Tensor:
 def test_every_tap_has_the_channels_and_stride_it_declares(backbones, name: str) -> None:
     backbone = backbones(name)
     small, large = (taps.forward(backbone, batch(1, 3, 64 + side, 128 + side), list(backbone.taps)) for side in (0, 64))
-    for tap, declared in BACKBONES.info(name).facts["taps"].items():
-        assert small[tap].shape[:2] == (1, declared.channels)
+    for tap, declared in taps_of(name).items():
+        channels = classes(backbone) if tap == "logits" else declared.channels
+        assert small[tap].shape[:2] == (1, channels)
+        assert backbone.taps[tap].channels == channels
         growth = np.subtract(large[tap].shape[2:], small[tap].shape[2:])
-        assert growth.tolist() == [64 // declared.stride] * 2, f"{tap} must have stride {declared.stride}"
+        if declared.kind == "map":
+            assert growth.tolist() == [64 // declared.stride] * 2, f"{tap} must have stride {declared.stride}"
+        else:
+            assert (declared.kind, declared.stride) == ("vector", 0)
+            assert small[tap].shape[2:] == large[tap].shape[2:] == (1, 1)
+
+
+def classes(backbone: Backbone) -> int:
+    """Random weights of toynet have one class, the bundled ones 500."""
+    return 1 if backbone.name == "toynet" else 1000
 
 
 @pytest.mark.parametrize("name", BACKBONES)
-def test_every_tap_is_non_negative(backbones, name: str) -> None:
-    """GeM and CroW need it; a tap before the ReLU would be clamped without a word."""
+def test_values_below_zero_occur_at_signed_taps_only(backbones, name: str) -> None:
+    """GeM and CroW need values >= 0; a tap before the ReLU would be clamped without a word."""
     backbone = backbones(name)
-    for tap, maps in taps.forward(backbone, batch(2, 3, 64, 64), list(backbone.taps)).items():
-        assert maps.min() >= 0, tap
-        assert maps.max() > 0, tap
+    for tap, maps in taps.forward(backbone, batch(4, 3, 64, 64), list(backbone.taps)).items():
+        assert (maps.min() < 0) == backbone.taps[tap].signed or (name, tap) == ("toynet", "logits"), tap
+        assert maps.abs().max() > 0, tap
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_vectors_and_classifier_equal_the_network_run_to_its_end(backbones, name: str) -> None:
+    """Class scores at the tap are the network's output, and follow from the classifier and the mean of its tap."""
+    backbone = backbones(name)
+    images = batch(2, 3, 96, 64)
+    with torch.no_grad():
+        scores = backbone.module(images)
+    found = taps.forward(backbone, images, list(backbone.taps))
+    torch.testing.assert_close(found["logits"].flatten(1), scores)
+    classifier, tap = classifier_of(backbone), BACKBONES.info(name).facts["classifier_tap"]
+    assert (classifier is None) == (tap == "")
+    if classifier is None:
+        return
+    assert classifier["classifier"].shape == (classes(backbone), backbone.taps[tap].channels)
+    activation = torch.einsum("kc, bchw -> bkhw", classifier["classifier"], found[tap])
+    activation = activation + classifier["classifier_bias"][:, None, None]
+    if name.startswith("squeezenet"):
+        activation = activation.relu()
+    torch.testing.assert_close(activation.mean((-2, -1)), scores, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize(("name", "last"), [("resnet18", "layer4"), ("mobilenet_v2", "last")])
+def test_avgpool_is_the_mean_of_the_last_maps(backbones, name: str, last: str) -> None:
+    found = taps.forward(backbones(name), batch(2, 3, 96, 64), ["avgpool", last])
+    assert found["avgpool"].shape[2:] == (1, 1)
+    torch.testing.assert_close(found["avgpool"].flatten(1), found[last].mean((-2, -1)))
+
+
+@pytest.mark.parametrize("name", ["alexnet", "vgg16"])
+def test_fully_connected_layers_are_read_after_their_relu(backbones, name: str) -> None:
+    backbone = backbones(name)
+    net, images = backbone.module, batch(1, 3, 80, 112)  # neither square nor of the size it was trained at
+    first, second = (layer for layer in net.classifier if isinstance(layer, nn.Linear) and layer.out_features == 4096)
+    with torch.no_grad():
+        fc6 = torch.relu(first(net.avgpool(net.features(images)).flatten(1)))
+        fc7 = torch.relu(second(fc6))
+    found = taps.forward(backbone, images, ["fc6", "fc7"])
+    assert torch.equal(found["fc6"].flatten(1), fc6)
+    assert torch.equal(found["fc7"].flatten(1), fc7)
+
+
+# Transformers
+
+
+@pytest.mark.parametrize("name", ["deit_tiny", "vit_b_16"])
+def test_a_transformer_equals_torchvisions_at_the_size_it_was_trained_at(backbones, name: str) -> None:
+    backbone = backbones(name)
+    hidden = backbone.taps["block12"].channels
+    plain = VisionTransformer(224, 16, 12, hidden // 64, hidden, 4 * hidden).eval()
+    plain.load_state_dict(backbone.module.state_dict())
+    images = batch(1, 3, 224, 224)
+    seen = {}
+    with torch.no_grad():
+        plain.encoder.register_forward_hook(lambda module, inputs, output: seen.update(last=output))
+        plain.encoder.layers[2].register_forward_hook(lambda module, inputs, output: seen.update(third=output))
+        scores = plain(images)
+        third = plain.encoder.layers[3].ln_1(seen["third"])
+    found = taps.forward(backbone, images, ["class_token", "block3", "block12", "logits"])
+    torch.testing.assert_close(found["logits"].flatten(1), scores)
+    torch.testing.assert_close(found["class_token"].flatten(1), seen["last"][:, 0])
+    for row, column in ((0, 0), (3, 11), (13, 2)):  # token 0 is the class token, patches follow row by row
+        torch.testing.assert_close(found["block12"][..., row, column], seen["last"][:, 1 + 14 * row + column])
+        torch.testing.assert_close(found["block3"][..., row, column], third[:, 1 + 14 * row + column])
+
+
+def test_positions_are_stretched_to_the_grid_of_the_image() -> None:
+    """A plane over the trained grid stays one away from the borders (nearly: the cubic kernel has a = -0.75)."""
+    down, across = torch.meshgrid(torch.arange(14.0), torch.arange(14.0), indexing="ij")
+    learned = torch.cat([torch.full((1, 1, 2), 99.0), torch.stack([down, across], -1).reshape(1, 196, 2)], dim=1)
+    assert positions(learned, 14, 14) is learned
+    stretched = positions(learned, 28, 7)
+    assert stretched.shape == (1, 1 + 28 * 7, 2)
+    assert stretched[0, 0].tolist() == [99, 99]
+    grid = stretched[0, 1:].reshape(28, 7, 2)
+    rows = ((torch.arange(28) + 0.5) / 2 - 0.5)[:, None].expand(28, 7)
+    columns = ((torch.arange(7) + 0.5) * 2 - 0.5)[None].expand(28, 7)
+    inside = (slice(4, -4), slice(1, -1))
+    torch.testing.assert_close(grid[inside], torch.stack([rows, columns], -1)[inside], atol=0.05, rtol=0)
+
+
+@pytest.mark.parametrize(("height", "width"), [(20, 9), (1, 1), (13, 30)])
+def test_stretched_positions_equal_opencvs(height: int, width: int) -> None:
+    cv2 = pytest.importorskip("cv2", reason="OpenCV is not installed")
+    learned = batch(1, 197, 3)
+    wanted = cv2.resize(learned[0, 1:].reshape(14, 14, 3).numpy(), (width, height), interpolation=cv2.INTER_CUBIC)
+    found = positions(learned, height, width)[0, 1:].reshape(height, width, 3)
+    np.testing.assert_allclose(found.numpy(), wanted, atol=1e-5)
+
+
+def test_a_transformer_sees_whole_patches_from_the_top_left(backbones) -> None:
+    backbone = backbones("deit_tiny")
+    images = batch(1, 3, 40, 70)
+    found = taps.forward(backbone, images, ["block12"])["block12"]
+    assert found.shape == (1, 192, 2, 4)
+    assert torch.equal(found, taps.forward(backbone, images[..., :32, :64], ["block12"])["block12"])
+
+
+def test_a_vector_with_several_positions_is_refused() -> None:
+    add_backbone("wide", lambda: nn.Sequential(nn.ReLU()), title="w", taps={"v": Tap("0", 3, 0, "vector")})
+    try:
+        backbone = load_backbone("wide", "random")
+        assert taps.forward(backbone, batch(1, 3, 1, 1), ["v"])["v"].shape == (1, 3, 1, 1)
+        with pytest.raises(ValueError, match=r"wide: tap 'v' is declared a vector .* got 2 x 3"):
+            taps.forward(backbone, batch(1, 3, 2, 3), ["v"])
+    finally:
+        BACKBONES.remove("wide")
 
 
 @pytest.mark.parametrize("name", BACKBONES)
@@ -54,6 +175,8 @@ def test_all_taps_in_one_pass_equal_each_tap_alone(backbones, name: str) -> None
     images = batch(1, 3, 64, 80)
     together = taps.forward(backbone, images, list(backbone.taps))
     assert list(together) == list(backbone.taps)
+    backwards = list(backbone.taps)[::-1]
+    assert list(taps.forward(backbone, images, backwards)) == backwards
     for tap in backbone.taps:
         assert torch.equal(taps.forward(backbone, images, [tap])[tap], together[tap]), tap
 
@@ -67,7 +190,7 @@ def test_the_shortest_side_is_enough_and_one_pixel_less_is_refused(backbones, na
         with pytest.raises(ValueError, match=f"{name}: images must have at least {side} pixels on each side"):
             taps.forward(backbone, batch(1, 3, 2 * side, side - 1), list(backbone.taps))
         with pytest.raises(RuntimeError):  # it is the network's own limit, not a careful guess
-            backbone.module.get_submodule("features")(batch(1, 3, side - 1, side - 1))
+            backbone.module(batch(1, 3, side - 1, side - 1))
 
 
 def test_maps_equal_those_of_the_network_cut_by_hand(backbones) -> None:
@@ -150,19 +273,22 @@ def test_a_tap_that_the_next_layer_overwrites_is_noticed() -> None:
         BACKBONES.remove("sloppy")
 
 
+@pytest.mark.parametrize(("name", "tap"), [("toynet", "layer4"), ("deit_tiny", "block12"), ("squeezenet1_1", "logits")])
 @pytest.mark.parametrize(
     ("precision", "channels_last", "tolerance"),
     [("float32", True, 1e-4), ("bfloat16", False, 0.1), ("bfloat16", True, 0.1)],
 )
 def test_precision_and_layout_change_the_maps_by_rounding_only(
-    backbones, precision: str, channels_last: bool, tolerance: float
+    backbones, precision: str, channels_last: bool, tolerance: float, name: str, tap: str
 ) -> None:
-    exact = backbones("toynet")
+    exact = backbones(name)
     other = exact.with_numerics(precision=precision, channels_last=channels_last)
     images = batch(2, 3, 64, 96)
-    wanted = taps.forward(exact, images, ["layer4"])["layer4"]
-    found = taps.forward(other, images, ["layer4"])["layer4"]
+    wanted = taps.forward(exact, images, [tap])[tap]
+    found = taps.forward(other, images, [tap])[tap]
     assert found.dtype == getattr(torch, precision)
-    assert found.is_contiguous(memory_format=torch.channels_last) == channels_last
-    assert (found.float() - wanted).abs().max() <= tolerance * wanted.max()
-    assert exact.module.stem[0].weight.dtype == torch.float32, "the backbone it was made from stays as it was"
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    assert found.is_contiguous(memory_format=layout)
+    assert (found.float() - wanted).abs().max() <= tolerance * wanted.abs().max()
+    dtypes = {part.dtype for part in exact.module.parameters()}
+    assert dtypes == {torch.float32}, "the backbone it was made from stays as it was"
