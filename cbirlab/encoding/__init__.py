@@ -1,0 +1,57 @@
+"""Encodings: an image's set of local descriptors (T, D) becomes one vector. In the order of the survey, 3.2.2.
+
+Each entry is a scikit-learn-style estimator; see `cbirlab.encoding.base.LocalEncoding`::
+
+    vlad = ENCODINGS["vlad"](k=64).fit(sampled_columns)     # (n, D) of the train split
+    vectors = vlad.encode(columns)                          # Tensor (B, T, D) -> Tensor (B, vlad.width(D))
+
+Facts: `whitenable`, whether a whitening may follow and rows compare by inner product; `similarity`, as
+``"module:function"``, what compares rows where the inner product does not; `extension`, not in the survey.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cbirlab.registry import Registry
+
+__all__ = ["ENCODINGS"]
+
+ENCODINGS: Registry[Any] = Registry("encoding")
+ENCODINGS.add(
+    "bow",
+    "cbirlab.encoding.bow:BoW",
+    title="BoW",
+    reference="Sivic and Zisserman, ICCV 2003; on columns: Mohedano et al., ICMR 2016",
+    whitenable=True,
+)
+ENCODINGS.add(
+    "vlad",
+    "cbirlab.encoding.vlad:VLAD",
+    title="VLAD",
+    reference="Jégou et al., CVPR 2010; Arandjelović and Zisserman, CVPR 2013; on columns: Ng et al., CVPRW 2015",
+    whitenable=True,
+)
+ENCODINGS.add(
+    "fisher",
+    "cbirlab.encoding.fisher:Fisher",
+    title="Fisher vector",
+    reference="Perronnin, Sánchez and Mensink, ECCV 2010; Sánchez et al., IJCV 2013",
+    whitenable=True,
+)
+ENCODINGS.add(
+    "netvlad",
+    "cbirlab.encoding.netvlad:NetVLAD",
+    title="NetVLAD",
+    reference="Arandjelović et al., CVPR 2016",
+    whitenable=True,
+)
+ENCODINGS.add(
+    "asmk",
+    "cbirlab.encoding.asmk:ASMK",
+    title="ASMK (extension: not in the survey's v2)",
+    reference="Tolias, Avrithis and Jégou, ICCV 2013",
+    whitenable=False,
+    similarity="cbirlab.encoding.asmk:similarity",
+    extension=True,
+)
