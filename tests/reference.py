@@ -480,3 +480,109 @@ def fusion_rerank(scores: Sequence[np.ndarray], weights: Sequence[float], depth:
 
         answer.append(sorted(images[:depth], key=lambda n: (-gained(n), n)) + images[depth:])
     return answer
+
+
+# encodings: `columns` (T, D) of one image, `shares` one number per column
+
+
+def _length(vector: Sequence[float]) -> float:
+    return math.sqrt(math.fsum(x * x for x in vector))
+
+
+def _unit(vector: Sequence[float]) -> list[float]:
+    length = _length(vector)
+    return [x / length if length > 0 else 0.0 for x in vector]
+
+
+def _root(vector: Sequence[float]) -> list[float]:
+    return [math.copysign(math.sqrt(abs(x)), x) for x in vector]
+
+
+def _distance2(x: Sequence[float], c: Sequence[float]) -> float:
+    return math.fsum((a - b) ** 2 for a, b in zip(x, c, strict=True))
+
+
+def _words(x: Sequence[float], centres: Sequence[Sequence[float]], count: int) -> list[int]:
+    return sorted(range(len(centres)), key=lambda word: _distance2(x, centres[word]))[:count]
+
+
+def bow(columns, shares, centres, idf) -> list[float]:
+    histogram = [0.0] * len(centres)
+    for x, share in zip(columns.tolist(), shares, strict=True):
+        histogram[_words(x, centres.tolist(), 1)[0]] += share / len(columns)
+    return _unit([count * weight for count, weight in zip(histogram, idf, strict=True)])
+
+
+def word_residuals(columns, shares, centres, count=1) -> list[list[float]]:
+    """Per word the sum of x - c over the columns that have it among their `count` nearest."""
+    total = [[0.0] * columns.shape[1] for _ in centres]
+    for x, share in zip(columns.tolist(), shares, strict=True):
+        for word in _words(x, centres.tolist(), count):
+            for d, centre in enumerate(centres[word].tolist()):
+                total[word][d] += share * (x[d] - centre)
+    return total
+
+
+def vlad(columns, shares, centres, *, root: bool, intra: bool) -> list[float]:
+    words = word_residuals(columns, shares, centres)
+    words = [_root(word) for word in words] if root else words
+    words = [_unit(word) for word in words] if intra else words
+    return _unit([x for word in words for x in word])
+
+
+def responsibilities(x, priors, means, variances) -> list[float]:
+    logs = []
+    for prior, mean, variance in zip(priors.tolist(), means.tolist(), variances.tolist(), strict=True):
+        parts = [-0.5 * (a - m) ** 2 / v - 0.5 * math.log(v) for a, m, v in zip(x, mean, variance, strict=True)]
+        logs.append(math.log(prior) + math.fsum(parts))
+    top = max(logs)
+    shares = [math.exp(log - top) for log in logs]
+    return [share / math.fsum(shares) for share in shares]
+
+
+def fisher(columns, shares, priors, means, variances, *, root: bool) -> list[float]:
+    """Gradients by weights, means and deviations, one after the other."""
+    by_weight, by_mean, by_deviation = [], [], []
+    gammas = [responsibilities(x, priors, means, variances) for x in columns.tolist()]
+    for k, prior in enumerate(priors.tolist()):
+        seen = [(share, gamma[k], x) for share, gamma, x in zip(shares, gammas, columns.tolist(), strict=True)]
+        by_weight.append(sum(share * (gamma - prior) for share, gamma, _ in seen) / math.sqrt(prior))
+        for d, (mean, variance) in enumerate(zip(means[k].tolist(), variances[k].tolist(), strict=True)):
+            z = [(share * gamma, (x[d] - mean) / math.sqrt(variance)) for share, gamma, x in seen]
+            by_mean.append(sum(gamma * value for gamma, value in z) / math.sqrt(prior))
+            by_deviation.append(sum(gamma * (value**2 - 1) for gamma, value in z) / math.sqrt(2 * prior))
+    vector = [x / max(1, len(columns)) for x in by_weight + by_mean + by_deviation]
+    return _unit(_root(vector) if root else vector)
+
+
+def netvlad(columns, shares, weight, bias, centres) -> list[float]:
+    words = [[0.0] * columns.shape[1] for _ in centres]
+    for x, share in zip(columns.tolist(), shares, strict=True):
+        logits = [
+            math.fsum(a * b for a, b in zip(w, x, strict=True)) + b0
+            for w, b0 in zip(weight.tolist(), bias.tolist(), strict=True)
+        ]
+        exps = [math.exp(logit - max(logits)) for logit in logits]
+        for k, centre in enumerate(centres.tolist()):
+            for d, c in enumerate(centre):
+                words[k][d] += share * exps[k] / math.fsum(exps) * (x[d] - c)
+    return _unit([x for word in words for x in _unit(word)])
+
+
+def asmk(columns, shares, centres, *, count: int, binary: bool) -> list[list[float]]:
+    """Per word a vector of length one, or zeros where the image has nothing to say about it."""
+    words = word_residuals(columns, shares, centres, count)
+    if binary:
+        words = [[1.0 if x > 0 else -1.0 for x in word] if any(word) else word for word in words]
+    return [_unit(word) for word in words]
+
+
+def asmk_similarity(query, image, alpha: float, tau: float) -> float:
+    """Of words as `asmk` gives them."""
+    total = 0.0
+    for ours, theirs in zip(query, image, strict=True):
+        u = math.fsum(a * b for a, b in zip(ours, theirs, strict=True))
+        if any(ours) and any(theirs) and u >= tau:
+            total += u**alpha
+    words = sum(any(word) for word in query) * sum(any(word) for word in image)
+    return total / math.sqrt(words) if words else 0.0

@@ -26,7 +26,7 @@ EM_ITERATIONS = 50
 
 def k_means(local: np.ndarray, k: int, seed: int) -> np.ndarray:
     """Centres (k, d) in float32 of columns (n, d), n >= k, from one seeded start."""
-    # For many words k-means++ takes longer than all the iterations do, and random starts are as good.
+    # For many words k-means++ takes longer than all the iterations do; faiss starts at random, too.
     start = "k-means++" if k <= 256 else "random"
     # Several threads add up in an order of their own: the centres would differ from run to run.
     with threadpool_limits(1), warnings.catch_warnings():
