@@ -2,7 +2,7 @@
 
 The convention of the field is L2, whiten, keep the leading dimensions, L2::
 
-    whitening = learn("pca", train)                     # rows are normalised, then it is fitted
+    whitening = learn("pca(power=0.25)", train)         # rows are normalised, then it is fitted
     whitened = whiten(whitening, images, dimensions=128)
 
 For a slider that moves `dimensions`, keep ``projected = project(whitening, images)`` and show
@@ -11,22 +11,72 @@ For a slider that moves `dimensions`, keep ``projected = project(whitening, imag
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
-from cbirlab.params import checked
+from cbirlab.methods import Method
 from cbirlab.registry import Registry
 
 WHITENINGS: Registry[Any] = Registry("whitening")
-WHITENINGS.add("none", "cbirlab.whitening.estimators:NoWhitening", title="None", learned=False)
+"""Estimators with three facts: `learned`, fit learns from a training set; `ordered`, the leading dimensions can be
+kept; `pairs`, fit needs the instance label of each row."""
+
+WHITENINGS.add(
+    "none", "cbirlab.whitening.channels:NoWhitening", title="None", learned=False, ordered=False, pairs=False
+)
 WHITENINGS.add(
     "pca",
-    "cbirlab.whitening.estimators:PCAWhitening",
+    "cbirlab.whitening.pca:PCAWhitening",
     title="PCA-whitening",
     reference="Jégou and Chum, ECCV 2012",
     learned=True,
+    ordered=True,
+    pairs=False,
 )
+WHITENINGS.add(
+    "shrinkage",
+    "cbirlab.whitening.pca:ShrinkageWhitening",
+    title="PCA-whitening, shrunk",
+    reference="Ledoit and Wolf, J. Multivariate Analysis 2004",
+    learned=True,
+    ordered=True,
+    pairs=False,
+)
+WHITENINGS.add(
+    "zca",
+    "cbirlab.whitening.channels:ZCAWhitening",
+    title="ZCA-whitening",
+    reference="Bell and Sejnowski, Vision Research 1997",
+    learned=True,
+    ordered=False,
+    pairs=False,
+)
+WHITENINGS.add(
+    "lw",
+    "cbirlab.whitening.learned:LearnedWhitening",
+    title="Learned whitening (Lw)",
+    reference="Mikolajczyk and Matas, ICCV 2007; Radenović et al., TPAMI 2018",
+    learned=True,
+    ordered=True,
+    pairs=True,
+)
+
+
+@dataclass(frozen=True)
+class Whitening(Method):
+    """A whitening with its parameters, as recipes name it. How many dimensions are kept is not one of them.
+
+    >>> Whitening.parse("pca(power=0.25)").key
+    'pca(power=0.25)'
+    >>> Whitening("pca", {"power": 0.5}).key
+    'pca'
+    """
+
+    registry: ClassVar[Registry[Any]] = WHITENINGS
+    terse: ClassVar[bool] = True
+
 
 NORM_FLOOR = 1e-12
 """Rows shorter than this are zero rows (an unreadable image, an empty map): they stay zero and score 0 always."""
@@ -58,14 +108,15 @@ def normalise(X: np.ndarray, eps: float = NORM_FLOOR) -> np.ndarray:
 l2 = normalise
 
 
-def learn(name: str, X: np.ndarray, **parameters: Any) -> Any:
-    """Fit the whitening `name` on descriptors: rows are L2-normalised, zero rows left out.
+def learn(whitening: str | Whitening, X: np.ndarray, y: Any = None, **parameters: Any) -> Any:
+    """Fit a whitening on descriptors: rows are L2-normalised, zero rows left out.
 
     Parameters
     ----------
-    name : in `WHITENINGS`.
+    whitening : a name in `WHITENINGS`, or with parameters: ``"pca(power=0.25)"``.
     X : (N, D), un-normalised descriptors of a set that is not evaluated.
-    parameters : of the estimator.
+    y : (N,), instance label of each row, "" for none; a whitening that learns from pairs needs it, others ignore it.
+    parameters : of the estimator, in place of those that `whitening` says.
 
     Returns
     -------
@@ -74,11 +125,15 @@ def learn(name: str, X: np.ndarray, **parameters: Any) -> Any:
     Raises
     ------
     UnknownName : no such whitening.
-    TypeError, ValueError : a wrong parameter, or fewer than two different rows.
+    TypeError, ValueError : a wrong parameter, fewer than two different rows, or no matching pair where one is needed.
     """
-    estimator = WHITENINGS[name]
+    method = Whitening.parse(whitening)
+    if parameters:
+        method = Whitening(method.name, {**method.parameters, **parameters})
     unit = normalise(X)
-    return estimator(**checked(estimator, parameters, owner=name)).fit(unit[unit.any(axis=1)])
+    kept = np.any(unit, axis=1)
+    labels = _labels(method.name, y, kept) if method.fact("pairs") else None
+    return method.target()(**method.parameters).fit(unit[kept], labels)
 
 
 def project(whitening: Any, X: np.ndarray) -> np.ndarray:
@@ -110,3 +165,18 @@ def _rows(owner: str, X: Any) -> np.ndarray:
     if X.ndim != 2 or X.shape[1] == 0:
         raise ValueError(f"{owner}: X must be (N, D), one row per image, got {X.shape}.")
     return X
+
+
+def _labels(name: str, y: Any, kept: np.ndarray) -> np.ndarray:
+    """Labels of the `kept` rows, as text; at least two are equal."""
+    labels = np.array([], dtype=str) if y is None else np.asarray(y).astype(str)
+    if labels.size and labels.shape != kept.shape:
+        raise ValueError(f"whitening {name!r}: y must hold one label per row of X, {len(kept)}, got {labels.shape}.")
+    labels = labels[kept] if labels.size else labels
+    named = labels[labels != ""]
+    if len(np.unique(named)) == len(named):
+        raise ValueError(
+            f"whitening {name!r} needs matching pairs, rows that share one of the instance labels of the learning set "
+            f"(y), got {len(named)} labels and no two equal; choose a learning set with instances, or whitening 'pca'."
+        )
+    return labels
