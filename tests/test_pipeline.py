@@ -23,7 +23,7 @@ from cbirlab.registry import UnknownName
 from cbirlab.session import Session, slider_stops
 from cbirlab.store import Store
 from cbirlab.whitening import learn, whiten
-from cbirlab.whitening.estimators import PCAWhitening
+from cbirlab.whitening.pca import PCAWhitening
 
 COLUMNS = (
     "backbone weights tap aggregation whitening dim image_size "
