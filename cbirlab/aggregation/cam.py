@@ -9,15 +9,13 @@ import numpy as np
 
 from cbirlab.aggregation.base import pooling
 from cbirlab.aggregation.basic import weighted_sums
+from cbirlab.aggregation.local_pca import learn_whitening, whiten
 from cbirlab.attention import crow_channel
 from cbirlab.attention.weights import relative
 from cbirlab.params import Choice, Range
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-CLIP = 1e-9
-"""Axes whose eigenvalue is at most this fraction of the largest are left out: dividing by them amplifies rounding."""
 
 
 @pooling(
@@ -26,7 +24,7 @@ CLIP = 1e-9
     reference="Jimenez et al., BMVC 2017",
     needs="classifier",
     samples="cbirlab.aggregation.cam:likeliest_vectors",
-    learn="cbirlab.aggregation.cam:principal_axes",
+    learn="cbirlab.aggregation.cam:learn",
     look="cbirlab.aggregation.look:of_cam",
 )
 def cam(
@@ -48,7 +46,7 @@ def cam(
     classes : how many, N_C in the paper; all of them where the network knows fewer.
     learned : whiten each class's vector by a PCA of the likeliest class's vectors of a train set (N_pca = 1 in the
         paper) and normalise it again before they are summed.
-    state : "classifier" (K, C) and "classifier_bias" (K,); if learned also "mean" and "axes" of `principal_axes`.
+    state : "classifier" (K, C) and "classifier_bias" (K,); if learned also what `learn` gave.
 
     Returns
     -------
@@ -62,9 +60,7 @@ def cam(
 
     vectors = class_vectors(maps, classes, state)
     if learned:
-        mean, axes = (_of_state(state, name, maps) for name in ("mean", "axes"))
-        empty = (vectors == 0).all(dim=2, keepdim=True)
-        vectors = normalize(((vectors - mean) @ axes.T).masked_fill(empty, 0), dim=2)
+        vectors = normalize(whiten("cam", vectors, state), dim=2)
     return normalize(vectors.sum(dim=1), dim=1)
 
 
@@ -80,54 +76,29 @@ def class_maps(maps: Tensor, classes: int, state: Mapping[str, Tensor] | None) -
     """Class activation maps (B, N, H, W) of the image's top classes, in [0, 1]; the likeliest class first."""
     if state is None:
         return relative(maps.sum(dim=1, keepdim=True))
-    classifier, bias = (_of_state(state, name, maps) for name in ("classifier", "classifier_bias"))
+    classifier, bias = _classifier(state, maps)
     scores = maps.mean(dim=(-2, -1)) @ classifier.T + bias
     top = scores.topk(min(classes, len(classifier)), dim=1).indices
     return relative((classifier[top] @ maps.flatten(2)).unflatten(2, maps.shape[2:]))
 
 
-def _of_state(state: Mapping[str, Tensor] | None, name: str, maps: Tensor) -> Tensor:
-    if state is None or name not in state:
-        raise ValueError(f"cam: state must hold {name!r}; it comes from the network's classifier, or from learning.")
-    value = state[name].to(maps)
-    if name != "classifier_bias" and value.shape[-1] != maps.shape[1]:
+def _classifier(state: Mapping[str, Tensor], maps: Tensor) -> tuple[Tensor, Tensor]:
+    if not {"classifier", "classifier_bias"} <= set(state):
+        raise ValueError("cam: state must hold 'classifier' and 'classifier_bias' of the network, or be left out.")
+    classifier, bias = (state[name].to(maps) for name in ("classifier", "classifier_bias"))
+    if classifier.shape[1] != maps.shape[1]:
         raise ValueError(
-            f"cam: {name} must be of {maps.shape[1]} channels as the maps are, got {value.shape[-1]}; "
+            f"cam: the classifier reads {classifier.shape[1]} channels, the maps have {maps.shape[1]}; "
             "take the tap that the classifier sits on."
         )
-    return value
+    return classifier, bias
 
 
 def likeliest_vectors(maps: Tensor, *, state: Mapping[str, Tensor] | None = None, **parameters: Any) -> Tensor:
-    """The vector of the likeliest class of each image, (B, 1, C): what `principal_axes` is learned from."""
+    """The vector of the likeliest class of each image, (B, 1, C): what `learn` takes a PCA of."""
     return class_vectors(maps.float(), 1, state)
 
 
-def principal_axes(samples: np.ndarray, **parameters: Any) -> dict[str, np.ndarray]:
-    """PCA of class vectors.
-
-    Parameters
-    ----------
-    samples : (n, C).
-
-    Returns
-    -------
-    "mean" : (C,).
-    "axes" : (C, C), a principal axis over its standard deviation in each row; rows that the samples do not determine
-        are zero, so that the vectors keep C dimensions whatever the train set.
-
-    Raises
-    ------
-    ValueError : fewer than two samples that differ.
-    """
-    samples = np.asarray(samples, dtype=np.float64)
-    mean = samples.mean(axis=0)
-    _, spread, directions = np.linalg.svd(samples - mean, full_matrices=False)
-    deviations = spread / np.sqrt(max(len(samples) - 1, 1))
-    known = deviations**2 > CLIP * deviations[0] ** 2
-    known[len(samples) - 1 :] = False
-    if not known.any() or deviations[0] <= 1e-12:
-        raise ValueError(f"cam: learning needs class vectors that differ, got {len(samples)} equal ones.")
-    axes = np.zeros((samples.shape[1], samples.shape[1]))
-    axes[: int(known.sum())] = directions[known] / deviations[known, None]
-    return {"mean": mean.astype(np.float32), "axes": axes.astype(np.float32)}
+def learn(samples: np.ndarray, **parameters: Any) -> dict[str, np.ndarray]:
+    """PCA whitening of class vectors (n, C), as `cbirlab.aggregation.local_pca.learn_whitening` gives it."""
+    return learn_whitening("cam", samples)

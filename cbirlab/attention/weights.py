@@ -13,6 +13,9 @@ from cbirlab.params import Range
 if TYPE_CHECKING:
     from torch import Tensor
 
+ROUNDING = 1e-5
+"""A sum that exceeds the mean by this fraction of it or less is equal to it but for rounding."""
+
 
 @attention("gaussian", title="Centre prior", kind="spatial", reference="Babenko and Lempitsky, ICCV 2015, eq. 4")
 def gaussian(maps: Tensor, *, reach: Annotated[float, Range(0.5, 6.0, step=0.5)] = 3.0) -> Tensor:
@@ -114,7 +117,8 @@ def scda_mask(maps: Tensor) -> Tensor:
     (B, H, W), zeros and ones.
     """
     sums = maps.sum(dim=1)
-    return largest_component(sums > sums.mean(dim=(-2, -1), keepdim=True)).to(maps.dtype)
+    mean = sums.mean(dim=(-2, -1), keepdim=True)
+    return largest_component(sums - mean > ROUNDING * mean.abs()).to(maps.dtype)
 
 
 def largest_component(mask: Tensor) -> Tensor:

@@ -1,0 +1,67 @@
+"""PCA whitening of the local vectors that a pooling adds up: learned once from a train set, applied before the sum."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+CLIP = 1e-9
+"""Axes whose variance is at most this fraction of the largest are left out: dividing by them amplifies rounding."""
+
+
+def learn_whitening(owner: str, samples: np.ndarray) -> dict[str, np.ndarray]:
+    """PCA of local vectors, with what it takes to whiten by it.
+
+    Parameters
+    ----------
+    owner : the method, for the message.
+    samples : (n, C).
+
+    Returns
+    -------
+    "mean" : (C,).
+    "projection" : (C, C), in each row a principal axis over its standard deviation, the largest first. Axes that the
+        samples do not determine (n of them determine at most n - 1) are rows of zeros, so that the width stays.
+
+    Raises
+    ------
+    ValueError : fewer than two samples that differ.
+    """
+    rows = np.asarray(samples, dtype=np.float64)
+    count, width = rows.shape
+    mean = rows.mean(axis=0) if count else np.zeros(width)
+    # The singular vectors of the centred rows are the eigenvectors of their covariance, whether n > C or not.
+    _, scale, axes = np.linalg.svd(rows - mean, full_matrices=False)
+    variance = scale**2 / max(1, count - 1)
+    floor = max(CLIP * variance.max(initial=0), np.finfo(np.float32).eps ** 2)
+    rank = int(np.sum(variance > floor))
+    if rank == 0:
+        raise ValueError(f"{owner}: learning needs local vectors that differ, got {count}; give more train images.")
+    projection = np.zeros((width, width))
+    projection[:rank] = axes[:rank] / np.sqrt(variance[:rank, None])
+    return {"mean": mean.astype(np.float32), "projection": projection.astype(np.float32)}
+
+
+def whiten(owner: str, vectors: Tensor, state: Mapping[str, Tensor] | None) -> Tensor:
+    """Whitened `vectors` (..., C); vectors of zeros stay zero.
+
+    Raises
+    ------
+    ValueError : `state` lacks what `learn_whitening` gave, or is of another number of channels.
+    """
+    if state is None or not {"mean", "projection"} <= set(state):
+        raise ValueError(
+            f"{owner}: learned=True needs state with 'mean' and 'projection'; fit it on a train split first."
+        )
+    mean, projection = (state[name].to(vectors) for name in ("mean", "projection"))
+    if len(mean) != vectors.shape[-1]:
+        raise ValueError(
+            f"{owner}: state was learned on maps of {len(mean)} channels, got {vectors.shape[-1]}; fit it on this tap."
+        )
+    empty = (vectors == 0).all(dim=-1, keepdim=True)
+    return ((vectors - mean) @ projection.T).masked_fill(empty, 0)
