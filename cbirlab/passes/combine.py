@@ -1,0 +1,194 @@
+"""What becomes of the vectors of an image's patches: one vector (max, sum, VLAD), or patches matched one by one.
+
+Patch vectors of all images lie below each other, image i owning ``counts[i]`` consecutive rows. Rows are
+L2-normalised first; rows of zeros are patches in which nothing was found, and count nowhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+
+from cbirlab.whitening import normalise
+
+BLOCK_ELEMENTS = 2**21
+"""Numbers that a block of rows, or a block of similarities, holds: 16 MiB of float64."""
+
+FARTHEST = 2.0
+"""The largest distance between two vectors of length one: what an image without a patch is given."""
+
+
+def combined(how: str, vectors: np.ndarray, counts: np.ndarray, state: Mapping[str, Any] | None = None) -> np.ndarray:
+    """One vector per image from the vectors of its patches.
+
+    Parameters
+    ----------
+    how : "max", the largest value of each dimension (Mopuri and Babu, CVPRW 2015); "sum"; or "vlad" (Gong et al.,
+        ECCV 2014, there for each size of patch on its own), which needs `state`.
+    vectors : (n, D), may be a memory map; read a block at a time.
+    counts : (N,), patches of each image; they add up to n.
+    state : what `learn_vlad` returned.
+
+    Returns
+    -------
+    (N, D), of VLAD (N, words * dims); float32 unless `vectors` is float64. Maxima and sums are not normalised, VLAD has
+    length one. An image without any patch gives a row of zeros.
+
+    Raises
+    ------
+    ValueError : another `how`, counts that do not fit the vectors, VLAD without its codebook.
+    """
+    counts = _checked("combined", vectors, counts)
+    width, combine = _combination(how, vectors.shape[1], state)
+    out = np.zeros((len(counts), width), np.float64 if vectors.dtype == np.float64 else np.float32)
+    for images, unit, kept in _patches(vectors, counts):
+        there = kept > 0
+        if there.any():
+            out[images][there] = combine(unit, kept[there])
+    return out
+
+
+def learn_vlad(vectors: np.ndarray, words: int = 16, dims: int = 64, seed: int = 0) -> dict[str, np.ndarray]:
+    """The codebook for VLAD over patches; a sample of 100,000 of them is used where there are more.
+
+    MOP-CNN has 100 words of 500 dimensions; an image's few patches fill far fewer.
+
+    Parameters
+    ----------
+    vectors : (n, D) patch vectors of images that are not evaluated.
+    words : of the codebook.
+    dims : principal components kept of a patch vector; a narrower one keeps its D.
+    seed : of the k-means and of the sample.
+
+    Returns
+    -------
+    Arrays by name, to be handed to `combined`.
+
+    Raises
+    ------
+    TypeError, ValueError : a parameter out of range, or fewer different patches than words.
+    """
+    from cbirlab.encoding.vlad import VLAD  # torch and scikit-learn, which maximum and sum do without
+
+    fitted = VLAD(k=words, local_dims=dims, seed=seed).fit(vectors)
+    return {name: getattr(fitted, name) for name in _LEARNED}
+
+
+def match(queries: np.ndarray, query_counts: np.ndarray, images: np.ndarray, image_counts: np.ndarray) -> np.ndarray:
+    """Patch-to-patch score of CNNaug-ss (Razavian et al., CVPRW 2014, section 4.1): every query against every image.
+
+    Minus the mean, over the patches of the query, of the Euclidean distance to the nearest patch of the image.
+
+    Parameters
+    ----------
+    queries : (n_q, D) patch vectors; whitened ones in the paper.
+    query_counts : (Q,).
+    images : (n, D), may be a memory map; read a block at a time.
+    image_counts : (N,).
+
+    Returns
+    -------
+    (Q, N) float32 in [-2, 0], larger is better; -2 where query or image have no patch.
+
+    Raises
+    ------
+    ValueError : counts that do not fit the vectors, or another D in `queries` than in `images`.
+    """
+    query_counts = _checked("match: queries", queries, query_counts)
+    image_counts = _checked("match: images", images, image_counts)
+    if queries.shape[1] != images.shape[1]:
+        raise ValueError(
+            f"match: queries must have as many dimensions as images, {images.shape[1]}, got {queries.shape[1]}."
+        )
+    scores = np.full((len(query_counts), len(image_counts)), -FARTHEST, np.float32)
+    for columns, image_rows, image_kept in _patches(images, image_counts):
+        limit = max(1, BLOCK_ELEMENTS // max(1, len(image_rows)))
+        for rows, query_rows, query_kept in _patches(queries, query_counts, limit):
+            asked, held = query_kept > 0, image_kept > 0
+            if asked.any() and held.any():
+                block = _matched(query_rows, query_kept[asked], image_rows, image_kept[held])
+                scores[rows, columns][np.ix_(asked, held)] = block
+    return scores
+
+
+def _matched(queries: np.ndarray, query_counts: np.ndarray, images: np.ndarray, image_counts: np.ndarray) -> np.ndarray:
+    """Scores (q, n) of a block: unit rows, every count positive."""
+    nearest = np.maximum.reduceat(queries @ images.T, _starts(image_counts), axis=1)
+    distances = np.sqrt((2 - 2 * nearest).clip(min=0))
+    return -np.add.reduceat(distances, _starts(query_counts), axis=0) / query_counts[:, None]
+
+
+def _combination(
+    how: str, width: int, state: Mapping[str, Any] | None
+) -> tuple[int, Callable[[np.ndarray, np.ndarray], np.ndarray]]:
+    """Dimensions of a combined vector, and the function of unit rows and positive counts that makes it."""
+    if how == "max":
+        return width, lambda rows, counts: np.maximum.reduceat(rows, _starts(counts))
+    if how == "sum":
+        return width, lambda rows, counts: np.add.reduceat(rows, _starts(counts))
+    if how != "vlad":
+        near = get_close_matches(str(how), ["max", "sum", "vlad"], n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else " For 'match', which keeps patches apart, call match()."
+        raise ValueError(f"combined: how must be one of 'max', 'sum', 'vlad', got {how!r}.{hint}")
+    if state is None:
+        raise ValueError("combined: how='vlad' needs state, a codebook; make it with learn_vlad(train_patches).")
+    vlad = _vlad(state)
+    if vlad.n_features_in_ != width:
+        raise ValueError(
+            f"combined: vectors must have {vlad.n_features_in_} dimensions, as the codebook in state, got {width}."
+        )
+    return vlad.width(width), lambda rows, counts: vlad.transform(np.split(rows, _starts(counts)[1:]))
+
+
+_LEARNED = ("mean_", "components_", "centres_")
+
+
+def _vlad(state: Mapping[str, Any]) -> Any:
+    """The estimator with what it has learned put back."""
+    from cbirlab.encoding.vlad import VLAD
+
+    words, dims = state["centres_"].shape
+    vlad = VLAD(k=words, local_dims=dims)
+    for name in _LEARNED:
+        setattr(vlad, name, np.asarray(state[name]))
+    vlad.n_features_in_ = int(state["components_"].shape[1])
+    return vlad
+
+
+def _patches(
+    vectors: np.ndarray, counts: np.ndarray, rows: int | None = None
+) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+    """Consecutive images whose patches fit into a block (one image at least): their slice, unit rows, rows of each.
+
+    Rows of zeros are taken out, and not counted. In float64: |a - b|² = 2 - 2ab is a difference of nearly equal
+    numbers where two patches are nearly the same.
+    """
+    rows = max(1, min(rows or BLOCK_ELEMENTS, BLOCK_ELEMENTS // max(1, vectors.shape[1])))
+    ends = np.concatenate([[0], np.cumsum(counts)])
+    first = 0
+    while first < len(counts):
+        last = max(first + 1, int(np.searchsorted(ends, ends[first] + rows, side="right")) - 1)
+        unit = normalise(np.asarray(vectors[ends[first] : ends[last]], dtype=np.float64))
+        there = unit.any(axis=1)
+        before = np.concatenate([[0], np.cumsum(there)])
+        yield slice(first, last), unit[there], np.diff(before[ends[first : last + 1] - ends[first]])
+        first = last
+
+
+def _starts(counts: np.ndarray) -> np.ndarray:
+    """First row of each image."""
+    return np.cumsum(counts) - counts
+
+
+def _checked(owner: str, vectors: np.ndarray, counts: Any) -> np.ndarray:
+    counts = np.asarray(counts)
+    if getattr(vectors, "ndim", 0) != 2:
+        raise ValueError(f"{owner}: vectors must be (n, D), one row per patch, got {np.shape(vectors)}.")
+    if counts.ndim != 1 or (counts.size and (counts.dtype.kind not in "iu" or counts.min() < 0)):
+        raise ValueError(f"{owner}: counts must be (N,) whole numbers of patches, none negative, got {counts!r:.80}.")
+    if counts.sum() != len(vectors):
+        raise ValueError(f"{owner}: counts must add up to the {len(vectors)} rows of vectors, got {counts.sum()}.")
+    return counts.astype(np.int64)
