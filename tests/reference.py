@@ -586,3 +586,113 @@ def asmk_similarity(query, image, alpha: float, tau: float) -> float:
             total += u**alpha
     words = sum(any(word) for word in query) * sum(any(word) for word in image)
     return total / math.sqrt(words) if words else 0.0
+
+
+def rmac_grid(height: int, width: int, levels: int = 3) -> list[tuple[int, int, int]]:
+    """Region by region as Tolias et al. published it: (y0, x0, side); a region without a position is left out."""
+    side = min(height, width)
+    choices = []
+    for steps in range(2, 8):
+        stride = (max(height, width) - side) / (steps - 1)
+        choices.append((abs((side**2 - side * stride) / side**2 - 0.4), steps))
+    best = choices[0]
+    for choice in choices[1:]:
+        if choice[0] < best[0]:
+            best = choice
+    more = best[1] - 1
+    regions = []
+    for level in range(1, levels + 1):
+        length = math.floor(2 * side / (level + 1))
+        half = math.floor(length / 2 - 1)
+        starts = []
+        for size, count in ((height, level + more * (height > width)), (width, level + more * (width > height))):
+            stride = (size - length) / (count - 1) if count > 1 else 0.0
+            starts.append([math.floor(half + i * stride) - half for i in range(count)])
+        regions += [(y0, x0, length) for y0 in starts[0] for x0 in starts[1] if length > 0]
+    return regions
+
+
+def rmac(maps: np.ndarray, regions: Sequence[tuple[int, int, int]], mean=None, projection=None) -> np.ndarray:
+    """The maximum over each region, L2, whitened and L2 again if asked, the sum, L2; (B, C)."""
+    answer = []
+    for image in maps:
+        total = [0.0] * len(image)
+        for y0, x0, side in regions:
+            vector = unit(
+                [max(float(c[y][x]) for y in range(y0, y0 + side) for x in range(x0, x0 + side)) for c in image]
+            )
+            if projection is not None and any(vector):
+                centred = [x - float(m) for x, m in zip(vector, mean, strict=True)]
+                vector = unit(
+                    [math.fsum(float(p) * x for p, x in zip(row, centred, strict=True)) for row in projection]
+                )
+            total = [a + b for a, b in zip(total, vector, strict=True)]
+        answer.append(unit(total))
+    return np.array(answer)
+
+
+def tiles(height: int, width: int, parts: int) -> set[tuple[int, int, int, int]]:
+    """Boxes (x0, y0, x1, y1) of parts x parts tiles, their edges rounded to pixels, halves upwards."""
+
+    def edge(length: int, part: int) -> int:
+        return (2 * length * part + parts) // (2 * parts)  # round(length * part / parts) in whole numbers
+
+    return {
+        (edge(width, column), edge(height, row), edge(width, column + 1), edge(height, row + 1))
+        for row in range(parts)
+        for column in range(parts)
+    }
+
+
+def unit_patches(vectors: np.ndarray, counts: Sequence[int]) -> list[list[list[float]]]:
+    """The patch vectors of each image, of length one; those of length zero left out."""
+    images, row = [], 0
+    for count in counts:
+        patches = []
+        for vector in vectors[row : row + count]:
+            length = math.sqrt(math.fsum(float(x) ** 2 for x in vector))
+            if length > 0:
+                patches.append([float(x) / length for x in vector])
+        images.append(patches)
+        row += count
+    return images
+
+
+def combined_patches(how: str, vectors: np.ndarray, counts: Sequence[int]) -> np.ndarray:
+    """Largest value, or sum, of each dimension over the patches of each image."""
+    fold = {"max": max, "sum": math.fsum}[how]
+    return np.array(
+        [
+            [fold([patch[d] for patch in patches]) if patches else 0.0 for d in range(vectors.shape[1])]
+            for patches in unit_patches(vectors, counts)
+        ]
+    )
+
+
+def patch_matching(
+    queries: np.ndarray, query_counts: Sequence[int], images: np.ndarray, image_counts: Sequence[int]
+) -> np.ndarray:
+    """Minus the mean over query patches of the distance to the nearest patch of the image; -2 without patches."""
+    scores = []
+    for asked in unit_patches(queries, query_counts):
+        row = []
+        for held in unit_patches(images, image_counts):
+            nearest = [min(math.dist(patch, other) for other in held) for patch in asked if held]
+            row.append(-sum(nearest) / len(nearest) if nearest else -2.0)
+        scores.append(row)
+    return np.array(scores)
+
+
+def vlad_of_patches(patches: list[list[float]], centres: np.ndarray) -> list[float]:
+    """Residuals of the patches summed at their nearest word, signed roots, each word and then all to length one."""
+
+    def unit(values: list[float]) -> list[float]:
+        length = math.sqrt(math.fsum(x * x for x in values))
+        return [x / length for x in values] if length > 0 else values
+
+    sums = [[0.0] * len(centres[0]) for _ in centres]
+    for patch in patches:
+        word = min(range(len(centres)), key=lambda k: math.dist(patch, [float(x) for x in centres[k]]))
+        sums[word] = [s + x - float(c) for s, x, c in zip(sums[word], patch, centres[word], strict=True)]
+    words = [unit([math.copysign(math.sqrt(abs(x)), x) for x in word]) for word in sums]
+    return unit([x for word in words for x in word])

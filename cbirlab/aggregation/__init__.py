@@ -4,6 +4,7 @@
 # isort: off
 from cbirlab.aggregation.base import AGGREGATIONS, Aggregation, pooling
 from cbirlab.aggregation.basic import GEM_FLOOR, gem, gem_per_channel, gem_sweep, mac, spoc
+from cbirlab.aggregation.rmac import rmac
 from cbirlab.aggregation.crow import crow
 from cbirlab.aggregation.scda import scda
 from cbirlab.aggregation.pwa import pwa
@@ -23,6 +24,7 @@ __all__ = [
     "mac",
     "pooling",
     "pwa",
+    "rmac",
     "scda",
     "spoc",
 ]
