@@ -1,0 +1,37 @@
+"""Fusion: several representations of one image set, searched as one. Survey 3.1.3, layer level and model level alike.
+
+FUSIONS         how: early (descriptors), late (scores), rank, re-ranking; each a function of arrays
+fuse            the ranking of several members, each with its descriptors and its own ranking
+balance         weights chosen on a train split
+Fusion          several recipes and how they are fused, as plain data; `run_fusion` carries it out
+complementarity which representations are worth fusing; `versus`: the queries on which one beats the other
+"""
+
+from cbirlab.fusion.balance import Balance, balance
+from cbirlab.fusion.members import Member, fuse, own_rows
+from cbirlab.fusion.methods import FUSIONS, FusionMethod, borda, early, minmax, rerank, rrf, znorm
+from cbirlab.fusion.recipe import Fusion
+from cbirlab.fusion.reports import complementarity, versus
+from cbirlab.fusion.running import FusedRun, fused_row, run_fusion
+
+__all__ = [
+    "FUSIONS",
+    "Balance",
+    "FusedRun",
+    "Fusion",
+    "FusionMethod",
+    "Member",
+    "balance",
+    "borda",
+    "complementarity",
+    "early",
+    "fuse",
+    "fused_row",
+    "minmax",
+    "own_rows",
+    "rerank",
+    "rrf",
+    "run_fusion",
+    "versus",
+    "znorm",
+]

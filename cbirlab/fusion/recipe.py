@@ -1,0 +1,123 @@
+"""Fusion: several recipes and how they are fused, as plain data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from difflib import get_close_matches
+from typing import Any
+
+from cbirlab.fusion.methods import FusionMethod, checked_weights
+from cbirlab.params import Range
+from cbirlab.pipeline import Recipe
+from cbirlab.store import digest
+from cbirlab.whitening import Whitening
+
+LEARNED = "learned"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fusion:
+    """Several ways from pictures to one ranking.
+
+    >>> Fusion(members=(Recipe(tap="layer3"), Recipe(tap="layer4")), method="rrf").method
+    'rrf(k=60)'
+
+    Attributes
+    ----------
+    members : recipes of one dataset under one protocol; the order matters for "rerank".
+    method : "early", "minmax" or "rrf(k=30)", of `FUSIONS`.
+    weights : one per member, at least 0; None for equal ones; "learned" for those that `balance` finds on the train
+        split of the dataset.
+    whitening : of the concatenated descriptors, learned on the train split of the dataset; for early fusion.
+    dimensions : leading dimensions kept after that whitening.
+
+    Raises
+    ------
+    UnknownName, TypeError, ValueError : a name or value that is not allowed, or members that cannot be compared.
+    """
+
+    members: tuple[Recipe, ...]
+    method: str = "early"
+    weights: tuple[float, ...] | str | None = None
+    whitening: str = "none"
+    dimensions: int | None = None
+
+    def __post_init__(self) -> None:
+        method, members = FusionMethod.parse(self.method), tuple(self.members)
+        whitening = Whitening.parse(self.whitening)
+        dimensions = Range(1, 1 << 20, integer=True, optional=True).check("Fusion", "dimensions", self.dimensions)
+        check_members(members)
+        if whitening.name != "none" and method.stage != "descriptors":
+            raise ValueError(
+                f"Fusion: whitening {whitening.key!r} is for descriptors, and {method.name!r} fuses {method.stage}; "
+                "use method 'early', or whiten the members."
+            )
+        if dimensions is not None and not whitening.fact("ordered"):
+            raise ValueError(
+                f"Fusion: dimensions must be None with whitening {whitening.key!r}, got {dimensions}; use 'pca'."
+            )
+        weights = self.weights
+        if isinstance(weights, str):
+            if weights != LEARNED:
+                raise ValueError(f"Fusion: weights must be numbers, None or {LEARNED!r}, got {weights!r}.")
+        elif weights is not None:
+            weights = checked_weights("Fusion", weights, len(members))
+        clean = {"members": members, "method": method.key, "weights": weights, "whitening": whitening.key}
+        for name, value in {**clean, "dimensions": dimensions}.items():
+            object.__setattr__(self, name, value)
+
+    def to_json(self) -> str:
+        """The fusion as one line of JSON; its key "members" tells it from a recipe."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, saved: str | Mapping[str, Any]) -> Fusion:
+        """A fusion from `to_json`, or from a mapping.
+
+        Raises
+        ------
+        ValueError : no JSON object with a list of members.
+        TypeError : an unknown field.
+        """
+        try:
+            given = json.loads(saved) if isinstance(saved, str) else dict(saved)
+        except ValueError as error:
+            raise ValueError(f"Fusion.from_json: expected a JSON object, got {saved!r:.80}.") from error
+        if not isinstance(given, dict) or not isinstance(given.get("members"), Sequence):
+            raise ValueError(f"Fusion.from_json: expected a JSON object with a list of members, got {saved!r:.80}.")
+        known = [field.name for field in fields(cls)]
+        for name in given:
+            if name not in known:
+                near = get_close_matches(name, known, n=1)
+                hint = f" Did you mean {near[0]!r}?" if near else ""
+                raise TypeError(f"Fusion.from_json: unknown field {name!r}; fields: {', '.join(known)}.{hint}")
+        return cls(**{**given, "members": tuple(Recipe.from_json(member) for member in given["members"])})
+
+    def key(self) -> str:
+        """Hash of the fusion."""
+        return digest(json.loads(self.to_json()))
+
+    def with_members(self, members: Sequence[Recipe]) -> Fusion:
+        """The same fusion of other recipes, such as the resolved ones."""
+        return replace(self, members=tuple(members))
+
+
+def check_members(members: Sequence[Recipe]) -> None:
+    """Refuse members that do not answer the same question; what a recipe leaves open is checked once it is resolved.
+
+    Raises
+    ------
+    TypeError, ValueError : no recipe, or recipes that differ in dataset, protocol or average precision.
+    """
+    if not members:
+        raise ValueError("Fusion: members must be at least one recipe, got none.")
+    for member in members:
+        if not isinstance(member, Recipe):
+            raise TypeError(f"Fusion: members must be recipes, got {type(member).__name__}.")
+    for name in ("dataset", "protocol", "average_precision", "index"):
+        values = list(dict.fromkeys(getattr(member, name) for member in members))
+        given = [value for value in values if value is not None]
+        if len(given) > 1:
+            raise ValueError(f"Fusion: members must share {name}, got {' and '.join(map(repr, given))}.")

@@ -1,0 +1,271 @@
+"""Carrying out a fusion: every member as its recipe says, then all of them together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from cbirlab.aggregation import Aggregation
+from cbirlab.backbones import load_backbone
+from cbirlab.datasets import Dataset, load_dataset
+from cbirlab.evaluation import PROTOCOLS, Evaluation, evaluate
+from cbirlab.extract import image_hashes
+from cbirlab.fusion.balance import balance, train_split
+from cbirlab.fusion.members import Member, concatenated, fuse, own_rows, searched
+from cbirlab.fusion.methods import FusionMethod, checked_weights
+from cbirlab.fusion.recipe import LEARNED, Fusion, check_members
+from cbirlab.index import Ranking
+from cbirlab.pipeline import Bench, Clock, Recipe, Run, table_row
+from cbirlab.store import Store
+from cbirlab.whitening import Whitening, learn, whiten
+
+RIGHT_OF_MAPS = ("tap", "aggregation", "whitening", "dimensions", "whitening_set")
+"""Fields in which the recipes of one bench may differ."""
+
+COSTS = ("forward_passes", "ms_per_image")
+"""Columns of what it costs to describe an image; members of one bench share the passes."""
+
+
+@dataclass(frozen=True, eq=False)
+class FusedRun:
+    """What came of a fusion; read like a `Run`.
+
+    Attributes
+    ----------
+    recipe : the fusion, its members resolved, so that it can be run again.
+    dataset : what was searched.
+    members : the run of each member.
+    member_weights : one per member, as they were used.
+    ranking : (Q, N) database rows and scores.
+    evaluation : under the members' protocol; None where the dataset has no ground truth.
+    metrics : name to value in 0..1; empty without ground truth.
+    seconds : per stage: "load", "extract" (and search of the members), "balance", "search" (fusion), "evaluate".
+    dim : dimensions that were searched, of all members together.
+    leak : empty, or what the evaluated images have to do with what was learned.
+    skipped : part to row to reason: images that a member cannot read.
+    """
+
+    recipe: Fusion
+    dataset: Dataset
+    members: tuple[Run, ...]
+    member_weights: tuple[float, ...]
+    ranking: Ranking
+    evaluation: Evaluation | None
+    metrics: Mapping[str, float]
+    seconds: Mapping[str, float]
+    dim: int
+    leak: str = ""
+    skipped: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+
+    @property
+    def early(self) -> bool:
+        """Whether one index holds the descriptors of all members; otherwise each member has its own."""
+        return FusionMethod.parse(self.recipe.method).stage == "descriptors"
+
+    @property
+    def weights(self) -> str:
+        """What tables call the weights of the networks."""
+        return str(_joined([member.weights for member in self.members]))
+
+    @property
+    def ms_per_query(self) -> float:
+        """Milliseconds of search per query, the members' own searches included where they are needed."""
+        own = 1000 * self.seconds["search"] / max(1, len(self.ranking))
+        return own if self.early else own + sum(member.ms_per_query for member in self.members)
+
+    @property
+    def bytes_per_image(self) -> int:
+        """Bytes of one image in the index, or in the indexes of all members."""
+        return 4 * self.dim if self.early else sum(member.bytes_per_image for member in self.members)
+
+
+class _Described(NamedTuple):
+    run: Run
+    member: Member
+    train: Member | None
+
+
+def run_fusion(
+    fusion: Fusion,
+    *,
+    dataset: Dataset | None = None,
+    store: Store | None = None,
+    device: str = "cpu",
+    progress: bool = True,
+) -> FusedRun:
+    """Carry out a fusion.
+
+    Parameters
+    ----------
+    dataset : in place of the one that the members name, if it is loaded already.
+    store : where descriptors are kept.
+    device : where the networks run.
+    progress : show a bar when extraction takes more than a second.
+
+    Raises
+    ------
+    UnknownName, WeightsError, ValueError : as `cbirlab.run`; or something is to be learned and the dataset has no train
+        split that it could be learned on.
+    """
+    clock, store = Clock(), store or Store()
+    with clock("load"):
+        dataset = dataset or load_dataset(fusion.members[0].dataset)
+        check_members([replace(member, protocol=member.protocol or dataset.protocol) for member in fusion.members])
+        split = train_split(dataset) if _learns(fusion) else None
+    with clock("extract"):
+        described = _described(fusion, dataset, split, store, device, progress)
+        runs = tuple(one.run for one in described)
+        fusion = fusion.with_members([run.recipe for run in runs])
+    with clock("balance"):
+        weights = _weights(fusion, [one.train for one in described if one.train is not None], split)
+    with clock("search"):
+        ranking, dim = _ranked(fusion, described, weights, dataset)
+    with clock("evaluate"):
+        recipe = fusion.members[0]
+        evaluation = evaluate(ranking, dataset, recipe.protocol, recipe.average_precision) if dataset.labels else None
+    return FusedRun(
+        recipe=fusion,
+        dataset=dataset,
+        members=runs,
+        member_weights=weights,
+        ranking=ranking,
+        evaluation=evaluation,
+        metrics=dict(evaluation.metrics) if evaluation else {},
+        seconds=clock.seconds,
+        dim=dim,
+        leak="; ".join(dict.fromkeys(filter(None, [*(run.leak for run in runs), _leak(dataset, split, store)]))),
+        skipped=_merged([run.skipped for run in runs]),
+    )
+
+
+def fused_row(result: FusedRun) -> dict[str, Any]:
+    """The row of a table: the columns of `cbirlab.pipeline.table_row`, and "fusion" and "fusion_weights".
+
+    What the members share stands once, what they differ in as "a + b".
+    """
+    rows = [table_row(run) for run in result.members]
+    row = {name: _joined([one[name] for one in rows]) for name in rows[0]}
+    row |= {name: value for name, value in result.metrics.items() if name in row}
+    if result.recipe.whitening != "none":
+        sets = [*(one["whitening_set"] for one in rows), train_name(result.dataset)]
+        row |= {"whitening": f"{row['whitening']} > {result.recipe.whitening}", "whitening_set": _joined(sets)}
+    row |= {name: getattr(result, name) for name in ("dim", "ms_per_query", "bytes_per_image", "leak")}
+    row |= {name: _cost([one[name] for one in rows], result.recipe.members) for name in COSTS}
+    row["skipped"] = sum(len(unread) for unread in result.skipped.values())
+    del row["recipe"]
+    weights = " + ".join(f"{weight:.3g}" for weight in result.member_weights)
+    return {**row, "fusion": result.recipe.method, "fusion_weights": weights, "recipe": result.recipe.to_json()}
+
+
+def train_name(dataset: Dataset) -> str:
+    """What tables call the train split of a dataset."""
+    return dataset.train_name or f"{dataset.name}/train"
+
+
+def _learns(fusion: Fusion) -> bool:
+    return fusion.weights == LEARNED or bool(Whitening.parse(fusion.whitening).fact("learned"))
+
+
+def _described(
+    fusion: Fusion, dataset: Dataset, split: Dataset | None, store: Store, device: str, progress: bool
+) -> list[_Described]:
+    """Every member, searched; members that share a network and its input are described in one bench."""
+    early = FusionMethod.parse(fusion.method).stage == "descriptors"
+    found: dict[int, _Described] = {}
+    for places in _benches(fusion.members):
+        first = fusion.members[places[0]]
+        backbone = load_backbone(first.backbone, first.weights, device)
+        recipes = [fusion.members[place].resolved(dataset, backbone) for place in places]
+        runs, members = _searched(Bench(dataset, backbone, recipes[0], store=store, progress=progress), recipes, early)
+        train: Sequence[Member | None] = [None] * len(places)
+        if split is not None:
+            asked = [replace(recipe, protocol=split.protocol) for recipe in recipes]
+            _, train = _searched(Bench(split, backbone, asked[0], store=store, progress=progress), asked, early)
+        found |= {
+            place: _Described(*one) for place, one in zip(places, zip(runs, members, train, strict=True), strict=True)
+        }
+    return [found[place] for place in range(len(fusion.members))]
+
+
+def _benches(members: Sequence[Recipe]) -> list[list[int]]:
+    """Places of the members that take their descriptors from the same maps."""
+    groups: dict[str, list[int]] = {}
+    for place, recipe in enumerate(members):
+        shared = {name: value for name, value in asdict(recipe).items() if name not in RIGHT_OF_MAPS}
+        groups.setdefault(repr(shared), []).append(place)
+    return list(groups.values())
+
+
+def _searched(bench: Bench, recipes: Sequence[Recipe], early: bool) -> tuple[list[Run], list[Member]]:
+    """Descriptors are kept for early fusion alone: other members may compare words or views and have no vector."""
+    bench.fill(recipes)
+    runs = [bench.run(recipe) for recipe in recipes]
+    pairs = [_vectors(bench, recipe) if early else () for recipe in recipes]
+    return runs, [Member(run.ranking, *pair) for run, pair in zip(runs, pairs, strict=True)]
+
+
+def _vectors(bench: Bench, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
+    images, queries = bench.pair(recipe)
+    if images.counts is not None or Aggregation.parse(recipe.aggregation).fact("similarity"):
+        raise ValueError(
+            f"Fusion: method 'early' needs members with one vector per image, and {recipe.aggregation!r} with passes "
+            f"{recipe.passes!r} compares words or views; use a fusion of scores or ranks, as 'minmax' or 'rrf'."
+        )
+    return images.values, queries.values
+
+
+def _weights(fusion: Fusion, train: Sequence[Member], split: Dataset | None) -> tuple[float, ...]:
+    if fusion.weights == LEARNED and split is not None:
+        ap = fusion.members[0].average_precision
+        return balance(train, split, fusion.method, average_precision=ap).weights
+    given = None if isinstance(fusion.weights, str) else fusion.weights
+    return checked_weights("Fusion", given, len(fusion.members))
+
+
+def _ranked(
+    fusion: Fusion, described: Sequence[_Described], weights: tuple[float, ...], dataset: Dataset
+) -> tuple[Ranking, int]:
+    """The ranking of all members together, and the dimensions that were searched."""
+    method, members = FusionMethod.parse(fusion.method), [one.member for one in described]
+    if method.stage != "descriptors":
+        own = own_rows(dataset, PROTOCOLS[str(fusion.members[0].protocol)])
+        return fuse(members, method, weights, own), sum(one.run.dim for one in described)
+    images, queries = concatenated(members, weights, method)
+    whitening = Whitening.parse(fusion.whitening)
+    if whitening.fact("learned"):
+        learning, _ = concatenated([one.train for one in described if one.train is not None], weights, method)
+        fitted = learn(whitening, learning, dataset.train_instances)
+        images = whiten(fitted, images, fusion.dimensions)
+        queries = whiten(fitted, queries, fusion.dimensions) if len(queries) else images[:0]
+    return searched(images, queries, fusion.members[0].index), images.shape[1]
+
+
+def _leak(dataset: Dataset, split: Dataset | None, store: Store) -> str:
+    """What the images that the fusion was learned on share with the evaluated ones, by their bytes."""
+    if split is None:
+        return ""
+    evaluated = image_hashes([*dataset.images, *(query.path for query in dataset.queries)], store)
+    shared = len(evaluated & image_hashes(split.images, store))
+    return f"fusion learned on {shared} of the {len(evaluated)} evaluated images" if shared else ""
+
+
+def _merged(skipped: Sequence[Mapping[str, Mapping[int, str]]]) -> dict[str, dict[int, str]]:
+    merged: dict[str, dict[int, str]] = {}
+    for one in skipped:
+        for part, rows in one.items():
+            merged.setdefault(part, {}).update(rows)
+    return merged
+
+
+def _cost(values: Sequence[float], members: Sequence[Recipe]) -> float:
+    """Costs added up; members that share their passes count once."""
+    return sum(max(values[place] for place in places) for places in _benches(members))
+
+
+def _joined(values: Sequence[Any]) -> Any:
+    """One value where all agree, else "a + b"."""
+    told = [value for value in values if value not in ("", None)]
+    return told[0] if told and len({*told}) == 1 else " + ".join(map(str, told))
