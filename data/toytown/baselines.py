@@ -2,9 +2,9 @@
 
     python data/toytown/baselines.py --weights FOLDER > table.md
 
-Hand-crafted rows need OpenCV (the ``[render]`` extra); networks other than the bundled one are shown where FOLDER holds
-their weights. Every row is measured by the revisited protocol (query cropped to its box, junk ignored, trapezoid AP) on
-the whole benchmark; whitening and codebooks are learned on the train split; intervals are bootstraps over landmarks.
+Networks other than the bundled one are shown where FOLDER holds their weights. Every row is measured by the revisited
+protocol (query cropped to its box, junk ignored, trapezoid AP) on the whole benchmark; whitening and codebooks are
+learned on the train split; intervals are bootstraps over landmarks.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy as np
 from cbirlab import Recipe, compare, load_dataset, run
 from cbirlab.datasets.base import Dataset
 from cbirlab.evaluation import Evaluation, evaluate, paired_difference
+from cbirlab.handcrafted import hsv_histogram, root_sift
 from cbirlab.images import read
 from cbirlab.index import ExactIndex, Ranking
 from cbirlab.whitening import learn, whiten
@@ -59,7 +60,6 @@ FACTORS: dict[str, dict[str, Callable]] = {
     "occlusion": {"under 0.1": lambda v: v < 0.1, "0.1 to 0.4": lambda v: 0.1 <= v < 0.4, "over": lambda v: v >= 0.4},
 }
 WORDS = 64
-SIFT_CONTRAST = 0.02  # half of OpenCV's default: more features on small pictures; other values were not tried
 
 
 def pictures(dataset: Dataset, part: str) -> Iterator[np.ndarray]:
@@ -82,26 +82,8 @@ def chance(dataset: Dataset, seed: int = 0) -> Parts:
 
 
 def colour_histogram(dataset: Dataset) -> Parts:
-    """HSV histogram, 16 x 4 x 4 bins, square root of the shares (Hellinger)."""
-    import cv2
-
-    def describe(image: np.ndarray) -> np.ndarray:
-        hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
-        counts = cv2.calcHist([hsv], [0, 1, 2], None, [16, 4, 4], [0, 180, 0, 256, 0, 256]).ravel()
-        return np.sqrt(counts / counts.sum())
-
-    return each(dataset, describe)
-
-
-def root_sift(image: np.ndarray) -> np.ndarray:
-    """RootSIFT descriptors (n, 128) of one image: L1, then square root (Arandjelović and Zisserman, CVPR 2012)."""
-    import cv2
-
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    found = cv2.SIFT_create(nfeatures=1000, contrastThreshold=SIFT_CONTRAST).detectAndCompute(grey, None)[1]
-    if found is None:
-        return np.zeros((0, 128), np.float32)
-    return np.sqrt(found / np.maximum(found.sum(axis=1, keepdims=True), 1e-12))
+    """HSV histogram, 16 x 4 x 4 bins."""
+    return each(dataset, hsv_histogram)
 
 
 def vlad(local: np.ndarray, centres: np.ndarray) -> np.ndarray:
