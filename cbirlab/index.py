@@ -117,6 +117,19 @@ class ExactIndex:
         return self.database_
 
 
+def ranked(scores: np.ndarray) -> Ranking:
+    """The ranking of a matrix of scores (Q, N), larger is better, equal ones by image index.
+
+    Raises
+    ------
+    ValueError : NaN or infinity.
+    """
+    scores = np.asarray(scores, dtype=np.float32)
+    _refuse_not_finite(scores, 0)
+    keys = np.sort(_packed(scores, 0), axis=1)
+    return Ranking(keys & LOW_WORD, _unpacked_scores(keys))
+
+
 def _packed(scores: np.ndarray, first_row: int) -> np.ndarray:
     """One int64 per score that sorts by falling score, then by row: ties are decided, in sort and partition alike.
 

@@ -81,6 +81,7 @@ class FakeSession:
     backbone = "toynet"
     weights = "fake"
     taps = ("stem", "layer1", "layer2", "layer3", "layer4")
+    default_tap = "layer4"
     methods = ("mac", "spoc", "gem")
 
     def __init__(self, dataset: Dataset) -> None:
@@ -91,7 +92,7 @@ class FakeSession:
     def prepare(self, progress: bool = True) -> None:
         self.prepared = True
 
-    def dimensions(self, tap: str) -> int:
+    def dimensions(self, tap: str, aggregation: str = "gem") -> int:
         return {"stem": 16, "layer1": 32}.get(tap, 64)
 
     def rank(self, tap, aggregation, whitening="none", dimensions=None):

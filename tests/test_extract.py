@@ -198,7 +198,7 @@ def test_an_unreadable_image_is_reported_and_the_others_are_kept(pictures, toyne
 
 
 def test_images_too_small_for_the_network_are_reported(pictures, store, tmp_path):
-    network = load_backbone("alexnet", "random")
+    network = load_backbone("squeezenet1_1", "random")
     dataset = load_dataset(broken_folder(pictures, tmp_path), image_size=64)
     with pytest.warns(UserWarning, match=r"dot\.png: 1 x 1 pixels are too few, the network needs"):
         found = extract(dataset, network, taps=["conv1"], aggregations=SPECS[:1], parts=["images"], store=store)
@@ -435,7 +435,7 @@ def test_pooling_together_is_pooling_one_by_one(layout, dtype, shape):
         assert list(pooled) == [spec.key for spec in specs]
         for spec in specs:
             expected = spec.apply(maps.contiguous().float()).numpy()
-            np.testing.assert_allclose(pooled[spec.key], expected, rtol=3e-6, atol=1e-7, err_msg=spec.key)
+            np.testing.assert_allclose(pooled[spec.key], expected, rtol=1e-5, atol=1e-7, err_msg=spec.key)
 
 
 @pytest.mark.parametrize("scale", [0.0, 1e-30, 1e-7, 1e11, 1e30])
@@ -461,7 +461,7 @@ def test_values_that_overflow_are_refused():
 
 def test_descriptors_name_what_they_have():
     with pytest.raises(KeyError, match=r"No descriptors of \('a', 'mac'\); there are \(b, mac\)"):
-        Descriptors({("b", "mac"): {}}, {})["a", "mac"]
+        Descriptors({("b", "mac"): {}}, {}, {})["a", "mac"]
     assert extract_name == "cbirlab.extract"
 
 

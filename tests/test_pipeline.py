@@ -14,10 +14,11 @@ import cbirlab
 from cbirlab import Recipe, compare, run
 from cbirlab.aggregation import AGGREGATIONS
 from cbirlab.datasets import Dataset, load_dataset
+from cbirlab.encoding import ENCODINGS
 from cbirlab.evaluation import evaluate
 from cbirlab.extract import extract
 from cbirlab.pipeline import table_row
-from cbirlab.pipeline.bench import Bench, Recent
+from cbirlab.pipeline.bench import Bench, Column, Recent
 from cbirlab.pipeline.stages import learning_part
 from cbirlab.registry import UnknownName
 from cbirlab.session import Session, slider_stops
@@ -133,11 +134,12 @@ def test_compare_gives_a_row_per_recipe_that_is_the_run_of_that_recipe(things, w
     frame = compare(
         things, weights="random", taps=["layer1", "layer4"], dimensions=[4, None], store=warm, progress=False
     )
-    assert len(frame) == 2 * len(AGGREGATIONS) * (1 + 2)
+    assert len(frame) == (2 * len(AGGREGATIONS) - 1) * (1 + 1 + 2 + 2), "cam at layer4 alone; none, zca; pca, shrinkage"
+    assert "lw" not in set(frame["whitening"]), "the train pictures have no labels"
     assert set(COLUMNS.split()) <= set(frame.columns)
     assert (frame["ms_per_query"] > 0).all()
     assert (frame["bytes_per_image"] == 4 * frame["dim"]).all()
-    for row in frame.iloc[[1, 5, 11]].to_dict("records"):
+    for row in frame.iloc[[1, 5, 11, 89]].to_dict("records"):
         result = run(Recipe.from_json(row["recipe"]), dataset=things, store=warm, progress=False)
         assert {name: table_row(result)[name] for name in row if name != "ms_per_query"} == {
             name: value for name, value in row.items() if name != "ms_per_query"
@@ -152,8 +154,10 @@ def test_the_whole_grid_takes_one_pass_per_image(things, tmp_path, monkeypatch):
     monkeypatch.setattr(
         network.Network, "maps", lambda self, pixels, taps: seen.append(len(pixels)) or original(self, pixels, taps)
     )
-    frame = compare(things, weights="random", taps="all", store=Store(tmp_path), progress=False)
-    assert len(frame) == 5 * len(AGGREGATIONS) * 2
+    frame = compare(
+        things, weights="random", taps="all", whitenings=["none", "pca"], store=Store(tmp_path), progress=False
+    )
+    assert len(frame) == (5 * len(AGGREGATIONS) - 4 + 1) * 2, "cam at layer4 alone; logits once"
     assert sum(seen) == 40 + 24
 
 
@@ -255,8 +259,9 @@ def session(pictures, warm) -> Session:
 def test_a_session_says_what_a_panel_offers(session):
     assert session.backbone == "toynet"
     assert session.weights == "random"
-    assert session.taps == ("stem", "layer1", "layer2", "layer3", "layer4")
-    assert session.methods == tuple(AGGREGATIONS)
+    assert session.taps == ("stem", "layer1", "layer2", "layer3", "layer4", "logits")
+    assert session.default_tap == "layer4"
+    assert session.methods == (*AGGREGATIONS, *ENCODINGS)
     assert session.dimensions("stem") == 16
     assert session.dimensions("layer4") == 23  # 24 images to learn on
 
@@ -355,7 +360,8 @@ def test_a_move_is_fast_at_the_size_of_toytown():
     bench = Bench(dataset, type("Network", (), {"weights": "random"})(), recipe, store=Store("/dev/null/none"))  # pyright: ignore
     for spec in slider_stops(["gem"]):
         for part, rows in (("images", 1000), ("queries", 96), ("big/train", 600)):
-            bench._descriptors["layer4", spec.key, part] = (random.random((rows, 256), np.float32), "key")
+            values = random.random((rows, 256), np.float32)
+            bench._columns["layer4", spec.key, part] = Column(values, np.ones(rows, int), "key", 0.0)
         bench._leaks["big/train"] = ""
         bench.whitening(replace(recipe, aggregation=spec.key))
     seconds = []

@@ -18,9 +18,12 @@ from PIL import Image
 from traitlets import TraitError
 
 from cbirlab.aggregation import AGGREGATIONS, pooling
+from cbirlab.attention import ATTENTIONS
 from cbirlab.datasets.base import Query
+from cbirlab.encoding import ENCODINGS
 from cbirlab.params import Choice, Parameter, Range
 from cbirlab.registry import UnknownName
+from cbirlab.whitening import WHITENINGS
 from cbirlab.widgets import views
 from cbirlab.widgets.controls import RetrievalControls, control, dimension_steps
 from cbirlab.widgets.gallery import Gallery, Thumbnails
@@ -113,7 +116,7 @@ def test_a_slider_takes_range_and_step_from_the_declaration():
 
 def controls_of(state, methods=("mac", "spoc", "gem")):
     width = {"shallow": 16, "deep": 100}
-    return RetrievalControls(state, taps=list(width), aggregations=methods, dimensions=width.__getitem__)
+    return RetrievalControls(state, taps=list(width), aggregations=methods, dimensions=lambda tap, _: width[tap])
 
 
 def test_every_registered_pooling_gets_controls_for_its_parameters():
@@ -149,8 +152,23 @@ def test_p_is_enabled_for_gem_only():
     state = RetrievalState(tap="deep")
     p = controls_of(state).parameters["gem", "p"]
     assert not p.disabled
+    assert p.layout.display is None
     state.aggregation = "mac"
     assert p.disabled
+    assert p.layout.display == "none"
+
+
+def test_every_registered_method_has_its_place_in_the_menus():
+    state = RetrievalState(tap="deep")
+    controls = controls_of(state, [*AGGREGATIONS, *ENCODINGS])
+    assert [name for _, name in controls.aggregation.options] == [*AGGREGATIONS, *ENCODINGS]
+    assert [name for _, name in controls.attention.options] == ["none", *ATTENTIONS]
+    assert [name for _, name in controls.whitening.options] == [*WHITENINGS]
+    controls.attention.value = "crow_spatial"
+    assert state.setting.aggregation == "crow_spatial(a=2, b=2) > gem(p=3)"
+    controls.whitening.value, state.dimensions = "zca", 8
+    assert controls.dimensions.disabled
+    assert state.setting.dimensions is None
 
 
 def test_dimensions_follow_the_tap_and_come_back():

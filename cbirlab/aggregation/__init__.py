@@ -2,13 +2,14 @@
 
 # What is imported first stands first in menus and tables.
 # isort: off
-from cbirlab.aggregation.base import AGGREGATIONS, Aggregation, pooling
+from cbirlab.aggregation.base import AGGREGATIONS, pooling
 from cbirlab.aggregation.basic import GEM_FLOOR, gem, gem_per_channel, gem_sweep, mac, spoc
 from cbirlab.aggregation.rmac import rmac
 from cbirlab.aggregation.crow import crow
 from cbirlab.aggregation.scda import scda
 from cbirlab.aggregation.pwa import pwa
 from cbirlab.aggregation.cam import cam
+from cbirlab.aggregation.spec import Aggregation, registry_of
 
 # isort: on
 
@@ -24,6 +25,7 @@ __all__ = [
     "mac",
     "pooling",
     "pwa",
+    "registry_of",
     "rmac",
     "scda",
     "spoc",

@@ -1,4 +1,4 @@
-"""The registry of poolings, the decorator that fills it, and an aggregation with all its parameters.
+"""The registry of poolings, and the decorator that fills it.
 
 A new method is one decorated function::
 
@@ -14,11 +14,9 @@ names two functions: ``samples(maps, **parameters)`` gives the local vectors (B,
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import wraps
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-from cbirlab.methods import Method
 from cbirlab.params import checked
 from cbirlab.registry import Registry
 
@@ -51,23 +49,6 @@ def pooling(name: str, *, title: str, reference: str = "", **facts: Any) -> Call
         return pool
 
     return decorate
-
-
-@dataclass(frozen=True)
-class Aggregation(Method):
-    """An aggregation with all its parameters: what tables print and the store keys descriptors by.
-
-    >>> Aggregation.parse("gem").key
-    'gem(p=3)'
-    >>> Aggregation("gem", {"p": 4}).parameters
-    {'p': 4.0}
-    """
-
-    registry: ClassVar[Registry[Any]] = AGGREGATIONS
-
-    def apply(self, maps: Tensor, state: Mapping[str, Tensor] | None = None) -> Tensor:
-        """Pool `maps` (B, C, H, W) to (B, D); `state` is what a method has learned."""
-        return self.target()(maps, **self.parameters, **({} if state is None else {"state": state}))
 
 
 def checked_maps(owner: str, maps: Tensor) -> Tensor:

@@ -162,8 +162,19 @@ def _untrained(name: str, weights: str | Path | None) -> Backbone:
 
 def _random(name: str, seed: int) -> Backbone:
     module = BACKBONES[name]()
+    _declare_classes(module, BACKBONES.info(name).facts)
     label = "random" if seed == 0 else f"random(seed={seed})"
     return _assemble(name, module, set(), label, digest(module))
+
+
+def _declare_classes(module: nn.Module, facts: Mapping[str, Any]) -> None:
+    """As many random class scores as the catalogue says, where the network's own default is another number."""
+    import torch
+
+    path = facts["classifier"]
+    scores = [tap.channels for tap in facts["taps"].values() if path and tap.path == path]
+    if scores and len(shape := module.get_submodule(path).get_parameter("weight").shape) and shape[0] != scores[0]:
+        _fit_classifier(module, path, {f"{path}.weight": torch.empty(scores[0], *shape[1:])})
 
 
 def _trained(name: str, weights: str | Path | None, facts: Mapping[str, Any]) -> Backbone:

@@ -56,7 +56,10 @@ def _show_warning(message: Warning | str, category: type[Warning], *_: Any) -> N
 def _options(given: Any) -> dict[str, Any]:
     """Fields of the recipe that were given."""
     options = dict(vars(given.options)) if given.options is not None else {}
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
+    options = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
+    if "scales" in options and isinstance(options["scales"][0], str):
+        options["scales"] = options["scales"][0]  # the name of a set
+    return options
 
 
 def _lab(given: Any) -> int:

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 KINDS = {
     "datasets": "cbirlab.datasets:DATASETS",
     "backbones": "cbirlab.backbones:BACKBONES",
+    "passes": "cbirlab.passes:PASSES",
+    "attentions": "cbirlab.attention:ATTENTIONS",
     "aggregations": "cbirlab.aggregation:AGGREGATIONS",
+    "encodings": "cbirlab.encoding:ENCODINGS",
     "whitenings": "cbirlab.whitening:WHITENINGS",
     "indexes": "cbirlab.index:INDEXES",
     "protocols": "cbirlab.evaluation:PROTOCOLS",
@@ -61,8 +64,8 @@ def _entries(kind: str) -> str:
 
 
 def _signature(kind: str, name: str) -> str:
-    """Aggregations with their parameters; of the others the name, because loading them costs time."""
-    if kind != "aggregations":
+    """Functions with their parameters; of estimators the name, because loading them costs time."""
+    if kind not in ("passes", "attentions", "aggregations"):
         return name
     given = ", ".join(f"{one.name}={_plain(one.default)}" for one in _parameters(kind, name).values())
     return f"{name}({given})" if given else name
@@ -81,7 +84,7 @@ def _details(kind: str, name: str) -> str:
     rows += [
         [f"parameter {one.name}", f"{one.domain.describe()}, default {_plain(one.default)}"]
         for one in _parameters(kind, name).values()
-        if kind in ("aggregations", "whitenings", "indexes", "metrics")
+        if kind not in ("datasets", "backbones", "protocols")
     ]
     described = f"{name}\n{_indented(aligned([row for row in rows if row[1]]))}"
     if kind == "backbones":
@@ -90,7 +93,11 @@ def _details(kind: str, name: str) -> str:
 
 
 def _facts(info: Info) -> list[list[str]]:
-    return [[key, _plain(value)] for key, value in info.facts.items() if key != "taps" and value not in (None, "")]
+    return [
+        [key, _plain(value)]
+        for key, value in info.facts.items()
+        if key != "taps" and isinstance(value, str | int | float | tuple) and value != ""
+    ]
 
 
 def _taps(name: str | None) -> str:

@@ -49,22 +49,34 @@ def saved_recipe(path: str, row: int) -> dict[str, Any]:
     return tables.read_recipe(frame.iloc[row].to_dict())
 
 
+ALSO_NONE = ("aggregations", "encodings")
+
+
 def checked_names(given: Any) -> dict[str, Any]:
     """Names for `compare`; unknown ones raise before anything is computed."""
     from cbirlab.aggregation import Aggregation
+    from cbirlab.attention import Attention
     from cbirlab.backbones import BACKBONES
-    from cbirlab.whitening import WHITENINGS
+    from cbirlab.passes import Passes
+    from cbirlab.pipeline import NO_ATTENTION
+    from cbirlab.whitening import Whitening
 
+    readers = {
+        "backbones": BACKBONES.info,
+        "aggregations": Aggregation.parse,
+        "encodings": Aggregation.parse,
+        "attentions": lambda text: [Attention.parse(one) for one in text.split(">") if text != NO_ATTENTION],
+        "passes": Passes.parse,
+        "whitenings": Whitening.parse,
+    }
     names = {
-        name: "all" if chosen == ["all"] else chosen
-        for name in ("backbones", "taps", "aggregations", "whitenings")
+        name: "all" if chosen == ["all"] else [] if chosen == ["none"] and name in ALSO_NONE else chosen
+        for name in (*readers, "taps")
         if (chosen := getattr(given, name)) is not None
     }
-    for registry, kind in ((BACKBONES, "backbones"), (WHITENINGS, "whitenings")):
-        for name in names[kind] if names[kind] != "all" else ():
-            registry.info(name)
-    for text in names["aggregations"] if names["aggregations"] != "all" else ():
-        Aggregation.parse(text)
+    for name, read in readers.items():
+        for text in names[name] if names.get(name, "all") != "all" else ():
+            read(text)
     return names
 
 
@@ -72,6 +84,7 @@ def run_text(result: Run, recipe: Mapping[str, Any]) -> str:
     """Recipe, numbers and times of a run."""
     rows = [[name, str(value)] for name, value in recipe.items() if value is not None]
     rows += [["weights", result.weights], ["dim", str(result.dim)]]
+    rows += [["forward_passes", f"{result.forward_passes:g}"], ["ms_per_image", f"{result.extract_ms:.2f}"]]
     rows += [[name, f"{value:.4f}"] for name, value in result.metrics.items()]
     rows += [[f"{stage}_seconds", f"{seconds:.3f}"] for stage, seconds in result.seconds.items()]
     rows += [["leak", result.leak]] if result.leak else []
@@ -82,7 +95,16 @@ def frame_text(frame: pd.DataFrame) -> str:
     """A table for the terminal; some columns are left out where they say the same in every row."""
     from cbirlab import tables
 
-    hidden = ("dataset", "whitening_set", "image_size", "leak", "skipped", "bytes_per_image")
+    hidden = (
+        "dataset",
+        "whitening_set",
+        "image_size",
+        "leak",
+        "skipped",
+        "bytes_per_image",
+        "passes",
+        "forward_passes",
+    )
     same = [name for name in hidden if name in frame.columns and len(set(frame[name])) == 1]
     return tables.to_markdown(frame.drop(columns=same))
 
@@ -110,7 +132,7 @@ def _entry_row(entry: Entry) -> list[str]:
     facts, notes = entry.specification, entry.notes
     used = datetime.datetime.fromtimestamp(entry.used).strftime("%Y-%m-%d %H:%M")
     if entry.kind == "fitted":
-        what = [str(facts.get("whitening", "")), "", "", "", ""]
+        what = [str(facts.get("whitening") or facts.get("aggregation") or facts.get("codebook", "")), "", "", "", ""]
     else:
         what = [
             f"{notes.get('dataset', '')}/{notes.get('part', '')}",

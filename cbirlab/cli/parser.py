@@ -16,6 +16,7 @@ examples:
   cbirlab run --tap layer3 --aggregation "gem(p=4)" --whitening pca --dimensions 64
   cbirlab compare --taps all --aggregations all --whitenings all --out table.csv
   cbirlab compare --dataset my/photos --backbone toynet mobilenet_v2 --out table.md
+  cbirlab compare --backbone handcrafted toynet --taps all --encodings vlad fisher --out table.md
   cbirlab run --recipe table.csv --row 3                 a row of a table again
   cbirlab store prune --older-than 30
 """
@@ -116,7 +117,12 @@ def _add_compare(commands: Any) -> None:
         "--backbone", "--backbones", dest="backbones", default=["toynet"], help="or all (default: toynet)", **several
     )
     parser.add_argument(
-        "--tap", "--taps", dest="taps", default=None, help="or all (default: the backbone's own)", **several
+        "--tap",
+        "--taps",
+        dest="taps",
+        default=None,
+        help="or all, or layer3+layer4 (default: the backbone's own)",
+        **several,
     )
     parser.add_argument(
         "--aggregation",
@@ -124,6 +130,28 @@ def _add_compare(commands: Any) -> None:
         dest="aggregations",
         default=["all"],
         help="e.g. mac 'gem(p=4)' (default: all)",
+        **several,
+    )
+    parser.add_argument(
+        "--encoding",
+        "--encodings",
+        dest="encodings",
+        default=[],
+        help="e.g. bow 'vlad(k=64)' (default: none)",
+        **several,
+    )
+    parser.add_argument(
+        "--attention",
+        "--attentions",
+        dest="attentions",
+        default=["none"],
+        help="before each of them, e.g. none crow_spatial (default: none)",
+        **several,
+    )
+    parser.add_argument(
+        "--passes",
+        default=["single"],
+        help="feedforward schemes, e.g. single 'spm(levels=3)' (default: single)",
         **several,
     )
     parser.add_argument(
@@ -148,7 +176,13 @@ def _add_recipe_options(parser: argparse.ArgumentParser, *, one: bool) -> None:
         group.add_argument("--backbone", metavar="NAME", help="(default: toynet)", **into)
         group.add_argument("--weights", metavar="WEIGHTS", help="'random', a label of torchvision, or a file", **into)
         group.add_argument("--tap", metavar="NAME", help="(default: the backbone's own)", **into)
-        group.add_argument("--aggregation", metavar="NAME", help="'gem' or 'gem(p=4)' (default: gem)", **into)
+        group.add_argument(
+            "--aggregation",
+            metavar="NAME",
+            help="'gem', 'vlad(k=64)' or 'crow_spatial > gem(p=4)' (default: gem)",
+            **into,
+        )
+        group.add_argument("--passes", metavar="NAME", help="feedforward scheme (default: single)", **into)
         group.add_argument("--whitening", metavar="NAME", help="(default: none)", **into)
         group.add_argument("--dimensions", type=int, metavar="D", help="kept after whitening (default: all)", **into)
     group.add_argument(
@@ -161,14 +195,27 @@ def _add_recipe_options(parser: argparse.ArgumentParser, *, one: bool) -> None:
         "--image-size", type=int, metavar="PIXELS", help="long side (default: the dataset's own)", **into
     )
     group.add_argument(
-        "--scales", type=float, nargs="+", metavar="S", help="relative to the image size (default: 1)", **into
+        "--scales",
+        type=_number_or_name,
+        nargs="+",
+        metavar="S",
+        help="relative to the image size, or one of the sets down, up_down (default: 1)",
+        **into,
     )
+    group.add_argument("--scale-pooling", metavar="NAME", help="mean or gem over scales (default: mean)", **into)
     group.add_argument("--precision", metavar="TYPE", help="float32 or bfloat16 (default: float32)", **into)
     group.add_argument("--index", metavar="NAME", help="(default: exact)", **into)
     group.add_argument("--protocol", metavar="NAME", help="(default: the dataset's own)", **into)
     group.add_argument(
         "--average-precision", metavar="NAME", help="trapezoid or finite-sum (default: trapezoid)", **into
     )
+
+
+def _number_or_name(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:

@@ -8,27 +8,46 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from cbirlab.datasets.base import Dataset
-from cbirlab.extract.columns import Column, Part, column, plan_part
+from cbirlab.extract.columns import Column, Part, State, column, plan_part
 from cbirlab.extract.descriptors import Descriptors
-from cbirlab.extract.fill import MEMORY_BYTES, Filler, entry_values
+from cbirlab.extract.fill import MEMORY_BYTES, Filled, Filler, entry_values
 from cbirlab.extract.fingerprint import fingerprints, image_hashes
 from cbirlab.extract.network import Network
 from cbirlab.extract.plan import BATCH_PIXELS, PARTS, part_items
+from cbirlab.extract.sampling import Sampler
+from cbirlab.extract.views import views_of
+from cbirlab.params import Choice
 from cbirlab.store import Store, StoreUnwritable, digest
 
 if TYPE_CHECKING:
     from cbirlab.aggregation import Aggregation
     from cbirlab.backbones import Backbone
+    from cbirlab.passes import Passes
 
-__all__ = ["BATCH_PIXELS", "PARTS", "Descriptors", "Estimate", "estimate", "extract", "image_hashes"]
+    _Aggregations = Sequence[Aggregation | Sampler] | Mapping[str, Sequence[Aggregation | Sampler]]
 
-_Found = dict[str, tuple[np.ndarray, dict[int, str]]]
+__all__ = [
+    "BATCH_PIXELS",
+    "PARTS",
+    "Descriptors",
+    "Estimate",
+    "Sampler",
+    "State",
+    "estimate",
+    "extract",
+    "image_hashes",
+]
+
+SCALE_POOLING = Choice(("mean", "gem"))
+
+_Found = dict[str, Filled]
+_States = Mapping[tuple[str, str], State]
 
 
 class Estimate(NamedTuple):
@@ -51,9 +70,12 @@ def extract(
     backbone: Backbone,
     *,
     taps: Sequence[str],
-    aggregations: Sequence[Aggregation],
+    aggregations: _Aggregations,
     image_size: int | None = None,
     scales: Sequence[float] = (1.0,),
+    scale_pooling: str = "mean",
+    passes: Passes | None = None,
+    states: _States | None = None,
     parts: Sequence[str] = PARTS,
     precision: str = "float32",
     store: Store | None = None,
@@ -64,8 +86,13 @@ def extract(
 
     Parameters
     ----------
+    aggregations : of all taps, or by tap.
     image_size : long side in pixels, the dataset's own by default.
-    scales : image sizes relative to `image_size`; with several, descriptors are averaged after L2-normalisation.
+    scales : image sizes relative to `image_size`; with several, descriptors are pooled after L2-normalisation.
+    scale_pooling : "mean", or "gem" with the exponent of the aggregation, which has to be GeM: only its values are
+        not negative and know an exponent.
+    passes : feedforward scheme, the crops of an image that go through the network; the whole image by default.
+    states : (tap, aggregation key) to what an aggregation has learned at that tap, or needs of the network.
     parts : some of "images", "queries", "train".
     precision : "float32" or "bfloat16".
     batch_pixels : pixels of the images that go through the network together.
@@ -79,23 +106,32 @@ def extract(
     """
     started = time.perf_counter()
     store = store or Store()
-    planned = _planned(dataset, backbone, image_size, scales, parts, precision, store, batch_pixels)
-    columns = {part.base: _columns(part, backbone, taps, aggregations) for part in planned}
+    planned, views = _planned(dataset, backbone, image_size, scales, parts, precision, store, batch_pixels, passes)
+    columns = {part.base: _columns(part, backbone, taps, aggregations, states) for part in planned}
     found = _stored(store, [one for part in planned for one in columns[part.base]])
     computed = 0
     if any(one.key not in found for part in planned for one in columns[part.base]):
         computed = _fill(found, planned, columns, backbone, precision, store, progress)
     arrays: dict[tuple[str, str], dict[str, np.ndarray]] = {}
     keys: dict[tuple[str, str], dict[str, str]] = {}
+    pass_ms: dict[tuple[str, str], dict[str, float]] = {}
     for name in dict.fromkeys(part.name for part in planned):
         by_scale = zip(*(columns[part.base] for part in planned if part.name == name), strict=True)
         for same in by_scale:
             column_name = (same[0].tap, same[0].aggregation.key)
-            arrays.setdefault(column_name, {})[name] = _over_scales([found[one.key][0] for one in same])
-            keys.setdefault(column_name, {})[name] = digest({"scales": [one.key for one in same]})
-    skipped = {part.name: found[columns[part.base][0].key][1] for part in planned}
+            filled = [found[one.key] for one in same]
+            exponent = _exponent(scale_pooling, same[0].aggregation)
+            arrays.setdefault(column_name, {})[name] = _over_scales([one.values for one in filled], exponent)
+            keys.setdefault(column_name, {})[name] = digest({"scales": [one.key for one in same], "gem": exponent})
+            spent = sum(one.pass_ms for one in filled) * views[name].sum() / max(1, len(views[name]))
+            pass_ms.setdefault(column_name, {})[name] = float(spent)
+    skipped = {
+        part.name: _by_image(found[columns[part.base][0].key].skipped, views[part.name])
+        for part in planned
+        if columns[part.base]
+    }
     _report_skipped(dataset, skipped)
-    return Descriptors(arrays, keys, skipped, time.perf_counter() - started, computed)
+    return Descriptors(arrays, keys, views, pass_ms, skipped, time.perf_counter() - started, computed)
 
 
 def estimate(
@@ -103,9 +139,11 @@ def estimate(
     backbone: Backbone,
     *,
     taps: Sequence[str],
-    aggregations: Sequence[Aggregation],
+    aggregations: _Aggregations,
     image_size: int | None = None,
     scales: Sequence[float] = (1.0,),
+    passes: Passes | None = None,
+    states: _States | None = None,
     parts: Sequence[str] = PARTS,
     precision: str = "float32",
     store: Store | None = None,
@@ -113,11 +151,11 @@ def estimate(
 ) -> Estimate:
     """What `extract` with the same arguments would still have to do; looks at every image's bytes, runs no network."""
     store = store or Store()
-    planned = _planned(dataset, backbone, image_size, scales, parts, precision, store, batch_pixels)
+    planned, _ = _planned(dataset, backbone, image_size, scales, parts, precision, store, batch_pixels, passes)
     images = size_bytes = 0
     counted: set[str] = set()
     for part in planned:
-        columns = [one for one in _columns(part, backbone, taps, aggregations) if one.key not in counted]
+        columns = [one for one in _columns(part, backbone, taps, aggregations, states) if one.key not in counted]
         missing = [one for one in columns if not store.has("descriptors", one.specification)]
         counted |= {one.key for one in columns}
         images += len(part.items) if missing else 0
@@ -134,27 +172,45 @@ def _planned(
     precision: str,
     store: Store,
     batch_pixels: int,
-) -> list[Part]:
+    passes: Passes | None,
+) -> tuple[list[Part], dict[str, np.ndarray]]:
+    """All parts at all scales, and how many views each image of a part has."""
     if not scales or any(not 0.05 <= scale <= 8 for scale in scales):
         raise ValueError(f"extract: scales must be one or more numbers in [0.05, 8], got {tuple(scales)}.")
-    items = {name: part_items(dataset, name) for name in parts}
-    prints = fingerprints([item.path for rows in items.values() for item in rows], store)
+    images = {name: part_items(dataset, name) for name in parts}
+    prints = fingerprints([item.path for rows in images.values() for item in rows], store)
+    items, views = {}, {}
+    for name, rows in images.items():
+        items[name], views[name] = views_of(rows, prints, passes, store)
     size = image_size or dataset.image_size
     options = {"image_size": size, "precision": precision, "batch_pixels": batch_pixels}
-    return [
+    planned = [
         plan_part(name, dataset.name, rows, prints, backbone, scale=scale, **options)
         for name, rows in items.items()
         if rows
         for scale in scales
     ]
+    return planned, views
 
 
-def _columns(part: Part, backbone: Backbone, taps: Sequence[str], aggregations: Sequence[Aggregation]) -> list[Column]:
+def _columns(
+    part: Part, backbone: Backbone, taps: Sequence[str], aggregations: _Aggregations, states: _States | None
+) -> list[Column]:
     from cbirlab.backbones import check_tap
 
     for tap in taps:
         check_tap(backbone, tap)
-    return [column(part, tap, spec) for tap in taps for spec in aggregations]
+    by_tap = aggregations if isinstance(aggregations, Mapping) else dict.fromkeys(taps, aggregations)
+    known = states or {}
+    return [column(part, tap, spec, known.get((tap, spec.key))) for tap in taps for spec in by_tap[tap]]
+
+
+def _by_image(skipped: Mapping[int, str], views: np.ndarray) -> dict[int, str]:
+    """Reasons by image, of reasons by view; an image is skipped when none of its views could be used."""
+    owner = np.repeat(np.arange(len(views)), views)
+    reasons = {int(owner[row]): reason for row, reason in skipped.items()}
+    lost = np.bincount(owner[list(skipped)], minlength=len(views)) if skipped else np.zeros(len(views), np.int64)
+    return {image: reason for image, reason in reasons.items() if lost[image] == views[image]}
 
 
 def _stored(store: Store, columns: Sequence[Column]) -> _Found:
@@ -193,8 +249,8 @@ def _fill(
 
 
 def _column_bytes(part: Part, one: Column, backbone: Backbone) -> int:
-    """Size of a matrix that is not computed yet; pooling gives as many dimensions as the tap has channels."""
-    return 4 * len(part.items) * backbone.taps[one.tap].channels
+    """Size of a matrix that is not computed yet."""
+    return 4 * len(part.items) * one.aggregation.width(backbone.taps[one.tap].channels)
 
 
 def _check_space(size_bytes: int, store: Store) -> None:
@@ -207,12 +263,31 @@ def _check_space(size_bytes: int, store: Store) -> None:
         )
 
 
-def _over_scales(values: Sequence[np.ndarray]) -> np.ndarray:
+def _exponent(scale_pooling: str, aggregation: Aggregation | Sampler) -> float | None:
+    """Exponent of GeM over scales, None for the mean.
+
+    Raises
+    ------
+    ValueError : GeM over scales of what is not GeM.
+    """
+    if SCALE_POOLING.check("extract", "scale_pooling", scale_pooling) == "mean" or isinstance(aggregation, Sampler):
+        return None
+    if aggregation.name != "gem":
+        raise ValueError(
+            f"extract: scale_pooling 'gem' needs the aggregation to be gem, got {aggregation.key!r}; use 'mean'."
+        )
+    return float(aggregation.parameters["p"])
+
+
+def _over_scales(values: Sequence[np.ndarray], exponent: float | None) -> np.ndarray:
     if len(values) == 1:
         return values[0]
     from cbirlab.whitening import normalise
 
-    return np.asarray(np.mean([normalise(one) for one in values], axis=0, dtype=np.float32))
+    unit = [normalise(one) for one in values]
+    if exponent is None:
+        return np.asarray(np.mean(unit, axis=0, dtype=np.float32))
+    return np.asarray(np.mean([one**exponent for one in unit], axis=0) ** (1 / exponent), dtype=np.float32)
 
 
 def _report_skipped(dataset: Dataset, skipped: dict[str, dict[int, str]]) -> None:

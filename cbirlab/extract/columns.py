@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from cbirlab.extract.fingerprint import Fingerprint
 from cbirlab.extract.plan import Item, Plan, make_plan
+from cbirlab.extract.sampling import Sampler
 from cbirlab.store import digest
 
 if TYPE_CHECKING:
@@ -25,12 +26,22 @@ _ROOMS = (
     "backbones*",
     "taps.py",
     "toynet.py",
+    "handcrafted*",
     "attention*",
     "encoding*",
     "aggregation*",
     "extract/network.py",
+    "extract/sampling.py",
     "extract/pooling.py",
 )
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """What an aggregation has learned at one tap: what its `apply` takes, and the hash of what that depends on."""
+
+    value: Any
+    digest: str
 
 
 @dataclass(frozen=True)
@@ -65,11 +76,12 @@ class Part:
 
 @dataclass(frozen=True)
 class Column:
-    """One tap pooled one way: one descriptor matrix."""
+    """One tap pooled one way, with what that has learned: one descriptor matrix."""
 
     tap: str
-    aggregation: Aggregation
+    aggregation: Aggregation | Sampler
     specification: Mapping[str, Any]
+    state: Any = None
 
     @cached_property
     def key(self) -> str:
@@ -113,14 +125,15 @@ def plan_part(
     return Part(name, dataset, tuple(items), scale, plan, specification, batch_pixels)
 
 
-def column(part: Part, tap: str, aggregation: Aggregation) -> Column:
+def column(part: Part, tap: str, aggregation: Aggregation | Sampler, state: State | None = None) -> Column:
     """The column of `tap` pooled by `aggregation`."""
-    own = {"tap": tap, "aggregation": aggregation.key, "aggregation_code": _function_digest(aggregation.name)}
-    return Column(tap, aggregation, {**part.specification, **own})
+    own = {"tap": tap, "aggregation": aggregation.key, "aggregation_code": _text_digest(aggregation.target())}
+    learned = {} if state is None else {"learned": state.digest}
+    return Column(tap, aggregation, {**part.specification, **own, **learned}, state and state.value)
 
 
 def _items_digest(items: Sequence[Item], prints: Mapping[Path, Fingerprint]) -> str:
-    rows = [[prints[item.path].sha256, list(item.box) if item.box else None] for item in items]
+    rows = [[prints[item.path].sha256, list(item.box) if item.box else None, item.magnify] for item in items]
     return sha256(json.dumps(rows).encode()).hexdigest()
 
 
@@ -135,14 +148,12 @@ def _code_digest() -> str:
     return checksum.hexdigest()
 
 
-def _function_digest(name: str) -> str:
-    """Hash of a pooling function's text: one that is defined again in a notebook is another one."""
-    from cbirlab.aggregation import AGGREGATIONS
-
-    function = inspect.unwrap(AGGREGATIONS[name])
+def _text_digest(target: Any) -> str:
+    """Hash of a function's or class's text: one that is defined again in a notebook is another one."""
+    target = inspect.unwrap(target)
     try:
-        text = inspect.getsource(function)
+        text = inspect.getsource(target)
     except (OSError, TypeError):
-        code = function.__code__
+        code = target.__code__
         text = repr((code.co_code, code.co_consts, code.co_names))
     return sha256(text.encode()).hexdigest()

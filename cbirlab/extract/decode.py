@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -35,21 +34,21 @@ class Decoded:
 
 
 def decode_ahead(
-    batches: Iterable[Batch], items: Sequence[Item], *, ahead_pixels: int, **preparation: Any
+    batches: Iterable[Batch], items: Sequence[Item], *, ahead_pixels: int, image_size: int, scale: float = 1.0
 ) -> Generator[Decoded]:
     """Decode batch after batch; up to `ahead_pixels` pixels wait decoded while the network works.
 
     Parameters
     ----------
     items : of which the batches hold row numbers.
-    preparation : options of `images.pixels`.
+    image_size, scale : as of `images.pixels`.
     """
     pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="decode")
     waiting: deque[tuple[Batch, list[Future]]] = deque()
     pixels_waiting = 0
     try:
         for batch in batches:
-            jobs = [pool.submit(_pixels_of, items[row], preparation) for row in batch.rows]
+            jobs = [pool.submit(_pixels_of, items[row], image_size, scale) for row in batch.rows]
             waiting.append((batch, jobs))
             pixels_waiting += _pixels(batch)
             while pixels_waiting > ahead_pixels and len(waiting) > 1:
@@ -65,9 +64,9 @@ def _pixels(batch: Batch) -> int:
     return len(batch.rows) * batch.size[0] * batch.size[1]
 
 
-def _pixels_of(item: Item, preparation: dict[str, Any]) -> np.ndarray | str:
+def _pixels_of(item: Item, image_size: int, scale: float) -> np.ndarray | str:
     try:
-        return images.pixels(item.path, box=item.box, **preparation)
+        return images.pixels(item.path, box=item.box, image_size=image_size, scale=scale * item.magnify)
     except images.ImageError as error:
         return str(error)
 

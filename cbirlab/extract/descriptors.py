@@ -14,16 +14,21 @@ class Descriptors:
 
     Attributes
     ----------
-    arrays : (tap, aggregation key) to part to float32 (N, D). With several scales, the mean over scales of the
-        L2-normalised values.
+    arrays : (tap, aggregation key) to part to float32 (N, D); with several views an image, a row per view. With
+        several scales, their mean or GeM after L2-normalisation.
     keys : (tap, aggregation key) to part to a hash of everything the values depend on.
-    skipped : part to row to reason: images that could not be read; their rows are zeros.
+    counts : part to (images,), how many views each image has: its rows in `arrays`, one after the other.
+    pass_ms : (tap, aggregation key) to part to milliseconds per image of the pass or passes that made it; NaN where
+        that is not known.
+    skipped : part to image to reason: images that could not be read; their rows are zeros.
     seconds : what computing took ("extract"); 0 where everything was in the store.
-    computed_images : number of forward passes of single images.
+    computed_images : number of forward passes of single images or views.
     """
 
     arrays: Mapping[tuple[str, str], Mapping[str, np.ndarray]]
     keys: Mapping[tuple[str, str], Mapping[str, str]]
+    counts: Mapping[str, np.ndarray]
+    pass_ms: Mapping[tuple[str, str], Mapping[str, float]] = field(default_factory=dict)
     skipped: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
     seconds: float = 0.0
     computed_images: int = 0

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import time
 import warnings
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,6 +21,22 @@ from cbirlab.store.shards import Shards
 
 MEMORY_BYTES = 2 << 30
 _ATTEMPTS = 3
+
+
+class Filled(NamedTuple):
+    """One finished column.
+
+    Attributes
+    ----------
+    values : float32 (rows, D).
+    skipped : rows that could not be read, and why.
+    pass_ms : milliseconds per row of the pass that made it, decoding and all columns of the same pass included; NaN
+        where a killed run had left nothing to compute.
+    """
+
+    values: np.ndarray
+    skipped: dict[int, str]
+    pass_ms: float
 
 
 class _ShardMissing(Exception):
@@ -44,10 +62,11 @@ class Filler:
         self.computed_images = 0
         self._kept: dict[tuple[str, int, str], np.ndarray] = {}  # shards that could not be written
         self._reasons: dict[tuple[str, int], str] = {}
+        self._pass_ms: dict[str, float] = {}
         self._unwritable = False
 
-    def fill(self, part: Part, columns: Sequence[Column]) -> dict[str, tuple[np.ndarray, dict[int, str]]]:
-        """Compute `columns` of `part`: entry key to (values (N, D) float32, skipped rows and why).
+    def fill(self, part: Part, columns: Sequence[Column]) -> dict[str, Filled]:
+        """Compute `columns` of `part`, by entry key.
 
         Raises
         ------
@@ -56,7 +75,8 @@ class Filler:
         if not part.plan.shards:
             raise ValueError(f"{part.dataset}: none of the {len(part.items)} {part.name} can be read.")
         shards = Shards(self.store, part.base)
-        done: dict[str, tuple[np.ndarray, dict[int, str]]] = {}
+        done: dict[str, Filled] = {}
+        self._pass_ms = {}
         for _ in range(_ATTEMPTS):
             self._compute(part, shards, [column for column in columns if column.key not in done])
             for column in columns:
@@ -82,6 +102,7 @@ class Filler:
         self.advance(ready + len(part.plan.unreadable))
         batches = [(shard, batch) for shard in todo for batch in part.plan.shards[shard]]
         values: dict[str, list[np.ndarray]] = {}
+        started, before = time.perf_counter(), self.computed_images
         with closing(self._decoded(part, [batch for _, batch in batches])) as stream:
             for (shard, batch), decoded in zip(batches, stream, strict=True):
                 for key, block in self._pooled(part, decoded, todo[shard]).items():
@@ -90,6 +111,9 @@ class Filler:
                 if batch is part.plan.shards[shard][-1]:
                     self._write(part, shards, shard, {key: np.concatenate(blocks) for key, blocks in values.items()})
                     values = {}
+        if self.computed_images > before:
+            elapsed = 1000 * (time.perf_counter() - started) / (self.computed_images - before)
+            self._pass_ms |= {column.key: elapsed for column in columns}
 
     def _decoded(self, part: Part, batches: Sequence[Batch]) -> Generator[Decoded]:
         ahead = 2 * part.batch_pixels
@@ -107,15 +131,16 @@ class Filler:
         found = {}
         for tap, maps in self.network.maps(decoded.pixels, taps).items():
             of_tap = {column.aggregation.key: column for column in columns if column.tap == tap}
-            for key, pooled in pool(maps, [column.aggregation for column in of_tap.values()]).items():
+            states = {key: column.state for key, column in of_tap.items()}
+            for key, pooled in pool(maps, [column.aggregation for column in of_tap.values()], states).items():
                 block = np.full((len(decoded.batch.rows), pooled.shape[1]), np.nan, np.float32)
                 block[good] = pooled
                 found[of_tap[key].key] = block
         return found
 
     def _width(self, column: Column) -> int:
-        """Dimensions of a column, known without an image only where pooling keeps the channels, as all of ours do."""
-        return self.network.backbone.taps[column.tap].channels
+        """Dimensions of a column, known without an image."""
+        return column.aggregation.width(self.network.backbone.taps[column.tap].channels)
 
     def _read(self, part: Part, shards: Shards, shard: int, column: Column) -> np.ndarray | None:
         kept = self._kept.get((part.base, shard, column.key))
@@ -140,7 +165,7 @@ class Filler:
             self._unwritable = True
             warnings.warn(f"{error} Results are kept in memory for now and are lost when Python ends.", stacklevel=6)
 
-    def _assemble(self, part: Part, shards: Shards, column: Column) -> tuple[np.ndarray, dict[int, str]]:
+    def _assemble(self, part: Part, shards: Shards, column: Column) -> Filled:
         """Bring the rows of all shards of a column into the order of the part."""
         ready = self.store.get("descriptors", column.specification)
         if ready is not None:  # another process was faster
@@ -156,6 +181,7 @@ class Filler:
                 entry = self.store.put_rows(
                     "descriptors", column.specification, "values", shape, rows,
                     dataset=part.dataset, part=part.name, weights=self.network.backbone.weights, skipped=skipped,
+                    pass_ms=self._pass_ms.get(column.key),
                 )  # fmt: skip
                 return entry_values(entry)
             except StoreUnwritable as error:
@@ -163,7 +189,8 @@ class Filler:
         values = np.zeros(shape, np.float32)
         for rows, block in self._rows(part, shards, column, skipped):
             values[rows] = block
-        return values, {int(row): reason for row, reason in skipped.items()}
+        reasons = {int(row): reason for row, reason in skipped.items()}
+        return Filled(values, reasons, self._pass_ms.get(column.key, math.nan))
 
     def _rows(
         self, part: Part, shards: Shards, column: Column, skipped: dict[str, str]
@@ -179,6 +206,8 @@ class Filler:
             yield rows, np.nan_to_num(values, nan=0.0)
 
 
-def entry_values(entry: Entry) -> tuple[np.ndarray, dict[int, str]]:
-    """Matrix and skipped rows of a finished entry."""
-    return entry.arrays["values"], {int(row): reason for row, reason in entry.notes["skipped"].items()}
+def entry_values(entry: Entry) -> Filled:
+    """What a finished entry holds."""
+    skipped = {int(row): reason for row, reason in entry.notes["skipped"].items()}
+    pass_ms = entry.notes.get("pass_ms")
+    return Filled(entry.arrays["values"], skipped, math.nan if pass_ms is None else pass_ms)

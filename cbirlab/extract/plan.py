@@ -17,10 +17,11 @@ BATCH_PIXELS = 16 * 320 * 240
 
 @dataclass(frozen=True)
 class Item:
-    """One row to be: an image, or a box of it."""
+    """One row to be: an image, or a box of it, seen `magnify` times as large as in the whole image."""
 
     path: Path
     box: Box | None = None
+    magnify: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def make_plan(
             unreadable[row] = known.problem
             continue
         height, width = images.target_size(known.height, known.width, image_size, item.box)
-        size = (max(1, round(height * scale)), max(1, round(width * scale)))
+        size = (max(1, round(height * scale * item.magnify)), max(1, round(width * scale * item.magnify)))
         if min(size) < min_side:
             unreadable[row] = (
                 f"{item.path}: {size[0]} x {size[1]} pixels are too few, the network needs {min_side} a side."

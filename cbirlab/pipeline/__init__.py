@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -10,14 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cbirlab.aggregation import AGGREGATIONS, Aggregation
+from cbirlab.attention import ATTENTIONS
 from cbirlab.backbones import BACKBONES, check_tap, load_backbone, taps_of
 from cbirlab.datasets import Dataset, load_dataset
+from cbirlab.encoding import ENCODINGS
+from cbirlab.passes import PASSES, Passes
 from cbirlab.pipeline.bench import Bench
-from cbirlab.pipeline.recipe import Recipe
-from cbirlab.pipeline.stages import Clock, Run
+from cbirlab.pipeline.fitting import check_cell
+from cbirlab.pipeline.recipe import Recipe, learning_set, split_taps
+from cbirlab.pipeline.stages import Clock, Run, learning_part
 from cbirlab.registry import Registry
 from cbirlab.store import Store
-from cbirlab.whitening import WHITENINGS
+from cbirlab.whitening import WHITENINGS, Whitening
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["Bench", "Clock", "Recipe", "Run", "compare", "run", "table_row"]
 
 Names = str | Sequence[str]
+
+NO_ATTENTION = "none"
 
 
 def run(
@@ -57,7 +62,7 @@ def run(
         recipe = recipe.resolved(dataset, backbone)
     bench = Bench(dataset, backbone, recipe, store=store or Store(), progress=progress)
     with clock("extract"):
-        bench.fill([str(recipe.tap)], [Aggregation.parse(recipe.aggregation)], _sets([recipe]))
+        bench.fill([recipe])
     return bench.run(recipe, clock)
 
 
@@ -67,6 +72,9 @@ def compare(
     backbones: Names = "toynet",
     taps: Names | None = None,
     aggregations: Names = "all",
+    encodings: Names = (),
+    attentions: Names = "none",
+    passes: Names = "single",
     whitenings: Names = "all",
     dimensions: int | Sequence[int | None] | None = None,
     weights: str | Mapping[str, str | None] | None = None,
@@ -75,14 +83,19 @@ def compare(
     progress: bool = True,
     **shared: Any,
 ) -> pd.DataFrame:
-    """One row per recipe of the grid; one forward pass per image and backbone for all of it.
+    """One row per recipe of the grid; one forward pass per image, backbone and feedforward scheme for all of it.
+
+    What cannot be combined is left out: poolings of sets of local descriptors, encodings or attention of a tap without
+    positions (which is listed once, all poolings of one position being equal), class activation maps away from the
+    classifier, whitening of ASMK, a whitening that learns from pairs where there are none.
 
     Parameters
     ----------
-    backbones, taps, aggregations, whitenings : names, or "all". Of taps, None is the backbone's default one, and a
-        backbone takes those of the names that it has. "all" backbones are those whose weights are at hand; the others
-        are named in a warning.
-    dimensions : kept after a learned whitening, one or several; None is all.
+    backbones, taps, aggregations, encodings, attentions, passes, whitenings : names, or "all". Of taps, None is the
+        backbone's default one, and a backbone takes those of the names that it has. "all" backbones are those whose
+        weights are at hand; the others are named in a warning.
+    attentions : put before each of the aggregations and encodings; "none" is none, "crow_spatial > crow_channel" both.
+    dimensions : kept after a whitening that orders them, one or several; None is all.
     weights : of all backbones, or by backbone.
     shared : other fields of `Recipe`: `image_size`, `scales`, `precision`, `whitening_set`, `protocol`, ...
 
@@ -99,23 +112,68 @@ def compare(
     store = store or Store()
     loaded = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
     name = loaded.name if isinstance(dataset, Dataset) else str(dataset)
-    specs = [Aggregation.parse(one).key for one in _names(aggregations, AGGREGATIONS)]
-    kinds = _names(whitenings, WHITENINGS)
+    specs = _specs(aggregations, encodings, attentions)
+    kinds = [Whitening.parse(one) for one in _names(whitenings, WHITENINGS)]
+    schemes = [Passes.parse(one).key for one in _names(passes, PASSES)]
     _check_taps(taps, _names(backbones, BACKBONES))
     widths = list(dimensions) if isinstance(dimensions, Sequence) else [dimensions]
     rows = []
     for backbone, weight in _backbones(backbones, weights, device):
-        base = Recipe(dataset=name, backbone=backbone.name, weights=weight, **shared)
-        recipes = [
-            replace(base, tap=tap, aggregation=spec, whitening=kind, dimensions=width).resolved(loaded, backbone)
-            for tap, spec, kind in itertools.product(_taps(taps, backbone), specs, kinds)
-            for width in (widths if WHITENINGS.info(kind).facts["learned"] else [None])
-        ]
-        bench = Bench(loaded, backbone, recipes[0], store=store, progress=progress, keep=2)
-        used_taps = list(dict.fromkeys(str(recipe.tap) for recipe in recipes))
-        bench.fill(used_taps, [Aggregation.parse(spec) for spec in specs], _sets(recipes))
-        rows += [table_row(bench.run(recipe)) for recipe in _with_progress(recipes, backbone.name, progress)]
+        cells = _cells(_taps(taps, backbone), specs, backbone)
+        for scheme in schemes:
+            base = Recipe(dataset=name, backbone=backbone.name, weights=weight, passes=scheme, **shared)
+            recipes = [
+                replace(base, tap=tap, aggregation=spec.key, whitening=kind.key, dimensions=width)
+                for tap, spec in cells
+                for kind in kinds
+                if _whitenable(spec, kind, base, loaded)
+                for width in (widths if kind.fact("ordered") else [None])
+            ]
+            resolved = [recipe.resolved(loaded, backbone) for recipe in recipes]
+            if not resolved:
+                continue
+            bench = Bench(loaded, backbone, resolved[0], store=store, progress=progress, keep=2)
+            bench.fill(resolved)
+            label = f"{backbone.name}: recipes"
+            rows += [table_row(bench.run(recipe)) for recipe in _with_progress(resolved, label, progress)]
+    if not rows:
+        raise ValueError(
+            "compare: nothing is left of the grid: sets of local descriptors (rootsift) need encodings, as 'vlad', and "
+            "class activation maps the tap that the classifier sits on."
+        )
     return pd.DataFrame(rows)
+
+
+def _specs(aggregations: Names, encodings: Names, attentions: Names) -> list[Aggregation]:
+    """Every attention before every aggregation and encoding."""
+    methods = [*_names(aggregations, AGGREGATIONS), *_names(encodings, ENCODINGS)]
+    before = [NO_ATTENTION, *ATTENTIONS] if attentions == "all" else _names(attentions, ATTENTIONS)
+    texts = [one if first == NO_ATTENTION else f"{first} > {one}" for first in before for one in methods]
+    return list({spec.key: spec for spec in map(Aggregation.parse, texts)}.values())
+
+
+def _cells(taps: Sequence[str], specs: Sequence[Aggregation], backbone: Backbone) -> list[tuple[str, Aggregation]]:
+    """The cells of the grid that can be had."""
+    cells = []
+    for tap in taps:
+        members = [member for _, member in split_taps(tap)]
+        for member in members:
+            check_tap(backbone, member)
+        possible = [spec for spec in specs if not any(check_cell(backbone, member, spec) for member in members)]
+        if all(backbone.taps[member].kind == "vector" for member in members):
+            possible = possible[:1]
+        cells += [(tap, spec) for spec in possible]
+    return cells
+
+
+def _whitenable(spec: Aggregation, kind: Whitening, base: Recipe, dataset: Dataset) -> bool:
+    if kind.name != "none" and spec.fact("similarity"):
+        return False
+    if not kind.fact("pairs"):
+        return True
+    owner, part = learning_part(learning_set(base.whitening_set, dataset), dataset)
+    labels = [label for label in (owner.train_instances if part == "train" else owner.instances) if label]
+    return len(set(labels)) < len(labels)
 
 
 def table_row(result: Run) -> dict[str, Any]:
@@ -131,11 +189,14 @@ def table_row(result: Run) -> dict[str, Any]:
         "weights": result.weights,
         "tap": recipe.tap,
         "aggregation": recipe.aggregation,
+        "passes": recipe.passes,
         "whitening": recipe.whitening,
         "whitening_set": recipe.whitening_set or "",
         "dim": result.dim,
         "image_size": recipe.image_size,
         **{name: metrics[name] for name in shown if name in metrics},
+        "forward_passes": result.forward_passes,
+        "ms_per_image": result.extract_ms,
         "ms_per_query": result.ms_per_query,
         "bytes_per_image": result.bytes_per_image,
         "leak": result.leak,
@@ -150,10 +211,6 @@ def _names(given: Names, registry: Registry[Any]) -> list[str]:
     return list(given)
 
 
-def _sets(recipes: Iterable[Recipe]) -> list[str]:
-    return list(dict.fromkeys(recipe.whitening_set for recipe in recipes if recipe.whitening_set is not None))
-
-
 def _taps(given: Names | None, backbone: Backbone) -> list[str]:
     """Taps of one backbone; in a grid of several backbones each takes those of the names that it has."""
     if given is None:
@@ -161,9 +218,10 @@ def _taps(given: Names | None, backbone: Backbone) -> list[str]:
     if given == "all":
         return list(backbone.taps)
     wanted = [given] if isinstance(given, str) else list(given)
-    known = [tap for tap in wanted if tap in backbone.taps]
+    known = [tap for tap in wanted if all(member in backbone.taps for _, member in split_taps(tap))]
     if not known:
-        check_tap(backbone, wanted[0])
+        for _, member in split_taps(wanted[0]):
+            check_tap(backbone, member)
     return known
 
 
@@ -199,10 +257,11 @@ def _check_taps(taps: Names | None, backbones: Sequence[str]) -> None:
             if tap not in known:
                 known.add(tap, backbone, title=tap)
     for tap in [taps] if isinstance(taps, str) else taps:
-        known.info(tap)
+        for _, member in split_taps(tap):
+            known.info(member)
 
 
 def _with_progress(recipes: Sequence[Recipe], name: str, progress: bool) -> Iterable[Recipe]:
     from tqdm.auto import tqdm
 
-    return tqdm(recipes, desc=f"{name}: recipes", unit="recipe", delay=1, disable=not progress, leave=False)
+    return tqdm(recipes, desc=name, unit="recipe", delay=1, disable=not progress, leave=False)

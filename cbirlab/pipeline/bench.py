@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -12,11 +13,13 @@ import numpy as np
 from cbirlab.aggregation import Aggregation
 from cbirlab.datasets import Dataset
 from cbirlab.extract import Descriptors, extract
-from cbirlab.pipeline import stages
-from cbirlab.pipeline.recipe import Recipe
-from cbirlab.pipeline.stages import Clock, Run
-from cbirlab.store import Store
-from cbirlab.whitening import WHITENINGS
+from cbirlab.index import Ranking
+from cbirlab.passes import Passes
+from cbirlab.pipeline import fitting, stages
+from cbirlab.pipeline.recipe import Recipe, split_taps
+from cbirlab.pipeline.stages import Clock, Rows, Run
+from cbirlab.store import Store, digest
+from cbirlab.whitening import Whitening
 
 if TYPE_CHECKING:
     from cbirlab.backbones import Backbone
@@ -46,8 +49,26 @@ class Recent:
         return value
 
 
+@dataclass(frozen=True, eq=False)
+class Column:
+    """One tap, aggregated one way, of one part: a row per view.
+
+    Attributes
+    ----------
+    values : float32 (views, D).
+    counts : (images,), views of each image.
+    key : hash of what the values depend on.
+    pass_ms : milliseconds per image of the passes that made it.
+    """
+
+    values: np.ndarray
+    counts: np.ndarray
+    key: str
+    pass_ms: float
+
+
 class Bench:
-    """Runs recipes that share dataset, backbone, weights, image size, scales and precision.
+    """Runs recipes that share dataset, backbone, weights, image size, scales, passes and precision.
 
     Parameters
     ----------
@@ -73,83 +94,136 @@ class Bench:
         self.shared = recipe
         self.store = store
         self.progress = progress
-        self.extract_seconds = 0.0
-        self._descriptors: dict[tuple[str, str, str], tuple[np.ndarray, str]] = {}
+        self.passes = Passes.parse(recipe.passes)
+        self._columns: dict[tuple[str, str, str], Column] = {}
+        self._states: dict[tuple[str, str, str], Any] = {}
         self._skipped: dict[str, dict[int, str]] = {}
-        self._whitenings: dict[tuple[str, str, str, str], Any] = {}
+        self._fitted: dict[tuple[str, ...], Any] = {}
         self._leaks: dict[str, str] = {}
         self._projected = Recent(keep)
 
-    def fill(
-        self, taps: Sequence[str], aggregations: Sequence[Aggregation], whitening_sets: Sequence[str] = ()
-    ) -> None:
-        """Extract all of it in one pass per image, as far as the store does not have it."""
-        parts = ["images", "queries"]
-        others = []
-        for name in dict.fromkeys(whitening_sets):
-            owner, part = stages.learning_part(name, self.dataset)
-            if owner is self.dataset:
-                parts.append(part)
-            else:
-                others.append((name, owner, part))
-        own = self._extract(self.dataset, taps, aggregations, list(dict.fromkeys(parts)))
-        self._skipped |= {part: dict(rows) for part, rows in own.skipped.items()}
-        for name in whitening_sets:
-            owner, part = stages.learning_part(name, self.dataset)
-            if owner is self.dataset:
-                self._take(own, part, name)
-        for part in ("images", "queries"):
-            self._take(own, part, part)
-        if not self.dataset.queries:  # only images from outside can be searched with
-            for tap, aggregation in own:
-                values, key = self._descriptors[tap, aggregation, "images"]
-                self._descriptors[tap, aggregation, "queries"] = (values[:0], key)
-        for name, owner, part in others:
-            self._take(self._extract(owner, taps, aggregations, [part]), part, name)
+    def fill(self, recipes: Iterable[Recipe]) -> None:
+        """Extract what resolved recipes need in one pass per image, as far as the store does not have it.
+
+        What has to be learned first (codebooks, projections of regions) takes one more pass over the train split.
+        """
+        by_set: dict[str | None, list[Recipe]] = {}
+        for recipe in recipes:
+            by_set.setdefault(recipe.whitening_set, []).append(recipe)
+        for learning_set, members in by_set.items():
+            self._fill(fitting.cells_of(members), learning_set, train=any(map(_trains, members)))
+
+    def _fill(self, cells: fitting.Cells, learning_set: str | None, *, train: bool) -> None:
+        """Extract `cells`, which learn from `learning_set`; with `train`, its own descriptors too."""
+        name = learning_set or ""
+        states = fitting.network_states(self.backbone, cells)
+        known = {(tap, key): state for (tap, key, owner), state in self._states.items() if owner == name}
+        missing = fitting.learning(cells, known)
+        parts = ["images", *(["queries"] if self.dataset.queries else [])]
+        owner, part = stages.learning_part(name, self.dataset) if name else (self.dataset, "")
+        if missing:
+            beside = fitting.plain(cells) if train else {}
+            samplers = fitting.samplers(missing, self.backbone)
+            found = self._extract(owner, fitting.merged(samplers, beside), [part], states)
+            known |= fitting.learned(missing, samplers, found, part, self.store, self.backbone, self.progress)
+            self._states |= {(tap, key, name): state for (tap, key), state in known.items()}
+        states |= known
+        if train and owner is self.dataset:
+            parts = list(dict.fromkeys([*parts, part]))
+        own = self._extract(self.dataset, cells, parts, states)
+        self._skipped |= {one: dict(rows) for one, rows in own.skipped.items()}
+        for one in ("images", "queries") if self.dataset.queries else ("images",):
+            self._take(own, one, one, name)
+        if train:
+            others = own if owner is self.dataset else self._extract(owner, cells, [part], states)
+            self._take(others, part, name, name)
 
     def _extract(
-        self, dataset: Dataset, taps: Sequence[str], aggregations: Sequence[Aggregation], parts: Sequence[str]
+        self, dataset: Dataset, cells: Mapping[str, Sequence[Any]], parts: Sequence[str], states: Mapping[Any, Any]
     ) -> Descriptors:
-        found = extract(
+        return extract(
             dataset,
             self.backbone,
-            taps=taps,
-            aggregations=aggregations,
+            taps=list(cells),
+            aggregations=cells,
             image_size=self.shared.image_size,
             scales=self.shared.scales,
+            scale_pooling=self.shared.scale_pooling,
+            passes=self.passes,
+            states=states,
             parts=parts,
             precision=self.shared.precision,
             store=self.store,
             progress=self.progress,
         )
-        self.extract_seconds += found.seconds
-        return found
 
-    def _take(self, found: Descriptors, part: str, name: str) -> None:
-        for tap, aggregation in found:
-            values = found[tap, aggregation].get(part)
+    def _take(self, found: Descriptors, part: str, name: str, learning_set: str) -> None:
+        for tap, key in found:
+            values = found[tap, key].get(part)
             if values is not None:
-                self._descriptors[tap, aggregation, name] = (values, found.keys[tap, aggregation][part])
+                cell = (tap, key)
+                column = Column(values, found.counts[part], found.keys[cell][part], found.pass_ms[cell][part])
+                self._columns[tap, _named(key, learning_set), name] = column
 
-    def descriptors(self, tap: str, aggregation: str, part: str) -> tuple[np.ndarray, str]:
-        """Pooled values and their key, of "images", "queries" or a whitening set; extracted now if they are missing."""
-        if (tap, aggregation, part) not in self._descriptors:
-            sets = () if part in ("images", "queries") else (part,)
-            self.fill([tap], [Aggregation.parse(aggregation)], sets)
-        if (tap, aggregation, part) not in self._descriptors:
+    def column(self, tap: str, recipe: Recipe, part: str) -> Column:
+        """One tap of "images", "queries" or a whitening set; extracted now if it is missing."""
+        name = (tap, _named(recipe.aggregation, recipe.whitening_set or ""), part)
+        if name not in self._columns:
+            self.fill([recipe])
+        if name in self._columns:
+            return self._columns[name]
+        if part != "queries":
             raise ValueError(f"{self.dataset.name}: there are no {part} to describe.")
-        return self._descriptors[tap, aggregation, part]
+        images = self.column(tap, recipe, "images")  # only images from outside can be searched with
+        return Column(images.values[:0], images.counts[:0], images.key, images.pass_ms)
+
+    def has(self, recipe: Recipe) -> bool:
+        """Whether everything that a resolved recipe needs is extracted."""
+        parts = ["images", *(["queries"] if self.dataset.queries else []), *([recipe.whitening_set] * _trains(recipe))]
+        cell = _named(recipe.aggregation, recipe.whitening_set or "")
+        return all((tap, cell, part) in self._columns for _, tap in split_taps(str(recipe.tap)) for part in parts)
+
+    def rows(self, recipe: Recipe, part: str) -> tuple[Rows, str]:
+        """Descriptors of a part before whitening, views combined and taps concatenated, and their key."""
+        members = split_taps(str(recipe.tap))
+        columns = [self.column(tap, recipe, part) for _, tap in members]
+        found = [self._combined(tap, recipe, column) for (_, tap), column in zip(members, columns, strict=True)]
+        if len(members) == 1:
+            return found[0], columns[0].key
+        values = fitting.concatenated([rows.values for rows in found], [weight for weight, _ in members])
+        return Rows(values, found[0].counts), digest({"taps": str(recipe.tap), "on": [one.key for one in columns]})
+
+    def _combined(self, tap: str, recipe: Recipe, column: Column) -> Rows:
+        """The views of each image combined into one row, or kept where they are matched one by one."""
+        if self.passes.single:
+            return Rows(column.values)
+        if self.passes.combine == "match":
+            return Rows(column.values, column.counts)
+        state = self._view_codebook(tap, recipe) if self.passes.combine == "vlad" else None
+        return fitting.combined(self.passes.combine, column.values, column.counts, state)
+
+    def _view_codebook(self, tap: str, recipe: Recipe) -> Mapping[str, np.ndarray]:
+        name = (tap, recipe.aggregation, str(recipe.whitening_set))
+        if name not in self._fitted:
+            column = self.column(tap, recipe, str(recipe.whitening_set))
+            self._fitted[name] = fitting.view_codebook(column.values, column.key, self.store)
+        return self._fitted[name]
 
     def whitening(self, recipe: Recipe) -> Any:
         """The fitted whitening of a resolved recipe; None where it learns nothing."""
-        if not WHITENINGS.info(recipe.whitening).facts["learned"]:
+        method = Whitening.parse(recipe.whitening)
+        if not method.fact("learned"):
             return None
-        tap, learning_set = str(recipe.tap), str(recipe.whitening_set)
-        name = (tap, recipe.aggregation, recipe.whitening, learning_set)
-        if name not in self._whitenings:
-            values, key = self.descriptors(tap, recipe.aggregation, learning_set)
-            self._whitenings[name] = stages.learned(recipe.whitening, values, key, self.store)
-        return self._whitenings[name]
+        learning_set = str(recipe.whitening_set)
+        name = (str(recipe.tap), recipe.aggregation, recipe.whitening, learning_set)
+        if name not in self._fitted:
+            rows, key = self.rows(recipe, learning_set)
+            owner, part = stages.learning_part(learning_set, self.dataset)
+            labels = owner.train_instances if part == "train" else owner.instances
+            if rows.counts is not None and labels:
+                labels = [str(label) for label in np.repeat(labels, rows.counts)]
+            self._fitted[name] = stages.learned(method, rows.values, labels, key, self.store)
+        return self._fitted[name]
 
     def run(self, recipe: Recipe, clock: Clock | None = None) -> Run:
         """Carry out a resolved recipe."""
@@ -160,6 +234,8 @@ class Bench:
             ranking = stages.search(recipe, images, queries)
         with clock("evaluate"):
             evaluation = stages.judged(ranking, self.dataset, recipe)
+        columns = [self.column(tap, recipe, "images") for _, tap in split_taps(str(recipe.tap))]
+        views = float(np.mean(columns[0].counts))
         return Run(
             recipe=recipe,
             dataset=self.dataset,
@@ -168,43 +244,84 @@ class Bench:
             metrics=dict(evaluation.metrics) if evaluation else {},
             seconds=clock.seconds,
             weights=self.backbone.weights,
-            dim=images.shape[1],
+            dim=images.values.shape[1],
+            forward_passes=views * len(recipe.scales),
+            extract_ms=max(one.pass_ms for one in columns),
+            rows_per_image=1.0 if images.counts is None else views,
             leak=self.leak(recipe),
             skipped=self._skipped,
         )
 
-    def project(self, recipe: Recipe, values: np.ndarray) -> np.ndarray:
-        """Pooled values of other images brought to where the recipe searches."""
-        whitened = stages.projected(self.whitening(recipe), values)
-        return stages.shortened(whitened, stages.check_dimensions(recipe, whitened.shape[1]))
+    def search(self, recipe: Recipe, queries: Sequence[int] | Rows) -> Ranking:
+        """The database ranked for some benchmark queries, or for other descriptors as `project` gives them."""
+        images, own = self.pair(recipe)
+        return stages.search(recipe, images, queries if isinstance(queries, Rows) else own.of(queries))
 
-    def database(self, recipe: Recipe) -> np.ndarray:
-        """Database descriptors as the recipe searches them."""
-        return self.pair(recipe)[0]
+    def project(self, recipe: Recipe, rows: Rows) -> Rows:
+        """Descriptors of other images brought to where the recipe searches."""
+        whitened = rows.changed(lambda values: stages.projected(self.whitening(recipe), values))
+        dimensions = stages.check_dimensions(recipe, whitened.values.shape[1])
+        return whitened.changed(lambda values: stages.shortened(values, dimensions))
 
-    def pair(self, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
+    def outside(self, recipe: Recipe, views: Mapping[str, np.ndarray]) -> Rows:
+        """Descriptors before whitening of one image from outside, whose views at each tap are given."""
+        members = split_taps(str(recipe.tap))
+        found = []
+        for _, tap in members:
+            column = Column(views[tap], np.array([len(views[tap])]), "", 0.0)
+            found.append(self._combined(tap, recipe, column))
+        if len(members) == 1:
+            return found[0]
+        weights = [weight for weight, _ in members]
+        return Rows(fitting.concatenated([rows.values for rows in found], weights), found[0].counts)
+
+    def state(self, tap: str, recipe: Recipe) -> Any:
+        """What the aggregation has learned at a tap, or needs of the network; None for most."""
+        self.column(tap, recipe, "images")
+        spec = Aggregation.parse(recipe.aggregation)
+        known = self._states.get((tap, spec.key, recipe.whitening_set or ""))
+        found = known or fitting.network_states(self.backbone, {tap: [spec]}).get((tap, spec.key))
+        return found and found.value
+
+    def pair(self, recipe: Recipe) -> tuple[Rows, Rows]:
         """Database and query descriptors as the recipe searches them."""
-        images, queries = self._pair(str(recipe.tap), recipe)
-        dimensions = stages.check_dimensions(recipe, images.shape[1])
-        return stages.shortened(images, dimensions), stages.shortened(queries, dimensions)
+        images, queries = self._pair(recipe)
+        dimensions = stages.check_dimensions(recipe, images.values.shape[1])
+        database, asked = (
+            rows.changed(lambda values: stages.shortened(values, dimensions)) for rows in (images, queries)
+        )
+        return database, asked
 
     def leak(self, recipe: Recipe) -> str:
-        """What whitening was learned on, compared with what is evaluated."""
+        """What was learned on, compared with what is evaluated."""
         name = recipe.whitening_set
-        if name is None or not WHITENINGS.info(recipe.whitening).facts["learned"]:
+        if name is None:
             return ""
         if name not in self._leaks:
             learning = stages.learning_part(name, self.dataset)
             self._leaks[name] = stages.leak_between(learning, self.dataset, self.store)
         return self._leaks[name]
 
-    def _pair(self, tap: str, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
+    def _pair(self, recipe: Recipe) -> tuple[Rows, Rows]:
         """Database and queries whitened with all dimensions; kept, so that the number of dimensions is a slice."""
 
-        def make() -> tuple[np.ndarray, np.ndarray]:
+        def make() -> tuple[Rows, Rows]:
             whitening = self.whitening(recipe)
-            images, queries = (self.descriptors(tap, recipe.aggregation, part)[0] for part in ("images", "queries"))
-            database = stages.projected(whitening, images)
-            return database, stages.projected(whitening, queries) if len(queries) else database[:0]
+            images, queries = (
+                self.rows(recipe, part)[0].changed(lambda values: stages.projected(whitening, values))
+                for part in ("images", "queries")
+            )
+            return images, queries
 
-        return self._projected.get((tap, recipe.aggregation, recipe.whitening, recipe.whitening_set), make)
+        return self._projected.get((recipe.tap, recipe.aggregation, recipe.whitening, recipe.whitening_set), make)
+
+
+def _trains(recipe: Recipe) -> bool:
+    """Whether descriptors of the learning set are needed themselves."""
+    return bool(Whitening.parse(recipe.whitening).fact("learned")) or Passes.parse(recipe.passes).combine == "vlad"
+
+
+def _named(aggregation: str, learning_set: str) -> str:
+    """An aggregation together with what it learned from."""
+    spec = Aggregation.parse(aggregation)
+    return f"{spec.key} on {learning_set}" if spec.learns else spec.key

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -13,10 +13,12 @@ from cbirlab.backbones import BACKBONES
 from cbirlab.backbones.loading import PRECISION
 from cbirlab.evaluation import PROTOCOLS
 from cbirlab.evaluation.judgement import AP_METHODS
+from cbirlab.extract import SCALE_POOLING
 from cbirlab.index import INDEXES
 from cbirlab.params import Choice, Range
+from cbirlab.passes import Passes
 from cbirlab.store import digest
-from cbirlab.whitening import WHITENINGS
+from cbirlab.whitening import Whitening
 
 if TYPE_CHECKING:
     from cbirlab.backbones import Backbone
@@ -25,6 +27,14 @@ if TYPE_CHECKING:
 FALLBACK_WHITENING_SET = "toytown/train"
 """What whitening is learned on where a dataset has no train split and nothing else was said; the tables show it."""
 
+SCALE_SETS = {
+    "single": (1.0,),
+    "down": (1.0, 2**-0.5, 0.5),
+    "up_down": (1.0, 2**0.5, 2**-0.5),
+}
+"""Scales of multi-scale descriptors: "down" of Radenović et al. (TPAMI 2019), "up_down" of their training code."""
+
+ONE_POSITION = "spoc"
 _POSITIVE = Range(1, 1 << 20, integer=True, optional=True)
 
 
@@ -40,14 +50,17 @@ class Recipe:
     dataset : a name in `DATASETS`, or a folder.
     backbone : a name in `BACKBONES`.
     weights : None for the default ones, "random", a label that torchvision publishes, or a file.
-    tap : where the maps are taken.
-    aggregation : "gem" or "gem(p=4)".
-    whitening : a name in `WHITENINGS`.
+    tap : where the maps are taken; several are concatenated, "layer3+layer4" or "0.5*layer3+layer4", each L2-normalised
+        and multiplied by its weight.
+    aggregation : "gem", "gem(p=4)", an encoding as "vlad(k=64)", or one of them after attention, "crow_spatial > gem".
+    passes : feedforward scheme, "single" or "grid(rows=2, columns=2)".
+    whitening : "pca" or "pca(power=0.25)".
     dimensions : leading dimensions kept after whitening.
-    whitening_set : what whitening is learned on: "train" (the dataset's), "database" (the evaluated images; reported as
-        a leak), or another dataset, as "toytown" or "toytown/train".
+    whitening_set : what whitening, codebooks and projections of regions are learned on: "train" (the dataset's),
+        "database" (the evaluated images; reported as a leak), or another dataset, as "toytown" or "toytown/train".
     image_size : long side in pixels.
-    scales : relative to `image_size`; with several, descriptors are averaged over them.
+    scales : relative to `image_size`; with several, descriptors are pooled over them. or a name in `SCALE_SETS`.
+    scale_pooling : "mean", or "gem" with the exponent of the aggregation "gem".
     precision : of the network, "float32" or "bfloat16".
     index : a name in `INDEXES`.
     protocol : a name in `PROTOCOLS`.
@@ -63,11 +76,13 @@ class Recipe:
     weights: str | None = None
     tap: str | None = None
     aggregation: str = "gem"
+    passes: str = "single"
     whitening: str = "none"
     dimensions: int | None = None
     whitening_set: str | None = None
     image_size: int | None = None
     scales: tuple[float, ...] = (1.0,)
+    scale_pooling: str = "mean"
     precision: str = "float32"
     index: str = "exact"
     protocol: str | None = None
@@ -75,7 +90,6 @@ class Recipe:
 
     def __post_init__(self) -> None:
         BACKBONES.info(self.backbone)
-        WHITENINGS.info(self.whitening)
         INDEXES.info(self.index)
         if self.protocol is not None:
             PROTOCOLS.info(self.protocol)
@@ -84,15 +98,34 @@ class Recipe:
         clean = {
             "dataset": str(self.dataset),
             "weights": None if self.weights is None else str(self.weights),
+            "tap": None if self.tap is None else join_taps(split_taps(self.tap)),
             "aggregation": Aggregation.parse(self.aggregation).key,
+            "passes": Passes.parse(self.passes).key,
+            "whitening": Whitening.parse(self.whitening).key,
             "dimensions": _POSITIVE.check("Recipe", "dimensions", self.dimensions),
             "image_size": _POSITIVE.check("Recipe", "image_size", self.image_size),
-            "scales": tuple(Range(0.05, 8).check("Recipe", "scales", scale) for scale in self.scales),
+            "scales": tuple(Range(0.05, 8).check("Recipe", "scales", scale) for scale in _scales(self.scales)),
         }
         if not clean["scales"]:
             raise ValueError("Recipe: scales must be at least one number, got none.")
         for name, value in clean.items():
             object.__setattr__(self, name, value)
+        self._check_together()
+
+    def _check_together(self) -> None:
+        """Refuse what cannot be combined."""
+        spec, passes = Aggregation.parse(self.aggregation), Passes.parse(self.passes)
+        whitening = Whitening.parse(self.whitening)
+        SCALE_POOLING.check("Recipe", "scale_pooling", self.scale_pooling)
+        if self.scale_pooling == "gem" and spec.name != "gem":
+            raise ValueError(
+                f"Recipe: scale_pooling 'gem' needs the aggregation gem, whose exponent it takes, got {spec.key!r}."
+            )
+        if spec.fact("similarity") and (whitening.name != "none" or not passes.single or len(self.scales) > 1):
+            raise ValueError(
+                f"Recipe: {spec.key} compares words, not vectors: it needs whitening 'none', passes 'single' and one "
+                f"scale, got {whitening.key!r}, {passes.key!r} and {self.scales}."
+            )
 
     def to_json(self) -> str:
         """The recipe as one line of JSON."""
@@ -119,7 +152,7 @@ class Recipe:
                 near = get_close_matches(name, known, n=1)
                 hint = f" Did you mean {near[0]!r}?" if near else ""
                 raise TypeError(f"Recipe.from_json: unknown field {name!r}; fields: {', '.join(known)}.{hint}")
-        if "scales" in given:
+        if isinstance(given.get("scales"), list):
             given["scales"] = tuple(given["scales"])
         return cls(**given)
 
@@ -134,17 +167,61 @@ class Recipe:
 
         dataset = dataset or load_dataset(self.dataset)
         backbone = backbone or load_backbone(self.backbone, self.weights)
-        learned = WHITENINGS.info(self.whitening).facts["learned"]
+        tap = self.tap or backbone.default_tap
+        spec, passes = _possible(tap, self.aggregation, backbone), Passes.parse(self.passes)
+        learns = Whitening.parse(self.whitening).fact("learned") or spec.learns or passes.combine == "vlad"
         return replace(
             self,
-            tap=self.tap or backbone.default_tap,
+            tap=tap,
+            aggregation=spec.key,
             image_size=self.image_size or dataset.image_size,
             protocol=self.protocol or dataset.protocol,
-            whitening_set=_whitening_set(self.whitening_set, dataset) if learned else None,
+            whitening_set=learning_set(self.whitening_set, dataset) if learns else None,
         )
 
 
-def _whitening_set(given: str | None, dataset: Dataset) -> str:
+def _possible(tap: str, aggregation: str, backbone: Backbone) -> Aggregation:
+    """The aggregation; of a tap without positions, where all poolings give the same vector, tables say "spoc"."""
+    from cbirlab.backbones import check_tap
+
+    spec = Aggregation.parse(aggregation)
+    positions = any(check_tap(backbone, member).kind != "vector" for _, member in split_taps(tap))
+    return spec if positions or spec.encoding or spec.attentions else Aggregation(ONE_POSITION)
+
+
+def _scales(given: str | Sequence[float]) -> Sequence[float]:
+    if isinstance(given, str):
+        Choice(tuple(SCALE_SETS)).check("Recipe", "scales", given)
+        return SCALE_SETS[given]
+    return given
+
+
+def split_taps(text: str) -> list[tuple[float, str]]:
+    """Weight and name of each tap in "layer4" or "0.5*layer3+layer4".
+
+    Raises
+    ------
+    ValueError : another form, or a weight that is not positive.
+    """
+    members = []
+    for member in text.split("+"):
+        weight, star, tap = member.rpartition("*")
+        try:
+            number = float(weight) if star else 1.0
+        except ValueError:
+            number = 0.0
+        if not tap.strip() or not 0 < number < float("inf"):
+            raise ValueError(f"Recipe: tap must be a name or a form like 'layer3+0.5*layer4', got {text!r}.")
+        members.append((number, tap.strip()))
+    return members
+
+
+def join_taps(members: Sequence[tuple[float, str]]) -> str:
+    """The text that `split_taps` reads."""
+    return "+".join(tap if weight == 1 else f"{weight:g}*{tap}" for weight, tap in members)
+
+
+def learning_set(given: str | None, dataset: Dataset) -> str:
     """Long form of a whitening set: "<dataset>/train" or "<dataset>/images"."""
     own_train, own_images = dataset.train_name or f"{dataset.name}/train", f"{dataset.name}/images"
     if given == "database":

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from hashlib import sha256
+from importlib import import_module
+from inspect import getsource, unwrap
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from cbirlab.aggregation import Aggregation
 from cbirlab.datasets import Dataset, load_dataset
 from cbirlab.evaluation import Evaluation, evaluate
-from cbirlab.extract import image_hashes
-from cbirlab.index import INDEXES, Ranking
-from cbirlab.params import checked
+from cbirlab.extract import Sampler, State, image_hashes
+from cbirlab.extract.sampling import unpacked
+from cbirlab.index import INDEXES, Ranking, ranked
 from cbirlab.pipeline.recipe import Recipe
-from cbirlab.store import Store, StoreUnwritable
-from cbirlab.whitening import WHITENINGS, learn, normalise, project
+from cbirlab.store import Store, StoreUnwritable, digest
+from cbirlab.whitening import Whitening, learn, normalise, project
 
-_WHITENING_VERSION = 1
+_FITTED_VERSION = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +42,10 @@ class Run:
     seconds : per stage: "load", "extract", "whiten", "search", "evaluate".
     weights : what tables call the weights.
     dim : dimensions of the descriptors that were searched.
+    forward_passes : per database image, over all its views and scales.
+    extract_ms : milliseconds per database image of the passes that made the descriptors, with decoding and everything
+        else that was computed in the same passes; NaN where that is not known.
+    rows_per_image : descriptors of an image; more than one where images are compared view by view.
     leak : empty, or what the evaluated images have to do with what was learned.
     skipped : part to row to reason: images that cannot be read.
     """
@@ -48,6 +58,9 @@ class Run:
     seconds: Mapping[str, float]
     weights: str
     dim: int
+    forward_passes: float = 1.0
+    extract_ms: float = math.nan
+    rows_per_image: float = 1.0
     leak: str = ""
     skipped: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
 
@@ -59,7 +72,7 @@ class Run:
     @property
     def bytes_per_image(self) -> int:
         """Bytes of one descriptor in the index."""
-        return 4 * self.dim
+        return round(4 * self.dim * self.rows_per_image)
 
 
 class Clock:
@@ -102,26 +115,53 @@ def learning_part(whitening_set: str, dataset: Dataset) -> tuple[Dataset, str]:
     return other, part
 
 
-def learned(name: str, values: np.ndarray, key: str, store: Store) -> Any:
-    """The whitening `name` fitted on `values`, which are known by `key`; from the store if it was fitted before."""
-    estimator = WHITENINGS[name]
-    parameters = checked(estimator, {}, owner=name)
-    specification = {"whitening": name, "parameters": parameters, "on": key, "version": _WHITENING_VERSION}
-    entry = store.get("fitted", specification)
-    if entry is None:
-        fitted = learn(name, values)
-        found = {attribute: value for attribute, value in vars(fitted).items() if attribute not in parameters}
-        arrays = {attribute: value for attribute, value in found.items() if isinstance(value, np.ndarray)}
-        numbers = {attribute: int(value) for attribute, value in found.items() if attribute not in arrays}
-        try:
-            store.put("fitted", specification, arrays, numbers=numbers)
-        except StoreUnwritable:
-            return fitted  # extraction has said so already; fitting again is cheap
-        return fitted
-    fitted = estimator(**parameters)
-    for attribute, value in {**entry.arrays, **entry.notes["numbers"]}.items():
-        setattr(fitted, attribute, value)
+def learned(whitening: Whitening, values: np.ndarray, labels: Sequence[str], key: str, store: Store) -> Any:
+    """A whitening fitted on `values`, which are known by `key`; from the store if it was fitted before.
+
+    Parameters
+    ----------
+    labels : instance of each row, for a whitening that learns from pairs.
+    """
+    estimator = whitening.target()
+    pairs = {"labels": sha256(repr(list(labels)).encode()).hexdigest()} if whitening.fact("pairs") else {}
+    specification = {"whitening": whitening.name, "parameters": whitening.parameters, "on": key, **pairs}
+
+    def fit() -> dict[str, np.ndarray]:
+        fitted = learn(whitening, values, labels if pairs else None)
+        return {name: np.asarray(value) for name, value in vars(fitted).items() if name not in fitted.get_params()}
+
+    fitted = estimator(**whitening.parameters)
+    for attribute, value in remembered(store, {**specification, "version": _FITTED_VERSION}, fit).items():
+        setattr(fitted, attribute, value.item() if value.ndim == 0 else value)
     return fitted
+
+
+def remembered(
+    store: Store, specification: Mapping[str, Any], fit: Callable[[], dict[str, np.ndarray]]
+) -> Mapping[str, np.ndarray]:
+    """What `fit` learns, or what the store has of it."""
+    entry = store.get("fitted", specification)
+    if entry is not None:
+        return entry.arrays
+    arrays = fit()
+    with suppress(StoreUnwritable):  # extraction has said so already; fitting again is cheap
+        store.put("fitted", specification, arrays)
+    return arrays
+
+
+def learned_state(
+    spec: Aggregation, sampler: Sampler, rows: np.ndarray, key: str, store: Store, given: Mapping[str, np.ndarray]
+) -> State:
+    """What an aggregation learns from the sampled `rows` of the train split, which are known by `key`.
+
+    Parameters
+    ----------
+    given : arrays that it needs besides, of the network's classifier.
+    """
+    code = sha256(getsource(unwrap(spec.target())).encode()).hexdigest()
+    specification = {"aggregation": spec.key, "code": code, "on": key, "version": _FITTED_VERSION}
+    arrays = remembered(store, specification, lambda: spec.learn(*unpacked(rows, sampler)))
+    return State(spec.prepare({**arrays, **given}), digest(specification))
 
 
 def projected(whitening: Any, values: np.ndarray) -> np.ndarray:
@@ -135,11 +175,49 @@ def shortened(values: np.ndarray, dimensions: int | None) -> np.ndarray:
     return normalise(kept) if len(kept) else kept
 
 
-def search(recipe: Recipe, images: np.ndarray, queries: np.ndarray) -> Ranking:
-    """Rank the database rows for each query."""
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Descriptors of images: a row each, or where images are compared view by view, some rows each.
+
+    Attributes
+    ----------
+    values : float32 (rows, D).
+    counts : (images,), rows of each image; None for one each.
+    """
+
+    values: np.ndarray
+    counts: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.values) if self.counts is None else len(self.counts)
+
+    def of(self, images: Sequence[int]) -> Rows:
+        """The rows of some images."""
+        if self.counts is None:
+            return Rows(self.values[list(images)])
+        ends = np.cumsum(self.counts)
+        kept = [np.arange(ends[image] - self.counts[image], ends[image]) for image in images]
+        return Rows(self.values[np.concatenate(kept)], self.counts[list(images)])
+
+    def changed(self, change: Callable[[np.ndarray], np.ndarray]) -> Rows:
+        """The same images, their values changed."""
+        return Rows(change(self.values), self.counts) if len(self.values) else self
+
+
+def search(recipe: Recipe, images: Rows, queries: Rows) -> Ranking:
+    """Rank the database for each query: by index, or as the recipe compares words or views."""
     if not len(queries):
         return Ranking(np.empty((0, len(images)), np.int64), np.empty((0, len(images)), np.float32))
-    return INDEXES[recipe.index]().fit(images).search(queries)
+    spec = Aggregation.parse(recipe.aggregation)
+    if images.counts is not None and queries.counts is not None:
+        from cbirlab.passes import match
+
+        return ranked(match(queries.values, queries.counts, images.values, images.counts))
+    if spec.fact("similarity"):
+        module, name = spec.fact("similarity").split(":")
+        similarity = getattr(import_module(module), name)
+        return ranked(similarity(queries.values, images.values, **spec.parameters))
+    return INDEXES[recipe.index]().fit(images.values).search(queries.values)
 
 
 def judged(ranking: Ranking, dataset: Dataset, recipe: Recipe) -> Evaluation | None:
@@ -150,7 +228,7 @@ def judged(ranking: Ranking, dataset: Dataset, recipe: Recipe) -> Evaluation | N
 
 
 def leak_between(learning: tuple[Dataset, str], dataset: Dataset, store: Store) -> str:
-    """What the images that whitening was learned on share with the evaluated ones, by their bytes; empty if nothing."""
+    """What the images that was learned on share with the evaluated ones, by their bytes; empty if nothing."""
     owner, part = learning
     evaluated = image_hashes([*dataset.images, *(query.path for query in dataset.queries)], store)
     used = image_hashes(owner.train if part == "train" else owner.images, store)
@@ -163,11 +241,11 @@ def check_dimensions(recipe: Recipe, width: int) -> int | None:
 
     Raises
     ------
-    ValueError : fewer dimensions are asked for without whitening: channels have no order of importance.
+    ValueError : fewer dimensions are asked for where they have no order of importance.
     """
-    if WHITENINGS.info(recipe.whitening).facts["learned"] or recipe.dimensions in (None, width):
+    if Whitening.parse(recipe.whitening).fact("ordered") or recipe.dimensions in (None, width):
         return recipe.dimensions
     raise ValueError(
         f"Recipe: dimensions must be {width} or None with whitening {recipe.whitening!r}, got {recipe.dimensions}; "
-        "channels have no order of importance, use whitening='pca' to keep fewer."
+        "its dimensions have no order of importance, use whitening='pca' to keep fewer."
     )

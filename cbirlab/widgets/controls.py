@@ -9,19 +9,24 @@ from typing import Any
 import ipywidgets as widgets
 from traitlets import link
 
-from cbirlab.aggregation import AGGREGATIONS
+from cbirlab.aggregation import registry_of
+from cbirlab.attention import ATTENTIONS
 from cbirlab.params import Choice, Parameter, Range, parameters
 from cbirlab.registry import Registry
-from cbirlab.whitening import WHITENINGS
+from cbirlab.whitening import WHITENINGS, Whitening
 from cbirlab.widgets.state import RetrievalState
 
 DESCRIPTION = {"description_width": "84px"}
 LAYOUT = {"width": "290px"}
+MOST_STOPS = 4096
 ALL = 0  # as the slider's value: a selection slider cannot hold None
 
 
 def control(parameter: Parameter, *, description: str = "") -> Any:
-    """The widget for one declared parameter: slider for a range, tick box for yes and no, menu for other choices."""
+    """The widget for one declared parameter.
+
+    A slider for a range, a field for one too wide for a slider, a tick box for yes and no, a menu for other choices.
+    """
     looks = {"description": description or parameter.name, "style": DESCRIPTION, "layout": LAYOUT}
     domain = parameter.domain
     if isinstance(domain, Choice):
@@ -37,6 +42,8 @@ def control(parameter: Parameter, *, description: str = "") -> Any:
     }
     if domain.integer:
         numbers = {name: int(number) for name, number in numbers.items()}
+        if numbers["max"] - numbers["min"] > MOST_STOPS:
+            return widgets.BoundedIntText(**numbers, **looks)
         return widgets.IntSlider(step=int(domain.step or 1), **numbers, **looks)
     return widgets.FloatSlider(
         step=domain.step or (domain.high - domain.low) / 100, readout_format=".3g", **numbers, **looks
@@ -51,15 +58,14 @@ def on_stop(domain: Range | Choice, value: Any) -> Any:
     return int(stop) if domain.integer else round(stop, 10)
 
 
-def menu(registry: Registry[Any], names: Sequence[str], *, description: str, toggle: bool = False) -> Any:
-    """A menu of registered methods by title, or a row of toggle buttons for a few of them."""
-    options = [(registry.info(name).title, name) for name in names]
-    if toggle:
-        style = {**DESCRIPTION, "button_width": "auto"}
-        return widgets.ToggleButtons(
-            options=options, description=description, style=style, layout={"width": "max-content"}
-        )
-    return widgets.Dropdown(options=options, description=description, style=DESCRIPTION, layout=LAYOUT)
+def menu(options: Sequence[tuple[str, str]], *, description: str) -> Any:
+    """A menu of pairs (title, name)."""
+    return widgets.Dropdown(options=list(options), description=description, style=DESCRIPTION, layout=LAYOUT)
+
+
+def titled(names: Sequence[str], registry: Callable[[str], Registry[Any]]) -> list[tuple[str, str]]:
+    """Pairs of title and name of registered methods."""
+    return [(registry(name).info(name).title, name) for name in names]
 
 
 def dimension_steps(full: int) -> list[int]:
@@ -70,14 +76,14 @@ def dimension_steps(full: int) -> list[int]:
 
 
 class RetrievalControls:
-    """Tap slider, pooling menu with its parameters, whitening switch and dimensions slider, bound to a state.
+    """Tap slider, menus of attention, pooling and whitening, parameters of the pooling, dimensions; bound to a state.
 
     Parameters
     ----------
     state : what they set, and follow when it is set elsewhere.
     taps : shallow to deep.
-    aggregations : names of the pooling methods on offer.
-    dimensions : largest number of dimensions at a tap.
+    aggregations : names of the pooling methods and encodings on offer.
+    dimensions : largest number of dimensions at a tap with an aggregation.
     whitenings : names on offer.
     """
 
@@ -87,25 +93,32 @@ class RetrievalControls:
         *,
         taps: Sequence[str],
         aggregations: Sequence[str],
-        dimensions: Callable[[str], int],
-        whitenings: Sequence[str] = ("none", "pca"),
+        dimensions: Callable[[str, str], int],
+        whitenings: Sequence[str] | None = None,
     ) -> None:
         self.state = state
         self._drawing = False
         self._full = dimensions
         looks = {"style": DESCRIPTION, "layout": LAYOUT}
         self.tap = widgets.SelectionSlider(options=list(taps), description="tap", **looks)
-        self.aggregation = menu(AGGREGATIONS, aggregations, description="pooling")
-        self.whitening = menu(WHITENINGS, whitenings, description="whitening", toggle=True)
+        attention = [("None", "none"), *titled([*ATTENTIONS], lambda _: ATTENTIONS)]
+        self.attention = menu(attention, description="attention")
+        self.aggregation = menu(titled(aggregations, registry_of), description="pooling")
+        kinds = titled(whitenings or [*WHITENINGS], lambda _: WHITENINGS)
+        if state.whitening not in dict(kinds).values():
+            kinds.append((state.whitening, state.whitening))
+        self.whitening = menu(kinds, description="whitening")
         self.dimensions = widgets.SelectionSlider(options=[("all", ALL)], description="dimensions", **looks)
         self.parameters = {
             (method, name): control(
-                parameter, description=f"{AGGREGATIONS.info(method).title} {name}".replace("_", " ")
+                parameter,
+                description=f"{registry_of(method).info(method).title.split(' (')[0]} {name}".replace("_", " "),
             )
             for method in aggregations
-            for name, parameter in parameters(AGGREGATIONS[method]).items()
+            for name, parameter in parameters(registry_of(method)[method]).items()
+            if parameter.default is not None
         }
-        for name in ("tap", "aggregation", "whitening"):
+        for name in ("tap", "attention", "aggregation", "whitening"):
             link((state, name), (getattr(self, name), "value"))
         for key, widget in self.parameters.items():
             self._bind_parameter(key, widget)
@@ -116,10 +129,10 @@ class RetrievalControls:
     @property
     def widgets(self) -> list[Any]:
         """All controls, top to bottom."""
-        return [self.tap, self.aggregation, *self.parameters.values(), self.whitening, self.dimensions]
+        return [self.tap, self.attention, self.aggregation, *self.parameters.values(), self.whitening, self.dimensions]
 
     def _bind_parameter(self, key: tuple[str, str], widget: Any) -> None:
-        domain = parameters(AGGREGATIONS[key[0]])[key[1]].domain
+        domain = parameters(registry_of(key[0])[key[0]])[key[1]].domain
         widget.observe(lambda change: self.state.set_parameter(*key, on_stop(domain, change["new"])), names="value")
 
     def _dimensions_moved(self, change: Any) -> None:
@@ -127,9 +140,10 @@ class RetrievalControls:
             self.state.dimensions = change["new"] or None
 
     def _refresh(self, _change: Any = None) -> None:
-        """Enable what applies, and let the sliders follow a state that was set elsewhere."""
+        """Show what applies, and let the sliders follow a state that was set elsewhere."""
         for (method, name), widget in self.parameters.items():
             widget.disabled = method != self.state.aggregation
+            widget.layout.display = "none" if widget.disabled else None
             wanted = self.state.parameter(method, name)
             if isinstance(wanted, bool | str) or not math.isclose(widget.value, wanted, rel_tol=1e-9):
                 widget.value = wanted
@@ -140,8 +154,8 @@ class RetrievalControls:
             self._drawing = False
 
     def _refresh_dimensions(self) -> None:
-        self.dimensions.disabled = self.state.whitening == "none"
-        full = self._full(self.state.tap)
+        self.dimensions.disabled = not Whitening.parse(self.state.whitening).fact("ordered")
+        full = self._full(self.state.tap, self.state.setting.aggregation)
         *fewer, most = dimension_steps(full)
         options = [*((str(step), step) for step in fewer), (f"{most} (all)", ALL)]
         if tuple(options) != tuple(self.dimensions.options):

@@ -73,7 +73,7 @@ class Explorer(widgets.VBox):
         self._stop = threading.Event()
         session.prepare()
         self.session, self.shown = session, shown
-        self.state = state or RetrievalState(tap=session.taps[-1], whitening="pca")
+        self.state = state or RetrievalState(tap=session.default_tap, whitening="pca")
         if not session.dataset.queries and self.state.image is None:
             self.state.image = 0
         self.controls = RetrievalControls(

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 from traitlets import Dict, HasTraits, Int, TraitError, Unicode, validate
 
-from cbirlab.aggregation import AGGREGATIONS, Aggregation
+from cbirlab.aggregation import Aggregation, registry_of
+from cbirlab.attention import ATTENTIONS
 from cbirlab.params import checked
-from cbirlab.whitening import WHITENINGS
+from cbirlab.whitening import Whitening
 
 
 class Setting(NamedTuple):
@@ -27,16 +28,18 @@ class RetrievalState(HasTraits):
     Attributes
     ----------
     tap : where in the network the maps are taken.
-    aggregation : name of the pooling method.
+    attention : weights that the map is multiplied by first, or "none".
+    aggregation : name of the pooling method or encoding.
     parameters : values that were set, as {pooling method: {parameter: value}}; kept per method,
         so that going to MAC and back does not lose GeM's p.
-    whitening : name of the whitening.
+    whitening : name of the whitening, with parameters if need be.
     dimensions : dimensions kept after whitening, or None for all.
     query : row of the benchmark's queries.
     image : row of the database whose image is the query instead, or None.
     """
 
     tap = Unicode()
+    attention = Unicode("none")
     aggregation = Unicode("gem")
     parameters = Dict()
     whitening = Unicode("none")
@@ -46,16 +49,20 @@ class RetrievalState(HasTraits):
 
     @validate("aggregation")
     def _check_aggregation(self, proposal: Any) -> str:
-        return AGGREGATIONS.info(proposal["value"]).name
+        return registry_of(proposal["value"]).info(proposal["value"]).name
+
+    @validate("attention")
+    def _check_attention(self, proposal: Any) -> str:
+        return proposal["value"] if proposal["value"] == "none" else ATTENTIONS.info(proposal["value"]).name
 
     @validate("whitening")
     def _check_whitening(self, proposal: Any) -> str:
-        return WHITENINGS.info(proposal["value"]).name
+        return Whitening.parse(proposal["value"]).key
 
     @validate("parameters")
     def _check_parameters(self, proposal: Any) -> dict[str, dict[str, Any]]:
         for name, values in proposal["value"].items():
-            checked(AGGREGATIONS[name], values, owner=name)
+            checked(registry_of(name)[name], values, owner=name)
         return proposal["value"]
 
     def set_parameter(self, method: str, name: str, value: Any) -> None:
@@ -64,14 +71,16 @@ class RetrievalState(HasTraits):
 
     def parameter(self, method: str, name: str) -> Any:
         """The value of one parameter: the one that was set, else its default."""
-        return checked(AGGREGATIONS[method], self.parameters.get(method, {}), owner=method)[name]
+        return checked(registry_of(method)[method], self.parameters.get(method, {}), owner=method)[name]
 
     @property
     def setting(self) -> Setting:
         """What `Session.rank` needs to know."""
         pooling = Aggregation(self.aggregation, self.parameters.get(self.aggregation, {}))
-        dimensions = None if self.whitening == "none" else self.dimensions
-        return Setting(self.tap, pooling.key, self.whitening, dimensions)
+        before = "" if self.attention == "none" else f"{self.attention} > "
+        ordered = Whitening.parse(self.whitening).fact("ordered")
+        dimensions = self.dimensions if ordered else None
+        return Setting(self.tap, Aggregation.parse(before + pooling.key).key, self.whitening, dimensions)
 
     def to_json(self) -> dict[str, Any]:
         """The whole state as plain data, to be kept in a file or passed to `from_json`."""

@@ -1,0 +1,176 @@
+"""An aggregation with all its parameters: attention before it, a pooling or an encoding, and what it has to learn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from inspect import signature
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from cbirlab.aggregation.base import AGGREGATIONS, checked_maps
+from cbirlab.attention import Attention
+from cbirlab.encoding import ENCODINGS
+from cbirlab.methods import Method, parsed
+from cbirlab.registry import Registry
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+ARROW = ">"
+
+
+@dataclass(frozen=True)
+class Aggregation(Method):
+    """What makes one vector of a map: attention weights, then a pooling or an encoding of its columns.
+
+    It is what tables print and the store keys descriptors by.
+
+    >>> Aggregation.parse("gem").key
+    'gem(p=3)'
+    >>> Aggregation.parse("crow_channel > gem(p=4)").parameters
+    {'p': 4.0}
+
+    Parameters
+    ----------
+    name : in `AGGREGATIONS` or `ENCODINGS`.
+    attentions : weights that the map is multiplied by first, in this order; an encoding counts its columns by the
+        spatial ones.
+    """
+
+    registry: ClassVar[Registry[Any]] = AGGREGATIONS
+    attentions: tuple[Attention, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str | Self) -> Self:
+        """Read ``"gem"``, ``"gem(p=4)"`` or ``"crow_spatial > gem(p=4)"``.
+
+        Raises
+        ------
+        ValueError, UnknownName, TypeError : as `Method.parse`.
+        """
+        if isinstance(text, cls):
+            return text
+        *before, last = str(text).split(ARROW)
+        name, params = parsed("aggregation", last)
+        return cls(name, params, tuple(Attention.parse(one) for one in before))
+
+    def target(self) -> Any:
+        """The registered pooling function or encoding class."""
+        return registry_of(self.name)[self.name]
+
+    @property
+    def key(self) -> str:
+        """Canonical text, read back by `parse`."""
+        return f" {ARROW} ".join([*(one.key for one in self.attentions), super().key])
+
+    @property
+    def encoding(self) -> bool:
+        """Whether it embeds local descriptors with a codebook, rather than pools a map."""
+        return self.name in ENCODINGS and self.name not in AGGREGATIONS
+
+    @property
+    def learns(self) -> bool:
+        """Whether it needs the train split first."""
+        return self.encoding or bool(self.parameters.get("learned", False))
+
+    def fact(self, name: str, default: Any = None) -> Any:
+        """What the registry notes of this method."""
+        return registry_of(self.name).info(self.name).facts.get(name, default)
+
+    def width(self, channels: int) -> int:
+        """Dimensions of the vector for a map of so many channels."""
+        if self.encoding:
+            return self.target()(**self.parameters).width(channels)
+        width = self.fact("width")
+        return width(channels, **self.parameters) if width else channels
+
+    def apply(self, maps: Tensor, state: Any = None) -> Tensor:
+        """The vectors (B, D) of `maps` (B, C, H, W).
+
+        Parameters
+        ----------
+        state : from `prepare`, of a method that learns or needs the network's classifier.
+
+        Raises
+        ------
+        ValueError : it learns, and `state` is missing.
+        """
+        if self.learns and state is None:
+            raise ValueError(f"{self.key}: this learns from a train split; give `state`, from `learn` and `prepare`.")
+        maps, weights = self._attended(checked_maps(self.name, maps))
+        if self.encoding:
+            return state.encode(columns(maps), None if weights is None else weights.flatten(1))
+        return self.target()(maps, **self.parameters, **({} if state is None else {"state": state}))
+
+    def samples(self, maps: Tensor, state: Any = None) -> Tensor:
+        """Local vectors (B, T, D) that it learns from; zero rows do not count."""
+        maps, _ = self._attended(checked_maps(self.name, maps))
+        if self.encoding:
+            return columns(maps)
+        return self._named("samples")(maps, **self.parameters, **({} if state is None else {"state": state}))
+
+    def learn(self, samples: np.ndarray, groups: np.ndarray) -> dict[str, np.ndarray]:
+        """What it learns, as arrays.
+
+        Parameters
+        ----------
+        samples : (n, D) local vectors of the train split.
+        groups : (n,), the image that each is of.
+        """
+        if not self.encoding:
+            return self._named("learn")(samples, **self.parameters)
+        estimator = self.target()(**self.parameters)
+        known = {"groups": groups} if "groups" in signature(estimator.fit).parameters else {}
+        estimator.fit(samples, **known)
+        return {name: np.asarray(value) for name, value in vars(estimator).items() if name.endswith("_")}
+
+    def prepare(self, arrays: Mapping[str, np.ndarray], device: Any = "cpu") -> Any:
+        """What `apply` takes as `state`, of the arrays that `learn` gave."""
+        if not self.encoding:
+            import torch
+
+            return {name: torch.as_tensor(np.array(value), device=device) for name, value in arrays.items()}
+        estimator = self.target()(**self.parameters)
+        for name, value in arrays.items():
+            setattr(estimator, name, value.item() if value.ndim == 0 else value)
+        return estimator
+
+    def _attended(self, maps: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Maps after attention, and the spatial weights (B, H, W) that an encoding counts its columns by."""
+        weights = None
+        for one in self.attentions:
+            if self.encoding and one.fact("kind") == "spatial":
+                now = one.weights(maps)
+                weights = now if weights is None else weights * now
+            else:
+                maps = one.weigh(maps)
+        return maps, weights
+
+    def _named(self, fact: str) -> Any:
+        module, name = self.fact(fact).split(":")
+        return getattr(import_module(module), name)
+
+
+def registry_of(name: str) -> Registry[Any]:
+    """The registry that holds `name`.
+
+    Raises
+    ------
+    UnknownName : neither holds it.
+    """
+    for registry in (AGGREGATIONS, ENCODINGS):
+        if name in registry:
+            return registry
+    both: Registry[Any] = Registry("aggregation or encoding")
+    for known in (*AGGREGATIONS, *ENCODINGS):
+        both.add(known, known, title=known)
+    both.info(name)
+    return AGGREGATIONS
+
+
+def columns(maps: Tensor) -> Tensor:
+    """The columns (B, H * W, C) of maps (B, C, H, W): one local descriptor per position."""
+    return maps.flatten(2).transpose(1, 2)

@@ -1,0 +1,139 @@
+"""Fitting: what aggregations learn from a train split before they can be filled, tap by tap."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cbirlab.aggregation import Aggregation
+from cbirlab.backbones import BACKBONES, classifier_of
+from cbirlab.extract import Descriptors, Sampler, State
+from cbirlab.pipeline import stages
+from cbirlab.pipeline.recipe import Recipe, split_taps
+from cbirlab.pipeline.stages import Rows
+from cbirlab.store import Store
+from cbirlab.whitening import normalise
+
+if TYPE_CHECKING:
+    from cbirlab.backbones import Backbone
+
+Cells = dict[str, list[Aggregation]]
+"""Tap to the aggregations that are wanted of it."""
+
+States = dict[tuple[str, str], State]
+"""(tap, aggregation key) to what was learned."""
+
+
+def cells_of(recipes: Iterable[Recipe]) -> Cells:
+    """The cells that recipes are made of, each once."""
+    cells: dict[str, dict[str, Aggregation]] = {}
+    for recipe in recipes:
+        spec = Aggregation.parse(recipe.aggregation)
+        for _, tap in split_taps(str(recipe.tap)):
+            cells.setdefault(tap, {})[spec.key] = spec
+    return {tap: list(specs.values()) for tap, specs in cells.items()}
+
+
+def check_cell(backbone: Backbone, tap: str, spec: Aggregation) -> str:
+    """Empty, or why `spec` cannot be had of `tap`."""
+    kind = backbone.taps[tap].kind
+    if kind == "local" and not spec.encoding:
+        return f"{spec.key}: tap {tap!r} holds sets of local descriptors without a place; choose an encoding, as 'vlad'"
+    if kind == "vector" and (spec.encoding or spec.attentions):
+        return f"{spec.key}: tap {tap!r} has no positions; choose a pooling, as 'spoc'"
+    if spec.fact("needs") == "classifier":
+        place = BACKBONES.info(backbone.name).facts["classifier_tap"]
+        if tap != place or classifier_of(backbone) is None:
+            where = f"it sits on tap {place!r}" if place else "this network has none on the mean of a tap"
+            return f"{spec.key}: needs the network's classifier; {where}, not on {tap!r}"
+    return ""
+
+
+def network_states(backbone: Backbone, cells: Mapping[str, Sequence[Aggregation]]) -> States:
+    """What aggregations need of the network itself.
+
+    Raises
+    ------
+    ValueError : a cell that cannot be had.
+    """
+    states: States = {}
+    for tap, specs in cells.items():
+        for spec in specs:
+            if problem := check_cell(backbone, tap, spec):
+                raise ValueError(f"{backbone.name}: {problem}.")
+            if spec.fact("needs") == "classifier":
+                states[tap, spec.key] = State(spec.prepare(_classifier(backbone), backbone.device), backbone.digest)
+    return states
+
+
+def _classifier(backbone: Backbone) -> dict[str, np.ndarray]:
+    return {name: np.asarray(value.cpu()) for name, value in (classifier_of(backbone) or {}).items()}
+
+
+def learning(cells: Mapping[str, Sequence[Aggregation]], known: Mapping[tuple[str, str], Any]) -> Cells:
+    """The cells that still have to learn."""
+    todo = {tap: [one for one in specs if one.learns and (tap, one.key) not in known] for tap, specs in cells.items()}
+    return {tap: specs for tap, specs in todo.items() if specs}
+
+
+def plain(cells: Mapping[str, Sequence[Aggregation]]) -> Cells:
+    """The cells that learn nothing."""
+    return {tap: [one for one in specs if not one.learns] for tap, specs in cells.items()}
+
+
+def samplers(cells: Mapping[str, Sequence[Aggregation]], backbone: Backbone) -> dict[str, list[Sampler]]:
+    """What to sample at each tap, each once."""
+    found = {}
+    for tap, specs in cells.items():
+        wanted = [Sampler(spec, backbone.taps[tap].channels) for spec in specs]
+        found[tap] = list({one.key: one for one in wanted}.values())
+    return found
+
+
+def merged(one: Mapping[str, Sequence[Any]], other: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+    """Both, tap by tap, in the order of `other` where it has the tap."""
+    return {tap: [*one.get(tap, ()), *other.get(tap, ())] for tap in dict.fromkeys([*other, *one])}
+
+
+def learned(
+    cells: Cells,
+    samplers: Mapping[str, Sequence[Sampler]],
+    found: Descriptors,
+    part: str,
+    store: Store,
+    backbone: Backbone,
+    progress: bool,
+) -> States:
+    """Fit every cell on its samples, which `found` holds."""
+    from tqdm.auto import tqdm
+
+    states: States = {}
+    todo = [(tap, spec) for tap, specs in cells.items() for spec in specs]
+    for tap, spec in tqdm(todo, desc="learning", unit="fit", delay=1, disable=not progress, leave=False):
+        wanted = Sampler(spec, backbone.taps[tap].channels)
+        sampler = next(one for one in samplers[tap] if one.key == wanted.key)
+        given = _classifier(backbone) if spec.fact("needs") == "classifier" else {}
+        rows, key = found[tap, sampler.key][part], found.keys[tap, sampler.key][part]
+        states[tap, spec.key] = stages.learned_state(spec, sampler, rows, key, store, given)
+    return states
+
+
+def combined(how: str, values: np.ndarray, counts: np.ndarray, state: Any) -> Rows:
+    """The views of each image combined into one row."""
+    from cbirlab import passes
+
+    return Rows(np.asarray(passes.combined(how, values, counts, state), dtype=np.float32))
+
+
+def view_codebook(values: np.ndarray, key: str, store: Store) -> Mapping[str, np.ndarray]:
+    """The codebook for VLAD over views, learned on the views of the train split."""
+    from cbirlab import passes
+
+    return stages.remembered(store, {"codebook": "views", "on": key, "version": 1}, lambda: passes.learn_vlad(values))
+
+
+def concatenated(members: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
+    """Rows L2-normalised, multiplied by their member's weight and laid side by side."""
+    return np.concatenate([weight * normalise(one) for one, weight in zip(members, weights, strict=True)], axis=1)
