@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import reference
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -151,6 +151,7 @@ def test_gem_has_a_finite_gradient_where_the_map_is_zero():
     assert maps.grad[0, 0, 1, 1] > 0
 
 
+@settings(deadline=None)
 @given(any_maps(), st.floats(1, 10))
 def test_gem_lies_between_mean_and_maximum_and_grows_with_p(maps, p):
     floored = maps.clamp(min=1e-6)
@@ -161,6 +162,7 @@ def test_gem_lies_between_mean_and_maximum_and_grows_with_p(maps, p):
     assert (gem(maps, p=max(1.0, p - 0.7)) <= middle + slack).all()
 
 
+@settings(deadline=None)
 @given(any_maps())
 def test_every_method_ignores_the_memory_layout_and_the_rest_of_the_batch(maps):
     for name in AGGREGATIONS:
@@ -171,6 +173,7 @@ def test_every_method_ignores_the_memory_layout_and_the_rest_of_the_batch(maps):
         close(AGGREGATIONS[name](maps[-1:]), pooled[-1:].double().numpy(), rtol=1e-5)
 
 
+@settings(deadline=None)
 @given(any_maps())
 def test_the_position_of_an_activation_matters_only_where_it_should(maps):
     turned = maps.flip(-1).roll(1, -2)
@@ -370,7 +373,7 @@ def test_gradients_are_finite_where_the_map_is_zero(name):
     maps.requires_grad_()
     AGGREGATIONS[name](maps).sum().backward()
     assert maps.grad is not None
-    assert torch.isfinite(maps.grad).all()
+    assert maps.grad.abs().max() < 100
 
 
 @pytest.mark.parametrize("p", [0.5, 11.0, float("nan"), float("inf"), -3, True])

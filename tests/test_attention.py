@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import reference
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -87,6 +87,7 @@ def test_weights_of_every_float_type_are_finite_and_those_of_the_same_numbers_in
     close(weights, ATTENTIONS[name](maps.double()).numpy(), rtol=2e-5, atol=1e-9)
 
 
+@settings(deadline=None)
 @given(any_maps())
 def test_weights_are_finite_not_negative_and_of_their_own_image_alone(maps):
     for name in ATTENTIONS:

@@ -26,9 +26,6 @@ CLIP = 1e-9
 
 TOO_FEW = "learning needs two region vectors that differ"
 
-TINY = 1e-30
-"""Below any activation: what a vector of zeros is divided by."""
-
 _SHORT = 32  # rows of fewer positions are brought into channels-last order first, which reduces several times as fast
 
 Interval = tuple[int, int]
@@ -226,4 +223,5 @@ def _parts(interval: Interval, known: set[Interval]) -> list[Interval]:
 
 def _unit(vectors: Tensor) -> Tensor:
     """Vectors (..., C) of length one; zeros stay zeros."""
-    return vectors / vectors.norm(dim=-1, keepdim=True).clamp(min=TINY)
+    length = vectors.norm(dim=-1, keepdim=True)
+    return vectors / length.masked_fill(length == 0, 1)

@@ -13,6 +13,9 @@ from cbirlab.params import Range
 if TYPE_CHECKING:
     from torch import Tensor
 
+TINY = 1e-30
+"""Below any activation that counts, as a share of the largest."""
+
 ROUNDING = 1e-5
 """A sum that exceeds the mean by this fraction of it or less is equal to it but for rounding."""
 
@@ -71,11 +74,10 @@ def crow_spatial(
 def root_of_share(sums: Tensor, a: float, b: float) -> Tensor:
     """(S / ‖S‖_a)^(1/b) over the last two axes of `sums` (..., H, W), zero where S <= 0."""
     unit = relative(sums)
-    norm = unit.pow(a).sum(dim=(-2, -1), keepdim=True).pow(1 / a)
-    # The root of zero has no gradient: zeros are replaced before it and put back after.
-    alive = unit > 0
-    share = (unit / norm.masked_fill(norm == 0, 1)).masked_fill(~alive, 1)
-    return share.pow(1 / b) * alive
+    norm = unit.pow(a).sum(dim=(-2, -1), keepdim=True)
+    # The root of zero has no gradient, and takes ten times as long as others: zeros are put back by their sign.
+    roots = unit.clamp(min=TINY).pow(1 / b) * unit.sign()
+    return roots / norm.masked_fill(norm == 0, 1).pow(1 / a / b)
 
 
 def relative(values: Tensor) -> Tensor:
@@ -158,7 +160,10 @@ def crow_channel(maps: Tensor) -> Tensor:
     -------
     (B, C), >= 0.
     """
-    used = maps.detach().sign().abs_().mean(dim=(-2, -1))
+    import torch
+
+    # Comparing into floats saves a pass: sums of booleans are slow.
+    used = torch.ne(maps.detach(), 0, out=torch.empty_like(maps)).mean(dim=(-2, -1))
     dead = used == 0
     return (used.sum(dim=1, keepdim=True) / used.masked_fill(dead, 1)).log().masked_fill(dead, 0)
 
