@@ -135,7 +135,8 @@ class Session:
         if self._bench.has(recipe):
             return
         spec = Aggregation.parse(recipe.aggregation)
-        stops = [] if spec.learns or spec.attentions else slider_stops([spec.name])
+        alone = spec.learns or bool(spec.attentions)
+        stops = [] if alone else [one for one in slider_stops([spec.name]) if not one.learns]
         near = stops if len(stops) <= _STOPS_AT_ONCE else [spec]
         taps = self.taps if not spec.learns else [tap for _, tap in split_taps(str(recipe.tap))]
         network = self._bench.backbone

@@ -195,10 +195,10 @@ def test_all_backbones_are_those_whose_weights_are_at_hand(things, warm, monkeyp
 def test_leaks_are_measured_and_told(things, pictures, warm):
     leaking = run(replace(RECIPE, whitening_set="database"), dataset=things, store=warm, progress=False)
     assert leaking.recipe.whitening_set == "things/images"
-    assert leaking.leak == "whitening learned on 40 of the 40 evaluated images"
+    assert leaking.leak == "learned on 40 of the 40 evaluated images"
     # The same pictures under another name are still the same pictures.
     elsewhere = replace(RECIPE, whitening_set=str(pictures / "thing0"))
-    assert run(elsewhere, dataset=things, store=warm, progress=False).leak.startswith("whitening learned on 5 of")
+    assert run(elsewhere, dataset=things, store=warm, progress=False).leak.startswith("learned on 5 of")
     assert run(replace(elsewhere, whitening="none", dimensions=None), dataset=things, store=warm).leak == ""
 
 

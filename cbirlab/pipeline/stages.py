@@ -233,7 +233,7 @@ def leak_between(learning: tuple[Dataset, str], dataset: Dataset, store: Store) 
     evaluated = image_hashes([*dataset.images, *(query.path for query in dataset.queries)], store)
     used = image_hashes(owner.train if part == "train" else owner.images, store)
     shared = len(evaluated & used)
-    return f"whitening learned on {shared} of the {len(evaluated)} evaluated images" if shared else ""
+    return f"learned on {shared} of the {len(evaluated)} evaluated images" if shared else ""
 
 
 def check_dimensions(recipe: Recipe, width: int) -> int | None:

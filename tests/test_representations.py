@@ -1,0 +1,311 @@
+"""Every way to represent an image, through the pipeline: against its parts done by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cbirlab import Recipe, compare, images, load_backbone, run
+from cbirlab.aggregation import AGGREGATIONS, Aggregation, pooling
+from cbirlab.backbones import classifier_of
+from cbirlab.cli import main
+from cbirlab.encoding import ENCODINGS
+from cbirlab.extract import Sampler, extract
+from cbirlab.extract.network import Network
+from cbirlab.extract.sampling import unpacked
+from cbirlab.index import ExactIndex
+from cbirlab.passes import Passes, View
+from cbirlab.pipeline.recipe import SCALE_SETS, split_taps
+from cbirlab.session import Session
+from cbirlab.store import Store
+from cbirlab.whitening import WHITENINGS, learn, normalise, whiten
+from cbirlab.widgets.controls import RetrievalControls
+from cbirlab.widgets.state import RetrievalState
+
+RECIPE = Recipe(dataset="things", weights="random", tap="layer2", aggregation="spoc")
+
+
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory) -> Store:
+    return Store(tmp_path_factory.mktemp("warm"))
+
+
+@pytest.fixture(scope="module")
+def network():
+    return load_backbone("toynet", "random")
+
+
+def done(things, warm, **changes):
+    return run(replace(RECIPE, **changes), dataset=things, store=warm, progress=False)
+
+
+def described(things, network, warm, tap, text, part="images", **options):
+    spec = Aggregation.parse(text)
+    found = extract(
+        things, network, taps=[tap], aggregations=[spec], parts=[part], store=warm, progress=False, **options
+    )
+    return found[tap, spec.key][part]
+
+
+def maps_of(things, network, tap, row=0, **options):
+    pixels = images.pixels(things.images[row], image_size=64, **options)
+    return Network(network).maps(pixels[None].copy(), [tap])[tap]
+
+
+def searched(vectors):
+    unit = normalise(vectors)
+    return ExactIndex().fit(unit).search(unit)
+
+
+# Feature selection
+
+
+@pytest.mark.parametrize(
+    ("text", "members"),
+    [("layer4", [(1.0, "layer4")]), ("layer3+0.5*layer4", [(1.0, "layer3"), (0.5, "layer4")])],
+)
+def test_taps_are_split_and_written_back(text, members):
+    assert split_taps(text) == members
+    assert Recipe(tap=text).tap == text
+
+
+@pytest.mark.parametrize("text", ["", "+layer4", "-1*layer4", "x*layer4", "0*layer4", "inf*layer4"])
+def test_taps_that_are_none_are_refused(text):
+    with pytest.raises(ValueError, match="tap must be a name or a form like"):
+        Recipe(tap=text)
+
+
+def test_several_taps_are_concatenated_with_their_weights(things, warm, network):
+    result = done(things, warm, tap="layer3+0.5*layer4")
+    parts = [described(things, network, warm, tap, "spoc") for tap in ("layer3", "layer4")]
+    by_hand = searched(np.concatenate([normalise(parts[0]), 0.5 * normalise(parts[1])], axis=1))
+    np.testing.assert_array_equal(result.ranking.images, by_hand.images)
+    assert result.dim == parts[0].shape[1] + parts[1].shape[1]
+    assert result.forward_passes == 1
+
+
+def test_a_tap_without_positions_is_pooled_one_way_and_says_so(things, warm, network):
+    result = done(things, warm, tap="logits", aggregation="gem")
+    assert result.recipe.aggregation == "spoc(centre_prior=False)"
+    maps = maps_of(things, network, "layer4").mean((-2, -1))
+    parts = classifier_of(network)
+    scores = (maps @ parts["classifier"].T + parts["classifier_bias"])[0].numpy()
+    np.testing.assert_allclose(described(things, network, warm, "logits", "spoc")[0], scores, rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match=r"tap 'logits' has no positions; choose a pooling"):
+        done(things, warm, tap="logits", aggregation="vlad(k=4)")
+
+
+# Passes and scales
+
+
+def test_views_are_crops_that_are_described_on_their_own(things, warm, network):
+    scheme = Passes.parse("grid(rows=1, columns=2, whole=True, combine='max', magnify=2)")
+    result = done(things, warm, passes=scheme.key)
+    assert result.forward_passes == 3
+    height, width = images.size(things.images[0])
+    boxes = scheme.boxes(View(height, width, lambda: np.zeros((height, width, 3), np.uint8)))
+    views = [maps_of(things, network, "layer2", box=box, scale=2).mean((-2, -1)).numpy() for box in boxes]
+    by_hand = np.max(normalise(np.concatenate(views)), axis=0)
+    found = described(things, network, warm, "layer2", "spoc", passes=scheme)
+    np.testing.assert_allclose(normalise(found[:3]).max(axis=0), by_hand, rtol=1e-4, atol=1e-6)
+    assert result.extract_ms > 0
+
+
+@pytest.mark.parametrize("combine", ["max", "sum", "vlad", "match"])
+def test_every_way_to_combine_views_gives_a_ranking(things, warm, combine):
+    result = done(things, warm, passes=f"spm(levels=2, combine={combine!r})", whitening="pca")
+    assert result.ranking.images.shape == (40, 40)
+    assert result.metrics["map"] > 0.25
+    assert result.leak == ""
+    assert (result.rows_per_image > 1) == (combine == "match")
+
+
+def test_views_compared_one_by_one_find_the_image_itself(things, warm):
+    result = done(things, warm, passes="grid(rows=2, columns=2, combine='match')")
+    assert (result.ranking.images[:, 0] == np.arange(40)).all()
+    np.testing.assert_allclose(result.ranking.scores[:, 0], 0, atol=1e-3)
+
+
+def test_scales_by_name_and_their_generalised_mean(things, warm, network):
+    result = done(things, warm, aggregation="gem(p=4)", scales="down", scale_pooling="gem")
+    assert result.recipe.scales == SCALE_SETS["down"]
+    assert result.forward_passes == 3
+    each = [normalise(described(things, network, warm, "layer2", "gem(p=4)", scales=[s])) for s in SCALE_SETS["down"]]
+    by_hand = searched(np.mean([one.astype(np.float64) ** 4 for one in each], axis=0) ** 0.25)
+    np.testing.assert_allclose(result.ranking.scores, by_hand.scores, rtol=1e-5)
+    with pytest.raises(ValueError, match="needs the aggregation gem"):
+        replace(RECIPE, scale_pooling="gem")
+    with pytest.raises(ValueError, match="scales must be one of"):
+        replace(RECIPE, scales="upwards")
+
+
+# What learns
+
+
+@pytest.mark.parametrize("name", ENCODINGS)
+def test_every_encoding_is_learned_on_the_train_split_and_applied(things, warm, network, name):
+    text = f"{name}(k=4, local_dims=None)" if name != "bow" else "bow(k=8)"
+    spec = Aggregation.parse(text)
+    result = done(things, warm, aggregation=text)
+    assert result.recipe.whitening_set == things.train_name
+    assert result.dim == spec.width(48)
+    sampler = Sampler(spec, 48)
+    columns = extract(
+        things, network, taps=["layer2"], aggregations=[sampler], parts=["train"], store=warm, progress=False
+    )
+    rows = columns["layer2", sampler.key]["train"]
+    state = spec.prepare(spec.learn(*unpacked(rows, sampler)))
+    by_hand = spec.apply(maps_of(things, network, "layer2"), state).numpy()
+    again = spec.apply(maps_of(things, network, "layer2"), state).numpy()
+    np.testing.assert_array_equal(by_hand, again)
+    assert result.metrics["map"] > 0.2
+    with pytest.raises(ValueError, match="learns from a train split"):
+        spec.apply(maps_of(things, network, "layer2"))
+
+
+@pytest.mark.parametrize("text", ["rmac(levels=2, learned=True)", "pwa(proposals=4, learned=True)"])
+def test_poolings_that_learn_differ_from_their_training_free_form(things, warm, text):
+    learned, plain = (done(things, warm, aggregation=one) for one in (text, text.replace("True", "False")))
+    assert learned.recipe.whitening_set == things.train_name
+    assert plain.recipe.whitening_set is None
+    assert (learned.ranking.scores != plain.ranking.scores).any()
+
+
+def test_samples_skip_what_is_empty_and_know_their_image(network):
+    import torch
+
+    sampler = Sampler(Aggregation.parse("vlad"), 3)
+    maps = torch.zeros(2, 3, 5, 5)
+    maps[0, :, 1, 2] = 1.0
+    maps[1] = torch.arange(1.0, 76.0).view(3, 5, 5)
+    vectors, groups = unpacked(sampler.apply(maps).numpy(), sampler)
+    assert (groups == 0).sum() == 1
+    assert (groups == 1).sum() == 25
+    assert {tuple(row) for row in vectors[groups == 1]} == {tuple(row) for row in maps[1].flatten(1).T.tolist()}
+    alone, _ = unpacked(sampler.apply(maps[1:]).numpy(), sampler)
+    np.testing.assert_array_equal(alone, vectors[groups == 1])
+
+
+def test_class_activation_maps_need_the_tap_of_the_classifier(things, warm):
+    result = done(things, warm, tap="layer4", aggregation="cam(classes=4)")
+    assert result.metrics["map"] > 0.2
+    with pytest.raises(ValueError, match=r"needs the network's classifier; it sits on tap 'layer4', not on 'layer2'"):
+        done(things, warm, aggregation="cam")
+    assert len(compare(things, weights="random", taps="layer2", aggregations=["cam", "mac"], whitenings="none",
+                       store=warm, progress=False)) == 1  # fmt: skip
+
+
+def test_learning_on_the_database_is_reported(things, warm):
+    result = done(things, warm, aggregation="vlad(k=4)", whitening_set="database")
+    assert result.leak == "learned on 40 of the 40 evaluated images"
+
+
+# Attention
+
+
+def test_attention_weighs_the_maps_before_pooling(things, warm, network):
+    text = "crow_spatial > crow_channel > spoc"
+    found = described(things, network, warm, "layer2", text)[0]
+    crow = AGGREGATIONS["crow"](maps_of(things, network, "layer2"))[0].numpy()
+    np.testing.assert_allclose(normalise(found[None])[0], normalise(crow[None])[0], rtol=1e-3, atol=1e-5)
+
+
+def test_encodings_count_their_columns_by_spatial_attention(things, warm):
+    plain, weighed = (done(things, warm, aggregation=text) for text in ("bow(k=8)", "gaussian > bow(k=8)"))
+    assert (plain.ranking.scores != weighed.ranking.scores).any()
+
+
+# Whitening
+
+
+@pytest.mark.parametrize("text", ["pca(power=0.25)", "shrinkage", "zca"])
+def test_whitenings_with_parameters(things, warm, network, text):
+    result = done(things, warm, whitening=text)
+    train, database = (described(things, network, warm, "layer2", "spoc", part) for part in ("train", "images"))
+    vectors = whiten(learn(text, train), database)
+    np.testing.assert_allclose(result.ranking.scores, ExactIndex().fit(vectors).search(vectors).scores, atol=1e-4)
+
+
+def test_learned_whitening_takes_the_labels_of_the_learning_set(things, warm):
+    with pytest.raises(ValueError, match="needs matching pairs"):
+        done(things, warm, whitening="lw")
+    labels = tuple(path.stem.split("_")[0] for path in things.train)
+    result = done(replace(things, train_instances=labels), warm, whitening="lw")
+    assert result.metrics["map"] > 0.25
+    assert result.dim <= 48
+    assert result.metrics != done(things, warm, whitening="pca").metrics
+
+
+@pytest.mark.parametrize("name", WHITENINGS)
+def test_words_are_compared_without_whitening(name):
+    if name == "none":
+        assert Recipe(aggregation="asmk").aggregation.startswith("asmk(")
+    else:
+        with pytest.raises(ValueError, match="compares words, not vectors"):
+            Recipe(aggregation="asmk", whitening=name)
+
+
+# Hand-crafted
+
+
+def test_hand_crafted_descriptors_stand_in_the_same_table(things, warm):
+    frame = compare(
+        things, backbones=["handcrafted", "toynet"], weights={"toynet": "random"}, taps=["hsv", "rootsift", "layer4"],
+        aggregations="gem", encodings="vlad(k=4)", whitenings="none", store=warm, progress=False,
+    )  # fmt: skip
+    assert list(zip(frame["tap"], frame["aggregation"].str.partition("(")[0], strict=True)) == [
+        ("hsv", "spoc"), ("rootsift", "vlad"), ("layer4", "gem"), ("layer4", "vlad"),
+    ]  # fmt: skip
+    assert set(frame["weights"]) == {"none", "random"}
+    with pytest.raises(ValueError, match="sets of local descriptors without a place; choose an encoding"):
+        done(things, warm, backbone="handcrafted", weights=None, tap="rootsift")
+    with pytest.raises(ValueError, match="nothing is left of the grid"):
+        compare(things, backbones="handcrafted", taps="rootsift", aggregations="mac", store=warm)
+
+
+# One more method
+
+
+def test_a_new_pooling_is_in_the_registry_the_command_line_the_table_and_the_menu(things, warm, capsys, pictures):
+    @pooling("median", title="Median")
+    def median(maps):
+        return maps.flatten(2).median(dim=-1).values
+
+    try:
+        assert "median" in AGGREGATIONS.list()
+        assert main(["list", "aggregations"]) == 0
+        assert "median" in capsys.readouterr().out
+        arguments = ["run", "--dataset", str(pictures), "--image-size", "64", "--weights", "random", "--quiet"]
+        assert main([*arguments, "--aggregation", "median", "--store", str(warm.path)]) == 0
+        assert "median" in capsys.readouterr().out
+        frame = compare(things, weights="random", whitenings="none", store=warm, progress=False)
+        assert frame.query("aggregation == 'median'")["map"].iloc[0] > 0.2
+        session = Session(things, "toynet", "random", store=warm)
+        controls = RetrievalControls(
+            RetrievalState(tap="layer4"), taps=session.taps, aggregations=session.methods, dimensions=session.dimensions
+        )
+        assert ("Median", "median") in controls.aggregation.options
+        assert session.rank("layer4", "median").metrics["map"] == frame.query("aggregation == 'median'")["map"].iloc[0]
+    finally:
+        AGGREGATIONS.remove("median")
+
+
+# Live
+
+
+def test_what_a_session_did_not_prepare_is_made_when_it_is_asked_for(things, warm):
+    session = Session(things, "toynet", "random", store=warm)
+    session.prepare(progress=False)
+    assert session.ready("layer4", "gem(p=5)", "pca")
+    assert not session.ready("layer3", "crow(a=2, b=2)")
+    ranked = session.rank("layer3", "crow(a=2, b=2)")
+    assert session.ready("layer3", "crow(a=2, b=2)")
+    recipe = ranked.recipe
+    assert run(recipe, dataset=things, store=warm, progress=False).metrics == ranked.metrics
+    for setting in (("layer2", "vlad(k=4)", "pca"), ("layer4", "cam(classes=3)"), ("logits", "gem")):
+        alone = session.rank_query(3, *setting)
+        np.testing.assert_array_equal(alone.images[0], session.rank(*setting).ranking.images[3])
+        foreign = session.rank_image(things.images[3], *setting)
+        assert foreign.images[0, 0] == 3
