@@ -226,3 +226,9 @@ def test_the_store_lies_where_the_environment_says(monkeypatch, tmp_path):
     assert Store().path == tmp_path / "here"
     monkeypatch.delenv("CBIRLAB_STORE")
     assert "cbirlab" in Store().path.parts
+
+
+def test_a_single_number_comes_back_without_axes(store):
+    entry = store.put("fitted", {"of": "a number"}, {"count": np.asarray(5), "turned": np.ones((3, 2)).T})
+    assert entry.arrays["count"].shape == ()
+    assert entry.arrays["turned"].shape == (2, 3)

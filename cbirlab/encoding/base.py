@@ -38,8 +38,7 @@ class LocalEncoding(BaseEstimator):
 
     Attributes
     ----------
-    mean_ : (D,), and components_ : (d, D), of the PCA; both empty where columns keep their channels.
-    n_features_in_ : D.
+    mean_ : (D,), and components_ : (d, D), of the PCA; both without values where columns keep their channels.
     """
 
     k: int
@@ -61,7 +60,6 @@ class LocalEncoding(BaseEstimator):
         """
         checked(type(self), self.get_params(deep=False), owner=self._owner)
         rows, groups = self._sampled(X, groups)
-        self.n_features_in_ = rows.shape[1]
         self.mean_, self.components_ = np.empty(0, np.float32), np.empty((0, rows.shape[1]), np.float32)
         if self.local_dims is not None and self.local_dims < rows.shape[1]:
             self.mean_, self.components_ = principal_axes(self._units(rows), self.local_dims)
@@ -132,6 +130,11 @@ class LocalEncoding(BaseEstimator):
 
     def _size(self, dims: int) -> int:
         return self.k * dims
+
+    @property
+    def n_features_in_(self) -> int:
+        """Channels D of a column, once fitted."""
+        return self.components_.shape[1]
 
     @property
     def _owner(self) -> str:

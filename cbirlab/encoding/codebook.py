@@ -67,7 +67,8 @@ def principal_axes(blocks: Iterator[np.ndarray], dims: int) -> tuple[np.ndarray,
     _, vectors = np.linalg.eigh(products - count * np.outer(mean, mean))
     axes = vectors.T[::-1][:dims]
     largest = axes[np.arange(dims), np.abs(axes).argmax(axis=1)]
-    return np.asarray(mean, np.float32), (axes * np.where(largest < 0, -1, 1)[:, None]).astype(np.float32)
+    # Contiguous, as the store gives them back: another order in memory rounds differently.
+    return np.asarray(mean, np.float32), np.asarray(axes * np.where(largest < 0, -1, 1)[:, None], np.float32, order="C")
 
 
 def thinned(local: np.ndarray, k: int, seed: int) -> np.ndarray:

@@ -143,7 +143,7 @@ class Store:
         with self.writing() as folder:
             for name, array in arrays.items():
                 with open(folder / f"{name}.npy", "wb", buffering=0) as file:
-                    array = np.ascontiguousarray(array)
+                    array = np.asarray(array, order="C")  # ascontiguousarray would make a number a row
                     np.lib.format.write_array_header_2_0(file, np.lib.format.header_data_from_array_1_0(array))
                     write_all(file, memoryview(array.tobytes()))
             return self._finish(kind, specification, folder, notes)
