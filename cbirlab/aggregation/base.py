@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
+from cbirlab.attention.base import checked_maps
 from cbirlab.params import checked
 from cbirlab.registry import Registry
 
@@ -49,14 +50,3 @@ def pooling(name: str, *, title: str, reference: str = "", **facts: Any) -> Call
         return pool
 
     return decorate
-
-
-def checked_maps(owner: str, maps: Tensor) -> Tensor:
-    """Maps in float32 or float64. The rank is checked because a single (C, H, W) map would be pooled silently."""
-    shape = tuple(getattr(maps, "shape", ()))
-    if len(shape) != 4 or 0 in shape:
-        hint = " Add the batch axis: maps[None]." if len(shape) == 3 else ""
-        raise ValueError(f"{owner}: maps must be (B, C, H, W) and not empty, got {shape or type(maps).__name__}.{hint}")
-    if not maps.is_floating_point():
-        raise TypeError(f"{owner}: maps must be of a floating-point type, got {maps.dtype}; convert with maps.float().")
-    return maps if maps.itemsize >= 4 else maps.float()

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
-from cbirlab.aggregation.base import AGGREGATIONS, checked_maps, pooling
+from cbirlab.aggregation.base import AGGREGATIONS, pooling
 from cbirlab.attention import gaussian
+from cbirlab.attention.base import checked_maps
 from cbirlab.params import Choice, Range, checked
 
 if TYPE_CHECKING:
