@@ -92,7 +92,7 @@ def test_the_published_grid_does_leave_gaps_on_very_long_maps():
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_descriptor_is_that_of_loops_over_regions(shape, levels, layout):
     maps = random_maps(shape)
-    expected = reference.rmac(maps.numpy(), grid(*shape[2:], levels))
+    expected = reference.rmac(maps.numpy(), grid(shape[2], shape[3], levels))
     actual = rmac(maps.contiguous(memory_format=layout), levels=levels)
     np.testing.assert_allclose(actual.numpy(), expected, rtol=3e-6, atol=1e-7)
 
@@ -103,7 +103,9 @@ def test_the_maxima_are_exact(size, layout):
     maps = random_maps((2, 5, size[0], size[1])).contiguous(memory_format=layout)
     for levels in (1, 3, 4):
         found = region_maxima(maps, levels).permute(1, 2, 0).sort(dim=-1).values
-        looped = [maps[:, :, y0 : y0 + side, x0 : x0 + side].amax((-2, -1)) for y0, x0, side in grid(*size, levels)]
+        looped = [
+            maps[:, :, y0 : y0 + side, x0 : x0 + side].amax((-2, -1)) for y0, x0, side in grid(size[0], size[1], levels)
+        ]
         assert torch.equal(found, torch.stack(looped, dim=-1).sort(dim=-1).values)
 
 
@@ -197,7 +199,7 @@ def test_fewer_samples_than_dimensions_amplify_nothing():
     unseen = rng.normal(size=10).astype(np.float32)
     assert np.linalg.norm(state["projection"] @ unseen) < 10
     for few in (samples[:0], samples[:1], samples[[0, 0, 0]]):
-        with pytest.raises(ValueError, match="two region vectors that differ"):
+        with pytest.raises(ValueError, match="local vectors that differ"):
             learn(few)
 
 

@@ -7,12 +7,12 @@ from functools import lru_cache, reduce
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
-
 from cbirlab.aggregation.base import checked_maps, pooling
+from cbirlab.aggregation.local_pca import learn_whitening, whiten
 from cbirlab.params import Choice, Range
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
 OVERLAP = 0.4
@@ -20,11 +20,6 @@ OVERLAP = 0.4
 
 MOST_ACROSS = 7
 """Regions of the largest size on the longer side, at most; see `grid` for maps that these do not cover."""
-
-CLIP = 1e-9
-"""Whitening drops axes whose eigenvalue is below this fraction of the largest: it would amplify rounding."""
-
-TOO_FEW = "learning needs two region vectors that differ"
 
 _SHORT = 32  # rows of fewer positions are brought into channels-last order first, which reduces several times as fast
 
@@ -116,10 +111,10 @@ def rmac(
     -------
     (B, C), of length one; a map of zeros gives zeros, and a region of zeros adds nothing.
     """
-    vectors = region_maxima(maps, levels)
+    vectors = _unit(region_maxima(maps, levels))
     if learned:
-        vectors = _whitened(_unit(vectors), state)
-    return _unit(_unit(vectors).sum(dim=0))
+        vectors = _unit(whiten("rmac", vectors, state))
+    return _unit(vectors.sum(dim=0))
 
 
 def regions(maps: Tensor, *, levels: int = 3, **parameters: Any) -> Tensor:
@@ -128,37 +123,8 @@ def regions(maps: Tensor, *, levels: int = 3, **parameters: Any) -> Tensor:
 
 
 def learn(samples: np.ndarray, **parameters: Any) -> dict[str, np.ndarray]:
-    """PCA whitening of region vectors (n, C): their "mean" (C,) and "projection" (C, C), the largest axis first.
-
-    Axes that n vectors do not determine (at most n - 1 do) have rows of zeros: nothing is amplified that was not
-    seen, and the width stays.
-
-    Raises
-    ------
-    ValueError : fewer than two vectors that differ.
-    """
-    rows = np.asarray(samples, dtype=np.float64)
-    count, width = rows.shape
-    if count < 2:
-        raise ValueError(f"rmac: {TOO_FEW}, got {count}; give more train images.")
-    mean = rows.mean(axis=0)
-    # The singular vectors of the centred rows are the eigenvectors of their covariance, whether n > C or not.
-    _, scale, axes = np.linalg.svd(rows - mean, full_matrices=False)
-    variance = scale**2 / (count - 1)
-    rank = int(np.sum(variance > max(CLIP * variance[0], np.finfo(np.float32).eps ** 2)))
-    if rank == 0:
-        raise ValueError(f"rmac: {TOO_FEW}, got {count} equal ones; give more train images.")
-    projection = np.zeros((width, width))
-    projection[:rank] = axes[:rank] / np.sqrt(variance[:rank, None])
-    return {"mean": mean.astype(np.float32), "projection": projection.astype(np.float32)}
-
-
-def _whitened(vectors: Tensor, state: Mapping[str, Tensor] | None) -> Tensor:
-    if not state or not {"mean", "projection"} <= set(state):
-        raise ValueError("rmac: learned=True needs state with 'mean' and 'projection'; fit it on a train split first.")
-    mean, projection = (state[name].to(vectors) for name in ("mean", "projection"))
-    empty = (vectors == 0).all(dim=-1, keepdim=True)
-    return ((vectors - mean) @ projection.T).masked_fill(empty, 0)
+    """PCA whitening of region vectors (n, C), as `cbirlab.aggregation.local_pca.learn_whitening` gives it."""
+    return learn_whitening("rmac", samples)
 
 
 def region_maxima(maps: Tensor, levels: int) -> Tensor:

@@ -1,0 +1,189 @@
+"""Walk: what several poolings need of the same maps, computed together while the maps lie in the processor's cache.
+
+The map of one image at the first tap of MobileNetV2 takes 7 MB: fetched anew for every pooling, that costs more than
+the pooling. So images are taken a few at a time, and what poolings share is computed once:
+
+    over positions    the maximum (MAC), the sum (SPoC), the sum of powers (GeM), how many are not zero (CroW, CAM)
+    over channels     S, by which CroW, SCDA and CAM weigh positions
+
+All weighted sums (SPoC with its prior, CroW, SCDA's mean, PWA, CAM) are rows of one matrix product, weights (n, HW)
+times map (HW, C). Values are those of `cbirlab.aggregation` to float precision (tested).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch.nn.functional import normalize
+
+from cbirlab.aggregation import GEM_FLOOR
+from cbirlab.aggregation.cam import class_maps
+from cbirlab.aggregation.pwa import proposal_weights
+from cbirlab.attention import crow_spatial, gaussian, scda_mask
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from cbirlab.aggregation import Aggregation
+
+CHUNK = 2**21  # elements of the images that are taken together
+BLOCK = 2**18  # elements of which sums are taken at a time: with a copy they fit into a core's own cache
+SAFE = 1e9  # its cube is far from the largest float32
+WIDE = 96  # channels from which on torch reduces over positions at full speed
+POWERS = (2.0, 3.0)  # of GeM, that torch takes in one pass
+
+
+Sums = Mapping[str, "Tensor"]
+"""What poolings share of a few images: "top", "total", "powers" and "used" are (b, C), "across" is (b, 1, H, W)."""
+
+NEEDED = {
+    "mac": ("top",),
+    "spoc": ("total",),
+    "gem": ("top", "powers"),
+    "crow": ("used", "across"),
+    "scda": ("across",),
+    "cam": ("used", "across"),
+}
+
+
+class Weighted(NamedTuple):
+    """A pooling by weighted sums.
+
+    Attributes
+    ----------
+    weights : of maps, `Sums` and parameters: (b, n, H, W).
+    finish : makes vectors (b, D) of the sums (b, n, C), the weights, the maps and `Sums`.
+    """
+
+    weights: Callable[..., Tensor]
+    finish: Callable[[Tensor, Tensor, Tensor, Sums], Tensor]
+
+
+def walkable(spec: Aggregation) -> bool:
+    """Whether `walk` knows this pooling with these parameters."""
+    if spec.name == "gem":
+        return spec.parameters["p"] in POWERS
+    return spec.name in ("mac", "spoc", "rmac", *WEIGHTED) and not spec.parameters.get("learned", False)
+
+
+def walk(maps: Tensor, specs: Sequence[Aggregation]) -> list[Tensor]:
+    """Values (B, D) of each of `specs`, all of them `walkable` and at most one of them GeM."""
+    images = max(1, CHUNK // maps[0].numel()) if maps.device.type == "cpu" else len(maps)
+    chunks = [_chunk(chunk.float(), specs) for chunk in maps.split(images)]
+    return [values[0] if len(values) == 1 else torch.cat(values) for values in zip(*chunks, strict=True)]
+
+
+def _chunk(maps: Tensor, specs: Sequence[Aggregation]) -> list[Tensor]:
+    weighted = [spec for spec in specs if spec.name in WEIGHTED and spec.parameters.get("centre_prior", True)]
+    plain = [spec for spec in specs if spec not in weighted]
+    power = next((spec.parameters["p"] for spec in specs if spec.name == "gem"), 1.0)
+    names = {name for spec in specs for name in NEEDED.get(spec.name, ()) if spec in plain or name != "total"}
+    sums = _sums(maps, names, power)
+    values = {spec.key: _plain(maps, sums, spec) for spec in plain}
+    values |= zip([spec.key for spec in weighted], _weighted_sums(maps, sums, weighted), strict=True)
+    return [values[spec.key] for spec in specs]
+
+
+def _plain(maps: Tensor, sums: Sums, spec: Aggregation) -> Tensor:
+    positions = maps[0, 0].numel()
+    if spec.name == "mac":
+        return sums["top"]
+    if spec.name == "spoc":
+        return sums["total"] / positions
+    if spec.name == "gem" and float(sums["top"].amax()) < SAFE:
+        return (sums["powers"] / positions).pow(1 / spec.parameters["p"])
+    return spec.apply(maps)
+
+
+def _sums(maps: Tensor, names: Collection[str], power: float) -> Sums:
+    """Block by block of positions, so that a copy of the block is still in the cache when it is read again."""
+    reductions: dict[str, Callable[[Tensor], Tensor]] = {
+        "top": _largest,
+        "total": lambda rows: rows.sum(1),
+        "powers": lambda rows: rows.clamp(min=GEM_FLOOR).pow_(power).sum(1),
+        "used": lambda rows: rows.sign().abs_().sum(1),
+        "across": lambda rows: rows.sum(2),
+    }
+    rows = maps.flatten(2).transpose(1, 2)
+    length = max(1, BLOCK * rows.shape[1] // rows.numel()) if maps.device.type == "cpu" else rows.shape[1]
+    parts: dict[str, list[Tensor]] = {name: [] for name in names}
+    for block in rows.split(length, 1):
+        for name in names:
+            parts[name].append(reductions[name](block))
+    return {name: _joined(name, blocks, maps) for name, blocks in parts.items()}
+
+
+def _joined(name: str, blocks: list[Tensor], maps: Tensor) -> Tensor:
+    if name == "across":
+        return torch.cat(blocks, 1).view(len(maps), 1, *maps.shape[2:])
+    if len(blocks) == 1:
+        return blocks[0]
+    return torch.stack(blocks).amax(0) if name == "top" else torch.stack(blocks).sum(0)
+
+
+def _largest(rows: Tensor) -> Tensor:
+    """Maximum over positions; of few channels, several positions are laid side by side, which torch is faster at."""
+    batch, positions, channels = rows.shape
+    if not rows.is_contiguous() or channels >= WIDE or positions < 2 * WIDE:
+        return rows.amax(1)
+    beside = -(-WIDE // channels)
+    whole = positions // beside * beside
+    wide = rows[:, :whole].reshape(batch, whole // beside, beside * channels).amax(1)
+    top = wide.view(batch, beside, channels).amax(1)
+    return torch.maximum(top, rows[:, whole:].amax(1)) if whole < positions else top
+
+
+def _weighted_sums(maps: Tensor, sums: Sums, specs: Sequence[Aggregation]) -> list[Tensor]:
+    """Vectors (b, D) of each of `specs`, by one matrix product for all of them."""
+    if not specs:
+        return []
+    weights = [WEIGHTED[spec.name].weights(maps, sums, **spec.parameters) for spec in specs]
+    product = torch.cat(weights, 1).flatten(2) @ maps.flatten(2).transpose(1, 2)
+    parts = product.split([one.shape[1] for one in weights], 1)
+    return [
+        WEIGHTED[spec.name].finish(part, one, maps, sums) for spec, part, one in zip(specs, parts, weights, strict=True)
+    ]
+
+
+def _rarity(sums: Sums) -> Tensor:
+    """CroW's weights of channels (b, C), of the numbers of positions at which they are not zero."""
+    used = sums["used"]
+    dead = used == 0
+    return (used.sum(1, keepdim=True) / used.masked_fill(dead, 1)).log().masked_fill(dead, 0)
+
+
+def _scda(product: Tensor, mask: Tensor, maps: Tensor, sums: Sums) -> Tensor:
+    """Means and maxima over the mask, in which each image has positions of its own."""
+    rows = maps.flatten(2).transpose(1, 2)
+    inside = mask.flatten(1) > 0
+    largest = torch.stack(
+        [image.index_select(0, kept.nonzero()[:, 0]).amax(0) for image, kept in zip(rows, inside, strict=True)]
+    )
+    mean = product[:, 0] / inside.sum(1, keepdim=True)
+    return torch.cat([normalize(mean, dim=1), normalize(largest, dim=1)], dim=1)
+
+
+def _cam(product: Tensor, weights: Tensor, maps: Tensor, sums: Sums) -> Tensor:
+    return normalize(normalize(product * _rarity(sums)[:, None], dim=2).sum(1), dim=1)
+
+
+def _pwa_weights(maps: Tensor, sums: Sums, *, proposals: int, a: float, b: float, **parameters: Any) -> Tensor:
+    return proposal_weights(maps, proposals, a, b, learned=False, state=None)
+
+
+WEIGHTED: Mapping[str, Weighted] = {
+    "spoc": Weighted(
+        lambda maps, sums, **parameters: gaussian(maps)[:, None],
+        lambda product, weights, maps, sums: product[:, 0],
+    ),
+    "crow": Weighted(
+        lambda maps, sums, **parameters: crow_spatial(sums["across"], **parameters)[:, None],
+        lambda product, weights, maps, sums: product[:, 0] * _rarity(sums),
+    ),
+    "scda": Weighted(lambda maps, sums, **parameters: scda_mask(sums["across"])[:, None], _scda),
+    "pwa": Weighted(_pwa_weights, lambda product, weights, maps, sums: product.flatten(1)),
+    "cam": Weighted(lambda maps, sums, *, classes, learned: class_maps(sums["across"], classes, None), _cam),
+}
+"""By name; the weights are those of the registered functions, computed from `Sums` where these read all channels."""
