@@ -214,19 +214,26 @@ def test_fused_rankings_are_sound_and_do_not_depend_on_the_block(method, monkeyp
 
 @pytest.mark.parametrize("method", LATE)
 def test_the_query_itself_is_fused_as_if_it_were_not_in_the_database(method):
-    """Every image asks; with its own row named the others rank as they do where that row is cut out."""
-    values = [normalise(np.random.default_rng(seed).normal(size=(9, 4)).astype(np.float32)) for seed in (12, 13)]
-    members = [Member(ExactIndex().fit(one).search(one)) for one in values]
+    """With a row named as its own, a query ranks the others as it does where that row is cut out."""
+    values = [normalise(np.random.default_rng(seed).normal(size=(18, 4)).astype(np.float32)) for seed in (12, 13)]
+    members = [Member(ExactIndex().fit(one[:9]).search(one[9:])) for one in values]
     named = fuse(members, method, (1, 2), own=np.arange(9))
     np.testing.assert_array_equal(named.images[:, 0], np.arange(9))
-    assert np.isfinite(named.scores).all()
+    np.testing.assert_array_equal(named.scores[:, 0], named.scores[:, 1])
     for query in range(9):
         others = np.delete(np.arange(9), query)
-        cut = [Member(ExactIndex().fit(one[others]).search(one[[query]])) for one in values]
-        np.testing.assert_array_equal(named.images[query, 1:], others[fuse(cut, method, (1, 2)).images[0]])
+        cut = fuse([Member(ExactIndex().fit(one[others]).search(one[[9 + query]])) for one in values], method, (1, 2))
+        np.testing.assert_array_equal(named.images[query, 1:], others[cut.images[0]])
+        np.testing.assert_allclose(named.scores[query, 1:], cut.scores[0], rtol=1e-6)
     mixed = fuse(members, method, (1, 2), own=np.array([0, *[-1] * 8]))
     np.testing.assert_array_equal(mixed.images[0], named.images[0])
     np.testing.assert_array_equal(mixed.images[1:], fuse(members, method, (1, 2)).images[1:])
+
+
+def test_own_rows_are_those_that_the_protocol_drops(benchmark):
+    protocol = PROTOCOLS["revisited"]
+    assert own_rows(benchmark, protocol).tolist() == [-1, 5, *[-1] * 6]
+    assert own_rows(benchmark, replace(protocol, own_image="kept")).tolist() == [-1] * 8
 
 
 def test_a_database_of_nothing_but_the_query():
@@ -545,6 +552,15 @@ def test_the_evaluated_labels_do_not_move_learned_weights(paired, warm):
     assert first.metrics != second.metrics
 
 
+def test_weights_are_learned_alike_under_another_protocol(paired, warm):
+    fusion = Fusion(members=MEMBERS, method="minmax", weights="learned")
+    labels = tuple({"easy": rows["positive"], "hard": (), "junk": ()} for rows in paired.labels)
+    revisited = replace(paired, labels=labels, protocol="revisited")
+    first, second = (run_fusion(fusion, dataset=one, store=warm, progress=False) for one in (paired, revisited))
+    assert first.member_weights == second.member_weights
+    assert first.metrics["map"] == second.metrics["map_medium"]
+
+
 def test_learning_needs_a_train_split_that_shows_instances_twice(things, paired, warm):
     learned = Fusion(members=MEMBERS[:1], weights="learned")
     with pytest.raises(ValueError, match="shows no instance twice"):
@@ -641,7 +657,10 @@ class Judged:
 
 
 def judged(seed: int, dataset: Dataset) -> Judged:
+    """A random ranking; the query's own image comes first."""
     scores = np.random.default_rng(seed).uniform(size=(len(dataset.queries), len(dataset.images)))
+    for query, one in enumerate(dataset.queries):
+        scores[query, [] if one.index is None else one.index] = 2
     return Judged(scored(scores.tolist()).ranking, dataset)
 
 
@@ -661,6 +680,7 @@ def benchmark() -> Dataset:
         queries=tuple(Query(Path(f"q{q}.jpg"), index=5 if q == 1 else None) for q in range(8)),
         labels=tuple(labels),
         protocol="revisited",
+        instances=tuple("ab"[row % 2] for row in range(20)),
     )
 
 
