@@ -442,7 +442,7 @@ def fusion_early(queries: Sequence[np.ndarray], images: Sequence[np.ndarray], we
 
 
 def fusion_late(scores: Sequence[np.ndarray], weights: Sequence[float], how: str) -> np.ndarray:
-    """Sum of weighted scores, each row of each member brought to 0..1 ("minmax") or to mean 0, deviation 1 ("znorm")."""
+    """Weighted sum; each row of each member brought to 0..1 ("minmax") or to mean 0 and deviation 1 ("znorm") first."""
     fused = np.zeros(scores[0].shape)
     for member, weight in zip(scores, weights, strict=True):
         for q, row in enumerate(member):
