@@ -4,11 +4,15 @@ The public names, in the order of the pipeline::
 
     load_dataset  DATASETS        images, queries, ground truth
     load_backbone BACKBONES       a network and its taps
-    AGGREGATIONS                  map (B, C, H, W) to vector (B, C)
+    PASSES                        what of an image goes through the network
+    ATTENTIONS AGGREGATIONS       map (B, C, H, W) to vector (B, D)
+    ENCODINGS                     local descriptors (T, D) to vector, with a codebook
     WHITENINGS                    descriptors made comparable
     INDEXES                       search
     evaluate METRICS PROTOCOLS    numbers, under a protocol
-    Recipe run compare            one run, one table
+    Recipe run                    one run
+    FUSIONS Fusion run_fusion     several recipes as one
+    compare versus complementarity    one table; query by query
 
 Importing does nothing but name them; each room is imported when a name of it is first used.
 """
@@ -26,7 +30,10 @@ _ROOMS = {
     "Dataset": "datasets",
     "load_backbone": "backbones",
     "BACKBONES": "backbones",
+    "PASSES": "passes",
+    "ATTENTIONS": "attention",
     "AGGREGATIONS": "aggregation",
+    "ENCODINGS": "encoding",
     "WHITENINGS": "whitening",
     "INDEXES": "index",
     "Ranking": "index",
@@ -35,7 +42,12 @@ _ROOMS = {
     "evaluate": "evaluation",
     "Recipe": "pipeline",
     "run": "pipeline",
-    "compare": "pipeline",
+    "FUSIONS": "fusion",
+    "Fusion": "fusion",
+    "run_fusion": "fusion",
+    "complementarity": "fusion",
+    "versus": "fusion",
+    "compare": "grid",
 }
 
 __all__ = [*_ROOMS]  # pyright: ignore[reportUnsupportedDunderAll]

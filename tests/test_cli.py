@@ -46,7 +46,7 @@ def test_without_a_command_the_help_is_shown(call):
     assert "cbirlab compare --taps all" in out
 
 
-@pytest.mark.parametrize("command", ["lab", "list", "run", "compare", "store"])
+@pytest.mark.parametrize("command", ["lab", "list", "run", "compare", "versus", "store"])
 def test_every_command_has_help(call, command):
     code, out, _ = call(command, "--help")
     assert code == 0
@@ -76,7 +76,7 @@ def test_list_of_one_kind_one_entry_and_taps(call):
     assert "in [1, 10], default 3" in details
     taps = call("list", "taps", "resnet50")[1].splitlines()
     assert len(taps) == len(BACKBONES.info("resnet50").facts["taps"])
-    assert taps[-1].split() == ["layer4", "2048", "channels", "stride", "32", "layer4", "default"]
+    assert taps[4].split() == ["layer4", "2048", "channels", "stride", "32", "layer4", "default"]
     assert "layer4" in call("list", "backbones", "resnet50")[1]
     assert "trapezoid" in call("list", "protocols", "revisited")[1]
 
@@ -130,7 +130,7 @@ def test_compare_writes_tables_and_run_repeats_a_row(call, pictures, tmp_path):
     assert (code, err) == (0, "")
     assert out.startswith("| ")
     frame = tables.read(tmp_path / "table.csv")
-    assert len(frame) == 2 * 2 * 3
+    assert len(frame) == 2 * 2 * (1 + 2 + 2 + 1), "none, pca, shrinkage, zca; lw has no labels to learn from"
     for suffix in ("md", "tex", "json", "xlsx"):
         assert call(*compare, "--out", f"table.{suffix}")[0] == 0
         assert (tmp_path / f"table.{suffix}").stat().st_size > 100
@@ -144,7 +144,38 @@ def test_compare_writes_tables_and_run_repeats_a_row(call, pictures, tmp_path):
     assert code == 0
     assert "gem(p=4)" in out
     code, _, err = call("run", "--recipe", "table.csv", "--row", "99")
-    assert (code, "--row must be in [0, 11]" in err) == (2, True)
+    assert (code, "--row must be in [0, 23]" in err) == (2, True)
+
+
+def test_two_rows_are_compared_query_by_query_and_fusions_are_run_again(call, pictures, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    given = [
+        "compare",
+        *options(pictures),
+        "--taps",
+        "layer1",
+        "layer4",
+        "--aggregations",
+        "gem",
+        "--whitenings",
+        "none",
+    ]
+    assert call(*given, "--fusion", "rrf", "early", "--out", "table.csv")[0] == 0
+    frame = tables.read("table.csv")
+    assert list(frame["fusion"]) == ["", "", "rrf(k=60)", "early"]
+    assert frame["tap"].iloc[-1] == "layer1 + layer4"
+    code, out, _ = call("run", "--recipe", "table.csv", "--row", "3", "--quiet")
+    assert (code, f"{frame['map'].iloc[3]:.4f}" in out) == (0, True)
+    code, out, _ = call("versus", "table.csv", "0", "2", "--quiet", "--out", "queries.csv")
+    assert code == 0
+    assert f"a {frame['map'].iloc[0]:.4f}, b {frame['map'].iloc[2]:.4f}" in out
+    queries = tables.read("queries.csv")
+    assert len(queries) == 40
+    assert queries["difference"].is_monotonic_decreasing
+    code, _, err = call("run", "--recipe", "table.csv", "--row", "3", "--tap", "layer2")
+    assert (code, "a fusion is run as it was saved; leave out tap" in err) == (2, True)
+    code, _, err = call(*given[:-7], "--taps", "layer1", "--fusion", "rrf")
+    assert (code, "fusions need recipes that differ" in err) == (1, True)
 
 
 def test_the_store_is_listed_verified_repaired_and_pruned(call, pictures, tmp_path):

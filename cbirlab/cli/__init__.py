@@ -78,31 +78,47 @@ def _list(given: Any) -> int:
 
 
 def _run(given: Any) -> int:
-    from dataclasses import asdict
-
     from cbirlab import tables
     from cbirlab.cli import output
-    from cbirlab.pipeline import Recipe, run, table_row
 
     try:
         saved = output.saved_recipe(given.recipe, given.row) if given.recipe else {}
-        recipe = Recipe.from_json({**saved, **_options(given)})
+        recipe = output.recipe_of(saved, _options(given))
         output.check_out(given.out)
     except (ValueError, TypeError) as error:
         raise UsageError(str(error)) from error
-    result = run(recipe, store=output.store(given), device=given.device, progress=not given.quiet)
-    print(output.run_text(result, asdict(result.recipe)))
+    result = output.carried_out(recipe, given)
+    print(output.run_text(result))
     if given.out:
         import pandas as pd
 
-        print(f"written: {tables.write(pd.DataFrame([table_row(result)]), given.out)}")
+        print(f"written: {tables.write(pd.DataFrame([output.row_of(result)]), given.out)}")
+    return 0
+
+
+def _versus(given: Any) -> int:
+    from cbirlab import tables
+    from cbirlab.cli import output
+    from cbirlab.fusion import complementarity, versus
+
+    try:
+        recipes = [output.recipe_of(output.saved_recipe(given.table, row), {}) for row in (given.a, given.b)]
+        output.check_out(given.out)
+    except (ValueError, TypeError) as error:
+        raise UsageError(str(error)) from error
+    a, b = (output.carried_out(recipe, given) for recipe in recipes)
+    frame = versus(a, b, level=given.level)
+    print(output.versus_text(frame, complementarity({"a": a, "b": b}, level=given.level)), end="")
+    if given.out:
+        print(f"written: {tables.write(frame, given.out)} ({len(frame)} rows)")
     return 0
 
 
 def _compare(given: Any) -> int:
     from cbirlab import tables
     from cbirlab.cli import output
-    from cbirlab.pipeline import Recipe, compare
+    from cbirlab.grid import compare
+    from cbirlab.pipeline import Recipe
 
     shared = _options(given)
     dataset = shared.pop("dataset", "toytown")
@@ -117,6 +133,7 @@ def _compare(given: Any) -> int:
         **names,
         dimensions=given.dimensions or None,
         weights=given.weights,
+        fusion_weights=given.fusion_weights,
         store=output.store(given),
         device=given.device,
         progress=not given.quiet,
@@ -134,4 +151,4 @@ def _store(given: Any) -> int:
     return output.store_command(given)
 
 
-_COMMANDS = {"lab": _lab, "list": _list, "run": _run, "compare": _compare, "store": _store}
+_COMMANDS = {"lab": _lab, "list": _list, "run": _run, "compare": _compare, "versus": _versus, "store": _store}

@@ -19,6 +19,7 @@ KINDS = {
     "aggregations": "cbirlab.aggregation:AGGREGATIONS",
     "encodings": "cbirlab.encoding:ENCODINGS",
     "whitenings": "cbirlab.whitening:WHITENINGS",
+    "fusions": "cbirlab.fusion:FUSIONS",
     "indexes": "cbirlab.index:INDEXES",
     "protocols": "cbirlab.evaluation:PROTOCOLS",
     "metrics": "cbirlab.evaluation:METRICS",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,8 @@ from cbirlab.store import Entry, Store
 if TYPE_CHECKING:
     import pandas as pd
 
-    from cbirlab.pipeline import Run
+    from cbirlab.fusion import FusedRun, Fusion
+    from cbirlab.pipeline import Recipe, Run
 
 
 def store(given: Any) -> Store:
@@ -49,7 +51,7 @@ def saved_recipe(path: str, row: int) -> dict[str, Any]:
     return tables.read_recipe(frame.iloc[row].to_dict())
 
 
-ALSO_NONE = ("aggregations", "encodings")
+ALSO_NONE = ("aggregations", "encodings", "fusions")
 
 
 def checked_names(given: Any) -> dict[str, Any]:
@@ -57,8 +59,9 @@ def checked_names(given: Any) -> dict[str, Any]:
     from cbirlab.aggregation import Aggregation
     from cbirlab.attention import Attention
     from cbirlab.backbones import BACKBONES
+    from cbirlab.fusion import FusionMethod
+    from cbirlab.grid import NO_ATTENTION
     from cbirlab.passes import Passes
-    from cbirlab.pipeline import NO_ATTENTION
     from cbirlab.whitening import Whitening
 
     readers = {
@@ -68,6 +71,7 @@ def checked_names(given: Any) -> dict[str, Any]:
         "attentions": lambda text: [Attention.parse(one) for one in text.split(">") if text != NO_ATTENTION],
         "passes": Passes.parse,
         "whitenings": Whitening.parse,
+        "fusions": FusionMethod.parse,
     }
     names = {
         name: "all" if chosen == ["all"] else [] if chosen == ["none"] and name in ALSO_NONE else chosen
@@ -80,15 +84,66 @@ def checked_names(given: Any) -> dict[str, Any]:
     return names
 
 
-def run_text(result: Run, recipe: Mapping[str, Any]) -> str:
-    """Recipe, numbers and times of a run."""
-    rows = [[name, str(value)] for name, value in recipe.items() if value is not None]
-    rows += [["weights", result.weights], ["dim", str(result.dim)]]
-    rows += [["forward_passes", f"{result.forward_passes:g}"], ["ms_per_image", f"{result.extract_ms:.2f}"]]
-    rows += [[name, f"{value:.4f}"] for name, value in result.metrics.items()]
+def recipe_of(saved: Mapping[str, Any], options: Mapping[str, Any]) -> Recipe | Fusion:
+    """A recipe or a fusion from plain data, with some fields given anew.
+
+    Raises
+    ------
+    ValueError, TypeError : no recipe; or fields for a fusion, whose members have their own.
+    """
+    from cbirlab.fusion import Fusion
+    from cbirlab.pipeline import Recipe
+
+    if "members" not in saved:
+        return Recipe.from_json({**saved, **options})
+    if options:
+        raise ValueError(f"a fusion is run as it was saved; leave out {', '.join(options)}.")
+    return Fusion.from_json(saved)
+
+
+def carried_out(recipe: Recipe | Fusion, given: Any) -> Run | FusedRun:
+    """The run of a recipe or of a fusion."""
+    from cbirlab.fusion import Fusion, run_fusion
+    from cbirlab.pipeline import run
+
+    options = {"store": store(given), "device": given.device, "progress": not given.quiet}
+    return run_fusion(recipe, **options) if isinstance(recipe, Fusion) else run(recipe, **options)
+
+
+def row_of(result: Run | FusedRun) -> dict[str, Any]:
+    """The row of a table."""
+    from cbirlab.fusion import FusedRun, fused_row
+    from cbirlab.pipeline import table_row
+
+    return fused_row(result) if isinstance(result, FusedRun) else table_row(result)
+
+
+def run_text(result: Run | FusedRun) -> str:
+    """What was done, what came out and what it costs."""
+    told = {name: value for name, value in row_of(result).items() if name not in (*result.metrics, "recipe")}
+    recipe = asdict(result.recipe)
+    more = [
+        [name, str(value)] for name, value in recipe.items() if name not in (*told, "members") and value is not None
+    ]
+    rows = [[name, f"{value:.4g}" if isinstance(value, float) else str(value)] for name, value in told.items()]
+    rows += [*more, *([name, f"{value:.4f}"] for name, value in result.metrics.items())]
     rows += [[f"{stage}_seconds", f"{seconds:.3f}"] for stage, seconds in result.seconds.items()]
-    rows += [["leak", result.leak]] if result.leak else []
-    return aligned(rows)
+    return aligned([row for row in rows if row[1]])
+
+
+def versus_text(frame: pd.DataFrame, report: pd.DataFrame) -> str:
+    """The comparison of two runs for the terminal: what wins overall, and every query, the largest win first."""
+    from cbirlab import tables
+
+    facts, pair = frame.attrs, report.iloc[0]
+    lines = [
+        f"mAP ({facts['level']}): a {pair['map_a']:.4f}, b {pair['map_b']:.4f}; a - b {facts['mean_difference']:+.4f} "
+        f"[{facts['low']:+.4f}, {facts['high']:+.4f}]",
+        f"a wins {facts['a_wins']} of {facts['queries']} queries, b wins {facts['b_wins']}; "
+        f"correlation of their AP {pair['pearson']:.2f}",
+        f"the better of the two for every query: {pair['oracle']:.4f}; fused by reciprocal rank: {pair['fused']:.4f}",
+    ]
+    return "\n".join([*lines, "", tables.to_markdown(frame)])
 
 
 def frame_text(frame: pd.DataFrame) -> str:

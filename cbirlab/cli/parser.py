@@ -17,6 +17,7 @@ examples:
   cbirlab compare --taps all --aggregations all --whitenings all --out table.csv
   cbirlab compare --dataset my/photos --backbone toynet mobilenet_v2 --out table.md
   cbirlab compare --backbone handcrafted toynet --taps all --encodings vlad fisher --out table.md
+  cbirlab versus table.csv 0 3                           where one row beats the other
   cbirlab run --recipe table.csv --row 3                 a row of a table again
   cbirlab store prune --older-than 30
 """
@@ -37,6 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_list(commands)
     _add_run(commands)
     _add_compare(commands)
+    _add_versus(commands)
     _add_store(commands)
     return parser
 
@@ -158,12 +160,35 @@ def _add_compare(commands: Any) -> None:
         "--whitening", "--whitenings", dest="whitenings", default=["all"], help="(default: all)", **several
     )
     parser.add_argument(
+        "--fusion", "--fusions", dest="fusions", default=[], help="fuse what differs in network or tap alone", **several
+    )
+    parser.add_argument(
+        "--fusion-weights", choices=["learned"], help="learned on the train split (default: equal weights)"
+    )
+    parser.add_argument(
         "--dimensions", nargs="+", type=int, metavar="D", help="kept after whitening, one or several (default: all)"
     )
     parser.add_argument(
         "--weights", metavar="WEIGHTS", help="'random', a label of torchvision, or a file (default: the backbone's own)"
     )
     _add_recipe_options(parser, one=False)
+    _add_common(parser)
+
+
+def _add_versus(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "versus",
+        "compare two rows of a table query by query",
+        """
+        Both rows are run again; what the store has costs nothing. The largest win of A comes first, so that with a
+        hand-crafted descriptor as A the list begins with the queries that it is better for.
+        """,
+    )
+    parser.add_argument("table", metavar="TABLE", help="a table written by compare (.csv or .json)")
+    parser.add_argument("a", type=int, metavar="A", help="row, from 0")
+    parser.add_argument("b", type=int, metavar="B", help="row, from 0")
+    parser.add_argument("--level", metavar="NAME", help="of the protocol (default: medium where there are several)")
     _add_common(parser)
 
 

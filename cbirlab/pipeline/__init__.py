@@ -1,37 +1,17 @@
-"""Pipeline: a recipe becomes a run, a grid of recipes becomes a table."""
+"""Pipeline: a recipe becomes a run, and a run a row of a table."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from cbirlab.aggregation import AGGREGATIONS, Aggregation
-from cbirlab.attention import ATTENTIONS
-from cbirlab.backbones import BACKBONES, check_tap, load_backbone, taps_of
+from cbirlab.backbones import load_backbone
 from cbirlab.datasets import Dataset, load_dataset
-from cbirlab.encoding import ENCODINGS
-from cbirlab.passes import PASSES, Passes
 from cbirlab.pipeline.bench import Bench
-from cbirlab.pipeline.fitting import check_cell
-from cbirlab.pipeline.recipe import Recipe, learning_set, split_taps
-from cbirlab.pipeline.stages import Clock, Run, learning_part
-from cbirlab.registry import Registry
+from cbirlab.pipeline.recipe import Recipe
+from cbirlab.pipeline.stages import Clock, Run
 from cbirlab.store import Store
-from cbirlab.whitening import WHITENINGS, Whitening
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from cbirlab.backbones import Backbone
-
-__all__ = ["Bench", "Clock", "Recipe", "Run", "compare", "run", "table_row"]
-
-Names = str | Sequence[str]
-
-NO_ATTENTION = "none"
+__all__ = ["Bench", "Clock", "Recipe", "Run", "run", "table_row"]
 
 
 def run(
@@ -66,116 +46,6 @@ def run(
     return bench.run(recipe, clock)
 
 
-def compare(
-    dataset: str | Path | Dataset = "toytown",
-    *,
-    backbones: Names = "toynet",
-    taps: Names | None = None,
-    aggregations: Names = "all",
-    encodings: Names = (),
-    attentions: Names = "none",
-    passes: Names = "single",
-    whitenings: Names = "all",
-    dimensions: int | Sequence[int | None] | None = None,
-    weights: str | Mapping[str, str | None] | None = None,
-    store: Store | None = None,
-    device: str = "cpu",
-    progress: bool = True,
-    **shared: Any,
-) -> pd.DataFrame:
-    """One row per recipe of the grid; one forward pass per image, backbone and feedforward scheme for all of it.
-
-    What cannot be combined is left out: poolings of sets of local descriptors, encodings or attention of a tap without
-    positions (which is listed once, all poolings of one position being equal), class activation maps away from the
-    classifier, whitening of ASMK, a whitening that learns from pairs where there are none.
-
-    Parameters
-    ----------
-    backbones, taps, aggregations, encodings, attentions, passes, whitenings : names, or "all". Of taps, None is the
-        backbone's default one, and a backbone takes those of the names that it has. "all" backbones are those whose
-        weights are at hand; the others are named in a warning.
-    attentions : put before each of the aggregations and encodings; "none" is none, "crow_spatial > crow_channel" both.
-    dimensions : kept after a whitening that orders them, one or several; None is all.
-    weights : of all backbones, or by backbone.
-    shared : other fields of `Recipe`: `image_size`, `scales`, `precision`, `whitening_set`, `protocol`, ...
-
-    Returns
-    -------
-    Columns as of `table_row`. mAP is in 0..1.
-
-    Raises
-    ------
-    As `run` does.
-    """
-    import pandas as pd
-
-    store = store or Store()
-    loaded = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
-    name = loaded.name if isinstance(dataset, Dataset) else str(dataset)
-    specs = _specs(aggregations, encodings, attentions)
-    kinds = [Whitening.parse(one) for one in _names(whitenings, WHITENINGS)]
-    schemes = [Passes.parse(one).key for one in _names(passes, PASSES)]
-    _check_taps(taps, _names(backbones, BACKBONES))
-    widths = list(dimensions) if isinstance(dimensions, Sequence) else [dimensions]
-    rows = []
-    for backbone, weight in _backbones(backbones, weights, device):
-        cells = _cells(_taps(taps, backbone), specs, backbone)
-        for scheme in schemes:
-            base = Recipe(dataset=name, backbone=backbone.name, weights=weight, passes=scheme, **shared)
-            recipes = [
-                replace(base, tap=tap, aggregation=spec.key, whitening=kind.key, dimensions=width)
-                for tap, spec in cells
-                for kind in kinds
-                if _whitenable(spec, kind, base, loaded)
-                for width in (widths if kind.fact("ordered") else [None])
-            ]
-            resolved = [recipe.resolved(loaded, backbone) for recipe in recipes]
-            if not resolved:
-                continue
-            bench = Bench(loaded, backbone, resolved[0], store=store, progress=progress, keep=2)
-            bench.fill(resolved)
-            label = f"{backbone.name}: recipes"
-            rows += [table_row(bench.run(recipe)) for recipe in _with_progress(resolved, label, progress)]
-    if not rows:
-        raise ValueError(
-            "compare: nothing is left of the grid: sets of local descriptors (rootsift) need encodings, as 'vlad', and "
-            "class activation maps the tap that the classifier sits on."
-        )
-    return pd.DataFrame(rows)
-
-
-def _specs(aggregations: Names, encodings: Names, attentions: Names) -> list[Aggregation]:
-    """Every attention before every aggregation and encoding."""
-    methods = [*_names(aggregations, AGGREGATIONS), *_names(encodings, ENCODINGS)]
-    before = [NO_ATTENTION, *ATTENTIONS] if attentions == "all" else _names(attentions, ATTENTIONS)
-    texts = [one if first == NO_ATTENTION else f"{first} > {one}" for first in before for one in methods]
-    return list({spec.key: spec for spec in map(Aggregation.parse, texts)}.values())
-
-
-def _cells(taps: Sequence[str], specs: Sequence[Aggregation], backbone: Backbone) -> list[tuple[str, Aggregation]]:
-    """The cells of the grid that can be had."""
-    cells = []
-    for tap in taps:
-        members = [member for _, member in split_taps(tap)]
-        for member in members:
-            check_tap(backbone, member)
-        possible = [spec for spec in specs if not any(check_cell(backbone, member, spec) for member in members)]
-        if all(backbone.taps[member].kind == "vector" for member in members):
-            possible = possible[:1]
-        cells += [(tap, spec) for spec in possible]
-    return cells
-
-
-def _whitenable(spec: Aggregation, kind: Whitening, base: Recipe, dataset: Dataset) -> bool:
-    if kind.name != "none" and spec.fact("similarity"):
-        return False
-    if not kind.fact("pairs"):
-        return True
-    owner, part = learning_part(learning_set(base.whitening_set, dataset), dataset)
-    labels = [label for label in (owner.train_instances if part == "train" else owner.instances) if label]
-    return len(set(labels)) < len(labels)
-
-
 def table_row(result: Run) -> dict[str, Any]:
     """One row of a table: what was done, what came out, what it costs, and the recipe to do it again."""
     recipe, metrics = result.recipe, result.metrics
@@ -203,65 +73,3 @@ def table_row(result: Run) -> dict[str, Any]:
         "skipped": sum(len(rows) for rows in result.skipped.values()),
         "recipe": recipe.to_json(),
     }
-
-
-def _names(given: Names, registry: Registry[Any]) -> list[str]:
-    if isinstance(given, str):
-        return registry.list() if given == "all" else [given]
-    return list(given)
-
-
-def _taps(given: Names | None, backbone: Backbone) -> list[str]:
-    """Taps of one backbone; in a grid of several backbones each takes those of the names that it has."""
-    if given is None:
-        return [backbone.default_tap]
-    if given == "all":
-        return list(backbone.taps)
-    wanted = [given] if isinstance(given, str) else list(given)
-    known = [tap for tap in wanted if all(member in backbone.taps for _, member in split_taps(tap))]
-    if not known:
-        for _, member in split_taps(wanted[0]):
-            check_tap(backbone, member)
-    return known
-
-
-def _backbones(
-    given: Names, weights: str | Mapping[str, str | None] | None, device: str
-) -> Iterator[tuple[Backbone, str | None]]:
-    """Backbones one by one, so that only one is in memory; of "all", those without weights are told at the end."""
-    from cbirlab.weights import WeightsError
-
-    absent = []
-    for name in _names(given, BACKBONES):
-        weight = weights.get(name) if isinstance(weights, Mapping) else weights
-        try:
-            loaded = load_backbone(name, weight, device)
-        except WeightsError as error:
-            if given != "all":
-                raise
-            absent.append(f"{name}: {error}")
-        else:
-            yield loaded, weight
-    if absent:
-        listed = "\n  ".join(absent)
-        warnings.warn(f"compare: {len(absent)} backbones are left out:\n  {listed}", stacklevel=3)
-
-
-def _check_taps(taps: Names | None, backbones: Sequence[str]) -> None:
-    """Refuse a tap that none of the backbones has, before anything is computed."""
-    if taps is None or taps == "all":
-        return
-    known: Registry[str] = Registry(f"tap of {', '.join(backbones)}")
-    for backbone in backbones:
-        for tap in taps_of(backbone):
-            if tap not in known:
-                known.add(tap, backbone, title=tap)
-    for tap in [taps] if isinstance(taps, str) else taps:
-        for _, member in split_taps(tap):
-            known.info(member)
-
-
-def _with_progress(recipes: Sequence[Recipe], name: str, progress: bool) -> Iterable[Recipe]:
-    from tqdm.auto import tqdm
-
-    return tqdm(recipes, desc=name, unit="recipe", delay=1, disable=not progress, leave=False)

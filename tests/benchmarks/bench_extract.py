@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 
+from cbirlab import compare
 from cbirlab.aggregation import Aggregation
 from cbirlab.backbones import Backbone, load_backbone
 from cbirlab.datasets import Dataset, load_dataset
@@ -34,7 +35,6 @@ from cbirlab.extract.network import Network
 from cbirlab.extract.plan import make_plan, part_items
 from cbirlab.extract.pooling import pool
 from cbirlab.index import ExactIndex, Ranking
-from cbirlab.pipeline import compare
 from cbirlab.store import Store
 from cbirlab.whitening import WHITENINGS, normalise
 

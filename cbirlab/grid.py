@@ -1,0 +1,246 @@
+"""Grid: a table with one row for each combination of what is compared."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from cbirlab.aggregation import AGGREGATIONS, Aggregation
+from cbirlab.attention import ATTENTIONS
+from cbirlab.backbones import BACKBONES, check_tap, load_backbone, taps_of
+from cbirlab.datasets import Dataset, load_dataset
+from cbirlab.encoding import ENCODINGS
+from cbirlab.fusion import FUSIONS, Fusion, FusionMethod, fused_row, run_fusion
+from cbirlab.passes import PASSES, Passes
+from cbirlab.pipeline import Bench, Recipe, table_row
+from cbirlab.pipeline.fitting import check_cell
+from cbirlab.pipeline.recipe import learning_set, split_taps
+from cbirlab.pipeline.stages import learning_part
+from cbirlab.registry import Registry
+from cbirlab.store import Store
+from cbirlab.whitening import WHITENINGS, Whitening
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cbirlab.backbones import Backbone
+
+T = TypeVar("T")
+Names = str | Sequence[str]
+
+NO_ATTENTION = "none"
+
+
+def compare(
+    dataset: str | Path | Dataset = "toytown",
+    *,
+    backbones: Names = "toynet",
+    taps: Names | None = None,
+    aggregations: Names = "all",
+    encodings: Names = (),
+    attentions: Names = "none",
+    passes: Names = "single",
+    whitenings: Names = "all",
+    dimensions: int | Sequence[int | None] | None = None,
+    weights: str | Mapping[str, str | None] | None = None,
+    fusions: Names = (),
+    fusion_weights: Sequence[float] | str | None = None,
+    store: Store | None = None,
+    device: str = "cpu",
+    progress: bool = True,
+    **shared: Any,
+) -> pd.DataFrame:
+    """One row per recipe of the grid; one forward pass per image, backbone and feedforward scheme for all of it.
+
+    What cannot be combined is left out: poolings of sets of local descriptors, encodings or attention of a tap without
+    positions (which is listed once, all poolings of one position being equal), class activation maps away from the
+    classifier, whitening of ASMK, a whitening that learns from pairs where there are none.
+
+    Parameters
+    ----------
+    backbones, taps, aggregations, encodings, attentions, passes, whitenings : names, or "all". Of taps, None is the
+        backbone's default one, and a backbone takes those of the names that it has. "all" backbones are those whose
+        weights are at hand; the others are named in a warning.
+    attentions : put before each of the aggregations and encodings; "none" is none, "crow_spatial > crow_channel" both.
+    dimensions : kept after a whitening that orders them, one or several; None is all.
+    weights : of all backbones, or by backbone.
+    fusions : each adds a row for all recipes that differ in backbone or tap alone, fused: of one backbone's taps it is
+        layer-level fusion, of several backbones model-level fusion.
+    fusion_weights : one per member, in the order of the rows, "learned" on the train split, or None for equal ones.
+    shared : other fields of `Recipe`: `image_size`, `scales`, `precision`, `whitening_set`, `protocol`, ...
+
+    Returns
+    -------
+    Columns as of `table_row`. mAP is in 0..1.
+
+    Raises
+    ------
+    As `run` does.
+    """
+    import pandas as pd
+
+    store = store or Store()
+    loaded = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
+    name = loaded.name if isinstance(dataset, Dataset) else str(dataset)
+    specs = _specs(aggregations, encodings, attentions)
+    kinds = [Whitening.parse(one) for one in _names(whitenings, WHITENINGS)]
+    schemes = [Passes.parse(one).key for one in _names(passes, PASSES)]
+    _check_taps(taps, _names(backbones, BACKBONES))
+    widths = list(dimensions) if isinstance(dimensions, Sequence) else [dimensions]
+    methods = [FusionMethod.parse(one).key for one in _names(fusions, FUSIONS)]
+    rows, done = [], []
+    for backbone, weight in _backbones(backbones, weights, device):
+        cells = _cells(_taps(taps, backbone), specs, backbone)
+        for scheme in schemes:
+            base = Recipe(dataset=name, backbone=backbone.name, weights=weight, passes=scheme, **shared)
+            recipes = [
+                replace(base, tap=tap, aggregation=spec.key, whitening=kind.key, dimensions=width)
+                for tap, spec in cells
+                for kind in kinds
+                if _whitenable(spec, kind, base, loaded)
+                for width in (widths if kind.fact("ordered") else [None])
+            ]
+            resolved = [recipe.resolved(loaded, backbone) for recipe in recipes]
+            if not resolved:
+                continue
+            bench = Bench(loaded, backbone, resolved[0], store=store, progress=progress, keep=2)
+            bench.fill(resolved)
+            label = f"{backbone.name}: recipes"
+            rows += [table_row(bench.run(recipe)) for recipe in _with_progress(resolved, label, progress)]
+            done += resolved
+    if not rows:
+        raise ValueError(
+            "compare: nothing is left of the grid: sets of local descriptors (rootsift) need encodings, as 'vlad', and "
+            "class activation maps the tap that the classifier sits on."
+        )
+    if methods:
+        rows = [{**row, "fusion": "", "fusion_weights": ""} for row in rows]
+        fused = _fusions(done, methods, fusion_weights)
+        options = {"dataset": loaded, "store": store, "device": device, "progress": progress}
+        rows += [fused_row(run_fusion(one, **options)) for one in _with_progress(fused, "fusions", progress)]
+    return pd.DataFrame(rows)
+
+
+def _fusions(recipes: Sequence[Recipe], methods: Sequence[str], weights: Any) -> list[Fusion]:
+    """The recipes that differ in backbone or tap alone, fused by each method that their kind of answer allows."""
+    groups: dict[Recipe, list[Recipe]] = {}
+    for recipe in recipes:
+        groups.setdefault(replace(recipe, backbone=Recipe.backbone, weights=None, tap=None), []).append(recipe)
+    several = [members for members in groups.values() if len(members) > 1]
+    if not several:
+        raise ValueError("compare: fusions need recipes that differ in backbone or tap alone; give several of them.")
+    return [
+        Fusion(members=tuple(members), method=method, weights=weights)
+        for members in several
+        for method in methods
+        if FusionMethod.parse(method).stage != "descriptors" or not _compares_parts(members[0])
+    ]
+
+
+def _compares_parts(recipe: Recipe) -> bool:
+    """Whether words or views are compared, so that there is no one vector to concatenate."""
+    spec, passes = Aggregation.parse(recipe.aggregation), Passes.parse(recipe.passes)
+    return bool(spec.fact("similarity")) or passes.combine == "match"
+
+
+def _specs(aggregations: Names, encodings: Names, attentions: Names) -> list[Aggregation]:
+    """Every attention before every aggregation and encoding."""
+    methods = [*_names(aggregations, AGGREGATIONS), *_names(encodings, ENCODINGS)]
+    before = [NO_ATTENTION, *ATTENTIONS] if attentions == "all" else _names(attentions, ATTENTIONS)
+    texts = [one if first == NO_ATTENTION else f"{first} > {one}" for first in before for one in methods]
+    return list({spec.key: spec for spec in map(Aggregation.parse, texts)}.values())
+
+
+def _cells(taps: Sequence[str], specs: Sequence[Aggregation], backbone: Backbone) -> list[tuple[str, Aggregation]]:
+    """The cells of the grid that can be had."""
+    cells, left_out = [], []
+    for tap in taps:
+        members = [member for _, member in split_taps(tap)]
+        for member in members:
+            check_tap(backbone, member)
+        problems = [[check_cell(backbone, member, spec) for member in members] for spec in specs]
+        possible = [spec for spec, found in zip(specs, problems, strict=True) if not any(found)]
+        if not possible:
+            left_out += [f"{tap}: {next(filter(None, found))}" for found in problems[:1]]
+        if all(backbone.taps[member].kind == "vector" for member in members):
+            possible = possible[:1]
+        cells += [(tap, spec) for spec in possible]
+    if left_out:
+        listed = "\n  ".join(left_out)
+        warnings.warn(f"compare: {backbone.name}: {len(left_out)} taps are left out:\n  {listed}", stacklevel=3)
+    return cells
+
+
+def _whitenable(spec: Aggregation, kind: Whitening, base: Recipe, dataset: Dataset) -> bool:
+    if kind.name != "none" and spec.fact("similarity"):
+        return False
+    if not kind.fact("pairs"):
+        return True
+    owner, part = learning_part(learning_set(base.whitening_set, dataset), dataset)
+    labels = [label for label in (owner.train_instances if part == "train" else owner.instances) if label]
+    return len(set(labels)) < len(labels)
+
+
+def _names(given: Names, registry: Registry[Any]) -> list[str]:
+    if isinstance(given, str):
+        return registry.list() if given == "all" else [given]
+    return list(given)
+
+
+def _taps(given: Names | None, backbone: Backbone) -> list[str]:
+    """Taps of one backbone; in a grid of several backbones each takes those of the names that it has."""
+    if given is None:
+        return [backbone.default_tap]
+    if given == "all":
+        return list(backbone.taps)
+    wanted = [given] if isinstance(given, str) else list(given)
+    known = [tap for tap in wanted if all(member in backbone.taps for _, member in split_taps(tap))]
+    if not known:
+        for _, member in split_taps(wanted[0]):
+            check_tap(backbone, member)
+    return known
+
+
+def _backbones(
+    given: Names, weights: str | Mapping[str, str | None] | None, device: str
+) -> Iterator[tuple[Backbone, str | None]]:
+    """Backbones one by one, so that only one is in memory; of "all", those without weights are told at the end."""
+    from cbirlab.weights import WeightsError
+
+    absent = []
+    for name in _names(given, BACKBONES):
+        weight = weights.get(name) if isinstance(weights, Mapping) else weights
+        try:
+            loaded = load_backbone(name, weight, device)
+        except WeightsError as error:
+            if given != "all":
+                raise
+            absent.append(f"{name}: {error}")
+        else:
+            yield loaded, weight
+    if absent:
+        listed = "\n  ".join(absent)
+        warnings.warn(f"compare: {len(absent)} backbones are left out:\n  {listed}", stacklevel=3)
+
+
+def _check_taps(taps: Names | None, backbones: Sequence[str]) -> None:
+    """Refuse a tap that none of the backbones has, before anything is computed."""
+    if taps is None or taps == "all":
+        return
+    known: Registry[str] = Registry(f"tap of {', '.join(backbones)}")
+    for backbone in backbones:
+        for tap in taps_of(backbone):
+            if tap not in known:
+                known.add(tap, backbone, title=tap)
+    for tap in [taps] if isinstance(taps, str) else taps:
+        for _, member in split_taps(tap):
+            known.info(member)
+
+
+def _with_progress(recipes: Sequence[T], name: str, progress: bool) -> Iterable[T]:
+    from tqdm.auto import tqdm
+
+    return tqdm(recipes, desc=name, unit="recipe", delay=1, disable=not progress, leave=False)
