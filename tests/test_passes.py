@@ -19,7 +19,7 @@ from cbirlab.passes import PASSES, Passes, View, combine, combined, learn_vlad, 
 from cbirlab.registry import UnknownName
 from cbirlab.weights import WeightsError
 
-SIZED = [name for name in PASSES if not Passes(name).looks]
+SIZED = [name for name in PASSES if not Passes(name).fact("pixels")]
 MULTI = [name for name in PASSES if name != "single"]
 ODD = [(1, 1), (1, 500), (500, 1), (2, 3), (3, 2), (31, 400)]
 
@@ -196,7 +196,7 @@ def test_single_has_no_parameters():
 
 
 def test_only_proposals_look():
-    assert [name for name in PASSES if Passes(name).looks] == ["proposals"]
+    assert [name for name in PASSES if Passes(name).fact("pixels")] == ["proposals"]
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def scheme(name: str, *, title: str, reference: str = "", **facts: Any) -> Calla
 
     Parameters
     ----------
-    facts : `looks`, True for a scheme that calls ``view.read``.
+    facts : `pixels`, True for a scheme that calls ``view.read``.
     """
 
     def decorate(function: Callable[..., Iterable[Box]]) -> Callable[..., list[Box]]:
@@ -105,11 +105,6 @@ class Passes(Method):
     def single(self) -> bool:
         """Whether the whole view goes through the network once and nothing else does."""
         return self.name == "single"
-
-    @property
-    def looks(self) -> bool:
-        """Whether the patches depend on the pixels and not only on the size of the view."""
-        return bool(self.fact("looks", False))
 
 
 def whole_pixels(owner: str, view: View, boxes: Iterable[Box]) -> list[Box]:

@@ -154,7 +154,6 @@ def _vlad(state: Mapping[str, Any]) -> Any:
     vlad = VLAD(k=words, local_dims=dims)
     for name in _LEARNED:
         setattr(vlad, name, np.asarray(state[name]))
-    vlad.n_features_in_ = int(state["components_"].shape[1])
     return vlad
 
 

@@ -95,7 +95,7 @@ def windows(
     return [(left, top, left + side, top + side) for top in tops for left in lefts]
 
 
-@scheme("proposals", title="Region proposals", reference="Mopuri and Babu, CVPR workshops 2015", looks=True)
+@scheme("proposals", title="Region proposals", reference="Mopuri and Babu, CVPR workshops 2015", pixels=True)
 def proposals(
     view: View,
     *,
