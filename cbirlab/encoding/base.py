@@ -156,10 +156,14 @@ class LocalEncoding(BaseEstimator):
         if not norms.isfinite().all():
             raise ValueError(f"{self._owner}: columns must be finite, got NaN, infinity or an overflow.")
         there = (norms > NORM_FLOOR).squeeze(-1).to(columns.dtype)
-        local = columns / norms.clamp(min=NORM_FLOOR) if self.normalise else columns
+        scale = norms.clamp(min=NORM_FLOOR) if self.normalise else 1
         if len(self.components_):
-            local = (local - self._tensor(self.mean_, local)) @ self._tensor(self.components_, local).T
+            # The projection comes first, because it is linear and leaves fewer numbers to divide and to shift.
+            axes = self._tensor(self.components_, columns).T
+            local = columns @ axes / scale - self._tensor(self.mean_, columns) @ axes
             local = unit(local) if self.normalise else local
+        else:
+            local = columns / scale
         return local, there if weights is None else there * weights
 
     def _units(self, rows: np.ndarray) -> Iterator[np.ndarray]:
