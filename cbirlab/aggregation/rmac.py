@@ -111,10 +111,13 @@ def rmac(
     -------
     (B, C), of length one; a map of zeros gives zeros, and a region of zeros adds nothing.
     """
-    vectors = _unit(region_maxima(maps, levels))
-    if learned:
-        vectors = _unit(whiten("rmac", vectors, state))
-    return _unit(vectors.sum(dim=0))
+    maxima = region_maxima(maps, levels)
+    return added(whiten("rmac", _unit(maxima), state) if learned else maxima)
+
+
+def added(vectors: Tensor) -> Tensor:
+    """Region vectors (R, B, C), each brought to length one, added up and brought to length one: (B, C)."""
+    return _unit(_unit(vectors).sum(dim=0))
 
 
 def regions(maps: Tensor, *, levels: int = 3, **parameters: Any) -> Tensor:

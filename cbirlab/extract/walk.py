@@ -20,7 +20,8 @@ from torch.nn.functional import normalize
 
 from cbirlab.aggregation import GEM_FLOOR
 from cbirlab.aggregation.cam import class_maps
-from cbirlab.aggregation.pwa import proposal_weights
+from cbirlab.aggregation.pwa import proposal_channels
+from cbirlab.aggregation.rmac import added, region_maxima
 from cbirlab.attention import crow_spatial, gaussian, scda_mask
 
 if TYPE_CHECKING:
@@ -28,10 +29,10 @@ if TYPE_CHECKING:
 
     from cbirlab.aggregation import Aggregation
 
-CHUNK = 2**21  # elements of the images that are taken together
+CHUNK = 2**22  # elements of the images that are taken together
 BLOCK = 2**18  # elements of which sums are taken at a time: with a copy they fit into a core's own cache
 SAFE = 1e9  # its cube is far from the largest float32
-WIDE = 96  # channels from which on torch reduces over positions at full speed
+WIDE = 256  # channels from which on torch reduces over positions at full speed
 POWERS = (2.0, 3.0)  # of GeM, that torch takes in one pass
 
 
@@ -44,6 +45,7 @@ NEEDED = {
     "gem": ("top", "powers"),
     "crow": ("used", "across"),
     "scda": ("across",),
+    "pwa": ("top",),
     "cam": ("used", "across"),
 }
 
@@ -53,7 +55,7 @@ class Weighted(NamedTuple):
 
     Attributes
     ----------
-    weights : of maps, `Sums` and parameters: (b, n, H, W).
+    weights : of maps, `Sums` and parameters: (b, HW, n).
     finish : makes vectors (b, D) of the sums (b, n, C), the weights, the maps and `Sums`.
     """
 
@@ -78,23 +80,30 @@ def walk(maps: Tensor, specs: Sequence[Aggregation]) -> list[Tensor]:
 def _chunk(maps: Tensor, specs: Sequence[Aggregation]) -> list[Tensor]:
     weighted = [spec for spec in specs if spec.name in WEIGHTED and spec.parameters.get("centre_prior", True)]
     plain = [spec for spec in specs if spec not in weighted]
-    power = next((spec.parameters["p"] for spec in specs if spec.name == "gem"), 1.0)
-    names = {name for spec in specs for name in NEEDED.get(spec.name, ()) if spec in plain or name != "total"}
-    sums = _sums(maps, names, power)
-    values = {spec.key: _plain(maps, sums, spec) for spec in plain}
+    values = {}
+    sums: dict[str, Tensor] = {}
+    for spec in plain:
+        if spec.name == "rmac":
+            maxima = region_maxima(maps, spec.parameters["levels"])
+            values[spec.key] = added(maxima)
+            sums["top"] = maxima.amax(0)  # the regions cover the map
+    power = next((spec.parameters["p"] for spec in plain if spec.name == "gem"), 1.0)
+    needed = {name for spec in specs for name in NEEDED.get(spec.name, ()) if spec in plain or name != "total"}
+    sums |= _sums(maps, needed - {*sums}, power)
+    values |= {spec.key: _plain(maps, sums, spec) for spec in plain if spec.key not in values}
     values |= zip([spec.key for spec in weighted], _weighted_sums(maps, sums, weighted), strict=True)
     return [values[spec.key] for spec in specs]
 
 
 def _plain(maps: Tensor, sums: Sums, spec: Aggregation) -> Tensor:
-    positions = maps[0, 0].numel()
     if spec.name == "mac":
         return sums["top"]
+    positions = maps[0, 0].numel()
     if spec.name == "spoc":
         return sums["total"] / positions
-    if spec.name == "gem" and float(sums["top"].amax()) < SAFE:
-        return (sums["powers"] / positions).pow(1 / spec.parameters["p"])
-    return spec.apply(maps)
+    if float(sums["top"].amax()) >= SAFE:
+        return spec.apply(maps)
+    return (sums["powers"] / positions).pow(1 / spec.parameters["p"])
 
 
 def _sums(maps: Tensor, names: Collection[str], power: float) -> Sums:
@@ -103,16 +112,22 @@ def _sums(maps: Tensor, names: Collection[str], power: float) -> Sums:
         "top": _largest,
         "total": lambda rows: rows.sum(1),
         "powers": lambda rows: rows.clamp(min=GEM_FLOOR).pow_(power).sum(1),
-        "used": lambda rows: rows.sign().abs_().sum(1),
+        # Compared into floats: sums of booleans are slow.
+        "used": lambda rows: torch.ne(rows, 0, out=torch.empty_like(rows)).sum(1),
         "across": lambda rows: rows.sum(2),
     }
-    rows = maps.flatten(2).transpose(1, 2)
+    rows = _rows(maps)
     length = max(1, BLOCK * rows.shape[1] // rows.numel()) if maps.device.type == "cpu" else rows.shape[1]
     parts: dict[str, list[Tensor]] = {name: [] for name in names}
-    for block in rows.split(length, 1):
+    for block in rows.split(length, 1) if names else ():
         for name in names:
             parts[name].append(reductions[name](block))
     return {name: _joined(name, blocks, maps) for name, blocks in parts.items()}
+
+
+def _rows(maps: Tensor) -> Tensor:
+    """Maps (b, C, H, W) as (b, HW, C), without a copy in channels-last order."""
+    return maps.flatten(2).transpose(1, 2)
 
 
 def _joined(name: str, blocks: list[Tensor], maps: Tensor) -> Tensor:
@@ -140,8 +155,8 @@ def _weighted_sums(maps: Tensor, sums: Sums, specs: Sequence[Aggregation]) -> li
     if not specs:
         return []
     weights = [WEIGHTED[spec.name].weights(maps, sums, **spec.parameters) for spec in specs]
-    product = torch.cat(weights, 1).flatten(2) @ maps.flatten(2).transpose(1, 2)
-    parts = product.split([one.shape[1] for one in weights], 1)
+    product = torch.cat(weights, 2).transpose(1, 2) @ _rows(maps)
+    parts = product.split([one.shape[2] for one in weights], 1)
     return [
         WEIGHTED[spec.name].finish(part, one, maps, sums) for spec, part, one in zip(specs, parts, weights, strict=True)
     ]
@@ -156,10 +171,9 @@ def _rarity(sums: Sums) -> Tensor:
 
 def _scda(product: Tensor, mask: Tensor, maps: Tensor, sums: Sums) -> Tensor:
     """Means and maxima over the mask, in which each image has positions of its own."""
-    rows = maps.flatten(2).transpose(1, 2)
-    inside = mask.flatten(1) > 0
+    inside = mask[:, :, 0] > 0
     largest = torch.stack(
-        [image.index_select(0, kept.nonzero()[:, 0]).amax(0) for image, kept in zip(rows, inside, strict=True)]
+        [image.index_select(0, kept.nonzero()[:, 0]).amax(0) for image, kept in zip(_rows(maps), inside, strict=True)]
     )
     mean = product[:, 0] / inside.sum(1, keepdim=True)
     return torch.cat([normalize(mean, dim=1), normalize(largest, dim=1)], dim=1)
@@ -169,21 +183,31 @@ def _cam(product: Tensor, weights: Tensor, maps: Tensor, sums: Sums) -> Tensor:
     return normalize(normalize(product * _rarity(sums)[:, None], dim=2).sum(1), dim=1)
 
 
-def _pwa_weights(maps: Tensor, sums: Sums, *, proposals: int, a: float, b: float, **parameters: Any) -> Tensor:
-    return proposal_weights(maps, proposals, a, b, learned=False, state=None)
+def _proposals(maps: Tensor, sums: Sums, *, proposals: int, a: float, b: float, **parameters: Any) -> Tensor:
+    """PWA's weights, by the steps of `cbirlab.attention.weights.root_of_share` in the order of memory, in place."""
+    chosen = proposal_channels(maps, proposals, learned=False, state=None)
+    rows = _rows(maps)
+    weights = torch.gather(rows, 2, chosen.expand(*rows.shape[:2], -1)).clamp_(min=0)
+    top = sums["top"][:, None, chosen]
+    weights /= top.masked_fill(top <= 0, 1)
+    norm = weights.pow(a).sum(1, keepdim=True)
+    return weights.pow_(1 / b).mul_(norm.masked_fill_(norm == 0, 1).pow_(-1 / (a * b)))
 
 
 WEIGHTED: Mapping[str, Weighted] = {
     "spoc": Weighted(
-        lambda maps, sums, **parameters: gaussian(maps)[:, None],
+        lambda maps, sums, **parameters: gaussian(maps).flatten(1)[..., None],
         lambda product, weights, maps, sums: product[:, 0],
     ),
     "crow": Weighted(
-        lambda maps, sums, **parameters: crow_spatial(sums["across"], **parameters)[:, None],
+        lambda maps, sums, **parameters: crow_spatial(sums["across"], **parameters).flatten(1)[..., None],
         lambda product, weights, maps, sums: product[:, 0] * _rarity(sums),
     ),
-    "scda": Weighted(lambda maps, sums, **parameters: scda_mask(sums["across"])[:, None], _scda),
-    "pwa": Weighted(_pwa_weights, lambda product, weights, maps, sums: product.flatten(1)),
-    "cam": Weighted(lambda maps, sums, *, classes, learned: class_maps(sums["across"], classes, None), _cam),
+    "scda": Weighted(lambda maps, sums, **parameters: scda_mask(sums["across"]).flatten(1)[..., None], _scda),
+    "pwa": Weighted(_proposals, lambda product, weights, maps, sums: product.flatten(1)),
+    "cam": Weighted(
+        lambda maps, sums, *, classes, **parameters: _rows(class_maps(sums["across"], classes, None)),
+        _cam,
+    ),
 }
 """By name; the weights are those of the registered functions, computed from `Sums` where these read all channels."""
