@@ -166,6 +166,11 @@ def test_asmk_gives_the_numbers_of_delf():
     close(queries.encode(DELF_COLUMNS), plain(ASMK(**raw), centres_=DELF_CENTRES).encode(DELF_COLUMNS))
 
 
+def test_a_zero_beside_other_residuals_is_a_bit_that_is_not_set():
+    asmk = plain(ASMK(k=1, binary=True, local_dims=None, normalise=False), centres_=np.zeros((1, 3), np.float32))
+    close(asmk.encode(torch.tensor([[[2.0, 0.0, -1.0]]])) * math.sqrt(3), [[1, -1, -1]])
+
+
 def test_similarities_are_those_of_delf():
     """DELF counts word 0, which it gives a zero residual; a dense row has to put something there."""
     ours = np.array([[1, 0, -0.707107, -0.707107, 0.5, 0.866025, 0.816497, 0.577350, 1, 0]])
