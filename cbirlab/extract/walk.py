@@ -23,6 +23,7 @@ from cbirlab.aggregation.cam import class_maps
 from cbirlab.aggregation.pwa import proposal_channels
 from cbirlab.aggregation.rmac import added, region_maxima
 from cbirlab.attention import crow_spatial, gaussian, scda_mask
+from cbirlab.attention.weights import TINY
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -173,7 +174,10 @@ def _scda(product: Tensor, mask: Tensor, maps: Tensor, sums: Sums) -> Tensor:
     """Means and maxima over the mask, in which each image has positions of its own."""
     inside = mask[:, :, 0] > 0
     largest = torch.stack(
-        [image.index_select(0, kept.nonzero()[:, 0]).amax(0) for image, kept in zip(_rows(maps), inside, strict=True)]
+        [
+            _largest(image.index_select(0, kept.nonzero()[:, 0])[None])[0]
+            for image, kept in zip(_rows(maps), inside, strict=True)
+        ]
     )
     mean = product[:, 0] / inside.sum(1, keepdim=True)
     return torch.cat([normalize(mean, dim=1), normalize(largest, dim=1)], dim=1)
@@ -191,7 +195,9 @@ def _proposals(maps: Tensor, sums: Sums, *, proposals: int, a: float, b: float, 
     top = sums["top"][:, None, chosen]
     weights /= top.masked_fill(top <= 0, 1)
     norm = weights.pow(a).sum(1, keepdim=True)
-    return weights.pow_(1 / b).mul_(norm.masked_fill_(norm == 0, 1).pow_(-1 / (a * b)))
+    scale = norm.masked_fill_(norm == 0, 1).pow_(-1 / (a * b))
+    alive = weights.sign()  # the root of zero takes ten times as long as others
+    return weights.clamp_(min=TINY).pow_(1 / b).mul_(alive).mul_(scale)
 
 
 WEIGHTED: Mapping[str, Weighted] = {
