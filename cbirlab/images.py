@@ -61,7 +61,7 @@ def target_size(height: int, width: int, image_size: int, box: Box | None = None
         raise ValueError(f"target_size: image_size must be at least 1 pixel, got {image_size}.")
     scale = min(1.0, image_size / max(height, width))
     if box is not None:
-        x0, y0, x1, y1 = _whole_box(height, width, box)
+        x0, y0, x1, y1 = whole_box(height, width, box)
         height, width = y1 - y0, x1 - x0
     return max(1, round(height * scale)), max(1, round(width * scale))
 
@@ -75,7 +75,7 @@ def pixels(source: Source, *, image_size: int, box: Box | None = None, scale: fl
     height, width = target_size(image.height, image.width, image_size, box)
     height, width = max(1, round(height * scale)), max(1, round(width * scale))
     if box is not None:
-        image = image.crop(_whole_box(image.height, image.width, box))
+        image = image.crop(whole_box(image.height, image.width, box))
     if (image.height, image.width) != (height, width):
         image = image.resize((width, height), Image.Resampling.LANCZOS)
     return np.asarray(image)
@@ -110,7 +110,7 @@ def thumbnail(source: Source, size: int, box: Box | None = None, *, quality: int
     """JPEG bytes of the image, or of its crop, with long side at most `size` pixels."""
     image = _guarded(source, _upright_rgb, draft=None if box is not None else size)
     if box is not None:
-        image = image.crop(_whole_box(image.height, image.width, box))
+        image = image.crop(whole_box(image.height, image.width, box))
     image.thumbnail((size, size), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality)
@@ -186,7 +186,7 @@ def _eight_bit(image: Image.Image) -> np.ndarray:
     return np.rint(values * (255.0 / white)).astype(np.uint8)
 
 
-def _whole_box(height: int, width: int, box: Box) -> tuple[int, int, int, int]:
+def whole_box(height: int, width: int, box: Box) -> tuple[int, int, int, int]:
     """The pixels that `box` touches, clipped to the image.
 
     Raises

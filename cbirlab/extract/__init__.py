@@ -106,7 +106,9 @@ def extract(
     """
     started = time.perf_counter()
     store = store or Store()
-    planned, views = _planned(dataset, backbone, image_size, scales, parts, precision, store, batch_pixels, passes)
+    planned, views = _planned(
+        dataset, backbone, image_size, scales, parts, precision, store, batch_pixels, passes, progress
+    )
     columns = {part.base: _columns(part, backbone, taps, aggregations, states) for part in planned}
     found = _stored(store, [one for part in planned for one in columns[part.base]])
     computed = 0
@@ -151,7 +153,7 @@ def estimate(
 ) -> Estimate:
     """What `extract` with the same arguments would still have to do; looks at every image's bytes, runs no network."""
     store = store or Store()
-    planned, _ = _planned(dataset, backbone, image_size, scales, parts, precision, store, batch_pixels, passes)
+    planned, _ = _planned(dataset, backbone, image_size, scales, parts, precision, store, batch_pixels, passes, False)
     images = size_bytes = 0
     counted: set[str] = set()
     for part in planned:
@@ -173,6 +175,7 @@ def _planned(
     store: Store,
     batch_pixels: int,
     passes: Passes | None,
+    progress: bool,
 ) -> tuple[list[Part], dict[str, np.ndarray]]:
     """All parts at all scales, and how many views each image of a part has."""
     if not scales or any(not 0.05 <= scale <= 8 for scale in scales):
@@ -181,7 +184,7 @@ def _planned(
     prints = fingerprints([item.path for rows in images.values() for item in rows], store)
     items, views = {}, {}
     for name, rows in images.items():
-        items[name], views[name] = views_of(rows, prints, passes, store)
+        items[name], views[name] = views_of(rows, prints, passes, store, progress=progress)
     size = image_size or dataset.image_size
     options = {"image_size": size, "precision": precision, "batch_pixels": batch_pixels}
     planned = [

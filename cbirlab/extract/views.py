@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
-from inspect import getsource, unwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,23 +21,42 @@ if TYPE_CHECKING:
 
 
 def views_of(
-    items: Sequence[Item], prints: Mapping[Path, Fingerprint], passes: Passes | None, store: Store
+    items: Sequence[Item],
+    prints: Mapping[Path, Fingerprint],
+    passes: Passes | None,
+    store: Store,
+    *,
+    progress: bool = False,
 ) -> tuple[list[Item], np.ndarray]:
     """All views of all items, and how many each item has; an item that cannot be read keeps itself as its one view.
 
     Boxes of a scheme that looks at pixels are remembered by the image's bytes: finding them can take longer than the
     network does.
     """
+    from tqdm.auto import tqdm
+
     if passes is None or passes.single:
         return list(items), np.ones(len(items), np.int64)
-    note = digest({"passes": passes.key, "code": sha256(getsource(unwrap(passes.target())).encode()).hexdigest()})
-    known = store.read_note("views", note) if passes.fact("pixels") else {}
+    looks = bool(passes.fact("pixels"))
+    note = digest({"passes": passes.key, "on": _looks_with(passes)}) if looks else ""
+    known = store.read_note("views", note) if looks else {}
     before = len(known)
-    per_item = [_views(item, prints[item.path], passes, known) for item in items]
+    with tqdm(items, desc=passes.name, unit="image", delay=1, disable=not (progress and looks), leave=False) as bar:
+        per_item = [_views(item, prints[item.path], passes, known) for item in bar]
     if len(known) > before:
         with suppress(StoreUnwritable):  # remembered for speed only
             store.write_note("views", note, known)
     return [view for views in per_item for view in views], np.array([len(views) for views in per_item])
+
+
+def _looks_with(passes: Passes) -> list[str]:
+    """Hashes of the code, and of the detector's weights where one is used, that boxes of a looking scheme come from."""
+    from cbirlab.passes import rpn
+
+    files = sorted(Path(rpn.__file__).parent.glob("*.py"))
+    if passes.parameters.get("method") == "rpn":
+        files.append(rpn.weights_file()[1])
+    return [sha256(file.read_bytes()).hexdigest() for file in files]
 
 
 def _views(item: Item, known_file: Fingerprint, passes: Passes, known: dict[str, list]) -> list[Item]:
@@ -46,11 +64,12 @@ def _views(item: Item, known_file: Fingerprint, passes: Passes, known: dict[str,
 
     if known_file.problem:
         return [item]
-    x, y = item.box[:2] if item.box else (0, 0)
-    width, height = _extent(item, known_file)
+    whole = (0, 0, known_file.width, known_file.height)
+    x, y, right, bottom = images.whole_box(known_file.height, known_file.width, item.box or whole)
     name = f"{known_file.sha256} {list(item.box) if item.box else ''}"
     if name not in known:
-        view = View(height, width, lambda: _pixels(item))
+        crop = (x, y, right, bottom)
+        view = View(bottom - y, right - x, lambda: np.asarray(images.read(item.path).crop(crop)))
         try:
             boxes = passes.boxes(view)
         except images.ImageError:  # the header was well, the pixels are not: reported when the network comes to it
@@ -62,20 +81,3 @@ def _views(item: Item, known_file: Fingerprint, passes: Passes, known: dict[str,
     return [
         replace(item, box=(box[0] + x, box[1] + y, box[2] + x, box[3] + y), magnify=passes.magnify) for box in boxes
     ]
-
-
-def _extent(item: Item, known_file: Fingerprint) -> tuple[int, int]:
-    """Width and height of the item in whole pixels."""
-    if item.box is None:
-        return known_file.width, known_file.height
-    x0, y0, x1, y1 = item.box
-    return max(1, int(x1 - x0)), max(1, int(y1 - y0))
-
-
-def _pixels(item: Item) -> np.ndarray:
-    image = np.asarray(images.read(item.path))
-    if item.box is None:
-        return image
-    width, height = _extent(item, Fingerprint(""))
-    x, y = int(item.box[0]), int(item.box[1])
-    return image[y : y + height, x : x + width]

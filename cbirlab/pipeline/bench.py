@@ -110,6 +110,9 @@ class Bench:
         by_set: dict[str | None, list[Recipe]] = {}
         for recipe in recipes:
             by_set.setdefault(recipe.whitening_set, []).append(recipe)
+        if len(by_set) > 1 and None in by_set:  # what learns nothing comes along in the pass of the others
+            nothing = by_set.pop(None)
+            by_set[next(iter(by_set))] += nothing
         for learning_set, members in by_set.items():
             self._fill(fitting.cells_of(members), learning_set, train=any(map(_trains, members)))
 
@@ -185,13 +188,18 @@ class Bench:
 
     def rows(self, recipe: Recipe, part: str) -> tuple[Rows, str]:
         """Descriptors of a part before whitening, views combined and taps concatenated, and their key."""
+        columns = [self.column(tap, recipe, part) for _, tap in split_taps(str(recipe.tap))]
+        made_of = {"taps": str(recipe.tap), "combine": self.passes.combine, "on": [one.key for one in columns]}
+        return self._joined(recipe, columns), digest(made_of)
+
+    def _joined(self, recipe: Recipe, columns: Sequence[Column]) -> Rows:
+        """The columns of a recipe's taps, views combined, side by side."""
         members = split_taps(str(recipe.tap))
-        columns = [self.column(tap, recipe, part) for _, tap in members]
         found = [self._combined(tap, recipe, column) for (_, tap), column in zip(members, columns, strict=True)]
         if len(members) == 1:
-            return found[0], columns[0].key
+            return found[0]
         values = fitting.concatenated([rows.values for rows in found], [weight for weight, _ in members])
-        return Rows(values, found[0].counts), digest({"taps": str(recipe.tap), "on": [one.key for one in columns]})
+        return Rows(values, found[0].counts)
 
     def _combined(self, tap: str, recipe: Recipe, column: Column) -> Rows:
         """The views of each image combined into one row, or kept where they are matched one by one."""
@@ -266,14 +274,8 @@ class Bench:
     def outside(self, recipe: Recipe, views: Mapping[str, np.ndarray]) -> Rows:
         """Descriptors before whitening of one image from outside, whose views at each tap are given."""
         members = split_taps(str(recipe.tap))
-        found = []
-        for _, tap in members:
-            column = Column(views[tap], np.array([len(views[tap])]), "", 0.0)
-            found.append(self._combined(tap, recipe, column))
-        if len(members) == 1:
-            return found[0]
-        weights = [weight for weight, _ in members]
-        return Rows(fitting.concatenated([rows.values for rows in found], weights), found[0].counts)
+        columns = [Column(views[tap], np.array([len(views[tap])]), "", 0.0) for _, tap in members]
+        return self._joined(recipe, columns)
 
     def state(self, tap: str, recipe: Recipe) -> Any:
         """What the aggregation has learned at a tap, or needs of the network; None for most."""
