@@ -208,7 +208,7 @@ def gist(tones: np.ndarray, margin: int) -> list[float]:
 
 
 def jacobi(matrix: list[list[float]], sweeps: int = 30) -> tuple[list[float], list[list[float]]]:
-    """Eigenvalues of a symmetric matrix, falling, and its eigenvectors as rows: one entry after another rotated away."""
+    """Eigenvalues of a symmetric matrix, falling, and its eigenvectors as rows: one entry after another turned away."""
     size = len(matrix)
     a = [[float(x) for x in row] for row in matrix]
     v = [[float(i == j) for j in range(size)] for i in range(size)]

@@ -162,7 +162,7 @@ def test_asmk_gives_the_numbers_of_delf():
         [[0] * 6 + [-half, half, half, half]],
     )
     queries = plain(ASMK(query_assignment=3, **raw), centres_=DELF_CENTRES)
-    close(queries.encode(DELF_COLUMNS, queries=True), [[half, half, 0, 0, 0, 1, -half, half, 0, 0]])
+    close(queries.for_queries().encode(DELF_COLUMNS), [[half, half, 0, 0, 0, 1, -half, half, 0, 0]])
     close(queries.encode(DELF_COLUMNS), plain(ASMK(**raw), centres_=DELF_CENTRES).encode(DELF_COLUMNS))
 
 

@@ -157,7 +157,9 @@ def test_scales_by_name_and_their_generalised_mean(things, warm, network):
 
 @pytest.mark.parametrize("name", ENCODINGS)
 def test_every_encoding_is_learned_on_the_train_split_and_applied(things, warm, network, name):
-    text = f"{name}(k=4, local_dims=None)" if name != "bow" else "bow(k=8)"
+    text = {"bow": "bow(k=8)", "asmk": "asmk(k=4, local_dims=None, query_assignment=1)"}.get(
+        name, f"{name}(k=4, local_dims=None)"
+    )
     spec = Aggregation.parse(text)
     result = done(things, warm, aggregation=text)
     assert result.recipe.whitening_set == things.train_name
@@ -174,6 +176,12 @@ def test_every_encoding_is_learned_on_the_train_split_and_applied(things, warm, 
     assert result.metrics["map"] > 0.2
     with pytest.raises(ValueError, match="learns from a train split"):
         spec.apply(maps_of(things, network, "layer2"))
+
+
+def test_queries_go_to_more_words_than_the_database(things, warm):
+    one, five = (done(things, warm, aggregation=f"asmk(k=8, query_assignment={n})") for n in (1, 5))
+    assert (one.ranking.scores != five.ranking.scores).any()
+    np.testing.assert_allclose(one.ranking.scores.max(axis=1), 1, atol=1e-5)
 
 
 @pytest.mark.parametrize("text", ["rmac(levels=2, learned=True)", "pwa(proposals=4, learned=True)"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache, reduce
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -116,13 +116,14 @@ def rmac(
 
 
 def added(vectors: Tensor) -> Tensor:
-    """Region vectors (R, B, C), each brought to length one, added up and brought to length one: (B, C)."""
-    return _unit(_unit(vectors).sum(dim=0))
+    """Region vectors (B, R, C), each brought to length one, added up and brought to length one: (B, C)."""
+    # A matrix product divides each by its length and adds them up without writing them anew.
+    return _unit((1 / _length(vectors)).transpose(1, 2) @ vectors)[:, 0]
 
 
 def regions(maps: Tensor, *, levels: int = 3, **parameters: Any) -> Tensor:
     """L2-normalised maxima (B, R, C) of all regions of maps (B, C, H, W), what `learn` learns from."""
-    return _unit(region_maxima(checked_maps("rmac", maps), levels)).transpose(0, 1)
+    return _unit(region_maxima(checked_maps("rmac", maps), levels))
 
 
 def learn(samples: np.ndarray, **parameters: Any) -> dict[str, np.ndarray]:
@@ -131,66 +132,57 @@ def learn(samples: np.ndarray, **parameters: Any) -> dict[str, np.ndarray]:
 
 
 def region_maxima(maps: Tensor, levels: int) -> Tensor:
-    """Maxima (R, B, C) over the regions of `grid`, level by level, column by column; the first axis is the slowest.
+    """Maxima (B, R, C) over the regions of `grid`, in its order.
 
-    All edges of regions cut the rows of the map into few segments. The map is read once for the maxima of segments,
-    the intervals of rows are put together from these, and the regions are read from the intervals: no loop runs over
-    regions or images.
+    The edges of all regions cut each side of the map into few segments. A large map is read once, for the maxima of
+    its segments, from which the regions follow; on a small one that saves nothing, and the regions of a level are
+    read from the map, all of them at once: first along its rows, then along its columns.
     """
     import torch
 
     height, width = maps.shape[-2:]
-    rows = maps.permute(0, 2, 3, 1)
+    values = maps.permute(0, 2, 3, 1)
     if width < _SHORT:
-        rows = rows.contiguous()
+        values = values.contiguous()
     planned = _intervals(height, width, levels)
-    bands = iter(_maxima(rows, tuple(interval for down, _ in planned for interval in down)))
-    found = []
-    for down, right in planned:
-        level = torch.stack([next(bands) for _ in down])  # (rows of regions, B, W, C)
-        found += [level[:, :, start:end].amax(2) for start, end in right]
-    return torch.cat(found)
+    values, downs = _segmented(values, 1, [down for down, _ in planned])
+    values, rights = _segmented(values, 2, [right for _, right in planned])
+    return torch.cat(
+        [_maxima(_maxima(values, 1, down), 2, right).flatten(1, 2) for down, right in zip(downs, rights, strict=True)],
+        dim=1,
+    )
 
 
-def _maxima(values: Tensor, intervals: tuple[Interval, ...]) -> list[Tensor]:
-    """Maxima of `values` (B, P, ...) over each of `intervals` of P; longer ones are made of shorter ones."""
+def _segmented(
+    values: Tensor, axis: int, levels: list[tuple[Interval, ...]]
+) -> tuple[Tensor, list[tuple[Interval, ...]]]:
+    """Maxima over the segments between all edges along `axis`, and the intervals counted in segments; on an axis that
+    has not twice as many positions as segments, all as it came."""
+    edges = sorted({edge for intervals in levels for interval in intervals for edge in interval})
+    if values.shape[axis] < 2 * (len(edges) - 1):
+        return values, levels
+    place = {edge: i for i, edge in enumerate(edges)}
+    counted = [tuple((place[start], place[end]) for start, end in intervals) for intervals in levels]
+    return _maxima(values, axis, tuple(pairwise(edges))), counted
+
+
+def _maxima(values: Tensor, axis: int, intervals: tuple[Interval, ...]) -> Tensor:
+    """Maxima of `values` over each of `intervals` of `axis`, which then counts intervals."""
     import torch
 
-    segments, made = _composition(intervals)
-    known = {
-        (start, end): values[:, start] if end == start + 1 else values[:, start:end].amax(1) for start, end in segments
-    }
-    for interval, parts in made:
-        known[interval] = reduce(torch.maximum, [known[part] for part in parts])
-    return [known[interval] for interval in intervals]
+    lengths = {end - start for start, end in intervals}
+    steps = {later - start for (start, _), (later, _) in pairwise(intervals)} or {1}
+    if len(lengths) == len(steps) == 1:  # one reduction over a view in which intervals may overlap
+        return values.unfold(axis, *lengths, *steps).amax(-1)
+    return torch.stack([values.narrow(axis, start, end - start).amax(axis) for start, end in intervals], axis)
 
 
-@lru_cache(maxsize=4096)
-def _composition(
-    intervals: tuple[Interval, ...],
-) -> tuple[list[Interval], list[tuple[Interval, list[Interval]]]]:
-    """Segments between all edges, and the parts that each interval is put together from, shortest interval first."""
-    segments = list(pairwise(sorted({edge for interval in intervals for edge in interval})))
-    known = set(segments)
-    made = []
-    for interval in sorted({*intervals} - known, key=lambda interval: interval[1] - interval[0]):
-        made.append((interval, _parts(interval, known)))
-        known.add(interval)
-    return segments, made
-
-
-def _parts(interval: Interval, known: set[Interval]) -> list[Interval]:
-    """Few of the `known` intervals whose union is `interval`: each reaches as far as any that leaves no gap."""
-    position, end = interval
-    parts = []
-    while position < end:
-        inside = (part for part in known if interval[0] <= part[0] <= position < part[1] <= end)
-        parts.append(max(inside, key=lambda part: part[1]))
-        position = parts[-1][1]
-    return parts
+def _length(vectors: Tensor) -> Tensor:
+    """L2 norms (..., 1) of vectors (..., C), one for a vector of zeros."""
+    length = vectors.norm(dim=-1, keepdim=True)
+    return length.masked_fill(length == 0, 1)
 
 
 def _unit(vectors: Tensor) -> Tensor:
     """Vectors (..., C) of length one; zeros stay zeros."""
-    length = vectors.norm(dim=-1, keepdim=True)
-    return vectors / length.masked_fill(length == 0, 1)
+    return vectors / _length(vectors)

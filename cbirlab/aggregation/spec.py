@@ -127,8 +127,8 @@ class Aggregation(Method):
         estimator.fit(samples, **known)
         return {name: np.asarray(value) for name, value in vars(estimator).items() if name.endswith("_")}
 
-    def prepare(self, arrays: Mapping[str, np.ndarray], device: Any = "cpu") -> Any:
-        """What `apply` takes as `state`, of the arrays that `learn` gave."""
+    def prepare(self, arrays: Mapping[str, np.ndarray], device: Any = "cpu", *, queries: bool = False) -> Any:
+        """What `apply` takes as `state`, of the arrays that `learn` gave; some encode queries in another way."""
         if not self.encoding:
             import torch
 
@@ -136,7 +136,7 @@ class Aggregation(Method):
         estimator = self.target()(**self.parameters)
         for name, value in arrays.items():
             setattr(estimator, name, value.item() if value.ndim == 0 else value)
-        return estimator
+        return estimator.for_queries() if queries and hasattr(estimator, "for_queries") else estimator
 
     def _attended(self, maps: Tensor) -> tuple[Tensor, Tensor | None]:
         """Maps after attention, and the spatial weights (B, H, W) that an encoding counts its columns by."""

@@ -34,7 +34,7 @@ class ASMK(LocalEncoding):
     binary : signs of the residuals (> 0), ±1/√d, so that an inner product is 1 - 2 Hamming/d.
     alpha, tau : of `similarity`: the exponent, and the least inner product of a word that counts.
     assignment : words that a column of an image goes to.
-    query_assignment : words that a column of a query goes to, see `encode`; k at most.
+    query_assignment : words that a column of a query goes to, see `for_queries`; k at most.
     local_dims : principal components kept of a column; None keeps its channels.
     normalise : columns to length one.
     seed : of the k-means.
@@ -72,13 +72,11 @@ class ASMK(LocalEncoding):
         self.normalise = normalise
         self.seed = seed
 
-    def encode(self, columns: Tensor, weights: Tensor | None = None, *, queries: bool = False) -> Tensor:
-        """As every encoding; with `queries`, columns go to `query_assignment` words instead of `assignment`."""
-        if not queries:
-            return super().encode(columns, weights)
+    def for_queries(self) -> ASMK:
+        """A copy that encodes queries: their columns go to `query_assignment` words."""
         twin = copy(self)
         twin.assignment = self.query_assignment
-        return twin.encode(columns, weights)
+        return twin
 
     def _learn(self, local: np.ndarray, groups: Any) -> None:
         self.centres_ = k_means(local, self.k, self.seed)

@@ -38,10 +38,18 @@ _ROOMS = (
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """What an aggregation has learned at one tap: what its `apply` takes, and the hash of what that depends on."""
+    """What an aggregation has learned at one tap: what its `apply` takes, and the hash of what that depends on.
+
+    Attributes
+    ----------
+    value : for database and train images.
+    digest : of the training data, the method and its code.
+    of_queries : for queries, where they are described in another way than the database.
+    """
 
     value: Any
     digest: str
+    of_queries: Any = None
 
 
 @dataclass(frozen=True)
@@ -128,8 +136,12 @@ def plan_part(
 def column(part: Part, tap: str, aggregation: Aggregation | Sampler, state: State | None = None) -> Column:
     """The column of `tap` pooled by `aggregation`."""
     own = {"tap": tap, "aggregation": aggregation.key, "aggregation_code": _text_digest(aggregation.target())}
-    learned = {} if state is None else {"learned": state.digest}
-    return Column(tap, aggregation, {**part.specification, **own, **learned}, state and state.value)
+    if state is None:
+        return Column(tap, aggregation, {**part.specification, **own})
+    asked = part.name == "queries" and state.of_queries is not None
+    learned = {"learned": f"{state.digest} for queries" if asked else state.digest}
+    value = state.of_queries if asked else state.value
+    return Column(tap, aggregation, {**part.specification, **own, **learned}, value)
 
 
 def _items_digest(items: Sequence[Item], prints: Mapping[Path, Fingerprint]) -> str:

@@ -87,7 +87,7 @@ def _chunk(maps: Tensor, specs: Sequence[Aggregation]) -> list[Tensor]:
         if spec.name == "rmac":
             maxima = region_maxima(maps, spec.parameters["levels"])
             values[spec.key] = added(maxima)
-            sums["top"] = maxima.amax(0)  # the regions cover the map
+            sums["top"] = maxima.amax(1)  # the regions cover the map
     power = next((spec.parameters["p"] for spec in plain if spec.name == "gem"), 1.0)
     needed = {name for spec in specs for name in NEEDED.get(spec.name, ()) if spec in plain or name != "total"}
     sums |= _sums(maps, needed - {*sums}, power)

@@ -278,12 +278,12 @@ class Bench:
         return self._joined(recipe, columns)
 
     def state(self, tap: str, recipe: Recipe) -> Any:
-        """What the aggregation has learned at a tap, or needs of the network; None for most."""
+        """What describes a query at a tap: what the aggregation has learned, or needs of the network; mostly None."""
         self.column(tap, recipe, "images")
         spec = Aggregation.parse(recipe.aggregation)
         known = self._states.get((tap, spec.key, recipe.whitening_set or ""))
         found = known or fitting.network_states(self.backbone, {tap: [spec]}).get((tap, spec.key))
-        return found and found.value
+        return found and (found.of_queries or found.value)
 
     def pair(self, recipe: Recipe) -> tuple[Rows, Rows]:
         """Database and query descriptors as the recipe searches them."""

@@ -161,7 +161,9 @@ def learned_state(
     code = sha256(getsource(unwrap(spec.target())).encode()).hexdigest()
     specification = {"aggregation": spec.key, "code": code, "on": key, "version": _FITTED_VERSION}
     arrays = remembered(store, specification, lambda: spec.learn(*unpacked(rows, sampler)))
-    return State(spec.prepare({**arrays, **given}), digest(specification))
+    both = {**arrays, **given}
+    of_queries = spec.prepare(both, queries=True) if spec.fact("similarity") else None
+    return State(spec.prepare(both), digest(specification), of_queries)
 
 
 def projected(whitening: Any, values: np.ndarray) -> np.ndarray:
