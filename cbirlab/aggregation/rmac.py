@@ -118,7 +118,7 @@ def rmac(
 def added(vectors: Tensor) -> Tensor:
     """Region vectors (B, R, C), each brought to length one, added up and brought to length one: (B, C)."""
     # A matrix product divides each by its length and adds them up without writing them anew.
-    return _unit((1 / _length(vectors)).transpose(1, 2) @ vectors)[:, 0]
+    return _unit((_length(vectors)[:, :, 0].reciprocal()[:, None] @ vectors)[:, 0])
 
 
 def regions(maps: Tensor, *, levels: int = 3, **parameters: Any) -> Tensor:
@@ -174,7 +174,16 @@ def _maxima(values: Tensor, axis: int, intervals: tuple[Interval, ...]) -> Tenso
     steps = {later - start for (start, _), (later, _) in pairwise(intervals)} or {1}
     if len(lengths) == len(steps) == 1:  # one reduction over a view in which intervals may overlap
         return values.unfold(axis, *lengths, *steps).amax(-1)
-    return torch.stack([values.narrow(axis, start, end - start).amax(axis) for start, end in intervals], axis)
+    parts = [values.narrow(axis, start, end - start) for start, end in intervals]
+    if values.requires_grad:
+        return torch.stack([part.amax(axis) for part in parts], axis)
+    found = values.new_empty([*values.shape[:axis], len(parts), *values.shape[axis + 1 :]])
+    for part, place in zip(parts, found.unbind(axis), strict=True):
+        if part.shape[axis] == 1:  # copied, as a maximum over one position takes longer than over many
+            place.copy_(part.squeeze(axis))
+        else:
+            torch.amax(part, axis, out=place)
+    return found
 
 
 def _length(vectors: Tensor) -> Tensor:
