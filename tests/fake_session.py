@@ -88,9 +88,14 @@ class FakeSession:
         self.dataset = dataset
         self.calls: list[tuple] = []
         self.prepared = False
+        self.unready: set[str] = set()
 
     def prepare(self, progress: bool = True) -> None:
         self.prepared = True
+
+    def ready(self, tap: str, aggregation: str, whitening: str = "none", dimensions: int | None = None) -> bool:
+        """Aggregations in `unready` are as those that a session computes on first use."""
+        return aggregation not in self.unready
 
     def dimensions(self, tap: str, aggregation: str = "gem") -> int:
         return {"stem": 16, "layer1": 32}.get(tap, 64)

@@ -340,6 +340,29 @@ def test_errors_are_shown_in_the_panel_and_go_away(panel, dataset):
     assert panel.error.value == ""
 
 
+def test_the_panel_says_what_it_computes_for_the_first_time(panel):
+    said, at_work = [], []
+    panel.note.observe(lambda change: said.append(change["new"]), names="value")
+    rank_query = panel.session.rank_query
+    panel.session.rank_query = lambda *asked: at_work.append(panel.note.value) or rank_query(*asked)
+    panel.session.unready = {"mac"}
+    panel.controls.aggregation.value = "mac"
+    assert "Computing mac at layer4" in said[0]
+    assert "role='status'" in said[0]
+    assert at_work == said[:1], "before the work, not after it"
+    assert "AP of this query" in panel.note.value
+    panel.controls.aggregation.value = "spoc"
+    assert not any("Computing" in text for text in said[1:])
+
+
+def test_what_could_not_be_computed_is_not_said_to_be_computed(panel):
+    panel.session.unready = {"mac"}
+    panel.session.rank_query = lambda *asked: 1 / 0
+    panel.controls.aggregation.value = "mac"
+    assert "ZeroDivisionError" in panel.error.value
+    assert panel.note.value == ""
+
+
 def test_what_comes_from_outside_is_escaped():
     assert "<script>" not in views.error_box(ValueError("<script>"))
     assert "<script>" not in views.comparison_table([{"tap": "<script>", "map": 0.5}])
@@ -439,6 +462,21 @@ def test_explore_on_a_folder_leaves_the_own_picture_out(things, store):
     assert explorer.metrics.value.count("<tr>") == 2
     explorer.comparison.pin()
     assert explorer.comparison.frame["map"][0] == explorer.session.rank(*explorer.state.setting).metrics["map"]
+    explorer.close()
+
+
+@pytest.mark.parametrize("method", ["crow", "vlad"])
+def test_a_method_that_was_not_prepared_is_computed_on_first_use(things, store, method):
+    explorer = explore(things, "toynet", weights="random", store=store, shown=12)
+    said = []
+    explorer.note.observe(lambda change: said.append(change["new"]), names="value")
+    before = explorer.gallery.ids
+    explorer.controls.aggregation.value = method
+    assert explorer.error.value == ""
+    assert f"Computing {method}" in said[0]
+    assert len(explorer.gallery.ids) == 12
+    assert explorer.gallery.ids != before
+    assert explorer.session.ready(*explorer.state.setting)
     explorer.close()
 
 

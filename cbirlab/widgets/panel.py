@@ -82,7 +82,7 @@ class Explorer(widgets.VBox):
         self.thumbnails = Thumbnails.of_dataset(session.dataset)
         self._large = Thumbnails.of_dataset(session.dataset, side=280)
         self._build_views()
-        self._update = Latest(self._draw, on_error=self._show_error, afterwards=self._draw_numbers)
+        self._update = Latest(self._draw, on_error=self._failed, afterwards=self._draw_numbers)
         super().__init__(self._arranged())
         self.add_class("cbirlab-panel")
         self._draw_strip()
@@ -139,6 +139,9 @@ class Explorer(widgets.VBox):
 
     def _draw(self) -> None:
         setting, query, image = self.state.setting, self.state.query, self.state.image
+        if not self.session.ready(*setting):
+            self.error.value = ""
+            self.note.value = views.waiting(f"Computing {setting.aggregation} at {setting.tap}, this once ...")
         if image is None:
             ranking = self.session.rank_query(query, *setting)
             self.results = results_of_query(self.session.dataset, ranking, query, shown=self.shown)
@@ -169,6 +172,10 @@ class Explorer(widgets.VBox):
             f"A database image is the query. The protocol has no ground truth for it, so it has no AP and {judged}; "
             "the mAP above is still that of all benchmark queries. Pick a query in the strip to go back."
         )
+
+    def _failed(self, error: Exception) -> None:
+        self.note.value = ""
+        self._show_error(error)
 
     def _show_error(self, error: Exception) -> None:
         self.error.value = views.error_box(error)

@@ -56,6 +56,11 @@ def note(text: str) -> str:
     return f"<p class='cbirlab-note'>{escape(text)}</p>"
 
 
+def waiting(text: str) -> str:
+    """What is being computed; screen readers announce it."""
+    return f"<p class='cbirlab-note cbirlab-waiting' role='status'>{escape(text)}</p>"
+
+
 def error_box(error: Exception) -> str:
     """An error as the panel shows it; screen readers announce it."""
     return f"<div class='cbirlab-error' role='alert'>{escape(type(error).__name__)}: {escape(str(error))}</div>"
