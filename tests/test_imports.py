@@ -35,8 +35,13 @@ ORDER = (
     "pipeline",
     "fusion",
     "grid",
+    "projection",
     "session",
+    "looking",
+    "probe",
+    "exercises",
     "tables",
+    "plots",
     "cli",
     "widgets",
 )

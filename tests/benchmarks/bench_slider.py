@@ -11,17 +11,14 @@ after the new word, or after all 24 pictures of the new ranking are decoded. Ran
 from __future__ import annotations
 
 import argparse
-import itertools
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import nbformat
-
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from browser.lab import OpenNotebook, running_browser, running_lab, why_not
+from browser.lab import OpenNotebook, running_browser, running_lab, why_not, write_notebook
 
 BLOCKS = 4
 CONTROLS = {  # p needs GeM and dimensions need whitening, so the two that switch these off come last
@@ -29,8 +26,9 @@ CONTROLS = {  # p needs GeM and dimensions need whitening, so the two that switc
     "p": ("GeM p", "ArrowLeft", "ArrowRight"),
     "dimensions": ("dimensions", "ArrowLeft", "ArrowRight"),
     "pooling": ("pooling", "ArrowUp", "ArrowDown"),
-    "whitening": ("whitening", "Enter", "Enter"),
+    "whitening": ("whitening", "ArrowUp", "ArrowDown"),
 }
+MENUS = ("pooling", "whitening")
 CODE = """
 import time
 
@@ -104,12 +102,6 @@ def main() -> int:
     return int(max(ratios) > given.limit)
 
 
-def write_notebook(path: Path, code: str) -> None:
-    """One cell and a kernel's name."""
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}}
-    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)], metadata=kernel), path)
-
-
 def measure(page, moves: int) -> list[float]:
     """Print one line per control and give the ratios of the 95th percentiles."""
     page.locator(".cbirlab-panel").scroll_into_view_if_needed()
@@ -133,8 +125,6 @@ def measure(page, moves: int) -> list[float]:
 
 def walk(page, caption: str, back: str, forth: str) -> Iterator[str]:
     """Keys that lead from the present stop to one end and to the other, again and again: none is without effect."""
-    if caption == "whitening":
-        yield from itertools.repeat(forth)
     stops = stops_of(page, caption)
     here, step = stops["at"], -1
     while True:
@@ -146,22 +136,18 @@ def walk(page, caption: str, back: str, forth: str) -> Iterator[str]:
 
 def stops_of(page, caption: str) -> dict[str, int]:
     """How many stops a control has and where it stands."""
-    if caption == "pooling":
-        return page.locator(".cbirlab-panel select").evaluate("menu => ({at: menu.selectedIndex, count: menu.length})")
     handle = focusable(page, caption)
+    if caption in MENUS:
+        return handle.evaluate("menu => ({at: menu.selectedIndex, count: menu.length})")
     low, high, at = (float(handle.get_attribute(f"aria-value{part}")) for part in ("min", "max", "now"))
     step = 0.5 if caption == "GeM p" else 1
     return {"at": round((at - low) / step), "count": round((high - low) / step) + 1}
 
 
 def focusable(page, caption: str):
-    """What takes the keys of a control; for whitening the button that is not pressed."""
-    if caption == "pooling":
-        return page.locator(".cbirlab-panel select")
-    if caption == "whitening":
-        return page.locator(".cbirlab-panel .widget-toggle-button:not(.mod-active)")
+    """What takes the keys of a control."""
     row = page.locator(".cbirlab-panel .widget-inline-hbox", has=page.get_by_text(caption, exact=True))
-    return row.locator(".noUi-handle")
+    return row.locator("select" if caption in MENUS else ".noUi-handle")
 
 
 def switch(page, live: bool) -> None:

@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import nbformat
+
 REPOSITORY = Path(__file__).parents[2]
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or ""
 FLAGS = [
@@ -38,6 +40,12 @@ CODE_CELLS = """window.jupyterapp.shell.currentWidget.content.widgets
 DONE = f"() => {CODE_CELLS}.every(cell => cell.model.executionCount)"
 ERRORS = f"""() => {CODE_CELLS}.flatMap(cell => cell.model.outputs.toJSON())
     .filter(output => output.output_type === "error").map(error => error.ename + ": " + error.evalue)"""
+
+
+def write_notebook(path: Path, code: str) -> None:
+    """One cell and a kernel's name."""
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)], metadata=kernel), path)
 
 
 def why_not() -> str:

@@ -27,6 +27,14 @@ def slider(page, label):
     return row.locator(".noUi-handle")
 
 
+def choose(page, label, title, milliseconds=30_000):
+    """Choose an entry of a menu and wait for the new gallery."""
+    row = page.locator(f"{PANEL} .widget-inline-hbox", has=page.get_by_text(label, exact=True))
+    before = serial(page)
+    row.locator("select").select_option(title)
+    page.wait_for_function(SEEN, arg=before, timeout=milliseconds)
+
+
 def press(page, handle, key):
     """Move a slider by a key and wait for the new gallery."""
     before = serial(page)
@@ -75,22 +83,19 @@ def test_a_slider_changes_the_gallery(tour, label):
 def test_the_pooling_menu_and_whitening_change_the_gallery(tour):
     page = tour.page
     start = ids(page)
-    before = serial(page)
-    page.locator(f"{PANEL} select").first.select_option("MAC")
-    page.wait_for_function(SEEN, arg=before)
-    assert ids(page) != start
-    assert page.locator(f"{PANEL} .widget-slider .noUi-target[disabled]").count() == 1, "p belongs to GeM"
+    assert slider(page, "GeM p").is_visible()
+    choose(page, "pooling", "MAC")
     mac = ids(page)
-    before = serial(page)
-    page.get_by_role("button", name="None", exact=True).click()
-    page.wait_for_function(SEEN, arg=before)
-    assert ids(page) != mac
-    before = serial(page)
-    page.get_by_role("button", name="PCA-whitening").click()
-    page.wait_for_function(SEEN, arg=before)
-    before = serial(page)
-    page.locator(f"{PANEL} select").first.select_option("GeM")
-    page.wait_for_function(SEEN, arg=before)
+    assert mac != start
+    assert not slider(page, "GeM p").is_visible()
+    choose(page, "whitening", "None")
+    plain = ids(page)
+    assert plain != mac
+    choose(page, "whitening", "ZCA-whitening")
+    assert ids(page) != plain
+    assert page.locator(f"{PANEL} .widget-slider .noUi-target[disabled]:visible").count() == 1, "ZCA has no order"
+    choose(page, "whitening", "PCA-whitening")
+    choose(page, "pooling", "GeM")
     assert ids(page) == start
 
 
