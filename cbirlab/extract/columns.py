@@ -33,6 +33,7 @@ _ROOMS = (
     "extract/network.py",
     "extract/sampling.py",
     "extract/pooling.py",
+    "extract/walk.py",
 )
 
 
