@@ -1,0 +1,267 @@
+"""One table per driving choice of the survey, on Toytown; and its first question on photographs too.
+
+    python data/results/choices.py --weights FOLDER --photographs FOLDER [--table NAME ...] > data/results/tables.md
+
+Networks other than the bundled one are shown where FOLDER holds their weights. README.md says how it is measured and
+what came out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from os.path import commonpath
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from lab import (
+    HAND_CRAFTED,
+    RANDOM,
+    TOYNET,
+    Lab,
+    difference,
+    listing,
+    main_level,
+    markdown,
+    networks,
+    photographs,
+    summary,
+)
+
+from cbirlab import ATTENTIONS, FUSIONS, Fusion, Recipe, complementarity, load_dataset, run_fusion, versus
+from cbirlab.fusion import fused_row
+
+GEM = "gem(p=3)"
+DEEPEST = "layer4"
+PLAIN_OR_PCA = ["none", "pca"]
+POOLINGS = ["mac", "spoc", GEM, "rmac", "crow", "scda", "pwa", "cam"]
+LEARNED = ["rmac(learned=True)", "pwa(learned=True)", "cam(learned=True)"]
+WHITENINGS = ["none", "pca", "pca(power=0.25)", "shrinkage", "zca", "lw"]
+ENCODINGS = ["bow", "vlad", "fisher", "netvlad", "asmk"]
+CODEBOOKS_OF_SIFT = ["bow", "vlad", "fisher", "asmk"]
+FEW = 64  # dimensions
+PASSES: dict[str, dict[str, Any]] = {
+    "single": {},
+    "single, at twice the size": {"scales": (2.0,)},
+    "scales 1, 1/√2, 1/2, mean": {"scales": "down"},
+    "scales 1, 1/√2, 1/2, GeM": {"scales": "down", "scale_pooling": "gem"},
+    "scales 1, √2, 1/√2, mean": {"scales": "up_down"},
+    "scales 1, √2, 1/√2, GeM": {"scales": "up_down", "scale_pooling": "gem"},
+    "rigid grid, max": {"passes": "grid"},
+    "rigid grid, sum": {"passes": "grid(combine='sum')"},
+    "rigid grid, patches matched": {"passes": "grid(combine='match')"},
+    "spatial pyramid, max": {"passes": "spm"},
+    "spatial pyramid, sum": {"passes": "spm(combine='sum')"},
+    "sliding windows, max": {"passes": "windows"},
+    "sliding windows, sum": {"passes": "windows(combine='sum')"},
+    "CNNaug-ss, 3 levels, patches matched": {"passes": "cnnaug(levels=3)"},
+    "10 proposals, max": {"passes": "proposals(most=10)"},
+    "10 proposals, sum": {"passes": "proposals(most=10, combine='sum')"},
+    "10 proposals, VLAD": {"passes": "proposals(most=10, combine='vlad')"},
+}
+SHOWN_WINS = 10
+
+Blocks = Iterator[str]
+
+
+def layer(lab: Lab) -> Blocks:
+    """Every tap of every network, and the two deepest maps concatenated."""
+    frames = []
+    for network in (TOYNET, *lab.networks):
+        maps = network.taps("map")
+        taps = [*maps, "+".join(maps[-2:]), *network.taps("vector")]
+        frames.append(lab.compare(network, taps=taps, aggregations=["spoc", GEM], whitenings=PLAIN_OR_PCA))
+    frame = _named(pd.concat(frames))
+    yield summary(frame, ["network", "tap"], ["aggregation", "whitening"])
+    yield listing(frame, ["network", "tap", "aggregation", "whitening"])
+
+
+def feedforward(lab: Lab) -> Blocks:
+    """Single pass, scales and patches; each less the single pass."""
+    options = {"taps": DEEPEST, "aggregations": GEM, "whitenings": PLAIN_OR_PCA, "dimensions": FEW}
+    frames = [lab.compare(TOYNET, **options, **change).assign(scheme=name) for name, change in PASSES.items()]
+    frame = _named(pd.concat(frames, ignore_index=True))
+    runs = [lab.run(row) for _, row in frame.iterrows()]
+    single = dict(zip(frame["whitening"], runs[:2], strict=False))
+    frame["less single"] = [
+        difference(run, single[whitening]) for run, whitening in zip(runs, frame["whitening"], strict=True)
+    ]
+    yield listing(frame, ["scheme", "whitening"], ["less single"])
+
+
+def pooling(lab: Lab) -> Blocks:
+    """All poolings, those that learn in both forms, by all whitenings at full width and cut."""
+    frame = lab.compare(
+        TOYNET, taps=DEEPEST, aggregations=[*POOLINGS, *LEARNED], whitenings=WHITENINGS, dimensions=[None, FEW]
+    )
+    frame = _named(frame)
+    yield summary(frame, ["aggregation"], ["whitening"])
+    yield listing(frame, ["aggregation", "whitening"])
+
+
+def embedding(lab: Lab) -> Blocks:
+    """Codebooks over columns of maps and over RootSIFT, beside poolings of the same maps."""
+    shared = {"encodings": ENCODINGS, "whitenings": PLAIN_OR_PCA, "dimensions": [None, FEW]}
+    deep = lab.compare(TOYNET, taps=["layer3", DEEPEST], aggregations=["spoc", GEM], **shared)
+    frame = _named(pd.concat([deep, lab.compare(HAND_CRAFTED, taps="rootsift", aggregations=(), **shared)]))
+    yield summary(frame, ["tap", "aggregation"], ["whitening"])
+    yield listing(frame, ["network", "tap", "aggregation", "whitening"])
+
+
+def attention(lab: Lab) -> Blocks:
+    """Non-parametric attention before a pooling, less the same pooling without it."""
+    before = ["none", *ATTENTIONS, "crow_spatial > crow_channel"]
+    options = {"aggregations": ["spoc", GEM, "mac"], "attentions": before, "whitenings": PLAIN_OR_PCA}
+    for network in (TOYNET, *lab.networks[:1]):
+        frame = _named(lab.compare(network, taps=network.taps("map")[-1], **options))
+        parts = frame["aggregation"].str.rpartition(" > ")
+        frame["attention"], frame["pooling"] = parts[0].where(parts[0] != "", "none"), parts[2]
+        runs = {(row.attention, row.pooling, row.whitening): lab.run(row._asdict()) for row in frame.itertuples()}
+        frame["less none"] = [difference(run, runs["none", *key[1:]]) for key, run in runs.items()]
+        yield f"{network.title}, {frame['tap'].iloc[0]}"
+        yield summary(frame, ["attention"], ["pooling", "whitening"])
+        yield listing(frame, ["attention", "pooling", "whitening"], ["less none"])
+
+
+def fusion(lab: Lab) -> Blocks:
+    """Layers of one network and different models, by every method, with equal and learned weights."""
+    deep, shallow = (Recipe(tap=tap, aggregation=GEM, whitening="pca") for tap in (DEEPEST, "layer3"))
+    sift = Recipe(backbone="handcrafted", tap="rootsift", aggregation="vlad", whitening="pca")
+    others = {one.title: replace(deep, backbone=one.backbone, weights=one.weights, tap=None) for one in lab.networks}
+    partners = {"toynet layer3": shallow, "RootSIFT VLAD": sift, **others}
+    rows, runs = [], {}
+    for name, partner in partners.items():
+        for method in FUSIONS:
+            for weights in (None, "learned"):
+                done = run_fusion(
+                    Fusion(members=(deep, partner), method=method, weights=weights),
+                    dataset=lab.dataset,
+                    store=lab.store,
+                    progress=False,
+                )
+                shares = " : ".join(f"{weight / sum(done.member_weights):.2f}" for weight in done.member_weights)
+                label = {"with toynet layer4": name, "weights": f"{'learned' if weights else 'equal'} {shares}"}
+                better = max(done.members, key=lambda run: run.metrics[f"map{_suffix(run)}"])
+                rows.append({**fused_row(done), **label, "less better member": difference(done, better)})
+                runs["toynet layer4"], runs[name] = done.members
+    frame = pd.DataFrame(rows)
+    yield listing(frame, ["with toynet layer4", "fusion", "weights"], ["less better member"])
+    yield "The members alone, and each pair query by query; the oracle takes the better member for each query."
+    yield _complementarity(runs)
+
+
+def hand_crafted(lab: Lab) -> Blocks:
+    """Hand-crafted descriptors beside networks; where the best hand-crafted one wins."""
+    shared = {"whitenings": PLAIN_OR_PCA, "dimensions": [None, FEW]}
+    vectors = HAND_CRAFTED.taps("vector")
+    ours = [
+        lab.compare(HAND_CRAFTED, taps=vectors, aggregations="spoc", **shared),
+        lab.compare(HAND_CRAFTED, taps="rootsift", aggregations=(), encodings=CODEBOOKS_OF_SIFT, **shared),
+    ]
+    deep = [lab.compare(one, aggregations=GEM, **shared) for one in (RANDOM, TOYNET, *lab.networks)]
+    frame = _named(pd.concat([*ours, *deep], ignore_index=True))
+    frame.loc[frame["tap"].isin(vectors), "aggregation"] = ""
+    names = ["network", "tap", "aggregation", "whitening"]
+    yield summary(frame, names[:3], names[3:])
+    yield listing(frame, names)
+    made = frame["network"] == HAND_CRAFTED.title
+    bar = frame.loc[frame[made][main_level(frame)].idxmax()]
+    yield from _against(lab, bar, frame[~made], names)
+
+
+def photograph(lab: Lab) -> Blocks:
+    """The same question on photographs."""
+    for dataset in lab.photographs:
+        yield f"### {dataset.name}: {len(dataset.images)} images, {len(dataset.queries)} queries"
+        yield from hand_crafted(replace(lab, dataset=dataset))
+
+
+TABLES: dict[str, Callable[[Lab], Blocks]] = {
+    "layer": layer,
+    "pass": feedforward,
+    "pooling": pooling,
+    "embedding": embedding,
+    "attention": attention,
+    "fusion": fusion,
+    "hand-crafted": hand_crafted,
+    "photographs": photograph,
+}
+
+
+def _named(frame: pd.DataFrame) -> pd.DataFrame:
+    """Whitenings by a name that says how many dimensions were asked for; what was left out is not in the way."""
+    cut = frame["recipe"].str.contains(rf'"dimensions": {FEW}\b')
+    return frame.assign(whitening=frame["whitening"].map(_short) + cut.map({True: f" to {FEW}", False: ""}))
+
+
+def _short(whitening: str) -> str:
+    """A whitening without the parameters that nobody sets here."""
+    name, _, rest = whitening.partition("(")
+    return f"{name}(power=0.25)" if "power=0.25" in rest else name
+
+
+def _suffix(run: Any) -> str:
+    return "_medium" if "map_medium" in run.metrics else ""
+
+
+def _complementarity(runs: dict[str, Any]) -> str:
+    frame = complementarity(runs)
+    numbers = ["map_a", "map_b", "pearson", "a_wins", "b_wins", "oracle", "gain", "fused"]
+    rows = [[row["a"], row["b"], *(f"{row[name]:.3f}" for name in numbers)] for _, row in frame.iterrows()]
+    return markdown(["a", "b", *numbers[:-1], "fused by rrf"], rows)
+
+
+def _against(lab: Lab, bar: pd.Series, deep: pd.DataFrame, names: Sequence[str]) -> Blocks:
+    """The deep rows less the bar, how many queries each side wins, and the queries that the bar wins by most."""
+    best, runs = lab.run(bar), [lab.run(row) for _, row in deep.iterrows()]
+    tables = [versus(best, run) for run in runs]
+    counts = [[str(won.attrs[name]) for name in ("a_wins", "b_wins", "queries")] for won in tables]
+    rows = [
+        [*(row[name] for name in names), difference(run, best), *count]
+        for (_, row), run, count in zip(deep.iterrows(), runs, counts, strict=True)
+    ]
+    yield f"Less the best hand-crafted row ({_label(bar, names)}), and the queries that each side wins:"
+    yield markdown([*names, "difference", "hand-crafted wins", "deep wins", "queries"], rows)
+    level, shown = main_level(deep), []
+    bundled = deep[deep["network"] == TOYNET.title][level].idxmax()
+    for place in dict.fromkeys([bundled, deep[level].idxmax()]):
+        wins = tables[list(deep.index).index(place)].query("difference > 0")
+        listed = [
+            f"{_query(lab, one.query)} ({one.ap_a:.2f} : {one.ap_b:.2f})" for one in wins.head(SHOWN_WINS).itertuples()
+        ]
+        shown.append(f"- against {_label(deep.loc[place], names)}: {len(wins)}; {', '.join(listed) or 'none'}")
+    yield "Queries on which it wins, the largest wins first (its AP : the network's AP):"
+    yield "\n".join(shown)
+
+
+def _label(row: Any, names: Sequence[str]) -> str:
+    return ", ".join(filter(None, (row[name] for name in names)))
+
+
+def _query(lab: Lab, query: int) -> str:
+    """Path of a query's image below the folder that holds all of them."""
+    paths = [one.path for one in lab.dataset.queries]
+    return paths[query].relative_to(commonpath([path.parent for path in paths])).as_posix()
+
+
+def main() -> None:
+    """Print the tables as Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--weights", type=Path, help="folder with weights of ImageNet networks, searched recursively")
+    parser.add_argument("--photographs", type=Path, help="folder whose sub-folders have a groundtruth.csv")
+    parser.add_argument("--dataset", default="toytown", help="name or folder")
+    parser.add_argument("--table", nargs="+", choices=list(TABLES), default=list(TABLES), help="all if not given")
+    options = parser.parse_args()
+    warnings.filterwarnings("ignore", message="compare: .* taps are left out")
+    lab = Lab(load_dataset(options.dataset), networks(options.weights), photographs(options.photographs))
+    for name in options.table:
+        print(f"## {name}\n\n{TABLES[name].__doc__}\n", flush=True)
+        for block in TABLES[name](lab):
+            print(f"{block}\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+"""What the tables of `choices.py` are made with: networks at hand, folders of photographs, Markdown."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from cbirlab import Dataset, Recipe, compare, load_backbone, run
+from cbirlab.datasets.base import Query
+from cbirlab.evaluation import paired_difference
+from cbirlab.store import Store
+
+IMAGENET = (
+    ("MobileNetV2", "mobilenet_v2", "mobilenet_v2*.pth"),
+    ("DeiT-Tiny", "deit_tiny", "deit_tiny*.pth"),
+    ("ResNet-18 (to layer3)", "resnet18", "resnet18*.pth"),
+)
+LEVELS = {"map_easy": "Easy", "map_medium": "Medium", "map_hard": "Hard", "map": "mAP"}
+COSTS = {"forward_passes": "passes", "ms_per_image": "ms per image"}
+LONG_SIDE = 256  # of photographs
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network, or the hand-crafted descriptors: what tables call it, its backbone, its weights."""
+
+    title: str
+    backbone: str
+    weights: str | None = None
+
+    def taps(self, *kinds: str) -> list[str]:
+        """Taps of these kinds that the weights serve, shallow to deep."""
+        return [tap for tap, entry in load_backbone(self.backbone, self.weights).taps.items() if entry.kind in kinds]
+
+
+TOYNET = Network("toynet", "toynet")
+RANDOM = Network("toynet, random weights", "toynet", "random")
+HAND_CRAFTED = Network("hand-crafted", "handcrafted")
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A benchmark and everything that is tried on it.
+
+    Attributes
+    ----------
+    dataset : what is searched.
+    networks : those besides the bundled one.
+    photographs : more benchmarks.
+    store : where descriptors are kept.
+    """
+
+    dataset: Dataset
+    networks: tuple[Network, ...] = ()
+    photographs: tuple[Dataset, ...] = ()
+    store: Store = field(default_factory=Store)
+
+    def compare(self, network: Network, **grid: Any) -> pd.DataFrame:
+        """`cbirlab.compare` of one network, with the network's title in the column "network"."""
+        options = {"backbones": network.backbone, "weights": network.weights, "store": self.store, "progress": False}
+        return compare(self.dataset, **options, **grid).assign(network=network.title)
+
+    def run(self, row: Any) -> Any:
+        """The run behind a row of `compare`."""
+        return run(Recipe.from_json(row["recipe"]), dataset=self.dataset, store=self.store, progress=False)
+
+
+def networks(folder: Path | None) -> tuple[Network, ...]:
+    """The ImageNet networks whose weights lie in `folder` or below it."""
+    found = [(title, backbone, sorted(folder.rglob(pattern))[:1]) for title, backbone, pattern in IMAGENET if folder]
+    return tuple(Network(title, backbone, str(path)) for title, backbone, paths in found for path in paths)
+
+
+def photographs(folder: Path | None) -> tuple[Dataset, ...]:
+    """The benchmarks with a `groundtruth.csv` of categories or instances in the sub-folders of `folder`."""
+    tables = sorted(folder.glob("*/groundtruth.csv")) if folder else []
+    return tuple(photograph_benchmark(table.parent) for table in tables)
+
+
+def photograph_benchmark(folder: Path) -> Dataset:
+    """A folder with `groundtruth.csv`: "path", and "instance" and "role" (the database, or a query), or "category".
+
+    Without roles every image is searched for with every other one; images of a query's instance or category are right.
+    """
+    with (folder / "groundtruth.csv").open(encoding="utf-8", newline="") as file:
+        rows = [{**row, "shows": row.get("instance") or row["category"]} for row in csv.DictReader(file)]
+    database = [row for row in rows if row.get("role", "database") == "database"]
+    asked = [row for row in rows if row.get("role", "database") != "database"]
+    own = [None] * len(asked) if asked else range(len(database))
+    asked = asked or database
+    places = {shown: [n for n, row in enumerate(database) if row["shows"] == shown] for shown in {*_shown(database)}}
+    return Dataset(
+        name=folder.name,
+        images=tuple(folder / row["path"] for row in database),
+        queries=tuple(Query(folder / row["path"], index=index) for row, index in zip(asked, own, strict=True)),
+        labels=tuple(
+            {"positive": tuple(place for place in places[row["shows"]] if place != index)}
+            for row, index in zip(asked, own, strict=True)
+        ),
+        image_size=LONG_SIDE,
+        instances=tuple(_shown(database)),
+    )
+
+
+def _shown(rows: Iterable[dict[str, str]]) -> list[str]:
+    return [row["shows"] for row in rows]
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    return "\n".join(f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows))
+
+
+def listing(frame: pd.DataFrame, names: Sequence[str], extra: Sequence[str] = ()) -> str:
+    """Every row of a comparison: its `names`, dimensions, mAP at each level, cost, and `extra` columns of text."""
+    levels = [level for level in LEVELS if level in frame]
+    header = [*names, "dim", *(LEVELS[one] + " [95 % interval]" * (one == main_level(frame)) for one in levels)]
+    rows = [
+        [
+            *(str(row[name]) for name in names),
+            str(row["dim"]),
+            *(score(row, level) for level in levels),
+            f"{row['forward_passes']:.1f}",
+            f"{row['ms_per_image']:.1f}",
+            *(row[name] for name in extra),
+        ]
+        for _, row in frame.iterrows()
+    ]
+    return markdown([*header, *COSTS.values(), *extra], rows)
+
+
+def summary(frame: pd.DataFrame, down: Sequence[str], across: Sequence[str], value: Any = None) -> str:
+    """mAP at the level that counts, `down` the rows and `across` the columns; or another `value` (row to text)."""
+    level = main_level(frame)
+    value = value or (lambda row: f"{row[level]:.3f}")
+    keyed = [(tuple(row[list(down)]), ", ".join(filter(None, row[list(across)])), row) for _, row in frame.iterrows()]
+    columns = list(dict.fromkeys(column for _, column, _ in keyed))
+    cells = {(key, column): value(row) for key, column, row in keyed}
+    keys = dict.fromkeys(key for key, _, _ in keyed)
+    body = [[*map(str, key), *(cells.get((key, column), "") for column in columns)] for key in keys]
+    return markdown([*down, *columns], body)
+
+
+def main_level(frame: pd.DataFrame) -> str:
+    """The column that counts: Medium of the revisited protocol, else mAP."""
+    return "map_medium" if "map_medium" in frame else "map"
+
+
+def score(row: Any, level: str) -> str:
+    """A number, with its interval where there is one."""
+    if f"{level}_low" not in row:
+        return f"{row[level]:.3f}"
+    return f"{row[level]:.3f} [{row[f'{level}_low']:.3f}, {row[f'{level}_high']:.3f}]"
+
+
+def difference(run: Any, bar: Any) -> str:
+    """Paired difference of two runs at the level that counts, with its interval over instances."""
+    level = "medium" if "medium" in run.evaluation.per_query else "map"
+    ours, theirs = (one.evaluation.per_query[level] for one in (run, bar))
+    mean, low, high = paired_difference(ours, theirs, bar.evaluation.groups)
+    return f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"
