@@ -99,6 +99,8 @@ def test_state_survives_json():
     [
         (Range(1.0, 10.0, step=0.5), 3.0, "FloatSlider"),
         (Range(1, 9, integer=True), 2, "IntSlider"),
+        (Range(1, 65_536, integer=True), 1024, "BoundedIntText"),
+        (Range(1e-6, 1.0), 1e-3, "BoundedFloatText"),
         (Choice((False, True)), False, "Checkbox"),
         (Choice(("a", "b")), "b", "Dropdown"),
     ],
@@ -117,6 +119,15 @@ def test_a_slider_takes_range_and_step_from_the_declaration():
 def controls_of(state, methods=("mac", "spoc", "gem")):
     width = {"shallow": 16, "deep": 100}
     return RetrievalControls(state, taps=list(width), aggregations=methods, dimensions=lambda tap, _: width[tap])
+
+
+def test_every_default_is_a_stop_of_its_slider():
+    """A page moves a slider that stands between two stops, and so changes what was never touched."""
+    sliders = controls_of(RetrievalState(tap="deep"), [*AGGREGATIONS, *ENCODINGS]).parameters
+    for key, slider in sliders.items():
+        if hasattr(slider, "step") and type(slider).__name__.endswith("Slider"):
+            stops = (slider.value - slider.min) / slider.step
+            assert stops == pytest.approx(round(stops)), key
 
 
 def test_every_registered_pooling_gets_controls_for_its_parameters():
@@ -169,6 +180,18 @@ def test_every_registered_method_has_its_place_in_the_menus():
     controls.whitening.value, state.dimensions = "zca", 8
     assert controls.dimensions.disabled
     assert state.setting.dimensions is None
+
+
+def test_whitening_waits_while_words_are_compared():
+    state = RetrievalState(tap="deep", whitening="pca", dimensions=8)
+    controls = controls_of(state, ["gem", "asmk"])
+    state.aggregation = "asmk"
+    assert (state.setting.whitening, state.setting.dimensions) == ("none", None)
+    assert controls.whitening.disabled
+    assert controls.dimensions.disabled
+    state.aggregation = "gem"
+    assert (state.setting.whitening, state.setting.dimensions) == ("pca", 8)
+    assert not controls.whitening.disabled
 
 
 def test_dimensions_follow_the_tap_and_come_back():
@@ -465,7 +488,7 @@ def test_explore_on_a_folder_leaves_the_own_picture_out(things, store):
     explorer.close()
 
 
-@pytest.mark.parametrize("method", ["crow", "vlad"])
+@pytest.mark.parametrize("method", ["crow", "vlad", "asmk"])
 def test_a_method_that_was_not_prepared_is_computed_on_first_use(things, store, method):
     explorer = explore(things, "toynet", weights="random", store=store, shown=12)
     said = []

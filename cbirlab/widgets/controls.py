@@ -45,6 +45,8 @@ def control(parameter: Parameter, *, description: str = "") -> Any:
         if numbers["max"] - numbers["min"] > MOST_STOPS:
             return widgets.BoundedIntText(**numbers, **looks)
         return widgets.IntSlider(step=int(domain.step or 1), **numbers, **looks)
+    if domain.step is None and domain.low > 0 and domain.high / domain.low > MOST_STOPS:
+        return widgets.BoundedFloatText(**numbers, **looks)
     return widgets.FloatSlider(
         step=domain.step or (domain.high - domain.low) / 100, readout_format=".3g", **numbers, **looks
     )
@@ -154,8 +156,10 @@ class RetrievalControls:
             self._drawing = False
 
     def _refresh_dimensions(self) -> None:
-        self.dimensions.disabled = not Whitening.parse(self.state.whitening).fact("ordered")
-        full = self._full(self.state.tap, self.state.setting.aggregation)
+        setting = self.state.setting
+        self.whitening.disabled = setting.whitening != self.state.whitening
+        self.dimensions.disabled = not Whitening.parse(setting.whitening).fact("ordered")
+        full = self._full(setting.tap, setting.aggregation)
         *fewer, most = dimension_steps(full)
         options = [*((str(step), step) for step in fewer), (f"{most} (all)", ALL)]
         if tuple(options) != tuple(self.dimensions.options):

@@ -78,9 +78,10 @@ class RetrievalState(HasTraits):
         """What `Session.rank` needs to know."""
         pooling = Aggregation(self.aggregation, self.parameters.get(self.aggregation, {}))
         before = "" if self.attention == "none" else f"{self.attention} > "
-        ordered = Whitening.parse(self.whitening).fact("ordered")
-        dimensions = self.dimensions if ordered else None
-        return Setting(self.tap, Aggregation.parse(before + pooling.key).key, self.whitening, dimensions)
+        # What compares words has no vectors to whiten; the wish stays a wish for the next pooling.
+        whitening = "none" if pooling.fact("similarity") else self.whitening
+        dimensions = self.dimensions if Whitening.parse(whitening).fact("ordered") else None
+        return Setting(self.tap, Aggregation.parse(before + pooling.key).key, whitening, dimensions)
 
     def to_json(self) -> dict[str, Any]:
         """The whole state as plain data, to be kept in a file or passed to `from_json`."""
