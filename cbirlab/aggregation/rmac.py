@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cbirlab.aggregation.base import checked_maps, pooling
 from cbirlab.aggregation.local_pca import learn_whitening, whiten
+from cbirlab.attention.weights import TINY
 from cbirlab.params import Choice, Range
 
 if TYPE_CHECKING:
@@ -187,9 +188,9 @@ def _maxima(values: Tensor, axis: int, intervals: tuple[Interval, ...]) -> Tenso
 
 
 def _length(vectors: Tensor) -> Tensor:
-    """L2 norms (..., 1) of vectors (..., C), one for a vector of zeros."""
+    """L2 norms (..., 1) of vectors (..., C), one for vectors of zeros, or so short that 1 / length is infinite."""
     length = vectors.norm(dim=-1, keepdim=True)
-    return length.masked_fill(length == 0, 1)
+    return length.masked_fill(length < TINY, 1)
 
 
 def _unit(vectors: Tensor) -> Tensor:
