@@ -1,54 +1,6 @@
 // Gallery: a grid or a strip of pictures that are real buttons.
 // Pictures are kept in the page by id, so that a new ranking is a list of numbers and a few captions.
 
-const KEEP_MILLISECONDS = 60_000; // pictures outlive their last view for this long (a cell that is run again)
-
-// One store per collection of thumbnails, shared by all galleries of the page.
-function openStore(name) {
-  const stores = (globalThis.__cbirlabThumbnails ??= new Map());
-  if (!stores.has(name)) stores.set(name, { urls: new Map(), loaded: [], views: new Set() });
-  const store = stores.get(name);
-  store.add = (id, jpeg) => {
-    if (store.urls.has(id)) return;
-    const image = new Image(); // held, so that the browser has the bytes at hand when a tile names them
-    image.src = URL.createObjectURL(new Blob([jpeg], { type: "image/jpeg" }));
-    store.urls.set(id, image.src);
-    store.loaded.push(image);
-  };
-  store.leave = (view) => {
-    store.views.delete(view);
-    setTimeout(() => {
-      if (store.views.size || stores.get(name) !== store) return;
-      store.urls.forEach((url) => URL.revokeObjectURL(url));
-      stores.delete(name);
-    }, KEEP_MILLISECONDS);
-  };
-  return store;
-}
-
-// JupyterLab's command-mode keys (x cuts the cell, d d deletes it) act while a button inside an output has the focus.
-// Plain keys end here; Tab, Escape and every combination with a modifier still reach JupyterLab.
-function keepKeys(element) {
-  if (element.dataset.keepsKeys) return;
-  element.dataset.keepsKeys = "yes";
-  element.addEventListener("keydown", (event) => {
-    const combined = event.ctrlKey || event.metaKey || event.altKey || event.shiftKey;
-    if (!combined && event.key !== "Tab" && event.key !== "Escape") event.stopPropagation();
-  });
-}
-
-function whenAttached(element, action, tries = 120) {
-  if (element.isConnected) action();
-  else if (tries) requestAnimationFrame(() => whenAttached(element, action, tries - 1));
-}
-
-function make(tag, className, parent) {
-  const element = document.createElement(tag);
-  if (className) element.className = className;
-  parent?.append(element);
-  return element;
-}
-
 function drawLegend(node, marks, used) {
   node.replaceChildren();
   for (const [name, mark] of Object.entries(marks)) {
@@ -63,6 +15,7 @@ function drawLegend(node, marks, used) {
 
 function render({ model, el }) {
   const store = openStore(model.get("store"));
+  const { receive } = store;
   const asked = new Set();
   const visible = new Set();
   let waiting = false;
@@ -120,6 +73,8 @@ function render({ model, el }) {
     make("span", "cbirlab-caption", button);
     button.addEventListener("click", () => pick(button));
     button.addEventListener("focus", () => rove(position)); // by mouse, by keys or by a script
+    for (const name of ["pointerenter", "focus"]) button.addEventListener(name, () => store.hover(Number(button.dataset.id), el));
+    for (const name of ["pointerleave", "blur"]) button.addEventListener(name, () => store.hover(null, el));
     observer.observe(button);
     return button;
   }
@@ -139,6 +94,7 @@ function render({ model, el }) {
     text.textContent = caption;
     drawImage(button, image, id);
     drawCurrent(button, id);
+    drawHovered(button);
   }
 
   function drawImage(button, image, id) {
@@ -151,6 +107,16 @@ function render({ model, el }) {
     const current = id === model.get("current");
     button.classList.toggle("cbirlab-current", current);
     if (model.get("arrangement") === "strip") button.setAttribute("aria-pressed", String(current));
+  }
+
+  // The picture that is hovered here or in another view of the same pictures.
+  let hovered = null;
+  function hoverChanged(id) {
+    hovered = id;
+    for (const button of grid.children) drawHovered(button);
+  }
+  function drawHovered(button) {
+    button.classList.toggle("cbirlab-hovered", hovered !== null && Number(button.dataset.id) === hovered);
   }
 
   // As many columns as fit, but no more than the number of rows needs: 24 pictures stand as 8, 6, 4 or 3 in a row, none alone.
@@ -205,11 +171,6 @@ function render({ model, el }) {
     if (hidden) grid.scrollLeft = left - grid.clientWidth / 2; // scrollIntoView would move the notebook too
   }
 
-  function receive(message, buffers) {
-    if (!message.thumbnails) return;
-    message.thumbnails.forEach((id, position) => store.add(id, buffers[position]));
-    store.views.forEach((refresh) => refresh());
-  }
   function refresh() {
     for (const button of grid.children) drawImage(button, button.firstChild, Number(button.dataset.id));
     report();
@@ -229,6 +190,7 @@ function render({ model, el }) {
 
   grid.addEventListener("keydown", move);
   store.views.add(refresh);
+  store.hovers.add(hoverChanged);
   model.on("msg:custom", receive);
   model.on("change:serial", draw); // bumped last in one hold_sync() block: one redraw per ranking
   model.on("change:current", showCurrent);
@@ -240,7 +202,7 @@ function render({ model, el }) {
     model.off("change:current", showCurrent);
     observer.disconnect();
     resizing.disconnect();
-    store.leave(refresh);
+    store.leave(refresh, hoverChanged);
   };
 }
 

@@ -27,9 +27,9 @@ LARGEST_BATCH = 64
 BOX_COLOUR = "#ffb300"
 
 
-def page_text(name: str) -> str:
-    """A script or style sheet of this package, as text: given a Path, anywidget never frees a closed widget."""
-    return files("cbirlab.widgets").joinpath(name).read_text("utf-8")
+def page_text(*names: str) -> str:
+    """Scripts or style sheets of this package, as text: given a Path, anywidget never frees a closed widget."""
+    return "\n".join(files("cbirlab.widgets").joinpath(name).read_text("utf-8") for name in names)
 
 
 class Thumbnails:
@@ -89,19 +89,53 @@ class Thumbnails:
                 done(batch)
 
 
-class Gallery(anywidget.AnyWidget):
-    """Pictures that are buttons: `picked` is the id of the last one clicked, `clicks` counts the clicks.
+class Pictures(anywidget.AnyWidget):
+    """What shows pictures by their ids: `picked` is the id of the last one clicked, `clicks` counts the clicks.
 
     Parameters
     ----------
-    thumbnails : where the pictures come from; galleries that share them share the page's copies.
+    thumbnails : where the pictures come from; views that share them share the page's copies, and the picture hovered.
+
+    Attributes
+    ----------
+    current : id of the query, or -1.
+    """
+
+    store = Unicode().tag(sync=True)
+    current = Int(-1).tag(sync=True)
+    # Set by the page: sending them back would only cost a message.
+    picked = Int(-1).tag(sync=True, echo_update=False)
+    clicks = Int(0).tag(sync=True, echo_update=False)
+
+    def __init__(self, thumbnails: Thumbnails, **traits: Any) -> None:
+        self.thumbnails = thumbnails
+        super().__init__(store=thumbnails.name, **traits)
+        self.on_msg(self._answer)
+
+    def ship(self, ids: Sequence[int]) -> None:
+        """Send thumbnails to the page."""
+        for start in range(0, len(ids), LARGEST_BATCH):
+            batch = [int(item) for item in ids[start : start + LARGEST_BATCH]]
+            self.send({"thumbnails": batch}, [self.thumbnails[item] for item in batch])
+            self.thumbnails.shipped.update(batch)
+
+    def _answer(self, _widget: Any, content: dict[str, Any], _buffers: Any) -> None:
+        known = range(len(self.thumbnails))
+        self.ship([item for item in content.get("need", ()) if item in known])
+
+
+class Gallery(Pictures):
+    """Pictures that are buttons.
+
+    Parameters
+    ----------
+    thumbnails : where the pictures come from.
     arrangement : "grid" wraps, "strip" scrolls sideways.
     """
 
-    _esm = page_text("gallery.js")
+    _esm = page_text("thumbnails.js", "gallery.js")
     _css = page_text("widgets.css")
 
-    store = Unicode().tag(sync=True)
     arrangement = Enum(("grid", "strip"), "grid").tag(sync=True)
     title = Unicode().tag(sync=True)
     ids = List(Int()).tag(sync=True)
@@ -110,17 +144,10 @@ class Gallery(anywidget.AnyWidget):
     marks = Dict().tag(sync=True)
     legend = List(Unicode()).tag(sync=True)
     side = Int(124).tag(sync=True)
-    current = Int(-1).tag(sync=True)
     serial = Int(0).tag(sync=True)
-    # Set by the page: sending them back would only cost a message.
-    picked = Int(-1).tag(sync=True, echo_update=False)
-    clicks = Int(0).tag(sync=True, echo_update=False)
 
     def __init__(self, thumbnails: Thumbnails, **traits: Any) -> None:
-        self.thumbnails = thumbnails
-        marks = {name: mark.to_page() for name, mark in MARKS.items()}
-        super().__init__(store=thumbnails.name, marks=marks, **traits)
-        self.on_msg(self._answer)
+        super().__init__(thumbnails, marks={name: mark.to_page() for name, mark in MARKS.items()}, **traits)
 
     def show(
         self,
@@ -149,17 +176,6 @@ class Gallery(anywidget.AnyWidget):
             self.ids, self.captions, self.kinds = ids, list(captions), list(kinds)
             self.title, self.legend = title, list(legend)
             self.serial += 1
-
-    def ship(self, ids: Sequence[int]) -> None:
-        """Send thumbnails to the page."""
-        for start in range(0, len(ids), LARGEST_BATCH):
-            batch = [int(item) for item in ids[start : start + LARGEST_BATCH]]
-            self.send({"thumbnails": batch}, [self.thumbnails[item] for item in batch])
-            self.thumbnails.shipped.update(batch)
-
-    def _answer(self, _widget: Any, content: dict[str, Any], _buffers: Any) -> None:
-        known = range(len(self.thumbnails))
-        self.ship([item for item in content.get("need", ()) if item in known])
 
     def still(self) -> bytes | None:
         """The pictures with their frames as one JPEG, for readers without a kernel."""
