@@ -15,25 +15,27 @@ from cbirlab import images
 from cbirlab.aggregation import AGGREGATIONS, Aggregation
 from cbirlab.backbones import load_backbone
 from cbirlab.datasets import Dataset, load_dataset
+from cbirlab.datasets.base import Box
 from cbirlab.encoding import ENCODINGS
 from cbirlab.extract.network import Network
 from cbirlab.extract.pooling import pool
 from cbirlab.index import Ranking
-from cbirlab.params import Range, parameters
-from cbirlab.passes import View
+from cbirlab.passes import Passes, View
 from cbirlab.pipeline import Bench, Recipe, Run, table_row
 from cbirlab.pipeline.bench import Recent
 from cbirlab.pipeline.fitting import check_cell
 from cbirlab.pipeline.recipe import split_taps
 from cbirlab.pipeline.stages import Rows, learning_part
-from cbirlab.store import Store
+from cbirlab.pipeline.stops import slider_stops
+from cbirlab.progress import bar
+from cbirlab.store import Store, digest
+from cbirlab.whitening import Whitening, normalise
 
 if TYPE_CHECKING:
     from PIL import Image
 
 PREPARED_WHITENING = "pca"
 _PREPARED = ("mac", "spoc", "gem")  # cost next to nothing beside the network, and change with every stop of a slider
-_MOST_STEPS = 64
 _STOPS_AT_ONCE = 24
 _KEPT_RUNS = 256
 _KEPT_BYTES = 1 << 29  # of descriptors as they are searched
@@ -63,6 +65,7 @@ class Session:
     taps : shallow to deep.
     default_tap : the deepest map.
     methods : names of the aggregations and encodings.
+    common : the recipe that all settings share.
     """
 
     def __init__(
@@ -87,20 +90,20 @@ class Session:
         self.aggregations = slider_stops(_PREPARED) if given is None else given
         named = [*AGGREGATIONS, *ENCODINGS] if given is None else [spec.name for spec in given]
         self.methods = tuple(dict.fromkeys(named))
-        self._recipe = Recipe(dataset=name, backbone=backbone, weights=weights, **recipe)
+        self.common = Recipe(dataset=name, backbone=backbone, weights=weights, **recipe)
         # The whitening set is resolved for a whitening that learns; plain rankings leave it out again.
-        self._learning = replace(self._recipe, whitening=PREPARED_WHITENING).resolved(self.dataset, network)
-        self._plain = replace(self._recipe, whitening="none").resolved(self.dataset, network)
+        self._learning = replace(self.common, whitening=PREPARED_WHITENING).resolved(self.dataset, network)
+        self._plain = replace(self.common, whitening="none").resolved(self.dataset, network)
         rows = len(self.dataset.images) + len(self.dataset.queries)
         self._kept = max(4, _KEPT_BYTES // (4 * rows * max(tap.channels for tap in network.taps.values())))
         self._bench = Bench(self.dataset, network, self._plain, store=store or Store(), keep=self._kept)
         self._runs = Recent(_KEPT_RUNS)
         self._foreign = Recent(16)
-        self._lock = threading.RLock()
+        self._filling, self._lock = threading.RLock(), threading.RLock()  # ready settings rank while others are made
 
     def prepare(self, progress: bool = True) -> None:
         """Extract, and learn PCA-whitening; what the store has is taken from there."""
-        with self._lock:
+        with self._filling:
             self._bench.progress = progress
             recipes = [
                 self.recipe(tap, spec.key, PREPARED_WHITENING)
@@ -108,7 +111,7 @@ class Session:
                 if not check_cell(self._bench.backbone, tap, spec)
             ]
             self._bench.fill(recipes)
-            for recipe in _with_progress(recipes, progress):
+            for recipe in bar(recipes, desc="learning whitening", unit="fit", show=progress):
                 self._bench.whitening(recipe)
                 self._bench.leak(recipe)
                 if len(recipes) <= self._kept:
@@ -123,17 +126,30 @@ class Session:
 
     def recipe(self, tap: str, aggregation: str, whitening: str = "none", dimensions: int | None = None) -> Recipe:
         """The resolved recipe of a setting; it gives the same ranking in `cbirlab.run`."""
-        wanted = replace(self._recipe, tap=tap, aggregation=aggregation, whitening=whitening, dimensions=dimensions)
+        wanted = replace(self.common, tap=tap, aggregation=aggregation, whitening=whitening, dimensions=dimensions)
         return wanted.resolved(self.dataset, self._bench.backbone)
 
     def ready(self, tap: str, aggregation: str, whitening: str = "none", dimensions: int | None = None) -> bool:
         """Whether a setting can be ranked at once; else the network, or what learns a codebook, runs first."""
         return self._bench.has(self.recipe(tap, aggregation, whitening, dimensions))
 
+    def make_ready(self, tap: str, aggregation: str, whitening: str = "none", dimensions: int | None = None) -> None:
+        """Extract and learn all that a setting needs; meant for a thread, and `cbirlab.progress.listening` stops it."""
+        recipe = self.recipe(tap, aggregation, whitening, dimensions)
+        self._make_ready(recipe)
+        with self._filling:
+            self._bench.pair(recipe)
+
     def _make_ready(self, recipe: Recipe) -> None:
         """Extract a setting that is asked for the first time, and what its sliders reach in the same pass."""
         if self._bench.has(recipe):
             return
+        with self._filling:
+            if not self._bench.has(recipe):
+                self._bench.fill(self._beside(recipe))
+
+    def _beside(self, recipe: Recipe) -> list[Recipe]:
+        """A recipe and what else one pass of its network gives: other stops of its sliders, other taps."""
         spec = Aggregation.parse(recipe.aggregation)
         alone = spec.learns or bool(spec.attentions)
         stops = [] if alone else [one for one in slider_stops([spec.name]) if not one.learns]
@@ -145,7 +161,7 @@ class Session:
             for tap, one in itertools.product(taps, near)
             if not check_cell(network, tap, one)
         ]
-        self._bench.fill([*others, recipe])
+        return [*others, recipe]
 
     def rank(self, tap: str, aggregation: str, whitening: str = "none", dimensions: int | None = None) -> Run:
         """All benchmark queries ranked and evaluated; a setting that was asked for before costs nothing.
@@ -155,8 +171,8 @@ class Session:
         UnknownName, ValueError : a setting that is not allowed.
         """
         recipe = self.recipe(tap, aggregation, whitening, dimensions)
+        self._make_ready(recipe)
         with self._lock:
-            self._make_ready(recipe)
             return self._runs.get(recipe, lambda: self._bench.run(recipe))
 
     def rank_query(
@@ -169,10 +185,10 @@ class Session:
         IndexError : no such query.
         """
         recipe = self.recipe(tap, aggregation, whitening, dimensions)
+        if not 0 <= query < len(self.dataset.queries):
+            raise IndexError(f"rank_query: query must be in [0, {len(self.dataset.queries) - 1}], got {query}.")
+        self._make_ready(recipe)
         with self._lock:
-            if not 0 <= query < len(self.dataset.queries):
-                raise IndexError(f"rank_query: query must be in [0, {len(self.dataset.queries) - 1}], got {query}.")
-            self._make_ready(recipe)
             return self._bench.search(recipe, [query])
 
     def rank_image(
@@ -182,36 +198,71 @@ class Session:
         aggregation: str,
         whitening: str = "none",
         dimensions: int | None = None,
+        *,
+        box: Box | None = None,
     ) -> Ranking:
-        """The database ranked for any one image: (1, N).
+        """The database ranked for any one image, or for a part of it: (1, N).
 
         Parameters
         ----------
         image : a row of the database, a file, or a Pillow image.
+        box : (x0, y0, x1, y1) in pixels of the upright image: what is sought in it, at the scale of the whole image, as
+            the boxes of a protocol's queries.
 
         Raises
         ------
         IndexError : no such row.
         ImageError : a file that cannot be read.
+        ValueError : a box outside the image.
         """
         recipe = self.recipe(tap, aggregation, whitening, dimensions)
-        with self._lock:
+        if isinstance(image, int | np.integer):
+            if not 0 <= image < len(self.dataset.images):
+                last = len(self.dataset.images) - 1
+                raise IndexError(f"rank_image: image must be a row in [0, {last}], got {image}.")
+            if box is None:
+                self._make_ready(recipe)
+                with self._lock:
+                    images, _ = self._bench.pair(recipe)
+                    return self._bench.search(recipe, images.of([int(image)]))
+            image = self.dataset.images[image]
+        with self._filling:
             self._make_ready(recipe)
-            if isinstance(image, int | np.integer):
-                images, _ = self._bench.pair(recipe)
-                if not 0 <= image < len(images):
-                    raise IndexError(f"rank_image: image must be a row in [0, {len(images) - 1}], got {image}.")
-                return self._bench.search(recipe, images.of([int(image)]))
-            return self._bench.search(recipe, self._bench.project(recipe, self._describe(image, recipe)))
+            rows = self._describe(image, box, recipe)
+        with self._lock:
+            return self._bench.search(recipe, self._bench.project(recipe, rows))
+
+    def vectors(
+        self, tap: str, aggregation: str, whitening: str = "none", dimensions: int | None = None
+    ) -> tuple[np.ndarray, str]:
+        """Descriptors as they are searched, L2-normalised, for a map of the images, and their key.
+
+        Returns
+        -------
+        float32 (N + Q, D), the database first, then the queries, as `Thumbnails.of_dataset` counts them; images that
+        are described view by view by the mean of their views. The key changes whenever the values could.
+        """
+        recipe = self.recipe(tap, aggregation, whitening, dimensions)
+        self._make_ready(recipe)
+        with self._lock:
+            parts = [_one_each(rows) for rows in self._bench.pair(recipe) if len(rows)]
+            keys = [self._bench.rows(recipe, part)[1] for part in self._learned_from(recipe)]
+            return np.concatenate(parts), digest({"recipe": recipe.to_json(), "on": keys})
+
+    def _learned_from(self, recipe: Recipe) -> list[str]:
+        """Parts that descriptors as they are searched depend on."""
+        queries = ["queries"] if self.dataset.queries else []
+        learned = [str(recipe.whitening_set)] if Whitening.parse(recipe.whitening).fact("learned") else []
+        return ["images", *queries, *learned]
 
     def table_row(self, run: Run) -> dict[str, Any]:
         """The row that `cbirlab.compare` would give for a run of this session."""
         return table_row(run)
 
-    def _describe(self, image: str | Path | Image.Image, recipe: Recipe) -> Rows:
+    def _describe(self, image: str | Path | Image.Image, box: Box | None, recipe: Recipe) -> Rows:
         """Descriptors of an image from outside before whitening; its maps are kept for the next move of a slider."""
-        name = str(image) if isinstance(image, str | Path) else id(image)
-        maps = self._foreign.get(name, lambda: (image, self._maps(image)))[1]
+        name = (str(image) if isinstance(image, str | Path) else id(image), box and tuple(box))
+        maps = self._foreign.get(name, lambda: (image, self._maps(image, box)))[1]
         spec = Aggregation.parse(recipe.aggregation)
         views = {}
         for _, tap in split_taps(str(recipe.tap)):
@@ -219,38 +270,26 @@ class Session:
             views[tap] = np.concatenate([pool(view[tap], [spec], {spec.key: state})[spec.key] for view in maps])
         return self._bench.outside(recipe, views)
 
-    def _maps(self, image: str | Path | Image.Image) -> list[dict[str, Any]]:
-        """The maps of every view of an image."""
+    def _maps(self, image: str | Path | Image.Image, box: Box | None) -> list[dict[str, Any]]:
+        """The maps of every view of an image, or of a part of it."""
         upright = images.read(image)
         passes, size = self._bench.passes, int(self._plain.image_size or 0)
         network = Network(self._bench.backbone, precision=self._plain.precision)
-        whole = View(upright.height, upright.width, lambda: np.asarray(upright))
-        boxes = [None] if passes.single else passes.boxes(whole)
-        pixels = [images.pixels(upright, image_size=size, box=box, scale=passes.magnify) for box in boxes]
+        boxes = [box] if passes.single else _views(upright, box, passes)
+        pixels = [images.pixels(upright, image_size=size, box=one, scale=passes.magnify) for one in boxes]
         return [network.maps(one[None].copy(), self.taps) for one in pixels]
 
 
-def slider_stops(names: Sequence[str] | None = None) -> list[Aggregation]:
-    """Aggregations at every combination of their parameters' slider stops, or at the default where there are none."""
-    specs = []
-    for name in names or AGGREGATIONS.list():
-        stops = {key: _stops(one.domain, one.default) for key, one in parameters(AGGREGATIONS[name]).items()}
-        combinations = itertools.islice(itertools.product(*stops.values()), _MOST_STEPS)
-        specs += [Aggregation(name, dict(zip(stops, values, strict=True))) for values in combinations]
-    return specs
+def _views(upright: Image.Image, box: Box | None, passes: Passes) -> list[Box]:
+    """The boxes of all views of an image, or of a part of it."""
+    x0, y0, x1, y1 = images.whole_box(upright.height, upright.width, box or (0, 0, upright.width, upright.height))
+    view = View(y1 - y0, x1 - x0, lambda: np.asarray(upright.crop((x0, y0, x1, y1))))
+    return [(x0 + left, y0 + top, x0 + right, y0 + bottom) for left, top, right, bottom in passes.boxes(view)]
 
 
-def _stops(domain: Any, default: Any) -> list[Any]:
-    if not isinstance(domain, Range):
-        return list(domain.options)
-    step = domain.step or (1 if domain.integer else None)
-    if step is None or (domain.high - domain.low) / step >= _MOST_STEPS:
-        return [default]
-    count = round((domain.high - domain.low) / step)
-    return [min(domain.low + place * step, domain.high) for place in range(count + 1)]
-
-
-def _with_progress(recipes: Sequence[Recipe], progress: bool) -> Any:
-    from tqdm.auto import tqdm
-
-    return tqdm(recipes, desc="learning whitening", unit="fit", delay=1, disable=not progress, leave=False)
+def _one_each(rows: Rows) -> np.ndarray:
+    """One row per image: the normalised mean of its views where it has several."""
+    if rows.counts is None:
+        return rows.values
+    starts = np.cumsum(rows.counts) - rows.counts
+    return normalise(np.add.reduceat(rows.values, starts, axis=0))

@@ -100,6 +100,18 @@ def find(name: str, weights: str | Path | None, *, default: str = "", bundled: s
     raise WeightsError(f"{name}: weights must be {', '.join(options)} or an existing file, got {label!r}.{hint}")
 
 
+def at_hand(name: str, *, default: str = "", bundled: str = "") -> bool:
+    """Whether `find` has the default weights of the network `name` without a download; no file is opened."""
+    if bundled:
+        return (data_folder() / bundled).is_file()
+    folder = os.environ.get(FOLDER_VARIABLE)
+    files = [path.name for path in Path(folder).rglob("*") if path.suffix in _SUFFIXES] if folder else []
+    wanted = published(name).get(default)
+    if wanted is not None and (wanted.file_name in files or (_hub_folder() / wanted.file_name).is_file()):
+        return True
+    return any(re.match(rf"{re.escape(name)}(?![0-9a-z])", file) for file in files)
+
+
 def read(path: Path) -> dict[str, Tensor]:
     """The tensors in a ``.safetensors`` or ``.pth`` file, by name; wrapping (``state_dict``, ``module.``) is taken off.
 

@@ -23,6 +23,7 @@ from cbirlab.extract.plan import BATCH_PIXELS, PARTS, part_items
 from cbirlab.extract.sampling import Sampler
 from cbirlab.extract.views import views_of
 from cbirlab.params import Choice
+from cbirlab.progress import bar
 from cbirlab.store import Store, StoreUnwritable, digest
 
 if TYPE_CHECKING:
@@ -234,18 +235,16 @@ def _fill(
     progress: bool,
 ) -> int:
     """Complete `found`; returns the number of images that went through the network."""
-    from tqdm.auto import tqdm
-
     missing = {part.base: [one for one in columns[part.base] if one.key not in found] for part in planned}
     parts = {part.base: part for part in planned if missing[part.base]}  # queries may be the database images again
     total = sum(len(part.items) for part in parts.values())
     size_bytes = sum(_column_bytes(part, one, backbone) for part in parts.values() for one in missing[part.base])
     _check_space(size_bytes, store)
     label = f"{backbone.name} on {planned[0].dataset}, {size_bytes / 1e6:.0f} MB"
-    with tqdm(total=total, desc=label, unit="image", delay=1, disable=not progress, leave=False) as bar:
+    with bar(total=total, desc=label, unit="image", show=progress) as shown:
         image_size = int(planned[0].specification["image_size"])
         network = Network(backbone, precision=precision)
-        filler = Filler(network, store, image_size=image_size, advance=bar.update)
+        filler = Filler(network, store, image_size=image_size, advance=shown.update)
         for base, part in parts.items():
             found |= filler.fill(part, missing[base])
     return filler.computed_images

@@ -14,6 +14,7 @@ import numpy as np
 from cbirlab import images
 from cbirlab.extract.fingerprint import Fingerprint
 from cbirlab.extract.plan import Item
+from cbirlab.progress import bar
 from cbirlab.store import Store, StoreUnwritable, digest
 
 if TYPE_CHECKING:
@@ -33,16 +34,14 @@ def views_of(
     Boxes of a scheme that looks at pixels are remembered by the image's bytes: finding them can take longer than the
     network does.
     """
-    from tqdm.auto import tqdm
-
     if passes is None or passes.single:
         return list(items), np.ones(len(items), np.int64)
     looks = bool(passes.fact("pixels"))
     note = digest({"passes": passes.key, "on": _looks_with(passes)}) if looks else ""
     known = store.read_note("views", note) if looks else {}
     before = len(known)
-    with tqdm(items, desc=passes.name, unit="image", delay=1, disable=not (progress and looks), leave=False) as bar:
-        per_item = [_views(item, prints[item.path], passes, known) for item in bar]
+    with bar(items, desc=passes.name, unit="image", show=progress and looks) as shown:
+        per_item = [_views(item, prints[item.path], passes, known) for item in shown]
     if len(known) > before:
         with suppress(StoreUnwritable):  # remembered for speed only
             store.write_note("views", note, known)

@@ -13,6 +13,7 @@ from cbirlab.extract import Descriptors, Sampler, State
 from cbirlab.pipeline import stages
 from cbirlab.pipeline.recipe import Recipe, split_taps
 from cbirlab.pipeline.stages import Rows
+from cbirlab.progress import bar
 from cbirlab.store import Store
 from cbirlab.whitening import normalise
 
@@ -107,11 +108,9 @@ def learned(
     progress: bool,
 ) -> States:
     """Fit every cell on its samples, which `found` holds."""
-    from tqdm.auto import tqdm
-
     states: States = {}
     todo = [(tap, spec) for tap, specs in cells.items() for spec in specs]
-    for tap, spec in tqdm(todo, desc="learning", unit="fit", delay=1, disable=not progress, leave=False):
+    for tap, spec in bar(todo, desc="learning", unit="fit", show=progress):
         wanted = Sampler(spec, backbone.taps[tap].channels)
         sampler = next(one for one in samplers[tap] if one.key == wanted.key)
         given = _classifier(backbone) if spec.fact("needs") == "classifier" else {}

@@ -1,0 +1,32 @@
+"""Stops: the settings that a pooling's sliders can reach."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+from cbirlab.aggregation import AGGREGATIONS, Aggregation
+from cbirlab.params import Range, parameters
+
+_MOST_STEPS = 64
+
+
+def slider_stops(names: Sequence[str] | None = None) -> list[Aggregation]:
+    """Aggregations at every combination of their parameters' slider stops, or at the default where there are none."""
+    specs = []
+    for name in names or AGGREGATIONS.list():
+        stops = {key: _stops(one.domain, one.default) for key, one in parameters(AGGREGATIONS[name]).items()}
+        combinations = itertools.islice(itertools.product(*stops.values()), _MOST_STEPS)
+        specs += [Aggregation(name, dict(zip(stops, values, strict=True))) for values in combinations]
+    return specs
+
+
+def _stops(domain: Any, default: Any) -> list[Any]:
+    if not isinstance(domain, Range):
+        return list(domain.options)
+    step = domain.step or (1 if domain.integer else None)
+    if step is None or (domain.high - domain.low) / step >= _MOST_STEPS:
+        return [default]
+    count = round((domain.high - domain.low) / step)
+    return [min(domain.low + place * step, domain.high) for place in range(count + 1)]
