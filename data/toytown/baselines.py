@@ -22,6 +22,7 @@ from cbirlab.evaluation import Evaluation, evaluate, paired_difference
 from cbirlab.handcrafted import hsv_histogram, root_sift
 from cbirlab.images import read
 from cbirlab.index import ExactIndex, Ranking
+from cbirlab.probe import FACTORS, by_factor, pairs
 from cbirlab.whitening import learn, whiten
 
 Parts = dict[str, np.ndarray]  # "images", "queries", "train" -> (N, D)
@@ -47,18 +48,6 @@ IMAGENET = (
     ("ImageNet MobileNetV2", "mobilenet_v2", "mobilenet_v2*.pth"),
 )
 BROKEN = ("HSV histogram", "RootSIFT-VLAD64", "toynet, layer4 GeM", "ImageNet MobileNetV2, last GeM")
-FACTORS: dict[str, dict[str, Callable]] = {
-    "overlap": {"under 0.3": lambda v: v < 0.3, "0.3 to 0.6": lambda v: 0.3 <= v < 0.6, "over 0.6": lambda v: v >= 0.6},
-    "viewpoint_deg": {"under 20": lambda v: v < 20, "20 to 60": lambda v: 20 <= v < 60, "over 60": lambda v: v >= 60},
-    "scale_ratio": {"under 1.4": lambda v: v < 1.4, "1.4 to 2.2": lambda v: 1.4 <= v < 2.2, "over": lambda v: v >= 2.2},
-    "sun_deg": {"under 30": lambda v: v < 30, "30 to 90": lambda v: 30 <= v < 90, "over 90": lambda v: v >= 90},
-    "illumination": {
-        "day": lambda v: "night" not in v and "overcast" not in v,
-        "overcast": lambda v: "overcast" in v and "night" not in v,
-        "night": lambda v: "night" in v,
-    },
-    "occlusion": {"under 0.1": lambda v: v < 0.1, "0.1 to 0.4": lambda v: 0.1 <= v < 0.4, "over": lambda v: v >= 0.4},
-}
 WORDS = 64
 
 
@@ -156,32 +145,14 @@ def difference(result: Result, bar: Result) -> list[str]:
     return [result.name, f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"]
 
 
-def separation(ranking: Ranking, dataset: Dataset) -> list[np.ndarray]:
-    """Per query, for each of its easy and hard images: the share of all negatives that it is ranked before (AUC)."""
-    found = []
-    for row, labels, pairs in zip(ranking.images, dataset.labels, dataset.metadata["pairs"], strict=True):
-        place = np.empty(len(row), np.int64)
-        place[row] = np.arange(len(row))
-        negative = np.ones(len(row), bool)
-        negative[[image for images in labels.values() for image in images]] = False
-        before = np.cumsum(negative[row])
-        found.append(1 - before[place[pairs["index"]]] / negative.sum())
-    return found
-
-
 def factors(results: Sequence[Result], dataset: Dataset) -> str:
     """Mean AUC of the pairs in each bin of each factor: where a descriptor breaks; factors are not independent."""
-    pairs = dataset.metadata["pairs"]
-    separations = [np.concatenate(separation(result.ranking, dataset)) for result in results]
+    frames = {result.name: pairs(result.ranking, dataset) for result in results}
     rows = []
-    for factor, bins in FACTORS.items():
-        values = [value for query in pairs for value in query[factor]]
-        for title, chosen in bins.items():
-            kept = np.array([value is not None and chosen(value) for value in values])
-            if kept.any():
-                cells = [f"{auc[kept].mean():.3f}" for auc in separations]
-                rows.append([factor, title, str(kept.sum()), *cells])
-    return table(["factor", "bin", "pairs", *(result.name for result in results)], rows)
+    for factor in FACTORS:
+        for title, found in by_factor(frames, factor, resamples=1).groupby("bin", sort=False):
+            rows.append([factor, str(title), str(found["pairs"].iloc[0]), *(f"{auc:.3f}" for auc in found["auc"])])
+    return table(["factor", "bin", "pairs", *frames], rows)
 
 
 def grid(frame) -> str:
@@ -203,7 +174,7 @@ def main() -> None:
     grids = {}
     for title, backbone, weights in networks(options.weights):
         grids[title] = compare(dataset, backbones=backbone, weights=weights, taps="all", aggregations=POOLINGS)
-        tap = grids[title]["tap"].iloc[-1]
+        tap = grids[title].query("aggregation == 'gem(p=3)'")["tap"].iloc[-1]  # the deepest map
         recipe = Recipe(dataset=dataset.name, backbone=backbone, weights=weights, tap=tap, aggregation="gem(p=3)")
         for ending, whitening, dimensions in SETTINGS:
             found = run(replace(recipe, whitening=whitening, dimensions=dimensions), dataset=dataset)
