@@ -90,10 +90,12 @@ def report_taps(backbone: Backbone, dataset: Dataset, repeats: int) -> None:
 
 
 def grid(backbone: Backbone, dataset: Dataset) -> None:
-    """All columns of the database images into an empty store."""
+    """All columns of the database images into an empty store; of taps without positions one, as `compare` has it."""
+    spoc = [spec for spec in SPECS if spec.name == "spoc"]
+    cells = {tap: SPECS if entry.kind == "map" else spoc for tap, entry in backbone.taps.items()}
     with tempfile.TemporaryDirectory() as folder:
         extract(
-            dataset, backbone, taps=list(backbone.taps), aggregations=SPECS, parts=["images"],
+            dataset, backbone, taps=list(cells), aggregations=cells, parts=["images"],
             store=Store(folder), progress=False,
         )  # fmt: skip
 
