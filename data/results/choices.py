@@ -28,6 +28,7 @@ from lab import (
     markdown,
     networks,
     photographs,
+    shared_costs,
     summary,
 )
 
@@ -77,6 +78,7 @@ def layer(lab: Lab) -> Blocks:
     frame = _named(pd.concat(frames))
     yield summary(frame, ["network", "tap"], ["aggregation", "whitening"])
     yield listing(frame, ["network", "tap", "aggregation", "whitening"])
+    yield shared_costs(frame)
 
 
 def feedforward(lab: Lab) -> Blocks:
@@ -89,7 +91,7 @@ def feedforward(lab: Lab) -> Blocks:
     frame["less single"] = [
         difference(run, single[whitening]) for run, whitening in zip(runs, frame["whitening"], strict=True)
     ]
-    yield listing(frame, ["scheme", "whitening"], ["less single"])
+    yield listing(frame, ["scheme", "whitening"], ["less single"], costs=True)
 
 
 def pooling(lab: Lab) -> Blocks:
@@ -100,6 +102,7 @@ def pooling(lab: Lab) -> Blocks:
     frame = _named(frame)
     yield summary(frame, ["aggregation"], ["whitening"])
     yield listing(frame, ["aggregation", "whitening"])
+    yield shared_costs(frame)
 
 
 def embedding(lab: Lab) -> Blocks:
@@ -109,6 +112,7 @@ def embedding(lab: Lab) -> Blocks:
     frame = _named(pd.concat([deep, lab.compare(HAND_CRAFTED, taps="rootsift", aggregations=(), **shared)]))
     yield summary(frame, ["tap", "aggregation"], ["whitening"])
     yield listing(frame, ["network", "tap", "aggregation", "whitening"])
+    yield shared_costs(frame)
 
 
 def attention(lab: Lab) -> Blocks:
@@ -124,6 +128,7 @@ def attention(lab: Lab) -> Blocks:
         yield f"{network.title}, {frame['tap'].iloc[0]}"
         yield summary(frame, ["attention"], ["pooling", "whitening"])
         yield listing(frame, ["attention", "pooling", "whitening"], ["less none"])
+        yield shared_costs(frame)
 
 
 def fusion(lab: Lab) -> Blocks:
@@ -148,7 +153,7 @@ def fusion(lab: Lab) -> Blocks:
                 rows.append({**fused_row(done), **label, "less better member": difference(done, better)})
                 runs["toynet layer4"], runs[name] = done.members
     frame = pd.DataFrame(rows)
-    yield listing(frame, ["with toynet layer4", "fusion", "weights"], ["less better member"])
+    yield listing(frame, ["with toynet layer4", "fusion", "weights"], ["less better member"], costs=True)
     yield "The members alone, and each pair query by query; the oracle takes the better member for each query."
     yield _complementarity(runs)
 
@@ -157,16 +162,14 @@ def hand_crafted(lab: Lab) -> Blocks:
     """Hand-crafted descriptors beside networks; where the best hand-crafted one wins."""
     shared = {"whitenings": PLAIN_OR_PCA, "dimensions": [None, FEW]}
     vectors = HAND_CRAFTED.taps("vector")
-    ours = [
-        lab.compare(HAND_CRAFTED, taps=vectors, aggregations="spoc", **shared),
-        lab.compare(HAND_CRAFTED, taps="rootsift", aggregations=(), encodings=CODEBOOKS_OF_SIFT, **shared),
-    ]
+    ours = [lab.compare(HAND_CRAFTED, taps=tap, aggregations="spoc", **shared) for tap in vectors]
+    ours.append(lab.compare(HAND_CRAFTED, taps="rootsift", aggregations=(), encodings=CODEBOOKS_OF_SIFT, **shared))
     deep = [lab.compare(one, aggregations=GEM, **shared) for one in (RANDOM, TOYNET, *lab.networks)]
     frame = _named(pd.concat([*ours, *deep], ignore_index=True))
     frame.loc[frame["tap"].isin(vectors), "aggregation"] = ""
     names = ["network", "tap", "aggregation", "whitening"]
     yield summary(frame, names[:3], names[3:])
-    yield listing(frame, names)
+    yield listing(frame, names, costs=True)
     made = frame["network"] == HAND_CRAFTED.title
     bar = frame.loc[frame[made][main_level(frame)].idxmax()]
     yield from _against(lab, bar, frame[~made], names)

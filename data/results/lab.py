@@ -116,8 +116,8 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows))
 
 
-def listing(frame: pd.DataFrame, names: Sequence[str], extra: Sequence[str] = ()) -> str:
-    """Every row of a comparison: its `names`, dimensions, mAP at each level, cost, and `extra` columns of text."""
+def listing(frame: pd.DataFrame, names: Sequence[str], extra: Sequence[str] = (), *, costs: bool = False) -> str:
+    """Every row of a comparison: its `names`, dimensions, mAP at each level, costs, and `extra` columns of text."""
     levels = [level for level in LEVELS if level in frame]
     header = [*names, "dim", *(LEVELS[one] + " [95 % interval]" * (one == main_level(frame)) for one in levels)]
     rows = [
@@ -125,13 +125,21 @@ def listing(frame: pd.DataFrame, names: Sequence[str], extra: Sequence[str] = ()
             *(str(row[name]) for name in names),
             str(row["dim"]),
             *(score(row, level) for level in levels),
-            f"{row['forward_passes']:.1f}",
-            f"{row['ms_per_image']:.1f}",
+            *(f"{row[name]:.1f}" for name in COSTS if costs),
             *(row[name] for name in extra),
         ]
         for _, row in frame.iterrows()
     ]
-    return markdown([*header, *COSTS.values(), *extra], rows)
+    return markdown([*header, *(COSTS.values() if costs else ()), *extra], rows)
+
+
+def shared_costs(frame: pd.DataFrame) -> str:
+    """Costs of rows that one pass over the images made together, by network."""
+    first = frame.drop_duplicates("network")
+    told = [
+        f"{row['network']} {row['forward_passes']:.0f} and {row['ms_per_image']:.1f}" for _, row in first.iterrows()
+    ]
+    return f"Forward passes and ms per image, of all rows of a network together: {'; '.join(told)}."
 
 
 def summary(frame: pd.DataFrame, down: Sequence[str], across: Sequence[str], value: Any = None) -> str:
