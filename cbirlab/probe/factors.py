@@ -41,9 +41,9 @@ FACTORS = {
     "occlusion": Factor("share that is occluded", "", (0.1, 0.4)),
 }
 MEASURES = {
-    "auc": "share of the negatives ranked behind (AUC)",
-    "rank": "mean rank among the negatives",
-    "reciprocal_rank": "mean of 1 / rank among the negatives",
+    "auc": "share of negatives behind (AUC)",
+    "rank": "mean rank among negatives",
+    "reciprocal_rank": "mean of 1 / rank",
 }
 
 

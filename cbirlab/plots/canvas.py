@@ -1,0 +1,144 @@
+"""What the figures share: axes without pyplot, colours with a second sign, titles, PNG and its words."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+INK = "#777777"
+COLOURS = ("#2b83c6", "#d55e00", "#00916a", "#c2699c", "#a67c00", "#8a63d2")
+"""At least 3.6 : 1 against white and against JupyterLab's dark page, and apart for colour-blind eyes."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+LINES = ("-", "--", "-.", ":")
+HATCHES = ("", "///", "...", "xxx", "\\\\\\", "++")
+TITLES = {
+    "map": "mAP",
+    "map_easy": "mAP (Easy)",
+    "map_medium": "mAP (Medium)",
+    "map_hard": "mAP (Hard)",
+    "dim": "dimensions",
+    "ap": "average precision of the query",
+    "first_rank": "rank of the first right answer",
+    "median_rank": "median rank of the right answers",
+    "best_score": "score of the first right answer",
+    "kept": "share of the first ten that stay",
+    "ms_per_query": "search, ms per query",
+    "ms_per_image": "extraction, ms per image",
+    "bytes_per_image": "bytes per image",
+}
+
+
+def new_axes(*, width: float = 7.0, height: float = 3.6) -> Axes:
+    """Axes on a figure of their own, inches wide and high; they show themselves at the end of a cell."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=100, layout="constrained", facecolor="none")
+    ax = figure.add_subplot(axes_class=_shown_axes())
+    ax.set_facecolor("none")
+    ax.tick_params(colors=INK)
+    for spine in ax.spines.values():
+        spine.set_color(INK)
+    for label in (ax.xaxis.label, ax.yaxis.label, ax.title):
+        label.set_color(INK)
+    return ax
+
+
+@cache
+def _shown_axes() -> type[Axes]:
+    """Axes with what IPython asks for: matplotlib registers pictures of figures only where pyplot is in use."""
+    from matplotlib.axes import Axes
+
+    class ShownAxes(Axes):
+        def _repr_png_(self) -> tuple[bytes, dict[str, str]]:
+            return png(self), {"alt": described(self)}
+
+    return ShownAxes
+
+
+def png(ax: Axes) -> bytes:
+    """The figure that `ax` is on, as PNG."""
+    out = io.BytesIO()
+    ax.get_figure(root=True).savefig(out, format="png")  # pyright: ignore[reportOptionalMemberAccess]
+    return out.getvalue()
+
+
+def described(ax: Axes) -> str:
+    """The figure in words, for those who do not see it: title, axes, series."""
+    title = f"{ax.get_title()}: " if ax.get_title() else ""
+    series = [label for label in ax.get_legend_handles_labels()[1] if not label.startswith("_")]
+    if not ax.get_xlabel() and not ax.get_ylabel():
+        return f"{title}picture"
+    named = f"; {', '.join(series)}" if series else ""
+    across = ax.get_ylabel() or ", ".join(label.get_text() for label in ax.get_yticklabels())
+    return " ".join(f"{title}{across} against {ax.get_xlabel()}{named}".split())
+
+
+def ink(ax: Axes) -> Any:
+    """The colour of text and lines on these axes: ours, or that of the style in use."""
+    return ax.xaxis.label.get_color()
+
+
+def looks(place: int) -> dict[str, Any]:
+    """Colour, marker and line of the series at a place; the combination repeats after many."""
+    return {
+        "color": COLOURS[place % len(COLOURS)],
+        "marker": MARKERS[place % len(MARKERS)],
+        "linestyle": LINES[place // len(COLOURS) % len(LINES)],
+    }
+
+
+def legend(ax: Axes, series: int) -> None:
+    """A legend where there is room: beside the axes for many series, inside for few."""
+    place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)} if series > 3 else {"loc": "best"}
+    ax.legend(frameon=False, labelcolor=ink(ax), **place)
+
+
+def tidy(ax: Axes, *, grid: str) -> Axes:
+    """Two spines less, and a faint grid along one axis."""
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.grid(axis=grid, color=ink(ax), alpha=0.25, linewidth=0.6)  # pyright: ignore[reportArgumentType]
+    ax.set_axisbelow(True)
+    return ax
+
+
+def whiskers(colour: Any) -> dict[str, Any]:
+    """How an interval looks."""
+    return {"fmt": "none", "ecolor": colour, "elinewidth": 1.4, "capsize": 3, "zorder": 3}
+
+
+def title_of(column: str) -> str:
+    """A column of a table as a label."""
+    return TITLES.get(column, column.replace("_", " "))
+
+
+def written(value: Any) -> str:
+    """A value of a table as a label."""
+    if isinstance(value, float | np.floating):
+        return "none" if np.isnan(value) else f"{value:g}"
+    return "none" if value is None else str(value)
+
+
+def interval(frame: pd.DataFrame, value: str) -> tuple[np.ndarray, np.ndarray] | None:
+    """The columns of the interval of `value`; None where the table has none."""
+    if f"{value}_low" not in frame or f"{value}_high" not in frame:
+        return None
+    return frame[f"{value}_low"].to_numpy(float), frame[f"{value}_high"].to_numpy(float)
+
+
+def need(owner: str, frame: pd.DataFrame, columns: Sequence[str]) -> None:
+    """Refuse a table without these columns, or without a row."""
+    missing = [column for column in columns if column not in frame]
+    if missing:
+        raise ValueError(
+            f"{owner}: the table must have the columns {', '.join(columns)}; it lacks {', '.join(missing)}."
+        )
+    if not len(frame):
+        raise ValueError(f"{owner}: the table must have a row, got none.")
