@@ -33,7 +33,10 @@ from lab import (
 )
 
 from cbirlab import ATTENTIONS, FUSIONS, Fusion, Recipe, complementarity, load_dataset, run_fusion, versus
+from cbirlab.aggregation import Aggregation
 from cbirlab.fusion import fused_row
+from cbirlab.methods import Method
+from cbirlab.whitening import Whitening
 
 GEM = "gem(p=3)"
 DEEPEST = "layer4"
@@ -164,7 +167,9 @@ def hand_crafted(lab: Lab) -> Blocks:
     vectors = HAND_CRAFTED.taps("vector")
     ours = [lab.compare(HAND_CRAFTED, taps=tap, aggregations="spoc", **shared) for tap in vectors]
     ours.append(lab.compare(HAND_CRAFTED, taps="rootsift", aggregations=(), encodings=CODEBOOKS_OF_SIFT, **shared))
-    deep = [lab.compare(one, aggregations=GEM, **shared) for one in (RANDOM, TOYNET, *lab.networks)]
+    deep = [
+        lab.compare(one, taps=one.image_taps(), aggregations=GEM, **shared) for one in (RANDOM, TOYNET, *lab.networks)
+    ]
     frame = _named(pd.concat([*ours, *deep], ignore_index=True))
     frame.loc[frame["tap"].isin(vectors), "aggregation"] = ""
     names = ["network", "tap", "aggregation", "whitening"]
@@ -195,15 +200,23 @@ TABLES: dict[str, Callable[[Lab], Blocks]] = {
 
 
 def _named(frame: pd.DataFrame) -> pd.DataFrame:
-    """Whitenings by a name that says how many dimensions were asked for; what was left out is not in the way."""
-    cut = frame["recipe"].str.contains(rf'"dimensions": {FEW}\b')
-    return frame.assign(whitening=frame["whitening"].map(_short) + cut.map({True: f" to {FEW}", False: ""}))
+    """Aggregations and whitenings by short names, these with the number of dimensions that was asked for."""
+    cut = frame["recipe"].str.contains(rf'"dimensions": {FEW}\b').map({True: f" to {FEW}", False: ""})
+    whitening = frame["whitening"].map(lambda text: _short(Whitening.parse(text)))
+    return frame.assign(whitening=whitening + cut, aggregation=frame["aggregation"].map(_short_aggregation))
 
 
-def _short(whitening: str) -> str:
-    """A whitening without the parameters that nobody sets here."""
-    name, _, rest = whitening.partition("(")
-    return f"{name}(power=0.25)" if "power=0.25" in rest else name
+def _short_aggregation(text: str) -> str:
+    """Attention by its names, and the aggregation."""
+    *before, last = text.split(" > ")
+    return " > ".join([*(one.partition("(")[0] for one in before), _short(Aggregation.parse(last))])
+
+
+def _short(method: Method) -> str:
+    """A method with the parameters that are not at their default."""
+    defaults = type(method).parse(method.name).parameters
+    changed = [f"{name}={value}" for name, value in method.parameters.items() if value != defaults[name]]
+    return f"{method.name}({', '.join(changed)})" if changed else method.name
 
 
 def _suffix(run: Any) -> str:

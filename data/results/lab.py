@@ -37,6 +37,11 @@ class Network:
         """Taps of these kinds that the weights serve, shallow to deep."""
         return [tap for tap, entry in load_backbone(self.backbone, self.weights).taps.items() if entry.kind in kinds]
 
+    def image_taps(self) -> list[str]:
+        """What stands for an image: the default tap, and a transformer's class token."""
+        loaded = load_backbone(self.backbone, self.weights)
+        return [loaded.default_tap, *({"class_token"} & {*loaded.taps})]
+
 
 TOYNET = Network("toynet", "toynet")
 RANDOM = Network("toynet, random weights", "toynet", "random")
