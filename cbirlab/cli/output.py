@@ -188,6 +188,8 @@ def _entry_row(entry: Entry) -> list[str]:
     used = datetime.datetime.fromtimestamp(entry.used).strftime("%Y-%m-%d %H:%M")
     if entry.kind == "fitted":
         what = [str(facts.get("whitening") or facts.get("aggregation") or facts.get("codebook", "")), "", "", "", ""]
+    elif entry.kind == "projection":
+        what = [f"{facts.get('method', '')} map, seed {facts.get('seed', '')}", "", "", "", ""]
     else:
         what = [
             f"{notes.get('dataset', '')}/{notes.get('part', '')}",

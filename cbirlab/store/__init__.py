@@ -4,6 +4,7 @@
 
     <store>/descriptors/<key>/meta.json, descriptors.npy     finished entries; key = hash of the entry's specification
     <store>/fitted/<key>/meta.json, mean.npy, ...
+    <store>/projection/<key>/meta.json, points.npy
     <store>/partial/<base>/<shard>/<column>.npy               finished shards of a run that has not ended
     <store>/images/<folder>.json                              sizes and hashes of image files seen before
     <store>/tmp/                                              what is being written
@@ -47,7 +48,7 @@ from cbirlab.store.files import (
 
 __all__ = ["KINDS", "DamagedEntry", "Entry", "Store", "StoreUnwritable", "default_path", "digest"]
 
-KINDS = ("descriptors", "fitted")
+KINDS = ("descriptors", "fitted", "projection")
 
 
 class Store:

@@ -1,0 +1,105 @@
+"""The methods: (n, D) rows of length one to (n, 2) points, n >= 4 (PCA: n >= 0)."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from cbirlab.progress import bar
+from cbirlab.projection.neighbours import nearest
+
+_EXACT_UP_TO = 512  # rows or dimensions; larger ones go to a randomised decomposition that finds the same two axes
+_UMAP_EPOCHS = 200
+_START_NOISE = 0.05  # of the start's own spread: enough to part equal rows and to let the seed count
+_ONE_FIT = threading.Lock()
+
+
+def pca(unit: np.ndarray, *, seed: int = 0, neighbours: int = 0) -> np.ndarray:
+    """The two directions of largest variance. Each axis points to where the farthest point is, so maps do not flip."""
+    if len(unit) < 2:
+        return np.zeros((len(unit), 2), np.float32)
+    centred = unit - unit.mean(axis=0)
+    points = np.zeros((len(unit), 2))
+    found = _scores(centred)[:, :2]
+    points[:, : found.shape[1]] = found
+    farthest = points[np.abs(points).argmax(axis=0), [0, 1]]
+    return (points * np.where(farthest < 0, -1, 1)).astype(np.float32)
+
+
+def _scores(centred: np.ndarray) -> np.ndarray:
+    """Coordinates on the principal axes, largest variance first; two of them or more, where there are as many."""
+    rows, width = centred.shape
+    if min(rows, width) > _EXACT_UP_TO:
+        from sklearn.utils.extmath import randomized_svd
+
+        left, values, _ = randomized_svd(centred, 2, n_oversamples=14, n_iter=7, random_state=0)
+        return left * values
+    wide = centred.astype(np.float64)
+    if width <= rows:
+        return wide @ np.linalg.eigh(wide.T @ wide)[1][:, ::-1][:, :2]
+    values, vectors = np.linalg.eigh(wide @ wide.T)
+    return (vectors * np.sqrt(values.clip(0)))[:, ::-1][:, :2]
+
+
+def _start(unit: np.ndarray, seed: int) -> np.ndarray:
+    """PCA at unit spread with a little seeded noise: keeps what is far apart apart (Kobak and Linderman 2021)."""
+    points = pca(unit).astype(np.float64)
+    noise = np.random.default_rng(seed).normal(size=points.shape)
+    return points / max(points[:, 0].std(), 1e-6) + _START_NOISE * noise
+
+
+def umap(unit: np.ndarray, *, seed: int = 0, neighbours: int = 15) -> np.ndarray:
+    """UMAP from exact neighbours: its own search for them compiles for most of a minute, once per process."""
+    import umap as library
+
+    warnings.filterwarnings("ignore", message=r"precomputed_knn\[2\]")  # only says that new rows cannot be added
+    rows, cosines = nearest(unit, neighbours - 1)  # umap-learn counts each point among its neighbours
+    own = np.arange(len(unit))[:, None]
+    distances = np.sqrt(np.clip(2 - 2 * cosines, 0, None))
+    known = np.hstack([own, rows]), np.hstack([np.zeros_like(distances[:, :1]), distances])
+    fit = library.UMAP(
+        n_neighbors=neighbours,
+        n_epochs=_UMAP_EPOCHS,
+        init=_start(unit, seed).astype(np.float32),  # pyright: ignore[reportArgumentType]
+        precomputed_knn=known,  # pyright: ignore[reportArgumentType]
+        random_state=seed,
+        n_jobs=1,
+    )
+    # Some of its compiled loops are parallel, and numba's plainest scheduler ends a process that enters two at once.
+    with _ONE_FIT, _told_of_epochs():
+        return np.asarray(fit.fit_transform(unit), dtype=np.float32)
+
+
+@contextmanager
+def _told_of_epochs() -> Iterator[None]:
+    """umap-learn has no callback, but it draws a bar over its epochs; ours can be listened to and stopped.
+
+    Another thread's UMAP meanwhile loses no more than its bar.
+    """
+    import umap.layouts as module
+
+    theirs = module.tqdm
+    module.tqdm = lambda items, **_: bar(items, desc="UMAP", unit="epoch", show=False)
+    try:
+        yield
+    finally:
+        module.tqdm = theirs
+
+
+def tsne(unit: np.ndarray, *, seed: int = 0, neighbours: int = 15) -> np.ndarray:
+    """t-SNE by Barnes and Hut's approximation; perplexity is at most a third of the rows."""
+    from sklearn.manifold import TSNE
+
+    fit = TSNE(
+        perplexity=max(1.0, min(float(neighbours), (len(unit) - 1) / 3)),
+        init=(1e-4 * _start(unit, seed)).astype(np.float32),  # pyright: ignore[reportArgumentType]
+        random_state=seed,
+        n_jobs=1,
+    )
+    for _ in bar(range(1), desc="t-SNE", unit="fit", show=False):
+        points = fit.fit_transform(unit)
+    return np.asarray(points, dtype=np.float32)
