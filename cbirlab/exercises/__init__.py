@@ -1,0 +1,30 @@
+"""Exercises of the notebooks: each answer is checked against what is computed from the data, or from the formula.
+
+>>> from cbirlab.exercises import check
+>>> check("2_pooling.1", 1.5)
+Not yet. That is the mean, GeM with p = 1.
+
+A wrong answer gets a hint, the next one a further hint; the solution is never printed. Lecturers find it in
+``solution(name, **given).answer``.
+"""
+
+from cbirlab.exercises import embedding, layers, pooling, regions, whitening
+from cbirlab.exercises.base import EXERCISES, Solution, Verdict, check, exercise, judge, solution
+from cbirlab.exercises.part import part_of, spread
+
+__all__ = [
+    "EXERCISES",
+    "Solution",
+    "Verdict",
+    "check",
+    "embedding",
+    "exercise",
+    "judge",
+    "layers",
+    "part_of",
+    "pooling",
+    "regions",
+    "solution",
+    "spread",
+    "whitening",
+]
