@@ -66,6 +66,7 @@ class Session:
     default_tap : the deepest map.
     methods : names of the aggregations and encodings.
     common : the recipe that all settings share.
+    store, device : as given.
     """
 
     def __init__(
@@ -96,7 +97,8 @@ class Session:
         self._plain = replace(self.common, whitening="none").resolved(self.dataset, network)
         rows = len(self.dataset.images) + len(self.dataset.queries)
         self._kept = max(4, _KEPT_BYTES // (4 * rows * max(tap.channels for tap in network.taps.values())))
-        self._bench = Bench(self.dataset, network, self._plain, store=store or Store(), keep=self._kept)
+        self.store, self.device = store or Store(), device
+        self._bench = Bench(self.dataset, network, self._plain, store=self.store, keep=self._kept)
         self._runs = Recent(_KEPT_RUNS)
         self._foreign = Recent(16)
         self._filling, self._lock = threading.RLock(), threading.RLock()  # ready settings rank while others are made

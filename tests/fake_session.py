@@ -118,7 +118,8 @@ class FakeSession:
                 f"map_{level}_low": ap.mean() * 0.9,
                 f"map_{level}_high": ap.mean() * 1.1,
             }
-        evaluation = SimpleNamespace(metrics=metrics, per_query={"easy": ap, "medium": ap, "hard": ap})
+        groups = np.arange(len(ap))
+        evaluation = SimpleNamespace(metrics=metrics, per_query={"easy": ap, "medium": ap, "hard": ap}, groups=groups)
         return SimpleNamespace(
             dataset=self.dataset, ranking=ranking, metrics=metrics, evaluation=evaluation, recipe=recipe
         )

@@ -1,24 +1,75 @@
-"""Pinned settings side by side, and the buttons that take them home as files."""
+"""Pinned settings side by side, each tested against the first, and the buttons that take them home as files."""
 
 from __future__ import annotations
 
+import math
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
+import numpy as np
 import pandas as pd
 
 from cbirlab import tables
+from cbirlab.evaluation import paired_difference
 from cbirlab.widgets import views
 from cbirlab.widgets.download import Download
+
+if TYPE_CHECKING:
+    from cbirlab.evaluation import Evaluation
 
 FORMATS = {
     "csv": ("CSV", "text/csv"),
     "md": ("Markdown", "text/markdown"),
     "tex": ("LaTeX", "application/x-tex"),
+    "xlsx": ("Excel", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+    "json": ("JSON recipes", "application/json"),
 }
+
+
+@dataclass(frozen=True, eq=False)
+class Pinned:
+    """One row of the table.
+
+    Attributes
+    ----------
+    row : as of `cbirlab.compare`.
+    per_query : average precision (Q,) of each level; empty without ground truth.
+    groups : (Q,) queries of one number share an instance.
+    """
+
+    row: dict[str, Any]
+    per_query: Mapping[str, np.ndarray]
+    groups: np.ndarray
+
+    def row_beside(self, first: Pinned) -> dict[str, Any]:
+        """The row with its paired difference to the first one, "difference", "_low" and "_high", before the recipe."""
+        if not first.per_query:
+            return self.row
+        level = "medium" if "medium" in first.per_query else next(iter(first.per_query))
+        if self is first:
+            tested = (math.nan,) * 3
+        else:
+            tested = paired_difference(self.per_query[level], first.per_query[level], groups=self.groups)
+        names = ("difference", "difference_low", "difference_high")
+        row = {name: value for name, value in self.row.items() if name != "recipe"}
+        return row | dict(zip(names, tested, strict=True)) | {"recipe": self.row["recipe"]}
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as plain data."""
+        levels = {name: [_plain(float(ap)) for ap in values] for name, values in self.per_query.items()}
+        row = {name: _plain(value) for name, value in self.row.items()}
+        return {"row": row, "per_query": levels, "groups": [int(group) for group in self.groups]}
+
+    @classmethod
+    def from_json(cls, saved: Mapping[str, Any]) -> Pinned:
+        """What `to_json` kept."""
+        row = {name: math.nan if value is None else value for name, value in saved["row"].items()}
+        levels = {name: np.array(values, dtype=np.float64) for name, values in saved["per_query"].items()}
+        return cls(row, levels, np.array(saved["groups"], dtype=np.int64))
 
 
 class Comparison(widgets.VBox):
@@ -26,12 +77,17 @@ class Comparison(widgets.VBox):
 
     Parameters
     ----------
-    current : gives the table row of the setting shown now; called when "Pin this setting" is pressed.
+    current : gives the table row and the evaluation of the setting shown now; called when "Pin this setting" is
+        pressed.
     on_error : told of an exception in a button.
     """
 
-    def __init__(self, current: Callable[[], Mapping[str, Any]], on_error: Callable[[Exception], None]) -> None:
-        self.rows: list[dict[str, Any]] = []
+    def __init__(
+        self,
+        current: Callable[[], tuple[Mapping[str, Any], Evaluation | None]],
+        on_error: Callable[[Exception], None],
+    ) -> None:
+        self.pinned: list[Pinned] = []
         self._current, self._on_error = current, on_error
         self.pin_button = widgets.Button(description="Pin this setting", icon="thumb-tack")
         self.clear_button = widgets.Button(description="Clear", disabled=True, layout={"width": "70px"})
@@ -47,7 +103,7 @@ class Comparison(widgets.VBox):
             )
             for suffix, (title, mime) in FORMATS.items()
         }
-        self.table = widgets.HTML(views.comparison_table([]))
+        self.table = widgets.HTML(views.comparison_table([]), layout={"overflow": "auto"})
         self.pin_button.on_click(lambda _button: self.pin())
         self.clear_button.on_click(lambda _button: self.clear())
         buttons = widgets.HBox(
@@ -56,24 +112,33 @@ class Comparison(widgets.VBox):
         super().__init__([buttons, self.table])
 
     @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The pinned settings with the columns of `cbirlab.compare`, and their differences to the first one."""
+        return [one.row_beside(self.pinned[0]) for one in self.pinned]
+
+    @property
     def frame(self) -> pd.DataFrame:
-        """The pinned settings, one row each, with the columns of `cbirlab.compare`."""
+        """The same as a table."""
         return pd.DataFrame(self.rows)
 
     def pin(self) -> None:
         """Add the setting shown now, unless it is there already."""
         try:
-            row = dict(self._current())
+            self.add(*self._current())
         except Exception as error:  # shown in the panel
             self._on_error(error)
-            return
-        if row["recipe"] not in [pinned["recipe"] for pinned in self.rows]:
-            self.rows.append(row)
+
+    def add(self, row: Mapping[str, Any], evaluation: Evaluation | None) -> None:
+        """Add a row, unless its recipe is there already."""
+        if row["recipe"] not in [pinned.row["recipe"] for pinned in self.pinned]:
+            levels = evaluation.per_query if evaluation else {}
+            groups = evaluation.groups if evaluation else np.empty(0, np.int64)
+            self.pinned.append(Pinned(dict(row), levels, groups))
         self._draw()
 
     def clear(self) -> None:
         """Empty the table."""
-        self.rows.clear()
+        self.pinned.clear()
         self._draw()
 
     def to_bytes(self, suffix: str) -> bytes:
@@ -83,7 +148,21 @@ class Comparison(widgets.VBox):
             tables.write(self.frame, path)
             return path.read_bytes()
 
+    def to_json(self) -> list[dict[str, Any]]:
+        """The pinned settings as plain data."""
+        return [one.to_json() for one in self.pinned]
+
+    def from_json(self, saved: Sequence[Mapping[str, Any]]) -> None:
+        """Take over what `to_json` kept."""
+        self.pinned = [Pinned.from_json(one) for one in saved]
+        self._draw()
+
     def _draw(self) -> None:
         self.table.value = views.comparison_table(self.rows)
         for button in (self.clear_button, *self.downloads.values()):
-            button.disabled = not self.rows
+            button.disabled = not self.pinned
+
+
+def _plain(value: Any) -> Any:
+    plain = value.item() if hasattr(value, "item") else value
+    return None if isinstance(plain, float) and not math.isfinite(plain) else plain

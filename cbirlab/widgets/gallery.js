@@ -13,6 +13,12 @@ function drawLegend(node, marks, used) {
   }
 }
 
+// A screen reader says nothing of use for an arrow.
+function spoken(note) {
+  const words = { "▲": "up by", "▼": "down by", "=": "same place" };
+  return note.replace(/^[▲▼=]/, (sign) => words[sign]);
+}
+
 function render({ model, el }) {
   const store = openStore(model.get("store"));
   const { receive } = store;
@@ -70,6 +76,7 @@ function render({ model, el }) {
     button.type = "button";
     make("img", "", button).alt = "";
     make("span", "cbirlab-symbol", button);
+    make("span", "cbirlab-change", button);
     make("span", "cbirlab-caption", button);
     button.addEventListener("click", () => pick(button));
     button.addEventListener("focus", () => rove(position)); // by mouse, by keys or by a script
@@ -84,14 +91,17 @@ function render({ model, el }) {
     const name = model.get("kinds")[position] ?? "";
     const mark = marks[name];
     const caption = model.get("captions")[position] ?? "";
-    const [image, symbol, text] = button.children;
+    const note = model.get("notes")[position] ?? "";
+    const [image, symbol, change, text] = button.children;
     button.dataset.id = id;
     button.dataset.mark = name;
     button.tabIndex = position === focusAt ? 0 : -1;
     button.style.border = mark ? mark.border : "";
-    button.setAttribute("aria-label", [caption, mark?.label].filter(Boolean).join(", ") || `picture ${id}`);
+    button.setAttribute("aria-label", [caption, mark?.label, spoken(note)].filter(Boolean).join(", ") || `picture ${id}`);
     symbol.textContent = mark ? `${mark.symbol} ${mark.short}` : "";
     text.textContent = caption;
+    change.textContent = note;
+    change.dataset.way = note[0] ?? "";
     drawImage(button, image, id);
     drawCurrent(button, id);
     drawHovered(button);

@@ -141,6 +141,7 @@ class Gallery(Pictures):
     ids = List(Int()).tag(sync=True)
     captions = List(Unicode()).tag(sync=True)
     kinds = List(Unicode()).tag(sync=True)
+    notes = List(Unicode()).tag(sync=True)
     marks = Dict().tag(sync=True)
     legend = List(Unicode()).tag(sync=True)
     side = Int(124).tag(sync=True)
@@ -155,6 +156,7 @@ class Gallery(Pictures):
         *,
         captions: Sequence[str] = (),
         kinds: Sequence[str] = (),
+        notes: Sequence[str] = (),
         title: str = "",
         legend: Sequence[str] = (),
         ahead: bool = True,
@@ -164,7 +166,7 @@ class Gallery(Pictures):
         Parameters
         ----------
         ids : of the thumbnails.
-        captions, kinds : one per id, or none; kinds are names in `MARKS`.
+        captions, kinds, notes : one per id, or none; kinds are names in `MARKS`, notes stand in the other corner.
         title : a line above the pictures.
         legend : kinds explained below the pictures.
         ahead : send the thumbnails the page lacks first; if False the page asks for those it comes to show.
@@ -174,7 +176,7 @@ class Gallery(Pictures):
             self.ship([item for item in ids if item not in self.thumbnails.shipped])
         with self.hold_sync():
             self.ids, self.captions, self.kinds = ids, list(captions), list(kinds)
-            self.title, self.legend = title, list(legend)
+            self.notes, self.title, self.legend = list(notes), title, list(legend)
             self.serial += 1
 
     def still(self) -> bytes | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import fields
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +15,13 @@ from cbirlab.widgets.comparison import Comparison
 from cbirlab.widgets.controls import RetrievalControls
 from cbirlab.widgets.gallery import Gallery, Thumbnails
 from cbirlab.widgets.latest import Latest
+from cbirlab.widgets.reproduce import to_python
 from cbirlab.widgets.results import Results, results_of_image, results_of_query
 from cbirlab.widgets.state import RetrievalState
 from cbirlab.widgets.still import data_uri, jpeg_bytes, picture_sheet, with_still
 
 if TYPE_CHECKING:
-    from cbirlab.pipeline import Recipe
+    from cbirlab.evaluation import Evaluation
     from cbirlab.session import Session
 
 SHOWN = 24
@@ -101,7 +101,7 @@ class Explorer(widgets.VBox):
         self.error = widgets.HTML()
         self.code = widgets.HTML()
         self.results = Results("", (), (), ())
-        self.comparison = Comparison(self._table_row, on_error=self._show_error)
+        self.comparison = Comparison(self._pinnable, on_error=self._show_error)
 
     def _arranged(self) -> list[Any]:
         side = [self.picture, *self.controls.widgets, self.metrics, self.note]
@@ -180,8 +180,9 @@ class Explorer(widgets.VBox):
     def _show_error(self, error: Exception) -> None:
         self.error.value = views.error_box(error)
 
-    def _table_row(self) -> Mapping[str, Any]:
-        return self.session.table_row(self.session.rank(*self.state.setting))
+    def _pinnable(self) -> tuple[Mapping[str, Any], Evaluation | None]:
+        run = self.session.rank(*self.state.setting)
+        return self.session.table_row(run), run.evaluation
 
     def to_python(self) -> str:
         """The plain call that gives the setting shown now, without any widget."""
@@ -216,10 +217,3 @@ class Explorer(widgets.VBox):
             waiting += getattr(widget, "children", ())
             widget.close()
         super().close()
-
-
-def to_python(recipe: Recipe) -> str:
-    """The call that carries out a recipe; fields at their defaults are left out."""
-    given = [(part.name, getattr(recipe, part.name), part.default) for part in fields(recipe)]
-    lines = [f"    {name}={value!r},\n" for name, value, default in given if value != default]
-    return f"from cbirlab import Recipe, run\n\nresult = run(Recipe(\n{''.join(lines)}))\nresult.metrics"

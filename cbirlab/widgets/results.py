@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from cbirlab.datasets.base import Dataset
 from cbirlab.index import Ranking
@@ -27,6 +29,8 @@ class Results:
     rows : database rows, best first.
     scores, kinds : one per row; kinds are names in `MARKS`, or "" where nothing is known.
     legend : kinds that can turn up in this answer, so that the legend does not change with every ranking.
+    places : place of each row in the whole answer, from 1; empty where they are the first ones.
+    among : how many images were searched, where the others were left out.
     """
 
     query: str
@@ -34,36 +38,61 @@ class Results:
     scores: Sequence[float]
     kinds: Sequence[str]
     legend: Sequence[str] = ()
+    places: Sequence[int] = ()
+    among: int | None = None
 
     @property
     def title(self) -> str:
         """A line above the pictures."""
         right = sum(kind not in NOT_RIGHT for kind in self.kinds)
-        return f"{self.query}: first {len(self.rows)} results" + (f", {right} right" if any(self.kinds) else "")
+        first = f"{self.query}: first {len(self.rows)} results"
+        selected = "" if self.among is None else f" of {self.among} selected"
+        return first + selected + (f", {right} right" if any(self.kinds) else "")
 
     def marked(self) -> list[tuple[int, str]]:
         """Pairs of row and kind."""
         return list(zip(self.rows, self.kinds, strict=True))
 
-    def show_in(self, gallery: Gallery) -> None:
-        """Draw them."""
-        captions = [f"{place}  ·  {score:.3f}" for place, score in enumerate(self.scores, start=1)]
-        gallery.show(self.rows, captions=captions, kinds=self.kinds, title=self.title, legend=self.legend)
+    def show_in(self, gallery: Gallery, *, notes: Sequence[str] = ()) -> None:
+        """Draw them, with a note on each where there are notes."""
+        places = self.places or range(1, len(self.rows) + 1)
+        captions = [f"{place}  ·  {score:.3f}" for place, score in zip(places, self.scores, strict=True)]
+        looks = {"captions": captions, "kinds": self.kinds, "notes": notes}
+        gallery.show(self.rows, title=self.title, legend=self.legend, **looks)
 
 
-def results_of_query(dataset: Dataset, ranking: Ranking, query: int, *, shown: int) -> Results:
-    """The answer to a query of the protocol, without the query's own picture; `ranking` has one row."""
-    rows, scores = _first(ranking, dataset.queries[query].index, shown)
+def results_of_query(
+    dataset: Dataset, ranking: Ranking, query: int, *, shown: int, only: Collection[int] = (), words: str = ""
+) -> Results:
+    """The answer to a query of the protocol, without the query's own picture.
+
+    Parameters
+    ----------
+    ranking : of one row.
+    only : rows to which the answer is restricted; all where there are none.
+    words : what was asked.
+    """
+    rows, scores, places = _first(ranking, dataset.queries[query].index, shown, only)
     possible = {*dataset.labels[query], "wrong"} if dataset.labels else set()
-    return Results(f"Query {query}", rows, scores, kinds_of_query(dataset, query, rows), _in_order(possible))
+    kinds = kinds_of_query(dataset, query, rows)
+    return Results(words or f"Query {query}", rows, scores, kinds, _in_order(possible), places, len(only) or None)
 
 
-def results_of_image(dataset: Dataset, ranking: Ranking, image: int, *, shown: int) -> Results:
-    """The answer when database row `image` is the query; `ranking` has one row."""
-    rows, scores = _first(ranking, image, shown)
+def results_of_image(
+    dataset: Dataset, ranking: Ranking, image: int, *, shown: int, only: Collection[int] = (), words: str = ""
+) -> Results:
+    """The answer when database row `image` is the query; the rest as for `results_of_query`."""
+    rows, scores, places = _first(ranking, image, shown, only)
     kinds = kinds_of_image(dataset, image, rows)
     possible = {"positive", "wrong"} if any(kinds) else set()
-    return Results(f"Database image {image}", rows, scores, kinds, _in_order(possible))
+    words = words or f"Database image {image}"
+    return Results(words, rows, scores, kinds, _in_order(possible), places, len(only) or None)
+
+
+def results_of_outside(words: str, ranking: Ranking, *, shown: int, only: Collection[int] = ()) -> Results:
+    """The answer to a picture of which nothing is known; the rest as for `results_of_query`."""
+    rows, scores, places = _first(ranking, None, shown, only)
+    return Results(words, rows, scores, [""] * len(rows), (), places, len(only) or None)
 
 
 def kinds_of_query(dataset: Dataset, query: int, rows: Sequence[int]) -> list[str]:
@@ -97,11 +126,17 @@ def ranked_gallery(run: Run, query: int = 0, *, shown: int = 8) -> Gallery:
     return gallery
 
 
-def _first(ranking: Ranking, own: int | None, shown: int) -> tuple[list[int], list[float]]:
-    """The first rows and scores of one ranking, the query's own row left out as the protocols leave it out."""
-    rows, scores = ranking.images[0, : shown + 1].tolist(), ranking.scores[0, : shown + 1].tolist()
-    kept = [(row, score) for row, score in zip(rows, scores, strict=True) if row != own][:shown]
-    return [row for row, _ in kept], [score for _, score in kept]
+def _first(
+    ranking: Ranking, own: int | None, shown: int, only: Collection[int] = ()
+) -> tuple[list[int], list[float], list[int]]:
+    """The first rows of one ranking, their scores and places; the query's own row is left out as protocols do."""
+    rows, scores = ranking.images[0], ranking.scores[0]
+    if not only:
+        rows, scores = rows[: shown + 1], scores[: shown + 1]
+    counted = rows != (-1 if own is None else own)
+    places = np.cumsum(counted)
+    kept = np.flatnonzero(counted & np.isin(rows, list(only)) if only else counted)[:shown]
+    return rows[kept].tolist(), scores[kept].tolist(), places[kept].tolist()
 
 
 def _in_order(kinds: set[str]) -> list[str]:

@@ -79,14 +79,57 @@ def comparison_table(rows: Sequence[Mapping[str, Any]]) -> str:
     best = {name: max(_number(row.get(name, math.nan)) for row in rows) for name in levels}
     head = "".join(f"<th>{escape(text)}</th>" for text in ("#", "backbone", "tap", "pooling", "whitening", "dim"))
     head += "".join(f"<th>{LEVELS[name]}</th>" for name in levels)
-    body = "".join(f"<tr>{_comparison_cells(place, row, best)}</tr>" for place, row in enumerate(rows, start=1))
+    tested = len(rows) > 1 and "difference" in rows[0]
+    head += "<th>difference to the first</th>" if tested else ""
+    rows_shown = [_comparison_cells(place, row, best, tested) for place, row in enumerate(rows, start=1)]
+    body = "".join(f"<tr>{cells}</tr>" for cells in rows_shown)
     return f"<table class='cbirlab-comparison'><tr>{head}</tr>{body}</table>"
 
 
-def _comparison_cells(place: int, row: Mapping[str, Any], best: Mapping[str, float]) -> str:
+def _comparison_cells(place: int, row: Mapping[str, Any], best: Mapping[str, float], tested: bool) -> str:
     texts = [place, *(row.get(name, "") for name in ("backbone", "tap", "aggregation", "whitening", "dim"))]
     cells = "".join(f"<td>{escape(str(text))}</td>" for text in texts)
-    return cells + "".join(f"<td>{_map_cell(row, name, best[name])}</td>" for name in best)
+    cells += "".join(f"<td>{_map_cell(row, name, best[name])}</td>" for name in best)
+    names = ("difference", "difference_low", "difference_high")
+    return f"{cells}<td>{difference(*(row[name] for name in names))}</td>" if tested else cells
+
+
+def difference(mean: float, low: float, high: float) -> str:
+    """A paired difference with its interval, and whether that tells the two apart."""
+    if math.isnan(mean):
+        return "–"
+    verdict = "better" if low > 0 else "worse" if high < 0 else "could be chance"
+    return f"<strong>{mean:+.3f}</strong> [{low:+.3f}, {high:+.3f}] {verdict}"
+
+
+def side_heading(name: str, title: str, metrics: Mapping[str, float]) -> str:
+    """Which of two settings a gallery shows, and its mAP."""
+    level = next((one for one in ("map_medium", "map") if one in metrics), None)
+    number = ""
+    if level is not None:
+        low, high = (metrics.get(f"{level}_{end}", math.nan) for end in ("low", "high"))
+        interval = "" if math.isnan(low + high) else f" [{low:.3f}, {high:.3f}]"
+        number = f"<br>{'mAP' if level == 'map' else 'mAP Medium'} {metrics[level]:.3f}{interval}"
+    return f"<div class='cbirlab-heading'><b>{escape(name)}</b>{escape(title)}{number}</div>"
+
+
+def paired_table(levels: Mapping[str, Sequence[float]], wins: Mapping[str, tuple[int, int]]) -> str:
+    """How two sides differ over all queries.
+
+    Parameters
+    ----------
+    levels : level to the mean of B - A and its interval.
+    wins : level to the numbers of queries on which A and B are better.
+    """
+    if not levels:
+        return ""
+    rows = "".join(
+        f"<tr><td>{escape(LEVELS.get(f'map_{level}', 'mAP'))}</td><td>{difference(*tested)}</td>"
+        f"<td>{wins[level][0]}</td><td>{wins[level][1]}</td></tr>"
+        for level, tested in levels.items()
+    )
+    head = "<tr><th>B − A</th><th>difference of mAP, 95 % interval</th><th>A wins</th><th>B wins</th></tr>"
+    return f"<table class='cbirlab-paired'>{head}{rows}</table>"
 
 
 def _map_cell(row: Mapping[str, Any], name: str, best: float) -> str:

@@ -1,0 +1,57 @@
+"""The query picture: a rectangle drawn on it searches for a part, a picture dropped on it searches with that one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import anywidget
+from traitlets import Bytes, Float, List, Unicode
+
+from cbirlab.widgets.gallery import page_text
+
+Fractions = tuple[float, float, float, float]
+
+
+class QueryPicture(anywidget.AnyWidget):
+    """A picture with a rectangle on it.
+
+    Parameters
+    ----------
+    on_picture : told of the name and the bytes of a file that was dropped or chosen.
+    on_error : told of a file that the browser cannot read.
+
+    Attributes
+    ----------
+    picture : JPEG bytes.
+    description : what it shows, in words.
+    given : the protocol's rectangle, as `box`.
+    box : what the user drew, (x0, y0, x1, y1) in fractions of width and height; empty for none.
+    """
+
+    _esm = page_text("thumbnails.js", "region.js")
+    _css = page_text("widgets.css")
+
+    picture = Bytes().tag(sync=True)
+    description = Unicode().tag(sync=True)
+    given = List(Float()).tag(sync=True)
+    box = List(Float()).tag(sync=True, echo_update=False)
+
+    def __init__(
+        self, on_picture: Callable[[str, bytes], None], on_error: Callable[[Exception], None], **traits: Any
+    ) -> None:
+        self._on_picture, self._on_error = on_picture, on_error
+        super().__init__(**traits)
+        self.on_msg(self._receive)
+
+    def show(self, picture: bytes, *, description: str, given: Fractions | None, box: Fractions | None) -> None:
+        """Show another picture, or another rectangle on it."""
+        with self.hold_sync():
+            self.picture, self.description = picture, description
+            self.given, self.box = list(given or ()), list(box or ())
+
+    def _receive(self, _widget: Any, content: dict[str, Any], buffers: Any) -> None:
+        if "unreadable" in content:
+            self._on_error(ValueError(f"{content['unreadable']}: the browser cannot read this as a picture."))
+        elif "own" in content and buffers:
+            self._on_picture(str(content["own"]), bytes(buffers[0]))

@@ -1,0 +1,75 @@
+"""The sessions of a panel: one dataset, several backbones, each opened when it is first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from cbirlab.backbones import BACKBONES
+from cbirlab.weights import at_hand
+
+if TYPE_CHECKING:
+    from cbirlab.session import Session
+
+SHARED = ("passes", "whitening_set", "image_size", "scales", "scale_pooling", "precision", "index", "protocol")
+
+
+class Sessions:
+    """Sessions by the name of their backbone.
+
+    Parameters
+    ----------
+    first : gives the dataset, the store and what all recipes share.
+    offered : names of backbones, or names and their weights; by default those whose weights are on this machine.
+    """
+
+    def __init__(self, first: Session, offered: Sequence[str] | Mapping[str, str | None] | None = None) -> None:
+        self.first = first
+        self._open = {first.backbone: first}
+        given = backbones_at_hand() if offered is None else offered
+        weights = dict(given) if isinstance(given, Mapping) else dict.fromkeys(given)
+        self.weights: dict[str, str | None] = {BACKBONES.info(name).name: weights[name] for name in weights}
+        self.weights = {first.backbone: first.common.weights} | {
+            name: weight for name, weight in self.weights.items() if name != first.backbone
+        }
+
+    @property
+    def names(self) -> list[str]:
+        """The backbones on offer, the first session's before the others."""
+        return [*self.weights]
+
+    def get(self, backbone: str) -> Session | None:
+        """The session of a backbone, if it is open."""
+        return self._open.get(backbone)
+
+    def open(self, backbone: str) -> Session:
+        """The session of a backbone, extracted now if it is new; slow, meant for a thread."""
+        if backbone not in self._open:
+            self._open[backbone] = self._opened(backbone)
+        return self._open[backbone]
+
+    def _opened(self, backbone: str) -> Session:
+        from cbirlab.session import Session
+
+        first = self.first
+        shared: dict[str, Any] = {name: getattr(first.common, name) for name in SHARED}
+        session = Session(
+            first.dataset, backbone, self.weights[backbone], store=first.store, device=first.device, **shared
+        )
+        session.common = replace(session.common, dataset=first.common.dataset)
+        session.prepare(progress=False)
+        return session
+
+
+def backbones_at_hand() -> list[str]:
+    """Names of the registered backbones that need no download."""
+    from cbirlab.backbones.catalogue import NO_WEIGHTS
+
+    found = []
+    for name in BACKBONES:
+        facts = BACKBONES.info(name).facts
+        untrained = facts["weights"] == NO_WEIGHTS
+        if untrained or at_hand(name, default=facts["weights"], bundled=facts["bundled"]):
+            found.append(name)
+    return found

@@ -1,0 +1,178 @@
+"""A side of the workbench: one setting, its controls, its gallery; and what differs between two sides."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as widgets
+import numpy as np
+
+from cbirlab.backbones import BACKBONES
+from cbirlab.index import Ranking
+from cbirlab.widgets import views
+from cbirlab.widgets.controls import RetrievalControls, menu, titled
+from cbirlab.widgets.gallery import Gallery, Thumbnails
+from cbirlab.widgets.question import Question
+from cbirlab.widgets.results import Results
+from cbirlab.widgets.sessions import Sessions
+from cbirlab.widgets.state import RetrievalState, Setting
+
+if TYPE_CHECKING:
+    from cbirlab.pipeline import Run
+    from cbirlab.session import Session
+
+
+class Side:
+    """One setting and what it finds.
+
+    Parameters
+    ----------
+    name : "A" or "B".
+    sessions : of all backbones on offer.
+    thumbnails : shared by all galleries of the panel.
+    state : what to start with.
+
+    Attributes
+    ----------
+    session : of the backbone that is shown now.
+    backbone : the menu; another value than the session's is a wish.
+    state, controls : the setting.
+    ranking, results : what was found last; None before that.
+    """
+
+    def __init__(self, name: str, sessions: Sessions, thumbnails: Thumbnails, state: RetrievalState) -> None:
+        self.name, self.sessions, self.state = name, sessions, state
+        self.session = sessions.first
+        self.backbone = menu(titled(sessions.names, lambda _: BACKBONES), description="backbone")
+        self.backbone.value = self.session.backbone
+        self.backbone.layout.display = None if len(sessions.names) > 1 else "none"
+        self.controls = RetrievalControls(
+            state,
+            taps=self.session.taps,
+            aggregations=self.session.methods,
+            dimensions=lambda tap, aggregation: self.session.dimensions(tap, aggregation),
+        )
+        self.panel = widgets.VBox([self.backbone, *self.controls.widgets])
+        self.heading = widgets.HTML()
+        self.gallery = Gallery(thumbnails)
+        self.column = widgets.VBox(
+            [self.heading, self.gallery], layout={"flex": "1 1 0", "min_width": "0", "overflow": "visible"}
+        )
+        self.ranking: Ranking | None = None
+        self.results: Results | None = None
+        self._good: dict[str, Any] = {}
+
+    @property
+    def setting(self) -> Setting:
+        """What `Session.rank` needs to know."""
+        return self.state.setting
+
+    @property
+    def title(self) -> str:
+        """Backbone and setting in words."""
+        tap, aggregation, whitening, dimensions = self.setting
+        parts = [self.backbone.value, tap, aggregation, "" if whitening == "none" else whitening]
+        return " · ".join(part for part in [*parts, dimensions and f"{dimensions} dimensions"] if part)
+
+    @property
+    def key(self) -> tuple[str, Setting]:
+        """What has to be computed for it."""
+        return self.backbone.value, self.setting
+
+    def ready(self) -> bool:
+        """Whether it can be ranked at once."""
+        return self.backbone.value == self.session.backbone and self.session.ready(*self.setting)
+
+    def adopt(self) -> bool:
+        """Take over the session of the backbone that was chosen, if it is open; whether it is."""
+        wanted = self.sessions.get(self.backbone.value)
+        if wanted is None:
+            return False
+        if wanted is not self.session:
+            self._take(wanted, self.state.tap)
+        return True
+
+    def make_ready(self) -> None:
+        """Compute all that its setting needs; slow, meant for a thread."""
+        session = self.sessions.open(self.backbone.value)
+        if session is self.session:  # else the tap is chosen when the session is taken over
+            session.make_ready(*self.setting)
+
+    def find(self, question: Question, *, shown: int, only: Collection[int]) -> None:
+        """Rank the database for a question."""
+        self.ranking = question.rank(self.session, self.setting)
+        self.results = question.results(self.session.dataset, self.ranking, shown=shown, only=only)
+        self._good = {"backbone": self.session.backbone, "state": self.state.to_json()}
+
+    def run(self) -> Run:
+        """All queries of the protocol, judged."""
+        return self.session.rank(*self.setting)
+
+    def go_back(self) -> None:
+        """Return to the setting that was shown last."""
+        if self._good:
+            self.take_over(self._good)
+
+    def to_json(self) -> dict[str, Any]:
+        """Backbone and setting as plain data."""
+        session = self.session
+        return {"backbone": session.backbone, "weights": session.common.weights, "state": self.state.to_json()}
+
+    def take_over(self, saved: Mapping[str, Any]) -> None:
+        """Take over what `to_json` kept; the backbone's session must be open.
+
+        Raises
+        ------
+        ValueError : it is not.
+        """
+        session = self.sessions.get(saved["backbone"])
+        if session is None:
+            raise ValueError(f"backbone {saved['backbone']!r} is not open; open are those that were chosen before.")
+        self.backbone.value = session.backbone
+        if session is not self.session:
+            self._take(session, saved["state"]["tap"])
+        self.state.from_json(saved["state"])
+
+    def _take(self, session: Session, tap: str) -> None:
+        """Another backbone: its taps, and the same tap where it has one of that name."""
+        self.session = session
+        self.controls.tap.options = list(session.taps)
+        self.state.tap = tap if tap in session.taps else session.default_tap
+
+    def show(self, changes: Sequence[str] = ()) -> None:
+        """Draw the gallery, with a note per picture on how the other side differs."""
+        if self.results is not None:
+            self.results.show_in(self.gallery, notes=changes)
+
+    def head(self, run: Run | None, *, compared: bool) -> None:
+        """Say above the gallery what it shows; alone it needs no saying."""
+        self.heading.value = views.side_heading(self.name, self.title, run.metrics if run else {}) if compared else ""
+
+
+def gone(results: Results, other: Results, ranking: Ranking, own: int | None) -> list[str]:
+    """For every result of A, where it went if B does not show it."""
+    places = _places(ranking, own, results.rows)
+    return ["" if row in {*other.rows} else f"gone: {places[row]}" for row in results.rows]
+
+
+def moved(results: Results, other: Results, ranking: Ranking, own: int | None) -> list[str]:
+    """For every result of B, how many places it has moved up or down from A, or that A does not show it."""
+    before = _places(ranking, own, results.rows)
+    notes = []
+    for row, place in zip(results.rows, results.places, strict=True):
+        if row not in {*other.rows}:
+            notes.append(f"new: was {before[row]}")
+        elif before[row] == place:
+            notes.append("=")
+        else:
+            notes.append(f"▲ {before[row] - place}" if before[row] > place else f"▼ {place - before[row]}")
+    return notes
+
+
+def _places(ranking: Ranking, own: int | None, rows: Sequence[int]) -> dict[int, int]:
+    """Place from 1 of each of `rows` in a ranking of one query, the query's own row left out."""
+    images = ranking.images[0]
+    found = np.flatnonzero(np.isin(images, list(rows)))
+    before = np.cumsum(images != (-1 if own is None else own))
+    return {int(images[place]): int(before[place]) for place in found}

@@ -1,0 +1,125 @@
+"""Slow work in a thread: one task at a time, the newest wins; it says how far it is, and has a button that ends it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import ipywidgets as widgets
+
+from cbirlab.progress import Cancelled, listening
+from cbirlab.widgets import views
+
+BETWEEN_NOTES = 0.2  # seconds: a note per batch would flood the page
+
+
+class Work(widgets.HBox):
+    """What is being computed, with a Cancel button; not to be seen while there is nothing to do.
+
+    A task ends at its next step after it was cancelled or overtaken; what it has finished stays in the store.
+
+    Parameters
+    ----------
+    done : called in the thread when a task has ended well.
+    failed : told of an exception in a task.
+    cancelled : called when the user has ended a task.
+    """
+
+    def __init__(
+        self, done: Callable[[], None], failed: Callable[[Exception], None], cancelled: Callable[[], None]
+    ) -> None:
+        self._done, self._failed, self._cancelled = done, failed, cancelled
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._key: Hashable = None
+        self._next: tuple[Hashable, str, Callable[[], None]] | None = None
+        self._stop, self._by_user = threading.Event(), False
+        self._title, self._said = "", 0.0
+        self.note = widgets.HTML(layout={"flex": "1 1 auto", "min_width": "0"})
+        self.button = widgets.Button(description="Cancel", icon="times", layout={"width": "90px"})
+        self.button.on_click(lambda _button: self.cancel())
+        super().__init__([self.note, self.button], layout={"display": "none", "align_items": "center"})
+
+    @property
+    def busy(self) -> bool:
+        """Whether a task runs."""
+        return self._thread is not None
+
+    def start(self, key: Hashable, title: str, task: Callable[[], None]) -> None:
+        """Do `task` in the thread, unless it is what is done now; another one that runs is ended."""
+        with self._lock:
+            if self._key == key and not self._stop.is_set():
+                return
+            self._next = (key, title, task)
+            self._stop.set()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._loop, daemon=True)
+                self._thread.start()
+
+    def drop(self) -> None:
+        """End what runs: nobody wants it any more."""
+        with self._lock:
+            self._next = None
+            self._stop.set()
+
+    def cancel(self) -> None:
+        """End what runs because the user says so."""
+        if self.busy:
+            self._by_user = True
+            self.note.value = views.waiting(f"Cancelling: {self._title} ...")
+            self.drop()
+
+    def wait(self, seconds: float = 60) -> bool:
+        """Wait until nothing is left to do; whether that was in time."""
+        thread = self._thread
+        if thread is not None:
+            thread.join(seconds)
+        return not self.busy
+
+    def _loop(self) -> None:
+        while self._take():
+            try:
+                with listening(self._told):
+                    self._task()
+                ended = None
+            except Exception as error:  # every failure belongs in the panel
+                ended = error
+            with self._lock:
+                self._key = None
+                overtaken, by_user = self._stop.is_set(), self._by_user
+            if by_user:
+                self._by_user = False
+                self._cancelled()
+            elif ended is None:
+                self._done()
+            elif not (overtaken and isinstance(ended, Cancelled)):
+                self._failed(ended)
+
+    def _take(self) -> bool:
+        """Begin the next task, if there is one."""
+        with self._lock:
+            if self._next is None:
+                self._thread = self._key = None
+                self.layout.display = "none"
+                return False
+            self._key, self._title, self._task = self._next
+            self._next = None
+            self._stop.clear()
+        self._said = 0.0
+        self.note.value = views.waiting(f"{self._title} ...")
+        self.layout.display = None
+        return True
+
+    def _told(self, what: str, done: int, total: int) -> None:
+        if self._stop.is_set():
+            raise Cancelled(f"{self._title} was ended.")
+        if time.monotonic() - self._said > BETWEEN_NOTES:
+            self._said = time.monotonic()
+            self.note.value = views.waiting(f"{self._title}: {what}, {done} of {total}")
+
+    def close(self) -> Any:
+        """End what runs, and free the widgets."""
+        self.drop()
+        return super().close()
