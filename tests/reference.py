@@ -696,3 +696,46 @@ def vlad_of_patches(patches: list[list[float]], centres: np.ndarray) -> list[flo
         sums[word] = [s + x - float(c) for s, x, c in zip(sums[word], patch, centres[word], strict=True)]
     words = [unit([math.copysign(math.sqrt(abs(x)), x) for x in word]) for word in sums]
     return unit([x for word in words for x in word])
+
+
+# What breaks it
+
+
+def ranks_of_right_answers(order, labels, positive, junk):
+    """Rank from 1 of each right answer, those of the labels `junk` not counted."""
+    ranks, rank = [], 0
+    for row in order:
+        name = next((name for name, rows in labels.items() if row in rows), "wrong")
+        if name in junk:
+            continue
+        rank += 1
+        if name in positive:
+            ranks.append(rank)
+    return ranks
+
+
+def pair_ranks(rankings, labels, known):
+    """(query, image, rank among the negatives from 1, share of them behind it) of every pair."""
+    rows = []
+    for query, order in enumerate(rankings):
+        labelled = {row for one in labels[query].values() for row in one}
+        negatives = [row for row in order if row not in labelled]
+        for image in known[query]["index"]:
+            before = 0
+            for row in order:
+                if row == image:
+                    break
+                before += row in negatives
+            rows.append((query, image, before + 1, (len(negatives) - before) / len(negatives)))
+    return rows
+
+
+def means_by_bin(factor, values, edges):
+    """(count, mean) per bin of a factor; kinds of light go to day, overcast and night."""
+    bins = [[] for _ in range(len(edges) + 1 if edges else 3)]
+    for change, value in zip(factor, values, strict=True):
+        if isinstance(change, str):
+            bins[2 if "night" in change else 1 if "overcast" in change else 0].append(value)
+        elif change is not None and change == change:
+            bins[sum(change >= edge for edge in edges)].append(value)
+    return [(len(one), sum(one) / len(one) if one else None) for one in bins]

@@ -10,7 +10,7 @@ By perturbation, on any benchmark::
     probe(session, query=0, kind="rotate")
 """
 
-from cbirlab.probe.answers import Answer, answer_of, probe, query_picture
+from cbirlab.probe.answers import Answer, answer_of, probe, query_picture, row_of
 from cbirlab.probe.factors import FACTORS, MEASURES, Factor, by_factor, pairs
 from cbirlab.probe.perturb import KINDS, Kind, perturbed, unchanged
 
@@ -27,5 +27,6 @@ __all__ = [
     "perturbed",
     "probe",
     "query_picture",
+    "row_of",
     "unchanged",
 ]

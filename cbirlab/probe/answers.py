@@ -99,8 +99,11 @@ def query_picture(session: Session, query: int, setting: Sequence[Any] | None = 
     ------
     IndexError : no such query.
     ImageError : its file cannot be read.
+    ValueError : the dataset has no queries.
     """
     queries = session.dataset.queries
+    if not queries:
+        raise ValueError(f"probe: dataset {session.dataset.name!r} must have queries, it has none.")
     if not 0 <= query < len(queries):
         raise IndexError(f"probe: query must be in [0, {len(queries) - 1}], got {query}.")
     one = queries[query]

@@ -1,0 +1,117 @@
+"""What breaks several settings, in one chart: right answers by what changed between the two pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as widgets
+from traitlets import Dict
+
+from cbirlab.probe import FACTORS, MEASURES, by_factor, pairs
+from cbirlab.widgets import views
+from cbirlab.widgets.controls import menu
+from cbirlab.widgets.live import LivePanel, figure_html, setting_name
+from cbirlab.widgets.state import RetrievalState, Setting
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cbirlab.session import Session
+
+PAUSE = 0.15
+
+
+class BreaksPanel(LivePanel):
+    """Several settings in one chart, against what changed between query and right answer; for Toytown's pairs.
+
+    Parameters
+    ----------
+    session : dataset and backbone; prepared here if it is not yet.
+    settings : to start with, each as the arguments of `Session.rank`.
+    state : of another panel, whose setting the button adds; by default the panel has controls of its own.
+    pause : seconds between a request and the chart; 0 draws at once.
+    """
+
+    settings = Dict()
+
+    def __init__(
+        self,
+        session: Session,
+        settings: Sequence[Sequence[Any]] = (),
+        *,
+        state: RetrievalState | None = None,
+        pause: float = PAUSE,
+    ) -> None:
+        self.factor = menu([(about.title, name) for name, about in FACTORS.items()], description="change of")
+        self.measure = menu([(title, name) for name, title in MEASURES.items()], description="measure")
+        self.add_button = widgets.Button(description="Add this setting", icon="plus")
+        self.clear_button = widgets.Button(description="Clear", layout={"width": "70px"})
+        self.table = widgets.HTML()
+        self._pairs: dict[Setting, pd.DataFrame] = {}
+        super().__init__(session, state, pause)
+        for one in settings:
+            self.add(*one)
+
+    def _arranged(self) -> list[Any]:
+        buttons = widgets.HBox([self.add_button, self.clear_button])
+        side = widgets.VBox([*self.controls, buttons, self.factor, self.measure], layout={"flex": "0 0 320px"})
+        seen = widgets.VBox([self.chart, self.note, self.table], layout={"flex": "1 1 320px", "min_width": "0"})
+        return [self.error, widgets.HBox([side, seen], layout={"flex_flow": "row wrap"})]
+
+    def _connect(self) -> None:
+        super()._connect()
+        self.observe(lambda _change: self._ask(), names="settings")
+        for one in (self.factor, self.measure):
+            one.observe(lambda _change: self._ask(), names="value")
+        self.add_button.on_click(lambda _button: self.add(*self.state.setting))
+        self.clear_button.on_click(lambda _button: self.clear())
+
+    def add(self, tap: str, aggregation: str, whitening: str = "none", dimensions: int | None = None) -> None:
+        """One more line in the chart, unless it is there."""
+        setting = Setting(tap, aggregation, whitening, dimensions)
+        self.settings = {**self.settings, setting_name(setting): setting}
+
+    def clear(self) -> None:
+        """No line in the chart."""
+        self.settings = {}
+
+    def _draw(self) -> None:
+        self._drawn = self._asked
+        self.error.value = ""
+        if not self.settings:
+            self.chart.value = self.table.value = ""
+            self.note.value = views.note("No setting yet: 'Add this setting' draws one.")
+
+    def _draw_rest(self) -> None:
+        from cbirlab.plots import factor_lines
+
+        frames = {}
+        for name, setting in self.settings.items():
+            if self._overtaken():
+                return
+            if setting not in self._pairs:
+                self._say_what_is_computed(setting)
+                run = self.session.rank(*setting)
+                self._pairs[setting] = pairs(run.ranking, run.dataset)
+            frames[name] = self._pairs[setting]
+        if frames:
+            found = by_factor(frames, self.factor.value)
+            self.chart.value = figure_html(factor_lines(found, self.measure.value))
+            self.table.value = factor_table(found, self.measure.value)
+            self.note.value = ""
+
+
+def factor_table(found: pd.DataFrame, measure: str) -> str:
+    """The numbers of the chart: settings down, bins across, each with its interval."""
+    bins = found.drop_duplicates("bin")
+    sizes = zip(bins["bin"], bins["pairs"], strict=True)
+    head = "".join(f"<th scope='col'>{escape(name)} ({size} pairs)</th>" for name, size in sizes)
+    rows = []
+    for name, part in found.groupby("setting", sort=False):
+        values = zip(part[measure], part[f"{measure}_low"], part[f"{measure}_high"], strict=True)
+        cells = "".join(f"<td>{mean:.3f} [{low:.3f}, {high:.3f}]</td>" for mean, low, high in values)
+        rows.append(f"<tr><th scope='row'>{escape(str(name))}</th>{cells}</tr>")
+    table = f"<table class='cbirlab-comparison'><tr><th></th>{head}</tr>{''.join(rows)}</table>"
+    return f"<div class='cbirlab-wide'>{table}</div>"

@@ -1,0 +1,112 @@
+"""What live panels share: a session, a state, newest request wins, errors as a sentence; pictures with their words."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as widgets
+from traitlets import Bool
+
+from cbirlab.widgets import views
+from cbirlab.widgets.controls import RetrievalControls
+from cbirlab.widgets.latest import Latest
+from cbirlab.widgets.state import RetrievalState, Setting
+from cbirlab.widgets.still import data_uri, jpeg_bytes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from PIL import Image
+
+    from cbirlab.session import Session
+
+
+class LivePanel(widgets.VBox):
+    """A panel on one session: `_draw` at once, `_draw_rest` when nothing newer was asked for within a pause.
+
+    Parameters
+    ----------
+    session : dataset and backbone; prepared here if it is not yet.
+    state : of another panel, to follow; by default a new one, with controls of its own.
+    pause : in seconds.
+    """
+
+    live = Bool(True)
+
+    def __init__(self, session: Session, state: RetrievalState | None, pause: float) -> None:
+        session.prepare()
+        self.session = session
+        self.state = state or RetrievalState(tap=session.default_tap)
+        own = RetrievalControls(
+            self.state, taps=session.taps, aggregations=session.methods, dimensions=session.dimensions
+        )
+        self.controls = [] if state else own.widgets
+        self.error, self.note, self.chart = widgets.HTML(), widgets.HTML(), widgets.HTML()
+        self._asked = self._drawn = 0
+        self._update = Latest(self._draw, on_error=self._failed, afterwards=self._draw_rest, pause=pause)
+        super().__init__(self._arranged())
+        self.add_class("cbirlab-panel")
+        self._connect()
+        self._ask()
+
+    def _arranged(self) -> list[Any]:
+        raise NotImplementedError
+
+    def _connect(self) -> None:
+        self.observe(lambda _change: self._ask(), names="live")
+
+    def _draw(self) -> None:
+        raise NotImplementedError
+
+    def _draw_rest(self) -> None:
+        raise NotImplementedError
+
+    def _ask(self) -> None:
+        if self.live:
+            self._asked += 1
+            self._update()
+
+    def _overtaken(self) -> bool:
+        """Whether something newer was asked for since `_draw` began: long work stops then."""
+        return self._asked != self._drawn
+
+    def _failed(self, error: Exception) -> None:
+        self.note.value = ""
+        self.error.value = views.error_box(error)
+
+    def _say_what_is_computed(self, setting: Setting) -> None:
+        if not self.session.ready(*setting):
+            self.note.value = views.waiting(f"Computing {setting.aggregation} at {setting.tap}, this once ...")
+
+    def close(self) -> None:
+        """Free the panel with all that is in it."""
+        self.live = False
+        self._asked += 1
+        waiting = list(self.children)
+        while waiting:
+            widget = waiting.pop()
+            waiting += getattr(widget, "children", ())
+            widget.close()
+        super().close()
+
+
+def picture_html(image: Image.Image, alt: str, caption: str) -> str:
+    """A picture with a caption."""
+    source = data_uri(jpeg_bytes(image))
+    text = f"<figcaption>{escape(caption)}</figcaption>"
+    return f"<figure class='cbirlab-figure'><img alt='{escape(alt)}' src='{source}'>{text}</figure>"
+
+
+def figure_html(ax: Axes) -> str:
+    """A figure as a picture, with its words for those who do not see it."""
+    from base64 import b64encode
+
+    from cbirlab.plots import described, png
+
+    source = "data:image/png;base64," + b64encode(png(ax)).decode("ascii")
+    return f"<img class='cbirlab-chart' alt='{escape(described(ax), quote=True)}' src='{source}'>"
+
+
+def setting_name(setting: Setting) -> str:
+    """A setting as a legend calls it."""
+    return " ".join(str(part) for part in setting if part not in (None, "none"))

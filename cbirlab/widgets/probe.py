@@ -1,0 +1,178 @@
+"""The invariance probe, live: a query is rotated, scaled or covered by a slider while its right answers fall."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as widgets
+from traitlets import link
+
+from cbirlab.params import parameters
+from cbirlab.pipeline.bench import Recent
+from cbirlab.plots.canvas import title_of
+from cbirlab.probe import KINDS, Answer, answer_of, perturbed, query_picture, row_of, unchanged
+from cbirlab.widgets import views
+from cbirlab.widgets.breaks import BreaksPanel
+from cbirlab.widgets.controls import control, menu, on_stop
+from cbirlab.widgets.gallery import Gallery, Thumbnails
+from cbirlab.widgets.live import LivePanel, figure_html, picture_html
+from cbirlab.widgets.results import results_of_query
+from cbirlab.widgets.state import RetrievalState, Setting
+from cbirlab.widgets.still import jpeg_bytes, picture_sheet, with_still
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from cbirlab.index import Ranking
+    from cbirlab.session import Session
+
+__all__ = ["BreaksPanel", "ProbePanel"]
+
+PAUSE = 0.15  # seconds in which a slider may move on, before the whole curve is computed
+SHOWN = 12
+MOST_RANKS = 12
+CURVES = ("ap", "first_rank", "median_rank", "best_score", "kept")
+
+
+class ProbePanel(LivePanel):
+    """A query changed by a slider, and where its right answers go.
+
+    Parameters
+    ----------
+    session : dataset and backbone; prepared here if it is not yet.
+    state : of another panel, whose setting and query this one follows; by default it has controls of its own.
+    shown : pictures in the gallery.
+    thumbnails : of the dataset, to share the page's copies with another panel.
+    pause : seconds between a new gallery and the curve over all amounts; 0 computes it at once.
+
+    Attributes
+    ----------
+    kind : menu of the ways to change the picture; `amounts` has the slider of each.
+    live : while False the panel stands still; the newest state is drawn when it becomes True.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        state: RetrievalState | None = None,
+        shown: int = SHOWN,
+        thumbnails: Thumbnails | None = None,
+        pause: float = PAUSE,
+    ) -> None:
+        self.shown = shown
+        self.gallery = Gallery(thumbnails or Thumbnails.of_dataset(session.dataset))
+        self.query = widgets.BoundedIntText(
+            min=0, max=max(0, len(session.dataset.queries) - 1), description="query", layout={"width": "200px"}
+        )
+        self.kind = menu([(f"{name}: {about.title}", name) for name, about in KINDS.items()], description="change")
+        declared = parameters(perturbed)
+        self.amounts = {name: control(declared[name], description="how much") for name in KINDS}
+        self.measure = menu([(title_of(name), name) for name in CURVES], description="curve")
+        self.before, self.after, self.ranks = widgets.HTML(), widgets.HTML(), widgets.HTML()
+        self._pictures, self._known = Recent(4), Recent(64)
+        super().__init__(session, state, pause)
+
+    def _arranged(self) -> list[Any]:
+        pictures = widgets.HBox([self.before, self.after], layout={"flex_flow": "row wrap"})
+        chosen = [*self.controls, self.query, self.kind, *self.amounts.values(), self.measure]
+        side = widgets.VBox([*chosen, pictures, self.ranks, self.note], layout={"flex": "0 0 320px"})
+        seen = widgets.VBox([self.gallery, self.chart], layout={"flex": "1 1 320px", "min_width": "0"})
+        return [self.error, widgets.HBox([side, seen], layout={"flex_flow": "row wrap"})]
+
+    def _connect(self) -> None:
+        super()._connect()
+        link((self.state, "query"), (self.query, "value"))
+        self.state.observe(lambda _change: self._ask(), names=list(self.state.trait_names()))
+        self.kind.observe(lambda _change: self._kind_chosen(), names="value")
+        self.measure.observe(lambda _change: self._ask(), names="value")
+        for slider in self.amounts.values():
+            slider.observe(lambda _change: self._ask(), names="value")
+        self._show_slider()
+
+    def _kind_chosen(self) -> None:
+        self._show_slider()
+        self._ask()
+
+    def _show_slider(self) -> None:
+        for name, slider in self.amounts.items():
+            slider.layout.display = None if name == self.kind.value else "none"
+
+    @property
+    def amount(self) -> float:
+        """How much the picture is changed."""
+        kind = self.kind.value
+        return on_stop(parameters(perturbed)[kind].domain, self.amounts[kind].value)
+
+    def _picture(self) -> Image.Image:
+        query, setting = self.state.query, self.state.setting
+        return self._pictures.get(query, lambda: query_picture(self.session, query, setting))
+
+    def _answer(self, setting: Setting, query: int, kind: str, amount: float) -> tuple[Answer, Ranking, Image.Image]:
+        """What a changed query finds: the answer, and the ranking with the changed picture to be shown."""
+
+        def make() -> tuple[Answer, Ranking, Image.Image]:
+            changed = perturbed(self._picture(), **{kind: amount})
+            ranking = self.session.rank_image(changed, *setting)
+            protocol = self.session.recipe(*setting).protocol
+            return answer_of(ranking, self.session.dataset, query, protocol), ranking, changed
+
+        return self._known.get((setting, query, kind, amount), make)
+
+    def _draw(self) -> None:
+        self._drawn = self._asked
+        setting, query, kind, amount = self.state.setting, self.state.query, self.kind.value, self.amount
+        self._say_what_is_computed(setting)
+        answer, ranking, changed = self._answer(setting, query, kind, amount)
+        results_of_query(self.session.dataset, ranking, query, shown=self.shown).show_in(self.gallery)
+        about = f"{KINDS[kind].title} {amount:g} ({KINDS[kind].unit})"
+        self.before.value = picture_html(self._picture(), f"Query {query}", "the query")
+        self.after.value = picture_html(changed, f"Query {query}, {about}", about)
+        self.ranks.value = views.note(ranks_note(answer))
+        self.error.value = ""
+
+    def _draw_rest(self) -> None:
+        """The curve over all amounts, as far as nothing newer is asked for."""
+        from cbirlab.plots import lines
+
+        setting, query, kind, measure = self.state.setting, self.state.query, self.kind.value, self.measure.value
+        amounts = sorted({*KINDS[kind].amounts, self.amount})
+        rows = []
+        for place, amount in enumerate(amounts, start=1):
+            if self._overtaken():
+                return
+            plain = self._answer(setting, query, kind, unchanged(kind))[0]
+            rows.append(row_of(kind, amount, self._answer(setting, query, kind, amount)[0], plain))
+            if place % 4 == 0:
+                self.note.value = views.waiting(f"The curve: {place} of {len(amounts)} amounts ...")
+        import pandas as pd
+
+        ax = lines(pd.DataFrame(rows), "amount", None, measure, xlabel=f"{KINDS[kind].title} ({KINDS[kind].unit})")
+        ax.axvline(self.amount, linestyle="--", linewidth=1.2, color=ax.xaxis.label.get_color())
+        if measure.endswith("rank"):
+            ax.invert_yaxis()
+        self.chart.value = figure_html(ax)
+        self.note.value = ""
+
+    def still(self) -> bytes | None:
+        """The query, what became of it, and the first results as one JPEG, for readers without a kernel."""
+        if not self.gallery.ids:
+            return None
+        answer, _, changed = self._answer(self.state.setting, self.state.query, self.kind.value, self.amount)
+        found = zip(self.gallery.ids, self.gallery.kinds, strict=True)
+        pictures = [(jpeg_bytes(self._picture()), ""), (jpeg_bytes(changed), "")]
+        pictures += [(self.gallery.thumbnails[item], kind) for item, kind in found]
+        title = f"Query {self.state.query}, {KINDS[self.kind.value].title} {self.amount:g}, and its first results"
+        return jpeg_bytes(picture_sheet(pictures, title=title, notes=[ranks_note(answer)]))
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        return with_still(super()._repr_mimebundle_(**options), self.still())
+
+
+def ranks_note(answer: Answer) -> str:
+    """Where the right answers stand, in a sentence."""
+    if not answer.ranks:
+        return "No right answer is known for this query, so there are no ranks; see how much of the answer stays."
+    shown = ", ".join(str(rank) for rank in answer.ranks[:MOST_RANKS])
+    more = f" and {len(answer.ranks) - MOST_RANKS} more" if len(answer.ranks) > MOST_RANKS else ""
+    return f"Right answers at ranks {shown}{more}; AP {answer.ap:.3f}."
