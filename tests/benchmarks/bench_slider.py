@@ -4,8 +4,9 @@
 
 For each control, moves alternate in blocks between the two: with the label, the panel stands still and only one word
 changes; with the gallery, the whole panel follows. The clock starts at the key press and stops two animation frames
-after the new word, or after all 24 pictures of the new ranking are decoded. Rankings are computed anew at every move
-(the session's memory of earlier rankings is emptied); thumbnails are in the page, as they are after a few seconds.
+after the new word, or after all 24 pictures of the new ranking are decoded. The panel offers MAC, SPoC and GeM, which
+sessions prepare. Rankings are computed anew at every move (the session's memory of earlier rankings is emptied);
+thumbnails are in the page, as they are after a few seconds.
 """
 
 from __future__ import annotations
@@ -34,10 +35,12 @@ import time
 
 import ipywidgets
 
+from cbirlab.pipeline.stops import slider_stops
 from cbirlab.session import Session
 from cbirlab.widgets import Explorer
 
-session = Session({dataset!r}, "toynet", weights={weights!r})
+prepared = slider_stops(["mac", "spoc", "gem"])
+session = Session({dataset!r}, "toynet", weights={weights!r}, aggregations=prepared)
 session.prepare(progress=False)
 panel = Explorer(session)
 label = ipywidgets.Label("0").add_class("bare-label")
