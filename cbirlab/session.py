@@ -151,17 +151,16 @@ class Session:
                 self._bench.fill(self._beside(recipe))
 
     def _beside(self, recipe: Recipe) -> list[Recipe]:
-        """A recipe and what else one pass of its network gives: other stops of its sliders, other taps."""
-        spec = Aggregation.parse(recipe.aggregation)
-        alone = spec.learns or bool(spec.attentions)
-        stops = [] if alone else [one for one in slider_stops([spec.name]) if not one.learns]
-        near = stops if len(stops) <= _STOPS_AT_ONCE else [spec]
-        taps = self.taps if not spec.learns else [tap for _, tap in split_taps(str(recipe.tap))]
-        network = self._bench.backbone
+        """A recipe and what else one pass of its network gives: it at other taps, other stops of its sliders here."""
+        spec, here = Aggregation.parse(recipe.aggregation), [tap for _, tap in split_taps(str(recipe.tap))]
+        if spec.learns:
+            return [recipe]
+        stops = [] if spec.attentions else [one for one in slider_stops([spec.name]) if not one.learns]
+        near = [(tap, one) for tap in here for one in stops if len(stops) <= _STOPS_AT_ONCE]
         others = [
             replace(recipe, tap=tap, aggregation=one.key)
-            for tap, one in itertools.product(taps, near)
-            if not check_cell(network, tap, one)
+            for tap, one in [*((tap, spec) for tap in self.taps), *near]
+            if not check_cell(self._bench.backbone, tap, one)
         ]
         return [*others, recipe]
 
