@@ -105,11 +105,14 @@ def at_hand(name: str, *, default: str = "", bundled: str = "") -> bool:
     if bundled:
         return (data_folder() / bundled).is_file()
     folder = os.environ.get(FOLDER_VARIABLE)
-    files = [path.name for path in Path(folder).rglob("*") if path.suffix in _SUFFIXES] if folder else []
-    wanted = published(name).get(default)
-    if wanted is not None and (wanted.file_name in files or (_hub_folder() / wanted.file_name).is_file()):
+    own = [path.name for path in Path(folder).rglob("*") if path.suffix in _SUFFIXES] if folder else []
+    if any(re.match(rf"{re.escape(name)}(?![0-9a-z])", file) for file in own):
         return True
-    return any(re.match(rf"{re.escape(name)}(?![0-9a-z])", file) for file in files)
+    cached = [path.name for path in _hub_folder().glob("*")]
+    if not own and not cached:  # torchvision takes seconds to import
+        return False
+    wanted = published(name).get(default)
+    return wanted is not None and wanted.file_name in [*own, *cached]
 
 
 def read(path: Path) -> dict[str, Tensor]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import tempfile
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +14,8 @@ from PIL import Image, ImageDraw
 from cbirlab.datasets.base import Dataset, Query
 from cbirlab.index import ExactIndex
 from cbirlab.pipeline.recipe import Recipe
+from cbirlab.progress import bar
+from cbirlab.store import Store
 
 SCENES, VIEWS = 6, 6
 
@@ -89,6 +93,11 @@ class FakeSession:
         self.calls: list[tuple] = []
         self.prepared = False
         self.unready: set[str] = set()
+        self.made: list[tuple] = []
+        self.steps = 3  # that `make_ready` takes, at `pause` seconds each
+        self.pause = 0.0
+        self.store, self.device = Store(Path(tempfile.mkdtemp())), "cpu"
+        self.common = Recipe(dataset=str(dataset.images[0].parent))
 
     def prepare(self, progress: bool = True) -> None:
         self.prepared = True
@@ -96,6 +105,16 @@ class FakeSession:
     def ready(self, tap: str, aggregation: str, whitening: str = "none", dimensions: int | None = None) -> bool:
         """Aggregations in `unready` are as those that a session computes on first use."""
         return aggregation not in self.unready
+
+    def make_ready(self, tap, aggregation, whitening="none", dimensions=None):
+        self.made.append((tap, aggregation, whitening, dimensions))
+        for _ in bar(range(self.steps), desc="towers", unit="image", show=False):
+            time.sleep(self.pause)
+        self.unready.discard(aggregation)
+
+    def vectors(self, tap, aggregation, whitening="none", dimensions=None):
+        queries, images = self._descriptors(tap, aggregation, whitening, dimensions)
+        return np.concatenate([images, queries]), str((tap, aggregation, whitening, dimensions))
 
     def dimensions(self, tap: str, aggregation: str = "gem") -> int:
         return {"stem": 16, "layer1": 32}.get(tap, 64)
@@ -137,9 +156,14 @@ class FakeSession:
         queries, images = self._descriptors(tap, aggregation, whitening, dimensions)
         return ExactIndex().fit(images).search(queries[[query]])
 
-    def rank_image(self, row, tap, aggregation, whitening="none", dimensions=None):
+    def rank_image(self, image, tap, aggregation, whitening="none", dimensions=None, *, box=None):
+        """A picture or a part of one has a descriptor of its size and place."""
         _, images = self._descriptors(tap, aggregation, whitening, dimensions)
-        return ExactIndex().fit(images).search(images[[row]])
+        if isinstance(image, int) and box is None:
+            return ExactIndex().fit(images).search(images[[image]])
+        self.asked = (image, box)
+        random = np.random.default_rng(int(sum(box or (1, 2, 3))))
+        return ExactIndex().fit(images).search(random.normal(size=(1, 64)).astype(np.float32))
 
     def table_row(self, run):
         recipe = run.recipe

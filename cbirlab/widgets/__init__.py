@@ -10,8 +10,9 @@ if TYPE_CHECKING:
     from cbirlab.widgets.panel import Explorer, explore
     from cbirlab.widgets.results import ranked_gallery
     from cbirlab.widgets.state import RetrievalState
+    from cbirlab.widgets.workbench import Workbench
 
-__all__ = ["Download", "Explorer", "Gallery", "RetrievalState", "Thumbnails", "explore", "ranked_gallery"]
+__all__ = ["Download", "Explorer", "Gallery", "RetrievalState", "Thumbnails", "Workbench", "explore", "ranked_gallery"]
 
 _HOMES = {
     "Download": "download",
@@ -19,6 +20,7 @@ _HOMES = {
     "Gallery": "gallery",
     "RetrievalState": "state",
     "Thumbnails": "gallery",
+    "Workbench": "workbench",
     "explore": "panel",
     "ranked_gallery": "results",
 }

@@ -77,14 +77,14 @@ class Comparison(widgets.VBox):
 
     Parameters
     ----------
-    current : gives the table row and the evaluation of the setting shown now; called when "Pin this setting" is
+    current : gives the table row and the evaluation of each setting shown now; called when "Pin this setting" is
         pressed.
     on_error : told of an exception in a button.
     """
 
     def __init__(
         self,
-        current: Callable[[], tuple[Mapping[str, Any], Evaluation | None]],
+        current: Callable[[], Sequence[tuple[Mapping[str, Any], Evaluation | None]]],
         on_error: Callable[[Exception], None],
     ) -> None:
         self.pinned: list[Pinned] = []
@@ -122,9 +122,10 @@ class Comparison(widgets.VBox):
         return pd.DataFrame(self.rows)
 
     def pin(self) -> None:
-        """Add the setting shown now, unless it is there already."""
+        """Add the settings shown now, unless they are there already."""
         try:
-            self.add(*self._current())
+            for row, evaluation in self._current():
+                self.add(row, evaluation)
         except Exception as error:  # shown in the panel
             self._on_error(error)
 

@@ -191,6 +191,24 @@ class Gallery(Pictures):
         return with_still(super()._repr_mimebundle_(**options), self.still())
 
 
+def send_ahead(gallery: Pictures, stop: threading.Event) -> None:
+    """Make all thumbnails and send those that the page lacks, in a thread, until `stop`."""
+
+    def send(batch: list[int]) -> None:
+        gallery.ship([item for item in batch if item not in gallery.thumbnails.shipped])
+
+    threading.Thread(target=lambda: gallery.thumbnails.make_all(send, stop=stop), daemon=True).start()
+
+
+def close_all(*roots: Any) -> None:
+    """Close widgets with all that is in them."""
+    waiting = list(roots)
+    while waiting:
+        widget = waiting.pop()
+        waiting += getattr(widget, "children", ())
+        widget.close()
+
+
 def _outlined(jpeg: bytes, box: Box, full_size: tuple[int, int]) -> bytes:
     image = Image.open(io.BytesIO(jpeg)).convert("RGB")
     across, down = image.width / full_size[1], image.height / full_size[0]

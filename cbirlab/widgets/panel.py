@@ -13,10 +13,10 @@ from traitlets import Bool
 from cbirlab.widgets import views
 from cbirlab.widgets.comparison import Comparison
 from cbirlab.widgets.controls import RetrievalControls
-from cbirlab.widgets.gallery import Gallery, Thumbnails
+from cbirlab.widgets.gallery import Gallery, Thumbnails, close_all, send_ahead
 from cbirlab.widgets.latest import Latest
 from cbirlab.widgets.reproduce import to_python
-from cbirlab.widgets.results import Results, results_of_image, results_of_query
+from cbirlab.widgets.results import Results, results_of_image, results_of_query, strip_of
 from cbirlab.widgets.state import RetrievalState
 from cbirlab.widgets.still import data_uri, jpeg_bytes, picture_sheet, with_still
 
@@ -85,15 +85,14 @@ class Explorer(widgets.VBox):
         self._update = Latest(self._draw, on_error=self._failed, afterwards=self._draw_numbers)
         super().__init__(self._arranged())
         self.add_class("cbirlab-panel")
-        self._draw_strip()
         self._connect()
         self._update()
         self._update.pause = pause
         if prefetch and len(self.thumbnails) <= PREFETCH_AT_MOST:
-            threading.Thread(target=self._prefetch, daemon=True).start()
+            send_ahead(self.gallery, self._stop)
 
     def _build_views(self) -> None:
-        self.strip = Gallery(self.thumbnails, arrangement="strip", side=92)
+        self.strip = strip_of(self.session.dataset, self.thumbnails)
         self.gallery = Gallery(self.thumbnails)
         self.picture = widgets.HTML()
         self.metrics = widgets.HTML()
@@ -115,14 +114,6 @@ class Explorer(widgets.VBox):
         self.observe(lambda _change: self._ask(), names="live")
         self.strip.observe(lambda _change: self._picked(self.strip.picked), names="clicks")
         self.gallery.observe(lambda _change: self._picked(self.gallery.picked), names="clicks")
-
-    def _draw_strip(self) -> None:
-        dataset = self.session.dataset
-        first = len(dataset.images)
-        boxed = "; the box is what is sought" if any(query.box for query in dataset.queries) else ""
-        ids = range(first, first + len(dataset.queries)) if dataset.queries else range(first)
-        title = f"{dataset.name}: {len(dataset.queries)} queries, {first} images{boxed}"
-        self.strip.show(ids, title=title, ahead=False)
 
     def _ask(self) -> None:
         if self.live:
@@ -180,9 +171,9 @@ class Explorer(widgets.VBox):
     def _show_error(self, error: Exception) -> None:
         self.error.value = views.error_box(error)
 
-    def _pinnable(self) -> tuple[Mapping[str, Any], Evaluation | None]:
+    def _pinnable(self) -> list[tuple[Mapping[str, Any], Evaluation | None]]:
         run = self.session.rank(*self.state.setting)
-        return self.session.table_row(run), run.evaluation
+        return [(self.session.table_row(run), run.evaluation)]
 
     def to_python(self) -> str:
         """The plain call that gives the setting shown now, without any widget."""
@@ -202,18 +193,8 @@ class Explorer(widgets.VBox):
     def _repr_mimebundle_(self, **options: Any) -> Any:
         return with_still(super()._repr_mimebundle_(**options), self.still())
 
-    def _prefetch(self) -> None:
-        def send(batch: list[int]) -> None:
-            self.gallery.ship([item for item in batch if item not in self.thumbnails.shipped])
-
-        self.thumbnails.make_all(send, stop=self._stop)
-
     def close(self) -> None:
         """Stop the background work, and free the panel with all that is in it."""
         self._stop.set()
-        waiting = list(self.children)
-        while waiting:
-            widget = waiting.pop()
-            waiting += getattr(widget, "children", ())
-            widget.close()
+        close_all(*self.children)
         super().close()

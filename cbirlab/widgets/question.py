@@ -63,8 +63,8 @@ class Question(HasTraits):
 
     query = Int(0, min=0)
     image = Int(None, min=0, allow_none=True)
-    own = Instance(OwnPicture, allow_none=True)
-    box = Tuple(Float(), Float(), Float(), Float(), default_value=None, allow_none=True)
+    own: OwnPicture | None = Instance(OwnPicture, allow_none=True)  # pyright: ignore[reportAssignmentType]
+    box: Box | None = Tuple(*[Float()] * 4, default_value=None, allow_none=True)  # pyright: ignore[reportAssignmentType]
 
     def ask(self, *, query: int | None = None, image: int | None = None, own: OwnPicture | None = None) -> None:
         """Ask for one of the three, with its whole picture."""
@@ -101,6 +101,25 @@ class Question(HasTraits):
         if self.own is not None:
             return self.own.image
         return dataset.queries[self.query].path if self.image is None else dataset.images[self.image]
+
+    def own_row(self, dataset: Dataset) -> int | None:
+        """The database row that is the query's own picture, which its answer leaves out."""
+        if self.own is not None:
+            return None
+        return dataset.queries[self.query].index if self.image is None else self.image
+
+    def remark(self, dataset: Dataset) -> str:
+        """Why a question that is not the protocol's has no AP; empty for one that is."""
+        if self.of_protocol:
+            return ""
+        kind = "A picture from outside" if self.own is not None else "A database image"
+        kind = kind if self.box is None else "A part of a picture"
+        known = self.own is None and (self.image is None or bool(dataset.instances and dataset.instances[self.image]))
+        judged = "frames say whether the same thing is shown" if known else "no result is marked"
+        return (
+            f"{kind} is the query. The protocol has no ground truth for it, so it has no AP and {judged}; the mAP is "
+            "still that of all benchmark queries. Pick a query in the strip to go back."
+        )
 
     def given(self, dataset: Dataset) -> Box | None:
         """The protocol's rectangle on the picture."""

@@ -126,6 +126,16 @@ def ranked_gallery(run: Run, query: int = 0, *, shown: int = 8) -> Gallery:
     return gallery
 
 
+def strip_of(dataset: Dataset, thumbnails: Thumbnails) -> Gallery:
+    """The queries of a dataset, or where it has none its images, in a strip to pick from."""
+    first = len(dataset.images)
+    boxed = "; the box is what is sought" if any(query.box for query in dataset.queries) else ""
+    ids = range(first, first + len(dataset.queries)) if dataset.queries else range(first)
+    strip = Gallery(thumbnails, arrangement="strip", side=92)
+    strip.show(ids, title=f"{dataset.name}: {len(dataset.queries)} queries, {first} images{boxed}", ahead=False)
+    return strip
+
+
 def _first(
     ranking: Ranking, own: int | None, shown: int, only: Collection[int] = ()
 ) -> tuple[list[int], list[float], list[int]]:

@@ -9,6 +9,7 @@ import ipywidgets as widgets
 import numpy as np
 
 from cbirlab.backbones import BACKBONES
+from cbirlab.evaluation import Interval, paired_difference
 from cbirlab.index import Ranking
 from cbirlab.widgets import views
 from cbirlab.widgets.controls import RetrievalControls, menu, titled
@@ -150,6 +151,12 @@ class Side:
         self.heading.value = views.side_heading(self.name, self.title, run.metrics if run else {}) if compared else ""
 
 
+def make_ready(sides: Sequence[Side]) -> None:
+    """Compute what these sides need; slow, meant for a thread."""
+    for side in sides:
+        side.make_ready()
+
+
 def gone(results: Results, other: Results, ranking: Ranking, own: int | None) -> list[str]:
     """For every result of A, where it went if B does not show it."""
     places = _places(ranking, own, results.rows)
@@ -176,3 +183,12 @@ def _places(ranking: Ranking, own: int | None, rows: Sequence[int]) -> dict[int,
     found = np.flatnonzero(np.isin(images, list(rows)))
     before = np.cumsum(images != (-1 if own is None else own))
     return {int(images[place]): int(before[place]) for place in found}
+
+
+def difference(a: Run, b: Run) -> tuple[dict[str, Interval], dict[str, tuple[int, int]]]:
+    """Level to the mean of B - A over all queries with its interval, and level to the queries that A and B win."""
+    if a.evaluation is None or b.evaluation is None:
+        return {}, {}
+    pairs = {level: (ap, b.evaluation.per_query[level]) for level, ap in a.evaluation.per_query.items()}
+    tests = {level: paired_difference(y, x, groups=a.evaluation.groups) for level, (x, y) in pairs.items()}
+    return tests, {level: (int((x > y).sum()), int((y > x).sum())) for level, (x, y) in pairs.items()}

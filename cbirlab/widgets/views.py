@@ -41,14 +41,14 @@ def _number(value: float) -> float:
     return 0.0 if math.isnan(value) else value
 
 
-def query_note(values: Mapping[str, float]) -> str:
-    """Average precision of the one query shown, per level."""
+def query_note(values: Mapping[str, float], *, side: str = "") -> str:
+    """Average precision of the one query shown, per level; of one of two sides."""
     if not values:
         return ""
     written = " · ".join(
         f"{escape(level)} {'no positive' if math.isnan(value) else f'{value:.3f}'}" for level, value in values.items()
     )
-    return f"<p class='cbirlab-note'>AP of this query: {written}</p>"
+    return f"<p class='cbirlab-note'>AP of this query{escape(side and f' by {side}')}: {written}</p>"
 
 
 def note(text: str) -> str:
