@@ -46,7 +46,7 @@ def test_without_a_command_the_help_is_shown(call):
     assert "cbirlab compare --taps all" in out
 
 
-@pytest.mark.parametrize("command", ["lab", "list", "run", "compare", "versus", "store"])
+@pytest.mark.parametrize("command", ["lab", "app", "list", "run", "compare", "versus", "store"])
 def test_every_command_has_help(call, command):
     code, out, _ = call(command, "--help")
     assert code == 0

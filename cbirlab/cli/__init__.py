@@ -1,4 +1,4 @@
-"""Command line: ``cbirlab lab | list | run | compare | store``.
+"""Command line: ``cbirlab lab | app | list | run | compare | store``.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted; what went wrong is one sentence on stderr.
 """
@@ -66,6 +66,12 @@ def _lab(given: Any) -> int:
     from cbirlab.cli.lab import launch
 
     return launch(given.folder, given.jupyter)
+
+
+def _app(given: Any) -> int:
+    from cbirlab.cli.app import launch
+
+    return launch(given.dataset, given.backbone, given.weights, given.voila)
 
 
 def _list(given: Any) -> int:
@@ -151,4 +157,12 @@ def _store(given: Any) -> int:
     return output.store_command(given)
 
 
-_COMMANDS = {"lab": _lab, "list": _list, "run": _run, "compare": _compare, "versus": _versus, "store": _store}
+_COMMANDS = {
+    "lab": _lab,
+    "app": _app,
+    "list": _list,
+    "run": _run,
+    "compare": _compare,
+    "versus": _versus,
+    "store": _store,
+}

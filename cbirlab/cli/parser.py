@@ -11,6 +11,7 @@ from cbirlab import __version__
 _EXAMPLES = """
 examples:
   cbirlab lab                                            the notebooks in JupyterLab
+  cbirlab app --dataset my/photos                        the panel alone, in the browser
   cbirlab list                                           everything that can be chosen
   cbirlab list taps resnet50                             where maps can be taken in a network
   cbirlab run --tap layer3 --aggregation "gem(p=4)" --whitening pca --dimensions 64
@@ -34,12 +35,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"cbirlab {__version__}")
     parser.set_defaults(command=None, traceback=False)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    _add_lab(commands)
-    _add_list(commands)
-    _add_run(commands)
-    _add_compare(commands)
-    _add_versus(commands)
-    _add_store(commands)
+    for add in (_add_lab, _add_app, _add_list, _add_run, _add_compare, _add_versus, _add_store):
+        add(commands)
     return parser
 
 
@@ -56,7 +53,7 @@ def _command(commands: Any, name: str, summary: str, more: str = "") -> argparse
     parser = commands.add_parser(
         name,
         help=summary,
-        description=textwrap.dedent(f"{summary[0].upper()}{summary[1:]}.\n{more}"),
+        description=f"{summary[0].upper()}{summary[1:]}.\n{textwrap.dedent(more)}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--traceback", action="store_true", help="show where an error came from")
@@ -77,6 +74,20 @@ def _add_lab(commands: Any) -> None:
     )
     parser.add_argument("--folder", help="working folder (default: ./cbirlab-notebooks, in a checkout its notebooks/)")
     parser.add_argument("jupyter", nargs="*", metavar="-- ARGUMENT", help="passed on to JupyterLab")
+
+
+def _add_app(commands: Any) -> None:
+    more = """
+        The first start on new images describes them all, later ones take what the store has. It needs Voilà
+        (pip install 'cbirlab[app]'), and what follows -- goes to it:
+
+          cbirlab app --dataset my/photos -- --no-browser --port 9999 --theme=dark
+        """
+    parser = _command(commands, "app", "open the panel in the browser, without notebooks and cells", more)
+    parser.add_argument("--dataset", metavar="NAME", default="toytown", help="a name or a folder (default: toytown)")
+    parser.add_argument("--backbone", metavar="NAME", default="toynet", help="(default: toynet)")
+    parser.add_argument("--weights", metavar="WEIGHTS", help="'random', a label of torchvision, or a file")
+    parser.add_argument("voila", nargs="*", metavar="-- ARGUMENT", help="passed on to Voilà")
 
 
 def _add_list(commands: Any) -> None:

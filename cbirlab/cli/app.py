@@ -1,0 +1,64 @@
+"""``cbirlab app``: the panel in a browser window of its own, without cells, through Voilà."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+PANEL = "explore"
+NOTEBOOK = "cbirlab.ipynb"
+
+
+def launch(dataset: str, backbone: str, weights: str | None, arguments: Sequence[str]) -> int:
+    """Write the notebook and serve it until it is stopped.
+
+    Raises
+    ------
+    ImportError : Voilà is not installed.
+    UnknownName, WeightsError, ValueError : as loading the dataset and the backbone do; better here than in the page.
+    """
+    try:
+        from voila.app import Voila
+    except ImportError as error:
+        raise ImportError("the app is served by Voilà, which is not installed: pip install 'cbirlab[app]'") from error
+    _check(dataset, backbone, weights)
+    with tempfile.TemporaryDirectory(prefix="cbirlab-app-") as folder:
+        path = Path(folder) / NOTEBOOK
+        path.write_text(json.dumps(notebook(dataset, backbone, weights)), encoding="utf-8")
+        Voila.launch_instance(argv=voila_arguments(path, arguments))
+    return 0
+
+
+def notebook(dataset: str, backbone: str, weights: str | None = None) -> dict[str, Any]:
+    """One cell with the panel. A folder is named in full, since the kernel runs elsewhere."""
+    from cbirlab.datasets import DATASETS
+
+    named = dataset if dataset in DATASETS else str(Path(dataset).expanduser().resolve())
+    more = "" if weights is None else f", weights={_from_here(weights)!r}"
+    code = f"from cbirlab.widgets import {PANEL}\n\n{PANEL}({named!r}, {backbone!r}{more})"
+    cell = {"cell_type": "code", "id": "panel", "metadata": {}, "execution_count": None, "outputs": [], "source": code}
+    kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
+    metadata = {"title": f"cbirlab: {Path(named).name}", "kernelspec": kernel, "language_info": {"name": "python"}}
+    return {"cells": [cell], "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
+
+
+def voila_arguments(path: Path, arguments: Sequence[str]) -> list[str]:
+    """Command line of Voilà; later arguments override earlier ones. It runs for root as for anyone."""
+    return [str(path), "--show_tracebacks=True", *arguments]
+
+
+def _check(dataset: str, backbone: str, weights: str | None) -> None:
+    from cbirlab.backbones import load_backbone
+    from cbirlab.datasets import load_dataset
+
+    load_dataset(dataset)
+    load_backbone(backbone, weights)
+
+
+def _from_here(weights: str) -> str:
+    """A weights file in full; names of weights as they are."""
+    path = Path(weights).expanduser()
+    return str(path.resolve()) if path.is_file() else weights
