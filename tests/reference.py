@@ -739,3 +739,115 @@ def means_by_bin(factor, values, edges):
         elif change is not None and change == change:
             bins[sum(change >= edge for edge in edges)].append(value)
     return [(len(one), sum(one) / len(one) if one else None) for one in bins]
+
+
+# maps
+
+
+def ranks_by_cosine(vectors, i):
+    """Every other row's place among the neighbours of row i: 1 for the largest cosine, equal ones by index."""
+    size = [math.sqrt(sum(float(value) ** 2 for value in row)) for row in vectors]
+
+    def cosine(j):
+        return sum(float(a) * float(b) for a, b in zip(vectors[i], vectors[j], strict=True)) / (size[i] * size[j])
+
+    others = sorted((j for j in range(len(vectors)) if j != i), key=lambda j: (-cosine(j), j))
+    return {j: place for place, j in enumerate(others, start=1)}
+
+
+def nearest_in_plane(points, i, k):
+    """The k points nearest to point i."""
+    others = [j for j in range(len(points)) if j != i]
+    return sorted(others, key=lambda j: math.dist(points[i], points[j]))[:k]
+
+
+def trustworthiness(vectors, points, k):
+    """Venna and Kaski 2001, equation 1."""
+    count, total = len(vectors), 0
+    for i in range(count):
+        ranks = ranks_by_cosine(vectors, i)
+        for j in nearest_in_plane(points, i, k):
+            if ranks[j] > k:
+                total += ranks[j] - k
+    return 1 - 2 / (count * k * (2 * count - 3 * k - 1)) * total
+
+
+def neighbour_agreement(vectors, points, k):
+    """Share of the k nearest on the map that are among the k nearest in the descriptors."""
+    kept = 0
+    for i in range(len(vectors)):
+        ranks = ranks_by_cosine(vectors, i)
+        kept += sum(ranks[j] <= k for j in nearest_in_plane(points, i, k))
+    return kept / (k * len(vectors))
+
+
+def shared_neighbours(one, other, k):
+    """Share of the k nearest on one map that are among the k nearest on the other."""
+    pairs = [(set(nearest_in_plane(one, i, k)), set(nearest_in_plane(other, i, k))) for i in range(len(one))]
+    return sum(len(first & second) for first, second in pairs) / (k * len(one))
+
+
+# Looking into a method: places and pairs
+
+
+def places_of_spoc(maps: np.ndarray) -> list[np.ndarray]:
+    """What each place (row by row) of maps (C, H, W) adds to the mean of every channel."""
+    channels, height, width = maps.shape
+    return [maps[:, i, j].astype(float) / (height * width) for i in range(height) for j in range(width)]
+
+
+def places_of_crow(maps: np.ndarray, a: float = 2.0, b: float = 2.0) -> list[np.ndarray]:
+    """What each place adds to CroW's vector: its column, weighed by position and by channel."""
+    channels, height, width = maps.shape
+    sums = [[sum(float(maps[c, i, j]) for c in range(channels)) for j in range(width)] for i in range(height)]
+    norm = sum(value**a for row in sums for value in row) ** (1 / a) or 1.0
+    used = [np.count_nonzero(maps[c]) / (height * width) for c in range(channels)]
+    rare = np.array([math.log(sum(used) / share) if share else 0.0 for share in used])
+    return [
+        (sums[i][j] / norm) ** (1 / b) * rare * maps[:, i, j].astype(float)
+        for i in range(height)
+        for j in range(width)
+    ]
+
+
+def pairs_of_places(
+    a: list[np.ndarray], b: list[np.ndarray], mean: np.ndarray | None = None, matrix: np.ndarray | None = None
+) -> tuple[np.ndarray, float]:
+    """Contribution (P, Q) of every pair of places to the cosine, whitened by ``(x - mean) @ matrix``, and the cosine.
+
+    The mean is shared out over the places by their parts in the pooled vector, so that the pairs add up to the cosine.
+    """
+    whitened = []
+    for places in (a, b):
+        pooled = sum(places)
+        length = math.sqrt(float(pooled @ pooled))
+        parts = []
+        for place in places:
+            part = place / length
+            if mean is not None:
+                part = part - float(place @ pooled) / length**2 * mean
+            parts.append(part if matrix is None else part @ matrix)
+        whole = sum(parts)
+        whitened.append([part / math.sqrt(float(whole @ whole)) for part in parts])
+    table = np.array([[float(p @ q) for q in whitened[1]] for p in whitened[0]])
+    return table, float(sum(whitened[0]) @ sum(whitened[1]))
+
+
+def share_larger(first: list[float], second: list[float]) -> float:
+    """How often a value of the first list exceeds one of the second; ties count half."""
+    wins = 0.0
+    for one in first:
+        for other in second:
+            wins += 1.0 if one > other else 0.5 if one == other else 0.0
+    return wins / (len(first) * len(second))
+
+
+def counted(values: list[float], edges: list[float]) -> list[int]:
+    """How many values lie in each bin; the last bin holds its upper edge too."""
+    counts = [0] * (len(edges) - 1)
+    for value in values:
+        for place in range(len(counts)):
+            last = place == len(counts) - 1
+            if edges[place] <= value < edges[place + 1] or (last and value == edges[-1]):
+                counts[place] += 1
+    return counts

@@ -136,7 +136,7 @@ def seed_stability(
     store: Store | None = None,
     key: str = "",
 ) -> float:
-    """How much of a map another seed repeats: share of the k nearest on one map that are so on another, mean of all pairs.
+    """Share of the k nearest on one seed's map that are among the k nearest on another's, mean of all pairs.
 
     Raises
     ------

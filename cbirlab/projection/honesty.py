@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from cbirlab.progress import bar
 from cbirlab.projection.neighbours import nearest_on_map, unit_rows
 
 MOST_ROWS = 2000
@@ -88,7 +89,7 @@ def _ranks(unit: np.ndarray, chosen: np.ndarray, others: np.ndarray) -> np.ndarr
     """Rank among the neighbours of each chosen row (n,) of the `others` (n, k), from 1 for the nearest."""
     wide, index = unit.astype(np.float64), np.arange(len(unit))
     ranks = np.empty(others.shape, dtype=np.int64)
-    for start in range(0, len(chosen), _BLOCK):
+    for start in bar(range(0, len(chosen), _BLOCK), desc="trustworthiness", unit="block", show=False):
         own, here = chosen[start : start + _BLOCK], others[start : start + _BLOCK]
         cosines = (wide[own] @ wide.T).astype(np.float32)
         cosines[np.arange(len(own)), own] = -np.inf

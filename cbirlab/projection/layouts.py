@@ -36,7 +36,7 @@ def _scores(centred: np.ndarray) -> np.ndarray:
     if min(rows, width) > _EXACT_UP_TO:
         from sklearn.utils.extmath import randomized_svd
 
-        left, values, _ = randomized_svd(centred, 2, n_oversamples=14, n_iter=7, random_state=0)
+        left, values, _ = randomized_svd(centred, 2, n_oversamples=14, n_iter=7, random_state=0)  # pyright: ignore
         return left * values
     wide = centred.astype(np.float64)
     if width <= rows:

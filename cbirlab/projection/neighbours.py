@@ -53,4 +53,4 @@ def nearest_on_map(points: np.ndarray, k: int, rows: np.ndarray | None = None) -
 
     own = np.arange(len(points)) if rows is None else rows
     distances, found = KDTree(points).query(points[own], k + 1)
-    return without_self(found, distances, own)[0]
+    return without_self(np.asarray(found), np.asarray(distances), own)[0]

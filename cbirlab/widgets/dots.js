@@ -1,0 +1,65 @@
+// Dots: what points look like. Each group has a colour and a shape of its own; the next group differs in both.
+
+// Okabe and Ito's colours, moved a little where they would vanish on white or on black.
+const COLOURS = {
+  light: ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#3f9fd8", "#7b4fa3", "#5b5b5b"],
+  dark: ["#5ab0f0", "#ff8a3d", "#2fd6a5", "#ec9fcb", "#f0e442", "#9adcff", "#c39bff", "#c8c8c8"],
+};
+const UNGROUPED = { light: "#8a8a8a", dark: "#8a8a8a" };
+const SHAPES = ["circle", "square", "triangle", "diamond", "plus", "wedge", "cross"]; // 7 shapes, 8 colours: 56 pairs
+
+function colourOf(group, dark) {
+  const theme = dark ? "dark" : "light";
+  return group < 0 ? UNGROUPED[theme] : COLOURS[theme][group % COLOURS.light.length];
+}
+
+function trace(pen, shape, x, y, r) {
+  const polygon = (...corners) => {
+    corners.forEach(([across, down], i) => pen[i ? "lineTo" : "moveTo"](x + across * r, y + down * r));
+    pen.closePath();
+  };
+  const arms = (turn) => {
+    const [wide, thin] = [1.15, 0.42];
+    const corners = [[-thin, -wide], [thin, -wide], [thin, -thin], [wide, -thin], [wide, thin], [thin, thin]];
+    const all = [...corners, ...corners.map(([across, down]) => [-across, -down])];
+    const [c, s] = [Math.cos(turn), Math.sin(turn)];
+    polygon(...all.map(([across, down]) => [across * c - down * s, across * s + down * c]));
+  };
+  pen.beginPath();
+  if (shape === "circle") pen.arc(x, y, r, 0, 2 * Math.PI);
+  if (shape === "square") polygon([-0.9, -0.9], [0.9, -0.9], [0.9, 0.9], [-0.9, 0.9]);
+  if (shape === "triangle") polygon([0, -1.2], [1.1, 0.8], [-1.1, 0.8]);
+  if (shape === "wedge") polygon([0, 1.2], [1.1, -0.8], [-1.1, -0.8]);
+  if (shape === "diamond") polygon([0, -1.25], [1.25, 0], [0, 1.25], [-1.25, 0]);
+  if (shape === "plus") arms(0);
+  if (shape === "cross") arms(Math.PI / 4);
+}
+
+// A dot of a group (-1: of none) as a small canvas, its centre in the middle; `ratio` device pixels per CSS pixel.
+function dot(group, r, ratio, dark, halo) {
+  const canvas = document.createElement("canvas");
+  const side = 2 * Math.ceil((1.4 * r + 1.5) * ratio);
+  canvas.width = canvas.height = side;
+  const pen = canvas.getContext("2d");
+  trace(pen, group < 0 ? "circle" : SHAPES[group % SHAPES.length], side / 2, side / 2, (group < 0 ? 0.7 : 1) * r * ratio);
+  pen.lineWidth = 1.2 * ratio;
+  pen.strokeStyle = halo; // neighbours that overlap stay apart
+  pen.lineJoin = "round";
+  pen.stroke();
+  pen.fillStyle = colourOf(group, dark);
+  pen.fill();
+  return canvas;
+}
+
+// The colour behind an element, whoever painted it: themes of JupyterLab, VS Code, Colab and Voila differ in names only.
+function colourBehind(element) {
+  for (let at = element; at; at = at.parentElement) {
+    const [red, green, blue, alpha] = getComputedStyle(at).backgroundColor.match(/[\d.]+/g)?.map(Number) ?? [];
+    if (red !== undefined && (alpha ?? 1) > 0.5) return [red, green, blue];
+  }
+  return [255, 255, 255];
+}
+
+function isDark([red, green, blue]) {
+  return 0.299 * red + 0.587 * green + 0.114 * blue < 128;
+}

@@ -1,0 +1,195 @@
+// Painter: the map on a canvas. Points are drawn once into a bitmap larger than the window, and panning only moves it.
+
+const MARGIN = 200; // pixels of the bitmap around the window: panned so far without drawing a point
+const MANY = 5000; // so many points are stretched while they are zoomed, and drawn sharply when the wheel rests
+const SHARPEN_MILLISECONDS = 90;
+const NUMBERED = 9; // results whose rank is written
+
+// `scene` has what changes: members [[group, [points]]] of which group -1 is none, faint(point, group), highlight,
+// current, cursor, hovered, lasso.
+class Painter {
+  constructor(canvas, plane, scene) {
+    Object.assign(this, { canvas, plane, scene });
+    this.pen = canvas.getContext("2d");
+    this.bitmap = document.createElement("canvas");
+    this.drawn = null; // where the plane stood when the bitmap was drawn
+    this.theme = null;
+    this.frame = 0;
+    this.frames = 0;
+    this.sharpening = 0;
+  }
+
+  // Paint marks and lasso anew, over points that stay.
+  refresh() {
+    this.frame ||= requestAnimationFrame(() => this.paint());
+  }
+
+  // Paint everything anew.
+  repaint() {
+    this.drawn = null;
+    this.refresh();
+  }
+
+  zoomed() {
+    clearTimeout(this.sharpening);
+    this.sharpening = setTimeout(() => {
+      this.sharpening = 0;
+      this.refresh();
+    }, SHARPEN_MILLISECONDS);
+    this.refresh();
+  }
+
+  stop() {
+    cancelAnimationFrame(this.frame);
+    clearTimeout(this.sharpening);
+  }
+
+  look() {
+    if (!this.theme) {
+      const back = colourBehind(this.canvas);
+      this.theme = { dark: isDark(back), back: `rgb(${back})`, ink: getComputedStyle(this.canvas).color };
+    }
+    return this.theme;
+  }
+
+  sprite(group, r) {
+    const { dark, back } = this.look();
+    return dot(group, r, this.ratio, dark, back);
+  }
+
+  get ratio() {
+    return window.devicePixelRatio || 1;
+  }
+
+  radius() {
+    const { width, height, count, scale, fitting } = this.plane;
+    const small = Math.min(4.5, Math.max(1.5, 0.16 * Math.sqrt((width * height) / Math.max(1, count))));
+    return Math.min(7, small * (scale / fitting) ** 0.3);
+  }
+
+  drawPoints() {
+    const { plane, bitmap, ratio, scene } = this;
+    bitmap.width = (plane.width + 2 * MARGIN) * ratio;
+    bitmap.height = (plane.height + 2 * MARGIN) * ratio;
+    const pen = bitmap.getContext("2d");
+    for (const faintly of [true, false]) {
+      pen.globalAlpha = faintly ? 0.16 : 0.9;
+      for (const [group, points] of scene.members) {
+        const chosen = points.filter((i) => scene.faint(i, group) === faintly);
+        this.stamp(pen, this.sprite(group, this.radius()), chosen);
+      }
+    }
+    this.drawn = { left: plane.left, top: plane.top, scale: plane.scale, ratio };
+  }
+
+  stamp(pen, sprite, points) {
+    const { plane, ratio } = this;
+    const [east, south] = [plane.width + MARGIN, plane.height + MARGIN];
+    const shift = MARGIN * ratio - sprite.width / 2;
+    for (const i of points) {
+      const x = plane.x(i);
+      const y = plane.y(i);
+      if (x < -MARGIN || y < -MARGIN || x > east || y > south) continue;
+      pen.drawImage(sprite, Math.round(x * ratio + shift), Math.round(y * ratio + shift));
+    }
+  }
+
+  bitmapServes() {
+    const { drawn, plane } = this;
+    if (!drawn || drawn.ratio !== this.ratio) return false;
+    if (drawn.scale !== plane.scale) return plane.count > MANY && this.sharpening !== 0;
+    return Math.abs(plane.left - drawn.left) <= MARGIN && Math.abs(plane.top - drawn.top) <= MARGIN;
+  }
+
+  paint() {
+    this.frame = 0;
+    const { plane, canvas, pen, ratio, bitmap } = this;
+    if (plane.width < 2) return;
+    const [width, height] = [Math.round(plane.width * ratio), Math.round(plane.height * ratio)];
+    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+    if (!this.bitmapServes()) this.drawPoints();
+    const stretch = plane.scale / this.drawn.scale;
+    const left = plane.left - (this.drawn.left + MARGIN) * stretch;
+    const top = plane.top - (this.drawn.top + MARGIN) * stretch;
+    const size = stretch === 1 ? [] : [bitmap.width * stretch, bitmap.height * stretch];
+    pen.setTransform(1, 0, 0, 1, 0, 0);
+    pen.clearRect(0, 0, width, height);
+    pen.drawImage(bitmap, Math.round(left * ratio), Math.round(top * ratio), ...size);
+    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+    this.paintMarks();
+    if (this.scene.lasso) this.paintLasso();
+    this.frames += 1;
+  }
+
+  // Results, the worst first so that the best lie on top: larger, ringed, the first ones with their rank.
+  paintMarks() {
+    const { plane, scene } = this;
+    const r = this.radius();
+    const known = (i) => i >= 0 && i < plane.count;
+    for (const [group, points] of this.highlighted()) {
+      const large = this.sprite(group, 1.3 * r + 1);
+      const side = large.width / this.ratio;
+      for (const i of points) this.pen.drawImage(large, plane.x(i) - side / 2, plane.y(i) - side / 2, side, side);
+    }
+    for (let rank = scene.highlight.length; rank > 0; rank--) {
+      const i = scene.highlight[rank - 1];
+      if (!known(i)) continue;
+      this.ring(i, 1.6 * r + 3, 1.6);
+      if (rank <= NUMBERED) this.write(String(rank), plane.x(i) + 1.6 * r + 5, plane.y(i) - r);
+    }
+    if (known(scene.current)) {
+      this.ring(scene.current, 1.6 * r + 4, 2.4);
+      this.ring(scene.current, 1.6 * r + 9, 1.4);
+      this.write("query", plane.x(scene.current) + 1.6 * r + 12, plane.y(scene.current) + 4);
+    }
+    if (known(scene.cursor)) this.ring(scene.cursor, 1.6 * r + 7, 2, [2, 3]);
+    if (known(scene.hovered)) this.ring(scene.hovered, 1.6 * r + 5, 2.2, [6, 3]);
+  }
+
+  highlighted() {
+    const lit = new Set(this.scene.highlight);
+    if (!lit.size) return [];
+    return this.scene.members.map(([group, points]) => [group, points.filter((i) => lit.has(i))]).filter(([, few]) => few.length);
+  }
+
+  ring(i, r, width, dashes = []) {
+    const { pen, plane } = this;
+    const { back, ink } = this.look();
+    for (const [colour, wide, pattern] of [[back, width + 2.5, []], [ink, width, dashes]]) {
+      pen.beginPath();
+      pen.arc(plane.x(i), plane.y(i), r, 0, 2 * Math.PI);
+      pen.setLineDash(pattern);
+      pen.lineWidth = wide;
+      pen.strokeStyle = colour;
+      pen.stroke();
+    }
+    pen.setLineDash([]);
+  }
+
+  write(text, x, y) {
+    const { pen } = this;
+    const { back, ink } = this.look();
+    pen.font = "600 12px sans-serif";
+    pen.lineWidth = 3.5;
+    pen.lineJoin = "round";
+    pen.strokeStyle = back;
+    pen.strokeText(text, x, y);
+    pen.fillStyle = ink;
+    pen.fillText(text, x, y);
+  }
+
+  paintLasso() {
+    const { pen } = this;
+    pen.beginPath();
+    this.scene.lasso.forEach(([x, y], i) => pen[i ? "lineTo" : "moveTo"](x, y));
+    pen.closePath();
+    pen.fillStyle = pen.strokeStyle = this.look().ink;
+    pen.globalAlpha = 0.12;
+    pen.fill();
+    pen.globalAlpha = 1;
+    pen.lineWidth = 1.5;
+    pen.setLineDash([5, 3]);
+    pen.stroke();
+    pen.setLineDash([]);
+  }
+}

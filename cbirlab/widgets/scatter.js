@@ -1,0 +1,346 @@
+// Scatter: pictures as points of a map. Hover shows the picture, a click picks it, a lasso selects, keys walk.
+
+const REACH = 12; // pixels from the pointer to the point it means
+const NAMED_GROUPS = 24; // more groups than this are named on hover only
+const AT_ONCE = 24; // pictures asked for together: the hovered one and its neighbours
+const HINT = "Drag pans. Click to focus, then the wheel zooms (at any time with Ctrl). Shift and drag draws a lasso. "
+  + "Arrow keys go to the nearest picture in their direction, Enter picks it, plus and minus zoom, 0 fits, Escape clears.";
+
+function render({ model, el }) {
+  const store = openStore(model.get("store"));
+  const { receive } = store;
+  const plane = new Plane();
+  const asked = new Set();
+  let group = new Int16Array(0);
+  let selected = new Set();
+  let kept = -1; // group singled out in the legend
+  let drag = null;
+  let asking = 0;
+  const faint = (i, own) => (selected.size > 0 && !selected.has(i)) || (kept >= 0 && own !== kept);
+  const scene = { members: [], faint, highlight: [], current: -1, cursor: -1, hovered: -1, lasso: null };
+
+  el.classList.add("cbirlab-scatter");
+  const bar = make("div", "cbirlab-scatter-bar", el);
+  const title = make("div", "cbirlab-title", bar);
+  const tool = (text, label, act) => {
+    const button = make("button", "cbirlab-scatter-tool", bar);
+    Object.assign(button, { type: "button", textContent: text, title: label });
+    button.setAttribute("aria-label", label);
+    button.addEventListener("click", act);
+    return button;
+  };
+  const lassoTool = tool("Lasso", "Draw a lasso (or hold Shift and drag)", () => arm(!armed()));
+  const clearTool = tool("Clear", "Clear the selection", () => select([]));
+  tool("+", "Zoom in", () => zoom(1.5));
+  tool("−", "Zoom out", () => zoom(1 / 1.5));
+  tool("Fit", "Show the whole map", () => (plane.fit(), painter.repaint()));
+  const stage = make("div", "cbirlab-scatter-stage", el);
+  const canvas = make("canvas", "", stage);
+  canvas.tabIndex = 0;
+  canvas.setAttribute("role", "application");
+  canvas.setAttribute("aria-roledescription", "map of pictures");
+  const painter = new Painter(canvas, plane, scene);
+  const tip = make("div", "cbirlab-tip", stage);
+  tip.hidden = true;
+  const [tipImage, tipText] = [make("img", "", tip), make("span", "", tip)];
+  tipImage.alt = "";
+  const legend = make("div", "cbirlab-legend", el);
+  const live = make("div", "cbirlab-live", el);
+  live.setAttribute("aria-live", "polite");
+  const help = make("div", "cbirlab-live", el);
+  help.id = `cbirlab-help-${Math.random().toString(36).slice(2)}`;
+  help.textContent = HINT;
+  canvas.setAttribute("aria-describedby", help.id);
+  keepKeys(el);
+  whenAttached(el, () => keepKeys(el.closest(".cbirlab-panel") ?? el));
+
+  const names = () => model.get("names");
+  const known = (id) => id >= 0 && id < plane.count;
+  const armed = () => lassoTool.getAttribute("aria-pressed") === "true";
+  const arm = (on) => {
+    lassoTool.setAttribute("aria-pressed", String(on));
+    stage.classList.toggle("cbirlab-armed", on);
+  };
+  arm(false);
+
+  function describe(id) {
+    const name = names()[group[id]] ?? "";
+    const label = model.get("labels")[id] || `picture ${id}`;
+    const rank = model.get("highlight").indexOf(id) + 1;
+    const role = id === model.get("current") ? "the query" : rank ? `result ${rank}` : "";
+    return [label, name, role].filter(Boolean).join(", ");
+  }
+
+  // What is drawn
+
+  function load() {
+    plane.load(model.get("points"));
+    const bytes = model.get("groups");
+    group = new Int16Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
+    const lists = new Map([[-1, []]]);
+    for (let i = 0; i < plane.count; i++) {
+      const own = group[i] ?? -1;
+      if (!lists.has(own)) lists.set(own, []);
+      lists.get(own).push(i);
+    }
+    scene.members = [...lists].sort((a, b) => a[0] - b[0]);
+    Object.assign(scene, { hovered: -1, lasso: null });
+    drag = null;
+    if (kept >= names().length) kept = -1;
+    if (!known(scene.cursor)) scene.cursor = -1;
+    tip.hidden = true;
+    el.dataset.points = plane.count;
+    el.dataset.serial = model.get("serial");
+    drawLegend();
+    painter.repaint();
+  }
+
+  function drawLegend() {
+    legend.replaceChildren();
+    if (names().length > NAMED_GROUPS) {
+      make("span", "", legend).textContent = `${names().length} groups; hover names them`;
+      return;
+    }
+    names().forEach((name, own) => {
+      const item = make("button", "cbirlab-legend-item cbirlab-scatter-tool", legend);
+      item.type = "button";
+      item.title = `Single out ${name}`;
+      item.setAttribute("aria-pressed", String(own === kept));
+      const swatch = painter.sprite(own, 4.5);
+      swatch.style.width = `${swatch.width / painter.ratio}px`;
+      item.append(swatch);
+      make("span", "", item).textContent = name;
+      item.addEventListener("click", () => {
+        kept = kept === own ? -1 : own;
+        [...legend.children].forEach((other, i) => other.setAttribute("aria-pressed", String(i === kept)));
+        painter.repaint();
+      });
+    });
+  }
+
+  // Hovering: the picture stands in the page already, or is asked for together with its neighbours
+
+  function showTip(i) {
+    tip.hidden = !known(i);
+    if (tip.hidden) return;
+    tipText.textContent = describe(i);
+    const url = store.urls.get(i);
+    tipImage.hidden = !url;
+    if (url && tipImage.src !== url) tipImage.src = url;
+    tip.dataset.id = url ? i : "";
+    const [x, y] = [plane.x(i), plane.y(i)];
+    const [wide, high] = [tip.offsetWidth, tip.offsetHeight];
+    tip.style.left = `${x + 16 + wide > plane.width ? Math.max(0, x - 16 - wide) : x + 16}px`;
+    tip.style.top = `${Math.max(0, Math.min(y - high / 2, plane.height - high))}px`;
+    if (!url) askSoon(i);
+  }
+
+  function askSoon(i) {
+    clearTimeout(asking);
+    asking = setTimeout(() => {
+      const near = plane.around(plane.x(i), plane.y(i), 80).filter((id) => !store.urls.has(id) && !asked.has(id));
+      const missing = near.slice(0, AT_ONCE);
+      missing.forEach((id) => asked.add(id));
+      if (missing.length) model.send({ need: missing });
+    }, 40);
+  }
+
+  function hoverChanged(id, from) {
+    scene.hovered = id ?? -1;
+    showTip(from === el ? scene.hovered : -1);
+    painter.refresh();
+  }
+  const hover = (i) => i !== scene.hovered && store.hover(known(i) ? i : null, el);
+  const refresh = () => !tip.hidden && showTip(scene.hovered);
+
+  // Picking and selecting
+
+  function pick(i) {
+    if (!known(i)) return;
+    model.set("picked", i);
+    model.set("clicks", model.get("clicks") + 1);
+    model.save_changes();
+    live.textContent = `Picked ${describe(i)}`;
+  }
+
+  function select(ids) {
+    model.set("selected", ids);
+    model.save_changes();
+    live.textContent = ids.length ? `${ids.length} pictures selected` : "Selection cleared";
+  }
+
+  function selectionChanged() {
+    selected = new Set(model.get("selected"));
+    clearTool.hidden = !selected.size;
+    clearTool.textContent = `Clear ${selected.size} selected`;
+    el.dataset.selected = selected.size;
+    painter.repaint();
+  }
+
+  // Pointer
+
+  const at = (event) => {
+    const box = canvas.getBoundingClientRect();
+    return [event.clientX - box.left, event.clientY - box.top];
+  };
+
+  function zoom(factor, x, y) {
+    plane.zoom(factor, x, y);
+    if (!tip.hidden) showTip(scene.hovered);
+    painter.zoomed();
+  }
+
+  canvas.addEventListener("pointerdown", (event) => {
+    if (event.button) return;
+    canvas.setPointerCapture(event.pointerId);
+    if (event.shiftKey || armed()) scene.lasso = [at(event)];
+    else drag = { from: at(event), last: at(event), moved: false };
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    const [x, y] = at(event);
+    if (scene.lasso) {
+      scene.lasso.push([x, y]);
+      painter.refresh();
+    } else if (drag) {
+      drag.moved ||= Math.hypot(x - drag.from[0], y - drag.from[1]) > 4;
+      if (!drag.moved) return;
+      if (scene.hovered >= 0) hover(-1);
+      plane.pan(x - drag.last[0], y - drag.last[1]);
+      drag.last = [x, y];
+      painter.refresh();
+    } else hover(plane.nearest(x, y, REACH));
+  });
+  canvas.addEventListener("pointerup", (event) => {
+    if (scene.lasso) {
+      select(scene.lasso.length > 2 ? plane.inside(scene.lasso) : []);
+      scene.lasso = null;
+      arm(false);
+    } else if (drag && !drag.moved) pick(plane.nearest(...at(event), REACH));
+    drag = null;
+    painter.refresh();
+  });
+  canvas.addEventListener("pointercancel", () => {
+    scene.lasso = drag = null;
+    painter.refresh();
+  });
+  canvas.addEventListener("pointerleave", () => !drag && !scene.lasso && hover(-1));
+  canvas.addEventListener(
+    "wheel",
+    (event) => {
+      if (!event.ctrlKey && document.activeElement !== canvas) return; // the page scrolls over a map that is not in use
+      event.preventDefault();
+      event.stopPropagation();
+      zoom(Math.exp(-event.deltaY * (event.ctrlKey && Math.abs(event.deltaY) < 20 ? 0.01 : 0.0015)), ...at(event));
+    },
+    { passive: false },
+  );
+
+  // Keys
+
+  const ARROWS = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] };
+
+  function start() {
+    const candidates = [scene.cursor, scene.hovered, model.get("current"), model.get("picked")];
+    return candidates.find(known) ?? plane.nearest(plane.width / 2, plane.height / 2);
+  }
+
+  function walk(direction) {
+    const from = start();
+    if (!known(from)) return;
+    const to = scene.cursor < 0 && from !== scene.hovered ? from : plane.towards(from, ...direction);
+    if (to < 0) return;
+    scene.cursor = to;
+    plane.reveal(scene.cursor);
+    store.hover(scene.cursor, el);
+    live.textContent = describe(scene.cursor);
+  }
+
+  function escape(event) {
+    if (scene.cursor >= 0 || scene.lasso || selected.size || armed()) event.stopPropagation(); // else it is JupyterLab's
+    if (selected.size) select([]);
+    Object.assign(scene, { cursor: -1, lasso: null });
+    arm(false);
+    hover(-1);
+  }
+
+  canvas.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key in ARROWS) walk(ARROWS[event.key]);
+    else if (event.key === "Enter" || event.key === " ") pick(scene.cursor);
+    else if (event.key === "Escape") escape(event);
+    else if (event.key === "+" || event.key === "=") zoom(1.3);
+    else if (event.key === "-") zoom(1 / 1.3);
+    else if (event.key === "0") plane.fit();
+    else return;
+    event.preventDefault();
+    painter.refresh();
+  });
+  canvas.addEventListener("blur", () => {
+    if (scene.cursor >= 0) hover(-1);
+    scene.cursor = -1;
+    painter.refresh();
+  });
+
+  // Surroundings
+
+  const resizing = new ResizeObserver(() => {
+    canvas.style.height = `${model.get("height")}px`;
+    plane.resize(stage.clientWidth, model.get("height"));
+    painter.repaint();
+  });
+  resizing.observe(stage);
+  function themeChanged() {
+    const before = JSON.stringify(painter.look());
+    painter.theme = null;
+    if (JSON.stringify(painter.look()) === before) return; // the host changes its classes for many reasons
+    drawLegend();
+    painter.repaint();
+  }
+  const themes = new MutationObserver(() => setTimeout(themeChanged, 250)); // style sheets arrive a little later
+  for (const node of [document.body, document.documentElement]) {
+    themes.observe(node, { attributes: true, attributeFilter: ["class", "style", "theme", "data-jp-theme-name"] });
+  }
+  function nameIt() {
+    title.textContent = model.get("title");
+    canvas.setAttribute("aria-label", `${model.get("title") || "Map"}: ${plane.count} pictures as points`);
+  }
+  function marksChanged() {
+    scene.highlight = model.get("highlight");
+    scene.current = model.get("current");
+    painter.refresh();
+  }
+  const loadAll = () => (load(), nameIt());
+  const heard = {
+    "msg:custom": receive,
+    "change:serial": loadAll, // bumped last in one hold_sync() block
+    "change:highlight": marksChanged,
+    "change:current": marksChanged,
+    "change:selected": selectionChanged,
+    "change:title": nameIt,
+  };
+  for (const [name, act] of Object.entries(heard)) model.on(name, act);
+  store.views.add(refresh);
+  store.hovers.add(hoverChanged);
+  el.painter = painter; // how many frames, and below where a point lies: for tests and for who looks behind the scenes
+  el.placeOf = (i) => {
+    const box = canvas.getBoundingClientRect();
+    return [box.left + plane.x(i), box.top + plane.y(i)];
+  };
+  canvas.style.height = `${model.get("height")}px`;
+  whenAttached(el, () => {
+    plane.resize(stage.clientWidth, model.get("height"));
+    marksChanged();
+    loadAll();
+    selectionChanged();
+  });
+  return () => {
+    for (const [name, act] of Object.entries(heard)) model.off(name, act);
+    painter.stop();
+    clearTimeout(asking);
+    resizing.disconnect();
+    themes.disconnect();
+    store.leave(refresh, hoverChanged);
+  };
+}
+
+export default { render };

@@ -1,0 +1,285 @@
+"""The map in JupyterLab in Chromium: hover, click, lasso, pan, zoom, keys, the link with a gallery, PCA then UMAP."""
+
+from __future__ import annotations
+
+import pytest
+from fake_session import write_toytown_form
+
+from browser.lab import OpenNotebook, running_browser, running_lab, write_notebook
+
+MAP = ".cbirlab-map .cbirlab-scatter"
+CANVAS = f"{MAP} .cbirlab-scatter-stage > canvas"
+TIP = f"{MAP} .cbirlab-tip"
+CODE = """
+import ipywidgets
+from cbirlab.session import Session
+from cbirlab.store import Store
+from cbirlab.widgets.gallery import Gallery, Thumbnails
+from cbirlab.widgets.map import MapPanel
+
+session = Session({towers!r}, "toynet", store=Store({store!r}))
+session.prepare(progress=False)
+thumbnails = Thumbnails.of_dataset(session.dataset, side=96)
+panel, gallery = MapPanel(session, thumbnails, pause=0.2), Gallery(thumbnails)
+heard = ipywidgets.Label("nothing").add_class("heard")
+said = []
+
+def hear(change):
+    scatter = panel.scatter
+    heard.value = f"clicks {{scatter.clicks}} picked {{scatter.picked}} selected {{list(scatter.selected)}}"
+
+panel.scatter.observe(hear, names=["clicks", "selected"])
+panel.scatter.on_msg(lambda _widget, content, _buffers: said.append(content))
+vectors, key = session.vectors("layer4", "gem(p=3)")
+gallery.show(range(len(thumbnails)))
+panel.show(vectors, key, highlight=[3, 9, 15], current=36)
+ipywidgets.VBox([panel, gallery, heard])
+"""
+OTHER = """
+thumbnails2 = Thumbnails.of_dataset(session.dataset, side=64)
+panel2 = MapPanel(session, thumbnails2, method="pca", height=240)
+panel2.show(vectors, key)
+panel2.add_class("second")
+panel2
+"""
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """A notebook with a map and a gallery of drawn towers."""
+    scratch, root = tmp_path_factory.mktemp("map-lab"), tmp_path_factory.mktemp("map-notebooks")
+    towers = write_toytown_form(root / "towers")
+    write_notebook(root / "map.ipynb", CODE.format(towers=str(towers), store=str(root / "store")))
+    with running_lab(root, scratch) as address, running_browser() as browser:
+        context = browser.new_context(viewport={"width": 1280, "height": 1300}, device_scale_factor=2)
+        notebook = OpenNotebook(context.new_page(), address.format(path="map.ipynb"))
+        notebook.run_all()
+        notebook.page.wait_for_selector(f"{MAP}[data-points='42']", timeout=60_000)
+        yield notebook
+
+
+@pytest.fixture
+def page(lab):
+    """The page, with the whole map in view and nothing hovered."""
+    page = lab.page
+    page.locator(CANVAS).scroll_into_view_if_needed()
+    page.locator(MAP).get_by_role("button", name="Show the whole map").click()
+    page.mouse.move(2, 2)
+    return page
+
+
+def place(page, item):
+    """Where a picture's point lies on the screen."""
+    return page.evaluate(f"(i) => document.querySelector('{MAP}').placeOf(i)", item)
+
+
+def title(page):
+    return page.locator(f"{MAP} .cbirlab-title").inner_text()
+
+
+def heard(page, text):
+    page.wait_for_function(
+        "(text) => document.querySelector('.heard').innerText.includes(text)", arg=text, timeout=15_000
+    )
+
+
+def isolated(page):
+    """A picture with no other point on top of its own."""
+    return page.evaluate(
+        f"""() => {{ const map = document.querySelector('{MAP}');
+            const all = [...Array(42).keys()].map((i) => map.placeOf(i));
+            const apart = (a, b) => Math.hypot(a[0] - b[0], a[1] - b[1]);
+            const room = (i) => Math.min(...all.map((other, j) => j === i ? 1e9 : apart(other, all[i])));
+            return [...all.keys()].sort((a, b) => room(b) - room(a))[0]; }}"""
+    )
+
+
+def test_pca_comes_first_and_umap_when_ready(lab, shot):
+    page = lab.page
+    page.wait_for_function(
+        f"() => document.querySelector('{MAP} .cbirlab-title').innerText.startsWith('UMAP')", timeout=180_000
+    )
+    page.wait_for_function(
+        "() => document.querySelector('.cbirlab-map').innerText.includes('Another seed keeps')", timeout=120_000
+    )
+    text = page.locator(".cbirlab-map").inner_text()
+    assert "trustworthiness" in text
+    assert "not the search" in text
+    shot(page, "map-light")
+
+
+def test_hover_shows_the_picture_without_a_trip_to_the_kernel(page, shot):
+    sent = []
+    page.evaluate(
+        """() => { window.sentFrames = 0; const send = WebSocket.prototype.send;
+            WebSocket.prototype.send = function (...args) {
+                window.sentFrames += 1; return send.apply(this, args); }; }"""
+    )
+    for item in (5, 11, 17):
+        page.mouse.move(*place(page, item))
+        page.wait_for_function(f"() => document.querySelector('{TIP}').dataset.id !== ''")
+        shown = page.locator(f"{TIP} img")
+        assert shown.is_visible()
+        assert shown.evaluate("image => image.complete && image.naturalWidth > 0")
+        sent.append(page.locator(TIP).get_attribute("data-id"))
+    page.wait_for_timeout(300)
+    assert page.evaluate("() => window.sentFrames") == 0
+    assert len(set(sent)) > 1
+    shot(page, "map-hover")
+
+
+def test_a_click_picks(page):
+    item = isolated(page)
+    page.mouse.click(*place(page, item))
+    heard(page, f"picked {item} ")
+
+
+def test_a_point_and_its_tile_are_hovered_together(page):
+    item = isolated(page)
+    page.mouse.move(*place(page, item))
+    page.wait_for_selector(f".cbirlab-grid .cbirlab-hovered[data-id='{item}']", timeout=5000)
+    page.mouse.move(2, 2)
+    page.wait_for_function("() => !document.querySelector('.cbirlab-hovered')")
+    before = page.evaluate(f"() => document.querySelector('{MAP}').painter.frames")
+    page.locator(".cbirlab-grid .cbirlab-tile").nth(7).hover()
+    page.wait_for_function(f"() => document.querySelector('{MAP}').painter.scene.hovered === 7")
+    page.wait_for_function(f"(before) => document.querySelector('{MAP}').painter.frames > before", arg=before)
+    assert page.locator(TIP).is_hidden(), "the picture itself is under the pointer already"
+
+
+def test_a_lasso_selects_and_clears(page, shot):
+    box = page.locator(CANVAS).bounding_box()
+    left, top = box["x"] + 3, box["y"] + 3
+    right, bottom = box["x"] + box["width"] - 3, box["y"] + box["height"] - 3
+    page.keyboard.down("Shift")
+    page.mouse.move(left, top)
+    page.mouse.down()
+    for corner in ((right, top), (right, bottom), (left, bottom), (left, top)):
+        page.mouse.move(*corner, steps=4)
+    page.mouse.up()
+    page.keyboard.up("Shift")
+    heard(page, f"selected {list(range(42))}")
+    page.locator(MAP).get_by_role("button", name="Clear the selection").click()
+    heard(page, "selected []")
+    item = isolated(page)
+    x, y = place(page, item)
+    page.locator(MAP).get_by_role("button", name="Draw a lasso").click()
+    page.mouse.move(x - 8, y - 8)
+    page.mouse.down()
+    for corner in ((x + 8, y - 8), (x + 8, y + 8), (x - 8, y + 8)):
+        page.mouse.move(*corner, steps=2)
+    page.mouse.up()
+    heard(page, f"selected [{item}]")
+    shot(page, "map-lasso")
+    page.locator(CANVAS).focus()
+    page.keyboard.press("Escape")
+    heard(page, "selected []")
+
+
+def test_drag_pans_and_wheel_zooms(page):
+    before = place(page, 0), place(page, 1)
+    box = page.locator(CANVAS).bounding_box()
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(*middle)
+    page.mouse.down()
+    page.mouse.move(middle[0] + 60, middle[1] + 25, steps=6)
+    page.mouse.up()
+    after = place(page, 0), place(page, 1)
+    for old, new in zip(before, after, strict=True):
+        assert new == pytest.approx([old[0] + 60, old[1] + 25], abs=1.5)
+    page.locator(CANVAS).focus()
+    page.mouse.wheel(0, -400)
+    page.wait_for_timeout(200)
+    zoomed = place(page, 0), place(page, 1)
+    wider = abs(zoomed[0][0] - zoomed[1][0]) / abs(after[0][0] - after[1][0])
+    assert 1.3 < wider < 3
+
+
+def test_the_page_scrolls_over_a_map_without_focus(page):
+    page.locator(".cbirlab-grid .cbirlab-tile").first.focus(timeout=5000)
+    before = page.evaluate(f"() => document.querySelector('{MAP}').painter.plane.scale")
+    page.locator(CANVAS).hover()
+    page.mouse.wheel(0, 40)
+    page.wait_for_timeout(200)
+    assert page.evaluate(f"() => document.querySelector('{MAP}').painter.plane.scale") == before
+
+
+def test_keys_walk_pick_and_leave_the_notebook_alone(lab, page):
+    cells = lab.cells()
+    page.locator(CANVAS).focus()
+    page.keyboard.press("ArrowLeft")
+    first = page.evaluate(f"() => document.querySelector('{MAP}').painter.scene.cursor")
+    assert first >= 0
+    visited = {first}
+    for key in ("ArrowRight", "ArrowDown", "ArrowLeft", "ArrowUp", "ArrowRight", "ArrowUp"):
+        here = page.evaluate(f"() => document.querySelector('{MAP}').painter.scene.cursor")
+        x, y = place(page, here)
+        page.keyboard.press(key)
+        there = page.evaluate(f"() => document.querySelector('{MAP}').painter.scene.cursor")
+        if there != here:
+            to = place(page, there)
+            ahead = {"ArrowRight": to[0] - x, "ArrowLeft": x - to[0], "ArrowDown": to[1] - y, "ArrowUp": y - to[1]}
+            assert ahead[key] > 0
+        visited.add(there)
+    assert len(visited) > 2
+    last = page.evaluate(f"() => document.querySelector('{MAP}').painter.scene.cursor")
+    for key in ("x", "d", "d", "Enter"):  # x cuts the cell and d d deletes it if JupyterLab hears
+        page.keyboard.press(key)
+    heard(page, f"picked {last} ")
+    assert "tower" in page.locator(f"{MAP} [aria-live]").inner_text()
+    assert lab.cells() == cells
+
+
+def test_the_map_is_crisp(page):
+    sizes = page.locator(CANVAS).evaluate("c => [c.width, c.height, c.clientWidth, c.clientHeight]")
+    assert sizes[:2] == [2 * sizes[2], 2 * sizes[3]], "two pixels of the device to one of the page"
+
+
+def test_the_legend_singles_out_a_group(page, shot):
+    item = page.locator(f"{MAP} .cbirlab-legend button").nth(1)
+    frames = page.evaluate(f"() => document.querySelector('{MAP}').painter.frames")
+    item.click()
+    assert item.get_attribute("aria-pressed") == "true"
+    page.wait_for_function(f"(before) => document.querySelector('{MAP}').painter.frames > before", arg=frames)
+    shot(page, "map-group")
+    item.click()
+    assert item.get_attribute("aria-pressed") == "false"
+
+
+def test_the_map_follows_the_theme(lab, page, shot):
+    look = f"() => document.querySelector('{MAP}').painter.look().dark"
+    assert page.evaluate(look) is False
+    command = "(name) => window.jupyterapp.commands.execute('apputils:change-theme', { theme: name })"
+    page.evaluate(command, "JupyterLab Dark")
+    page.wait_for_function(look, timeout=15_000)
+    page.wait_for_timeout(600)
+    shot(page, "map-dark")
+    page.evaluate(command, "JupyterLab Light")
+    page.wait_for_function(f"() => !({look})()", timeout=15_000)
+
+
+def test_a_narrow_window_has_the_whole_map(page, shot):
+    page.set_viewport_size({"width": 560, "height": 1000})
+    page.wait_for_timeout(500)
+    page.locator(CANVAS).scroll_into_view_if_needed()
+    inside = page.locator(CANVAS).evaluate(
+        "c => { const box = c.getBoundingClientRect(); return box.left >= 0 && box.right <= innerWidth; }"
+    )
+    assert inside
+    shot(page, "map-narrow")
+    page.set_viewport_size({"width": 1280, "height": 1300})
+
+
+def test_a_menu_choice_gives_another_map(page):
+    page.locator(".cbirlab-map select").select_option("PCA")
+    page.wait_for_function(
+        f"() => document.querySelector('{MAP} .cbirlab-title').innerText.startsWith('PCA')", timeout=30_000
+    )
+    page.locator(".cbirlab-map select").select_option("UMAP")
+    page.wait_for_function(
+        f"() => document.querySelector('{MAP} .cbirlab-title').innerText.startsWith('UMAP')", timeout=30_000
+    )
+
+
+def test_the_page_complains_of_nothing(lab):
+    assert not [problem for problem in lab.problems if "favicon" not in problem]
