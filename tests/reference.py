@@ -792,7 +792,7 @@ def shared_neighbours(one, other, k):
 
 def places_of_spoc(maps: np.ndarray) -> list[np.ndarray]:
     """What each place (row by row) of maps (C, H, W) adds to the mean of every channel."""
-    channels, height, width = maps.shape
+    height, width = maps.shape[1:]
     return [maps[:, i, j].astype(float) / (height * width) for i in range(height) for j in range(width)]
 
 

@@ -102,6 +102,8 @@ class Looker:
         aggregation: str,
         whitening: str = "none",
         dimensions: int | None = None,
+        *,
+        share_mean: bool = False,
     ) -> Match:
         """Which places of two pictures make their score; see `cbirlab.looking.similarity_map`.
 
@@ -117,7 +119,8 @@ class Looker:
         maps = [self.maps(item, tap) for item in (a, b)]
         state = self._state(tap, spec)
         fitted = self._whitening(tap, spec.key, whitening)
-        return similarity_map(maps[0], maps[1], spec, state=state, whitening=fitted, dimensions=dimensions)
+        options = {"whitening": fitted, "dimensions": dimensions, "share_mean": share_mean}
+        return similarity_map(maps[0], maps[1], spec, state=state, **options)
 
     def whitening(self, tap: str, aggregation: str, whitening: str, dimensions: int | None = None) -> WhiteningReport:
         """What a whitening does to the descriptors of the dataset.
@@ -168,14 +171,19 @@ class Looker:
         if not spec.learns:
             found = fitting.network_states(self._bench.backbone, {tap: [spec]}).get((tap, spec.key))
             return found and found.value
+        self.session.make_ready(tap, spec.key)
         with self.session._lock:
             return self._bench.state(tap, self.session.recipe(tap, spec.key))
 
     def _whitening(self, tap: str, aggregation: str, whitening: str) -> Any:
+        if whitening == "none":
+            return None
+        self.session.make_ready(tap, aggregation, whitening)
         with self.session._lock:
             return self._bench.whitening(self.session.recipe(tap, aggregation, whitening))
 
     def _searched(self, tap: str, aggregation: str, whitening: str, dimensions: int | None = None) -> tuple[Rows, Rows]:
+        self.session.make_ready(tap, aggregation, whitening, dimensions)
         with self.session._lock:
             return self._bench.pair(self.session.recipe(tap, aggregation, whitening, dimensions))
 

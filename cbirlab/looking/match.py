@@ -5,8 +5,9 @@ over places, ``f = Σ_p φ_p`` (`cbirlab.looking.parts`), the cosine is a sum ov
 
     cos(y_a, y_b) = Σ_p  (φ_p W · y_b) / (‖f_a‖ ‖y_a‖ ‖y_b‖)   -   (μ W · y_b) / (‖y_a‖ ‖y_b‖)
 
-The last term is what the whitening's mean takes off; it belongs to no place. Without whitening W is the identity and μ
-zero. Lengths are those of the two images at hand.
+The last term is what the whitening's mean takes off; it belongs to no place. It can be shared out: each place then
+loses as much of μ as its share in f, ``s_p = φ_p · f / ‖f‖²``, which add up to one, and is compared with the average
+image rather than with nothing. Without whitening W is the identity and μ zero. Lengths are those of the two images.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ class Match:
     ----------
     score : cosine of the two descriptors.
     heat_a, heat_b : (h, w) float64 of each image: what each place adds to the score, against the whole other image.
-    mean_a, mean_b : what the whitening's mean adds (mostly < 0); ``heat_a.sum() + mean_a == score``, so for b.
+    mean_a, mean_b : what the whitening's mean adds, 0 if it is shared out; ``heat_a.sum() + mean_a == score``, and so
+        for b.
     exact : whether the pooling is a weighted sum; if not, the division is one of several that add up.
     """
 
@@ -60,7 +62,7 @@ class Match:
     def partners(self, row: int, column: int) -> np.ndarray:
         """What place (row, column) of the first image adds to the score with each place of the second, (h, w).
 
-        Summed over all places of both images this is the score but for what has to do with the mean.
+        Summed over all places of both images this is the score, but for the mean where that is not shared out.
 
         Raises
         ------
@@ -69,8 +71,7 @@ class Match:
         height, width = self.heat_a.shape
         if not (0 <= row < height and 0 <= column < width):
             raise IndexError(f"partners: place must lie in the map of {height} x {width}, got ({row}, {column}).")
-        part = self._a.parts.at(row * width + column) @ self._a.matrix * self._a.scale
-        return self._b.parts.against(self._b.matrix @ part * self._b.scale)
+        return self._b.against(self._a.part(row * width + column))
 
     def pairs(self, count: int = 5) -> list[Pair]:
         """The places of the first image that add most, not next to each other, and the best partner of each."""
@@ -93,17 +94,29 @@ class _Side:
 
     Attributes
     ----------
-    whitened : (d,) before the last normalisation.
-    matrix : (D, d) of the whitening.
-    scale : what a part is multiplied by besides: over the lengths before and after whitening.
-    length : of `whitened`; 0 for a zero row.
+    unit : (d,), the descriptor, or zeros.
+    matrix : (D, d) of the whitening, over the lengths before and after it.
+    shift : (d,), the whitening's mean after it, over the length after it.
+    shares : (h, w) of the places in `shift`: adding up to one, or zeros where it belongs to none.
     """
 
     parts: Parts
-    whitened: np.ndarray
+    unit: np.ndarray
     matrix: np.ndarray
-    scale: float
-    length: float
+    shift: np.ndarray
+    shares: np.ndarray
+
+    def part(self, place: int) -> np.ndarray:
+        """What a place adds to `unit`."""
+        return self.parts.at(place) @ self.matrix - self.shares.flat[place] * self.shift
+
+    def against(self, vector: np.ndarray) -> np.ndarray:
+        """Inner products (h, w) of what each place adds with `vector` (d,)."""
+        return self.parts.against(self.matrix @ vector) - self.shares * (self.shift @ vector)
+
+    def mean(self, vector: np.ndarray) -> float:
+        """Inner product of what belongs to no place with `vector` (d,)."""
+        return 0.0 if self.shares.any() else float(-self.shift @ vector) + 0.0
 
 
 def similarity_map(
@@ -114,6 +127,7 @@ def similarity_map(
     state: Mapping[str, Tensor] | None = None,
     whitening: Any = None,
     dimensions: int | None = None,
+    share_mean: bool = False,
 ) -> Match:
     """Which places of two images make their similarity.
 
@@ -124,6 +138,7 @@ def similarity_map(
     state : what the pooling has learned, or needs of the network.
     whitening : a fitted linear whitening; None for none.
     dimensions : leading whitened dimensions that are kept, all by default.
+    share_mean : share out what the whitening's mean takes off over the places.
 
     Raises
     ------
@@ -132,18 +147,13 @@ def similarity_map(
     """
     both = [parts(aggregation, maps, state) for maps in (maps_a, maps_b)]
     mean, matrix = _affine(whitening, dimensions, len(both[0].total))
-    a, b = (_side(one, mean, matrix) for one in both)
-    if not a.length or not b.length:  # a row of zeros scores 0 with everything
-        nothing = [np.zeros(one.shape) for one in both]
-        return Match(0.0, nothing[0], nothing[1], 0.0, 0.0, both[0].exact, a, b)
-    unit_a, unit_b = a.whitened / a.length, b.whitened / b.length
-    shift = mean @ matrix
+    a, b = (_side(one, mean, matrix, share_mean) for one in both)
     return Match(
-        score=float(unit_a @ unit_b),
-        heat_a=a.parts.against(matrix @ unit_b * a.scale),
-        heat_b=b.parts.against(matrix @ unit_a * b.scale),
-        mean_a=float(-shift @ unit_b / a.length),
-        mean_b=float(-shift @ unit_a / b.length),
+        score=float(a.unit @ b.unit),
+        heat_a=a.against(b.unit),
+        heat_b=b.against(a.unit),
+        mean_a=a.mean(b.unit),
+        mean_b=b.mean(a.unit),
         exact=both[0].exact,
         _a=a,
         _b=b,
@@ -163,11 +173,13 @@ def _affine(whitening: Any, dimensions: int | None, width: int) -> tuple[np.ndar
     return whitening.mean_, whitening._matrix()[:, :dimensions]
 
 
-def _side(divided: Parts, mean: np.ndarray, matrix: np.ndarray) -> _Side:
+def _side(divided: Parts, mean: np.ndarray, matrix: np.ndarray, share_mean: bool) -> _Side:
     total = divided.total
-    if np.abs(total).max() <= NORM_FLOOR:
-        return _Side(divided, np.zeros(matrix.shape[1]), matrix, 0.0, 0.0)
     before = float(np.linalg.norm(total))
-    whitened = (total / before - mean) @ matrix
-    length = float(np.linalg.norm(whitened))
-    return _Side(divided, whitened, matrix, 1 / before / length if length else 0.0, length)
+    whitened = (total / before - mean) @ matrix if np.abs(total).max() > NORM_FLOOR else np.zeros(matrix.shape[1])
+    after = float(np.linalg.norm(whitened))
+    if not after:  # a row of zeros scores 0 with everything
+        nothing = np.zeros(len(whitened))
+        return _Side(divided, nothing, np.zeros_like(matrix), nothing, np.zeros(divided.shape))
+    shares = divided.against(total) / before**2 if share_mean else np.zeros(divided.shape)
+    return _Side(divided, whitened / after, matrix / before / after, mean @ matrix / after, shares)

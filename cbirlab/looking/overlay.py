@@ -39,7 +39,9 @@ class Overlay:
     cells : (h, w) float64, the same before it is enlarged, in the method's own units.
     boxes : regions in pixels.
     mask : (H, W) bool, the places that count at all; None where all do.
-    channels : the channels that count most, and how much.
+    channels : the channels that count most, and how much: their weights, or where a pooling weighs none the means of
+        their activations.
+    weighs_channels : which of the two.
     channel_heat : (len(channels), H, W) float32 in [0, 1], the map of each of them.
     """
 
@@ -49,6 +51,7 @@ class Overlay:
     boxes: tuple[PixelBox, ...]
     mask: np.ndarray | None
     channels: tuple[tuple[int, float], ...]
+    weighs_channels: bool
     channel_heat: np.ndarray
 
 
@@ -86,6 +89,7 @@ def overlay(
         boxes=tuple(to_pixels(box, (cells.shape[0], cells.shape[1]), size) for box in cell_boxes),
         mask=None if seen.masks is None else resized(_numbers(seen.masks), size, smooth=False) > 0.5,
         channels=channels,
+        weighs_channels=seen.channels is not None,
         channel_heat=np.stack(maps_of_top) if maps_of_top else np.empty((0, *size), np.float32),
     )
 

@@ -24,7 +24,13 @@ PALE = 0.6
 MASKED = 0.3
 """Brightness of what a mask leaves out."""
 
-LEVELS = 256
+POSITIVE = ((115, 30, 110), (170, 42, 92), (215, 72, 60), (245, 120, 25), (252, 180, 40), (252, 252, 160))
+NEGATIVE = ((0, 12, 140), (25, 38, 115))
+"""Anchors of the colours from weak to strong, each brighter than the one before; from strongly to weakly negative."""
+
+MOST = 127
+"""Levels of colour on either side of zero."""
+
 BOX_COLOURS = ("#ffffff", "#ffb000", "#56b4e9", "#ff8fc7", "#3ddc97")
 MARK_COLOUR, MARK_TEXT = "#ffffff", "#111111"
 
@@ -47,24 +53,42 @@ def painted(
     opacity : of the strongest place, 0 to 1; 0 is the picture as it is.
     full : what is painted strongest, by default the largest magnitude of `cells`.
     """
-    base = _enlarged(picture, side).astype(np.float32)
-    height, width = base.shape[:2]
-    level = resized(cells / full if full else relative(cells), (height, width)).clip(-1 if signed else 0, 1)
-    strength = np.abs(level)[..., None] * opacity
-    grey = base @ np.array([0.299, 0.587, 0.114], np.float32)
-    pale = base + (grey[..., None] - base) * (PALE * min(1.0, 2 * opacity))
-    colours = _colours()[np.rint((level + 1) * (LEVELS - 1)).astype(np.intp)]
-    return Image.fromarray((pale + (colours - pale) * strength).astype(np.uint8))
+    base = _enlarged(picture, side)
+    level = resized(cells / full if full else relative(cells), (base.height, base.width)).clip(-1 if signed else 0, 1)
+    pale = Image.blend(base, base.convert("L").convert("RGB"), PALE * min(1.0, 2 * opacity))
+    colours = Image.fromarray(np.rint(level * MOST + MOST).astype(np.uint8), "L")
+    colours.putpalette(_colours())
+    strength = Image.fromarray(np.rint(np.abs(level) * (255 * opacity)).astype(np.uint8), "L")
+    return Image.composite(colours.convert("RGB"), pale, strength)
 
 
-def looked_at(picture: np.ndarray, seen: Overlay, *, opacity: float = OPACITY, side: int = SIDE) -> Image.Image:
-    """The picture with all that a pooling looked at: heat, then the mask, then the regions."""
+def looked_at(
+    picture: np.ndarray,
+    seen: Overlay,
+    *,
+    opacity: float = OPACITY,
+    region: int | None = None,
+    side: int = SIDE,
+) -> Image.Image:
+    """The picture with all that a pooling looked at: heat, then the mask, then the regions.
+
+    Parameters
+    ----------
+    picture, opacity, side : as of `painted`.
+    region : the only one of ``seen.boxes`` to be shown, what lies outside left in the dark; all by default.
+    """
+    height, width = picture.shape[:2]
     image = painted(picture, seen.cells, opacity=opacity, side=side)
-    if seen.mask is not None and opacity:
-        kept = np.asarray(Image.fromarray(seen.mask).resize(image.size, Image.Resampling.NEAREST))
-        dark = 1 - (1 - MASKED) * min(1.0, opacity / OPACITY)
-        image = Image.fromarray((np.asarray(image) * np.where(kept, 1, dark)[..., None]).astype(np.uint8))
-    return with_boxes(image, seen.boxes, (picture.shape[0], picture.shape[1]))
+    boxes, kept = seen.boxes, seen.mask
+    if region is not None:
+        left, top, right, bottom = (round(edge) for edge in boxes[region])
+        boxes, kept = (boxes[region],), np.zeros((height, width), bool)
+        kept[top:bottom, left:right] = True
+    if kept is not None and opacity:
+        light = Image.fromarray(kept).resize(image.size, Image.Resampling.NEAREST)
+        dark = (1 - MASKED) * min(1.0, opacity / OPACITY)
+        image = Image.composite(image, Image.blend(image, Image.new("RGB", image.size), dark), light)
+    return with_boxes(image, boxes, (height, width))
 
 
 def with_boxes(image: Image.Image, boxes: Sequence[PixelBox], size: tuple[int, int]) -> Image.Image:
@@ -112,21 +136,21 @@ def beside(images: Sequence[Image.Image], *, gap: int = 8) -> Image.Image:
     return sheet
 
 
-def _enlarged(picture: np.ndarray, side: int) -> np.ndarray:
+def _enlarged(picture: np.ndarray, side: int) -> Image.Image:
     height, width = picture.shape[:2]
     scale = side / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BILINEAR))
+    return Image.fromarray(picture).resize(size, Image.Resampling.BILINEAR)
 
 
 @lru_cache(maxsize=1)
-def _colours() -> np.ndarray:
-    """Colours (2 * LEVELS - 1, 3) float32 of -1 to 1: blue and dark to red, orange and bright yellow."""
-    from matplotlib import colormaps
-
-    positive = colormaps["inferno"](np.linspace(0.3, 1.0, LEVELS))[:, :3]
-    negative = np.linspace([0.10, 0.15, 0.45], [0.0, 0.05, 0.55], LEVELS - 1)[::-1]
-    return (255 * np.concatenate([negative, positive])).astype(np.float32)
+def _colours() -> bytes:
+    """Colours of -MOST to MOST, three bytes each, as even steps between the anchors."""
+    negative = np.linspace(*NEGATIVE, MOST)
+    anchors = np.array(POSITIVE)
+    at = np.linspace(0, len(anchors) - 1, MOST + 1)
+    positive = np.stack([np.interp(at, np.arange(len(anchors)), channel) for channel in anchors.T], axis=1)
+    return np.rint(np.concatenate([negative, positive])).astype(np.uint8).tobytes()
 
 
 def _rounded(box: PixelBox) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from cbirlab.datasets import Dataset
 from cbirlab.evaluation import PROTOCOLS, Protocol
 
 MOST_PAIRS = 5_000
-BINS = 60
+BINS = 40
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ class Cosines:
 
     Attributes
     ----------
-    edges : (bins + 1,) from -1 to 1.
+    edges : (bins + 1,) from below the smallest cosine to above the largest, in twentieths.
     matching, others : (bins,) share of the pairs in each bin; each sums to one.
     separation : probability that a matching pair has the larger cosine of the two, ties half: 0.5 is chance, 1 perfect.
     mean_matching, mean_others : means of the cosines.
@@ -94,10 +94,11 @@ def cosines(pairs: JudgedPairs, images: np.ndarray, queries: np.ndarray, *, bins
     images, queries : (N, D) and (Q, D), rows of length one or zero, as a recipe searches them.
     """
     left = queries if pairs.of_queries else images
-    values = np.einsum("nd,nd->n", left[pairs.first], images[pairs.second])
+    values = np.einsum("nd,nd->n", left[pairs.first], images[pairs.second]).clip(-1, 1)
     matching, others = values[pairs.matching], values[~pairs.matching]
-    edges = np.linspace(-1, 1, bins + 1)
-    shares = [np.histogram(np.clip(one, -1, 1), edges)[0] / max(1, len(one)) for one in (matching, others)]
+    low, high = np.floor(values.min() * 20) / 20, np.ceil(values.max() * 20) / 20
+    edges = np.linspace(low, max(high, low + 0.05), bins + 1)
+    shares = [np.histogram(one, edges)[0] / max(1, len(one)) for one in (matching, others)]
     means = [float(one.mean()) if len(one) else float("nan") for one in (matching, others)]
     return Cosines(edges, shares[0], shares[1], separation(matching, others), means[0], means[1])
 

@@ -1,0 +1,174 @@
+"""MatchView: which places of two pictures make their score."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as widgets
+
+from cbirlab.looking import Match, words
+from cbirlab.looking.paint import OPACITY, beside, painted, with_numbers
+from cbirlab.widgets import views
+from cbirlab.widgets.controls import DESCRIPTION, LAYOUT
+from cbirlab.widgets.drawing import titled_sheet
+from cbirlab.widgets.gallery import Gallery
+from cbirlab.widgets.live import picture_html
+from cbirlab.widgets.look_panel import PAUSE, LookPanel, name_of, opacity_slider, side_by_side, whole_slider
+from cbirlab.widgets.results import Results, results_of_image, results_of_query
+from cbirlab.widgets.still import jpeg_bytes
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from cbirlab.session import Session
+    from cbirlab.widgets.gallery import Thumbnails
+    from cbirlab.widgets.state import RetrievalState
+
+SHOWN = 8
+SIDE = 400
+NUMBERED, MOST_NUMBERED = 5, 9
+
+
+class MatchView(LookPanel):
+    """A query and one of its results side by side, each under what its places add to their score.
+
+    Parameters
+    ----------
+    session, state, thumbnails, pause : as of `LookPanel`.
+    shown : results to choose from.
+
+    Attributes
+    ----------
+    other : database row of the second picture; None for the first result.
+    share_mean : tick box; whether each place is compared with the average image that whitening takes off.
+    match : the `Match` that is shown.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        state: RetrievalState | None = None,
+        thumbnails: Thumbnails | None = None,
+        shown: int = SHOWN,
+        pause: float = PAUSE,
+    ) -> None:
+        self.shown = shown
+        self.opacity = opacity_slider(OPACITY)
+        self.numbers = whole_slider("numbered", 0, MOST_NUMBERED, NUMBERED)
+        self.share_mean = widgets.Checkbox(
+            value=True, description="share the whitening's mean out", indent=True, style=DESCRIPTION, layout=LAYOUT
+        )
+        self.left, self.right, self.facts = widgets.HTML(), widgets.HTML(), widgets.HTML()
+        self.results = Results("", (), (), ())
+        self.other: int | None = None
+        self.match: Match | None = None
+        self._seen: int | None = None
+        super().__init__(session, state=state, thumbnails=thumbnails, pause=pause)
+
+    def _arranged(self) -> list[Any]:
+        self.gallery = Gallery(self.thumbnails, arrangement="strip", side=110)
+        side = [*self.controls, self.share_mean, self.numbers, self.opacity, self.facts, self.note]
+        both = widgets.HBox([self.left, self.right], layout={"flex_flow": "row wrap"})
+        return [self.strip, self.error, side_by_side(side, [self.gallery, both])]
+
+    def _connect(self) -> None:
+        super()._connect()
+        for slider in (self.opacity, self.numbers, self.share_mean):
+            slider.observe(lambda _change: self._ask(), names="value")
+        self.gallery.observe(lambda _change: self.choose(self.gallery.picked), names="clicks")
+
+    def choose(self, row: int) -> None:
+        """Show the match with another database image."""
+        self.other = row
+        self._ask()
+
+    def _draw(self) -> None:
+        self._drawn = self._asked
+        setting, item = self.state.setting, self.item
+        self._say_what_is_computed(setting)
+        if item != self._seen:
+            self.other, self._seen = None, item
+        dataset, ranking = self.session.dataset, self._ranking(setting)
+        if item >= len(dataset.images):
+            query = item - len(dataset.images)
+            self.results = results_of_query(dataset, ranking, query, shown=self.shown)
+        else:
+            self.results = results_of_image(dataset, ranking, item, shown=self.shown)
+        other = self._partner
+        self.match = self.looker.match(item, other, *setting, share_mean=self.share_mean.value)
+        pictures, names = self._painted(self.match), (self.asked, name_of(other, len(dataset.images)))
+        for html, image, name, heat in zip(
+            (self.left, self.right), pictures, names, (self.match.heat_a, self.match.heat_b), strict=True
+        ):
+            html.value = picture_html(image, f"{name}: of what speaks for the match, {words(heat)}", name)
+        self.strip.current = item
+        self.facts.value = match_table(self.match)
+        self.error.value = self.note.value = ""
+
+    def _draw_rest(self) -> None:
+        self.results.show_in(self.gallery)
+        self.gallery.current = self._partner
+
+    @property
+    def _partner(self) -> int:
+        return self.other if self.other is not None else self.results.rows[0]
+
+    def _painted(self, match: Match) -> list[Image.Image]:
+        pairs = match.pairs(self.numbers.value)
+        sides = [(self.item, match.heat_a, [one.a for one in pairs])]
+        sides += [(self._partner, match.heat_b, [one.b for one in pairs])]
+        found = []
+        for item, heat, places in sides:
+            image = painted(self.looker.picture(item), heat, opacity=self.opacity.value, signed=True, side=SIDE)
+            found.append(with_numbers(image, places, (heat.shape[0], heat.shape[1])))
+        return found
+
+    def still(self) -> bytes | None:
+        """Both pictures and the score as one JPEG, for readers without a kernel."""
+        if self.match is None:
+            return None
+        title = (
+            f"{self.asked} and {name_of(self._partner, len(self.session.dataset.images))}: {score_words(self.match)}"
+        )
+        setting = ", ".join(str(part) for part in self.state.setting if part not in (None, "none"))
+        return jpeg_bytes(
+            titled_sheet(beside(self._painted(self.match)), title, f"{setting}. {method_words(self.match)}")
+        )
+
+
+def score_words(match: Match) -> str:
+    """The score as a sum."""
+    return f"score {match.score:.3f} = places {match.heat_a.sum():+.3f}, mean {match.mean_a:+.3f}"
+
+
+def method_words(match: Match) -> str:
+    """How far the division can be trusted."""
+    if match.exact:
+        return "Exact: this pooling is a weighted sum, and these are its summands."
+    return (
+        "Approximate: this pooling is no sum. Each channel is given to the places that decide it; the parts add up to "
+        "the score, but another division would too."
+    )
+
+
+def match_table(match: Match) -> str:
+    """Score, parts and what they mean, as HTML."""
+    rows = [
+        ("what all places add", match.heat_a.sum(), match.heat_b.sum()),
+        ("  of it, places that speak for it", match.heat_a.clip(min=0).sum(), match.heat_b.clip(min=0).sum()),
+        ("  of it, places that speak against it", match.heat_a.clip(max=0).sum(), match.heat_b.clip(max=0).sum()),
+        ("what the whitening's mean adds", match.mean_a, match.mean_b),
+        ("score", match.score, match.score),
+    ]
+    body = "".join(
+        f"<tr><td>{escape(name)}</td>" + "".join(f"<td>{value:+.3f}</td>" for value in values) + "</tr>"
+        for name, *values in rows
+    )
+    table = f"<table class='cbirlab-comparison'><tr><th></th><th>left</th><th>right</th></tr>{body}</table>"
+    meaning = (
+        "Bright places speak for the match, dark blue ones against it, each picture on its own scale. Equal numbers "
+        "mark the strongest places on the left and the best partner of each on the right."
+    )
+    return table + views.note(f"{method_words(match)} {meaning}")

@@ -1,0 +1,105 @@
+"""Missed: the right answers that a query did not find among the first K, with the ranks they have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as widgets
+
+from cbirlab.looking import Positive, missed, positives
+from cbirlab.widgets import views
+from cbirlab.widgets.controls import menu
+from cbirlab.widgets.gallery import Gallery
+from cbirlab.widgets.look_panel import PAUSE, LookPanel, offer_levels, side_by_side, whole_slider
+from cbirlab.widgets.marks import MARKS
+from cbirlab.widgets.still import data_uri, jpeg_bytes, picture_sheet
+
+if TYPE_CHECKING:
+    from cbirlab.session import Session
+    from cbirlab.widgets.gallery import Thumbnails
+    from cbirlab.widgets.state import RetrievalState
+
+FIRST, MOST_FIRST = 20, 100
+SHOWN = 48
+
+
+class Missed(LookPanel):
+    """The right answers of a query that stand below rank K, the nearest miss first.
+
+    Parameters
+    ----------
+    session, state, thumbnails, pause : as of `LookPanel`; the dataset has ground truth.
+
+    Attributes
+    ----------
+    first : slider of K.
+    level : of the protocol, where it has several.
+    found : the missed ones that are shown.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        state: RetrievalState | None = None,
+        thumbnails: Thumbnails | None = None,
+        first: int = FIRST,
+        pause: float = PAUSE,
+    ) -> None:
+        self.first = whole_slider("first K", 1, MOST_FIRST, first)
+        self.level = menu([("level", "")], description="level")
+        self.picture, self.said = widgets.HTML(), widgets.HTML()
+        self.found: list[Positive] = []
+        super().__init__(session, state=state, thumbnails=thumbnails, pause=pause)
+
+    def _arranged(self) -> list[Any]:
+        self.gallery = Gallery(self.thumbnails)
+        side = [self.picture, *self.controls, self.level, self.first, self.said, self.note]
+        return [self.strip, self.error, side_by_side(side, [self.gallery])]
+
+    def _connect(self) -> None:
+        super()._connect()
+        for widget in (self.first, self.level):
+            widget.observe(lambda _change: self._ask(), names="value")
+
+    def _draw(self) -> None:
+        self._drawn = self._asked
+        if self.state.image is not None:
+            raise ValueError("Missed: a database image has no ground truth of its own; choose a query in the strip.")
+        setting, query = self.state.setting, self.state.query
+        self._say_what_is_computed(setting)
+        run = self.session.rank(*setting)
+        offer_levels(self.level, run)
+        level, k = self.level.value or None, self.first.value
+        every = positives(run, query, level)
+        self.found = missed(run, query, k, level)
+        shown = self.found[:SHOWN]
+        more = f", the first {SHOWN} of them shown" if len(self.found) > SHOWN else ""
+        title = f"Query {query}: {len(self.found)} of {len(every)} right answers are missed among the first {k}{more}"
+        captions = [f"rank {one.rank}" if one.rank else "not in the list" for one in shown]
+        kinds = [one.label if one.label in MARKS else "positive" for one in shown]
+        legend = [name for name in MARKS if name in {one.label for one in every}]
+        self.gallery.show([one.row for one in shown], captions=captions, kinds=kinds, title=title, legend=legend)
+        self.said.value = views.note(self._ranks_in_words(every, k))
+        self.picture.value = f"<img alt='Query {query}' src='{data_uri(self.thumbnails[self.item])}'>"
+        self.strip.current = self.item
+        self.error.value = self.note.value = ""
+
+    def _draw_rest(self) -> None:
+        """Nothing is left to do."""
+
+    @staticmethod
+    def _ranks_in_words(every: list[Positive], k: int) -> str:
+        hit = [str(one.rank) for one in every if one.rank is not None and one.rank <= k]
+        if not every:
+            return "This query has no right answer at this level."
+        return f"Found among the first {k}: {len(hit)}" + (f", at ranks {', '.join(hit)}." if hit else ".")
+
+    def still(self) -> bytes | None:
+        """The missed pictures as one JPEG, for readers without a kernel."""
+        if not self.gallery.title:
+            return None
+        found = zip(self.gallery.ids, self.gallery.kinds, strict=True)
+        pictures = [(self.thumbnails[item], kind) for item, kind in found]
+        ranks = "Ranks: " + ", ".join(caption.removeprefix("rank ") for caption in self.gallery.captions[:24])
+        return jpeg_bytes(picture_sheet(pictures, title=self.gallery.title, notes=[ranks] if pictures else []))

@@ -1,0 +1,170 @@
+"""WhiteningLab: what a whitening does to variances, to cosines of pairs, and to mAP."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as widgets
+
+from cbirlab.params import Choice, Parameter, parameters
+from cbirlab.whitening import WHITENINGS, Whitening
+from cbirlab.widgets import charts, views
+from cbirlab.widgets.controls import ALL, DESCRIPTION, LAYOUT, control, dimension_steps, menu, on_stop, titled
+from cbirlab.widgets.drawing import stacked, titled_sheet
+from cbirlab.widgets.live import LivePanel
+from cbirlab.widgets.look_panel import PAUSE, side_by_side
+from cbirlab.widgets.state import Setting
+from cbirlab.widgets.still import jpeg_bytes, with_still
+
+if TYPE_CHECKING:
+    from cbirlab.looking.looker import WhiteningReport
+    from cbirlab.session import Session
+    from cbirlab.widgets.state import RetrievalState
+
+SEPARATION = "Separation: how often, of a matching pair and another one, the matching pair has the larger cosine."
+
+
+class WhiteningLab(LivePanel):
+    """Spectrum, cosine histograms of matching and other pairs, and mAP, before and after a whitening.
+
+    Parameters
+    ----------
+    session : dataset and backbone; prepared here if it is not yet.
+    state : of another panel, whose tap and pooling this one follows; the whitening is chosen here.
+    whitening : to start with.
+    pause : seconds between the charts and the mAP; 0 computes it at once.
+
+    Attributes
+    ----------
+    kind, sliders : menu of whitenings, and (whitening, parameter) to the slider of each.
+    report : the `WhiteningReport` that is shown.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        state: RetrievalState | None = None,
+        whitening: str = "pca",
+        pause: float = PAUSE,
+    ) -> None:
+        from cbirlab.looking import Looker
+
+        self.looker = Looker(session)
+        self.kind = menu(titled([*WHITENINGS], lambda _: WHITENINGS), description="whitening")
+        self.sliders = {
+            (name, one.name): control(one)
+            for name in WHITENINGS
+            for one in parameters(WHITENINGS[name]).values()
+            if _slides(one)
+        }
+        given = Whitening.parse(whitening)
+        self.kind.value = given.name
+        for (name, parameter), slider in self.sliders.items():
+            if name == given.name and parameter in given.parameters:
+                slider.value = given.parameters[parameter]
+        self.dimensions = widgets.SelectionSlider(
+            options=[("all", ALL)], description="dimensions", style=DESCRIPTION, layout=LAYOUT
+        )
+        self.spectrum, self.before, self.after, self.metrics = (widgets.HTML() for _ in range(4))
+        self.report: WhiteningReport | None = None
+        super().__init__(session, state, pause)
+
+    def _arranged(self) -> list[Any]:
+        own = [*self.controls[:-2], self.kind, *self.sliders.values(), self.dimensions]
+        cosines = widgets.HBox([self.before, self.after], layout={"flex_flow": "row wrap"})
+        return [
+            self.error,
+            side_by_side(
+                [*own, self.metrics, widgets.HTML(views.note(SEPARATION)), self.note], [self.spectrum, cosines]
+            ),
+        ]
+
+    def _connect(self) -> None:
+        super()._connect()
+        self.state.observe(lambda _change: self._ask(), names=["tap", "attention", "aggregation", "parameters"])
+        for widget in (self.kind, self.dimensions, *self.sliders.values()):
+            widget.observe(lambda _change: self._ask(), names="value")
+
+    @property
+    def whitening(self) -> str:
+        """The whitening with its parameters, as recipes name it."""
+        name = self.kind.value
+        declared = parameters(WHITENINGS[name])
+        given = {
+            parameter: on_stop(declared[parameter].domain, slider.value)
+            for (owner, parameter), slider in self.sliders.items()
+            if owner == name
+        }
+        return Whitening(name, given).key
+
+    @property
+    def setting(self) -> Setting:
+        """What is shown, as the arguments of `Session.rank`."""
+        tap, aggregation = self.state.setting[:2]
+        return Setting(tap, aggregation, self.whitening, self.dimensions.value or None)
+
+    def _draw(self) -> None:
+        self._drawn = self._asked
+        self._offer()
+        setting = self.setting
+        self._say_what_is_computed(setting)
+        self.report = self.looker.whitening(*setting)
+        for html, (drawing, alt) in zip((self.spectrum, self.before, self.after), self._charts(), strict=True):
+            html.value = drawing.svg(alt)
+        self.error.value = ""
+
+    def _draw_rest(self) -> None:
+        """mAP before and after."""
+        tap, aggregation, whitening, _ = self.setting
+        before = self.session.rank(tap, aggregation).metrics
+        after = self.session.rank(*self.setting).metrics
+        self.metrics.value = (
+            views.note("Before:")
+            + views.metrics_table(before)
+            + views.note(f"After {whitening}:")
+            + views.metrics_table(after)
+            if views.levels_of(after)
+            else views.metrics_table(after)
+        )
+        self.note.value = ""
+
+    def _charts(self) -> list[tuple[Any, str]]:
+        """Drawings and their words."""
+        if self.report is None:
+            return []
+        found = [(charts.spectrum_chart(self.report.spectrum), charts.spectrum_words(self.report.spectrum))]
+        for cosines, title in ((self.report.before, "Before"), (self.report.after, f"After {self.whitening}")):
+            found.append((charts.cosine_chart(cosines, title), charts.cosine_words(cosines, title)))
+        return found
+
+    def _offer(self) -> None:
+        """Show the sliders of this whitening, and as many dimensions as there are."""
+        for (owner, _), slider in self.sliders.items():
+            slider.layout.display = None if owner == self.kind.value else "none"
+        ordered = WHITENINGS.info(self.kind.value).facts["ordered"]
+        full = self.session.dimensions(*self.state.setting[:2])
+        *fewer, most = dimension_steps(full)
+        options = [*((str(step), step) for step in fewer), (f"{most} (all)", ALL)]
+        self.dimensions.disabled = not ordered
+        if tuple(options) != tuple(self.dimensions.options) or (not ordered and self.dimensions.value):
+            wanted = self.dimensions.value if ordered and self.dimensions.value in fewer else ALL
+            with self.hold_trait_notifications():
+                self.dimensions.options = options
+                self.dimensions.value = wanted
+
+    def still(self) -> bytes | None:
+        """The charts as one JPEG, for readers without a kernel."""
+        if self.report is None:
+            return None
+        sheet = stacked([drawing.image() for drawing, _ in self._charts()])
+        return jpeg_bytes(titled_sheet(sheet, " ".join(str(part) for part in self.setting if part is not None), ""))
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        return with_still(super()._repr_mimebundle_(**options), self.still())
+
+
+def _slides(parameter: Parameter) -> bool:
+    """Whether a parameter is one for the hand: a choice, or a range with steps."""
+    stepped = isinstance(parameter.domain, Choice) or parameter.domain.step is not None
+    return stepped and parameter.default is not None

@@ -1,0 +1,173 @@
+"""WinLoss: two settings, query by query; a bar that is chosen shows both answers."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as widgets
+
+from cbirlab.fusion import versus
+from cbirlab.index import Ranking
+from cbirlab.widgets import views
+from cbirlab.widgets.bars import Bars
+from cbirlab.widgets.charts import bar_chart
+from cbirlab.widgets.controls import RetrievalControls, menu
+from cbirlab.widgets.drawing import stacked
+from cbirlab.widgets.gallery import Gallery, Thumbnails
+from cbirlab.widgets.live import LivePanel, setting_name
+from cbirlab.widgets.look_panel import PAUSE, offer_levels
+from cbirlab.widgets.results import results_of_query
+from cbirlab.widgets.state import RetrievalState
+from cbirlab.widgets.still import data_uri, jpeg_bytes, picture_sheet, with_still
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cbirlab.pipeline import Run
+    from cbirlab.session import Session
+
+SHOWN = 10
+
+
+class WinLoss(LivePanel):
+    """Bars of the difference in average precision of each query, setting A less setting B, and both galleries.
+
+    Parameters
+    ----------
+    session : dataset and backbone, with ground truth; prepared here if it is not yet.
+    a, b : states of two settings; by default GeM as it is, and PCA-whitened, with controls.
+    thumbnails : of the dataset, to share the page's copies with another panel.
+    shown : pictures in each gallery.
+    pause : seconds between the bars and the galleries; 0 draws them at once.
+
+    Attributes
+    ----------
+    frame : from `cbirlab.fusion.versus`, the largest win of A first.
+    bars : the chart; its `chosen` is a row of the frame.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        a: RetrievalState | None = None,
+        b: RetrievalState | None = None,
+        thumbnails: Thumbnails | None = None,
+        shown: int = SHOWN,
+        pause: float = PAUSE,
+    ) -> None:
+        self.shown = shown
+        self.other = b or RetrievalState(tap=session.default_tap, whitening="pca")
+        self._others_controls = [] if b else _controls(session, self.other)
+        self.thumbnails = thumbnails or Thumbnails.of_dataset(session.dataset)
+        self.galleries = tuple(Gallery(self.thumbnails) for _ in range(2))
+        self.bars, self.query, self.summary = Bars(), widgets.HTML(), widgets.HTML()
+        self.level = menu([("level", "")], description="level")
+        self.frame: pd.DataFrame | None = None
+        self._runs: tuple[Run, Run] | None = None
+        self._chosen_query: int | None = None
+        super().__init__(session, a, pause)
+
+    def _arranged(self) -> list[Any]:
+        columns = []
+        for name, controls, gallery in zip("AB", (self.controls, self._others_controls), self.galleries, strict=True):
+            head = widgets.HTML(f"<p class='cbirlab-heading'><b>{name}</b></p>")
+            folded = [widgets.Accordion([widgets.VBox(controls)], titles=(f"Setting {name}",))] if controls else []
+            columns.append(widgets.VBox([head, *folded, gallery], layout={"flex": "1 1 320px", "min_width": "0"}))
+        both = widgets.HBox(columns, layout={"flex_flow": "row wrap"})
+        return [self.level, self.error, self.summary, self.bars, self.query, both, self.note]
+
+    def _connect(self) -> None:
+        super()._connect()
+        for state in (self.state, self.other):
+            names = [name for name in state.trait_names() if name not in ("query", "image")]
+            state.observe(lambda _change: self._ask(), names=names)
+        self.level.observe(lambda _change: self._ask(), names="value")
+        self.bars.observe(lambda _change: self.choose(self.bars.chosen), names="clicks")
+
+    def choose(self, place: int) -> None:
+        """Show both answers to the query at a place among the bars."""
+        if self.frame is None or not 0 <= place < len(self.frame):
+            return
+        self.bars.chosen = place
+        self._chosen_query = int(self.frame["query"].iloc[place])
+        try:
+            self._show_answers()
+        except Exception as error:  # shown in the panel
+            self._failed(error)
+
+    def _draw(self) -> None:
+        self._drawn = self._asked
+        settings = self.state.setting, self.other.setting
+        for setting in settings:
+            self._say_what_is_computed(setting)
+        first, second = (self.session.rank(*setting) for setting in settings)
+        self._runs = first, second
+        offer_levels(self.level, first)
+        self.frame = versus(first, second, level=self.level.value or None)
+        about, places = self.frame.attrs, list(self.frame["query"])
+        chosen = places.index(self._chosen_query) if self._chosen_query in places else 0
+        self._chosen_query = int(places[chosen]) if places else None
+        self.bars.show(self.frame["difference"].tolist(), bar_words(self.frame), title=self.title, chosen=chosen)
+        low, high = about["low"], about["high"]
+        told = "tells the two apart" if low > 0 or high < 0 else "does not tell the two apart"
+        self.summary.value = views.note(
+            f"A: {setting_name(settings[0])}. B: {setting_name(settings[1])}. A better on {about['a_wins']}, B on "
+            f"{about['b_wins']} of {about['queries']} queries; mean difference {about['mean_difference']:+.3f}, 95 % "
+            f"interval {low:+.3f} to {high:+.3f}, which {told}."
+        )
+        self.error.value = self.note.value = ""
+
+    def _draw_rest(self) -> None:
+        self._show_answers()
+
+    @property
+    def title(self) -> str:
+        """A line above the bars."""
+        level = self.frame.attrs["level"] if self.frame is not None else ""
+        return f"AP of A less AP of B, level {level}, a bar per query: click one, or use the arrow keys"
+
+    def _show_answers(self) -> None:
+        if self._runs is None or self._chosen_query is None:
+            return
+        dataset, query = self.session.dataset, self._chosen_query
+        for name, run, gallery in zip("AB", self._runs, self.galleries, strict=True):
+            ranking = Ranking(run.ranking.images[[query]], run.ranking.scores[[query]])
+            results_of_query(dataset, ranking, query, shown=self.shown, words=f"{name}, query {query}").show_in(gallery)
+        picture = data_uri(self.thumbnails[len(dataset.images) + query])
+        self.query.value = f"<img alt='Query {query}' src='{picture}'>"
+
+    def still(self) -> bytes | None:
+        """The bars and both galleries as one JPEG, for readers without a kernel."""
+        if self.frame is None:
+            return None
+        sheets = [bar_chart(self.frame["difference"].tolist(), self.bars.chosen, self.title.split(":")[0]).image()]
+        for gallery in self.galleries:
+            kinds = gallery.kinds or [""] * len(gallery.ids)
+            pictures = [(self.thumbnails[item], kind) for item, kind in zip(gallery.ids, kinds, strict=True)]
+            sheets.append(picture_sheet(pictures, title=gallery.title))
+        return jpeg_bytes(stacked(sheets))
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        return with_still(super()._repr_mimebundle_(**options), self.still())
+
+
+def bar_words(frame: pd.DataFrame) -> list[str]:
+    """A sentence for each row of a table of `versus`."""
+    return [
+        f"Query {row['query']}: AP {row['ap_a']:.3f} by A, {row['ap_b']:.3f} by B, difference "
+        f"{row['difference']:+.3f}; first right answer at rank {_rank(row['first_a'])} by A, "
+        f"{_rank(row['first_b'])} by B"
+        for row in frame.to_dict("records")
+    ]
+
+
+def _rank(rank: float) -> str:
+    return "none" if math.isnan(rank) else f"{rank:.0f}"
+
+
+def _controls(session: Session, state: RetrievalState) -> list[Any]:
+    return RetrievalControls(
+        state, taps=session.taps, aggregations=session.methods, dimensions=session.dimensions
+    ).widgets
