@@ -9,6 +9,7 @@ what came out.
 from __future__ import annotations
 
 import argparse
+import itertools
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -28,7 +29,6 @@ from lab import (
     markdown,
     networks,
     photographs,
-    shared_costs,
     summary,
 )
 
@@ -68,6 +68,8 @@ PASSES: dict[str, dict[str, Any]] = {
 }
 SHOWN_WINS = 10
 
+WEIGHTS = {"equal": None, "learned": "learned"}
+
 Blocks = Iterator[str]
 
 
@@ -81,7 +83,6 @@ def layer(lab: Lab) -> Blocks:
     frame = _named(pd.concat(frames))
     yield summary(frame, ["network", "tap"], ["aggregation", "whitening"])
     yield listing(frame, ["network", "tap", "aggregation", "whitening"])
-    yield shared_costs(frame)
 
 
 def feedforward(lab: Lab) -> Blocks:
@@ -94,7 +95,7 @@ def feedforward(lab: Lab) -> Blocks:
     frame["less single"] = [
         difference(run, single[whitening]) for run, whitening in zip(runs, frame["whitening"], strict=True)
     ]
-    yield listing(frame, ["scheme", "whitening"], ["less single"], costs=True)
+    yield listing(lab.timed(frame), ["scheme", "whitening"], ["less single"], costs=True)
 
 
 def pooling(lab: Lab) -> Blocks:
@@ -105,7 +106,6 @@ def pooling(lab: Lab) -> Blocks:
     frame = _named(frame)
     yield summary(frame, ["aggregation"], ["whitening"])
     yield listing(frame, ["aggregation", "whitening"])
-    yield shared_costs(frame)
 
 
 def embedding(lab: Lab) -> Blocks:
@@ -115,7 +115,6 @@ def embedding(lab: Lab) -> Blocks:
     frame = _named(pd.concat([deep, lab.compare(HAND_CRAFTED, taps="rootsift", aggregations=(), **shared)]))
     yield summary(frame, ["tap", "aggregation"], ["whitening"])
     yield listing(frame, ["network", "tap", "aggregation", "whitening"])
-    yield shared_costs(frame)
 
 
 def attention(lab: Lab) -> Blocks:
@@ -131,34 +130,30 @@ def attention(lab: Lab) -> Blocks:
         yield f"{network.title}, {frame['tap'].iloc[0]}"
         yield summary(frame, ["attention"], ["pooling", "whitening"])
         yield listing(frame, ["attention", "pooling", "whitening"], ["less none"])
-        yield shared_costs(frame)
 
 
 def fusion(lab: Lab) -> Blocks:
     """Layers of one network and different models, by every method, with equal and learned weights."""
-    deep, shallow = (Recipe(tap=tap, aggregation=GEM, whitening="pca") for tap in (DEEPEST, "layer3"))
-    sift = Recipe(backbone="handcrafted", tap="rootsift", aggregation="vlad", whitening="pca")
-    others = {one.title: replace(deep, backbone=one.backbone, weights=one.weights, tap=None) for one in lab.networks}
-    partners = {"toynet layer3": shallow, "RootSIFT VLAD": sift, **others}
-    rows, runs = [], {}
-    for name, partner in partners.items():
-        for method in FUSIONS:
-            for weights in (None, "learned"):
-                done = run_fusion(
-                    Fusion(members=(deep, partner), method=method, weights=weights),
-                    dataset=lab.dataset,
-                    store=lab.store,
-                    progress=False,
-                )
-                shares = " : ".join(f"{weight / sum(done.member_weights):.2f}" for weight in done.member_weights)
-                label = {"with toynet layer4": name, "weights": f"{'learned' if weights else 'equal'} {shares}"}
-                better = max(done.members, key=lambda run: run.metrics[f"map{_suffix(run)}"])
-                rows.append({**fused_row(done), **label, "less better member": difference(done, better)})
+    for whitening in PLAIN_OR_PCA:
+        deep = Recipe(tap=DEEPEST, aggregation=GEM, whitening=whitening)
+        partners = {
+            "toynet layer3": replace(deep, tap="layer3"),
+            "RootSIFT VLAD": replace(deep, backbone="handcrafted", tap="rootsift", aggregation="vlad"),
+            **{one.title: replace(deep, backbone=one.backbone, weights=one.weights, tap=None) for one in lab.networks},
+        }
+        rows, runs = [], {}
+        for name, partner in partners.items():
+            for method, weights in itertools.product(FUSIONS, ("equal", "learned")):
+                done = _fused(lab, Fusion(members=(deep, partner), method=method, weights=WEIGHTS[weights]))
                 runs["toynet layer4"], runs[name] = done.members
-    frame = pd.DataFrame(rows)
-    yield listing(frame, ["with toynet layer4", "fusion", "weights"], ["less better member"], costs=True)
-    yield "The members alone, and each pair query by query; the oracle takes the better member for each query."
-    yield _complementarity(runs)
+                rows.append({"with": name, "weights": weights, **_fused_row(done), "fusion": method})
+        frame = pd.DataFrame(rows)
+        names = ["with", "fusion", "weights"]
+        yield f"Members with whitening {whitening!r}; toynet layer4 with"
+        yield summary(frame, names[:1], names[1:])
+        yield listing(frame, names, ["shares", "less better member"], costs=True)
+        yield "The members query by query; the oracle takes the better one for each query"
+        yield _complementarity(runs)
 
 
 def hand_crafted(lab: Lab) -> Blocks:
@@ -170,7 +165,7 @@ def hand_crafted(lab: Lab) -> Blocks:
     deep = [
         lab.compare(one, taps=one.image_taps(), aggregations=GEM, **shared) for one in (RANDOM, TOYNET, *lab.networks)
     ]
-    frame = _named(pd.concat([*ours, *deep], ignore_index=True))
+    frame = _named(lab.timed(pd.concat([*ours, *deep], ignore_index=True)))
     frame.loc[frame["tap"].isin(vectors), "aggregation"] = ""
     names = ["network", "tap", "aggregation", "whitening"]
     yield summary(frame, names[:3], names[3:])
@@ -219,8 +214,18 @@ def _short(method: Method) -> str:
     return f"{method.name}({', '.join(changed)})" if changed else method.name
 
 
-def _suffix(run: Any) -> str:
-    return "_medium" if "map_medium" in run.metrics else ""
+def _fused(lab: Lab, wanted: Fusion) -> Any:
+    return run_fusion(wanted, dataset=lab.dataset, store=lab.store, progress=False)
+
+
+def _fused_row(done: Any) -> dict[str, Any]:
+    """The row of a fusion with each member's share of the weights, and what it adds to the better member."""
+    row = fused_row(done)
+    del row["fusion_weights"]
+    level = main_level(pd.DataFrame([row]))
+    better = max(done.members, key=lambda run: run.metrics[level])
+    shares = [f"{weight / sum(done.member_weights):.2f}" for weight in done.member_weights]
+    return row | {"shares": " : ".join(shares), "less better member": difference(done, better)}
 
 
 def _complementarity(runs: dict[str, Any]) -> str:
@@ -241,15 +246,15 @@ def _against(lab: Lab, bar: pd.Series, deep: pd.DataFrame, names: Sequence[str])
     ]
     yield f"Less the best hand-crafted row ({_label(bar, names)}), and the queries that each side wins:"
     yield markdown([*names, "difference", "hand-crafted wins", "deep wins", "queries"], rows)
-    level, shown = main_level(deep), []
-    bundled = deep[deep["network"] == TOYNET.title][level].idxmax()
-    for place in dict.fromkeys([bundled, deep[level].idxmax()]):
+    shown = []
+    trained = deep[deep["network"] != RANDOM.title]
+    for place in trained.groupby("network", sort=False)[main_level(deep)].idxmax():
         wins = tables[list(deep.index).index(place)].query("difference > 0")
         listed = [
             f"{_query(lab, one.query)} ({one.ap_a:.2f} : {one.ap_b:.2f})" for one in wins.head(SHOWN_WINS).itertuples()
         ]
         shown.append(f"- against {_label(deep.loc[place], names)}: {len(wins)}; {', '.join(listed) or 'none'}")
-    yield "Queries on which it wins, the largest wins first (its AP : the network's AP):"
+    yield "Queries on which it wins over the best row of each network, largest wins first (its AP : the network's AP)"
     yield "\n".join(shown)
 
 
