@@ -8,7 +8,19 @@ A wrong answer gets a hint, the next one a further hint; the solution is never p
 ``solution(name, **given).answer``.
 """
 
-from cbirlab.exercises import embedding, layers, pooling, regions, whitening
+from cbirlab.exercises import (
+    attention,
+    benchmark,
+    embedding,
+    fusion,
+    handcrafted,
+    layers,
+    maps,
+    own_images,
+    pooling,
+    regions,
+    whitening,
+)
 from cbirlab.exercises.base import EXERCISES, Solution, Verdict, check, exercise, judge, solution
 from cbirlab.exercises.part import part_of, spread
 
@@ -16,11 +28,17 @@ __all__ = [
     "EXERCISES",
     "Solution",
     "Verdict",
+    "attention",
+    "benchmark",
     "check",
     "embedding",
     "exercise",
+    "fusion",
+    "handcrafted",
     "judge",
     "layers",
+    "maps",
+    "own_images",
     "part_of",
     "pooling",
     "regions",
