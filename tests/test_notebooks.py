@@ -1,20 +1,59 @@
-"""Notebooks: short cells, nothing stored, and every one runs from top to bottom."""
+"""Notebooks: short cells, nothing stored; each runs from top to bottom, and each exercise knows right from wrong.
+
+They run on a part of the bundled benchmark; ``CBIRLAB_NOTEBOOKS=whole`` runs them as they are, on all of it.
+"""
 
 from __future__ import annotations
 
 import ast
+import json
 import os
+import re
 from pathlib import Path
 
 import nbformat
 import pytest
-from fake_session import write_toytown_form
 from nbclient import NotebookClient
 
-NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
+from cbirlab.datasets import load_dataset
+from cbirlab.exercises import EXERCISES, part_of
+
+REPOSITORY = Path(__file__).parents[1]
+NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
+WHOLE = os.environ.get("CBIRLAB_NOTEBOOKS") == "whole"
 WIDGET = "application/vnd.jupyter.widget-view+json"
+PROGRESS = re.compile(r"\d+%\||FloatProgress")  # tqdm's bars show themselves as text without a kernel
 MOST_LINES = 10
 MOST_CELLS = 12
+BY_NAME = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+
+TRY = '''
+from cbirlab.exercises import judge, solution
+
+def wrong_answers(found):
+    """Answers that are not right, of the right kind and of others."""
+    right = found.answer
+    yield from (mistake for mistake, _ in found.mistakes)
+    if isinstance(right, str):
+        yield from ("another word", 7, [right, right])
+    elif isinstance(right, (set, frozenset)):
+        yield from ([*right, "another word"], 7, "another word")
+    elif isinstance(right, (list, tuple)):
+        yield from ([*right, 0], [number + 1 for number in right], sum(right), "word")
+    else:
+        yield from (right + 1, -right - 1, 1.2 * right + 0.01, "word", [right, right], True)
+
+def try_both(name, **given):
+    """The exercise takes its right answer, refuses wrong ones, says something else to each, and waits for the dots."""
+    found = solution(name, **given)
+    verdict = judge(name, found.answer, **given)
+    assert verdict.right is True and verdict.sentence.startswith("Right. "), (name, verdict)
+    assert judge(name, ..., **given).right is None
+    for wrong in wrong_answers(found):
+        verdict = judge(name, wrong, **given)
+        assert verdict.right is False and verdict.sentence.startswith("Not yet"), (name, wrong, verdict)
+    print("tried", name)
+'''
 
 
 def code_cells(notebook):
@@ -25,20 +64,30 @@ def read(path):
     return nbformat.read(path, as_version=4)
 
 
+def checks(cell):
+    """The calls of `check` in a cell."""
+    calls = [node for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Call)]
+    return [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "check"]
+
+
 def test_there_are_notebooks():
     assert NOTEBOOKS
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+@BY_NAME
 def test_nothing_is_stored(path):
     notebook = read(path)
-    assert "widgets" not in notebook.metadata, "GitHub refuses to show it then"
+    assert set(notebook.metadata) <= {"kernelspec", "language_info"}, "GitHub refuses to show some of the others"
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert set(notebook.metadata.language_info) == {"name"}
+    for cell in notebook.cells:
+        assert set(cell.metadata) <= {"tags"}
     for cell in code_cells(notebook):
         assert cell.outputs == []
         assert cell.execution_count is None
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+@BY_NAME
 def test_cells_are_short_and_define_nothing(path):
     cells = code_cells(read(path))
     assert len(cells) <= MOST_CELLS
@@ -48,26 +97,102 @@ def test_cells_are_short_and_define_nothing(path):
         assert not [node for node in ast.walk(ast.parse(cell.source)) if isinstance(node, definitions)]
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+@BY_NAME
 def test_the_first_code_cell_holds_the_parameters(path):
     assert code_cells(read(path))[0].metadata.get("tags") == ["parameters"]
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
-def test_runs_from_top_to_bottom(path, tmp_path, monkeypatch):
-    """On a few drawn pictures and a random network; the browser tests run it as it is."""
-    monkeypatch.setenv("CBIRLAB_STORE", str(tmp_path / "store"))
+@BY_NAME
+def test_no_answer_is_given_away(path):
+    """Whatever is to be answered is left open, and predicted before the first thing is measured."""
+    cells = code_cells(read(path))
+    for cell in cells:
+        for node in ast.walk(ast.parse(cell.source)):
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in ("answer", "prediction"):
+                assert ast.unparse(node.value) == "..."
+    if any(name.startswith(f"{path.stem}.") for name in EXERCISES):
+        assert cells[1].source.startswith("prediction = ...")
+
+
+@BY_NAME
+def test_each_exercise_is_asked_once(path):
+    """What the notebook checks is what `cbirlab.exercises` has of it."""
+    asked = [ast.literal_eval(call.args[0]) for cell in code_cells(read(path)) for call in checks(cell)]
+    assert sorted(asked) == sorted(name for name in EXERCISES if name.startswith(f"{path.stem}."))
+
+
+@pytest.fixture(scope="session")
+def town(tmp_path_factory):
+    """A part of Toytown on disk, in the form of the whole."""
+    folder = tmp_path_factory.mktemp("town")
+    part = part_of("toytown", queries=8, images=140, train=96)
+    rows = {name: known for kind in ("images", "queries", "train") for name, known in _named(part, kind)}
+    truth = {
+        "imlist": [path.stem for path in part.images],
+        "qimlist": [query.path.stem for query in part.queries],
+        "gnd": [
+            {"bbx": query.box, "pairs": pairs} | {name: list(found) for name, found in labels.items()}
+            for query, labels, pairs in zip(part.queries, part.labels, part.metadata["pairs"], strict=True)
+        ],
+    }
+    (folder / "gnd_town.json").write_text(json.dumps(truth))
+    (folder / "images.jsonl").write_text("".join(f"{json.dumps({'name': name} | row)}\n" for name, row in rows.items()))
+    for place, paths in {"images": [*part.images, *_paths(part.queries)], "train": part.train}.items():
+        (folder / place).mkdir()
+        for path in paths:
+            (folder / place / path.name).symlink_to(path)
+    assert len(load_dataset(folder).metadata["pairs"]) == 8
+    return folder
+
+
+def _paths(queries):
+    return [query.path for query in queries]
+
+
+def _named(part, kind):
+    """Name and metadata of each picture of a part."""
+    paths = _paths(part.queries) if kind == "queries" else getattr(part, kind)
+    return [(path.stem, row) for path, row in zip(paths, part.metadata[kind], strict=True)]
+
+
+@pytest.fixture(scope="session")
+def shared_store(tmp_path_factory):
+    """One store for all notebooks, as a reader has it."""
+    return tmp_path_factory.mktemp("store")
+
+
+@BY_NAME
+def test_runs_from_top_to_bottom(path, town, shared_store, tmp_path, monkeypatch):
+    monkeypatch.setenv("CBIRLAB_STORE", str(shared_store))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    repository = str(Path(__file__).parents[1])
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [repository, os.environ.get("PYTHONPATH", "")])))
-    small = write_toytown_form(tmp_path / "towers")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH", "")])))
     notebook = read(path)
-    code_cells(notebook)[0].source += f"\nDATASET, WEIGHTS = {str(small)!r}, 'random'"
+    if not WHOLE:
+        code_cells(notebook)[0].source += f"\nDATASET = {str(town)!r}"
+    asked = with_trials(notebook)
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
     outputs = [output for cell in code_cells(notebook) for output in cell.outputs]
-    assert not [output for output in outputs if output.get("name") == "stderr"]
+    errors = [output.text for output in outputs if output.get("name") == "stderr"]
+    assert not errors, errors
+    printed = "".join(output.text for output in outputs if output.get("name") == "stdout")
+    assert [line.split()[1] for line in printed.splitlines() if line.startswith("tried ")] == asked
     shown = [output.data for output in outputs if WIDGET in output.get("data", {})]
-    own = [data for data in shown if data["text/plain"].startswith(("Explorer(", "Gallery("))]
-    assert own
-    assert all("image/jpeg" in data for data in own), "each of our widgets has its still picture"
+    panels = [data for data in shown if not PROGRESS.search(data["text/plain"])]
+    assert panels
+    assert all("image/jpeg" in data or "image/png" in data for data in panels), "a panel without its still picture"
     assert not [data for data in shown if "cbirlab-error" in data["text/plain"]]
+
+
+def with_trials(notebook):
+    """Behind each cell that checks an answer, a cell that tries right and wrong ones; the names of the exercises."""
+    asked, cells = [], []
+    for cell in notebook.cells:
+        cells.append(cell)
+        for call in checks(cell) if cell.cell_type == "code" else ():
+            name, given = call.args[0], call.keywords
+            trial = ast.Call(ast.Name("try_both"), [name], given)
+            cells.append(nbformat.v4.new_code_cell(ast.unparse(trial)))
+            asked.append(ast.literal_eval(name))
+    cells.insert(0, nbformat.v4.new_code_cell(TRY.strip()))
+    notebook.cells = cells
+    return asked

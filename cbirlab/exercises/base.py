@@ -33,7 +33,7 @@ class Solution:
     why : what is said after "Right."
     hints : the first for the first wrong answer, the next for the next; the last one stays.
     mistakes : wrong answers of which the cause is known, and what is said of them.
-    tolerance : largest relative error of a number.
+    tolerance : largest relative error of a number; integers, which are counted, have to be met.
     """
 
     answer: Any
@@ -138,7 +138,8 @@ def _same(answer: Any, wanted: Any, tolerance: float) -> bool:
         return _words(answer) == _words(wanted)
     if isinstance(wanted, str):
         return isinstance(answer, str) and _word(answer) == _word(wanted)
-    given, right = np.asarray(answer, float), np.asarray(wanted, float)
+    given, right = np.asarray(answer, float), np.asarray(wanted)
+    tolerance = 0 if right.dtype.kind == "i" else tolerance  # what is counted is not rounded
     return given.shape == right.shape and bool(np.allclose(given, right, rtol=tolerance, atol=1e-9))
 
 
@@ -162,7 +163,7 @@ def score(table: Any) -> str:
 
 def best(table: Any, column: str) -> Any:
     """The value of `column` in the row with the highest mAP."""
-    return table.loc[table[score(table)].idxmax(), column]
+    return table[column].iloc[int(np.nanargmax(table[score(table)]))]
 
 
 def told_apart(wins: Any) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from cbirlab.exercises.base import Solution, exercise, score
+from cbirlab.exercises.base import Solution, best, exercise, score
 
 
 @exercise("3_whitening.prediction", title="Where whitening helps")
@@ -73,7 +73,7 @@ def fewest(table: Any, share: float = 0.95) -> Solution:
     """The fewest dimensions with at least `share` of the best mAP; `table` has a row per number of dimensions."""
     value = table[score(table)]
     enough = table.loc[value >= share * value.max(), "dim"]
-    top = int(table.loc[value.idxmax(), "dim"])
+    top = int(best(table, "dim"))
     return Solution(
         answer=int(enough.min()),
         why=f"That is {4 * int(enough.min())} bytes per image instead of {4 * int(table['dim'].max())}.",
@@ -93,6 +93,6 @@ def leak(table: Any) -> Solution:
         why="No label was used, and still it is not a number to compare with those learned on other images: "
         "the `leak` column is there so that it cannot pass unnoticed.",
         hints=('One row has something in the column "leak".', "Its mAP less that of the other row."),
-        mistakes=((-gain, "The other way round: the leaking one first."),),
+        mistakes=((-gain, "The other way round: the leaking one first."),) if gain else (),
         tolerance=0.02,
     )
