@@ -135,6 +135,10 @@ class Session:
         """Whether a setting can be ranked at once; else the network, or what learns a codebook, runs first."""
         return self._bench.has(self.recipe(tap, aggregation, whitening, dimensions))
 
+    def allowed(self, tap: str, aggregation: str) -> bool:
+        """Whether an aggregation can be taken of a tap: sets of local descriptors need an encoding, for example."""
+        return not check_cell(self._bench.backbone, tap, Aggregation.parse(aggregation))
+
     def make_ready(self, tap: str, aggregation: str, whitening: str = "none", dimensions: int | None = None) -> None:
         """Extract and learn all that a setting needs; meant for a thread, and `cbirlab.progress.listening` stops it."""
         recipe = self.recipe(tap, aggregation, whitening, dimensions)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from cbirlab.evaluation import Evaluation
 
 PICTURE_SIDE = 320
+NARROW, WIDE = "3 1 310px", "3 1 560px"  # room of one gallery beside the controls, and of two
 WORDS = "The Python and the command line that give this"
 
 
@@ -72,13 +73,13 @@ class Desk(widgets.VBox):
     def _arranged(self) -> list[Any]:
         self.controls_box = widgets.VBox([self.a.panel])
         side = [self.picture, self.compare, self.tabs, self.controls_box, self.metrics, self.note]
-        left = widgets.VBox(side, layout={"flex": "0 0 320px"})
+        left = widgets.VBox(side, layout={"flex": "0 0 300px"})
         self.selected_box = widgets.HBox([self.selection, self.clear], layout={"align_items": "center"})
-        self.columns = widgets.HBox([self.a.column], layout={"overflow": "visible"})
+        self.columns = widgets.HBox([self.a.column], layout={"overflow": "visible", "grid_gap": "14px"})
         wide = {"min_width": "0", "overflow": "visible"}
-        centre = widgets.VBox([self.selected_box, self.tests, self.columns], layout={"flex": "3 1 420px", **wide})
+        self.centre = widgets.VBox([self.selected_box, self.tests, self.columns], layout={"flex": NARROW, **wide})
         right = widgets.VBox([self.map], layout={"flex": "2 1 360px", **wide})
-        room = widgets.HBox([left, centre, right], layout={"flex_flow": "row wrap", "overflow": "visible"})
+        room = widgets.HBox([left, self.centre, right], layout={"flex_flow": "row wrap", "overflow": "visible"})
         code = widgets.Accordion([self.code], titles=(WORDS,))
         return [self.strip, self.error, self.work, room, self.comparison, self.downloads, code]
 

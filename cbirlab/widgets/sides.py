@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from cbirlab.session import Session
 
 
+TILE, TILE_BESIDE = 124, 88  # pixels
+
+
 class Side:
     """One setting and what it finds.
 
@@ -136,18 +139,21 @@ class Side:
         self.state.from_json(saved["state"])
 
     def _take(self, session: Session, tap: str) -> None:
-        """Another backbone: its taps, and the same tap where it has one of that name."""
+        """Another backbone: its taps, of which the same one where it has it, or else one that the pooling can be of."""
         self.session = session
         self.controls.tap.options = list(session.taps)
-        self.state.tap = tap if tap in session.taps else session.default_tap
+        wished = [one for one in (tap, session.default_tap, *reversed(session.taps)) if one in session.taps]
+        possible = (one for one in wished if session.allowed(one, self.setting.aggregation))
+        self.state.tap = next(possible, session.default_tap)
 
-    def show(self, changes: Sequence[str] = ()) -> None:
-        """Draw the gallery, with a note per picture on how the other side differs."""
+    def show(self, changes: Sequence[str] = (), *, compared: bool = False) -> None:
+        """Draw the gallery, with a note per picture on how the other side differs; beside it there is less room."""
+        self.gallery.side = TILE_BESIDE if compared else TILE
         if self.results is not None:
             self.results.show_in(self.gallery, notes=changes)
 
     def head(self, run: Run | None, *, compared: bool) -> None:
-        """Say above the gallery what it shows; alone it needs no saying."""
+        """Say above the gallery what it shows; alone it needs no saying, and has room for larger pictures."""
         self.heading.value = views.side_heading(self.name, self.title, run.metrics if run else {}) if compared else ""
 
 
@@ -160,7 +166,7 @@ def make_ready(sides: Sequence[Side]) -> None:
 def gone(results: Results, other: Results, ranking: Ranking, own: int | None) -> list[str]:
     """For every result of A, where it went if B does not show it."""
     places = _places(ranking, own, results.rows)
-    return ["" if row in {*other.rows} else f"gone: {places[row]}" for row in results.rows]
+    return ["" if row in {*other.rows} else f"gone, {places[row]}" for row in results.rows]
 
 
 def moved(results: Results, other: Results, ranking: Ranking, own: int | None) -> list[str]:
@@ -169,7 +175,7 @@ def moved(results: Results, other: Results, ranking: Ranking, own: int | None) -
     notes = []
     for row, place in zip(results.rows, results.places, strict=True):
         if row not in {*other.rows}:
-            notes.append(f"new: was {before[row]}")
+            notes.append(f"new, was {before[row]}")
         elif before[row] == place:
             notes.append("=")
         else:

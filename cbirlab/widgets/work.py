@@ -88,14 +88,19 @@ class Work(widgets.HBox):
                 ended = error
             with self._lock:
                 self._key = None
-                overtaken, by_user = self._stop.is_set(), self._by_user
-            if by_user:
-                self._by_user = False
-                self._cancelled()
+                overtaken = self._stop.is_set()
+            if self._by_user:
+                self._say_cancelled()
             elif ended is None:
                 self._done()
             elif not (overtaken and isinstance(ended, Cancelled)):
                 self._failed(ended)
+        if self._by_user:  # before the task had begun
+            self._say_cancelled()
+
+    def _say_cancelled(self) -> None:
+        self._by_user = False
+        self._cancelled()
 
     def _take(self) -> bool:
         """Begin the next task, if there is one."""

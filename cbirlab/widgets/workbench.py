@@ -11,7 +11,7 @@ from traitlets import Tuple
 
 from cbirlab import images
 from cbirlab.widgets import saved, views
-from cbirlab.widgets.desk import PICTURE_SIDE, Desk
+from cbirlab.widgets.desk import NARROW, PICTURE_SIDE, WIDE, Desk
 from cbirlab.widgets.gallery import send_ahead
 from cbirlab.widgets.latest import Latest
 from cbirlab.widgets.panel import PAUSE, PREFETCH_AT_MOST, SHOWN
@@ -117,6 +117,7 @@ class Workbench(Desk):
             self.side_b()
         self.tabs.layout.display = None if self.compared else "none"
         self.metrics.layout.display = "none" if self.compared else None
+        self.centre.layout.flex = WIDE if self.compared else NARROW
         self.controls_box.children = [self.active.panel]
         self.columns.children = [side.column for side in self.sides]
         self.ask()
@@ -194,7 +195,7 @@ class Workbench(Desk):
             notes["A"] = gone(self.a.results, self.b.results, self.b.ranking, own)
             notes["B"] = moved(self.b.results, self.a.results, self.a.ranking, own)
         for side in self.sides:
-            side.show(notes.get(side.name, ()))
+            side.show(notes.get(side.name, ()), compared=self.compared)
         item = self.question.item(self.dataset)
         self.strip.current = -1 if item is None else item
         self.selection.value = views.note(f"{len(self.only)} images are chosen on the map; the others are left out.")

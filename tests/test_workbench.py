@@ -1,0 +1,687 @@
+"""The workbench without a browser: every link, on a session that needs no network and on a real one."""
+
+from __future__ import annotations
+
+import csv
+import gc
+import io
+import json
+import shlex
+import threading
+import time
+import weakref
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from fake_session import FakeSession, draw_pictures, fake_dataset, write_toytown_form
+from PIL import Image
+
+from cbirlab import tables
+from cbirlab.cli.output import recipe_of
+from cbirlab.cli.parser import build_parser
+from cbirlab.datasets import load_dataset
+from cbirlab.evaluation import paired_difference
+from cbirlab.pipeline import Recipe
+from cbirlab.progress import Cancelled, bar, listening
+from cbirlab.session import Session
+from cbirlab.store import Store
+from cbirlab.widgets.question import OwnPicture, Question
+from cbirlab.widgets.sessions import backbones_at_hand
+from cbirlab.widgets.work import Work
+from cbirlab.widgets.workbench import Workbench
+
+SPOC = "spoc(centre_prior=False)"
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    return fake_dataset(tmp_path_factory.mktemp("towers"))
+
+
+@pytest.fixture
+def bench(dataset):
+    """A workbench on a session without a network; everything is drawn at once."""
+    workbench = Workbench(FakeSession(dataset), backbones=["toynet"], prefetch=False, pause=0)
+    workbench.map.method.value = "pca"
+    yield workbench
+    workbench.close()
+
+
+@pytest.fixture(scope="module")
+def towers(tmp_path_factory):
+    """A folder in the form of Toytown, and a store."""
+    folder = tmp_path_factory.mktemp("real")
+    return write_toytown_form(folder / "towers", scenes=4, views=5), Store(folder / "store")
+
+
+def real_bench(towers, **options):
+    folder, store = towers
+    given = {"weights": "random", "aggregations": ["gem", "mac"], "backbones": {"toynet": "random"}} | options
+    workbench = Workbench(str(folder), store=store, prefetch=False, pause=0, shown=8, **given)
+    workbench.map.method.value = "pca"
+    return workbench
+
+
+def jpeg(picture: Image.Image) -> bytes:
+    out = io.BytesIO()
+    picture.save(out, "JPEG")
+    return out.getvalue()
+
+
+def until(condition, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert condition()
+
+
+# Links
+
+
+def test_a_clicked_result_becomes_the_query(bench):
+    row = bench.a.gallery.ids[4]
+    bench.a.gallery.picked = row
+    bench.a.gallery.clicks += 1
+    assert (bench.question.image, bench.state.image) == (row, row)
+    assert row not in bench.a.gallery.ids
+    assert bench.a.gallery.title.startswith(f"Database image {row}")
+    assert bench.strip.current == row
+    assert "no ground truth" in bench.note.value
+
+
+def test_a_clicked_point_becomes_the_query(bench, dataset):
+    bench.map.scatter.picked = 11
+    bench.map.scatter.clicks += 1
+    assert bench.question.image == 11
+    bench.map.scatter.picked = len(dataset.images) + 2
+    bench.map.scatter.clicks += 1
+    assert (bench.question.query, bench.question.image) == (2, None)
+    assert "AP of this query" in bench.note.value
+
+
+def test_the_strip_and_python_ask_too(bench, dataset):
+    bench.strip.picked = len(dataset.images) + 3
+    bench.strip.clicks += 1
+    assert (bench.state.query, bench.state.image) == (3, None)
+    bench.state.image = 8
+    assert bench.question.image == 8
+    assert bench.a.gallery.title.startswith("Database image 8")
+
+
+def test_the_map_marks_query_and_results(bench):
+    assert bench.map.scatter.current == bench.strip.current
+    assert list(bench.map.scatter.highlight) == list(bench.a.results.rows)
+    bench.pick(5)
+    assert bench.map.scatter.current == 5
+    assert bench.map.wait(20)
+    assert len(bench.map.scatter.positions) == len(bench.thumbnails)
+
+
+def test_a_lasso_leaves_the_chosen_images_in_their_order_and_places(bench, dataset):
+    everything = bench.session_ranking = bench.a.ranking.images[0].tolist()
+    chosen = (1, 7, 8, 20, 33)
+    bench.map.scatter.selected = (*chosen, len(dataset.images) + 1)
+    assert bench.only == chosen
+    assert bench.a.gallery.ids == [row for row in everything if row in chosen]
+    places = [everything.index(row) + 1 for row in bench.a.gallery.ids]
+    assert [int(text.split()[0]) for text in bench.a.gallery.captions] == places
+    assert bench.selected_box.layout.display is None
+    assert "5 images are chosen" in bench.selection.value
+    assert "of 5 selected" in bench.a.gallery.title
+    bench.clear.click()
+    assert (bench.only, bench.map.scatter.selected) == ((), ())
+    assert len(bench.a.gallery.ids) == 24
+    assert bench.selected_box.layout.display == "none"
+
+
+def test_a_lasso_around_queries_alone_filters_nothing(bench, dataset):
+    bench.map.scatter.selected = (len(dataset.images),)
+    assert bench.only == ()
+    assert len(bench.a.gallery.ids) == 24
+
+
+def test_the_own_row_counts_for_no_place(dataset):
+    queries = tuple(replace(query, index=row) for row, query in enumerate(dataset.queries))
+    bench = Workbench(FakeSession(replace(dataset, queries=queries)), backbones=["toynet"], prefetch=False, pause=0)
+    bench.only = tuple(range(len(dataset.images)))
+    everything = [row for row in bench.a.ranking.images[0].tolist() if row != 0]
+    assert bench.a.results.rows == everything[:24]
+    assert bench.a.results.places == [*range(1, 25)]
+    bench.close()
+
+
+# A | B
+
+
+def test_b_begins_as_a_is(bench):
+    bench.state.set_parameter("gem", "p", 5.0)
+    bench.compare.value = True
+    assert bench.b.setting == bench.a.setting
+    assert {*bench.b.gallery.notes} == {"="}
+    assert {*bench.a.gallery.notes} == {""}
+    assert bench.columns.children == (bench.a.column, bench.b.column)
+    bench.compare.value = False
+    assert bench.columns.children == (bench.a.column,)
+    assert bench.a.gallery.notes == []
+
+
+@pytest.mark.parametrize("image", [None, 4])
+def test_rank_changes_are_those_of_the_two_rankings(bench, image):
+    bench.compared = True
+    bench.b.state.aggregation = "mac"
+    if image is not None:
+        bench.pick(image)
+    a, b = ([row for row in side.ranking.images[0].tolist() if row != image] for side in (bench.a, bench.b))
+    for row, note in zip(bench.b.gallery.ids, bench.b.gallery.notes, strict=True):
+        before, now = a.index(row) + 1, b.index(row) + 1
+        up, same = f"▲ {before - now}", "=" if before == now else f"▼ {now - before}"
+        assert note == (f"new, was {before}" if before > 24 else up if now < before else same)
+    for row, note in zip(bench.a.gallery.ids, bench.a.gallery.notes, strict=True):
+        now = b.index(row) + 1
+        assert note == (f"gone, {now}" if now > 24 else "")
+    kinds = {note[:1] for note in (*bench.b.gallery.notes, *bench.a.gallery.notes)}
+    assert {"▲", "▼", "n", "g"} <= kinds
+
+
+def test_both_sides_answer_the_same_question(bench):
+    bench.compared = True
+    bench.b.state.tap = "stem"
+    bench.pick(9)
+    assert bench.a.gallery.title.startswith("Database image 9")
+    assert bench.b.gallery.title.startswith("Database image 9")
+    bench.b.gallery.picked = 3
+    bench.b.gallery.clicks += 1
+    assert bench.question.image == 3
+    assert bench.a.setting.tap == "layer4", "settings stay apart"
+
+
+def test_the_paired_difference_has_its_interval(bench):
+    bench.compared = True
+    bench.b.state.aggregation = "mac"
+    a, b = (side.run().evaluation for side in bench.sides)
+    mean, low, high = paired_difference(b.per_query["medium"], a.per_query["medium"], groups=a.groups)
+    assert f"{mean:+.3f}</strong> [{low:+.3f}, {high:+.3f}]" in bench.tests.value
+    assert f"mAP Medium {bench.b.run().metrics['map_medium']:.3f}" in bench.b.heading.value
+    assert "by B" in bench.note.value
+
+
+def test_the_tabs_choose_whose_controls_and_map_are_shown(bench):
+    bench.compared = True
+    bench.b.state.tap = "stem"
+    assert bench.controls_box.children == (bench.a.panel,)
+    bench.tabs.value = "B"
+    assert bench.controls_box.children == (bench.b.panel,)
+    assert bench.active is bench.b
+    assert list(bench.map.scatter.highlight) == list(bench.b.results.rows)
+    assert bench.map._wanted.key == bench.b.session.vectors(*bench.b.setting)[1]
+
+
+# Pictures from outside, and parts
+
+
+def test_a_rectangle_is_a_query_and_can_be_cleared(bench, dataset):
+    whole = bench.a.gallery.ids
+    bench.picture.box = [0.25, 0.25, 0.5, 0.75]
+    assert bench.question.box == (40, 30, 80, 90)
+    assert bench.a.session.asked == (dataset.queries[0].path, (40, 30, 80, 90))
+    assert bench.a.gallery.ids != whole
+    assert bench.a.gallery.title.startswith("Part of query 0")
+    assert {*bench.a.gallery.kinds} != {""}, "frames still say what the query's picture shows"
+    assert "part of a picture" in bench.note.value
+    bench.picture.box = []
+    assert bench.question.box is None
+    assert bench.a.gallery.ids == whole
+
+
+def test_a_rectangle_ends_with_its_picture(bench):
+    bench.picture.box = [0.25, 0.25, 0.5, 0.75]
+    bench.pick(3)
+    assert bench.question.box is None
+    assert bench.picture.box == []
+    bench.picture.box = [0.0, 0.0, 0.5, 1.0]
+    assert bench.a.session.asked[0] == bench.dataset.images[3]
+    assert 3 not in bench.a.gallery.ids
+
+
+def test_the_protocol_s_box_is_shown(bench, dataset):
+    box = dataset.queries[0].box
+    assert bench.picture.given == pytest.approx([box[0] / 160, box[1] / 120, box[2] / 160, box[3] / 120])
+    bench.pick(3)
+    assert bench.picture.given == []
+
+
+def test_an_own_picture_is_a_query(bench):
+    bench.picture._handle_custom_msg({"own": "mine.jpg"}, [memoryview(jpeg(Image.new("RGB", (90, 60), "red")))])
+    assert bench.question.own.name == "mine.jpg"
+    assert bench.a.session.asked[0].size == (90, 60)
+    assert bench.a.gallery.title == "mine.jpg: first 24 results"
+    assert bench.strip.current == bench.map.scatter.current == -1
+    assert "picture from outside" in bench.note.value
+    bench.picture.box = [0.0, 0.0, 0.5, 0.5]
+    assert bench.a.session.asked[1] == (0, 0, 45, 30)
+    bench.pick(len(bench.dataset.images))
+    assert bench.question.own is None
+    assert bench.question.of_protocol
+
+
+@pytest.mark.parametrize("message", [({"own": "x.jpg"}, [b"no picture"]), ({"unreadable": "x.heic"}, [])])
+def test_what_is_no_picture_is_said_in_one_sentence(bench, message):
+    before = bench.a.gallery.ids
+    bench.picture._handle_custom_msg(*message)
+    assert "role='alert'" in bench.error.value
+    assert message[0].get("own", "x.heic") in bench.error.value
+    assert bench.a.gallery.ids == before
+
+
+# Slow settings
+
+
+def test_a_slow_setting_is_made_in_a_thread_while_the_gallery_stands(bench):
+    session, before = bench.a.session, bench.a.gallery.ids
+    session.unready, session.pause, session.steps = {"mac"}, 0.05, 8
+    bench.state.aggregation = "mac"
+    assert bench.work.busy
+    assert bench.a.gallery.ids == before
+    until(lambda: bench.work.layout.display is None)
+    until(lambda: "towers, " in bench.work.note.value and "of 8" in bench.work.note.value)
+    assert bench.work.wait()
+    assert session.made == [bench.a.setting]
+    assert bench.a.gallery.ids != before
+    assert bench.work.layout.display == "none"
+    assert "mac" in bench.code.value
+
+
+def test_cancel_goes_back_to_what_was_shown(bench):
+    session, before = bench.a.session, bench.a.gallery.ids
+    session.unready, session.pause, session.steps = {"mac"}, 0.02, 1000
+    bench.state.aggregation = "mac"
+    bench.work.button.click()
+    assert bench.work.wait(5)
+    assert bench.state.aggregation == "gem"
+    assert bench.a.gallery.ids == before
+    assert bench.error.value == ""
+    assert session.unready == {"mac"}
+
+
+def test_the_newest_slow_setting_wins(bench):
+    session = bench.a.session
+    session.unready, session.pause, session.steps = {"mac", SPOC}, 0.02, 40
+    bench.state.aggregation = "mac"
+    bench.state.aggregation = "spoc"
+    assert bench.work.wait(20)
+    assert session.unready == {"mac"}
+    assert bench.a.gallery.ids == bench.a.ranking.images[0, :24].tolist()
+    assert bench.a.setting.aggregation == SPOC
+
+
+def test_a_ready_setting_is_shown_at_once_and_ends_the_slow_one(bench):
+    session = bench.a.session
+    session.unready, session.pause, session.steps = {"mac"}, 0.02, 1000
+    bench.state.aggregation = "mac"
+    bench.state.aggregation = "spoc"
+    assert session.calls[-1][1] == SPOC
+    assert bench.work.wait(5)
+    assert bench.state.aggregation == "spoc"
+    assert bench.error.value == ""
+
+
+def test_one_side_waits_and_the_other_moves(bench):
+    bench.compared = True
+    session = bench.a.session
+    session.unready, session.pause, session.steps = {"mac"}, 0.02, 60
+    bench.b.state.aggregation = "mac"
+    serial = bench.a.gallery.serial
+    bench.a.state.tap = "layer1"
+    assert bench.a.gallery.serial > serial
+    assert bench.work.busy, "the work for B goes on"
+    assert bench.work.wait(20)
+    assert bench.b.gallery.notes
+
+
+def test_an_error_in_the_thread_is_shown_and_not_repeated(bench):
+    session = bench.a.session
+    session.unready = {"mac"}
+    session.make_ready = lambda *setting: 1 / 0
+    bench.state.aggregation = "mac"
+    assert bench.work.wait(5)
+    until(lambda: "ZeroDivisionError" in bench.error.value)
+    assert not bench.work.busy
+
+
+def test_what_is_not_ready_cannot_be_pinned(bench):
+    session = bench.a.session
+    session.unready, session.pause, session.steps = {"mac"}, 0.02, 1000
+    bench.state.aggregation = "mac"
+    bench.comparison.pin_button.click()
+    assert "still being computed" in bench.error.value
+    bench.work.drop()
+
+
+def test_work_tells_how_far_it_is_and_ends_where_it_is_told():
+    events = []
+    work = Work(lambda: events.append("done"), events.append, lambda: events.append("cancelled"))
+    seen = threading.Event()
+
+    def slow():
+        for _ in bar(range(10_000), desc="steps", unit="step"):
+            seen.set()
+            time.sleep(0.001)
+
+    work.start("slow", "Slow", slow)
+    assert seen.wait(5)
+    work.start("slow", "Slow", slow)  # what runs already is not begun again
+    work.start("quick", "Quick", lambda: events.append("quick"))
+    assert work.wait(5)
+    assert events == ["quick", "done"]
+    work.start("bad", "Bad", lambda: 1 / 0)
+    assert work.wait(5)
+    assert isinstance(events[-1], ZeroDivisionError)
+    work.start("slow", "Slow", slow)
+    work.cancel()
+    assert work.wait(5)
+    assert events[-1] == "cancelled"
+
+
+def test_a_listener_is_told_and_can_stop():
+    told = []
+    with listening(lambda *facts: told.append(facts)):
+        assert [*bar("ab", desc="letters", unit="letter")] == ["a", "b"]
+        with bar(total=5, desc="files", unit="file", show=False) as shown:
+            shown.update(3)
+    assert told == [("letters", 0, 2), ("letters", 1, 2), ("letters", 2, 2), ("files", 0, 5), ("files", 3, 5)]
+    assert [*bar("ab", desc="letters", unit="letter", show=False)] == ["a", "b"]
+
+
+# Pinned settings
+
+
+def test_pinned_settings_are_tested_against_the_first(bench):
+    for method in ("gem", "mac", "gem"):
+        bench.state.aggregation = method
+        bench.comparison.pin_button.click()
+    rows = list(csv.DictReader(io.StringIO(bench.comparison.to_bytes("csv").decode())))
+    assert [row["aggregation"] for row in rows] == ["gem(p=3)", "mac"]
+    runs = [bench.a.session.rank("layer4", name, "pca").evaluation for name in ("gem(p=3)", "mac")]
+    expected = paired_difference(*(run.per_query["medium"] for run in runs[::-1]), groups=runs[0].groups)
+    assert rows[0]["difference"] == ""
+    found = [float(rows[1][name]) for name in ("difference", "difference_low", "difference_high")]
+    assert found == pytest.approx(expected)
+    assert f"{expected.mean:+.3f}" in bench.comparison.table.value
+
+
+def test_both_sides_are_pinned(bench):
+    bench.compared = True
+    bench.b.state.aggregation = "mac"
+    bench.comparison.pin()
+    assert [row["aggregation"] for row in bench.comparison.rows] == ["gem(p=3)", "mac"]
+
+
+def test_every_export_is_read_again(bench, tmp_path):
+    for method in ("gem", "mac"):
+        bench.state.aggregation = method
+        bench.comparison.pin()
+    for suffix in ("csv", "json", "xlsx", "md", "tex"):
+        (tmp_path / f"table.{suffix}").write_bytes(bench.comparison.to_bytes(suffix))
+    for suffix in ("csv", "json"):
+        back = tables.read(tmp_path / f"table.{suffix}")
+        recipes = [Recipe.from_json(tables.read_recipe(row)).aggregation for row in back.to_dict("records")]
+        assert recipes == ["gem(p=3)", "mac"]
+        np.testing.assert_allclose(back["difference"], bench.comparison.frame["difference"])
+    assert (tmp_path / "table.xlsx").read_bytes()[:2] == b"PK"
+    assert (tmp_path / "table.md").read_text().count("\n") == 4
+    assert "tabular" in (tmp_path / "table.tex").read_text()
+
+
+# What is on screen, as code
+
+
+def test_the_command_line_is_the_recipe(bench):
+    bench.state.whitening, bench.state.dimensions = "pca", 16
+    words = shlex.split(bench.to_commands())
+    given = build_parser().parse_args(words[1:])
+    assert recipe_of({}, vars(given.options)) == bench.a.run().recipe
+
+
+@pytest.mark.parametrize("asked", ["query", "image", "part", "own"])
+def test_the_python_gives_what_is_on_screen(towers, tmp_path, monkeypatch, asked):
+    monkeypatch.setenv("CBIRLAB_STORE", str(towers[1].path))
+    bench = real_bench(towers)
+    if asked == "image":
+        bench.pick(3)
+    elif asked == "part":
+        bench.pick(len(bench.dataset.images) + 1)
+        bench.picture.box = [0.1, 0.2, 0.7, 0.9]
+    elif asked == "own":
+        own = draw_pictures(tmp_path / "own", scenes=1, views=1)[0]
+        monkeypatch.chdir(own.parent)
+        bench.ask_own(own.name, own.read_bytes())
+    assert bench.error.value == ""
+    lines = bench.to_python().splitlines()
+    names = {}
+    last = next(number for number, line in enumerate(lines) if line.endswith("# the gallery"))
+    exec("\n".join(lines[:last]), names)
+    shown = eval(lines[last], names).tolist()
+    own_row = bench.question.own_row(bench.dataset)
+    assert [row for row in shown if row != own_row][:7] == bench.a.gallery.ids[:7]
+    assert names["a"].metrics == bench.a.run().metrics
+    bench.close()
+
+
+def test_the_python_of_two_sides_compares_them(bench):
+    bench.compared = True
+    bench.b.state.aggregation = "mac"
+    code = bench.to_python()
+    compile(code, "screen", "exec")
+    assert "versus(a, b)" in code
+    assert "aggregation='mac'" in code
+    assert bench.to_commands().count("cbirlab run") == 2
+
+
+# State in a file
+
+
+def test_a_state_goes_around(bench, dataset, tmp_path):
+    bench.compared = True
+    bench.b.state.aggregation = "mac"
+    bench.state.set_parameter("gem", "p", 6.0)
+    bench.comparison.pin()
+    bench.pick(9)
+    bench.picture.box = [0.25, 0.25, 0.5, 0.75]
+    path = bench.save(tmp_path / "deep" / "state.json")
+    other = Workbench.restore(path, FakeSession(dataset), backbones=["toynet"], prefetch=False, pause=0)
+    assert other.error.value == ""
+    assert {**other.to_json(), "b": None} == {**bench.to_json(), "b": None}
+    assert other.b.setting == bench.b.setting
+    assert other.a.gallery.ids == bench.a.gallery.ids
+    assert other.b.gallery.notes == bench.b.gallery.notes
+    assert other.comparison.table.value == bench.comparison.table.value
+    pd.testing.assert_frame_equal(other.comparison.frame, bench.comparison.frame)
+    assert other.question.box == bench.question.box
+    other.close()
+
+
+def test_an_own_picture_is_part_of_the_state():
+    question = Question()
+    question.ask(own=OwnPicture("mine.jpg", b"\x00\xff bytes"))
+    question.box = (1, 2, 3, 4)
+    other = Question()
+    other.from_json(json.loads(json.dumps(question.to_json())))
+    assert other.own == question.own
+    assert other.box == (1, 2, 3, 4)
+    assert other.words == "Part of mine.jpg"
+
+
+def test_another_file_is_refused(bench, tmp_path):
+    for text in ("{", "[]", '{"kind": "else"}'):
+        (tmp_path / "state.json").write_text(text)
+        with pytest.raises(ValueError, match="expected a state that a workbench has saved"):
+            Workbench.restore(tmp_path / "state.json")
+    state = bench.to_json() | {"dataset": "elsewhere"}
+    with pytest.raises(ValueError, match="saved on the dataset 'elsewhere'"):
+        bench.from_json(state)
+    assert bench.live
+
+
+def test_restored_from_the_file_alone(towers, tmp_path):
+    bench = real_bench(towers)
+    bench.state.tap = "layer3"
+    bench.comparison.pin()
+    path = bench.save(tmp_path / "state.json")
+    other = Workbench.restore(path, store=towers[1], prefetch=False, pause=0, shown=8)
+    assert other.a.gallery.ids == bench.a.gallery.ids
+    assert other.to_json() == bench.to_json()
+    again = Recipe.from_json(json.loads(other.comparison.rows[0]["recipe"]))
+    assert other.a.session.rank(again.tap, again.aggregation, again.whitening).metrics == bench.a.run().metrics
+    for one in (bench, other):
+        one.close()
+
+
+# On the real session
+
+
+def test_another_backbone_is_opened_in_the_thread_and_comes_back(towers):
+    bench = real_bench(towers, backbones={"toynet": "random", "handcrafted": None})
+    bench.state.tap = "layer3"
+    before = bench.a.gallery.ids
+    bench.a.backbone.value = "handcrafted"
+    assert bench.work.busy
+    assert bench.work.wait(120)
+    assert bench.error.value == ""
+    assert bench.a.session.backbone == "handcrafted"
+    assert bench.state.tap in bench.a.session.taps
+    assert bench.a.run().recipe.backbone == "handcrafted"
+    bench.comparison.pin()
+    bench.a.backbone.value = "toynet"
+    assert bench.state.tap == bench.sessions.first.default_tap
+    bench.state.tap = "layer3"
+    assert bench.a.gallery.ids == before
+    bench.close()
+
+
+def test_a_part_is_sought_as_the_protocol_seeks_its_box(towers):
+    folder, store = towers
+    session = Session(str(folder), weights="random", aggregations=["gem"], store=store)
+    query = session.dataset.queries[1]
+    setting = ("layer3", "gem(p=3)", "pca", 8)
+    own = session.rank_query(1, *setting)
+    part = session.rank_image(query.path, *setting, box=query.box)
+    assert part.images.tolist() == own.images.tolist()
+    np.testing.assert_allclose(part.scores, own.scores, atol=1e-5)
+    whole = session.rank_image(query.path, *setting)
+    assert not np.allclose(whole.scores, own.scores, atol=1e-3)
+    row = session.rank_image(2, *setting, box=(0, 0, *Image.open(session.dataset.images[2]).size))
+    np.testing.assert_allclose(row.scores, session.rank_image(2, *setting).scores, atol=1e-5)
+    with pytest.raises(ValueError, match="must overlap the image"):
+        session.rank_image(2, *setting, box=(900, 900, 950, 950))
+
+
+def test_a_part_of_a_picture_that_is_seen_patch_by_patch(towers):
+    folder, store = towers
+    session = Session(
+        str(folder), weights="random", aggregations=["gem"], store=store, passes="grid(rows=1, columns=2, magnify=1)"
+    )
+    query = session.dataset.queries[1]
+    own = session.rank_query(1, "layer3", "gem(p=3)")
+    part = session.rank_image(query.path, "layer3", "gem(p=3)", box=query.box)
+    assert part.images.tolist() == own.images.tolist()
+    np.testing.assert_allclose(part.scores, own.scores, atol=1e-4)
+
+
+def test_vectors_are_what_is_searched(towers):
+    folder, store = towers
+    session = Session(str(folder), weights="random", aggregations=["gem"], store=store)
+    vectors, key = session.vectors("layer4", "gem(p=3)", "pca", 8)
+    images = len(session.dataset.images)
+    assert vectors.shape == (images + len(session.dataset.queries), 8)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    scores = vectors[images + 1] @ vectors[:images].T
+    ranking = session.rank_query(1, "layer4", "gem(p=3)", "pca", 8)
+    np.testing.assert_allclose(np.sort(scores)[::-1], ranking.scores[0], atol=1e-5)
+    settings = [("layer4", "gem(p=3)", "pca", 4), ("layer3", "gem(p=3)", "pca", 8), ("layer4", "gem(p=3)", "none")]
+    keys = {key, *(session.vectors(*setting)[1] for setting in settings)}
+    assert len(keys) == 4
+    assert Session(str(folder), weights="random", store=store).vectors("layer4", "gem(p=3)", "pca", 8)[1] == key
+
+
+def test_a_ready_setting_is_ranked_while_another_one_is_made(towers):
+    folder, store = towers
+    session = Session(str(folder), weights="random", store=store)
+    session.prepare(progress=False)
+    inside, go_on, ended = threading.Event(), threading.Event(), []
+
+    def listener(what, done, total):
+        inside.set()
+        assert go_on.wait(20)
+        raise Cancelled("enough")
+
+    def make():
+        with listening(listener):
+            try:
+                session.make_ready("layer2", "vlad(k=4)")
+            except Cancelled as error:
+                ended.append(error)
+
+    thread = threading.Thread(target=make)
+    thread.start()
+    assert inside.wait(20)
+    assert session.rank("layer4", "gem(p=3)", "pca").metrics
+    assert not session.ready("layer2", "vlad(k=4)")
+    go_on.set()
+    thread.join(20)
+    assert len(ended) == 1
+    session.make_ready("layer2", "vlad(k=4)")
+    assert session.ready("layer2", "vlad(k=4)")
+
+
+def test_backbones_without_a_download():
+    assert {"toynet", "handcrafted"} <= {*backbones_at_hand()}
+
+
+def test_without_ground_truth_there_is_no_number(dataset):
+    bare = FakeSession(replace(dataset, labels=(), instances=(), queries=()))
+    bench = Workbench(bare, backbones=["toynet"], prefetch=False, pause=0)
+    assert bench.error.value == ""
+    assert len(bench.a.gallery.ids) == 24
+    bench.compared = True
+    bench.comparison.pin()
+    assert (bench.tests.value, bench.error.value) == ("", "")
+    assert len(bench.comparison.rows) == 1
+    bench.close()
+
+
+def test_a_folder_of_pictures_has_all_of_it(things, store):
+    bench = Workbench(
+        things, weights="random", aggregations=["gem"], backbones=["toynet"], store=store, prefetch=False, pause=0
+    )
+    assert bench.error.value == ""
+    bench.compared = True
+    bench.b.state.tap = "stem"
+    assert "mAP" in bench.tests.value
+    bench.comparison.pin()
+    assert len(bench.comparison.frame) == 2
+    bench.close()
+
+
+def test_datasets_of_the_workbench_need_not_be_named(towers):
+    bench = Workbench(
+        load_dataset(str(towers[0])), weights="random", aggregations=["gem"], store=towers[1], prefetch=False, pause=0
+    )
+    assert bench.a.gallery.ids
+    bench.close()
+
+
+def test_closed_workbenches_are_freed(dataset):
+    bench = Workbench(FakeSession(dataset), backbones=["toynet"], prefetch=False, pause=0)
+    bench.compared = True
+    assert bench.map.wait(60)
+    alive = [weakref.ref(one) for one in (bench, bench.a.gallery, bench.b.controls.tap, bench.picture, bench.map)]
+    bench.close()
+    del bench
+    gc.collect()
+    assert [one() for one in alive] == [None] * 5
+
+
+def test_a_workbench_has_a_still_picture(bench):
+    assert Image.open(io.BytesIO(bench.still())).width > 600
