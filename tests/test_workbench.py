@@ -177,10 +177,10 @@ def test_rank_changes_are_those_of_the_two_rankings(bench, image):
     for row, note in zip(bench.b.gallery.ids, bench.b.gallery.notes, strict=True):
         before, now = a.index(row) + 1, b.index(row) + 1
         up, same = f"▲ {before - now}", "=" if before == now else f"▼ {now - before}"
-        assert note == (f"new, was {before}" if before > 24 else up if now < before else same)
+        assert note == (f"new ({before})" if before > 24 else up if now < before else same)
     for row, note in zip(bench.a.gallery.ids, bench.a.gallery.notes, strict=True):
         now = b.index(row) + 1
-        assert note == (f"gone, {now}" if now > 24 else "")
+        assert note == (f"gone ({now})" if now > 24 else "")
     kinds = {note[:1] for note in (*bench.b.gallery.notes, *bench.a.gallery.notes)}
     assert {"▲", "▼", "n", "g"} <= kinds
 

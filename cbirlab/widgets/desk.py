@@ -64,7 +64,7 @@ class Desk(widgets.VBox):
         self.work = Work(done=self.ask, failed=self.show_error, cancelled=self.go_back)
         self.map = MapPanel(self.a.session, self.thumbnails)
         self.compare = widgets.ToggleButton(description="Compare A | B", icon="columns")
-        self.tabs = widgets.ToggleButtons(options=["A", "B"], description="settings of")
+        self.tabs = widgets.ToggleButtons(options=["A", "B"], description="settings of", style={"button_width": "60px"})
         self.clear = widgets.Button(description="Show all", icon="times", layout={"width": "auto"})
         self.selection = widgets.HTML()
         self.comparison = Comparison(self._pinnable, on_error=self.show_error)
@@ -73,7 +73,7 @@ class Desk(widgets.VBox):
     def _arranged(self) -> list[Any]:
         self.controls_box = widgets.VBox([self.a.panel])
         side = [self.picture, self.compare, self.tabs, self.controls_box, self.metrics, self.note]
-        left = widgets.VBox(side, layout={"flex": "0 0 300px"})
+        left = widgets.VBox(side, layout={"flex": "0 0 304px"})
         self.selected_box = widgets.HBox([self.selection, self.clear], layout={"align_items": "center"})
         self.columns = widgets.HBox([self.a.column], layout={"overflow": "visible", "grid_gap": "14px"})
         wide = {"min_width": "0", "overflow": "visible"}

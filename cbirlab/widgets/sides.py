@@ -166,7 +166,7 @@ def make_ready(sides: Sequence[Side]) -> None:
 def gone(results: Results, other: Results, ranking: Ranking, own: int | None) -> list[str]:
     """For every result of A, where it went if B does not show it."""
     places = _places(ranking, own, results.rows)
-    return ["" if row in {*other.rows} else f"gone, {places[row]}" for row in results.rows]
+    return ["" if row in {*other.rows} else f"gone ({places[row]})" for row in results.rows]
 
 
 def moved(results: Results, other: Results, ranking: Ranking, own: int | None) -> list[str]:
@@ -175,7 +175,7 @@ def moved(results: Results, other: Results, ranking: Ranking, own: int | None) -
     notes = []
     for row, place in zip(results.rows, results.places, strict=True):
         if row not in {*other.rows}:
-            notes.append(f"new, was {before[row]}")
+            notes.append(f"new ({before[row]})")
         elif before[row] == place:
             notes.append("=")
         else:
