@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-PANEL = "explore"
+PANEL = "Workbench"
 NOTEBOOK = "cbirlab.ipynb"
 
 

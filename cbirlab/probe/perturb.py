@@ -34,10 +34,10 @@ KINDS = {
         "rotated", "degrees", (-180, -135, -90, -60, -45, -30, -20, -10, 0, 10, 20, 30, 45, 60, 90, 135, 180)
     ),
     "scale": Kind("scaled", "times", (0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1, 1.4, 2, 3, 4)),
-    "crop": Kind("cut away from each side's length", "share", _SHARES),
-    "occlude": Kind("covered", "share of the area", _SHARES),
-    "blur": Kind("blurred", "pixels, standard deviation", (0, 0.5, 1, 1.5, 2, 3, 4, 6, 8, 12)),
-    "noise": Kind("noise added", "grey values, standard deviation", (0, 10, 20, 30, 40, 60, 80, 100)),
+    "crop": Kind("cut off width and height", "share", _SHARES),
+    "occlude": Kind("covered", "share", _SHARES),
+    "blur": Kind("blurred", "sigma, pixels", (0, 0.5, 1, 1.5, 2, 3, 4, 6, 8, 12)),
+    "noise": Kind("noise added", "sigma, grey values", (0, 10, 20, 30, 40, 60, 80, 100)),
     "brightness": Kind("brightness", "times", (0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.3, 1.6, 2, 2.5, 3)),
     "colour": Kind("saturation", "times", (0, 0.25, 0.5, 0.75, 1, 1.5, 2, 3)),
 }

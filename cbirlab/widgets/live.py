@@ -10,6 +10,7 @@ from traitlets import Bool
 
 from cbirlab.widgets import views
 from cbirlab.widgets.controls import RetrievalControls
+from cbirlab.widgets.gallery import page_text
 from cbirlab.widgets.latest import Latest
 from cbirlab.widgets.state import RetrievalState, Setting
 from cbirlab.widgets.still import data_uri, jpeg_bytes
@@ -44,7 +45,7 @@ class LivePanel(widgets.VBox):
         self.error, self.note, self.chart = widgets.HTML(), widgets.HTML(), widgets.HTML()
         self._asked = self._drawn = 0
         self._update = Latest(self._draw, on_error=self._failed, afterwards=self._draw_rest, pause=pause)
-        super().__init__(self._arranged())
+        super().__init__([_style(), *self._arranged()])
         self.add_class("cbirlab-panel")
         self._connect()
         self._ask()
@@ -88,6 +89,11 @@ class LivePanel(widgets.VBox):
             waiting += getattr(widget, "children", ())
             widget.close()
         super().close()
+
+
+def _style() -> Any:
+    """The style sheet, which otherwise comes with a gallery."""
+    return widgets.HTML(f"<style>{page_text('widgets.css')}</style>", layout={"display": "none"})
 
 
 def picture_html(image: Image.Image, alt: str, caption: str) -> str:

@@ -105,9 +105,10 @@ class Explorer(widgets.VBox):
     def _arranged(self) -> list[Any]:
         side = [self.picture, *self.controls.widgets, self.metrics, self.note]
         left = widgets.VBox(side, layout={"flex": "0 0 320px"})
-        right = widgets.VBox([self.gallery], layout={"flex": "1 1 auto", "min_width": "0", "overflow": "visible"})
+        right = widgets.VBox([self.gallery], layout={"flex": "1 1 360px", "min_width": "0", "overflow": "visible"})
+        room = widgets.HBox([left, right], layout={"flex_flow": "row wrap", "overflow": "visible"})
         code = widgets.Accordion([self.code], titles=("The Python that gives this ranking",))
-        return [self.strip, self.error, widgets.HBox([left, right]), self.comparison, code]
+        return [self.strip, self.error, room, self.comparison, code]
 
     def _connect(self) -> None:
         self.state.observe(lambda _change: self._ask(), names=list(self.state.trait_names()))

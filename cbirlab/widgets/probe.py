@@ -9,11 +9,10 @@ from traitlets import link
 
 from cbirlab.params import parameters
 from cbirlab.pipeline.bench import Recent
-from cbirlab.plots.canvas import title_of
 from cbirlab.probe import KINDS, Answer, answer_of, perturbed, query_picture, row_of, unchanged
 from cbirlab.widgets import views
 from cbirlab.widgets.breaks import BreaksPanel
-from cbirlab.widgets.controls import control, menu, on_stop
+from cbirlab.widgets.controls import DESCRIPTION, LAYOUT, control, menu, on_stop
 from cbirlab.widgets.gallery import Gallery, Thumbnails
 from cbirlab.widgets.live import LivePanel, figure_html, picture_html
 from cbirlab.widgets.results import results_of_query
@@ -31,7 +30,13 @@ __all__ = ["BreaksPanel", "ProbePanel"]
 PAUSE = 0.15  # seconds in which a slider may move on, before the whole curve is computed
 SHOWN = 12
 MOST_RANKS = 12
-CURVES = ("ap", "first_rank", "median_rank", "best_score", "kept")
+CURVES = {
+    "ap": "average precision",
+    "first_rank": "rank of the first right answer",
+    "median_rank": "median rank of right answers",
+    "best_score": "score of the first right answer",
+    "kept": "first ten that stay",
+}
 
 
 class ProbePanel(LivePanel):
@@ -63,18 +68,20 @@ class ProbePanel(LivePanel):
         self.shown = shown
         self.gallery = Gallery(thumbnails or Thumbnails.of_dataset(session.dataset))
         self.query = widgets.BoundedIntText(
-            min=0, max=max(0, len(session.dataset.queries) - 1), description="query", layout={"width": "200px"}
+            min=0, max=max(0, len(session.dataset.queries) - 1), description="query", style=DESCRIPTION, layout=LAYOUT
         )
-        self.kind = menu([(f"{name}: {about.title}", name) for name, about in KINDS.items()], description="change")
+        self.kind = menu(
+            [(f"{about.title} ({about.unit})", name) for name, about in KINDS.items()], description="change"
+        )
         declared = parameters(perturbed)
         self.amounts = {name: control(declared[name], description="how much") for name in KINDS}
-        self.measure = menu([(title_of(name), name) for name in CURVES], description="curve")
+        self.measure = menu([(title, name) for name, title in CURVES.items()], description="curve")
         self.before, self.after, self.ranks = widgets.HTML(), widgets.HTML(), widgets.HTML()
         self._pictures, self._known = Recent(4), Recent(64)
         super().__init__(session, state, pause)
 
     def _arranged(self) -> list[Any]:
-        pictures = widgets.HBox([self.before, self.after], layout={"flex_flow": "row wrap"})
+        pictures = widgets.HBox([self.before, self.after], layout={"flex_flow": "row wrap", "overflow": "visible"})
         chosen = [*self.controls, self.query, self.kind, *self.amounts.values(), self.measure]
         side = widgets.VBox([*chosen, pictures, self.ranks, self.note], layout={"flex": "0 0 320px"})
         seen = widgets.VBox([self.gallery, self.chart], layout={"flex": "1 1 320px", "min_width": "0"})

@@ -71,7 +71,7 @@ def test_the_page_shows_a_gallery_and_no_cell(page, shot):
     )
     assert len(ids(page)) > 0
     assert page.locator(".jp-InputArea-editor:visible, .jp-InputPrompt:visible").count() == 0
-    assert "explore(" not in page.inner_text("body")
+    assert "Workbench(" not in page.inner_text("body")
     shot(page, "app")
 
 
