@@ -105,15 +105,15 @@ def judge(name: str, answer: Any, *, tried: int = 0, **given: Any) -> Verdict:
     expected = solution(name, **given)
     if answer is ... or answer is None:
         return Verdict(None, "Not answered yet: put your answer in place of the dots and run the cell again.")
-    wanted = expected.answer
-    if _kind(answer, wanted) != _kind(wanted, wanted):
-        return Verdict(False, f"Not yet: the answer is {_kind(wanted, wanted)}, got {answer!r:.60}.")
-    if _same(answer, wanted, expected.tolerance):
+    wanted, kind = expected.answer, _kind(answer, expected.answer)
+    if kind == _kind(wanted, wanted) and _same(answer, wanted, expected.tolerance):
         return Verdict(True, f"Right. {expected.why}")
     for mistake, sentence in expected.mistakes:
-        if _same(answer, mistake, expected.tolerance):
+        if kind == _kind(mistake, wanted) and _same(answer, mistake, expected.tolerance):
             return Verdict(False, f"Not yet. {sentence}")
-    if isinstance(wanted, int | float) and _same(answer, wanted, CLOSE) and not isinstance(wanted, int):
+    if kind != _kind(wanted, wanted):
+        return Verdict(False, f"Not yet: the answer is {_kind(wanted, wanted)}, got {answer!r:.60}.")
+    if isinstance(wanted, float) and _same(answer, wanted, CLOSE):
         return Verdict(False, "Not yet, but close: give one more digit.")
     return Verdict(False, f"Not yet. {expected.hints[min(tried, len(expected.hints) - 1)]}")
 
