@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 CHUNK = 2**22  # elements of the images that are taken together
 BLOCK = 2**18  # elements of which sums are taken at a time: with a copy they fit into a core's own cache
+PARTS = 4  # of an image that is multiplied alone
 SAFE = 1e9  # its cube is far from the largest float32
 WIDE = 256  # channels from which on torch reduces over positions at full speed
 POWERS = (2.0, 3.0)  # of GeM, that torch takes in one pass
@@ -156,11 +157,24 @@ def _weighted_sums(maps: Tensor, sums: Sums, specs: Sequence[Aggregation]) -> li
     if not specs:
         return []
     weights = [WEIGHTED[spec.name].weights(maps, sums, **spec.parameters) for spec in specs]
-    product = torch.cat(weights, 2).transpose(1, 2) @ _rows(maps)
+    product = _product(torch.cat(weights, 2), _rows(maps))
     parts = product.split([one.shape[2] for one in weights], 1)
     return [
         WEIGHTED[spec.name].finish(part, one, maps, sums) for spec, part, one in zip(specs, parts, weights, strict=True)
     ]
+
+
+def _product(weights: Tensor, rows: Tensor) -> Tensor:
+    """Sums over positions (b, n, C) of weights (b, HW, n) times rows (b, HW, C).
+
+    Of one image several parts are multiplied side by side: with two threads torch is then ten times as fast.
+    """
+    positions = rows.shape[1] // PARTS * PARTS
+    if len(rows) > 1 or positions == 0:
+        return weights.transpose(1, 2) @ rows
+    parts = [one[0, :positions].reshape(PARTS, -1, one.shape[2]) for one in (weights, rows)]
+    product = (parts[0].transpose(1, 2) @ parts[1]).sum(0, keepdim=True)
+    return product + weights[:, positions:].transpose(1, 2) @ rows[:, positions:]
 
 
 def _rarity(sums: Sums) -> Tensor:
