@@ -1,0 +1,351 @@
+"""The workbench in JupyterLab in Chromium: every link as a user meets it."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from fake_session import draw_pictures, write_toytown_form
+
+from browser.lab import OpenNotebook, running_browser, running_lab, write_notebook
+
+BENCH = ".cbirlab-workbench"
+GRID = f"{BENCH} .cbirlab-grid"
+MAP = f"{BENCH} .cbirlab-scatter"
+CANVAS = f"{MAP} .cbirlab-scatter-stage > canvas"
+PAPER = f"{BENCH} .cbirlab-paper"
+CODE = """
+from cbirlab.store import Store
+from cbirlab.widgets import Workbench
+
+bench = Workbench({towers!r}, weights="random", store=Store({store!r}), shown=12,
+                  backbones={{"toynet": "random", "handcrafted": None}})
+bench.map.method.value = "pca"
+bench
+"""
+SAVED = """
+bench.save("state.json")
+again = Workbench.restore("state.json", store=Store({store!r}), shown=12)
+again
+"""
+THEME = "(name) => window.jupyterapp.commands.execute('apputils:change-theme', { theme: name })"
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """A notebook with a workbench on drawn towers and random weights."""
+    scratch, root = tmp_path_factory.mktemp("bench-lab"), tmp_path_factory.mktemp("bench-notebooks")
+    places = {"towers": str(write_toytown_form(root / "towers")), "store": str(root / "store")}
+    write_notebook(root / "bench.ipynb", CODE.format(**places))
+    with running_lab(root, scratch) as address, running_browser() as browser:
+        context = browser.new_context(viewport={"width": 1400, "height": 1400}, accept_downloads=True)
+        notebook = OpenNotebook(context.new_page(), address.format(path="bench.ipynb"))
+        notebook.run_all()
+        notebook.folder, notebook.places = root, places
+        notebook.page.wait_for_selector(f"{GRID}[data-state=ready]", timeout=60_000)
+        notebook.page.wait_for_selector(f"{MAP}[data-points='42']", timeout=60_000)
+        yield notebook
+
+
+@pytest.fixture
+def page(lab):
+    """The page with the whole panel in view and the first query asked."""
+    page = lab.page
+    page.locator(f"{BENCH} .cbirlab-strip").scroll_into_view_if_needed()
+    if not title(page).startswith("Query 0:"):
+        page.locator(f"{BENCH} .cbirlab-strip .cbirlab-tile").first.click()
+        wait_for_title(page, "Query 0:")
+    return page
+
+
+def grid(page, side=0):
+    return page.locator(GRID).nth(side)
+
+
+def title(page, side=0):
+    return grid(page, side).locator(".cbirlab-title").inner_text()
+
+
+def wait_for_title(page, start, side=0):
+    page.wait_for_function(
+        f"([start, side]) => document.querySelectorAll('{GRID} .cbirlab-title')[side].innerText.startsWith(start)",
+        arg=[start, side],
+        timeout=30_000,
+    )
+
+
+def ids(page, side=0):
+    return grid(page, side).locator(".cbirlab-tile").evaluate_all("tiles => tiles.map(t => Number(t.dataset.id))")
+
+
+def notes(page, side):
+    return grid(page, side).locator(".cbirlab-change").evaluate_all("notes => notes.map(n => n.textContent)")
+
+
+def place(page, item):
+    return page.evaluate(f"(i) => document.querySelector('{MAP}').placeOf(i)", item)
+
+
+def wait_for_change(page, before, side=0):
+    page.wait_for_function(
+        f"""([before, side]) => {{
+            const tiles = document.querySelectorAll('{GRID}')[side].querySelectorAll('.cbirlab-tile');
+            return [...tiles].map((tile) => tile.dataset.id).join() !== before; }}""",
+        arg=[",".join(map(str, before)), side],
+        timeout=30_000,
+    )
+
+
+def choose(page, label, option):
+    """Choose an entry of the menu of that label that is to be seen."""
+    rows = page.locator(f"{BENCH} .widget-inline-hbox", has=page.get_by_text(label, exact=True))
+    rows.locator("select:visible").first.select_option(option)
+
+
+def test_everything_is_there(page, shot):
+    assert len(ids(page)) == 12
+    assert page.locator(PAPER).is_visible()
+    assert page.locator(f"{BENCH} .cbirlab-metrics tr").count() == 4
+    assert page.locator(f"{BENCH} .cbirlab-strip .cbirlab-current").count() == 1
+    shot(page, "bench-light")
+
+
+def test_a_clicked_result_becomes_the_query_everywhere(page):
+    row = ids(page)[3]
+    grid(page).locator(".cbirlab-tile").nth(3).click()
+    wait_for_title(page, f"Database image {row}")
+    assert row not in ids(page)
+    page.wait_for_function(f"(row) => document.querySelector('{MAP}').painter.scene.current === row", arg=row)
+    assert page.locator(f"{PAPER} img").get_attribute("alt") == f"Database image {row}"
+
+
+def test_a_clicked_point_becomes_the_query(page):
+    item = page.evaluate(
+        f"""() => {{ const map = document.querySelector('{MAP}');
+            const all = [...Array(36).keys()].map((i) => map.placeOf(i));
+            const apart = (a, b) => Math.hypot(a[0] - b[0], a[1] - b[1]);
+            const room = (i) => Math.min(...all.map((other, j) => j === i ? 1e9 : apart(other, all[i])));
+            return [...all.keys()].sort((a, b) => room(b) - room(a))[0]; }}"""
+    )
+    page.mouse.click(*place(page, item))
+    wait_for_title(page, f"Database image {item}")
+
+
+def test_hover_in_the_gallery_shows_on_the_map(page):
+    item = ids(page)[2]
+    grid(page).locator(".cbirlab-tile").nth(2).hover()
+    page.wait_for_function(f"(item) => document.querySelector('{MAP}').painter.scene.hovered === item", arg=item)
+
+
+def test_a_lasso_filters_the_gallery_until_it_is_cleared(page, shot):
+    before = ids(page)
+    box = page.locator(CANVAS).bounding_box()
+    left, top = box["x"] + 3, box["y"] + 3
+    right, bottom = box["x"] + box["width"] / 2, box["y"] + box["height"] - 3
+    page.locator(MAP).get_by_role("button", name="Draw a lasso").click()
+    page.mouse.move(left, top)
+    page.mouse.down()
+    for corner in ((right, top), (right, bottom), (left, bottom)):
+        page.mouse.move(*corner, steps=4)
+    page.mouse.up()
+    page.get_by_text("images are chosen on the map").wait_for(state="visible")
+    wait_for_change(page, before)
+    chosen = page.evaluate(
+        f"""(right) => {{ const map = document.querySelector('{MAP}');
+            return [...Array(36).keys()].filter((i) => map.placeOf(i)[0] < right); }}""",
+        right,
+    )
+    assert {*ids(page)} <= {*chosen}
+    assert f"of {len(chosen)} selected" in title(page)
+    shot(page, "bench-lasso")
+    page.get_by_role("button", name="Show all").click()
+    page.wait_for_function(f"() => !document.querySelector('{GRID} .cbirlab-title').innerText.includes('selected')")
+    assert ids(page) == before
+
+
+def test_a_rectangle_is_a_query_and_escape_clears_it(lab, page, shot):
+    before, cells = ids(page), lab.cells()
+    frame = page.locator(PAPER).bounding_box()
+    page.mouse.move(frame["x"] + 20, frame["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(frame["x"] + 100, frame["y"] + 90, steps=5)
+    page.mouse.up()
+    wait_for_title(page, "Part of query 0")
+    wait_for_change(page, before)
+    part = ids(page)
+    shot(page, "bench-region")
+    page.keyboard.press("Escape")
+    wait_for_title(page, "Query 0")
+    assert ids(page) == before
+    page.locator(PAPER).focus()
+    for key in ("Enter", "ArrowLeft", "Shift+ArrowDown"):
+        page.keyboard.press(key)
+    wait_for_title(page, "Part of query 0")
+    box = [float(edge) for edge in page.locator(f"{BENCH} .cbirlab-region").get_attribute("data-box").split()]
+    assert box == pytest.approx([0.21, 0.25, 0.71, 0.79], abs=0.01)
+    assert ids(page) != part
+    page.get_by_role("button", name="Clear rectangle").click()
+    wait_for_title(page, "Query 0")
+    page.locator(PAPER).focus()
+    page.keyboard.press("x")  # cuts the cell if JupyterLab hears
+    assert lab.cells() == cells
+
+
+def test_an_own_picture_is_chosen_or_dropped(lab, page, tmp_path, shot):
+    own = draw_pictures(tmp_path, scenes=1, views=1)[0]
+    page.locator(f"{BENCH} .cbirlab-region input[type=file]").set_input_files(own)
+    wait_for_title(page, own.name)
+    assert page.locator(f"{BENCH} .cbirlab-strip .cbirlab-current").count() == 0
+    shot(page, "bench-own")
+    page.locator(f"{BENCH} .cbirlab-strip .cbirlab-tile").nth(1).click()
+    wait_for_title(page, "Query 1")
+    transfer = page.evaluate_handle(
+        """(bytes) => { const data = new DataTransfer();
+            data.items.add(new File([new Uint8Array(bytes)], "dropped.jpg", { type: "image/jpeg" })); return data; }""",
+        [*own.read_bytes()],
+    )
+    page.dispatch_event(PAPER, "drop", {"dataTransfer": transfer})
+    wait_for_title(page, "dropped.jpg")
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no picture")
+    page.locator(f"{BENCH} .cbirlab-region input[type=file]").set_input_files(broken)
+    page.locator(f"{BENCH} .cbirlab-error").wait_for(state="visible")
+    assert "broken.jpg" in page.locator(f"{BENCH} .cbirlab-error").inner_text()
+    assert title(page).startswith("dropped.jpg")
+
+
+def test_two_settings_side_by_side(page, shot):
+    page.get_by_role("button", name="Compare A | B").click()
+    page.wait_for_function(f"() => document.querySelectorAll('{GRID}').length === 2")
+    page.wait_for_function(
+        f"() => [...document.querySelectorAll('{GRID}')].every((grid) => grid.dataset.state === 'ready')"
+    )
+    page.wait_for_function(
+        f"() => document.querySelectorAll('{GRID}')[1].querySelector('.cbirlab-change').textContent === '='"
+    )
+    assert {*notes(page, 1)} == {"="}
+    before = ids(page, 1)
+    page.locator(f"{BENCH} .widget-toggle-button", has_text="B").last.click()
+    choose(page, "pooling", "MAC")
+    wait_for_change(page, before, 1)
+    page.locator(f"{BENCH} .cbirlab-paired").wait_for(state="visible")
+    signs = {note[:1] for note in notes(page, 1)}
+    assert signs & {"▲", "▼"}, signs
+    shown = [page.locator(GRID).nth(side) for side in (0, 1)]
+    for left, right in ((*shown,),):
+        assert left.bounding_box()["x"] < right.bounding_box()["x"]
+    a, b = ids(page, 0), ids(page, 1)
+    for row, note in zip(b, notes(page, 1), strict=True):
+        if row in a:
+            change = a.index(row) - b.index(row)
+            assert note == ("=" if change == 0 else f"▲ {change}" if change > 0 else f"▼ {-change}")
+        else:
+            assert note.startswith("new (")
+    gone = [note.startswith("gone (") for note in notes(page, 0)]
+    assert gone == [row not in b for row in a]
+    label = grid(page, 1).locator(".cbirlab-tile").first.get_attribute("aria-label")
+    assert "▲" not in label
+    shot(page, "bench-ab")
+
+
+def test_hover_highlights_the_same_picture_in_both_galleries(page):
+    shared = next(row for row in ids(page, 0) if row in ids(page, 1))
+    grid(page, 0).locator(f".cbirlab-tile[data-id='{shared}']").hover()
+    page.wait_for_function(
+        f"""(item) => [...document.querySelectorAll('{GRID}')].every((grid) =>
+            grid.querySelector(`[data-id="${{item}}"]`).classList.contains("cbirlab-hovered"))""",
+        arg=shared,
+    )
+
+
+def test_pinned_settings_are_taken_home(page, shot):
+    page.get_by_role("button", name="Pin this setting").click()
+    page.wait_for_function("() => document.querySelectorAll('.cbirlab-comparison tr').length === 3")
+    assert "difference to the first" in page.locator(".cbirlab-comparison").inner_text()
+    page.locator(".cbirlab-comparison").scroll_into_view_if_needed()
+    shot(page, "bench-pinned")
+    files = {}
+    for name in ("CSV", "Markdown", "LaTeX", "Excel", "JSON recipes"):
+        with page.expect_download() as download:
+            page.get_by_role("button", name=f"Download {name}").click()
+        files[name] = Path(download.value.path()).read_bytes()
+    rows = [*csv.DictReader(files["CSV"].decode().splitlines())]
+    assert [row["aggregation"] for row in rows] == ["gem(p=3)", "mac"]
+    assert [row["recipe"]["aggregation"] for row in json.loads(files["JSON recipes"])] == ["gem(p=3)", "mac"]
+    assert files["Excel"].startswith(b"PK")
+
+
+def test_a_slow_setting_says_so_and_can_be_cancelled(page):
+    page.get_by_role("button", name="Compare A | B").click()
+    page.wait_for_function(f"() => document.querySelectorAll('{GRID}').length === 1")
+    before = ids(page)
+    page.evaluate(
+        f"""() => {{ window.said = []; new MutationObserver(() => {{
+            const note = document.querySelector("{BENCH} [role=status]");
+            if (note) window.said.push(note.innerText); }}).observe(
+            document.querySelector("{BENCH}"), {{ childList: true, subtree: true }}); }}"""
+    )
+    choose(page, "pooling", "VLAD")
+    wait_for_change(page, before)
+    assert any("Computing toynet · layer4 · vlad" in text for text in page.evaluate("() => window.said"))
+    vlad = ids(page)
+    choose(page, "backbone", "Hand-crafted")
+    cancel = page.locator(f"{BENCH} button", has_text="Cancel").first
+    cancel.click(timeout=20_000)
+    page.wait_for_function(
+        f"() => document.querySelector('{BENCH} .widget-dropdown select').selectedOptions[0].text.includes('toynet')",
+        timeout=60_000,
+    )
+    assert ids(page) == vlad
+    choose(page, "pooling", "GeM")
+    wait_for_change(page, vlad)
+
+
+def test_the_dark_theme(page, shot):
+    page.evaluate(THEME, "JupyterLab Dark")
+    page.wait_for_timeout(1500)
+    shot(page, "bench-dark")
+    page.evaluate(THEME, "JupyterLab Light")
+    page.wait_for_timeout(1000)
+
+
+def test_a_narrow_window_has_all_of_it(page, shot):
+    page.set_viewport_size({"width": 800, "height": 1400})
+    page.wait_for_timeout(800)
+    for part in (PAPER, GRID, MAP):
+        inside = page.locator(part).first.evaluate(
+            "part => { const box = part.getBoundingClientRect(); return box.left >= 0 && box.right <= innerWidth; }"
+        )
+        assert inside, part
+    shot(page, "bench-narrow")
+    page.set_viewport_size({"width": 1400, "height": 1400})
+
+
+def test_a_saved_workbench_is_restored(lab, page):
+    shown = ids(page)
+    page.evaluate(
+        """async (code) => { const panel = window.jupyterapp.shell.currentWidget;
+            panel.content.model.sharedModel.insertCell(panel.content.model.cells.length,
+                { cell_type: "code", source: code }); }""",
+        SAVED.format(**lab.places),
+    )
+    page.evaluate(
+        "() => { const c = window.jupyterapp.shell.currentWidget.content; c.activeCellIndex = c.widgets.length - 1; }"
+    )
+    page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-cell')")
+    page.wait_for_function(f"() => document.querySelectorAll('{BENCH}').length === 2", timeout=90_000)
+    second = page.locator(BENCH).nth(1)
+    second.locator(".cbirlab-grid .cbirlab-tile").first.wait_for(timeout=30_000)
+    tiles = second.locator(".cbirlab-grid .cbirlab-tile").evaluate_all("t => t.map(one => Number(one.dataset.id))")
+    assert tiles == shown
+    assert second.locator(".cbirlab-comparison tr").count() == 3
+    before = ids(page)
+    second.locator(".cbirlab-strip .cbirlab-tile").nth(4).click()
+    page.wait_for_timeout(1500)
+    assert ids(page) == before, "two workbenches do not disturb each other"
+
+
+def test_the_page_complains_of_nothing(lab):
+    assert not [problem for problem in lab.problems if "favicon" not in problem]
