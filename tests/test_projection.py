@@ -87,6 +87,14 @@ def test_slow_maps_are_more_trustworthy_than_pca(method):
     assert made["neighbour_agreement"] > plain["neighbour_agreement"] + 0.05
 
 
+@pytest.mark.parametrize("method", PROJECTIONS)
+def test_the_longer_side_lies_along_the_first_axis(method):
+    points = project(clusters()[0], method).points.astype(np.float64)
+    spread = np.cov(points.T)
+    assert spread[0, 0] > spread[1, 1]
+    assert abs(spread[0, 1]) < 1e-4 * spread[0, 0]
+
+
 # few and odd rows
 
 

@@ -26,8 +26,19 @@ def pca(unit: np.ndarray, *, seed: int = 0, neighbours: int = 0) -> np.ndarray:
     points = np.zeros((len(unit), 2))
     found = _scores(centred)[:, :2]
     points[:, : found.shape[1]] = found
+    return _not_flipped(points)
+
+
+def _not_flipped(points: np.ndarray) -> np.ndarray:
+    """The farthest point of each axis on its positive side."""
     farthest = points[np.abs(points).argmax(axis=0), [0, 1]]
     return (points * np.where(farthest < 0, -1, 1)).astype(np.float32)
+
+
+def _turned(points: np.ndarray) -> np.ndarray:
+    """A map has no up and no right: its longer side is laid along the first axis, as that of PCA is."""
+    centred = points.astype(np.float64) - points.mean(axis=0, dtype=np.float64)
+    return _not_flipped(centred @ np.linalg.eigh(centred.T @ centred)[1][:, ::-1])
 
 
 def _scores(centred: np.ndarray) -> np.ndarray:
@@ -71,7 +82,7 @@ def umap(unit: np.ndarray, *, seed: int = 0, neighbours: int = 15) -> np.ndarray
     )
     # Some of its compiled loops are parallel, and numba's plainest scheduler ends a process that enters two at once.
     with _ONE_FIT, _told_of_epochs():
-        return np.asarray(fit.fit_transform(unit), dtype=np.float32)
+        return _turned(np.asarray(fit.fit_transform(unit)))
 
 
 @contextmanager
@@ -102,4 +113,4 @@ def tsne(unit: np.ndarray, *, seed: int = 0, neighbours: int = 15) -> np.ndarray
     )
     for _ in bar(range(1), desc="t-SNE", unit="fit", show=False):
         points = fit.fit_transform(unit)
-    return np.asarray(points, dtype=np.float32)
+    return _turned(np.asarray(points))

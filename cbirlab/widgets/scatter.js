@@ -17,7 +17,8 @@ function render({ model, el }) {
   let drag = null;
   let asking = 0;
   const faint = (i, own) => (selected.size > 0 && !selected.has(i)) || (kept >= 0 && own !== kept);
-  const scene = { members: [], faint, highlight: [], current: -1, cursor: -1, hovered: -1, lasso: null };
+  const groupOf = (i) => group[i] ?? -1;
+  const scene = { members: [], groupOf, faint, highlight: [], current: -1, cursor: -1, hovered: -1, lasso: null };
 
   el.classList.add("cbirlab-scatter");
   const bar = make("div", "cbirlab-scatter-bar", el);
@@ -79,7 +80,7 @@ function render({ model, el }) {
     group = new Int16Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
     const lists = new Map([[-1, []]]);
     for (let i = 0; i < plane.count; i++) {
-      const own = group[i] ?? -1;
+      const own = groupOf(i);
       if (!lists.has(own)) lists.set(own, []);
       lists.get(own).push(i);
     }
@@ -216,8 +217,9 @@ function render({ model, el }) {
       scene.lasso = null;
       arm(false);
     } else if (drag && !drag.moved) pick(plane.nearest(...at(event), REACH));
+    if (drag?.moved) painter.repaint(); // the bitmap is centred again between two drags, not during one
+    else painter.refresh();
     drag = null;
-    painter.refresh();
   });
   canvas.addEventListener("pointercancel", () => {
     scene.lasso = drag = null;

@@ -43,6 +43,16 @@ panel2.add_class("second")
 panel2
 """
 
+COUNT_MESSAGES = """() => {
+  window.commMessages = [];
+  const send = WebSocket.prototype.send;
+  WebSocket.prototype.send = function (data) {
+    const text = typeof data === "string" ? data : new TextDecoder().decode(data);
+    if (text.includes("comm_msg")) window.commMessages.push(text);
+    return send.call(this, data);
+  };
+}"""
+
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
@@ -110,11 +120,7 @@ def test_pca_comes_first_and_umap_when_ready(lab, shot):
 
 def test_hover_shows_the_picture_without_a_trip_to_the_kernel(page, shot):
     sent = []
-    page.evaluate(
-        """() => { window.sentFrames = 0; const send = WebSocket.prototype.send;
-            WebSocket.prototype.send = function (...args) {
-                window.sentFrames += 1; return send.apply(this, args); }; }"""
-    )
+    page.evaluate(COUNT_MESSAGES)
     for item in (5, 11, 17):
         page.mouse.move(*place(page, item))
         page.wait_for_function(f"() => document.querySelector('{TIP}').dataset.id !== ''")
@@ -123,9 +129,16 @@ def test_hover_shows_the_picture_without_a_trip_to_the_kernel(page, shot):
         assert shown.evaluate("image => image.complete && image.naturalWidth > 0")
         sent.append(page.locator(TIP).get_attribute("data-id"))
     page.wait_for_timeout(300)
-    assert page.evaluate("() => window.sentFrames") == 0
+    assert page.evaluate("() => window.commMessages") == []
     assert len(set(sent)) > 1
     shot(page, "map-hover")
+
+
+def test_the_kernel_is_told_of_a_click(page):
+    """The count of messages above is worth something only if a click is counted."""
+    before = page.evaluate("() => window.commMessages.length")
+    page.mouse.click(*place(page, isolated(page)))
+    page.wait_for_function("(before) => window.commMessages.length > before", arg=before)
 
 
 def test_a_click_picks(page):
@@ -226,7 +239,7 @@ def test_keys_walk_pick_and_leave_the_notebook_alone(lab, page):
     for key in ("x", "d", "d", "Enter"):  # x cuts the cell and d d deletes it if JupyterLab hears
         page.keyboard.press(key)
     heard(page, f"picked {last} ")
-    assert "tower" in page.locator(f"{MAP} [aria-live]").inner_text()
+    assert "scene" in page.locator(f"{MAP} [aria-live]").inner_text()
     assert lab.cells() == cells
 
 
