@@ -1,7 +1,7 @@
 // Painter: the map on a canvas. Points are drawn once into a bitmap larger than the window, and panning only moves it.
 
 const MARGIN = 200; // pixels of the bitmap around the window: panned so far without drawing a point
-const MANY = 5000; // so many points are stretched while they are zoomed, and drawn sharply when the wheel rests
+const MANY = 1000; // so many points are stretched while they are zoomed, and drawn sharply when the wheel rests
 const SHARPEN_MILLISECONDS = 90;
 const MOST_SPRITES = 500;
 const FAINT = 0.16;

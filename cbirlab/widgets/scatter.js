@@ -1,10 +1,7 @@
 // Scatter: pictures as points of a map. Hover shows the picture, a click picks it, a lasso selects, keys walk.
 
 const REACH = 12; // pixels from the pointer to the point it means
-const NAMED_GROUPS = 24; // more groups than this are named on hover only
 const AT_ONCE = 24; // pictures asked for together: the hovered one and its neighbours
-const HINT = "Drag pans. Click to focus, then the wheel zooms (at any time with Ctrl). Shift and drag draws a lasso. "
-  + "Arrow keys go to the nearest picture in their direction, Enter picks it, plus and minus zoom, 0 fits, Escape clears.";
 
 function render({ model, el }) {
   const store = openStore(model.get("store"));
@@ -20,38 +17,14 @@ function render({ model, el }) {
   const groupOf = (i) => group[i] ?? -1;
   const scene = { members: [], groupOf, faint, highlight: [], current: -1, cursor: -1, hovered: -1, lasso: null };
 
-  el.classList.add("cbirlab-scatter");
-  const bar = make("div", "cbirlab-scatter-bar", el);
-  const title = make("div", "cbirlab-title", bar);
-  const tool = (text, label, act) => {
-    const button = make("button", "cbirlab-scatter-tool", bar);
-    Object.assign(button, { type: "button", textContent: text, title: label });
-    button.setAttribute("aria-label", label);
-    button.addEventListener("click", act);
-    return button;
-  };
-  const lassoTool = tool("Lasso", "Draw a lasso (or hold Shift and drag)", () => arm(!armed()));
-  const clearTool = tool("Clear", "Clear the selection", () => select([]));
-  tool("+", "Zoom in", () => zoom(1.5));
-  tool("−", "Zoom out", () => zoom(1 / 1.5));
-  tool("Fit", "Show the whole map", () => (plane.fit(), painter.repaint()));
-  const stage = make("div", "cbirlab-scatter-stage", el);
-  const canvas = make("canvas", "", stage);
-  canvas.tabIndex = 0;
-  canvas.setAttribute("role", "application");
-  canvas.setAttribute("aria-roledescription", "map of pictures");
+  const parts = scatterParts(el, {
+    arm: () => arm(!armed()),
+    clear: () => select([]),
+    zoom: (factor) => zoom(factor),
+    fit: () => (plane.fit(), painter.repaint()),
+  });
+  const { title, lassoTool, clearTool, stage, canvas, tip, tipImage, tipText, legend, live } = parts;
   const painter = new Painter(canvas, plane, scene);
-  const tip = make("div", "cbirlab-tip", stage);
-  tip.hidden = true;
-  const [tipImage, tipText] = [make("img", "", tip), make("span", "", tip)];
-  tipImage.alt = "";
-  const legend = make("div", "cbirlab-legend", el);
-  const live = make("div", "cbirlab-live", el);
-  live.setAttribute("aria-live", "polite");
-  const help = make("div", "cbirlab-live", el);
-  help.id = `cbirlab-help-${Math.random().toString(36).slice(2)}`;
-  help.textContent = HINT;
-  canvas.setAttribute("aria-describedby", help.id);
   keepKeys(el);
   whenAttached(el, () => keepKeys(el.closest(".cbirlab-panel") ?? el));
 
@@ -97,25 +70,10 @@ function render({ model, el }) {
   }
 
   function drawLegend() {
-    legend.replaceChildren();
-    if (names().length > NAMED_GROUPS) {
-      make("span", "", legend).textContent = `${names().length} groups; hover names them`;
-      return;
-    }
-    names().forEach((name, own) => {
-      const item = make("button", "cbirlab-legend-item cbirlab-scatter-tool", legend);
-      item.type = "button";
-      item.title = `Single out ${name}`;
-      item.setAttribute("aria-pressed", String(own === kept));
-      const swatch = painter.sprite(own, 4.5);
-      swatch.style.width = `${swatch.width / painter.ratio}px`;
-      item.append(swatch);
-      make("span", "", item).textContent = name;
-      item.addEventListener("click", () => {
-        kept = kept === own ? -1 : own;
-        [...legend.children].forEach((other, i) => other.setAttribute("aria-pressed", String(i === kept)));
-        painter.repaint();
-      });
+    fillLegend(legend, names(), (own) => painter.sprite(own, 4.5), kept, (own) => {
+      kept = kept === own ? -1 : own;
+      [...legend.children].forEach((item, i) => item.setAttribute("aria-pressed", String(i === kept)));
+      painter.repaint();
     });
   }
 
@@ -288,6 +246,7 @@ function render({ model, el }) {
   const resizing = new ResizeObserver(() => {
     canvas.style.height = `${model.get("height")}px`;
     plane.resize(stage.clientWidth, model.get("height"));
+    themeChanged(); // colours are known only where the map is attached
     painter.repaint();
   });
   resizing.observe(stage);
@@ -328,13 +287,9 @@ function render({ model, el }) {
     const box = canvas.getBoundingClientRect();
     return [box.left + plane.x(i), box.top + plane.y(i)];
   };
-  canvas.style.height = `${model.get("height")}px`;
-  whenAttached(el, () => {
-    plane.resize(stage.clientWidth, model.get("height"));
-    marksChanged();
-    loadAll();
-    selectionChanged();
-  });
+  marksChanged();
+  loadAll();
+  selectionChanged();
   return () => {
     for (const [name, act] of Object.entries(heard)) model.off(name, act);
     painter.stop();

@@ -1,6 +1,7 @@
 """Scatter: pictures as points of a map, with the thumbnail on hover, a click, a lasso and keys.
 
-The page half is `plane.js` (where points lie), `dots.js` (what they look like), `painter.js` and `scatter.js`.
+The page half is `plane.js` (where points lie), `dots.js` (what they look like), `painter.js`,
+`scatter_parts.js` (the elements) and `scatter.js` (what they do).
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Scatter(Pictures):
     height : in pixels; the width is that of the room there is.
     """
 
-    _esm = page_text("thumbnails.js", "plane.js", "dots.js", "painter.js", "scatter.js")
+    _esm = page_text("thumbnails.js", "plane.js", "dots.js", "painter.js", "scatter_parts.js", "scatter.js")
     _css = page_text("widgets.css", "scatter.css")
 
     points = Bytes().tag(sync=True)

@@ -130,7 +130,7 @@ def panned(points: int) -> int:
         return 0
     from cbirlab.widgets.gallery import page_text
 
-    script = page_text("thumbnails.js", "plane.js", "dots.js", "painter.js", "scatter.js")
+    script = page_text("thumbnails.js", "plane.js", "dots.js", "painter.js", "scatter_parts.js", "scatter.js")
     script = script.replace("export default { render };", "globalThis.widget = { render };")
     random = np.random.default_rng(0)
     groups = np.arange(points) % GROUPS
