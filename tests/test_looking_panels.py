@@ -161,7 +161,7 @@ def test_pooling_view_runs_the_network_once_per_picture(show):
 
 def test_match_view_shows_the_score_of_the_search_as_a_sum(show, session):
     panel = show(MatchView)
-    panel.state.whitening = "pca"
+    assert panel.state.setting[1:3] == ("spoc(centre_prior=False)", "pca")
     panel.share_mean.value = False
     ranking = session.rank_query(0, *panel.state.setting)
     assert panel.match.score == pytest.approx(float(ranking.scores[0, 0]), abs=2e-5)
@@ -175,6 +175,7 @@ def test_match_view_shows_the_score_of_the_search_as_a_sum(show, session):
 
 def test_match_view_says_when_a_division_is_only_approximate(show):
     panel = show(MatchView)
+    panel.state.aggregation = "gem"
     assert "Approximate" in panel.facts.value
     for name in ("spoc", "crow"):
         panel.state.aggregation = name

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 SHOWN = 8
 SIDE = 400
+SHARING = "Whether each place is compared with the average image, which whitening takes off, or with nothing"
 NUMBERED, MOST_NUMBERED = 5, 9
 
 
@@ -58,9 +59,10 @@ class MatchView(LookPanel):
         self.opacity = opacity_slider(OPACITY)
         self.numbers = whole_slider("numbered", 0, MOST_NUMBERED, NUMBERED)
         self.share_mean = widgets.Checkbox(
-            value=True, description="share the whitening's mean out", indent=True, style=DESCRIPTION, layout=LAYOUT
+            value=True, description="share the mean out", indent=True, tooltip=SHARING, style=DESCRIPTION, layout=LAYOUT
         )
-        self.left, self.right, self.facts = widgets.HTML(), widgets.HTML(), widgets.HTML()
+        self.facts = widgets.HTML()
+        self.left, self.right = (widgets.HTML(layout={"flex": "1 1 200px", "min_width": "0"}) for _ in range(2))
         self.results = Results("", (), (), ())
         self.other: int | None = None
         self.match: Match | None = None
@@ -74,6 +76,9 @@ class MatchView(LookPanel):
         return [self.strip, self.error, side_by_side(side, [self.gallery, both])]
 
     def _connect(self) -> None:
+        if self.controls:  # to start with what is exact, and shows most
+            self.state.whitening = "pca"
+            self.state.aggregation = "spoc" if "spoc" in self.session.methods else self.state.aggregation
         super()._connect()
         for slider in (self.opacity, self.numbers, self.share_mean):
             slider.observe(lambda _change: self._ask(), names="value")
@@ -157,8 +162,8 @@ def match_table(match: Match) -> str:
     """Score, parts and what they mean, as HTML."""
     rows = [
         ("what all places add", match.heat_a.sum(), match.heat_b.sum()),
-        ("  of it, places that speak for it", match.heat_a.clip(min=0).sum(), match.heat_b.clip(min=0).sum()),
-        ("  of it, places that speak against it", match.heat_a.clip(max=0).sum(), match.heat_b.clip(max=0).sum()),
+        ("of it, what speaks for it", match.heat_a.clip(min=0).sum(), match.heat_b.clip(min=0).sum()),
+        ("of it, what speaks against it", match.heat_a.clip(max=0).sum(), match.heat_b.clip(max=0).sum()),
         ("what the whitening's mean adds", match.mean_a, match.mean_b),
         ("score", match.score, match.score),
     ]
