@@ -39,7 +39,7 @@ def light(light: Any) -> Solution:
     return Solution(
         answer=tap,
         why=f"At {tap} night is {gap.max():.2f} of AUC behind day, at {gap.idxmin()} {gap.min():.2f}. "
-        "An AUC under 0.5 says that right pictures come after most wrong ones: there, night looks like other nights.",
+        "A tap that is near chance by day has little to lose; one that has learned colours loses most.",
         hints=("For each tap, take the AUC by day less the AUC at night.", "Which line falls the most to the right?"),
         mistakes=((str(gap.idxmin()), "There the gap is the smallest."),),
     )
