@@ -31,13 +31,16 @@ def served(monkeypatch):
     return asked
 
 
-def test_it_serves_one_cell_with_the_panel_and_passes_arguments_on(served):
+def test_it_serves_one_cell_with_the_panel_and_passes_arguments_on(served, monkeypatch):
+    prepared = []
+    monkeypatch.setattr(app, "prepare", lambda *given: prepared.append(given))
     assert cli.main(["app", "--", "--no-browser", "--port", "9999"]) == 0
     ((arguments, notebook),) = served
     assert arguments[1:] == ["--show_tracebacks=True", "--no-browser", "--port", "9999"]
     nbformat.validate(notebook)
     (cell,) = notebook.cells
-    assert cell.source == f"from cbirlab.widgets import {app.PANEL}\n\n{app.PANEL}('toytown', 'toynet')"
+    assert cell.source.endswith(f"panel = {app.PANEL}('toytown', 'toynet')\npanel")
+    assert prepared == [("toytown", "toynet", None)]
     assert notebook.metadata.title == "cbirlab: toytown"
     assert not Path(arguments[0]).exists(), "the folder is gone when the app has ended"
 
@@ -45,19 +48,23 @@ def test_it_serves_one_cell_with_the_panel_and_passes_arguments_on(served):
 def test_a_folder_and_a_file_of_weights_are_named_in_full(served, tmp_path, monkeypatch):
     draw_pictures(tmp_path / "photos", views=1)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CBIRLAB_STORE", str(tmp_path / "store"))
     assert cli.main(["app", "--dataset", "photos", "--backbone", "toynet", "--weights", "random"]) == 0
+    assert [*(tmp_path / "store").glob("descriptors/*")], "described before anything is served"
     code = served[0][1].cells[0].source
     assert f"{app.PANEL}({str(tmp_path / 'photos')!r}, 'toynet', weights='random')" in code
     (tmp_path / "mine.pth").touch()
     assert str(tmp_path / "mine.pth") in app.notebook("photos", "toynet", "mine.pth")["cells"][0]["source"]
 
 
-def test_the_cell_is_python_that_runs_up_to_the_panel(tmp_path):
+def test_the_cell_is_python_that_makes_the_panel(tmp_path, monkeypatch):
+    import cbirlab.widgets
+
     source = app.notebook(str(tmp_path / "it's \\ here"), "toynet")["cells"][0]["source"]
-    called = {}
-    names = {app.PANEL: lambda *given: called.update(given=given)}
-    exec(compile(source.split("\n\n")[1], "cell", "exec"), names)
-    assert called["given"] == (str((tmp_path / "it's \\ here").resolve()), "toynet")
+    monkeypatch.setattr(cbirlab.widgets, app.PANEL, lambda *given: given, raising=False)
+    names = {}
+    exec(compile(source, "cell", "exec"), names)
+    assert names["panel"] == (str((tmp_path / "it's \\ here").resolve()), "toynet")
 
 
 def test_without_voila_the_pip_line_is_said(monkeypatch, capsys):

@@ -10,6 +10,12 @@ from typing import Any
 
 PANEL = "Workbench"
 NOTEBOOK = "cbirlab.ipynb"
+CODE = """from cbirlab.progress import listening
+from cbirlab.widgets import {panel}
+
+with listening(lambda what, done, total: None):  # Voilà shows a bar that was closed as an error
+    panel = {panel}({arguments})
+panel"""
 
 
 def launch(dataset: str, backbone: str, weights: str | None, arguments: Sequence[str]) -> int:
@@ -18,18 +24,25 @@ def launch(dataset: str, backbone: str, weights: str | None, arguments: Sequence
     Raises
     ------
     ImportError : Voilà is not installed.
-    UnknownName, WeightsError, ValueError : as loading the dataset and the backbone do; better here than in the page.
+    UnknownName, WeightsError, ValueError : as loading the dataset and the backbone do.
     """
     try:
         from voila.app import Voila
     except ImportError as error:
         raise ImportError("the app is served by Voilà, which is not installed: pip install 'cbirlab[app]'") from error
-    _check(dataset, backbone, weights)
+    prepare(dataset, backbone, weights)
     with tempfile.TemporaryDirectory(prefix="cbirlab-app-") as folder:
         path = Path(folder) / NOTEBOOK
         path.write_text(json.dumps(notebook(dataset, backbone, weights)), encoding="utf-8")
         Voila.launch_instance(argv=voila_arguments(path, arguments))
     return 0
+
+
+def prepare(dataset: str, backbone: str, weights: str | None) -> None:
+    """Describe the images here, where there are progress and errors to be seen; the page takes them from the store."""
+    from cbirlab.session import Session
+
+    Session(dataset, backbone, weights).prepare()
 
 
 def notebook(dataset: str, backbone: str, weights: str | None = None) -> dict[str, Any]:
@@ -38,7 +51,7 @@ def notebook(dataset: str, backbone: str, weights: str | None = None) -> dict[st
 
     named = dataset if dataset in DATASETS else str(Path(dataset).expanduser().resolve())
     more = "" if weights is None else f", weights={_from_here(weights)!r}"
-    code = f"from cbirlab.widgets import {PANEL}\n\n{PANEL}({named!r}, {backbone!r}{more})"
+    code = CODE.format(panel=PANEL, arguments=f"{named!r}, {backbone!r}{more}")
     cell = {"cell_type": "code", "id": "panel", "metadata": {}, "execution_count": None, "outputs": [], "source": code}
     kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
     metadata = {"title": f"cbirlab: {Path(named).name}", "kernelspec": kernel, "language_info": {"name": "python"}}
@@ -48,14 +61,6 @@ def notebook(dataset: str, backbone: str, weights: str | None = None) -> dict[st
 def voila_arguments(path: Path, arguments: Sequence[str]) -> list[str]:
     """Command line of Voilà; later arguments override earlier ones. It runs for root as for anyone."""
     return [str(path), "--show_tracebacks=True", *arguments]
-
-
-def _check(dataset: str, backbone: str, weights: str | None) -> None:
-    from cbirlab.backbones import load_backbone
-    from cbirlab.datasets import load_dataset
-
-    load_dataset(dataset)
-    load_backbone(backbone, weights)
 
 
 def _from_here(weights: str) -> str:

@@ -78,8 +78,8 @@ def _add_lab(commands: Any) -> None:
 
 def _add_app(commands: Any) -> None:
     more = """
-        The first start on new images describes them all, later ones take what the store has. It needs Voilà
-        (pip install 'cbirlab[app]'), and what follows -- goes to it:
+        The first start on new images describes them all before it opens, later ones take what the store has. It needs
+        Voilà (pip install 'cbirlab[app]'), and what follows -- goes to it:
 
           cbirlab app --dataset my/photos -- --no-browser --port 9999 --theme=dark
         """

@@ -16,7 +16,7 @@ from browser import lab
 from browser.test_tour import GRID, PANEL, choose, ids
 
 
-def wait_for(server, port, log, seconds=90):
+def wait_for(server, port, log, seconds=180):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if server.poll() is not None:
@@ -71,7 +71,9 @@ def test_the_page_shows_a_gallery_and_no_cell(page, shot):
     )
     assert len(ids(page)) > 0
     assert page.locator(".jp-InputArea-editor:visible, .jp-InputPrompt:visible").count() == 0
-    assert "Workbench(" not in page.inner_text("body")
+    text = page.inner_text("body")
+    assert "Workbench(" not in text
+    assert "Error" not in text
     shot(page, "app")
 
 
