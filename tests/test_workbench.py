@@ -646,7 +646,8 @@ def test_without_ground_truth_there_is_no_number(dataset):
     assert len(bench.a.gallery.ids) == 24
     bench.compared = True
     bench.comparison.pin()
-    assert (bench.tests.value, bench.error.value) == ("", "")
+    assert "<table" not in bench.tests.value
+    assert bench.error.value == ""
     assert len(bench.comparison.rows) == 1
     bench.close()
 

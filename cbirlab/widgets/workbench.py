@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from cbirlab.session import Session
 
 SETTING = ("tap", "attention", "aggregation", "parameters", "whitening", "dimensions")
+CHANGES = "On B: ▲ and ▼ are places moved since A, new (its place in A). On A: gone (its place in B)."
 
 
 class Workbench(Desk):
@@ -231,7 +232,8 @@ class Workbench(Desk):
         """mAP of one side, or how two sides differ; and the AP of the query."""
         if "A" in runs:
             self.metrics.value = views.metrics_table(runs["A"].metrics)
-        self.tests.value = views.paired_table(*difference(runs["A"], runs["B"])) if len(runs) > 1 else ""
+        tested = views.paired_table(*difference(runs["A"], runs["B"])) if len(runs) > 1 else ""
+        self.tests.value = tested + (views.note(CHANGES) if self.compared else "")
         aps = {name: self._aps(run) for name, run in runs.items()}
         remark = self.question.remark(self.dataset)
         notes = [views.query_note(values, side=name if self.compared else "") for name, values in aps.items()]
