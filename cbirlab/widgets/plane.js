@@ -1,6 +1,6 @@
 // Plane: points seen through a window. Fitting, panning, zooming, and which point lies where; no drawing.
 
-const EDGE = 18; // pixels between the outermost points and the frame
+const EDGE = 28; // pixels between the outermost points and the frame: room for their rings and numbers
 const CLOSEST = 300; // times the scale at which all points fit
 
 class Plane {

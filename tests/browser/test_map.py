@@ -7,7 +7,8 @@ from fake_session import write_toytown_form
 
 from browser.lab import OpenNotebook, running_browser, running_lab, write_notebook
 
-MAP = ".cbirlab-map .cbirlab-scatter"
+MAP = ".first .cbirlab-scatter"
+SECOND = ".second .cbirlab-scatter"
 CANVAS = f"{MAP} .cbirlab-scatter-stage > canvas"
 TIP = f"{MAP} .cbirlab-tip"
 CODE = """
@@ -22,27 +23,21 @@ session.prepare(progress=False)
 thumbnails = Thumbnails.of_dataset(session.dataset, side=96)
 panel, gallery = MapPanel(session, thumbnails, pause=0.2), Gallery(thumbnails)
 heard = ipywidgets.Label("nothing").add_class("heard")
-said = []
 
 def hear(change):
     scatter = panel.scatter
     heard.value = f"clicks {{scatter.clicks}} picked {{scatter.picked}} selected {{list(scatter.selected)}}"
 
 panel.scatter.observe(hear, names=["clicks", "selected"])
-panel.scatter.on_msg(lambda _widget, content, _buffers: said.append(content))
 vectors, key = session.vectors("layer4", "gem(p=3)")
 gallery.show(range(len(thumbnails)))
 panel.show(vectors, key, highlight=[3, 9, 15], current=36)
-ipywidgets.VBox([panel, gallery, heard])
+second = MapPanel(session, Thumbnails.of_dataset(session.dataset, side=64), method="pca", height=200)
+second.show(vectors, key)
+panel.add_class("first")
+second.add_class("second")
+ipywidgets.VBox([panel, gallery, heard, second])
 """
-OTHER = """
-thumbnails2 = Thumbnails.of_dataset(session.dataset, side=64)
-panel2 = MapPanel(session, thumbnails2, method="pca", height=240)
-panel2.show(vectors, key)
-panel2.add_class("second")
-panel2
-"""
-
 COUNT_MESSAGES = """() => {
   window.commMessages = [];
   const send = WebSocket.prototype.send;
@@ -110,9 +105,9 @@ def test_pca_comes_first_and_umap_when_ready(lab, shot):
         f"() => document.querySelector('{MAP} .cbirlab-title').innerText.startsWith('UMAP')", timeout=180_000
     )
     page.wait_for_function(
-        "() => document.querySelector('.cbirlab-map').innerText.includes('Another seed keeps')", timeout=120_000
+        "() => document.querySelector('.first').innerText.includes('Another seed keeps')", timeout=120_000
     )
-    text = page.locator(".cbirlab-map").inner_text()
+    text = page.locator(".first").inner_text()
     assert "trustworthiness" in text
     assert "not the search" in text
     shot(page, "map-light")
@@ -246,6 +241,18 @@ def test_keys_walk_pick_and_leave_the_notebook_alone(lab, page):
     assert lab.cells() == cells
 
 
+def test_two_panels_do_not_disturb_each_other(page):
+    item = isolated(page)
+    scene = f"() => {{ const {{ scene, plane }} = document.querySelector('{SECOND}').painter;"
+    before = page.evaluate(f"{scene} return [scene.hovered, scene.cursor, plane.scale, plane.left]; }}")
+    page.mouse.click(*place(page, item))
+    heard(page, f"picked {item} ")
+    page.mouse.wheel(0, -300)
+    page.wait_for_function(f"() => document.querySelector('{MAP}').painter.scene.hovered === {item}")
+    assert page.evaluate(f"{scene} return [scene.hovered, scene.cursor, plane.scale, plane.left]; }}") == before
+    assert page.locator(f"{SECOND} .cbirlab-title").inner_text().startswith("PCA")
+
+
 def test_the_map_is_crisp(page):
     sizes = page.locator(CANVAS).evaluate("c => [c.width, c.height, c.clientWidth, c.clientHeight]")
     assert sizes[:2] == [2 * sizes[2], 2 * sizes[3]], "two pixels of the device to one of the page"
@@ -287,11 +294,11 @@ def test_a_narrow_window_has_the_whole_map(page, shot):
 
 
 def test_a_menu_choice_gives_another_map(page):
-    page.locator(".cbirlab-map select").select_option("PCA")
+    page.locator(".first select").select_option("PCA")
     page.wait_for_function(
         f"() => document.querySelector('{MAP} .cbirlab-title').innerText.startsWith('PCA')", timeout=30_000
     )
-    page.locator(".cbirlab-map select").select_option("UMAP")
+    page.locator(".first select").select_option("UMAP")
     page.wait_for_function(
         f"() => document.querySelector('{MAP} .cbirlab-title').innerText.startsWith('UMAP')", timeout=30_000
     )
