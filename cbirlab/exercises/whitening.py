@@ -90,8 +90,8 @@ def leak(table: Any) -> Solution:
     gain = float(values[leaking].iloc[0] - values[~leaking].iloc[0])
     return Solution(
         answer=gain,
-        why=f"{'It rises' if gain > 0 else 'It does not even rise'}, though no label was used. Either way the number is not "
-        "to be compared with those learned on other images; the column `leak` is there so that it cannot pass unnoticed.",
+        why=f"{'It rises' if gain > 0 else 'It does not even rise'}, though no label was used. Either way it is not to "
+        "be compared with what was learned on other images; the column `leak` says so in every table.",
         hints=('One row has something in the column "leak".', "Its mAP less that of the other row."),
         mistakes=((-gain, "The other way round: the leaking one first."),) if gain else (),
         tolerance=0.02,
