@@ -804,9 +804,7 @@ def places_of_crow(maps: np.ndarray, a: float = 2.0, b: float = 2.0) -> list[np.
     used = [np.count_nonzero(maps[c]) / (height * width) for c in range(channels)]
     rare = np.array([math.log(sum(used) / share) if share else 0.0 for share in used])
     return [
-        (sums[i][j] / norm) ** (1 / b) * rare * maps[:, i, j].astype(float)
-        for i in range(height)
-        for j in range(width)
+        (sums[i][j] / norm) ** (1 / b) * rare * maps[:, i, j].astype(float) for i in range(height) for j in range(width)
     ]
 
 
