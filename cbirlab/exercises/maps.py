@@ -54,8 +54,8 @@ def searched_there(searched: Any) -> Solution:
     worst = float(on_maps.min() - values["descriptors"])
     return Solution(
         answer=difference,
-        why="What lies far apart on the map is ranked anyhow: where a map shows the right group, it need not show the "
-        "right order.",
+        why=f"The worst of the maps has {worst:+.3f}. Groups that survive are found; which picture of a group is nearer, "
+        "and how far other groups lie away, is not to be read off.",
         hints=("The longest bar of a map less the bar of the descriptors.", "The sign counts: map less descriptors."),
         mistakes=(
             *(((-difference, "The other way round: map less descriptors."),) if difference else ()),
