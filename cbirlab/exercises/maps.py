@@ -54,7 +54,7 @@ def searched_there(searched: Any) -> Solution:
     worst = float(on_maps.min() - values["descriptors"])
     return Solution(
         answer=difference,
-        why=f"The worst of the maps has {worst:+.3f}. Groups that survive are found; which picture of a group is nearer, "
+        why=f"The worst map has {worst:+.3f}. Groups that survive are found; which picture of a group is nearer, "
         "and how far other groups lie away, is not to be read off.",
         hints=("The longest bar of a map less the bar of the descriptors.", "The sign counts: map less descriptors."),
         mistakes=(
