@@ -5,21 +5,53 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cbirlab.widgets.breaks import BreaksPanel
     from cbirlab.widgets.download import Download
     from cbirlab.widgets.gallery import Gallery, Thumbnails
+    from cbirlab.widgets.looking import MatchView, Missed, PoolingView, WhiteningLab, WinLoss
+    from cbirlab.widgets.map import MapPanel
     from cbirlab.widgets.panel import Explorer, explore
+    from cbirlab.widgets.probe import ProbePanel
     from cbirlab.widgets.results import ranked_gallery
+    from cbirlab.widgets.scatter import Scatter
     from cbirlab.widgets.state import RetrievalState
     from cbirlab.widgets.workbench import Workbench
 
-__all__ = ["Download", "Explorer", "Gallery", "RetrievalState", "Thumbnails", "Workbench", "explore", "ranked_gallery"]
+__all__ = [
+    "BreaksPanel",
+    "Download",
+    "Explorer",
+    "Gallery",
+    "MapPanel",
+    "MatchView",
+    "Missed",
+    "PoolingView",
+    "ProbePanel",
+    "RetrievalState",
+    "Scatter",
+    "Thumbnails",
+    "WhiteningLab",
+    "WinLoss",
+    "Workbench",
+    "explore",
+    "ranked_gallery",
+]
 
 _HOMES = {
+    "BreaksPanel": "breaks",
     "Download": "download",
     "Explorer": "panel",
     "Gallery": "gallery",
+    "MapPanel": "map",
+    "MatchView": "looking",
+    "Missed": "looking",
+    "PoolingView": "looking",
+    "ProbePanel": "probe",
     "RetrievalState": "state",
+    "Scatter": "scatter",
     "Thumbnails": "gallery",
+    "WhiteningLab": "looking",
+    "WinLoss": "looking",
     "Workbench": "workbench",
     "explore": "panel",
     "ranked_gallery": "results",
