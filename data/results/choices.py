@@ -57,14 +57,13 @@ PASSES: dict[str, dict[str, Any]] = {
     "rigid grid, max": {"passes": "grid"},
     "rigid grid, sum": {"passes": "grid(combine='sum')"},
     "rigid grid, patches matched": {"passes": "grid(combine='match')"},
+    "rigid grid, not magnified, max": {"passes": "grid(magnify=1)"},
+    "rigid grid, not magnified, patches matched": {"passes": "grid(combine='match', magnify=1)"},
     "spatial pyramid, max": {"passes": "spm"},
     "spatial pyramid, sum": {"passes": "spm(combine='sum')"},
     "sliding windows, max": {"passes": "windows"},
     "sliding windows, sum": {"passes": "windows(combine='sum')"},
     "CNNaug-ss, 3 levels, patches matched": {"passes": "cnnaug(levels=3)"},
-    "10 proposals, max": {"passes": "proposals(most=10)"},
-    "10 proposals, sum": {"passes": "proposals(most=10, combine='sum')"},
-    "10 proposals, VLAD": {"passes": "proposals(most=10, combine='vlad')"},
 }
 SHOWN_WINS = 10
 
@@ -146,7 +145,7 @@ def fusion(lab: Lab) -> Blocks:
             for method, weights in itertools.product(FUSIONS, ("equal", "learned")):
                 done = _fused(lab, Fusion(members=(deep, partner), method=method, weights=WEIGHTS[weights]))
                 runs["toynet layer4"], runs[name] = done.members
-                rows.append({"with": name, "weights": weights, **_fused_row(done), "fusion": method})
+                rows.append({"with": name, **_fused_row(done), "fusion": method, "weights": weights})
         frame = pd.DataFrame(rows)
         names = ["with", "fusion", "weights"]
         yield f"Members with whitening {whitening!r}; toynet layer4 with"
