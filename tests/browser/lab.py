@@ -125,16 +125,24 @@ def _free_port() -> int:
         return probe.getsockname()[1]
 
 
+_OPEN: list[Any] = []  # one browser for all: Playwright starts but once in a thread
+
+
 @contextlib.contextmanager
 def running_browser() -> Iterator[Any]:
-    """Headless Chromium."""
+    """Headless Chromium; who asks while it runs gets the same one."""
     from playwright.sync_api import sync_playwright
 
+    if _OPEN:
+        yield _OPEN[0]
+        return
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS, headless=True)
+        _OPEN.append(browser)
         try:
             yield browser
         finally:
+            _OPEN.clear()
             browser.close()
 
 
