@@ -22,8 +22,8 @@ from cbirlab.extract.pooling import pool
 from cbirlab.index import Ranking
 from cbirlab.passes import Passes, View
 from cbirlab.pipeline import Bench, Recipe, Run, table_row
-from cbirlab.pipeline.bench import Recent
 from cbirlab.pipeline.fitting import check_cell
+from cbirlab.pipeline.recent import Recent
 from cbirlab.pipeline.recipe import split_taps
 from cbirlab.pipeline.stages import Rows, learning_part
 from cbirlab.pipeline.stops import slider_stops
@@ -107,11 +107,12 @@ class Session:
         """Extract, and learn PCA-whitening; what the store has is taken from there."""
         with self._filling:
             self._bench.progress = progress
-            recipes = [
+            made = (
                 self.recipe(tap, spec.key, PREPARED_WHITENING)
                 for tap, spec in itertools.product(self.taps, self.aggregations)
                 if not check_cell(self._bench.backbone, tap, spec)
-            ]
+            )
+            recipes = list(dict.fromkeys(made))  # of a tap without positions all poolings are one
             self._bench.fill(recipes)
             for recipe in bar(recipes, desc="learning whitening", unit="fit", show=progress):
                 self._bench.whitening(recipe)

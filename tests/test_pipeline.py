@@ -18,7 +18,8 @@ from cbirlab.encoding import ENCODINGS
 from cbirlab.evaluation import evaluate
 from cbirlab.extract import extract
 from cbirlab.pipeline import table_row
-from cbirlab.pipeline.bench import Bench, Column, Recent
+from cbirlab.pipeline.bench import Bench, Column
+from cbirlab.pipeline.recent import Recent
 from cbirlab.pipeline.stages import learning_part
 from cbirlab.registry import UnknownName
 from cbirlab.session import Session, slider_stops

@@ -21,8 +21,8 @@ from cbirlab.extract.fingerprint import fingerprints, image_hashes
 from cbirlab.extract.network import Network
 from cbirlab.extract.plan import BATCH_PIXELS, PARTS, part_items
 from cbirlab.extract.sampling import Sampler
+from cbirlab.extract.scales import SCALE_POOLING, exponent_of, over_scales
 from cbirlab.extract.views import views_of
-from cbirlab.params import Choice
 from cbirlab.progress import bar
 from cbirlab.store import Store, StoreUnwritable, digest
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BATCH_PIXELS",
     "PARTS",
+    "SCALE_POOLING",
     "Descriptors",
     "Estimate",
     "Sampler",
@@ -45,7 +46,6 @@ __all__ = [
     "image_hashes",
 ]
 
-SCALE_POOLING = Choice(("mean", "gem"))
 
 _Found = dict[str, Filled]
 _States = Mapping[tuple[str, str], State]
@@ -123,8 +123,8 @@ def extract(
         for same in by_scale:
             column_name = (same[0].tap, same[0].aggregation.key)
             filled = [found[one.key] for one in same]
-            exponent = _exponent(scale_pooling, same[0].aggregation)
-            arrays.setdefault(column_name, {})[name] = _over_scales([one.values for one in filled], exponent)
+            exponent = exponent_of(scale_pooling, same[0].aggregation)
+            arrays.setdefault(column_name, {})[name] = over_scales([one.values for one in filled], exponent)
             keys.setdefault(column_name, {})[name] = digest({"scales": [one.key for one in same], "gem": exponent})
             spent = sum(one.pass_ms for one in filled) * views[name].sum() / max(1, len(views[name]))
             pass_ms.setdefault(column_name, {})[name] = float(spent)
@@ -263,33 +263,6 @@ def _check_space(size_bytes: int, store: Store) -> None:
             f"Store {store.path}: {size_bytes / 1e9:.1f} GB are needed and {free / 1e9:.1f} GB are free; make room, "
             "choose fewer taps or aggregations, or set CBIRLAB_STORE to a larger disk."
         )
-
-
-def _exponent(scale_pooling: str, aggregation: Aggregation | Sampler) -> float | None:
-    """Exponent of GeM over scales, None for the mean.
-
-    Raises
-    ------
-    ValueError : GeM over scales of what is not GeM.
-    """
-    if SCALE_POOLING.check("extract", "scale_pooling", scale_pooling) == "mean" or isinstance(aggregation, Sampler):
-        return None
-    if aggregation.name != "gem":
-        raise ValueError(
-            f"extract: scale_pooling 'gem' needs the aggregation to be gem, got {aggregation.key!r}; use 'mean'."
-        )
-    return float(aggregation.parameters["p"])
-
-
-def _over_scales(values: Sequence[np.ndarray], exponent: float | None) -> np.ndarray:
-    if len(values) == 1:
-        return values[0]
-    from cbirlab.whitening import normalise
-
-    unit = [normalise(one) for one in values]
-    if exponent is None:
-        return np.asarray(np.mean(unit, axis=0, dtype=np.float32))
-    return np.asarray(np.mean([one**exponent for one in unit], axis=0) ** (1 / exponent), dtype=np.float32)
 
 
 def _report_skipped(dataset: Dataset, skipped: dict[str, dict[int, str]]) -> None:

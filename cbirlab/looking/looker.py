@@ -17,7 +17,7 @@ from cbirlab.looking.pairs import MOST_PAIRS, Cosines, JudgedPairs, cosines, jud
 from cbirlab.looking.spectrum import Spectrum, spectrum
 from cbirlab.passes import Passes
 from cbirlab.pipeline import fitting
-from cbirlab.pipeline.bench import Recent
+from cbirlab.pipeline.recent import Recent
 from cbirlab.pipeline.stages import Rows
 
 if TYPE_CHECKING:

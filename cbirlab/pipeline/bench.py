@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +14,7 @@ from cbirlab.extract import Descriptors, extract
 from cbirlab.index import Ranking
 from cbirlab.passes import Passes
 from cbirlab.pipeline import fitting, stages
+from cbirlab.pipeline.recent import Recent
 from cbirlab.pipeline.recipe import Recipe, split_taps
 from cbirlab.pipeline.stages import Clock, Rows, Run
 from cbirlab.store import Store, digest
@@ -23,30 +22,6 @@ from cbirlab.whitening import Whitening
 
 if TYPE_CHECKING:
     from cbirlab.backbones import Backbone
-
-T = TypeVar("T")
-
-
-class Recent:
-    """The values that were used last, by key; safe between threads."""
-
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self._values: OrderedDict[Hashable, Any] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: Hashable, make: Callable[[], T]) -> T:
-        """The value of `key`, made if it is not there."""
-        with self._lock:
-            if key in self._values:
-                self._values.move_to_end(key)
-                return self._values[key]
-        value = make()
-        with self._lock:
-            self._values[key] = value
-            while len(self._values) > self.most:
-                self._values.popitem(last=False)
-        return value
 
 
 @dataclass(frozen=True, eq=False)

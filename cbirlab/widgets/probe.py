@@ -8,7 +8,7 @@ import ipywidgets as widgets
 from traitlets import link
 
 from cbirlab.params import parameters
-from cbirlab.pipeline.bench import Recent
+from cbirlab.pipeline.recent import Recent
 from cbirlab.probe import KINDS, Answer, answer_of, perturbed, query_picture, row_of, unchanged
 from cbirlab.widgets import views
 from cbirlab.widgets.breaks import BreaksPanel
