@@ -107,7 +107,7 @@ def choose(page, label, option):
 def test_everything_is_there(page, shot):
     assert len(ids(page)) == 12
     assert page.locator(PAPER).is_visible()
-    assert page.locator(f"{BENCH} .cbirlab-metrics tr").count() == 4
+    page.wait_for_function(f"() => document.querySelectorAll('{BENCH} .cbirlab-metrics tr').length === 4")
     assert page.locator(f"{BENCH} .cbirlab-strip .cbirlab-current").count() == 1
     shot(page, "bench-light")
 
