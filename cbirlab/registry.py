@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib import import_module
+from threading import RLock
 from typing import Any, Generic, TypeVar, cast
 
 T = TypeVar("T")
@@ -38,12 +39,15 @@ class Registry(Mapping[str, T], Generic[T]):
     (['apple'], False)
 
     An entry may be given as ``"package.module:attribute"``; it is imported at first use, so that listing stays fast.
+    Names that begin with the prefix of a family (see `add_family`) are entered when they are first asked for.
     """
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self._entries: dict[str, T | str] = {}
         self._info: dict[str, Info] = {}
+        self._families: dict[str, tuple[str, str]] = {}
+        self._meeting = RLock()
 
     def add(self, name: str, entry: T | str, *, title: str, reference: str = "", **facts: Any) -> None:
         """Register `entry` under `name`.
@@ -56,6 +60,28 @@ class Registry(Mapping[str, T], Generic[T]):
             raise ValueError(f"{self.kind} {name!r} is registered already; choose another name.")
         self._entries[name] = entry
         self._info[name] = Info(name, title, reference, facts)
+
+    def add_family(self, prefix: str, finder: str, *, title: str) -> None:
+        """Names that begin with `prefix` are too many to list: `finder` enters one when it is first asked for.
+
+        Parameters
+        ----------
+        finder : ``"package.module:attribute"`` of a function that is called with the whole name and registers it, or
+            raises what is wrong with it.
+        title : what the family is, for lists.
+
+        Raises
+        ------
+        ValueError : the prefix is taken.
+        """
+        if prefix in self._families:
+            raise ValueError(f"{self.kind} family {prefix!r} is registered already; choose another prefix.")
+        self._families[prefix] = (finder, title)
+
+    @property
+    def families(self) -> dict[str, str]:
+        """Prefix and title of every family of names."""
+        return {prefix: title for prefix, (_, title) in self._families.items()}
 
     def register(self, name: str, *, title: str, reference: str = "", **facts: Any) -> Callable[[T], T]:
         """Decorator form of `add`."""
@@ -73,17 +99,18 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def info(self, name: str) -> Info:
         """Title, reference and facts of `name`, without importing it."""
+        self._meet(name)
         if name not in self._info:
             raise UnknownName(self._unknown(name))
         return self._info[name]
 
     def __getitem__(self, name: str) -> T:
+        self._meet(name)
         if name not in self._entries:
             raise UnknownName(self._unknown(name))
         entry = self._entries[name]
         if isinstance(entry, str):
-            module, attribute = entry.split(":")
-            entry = self._entries[name] = getattr(import_module(module), attribute)
+            entry = self._entries[name] = _imported(entry)
         return cast(T, entry)
 
     def __iter__(self) -> Iterator[str]:
@@ -99,7 +126,21 @@ class Registry(Mapping[str, T], Generic[T]):
         """All names, in the order in which they were registered."""
         return [*self._entries]
 
+    def _meet(self, name: object) -> None:
+        """Enter a name of a family that is asked for the first time."""
+        if name in self._entries or not isinstance(name, str):
+            return
+        with self._meeting:  # two threads may ask for the same one
+            for prefix, (finder, _) in self._families.items():
+                if name.startswith(prefix) and name not in self._entries:
+                    _imported(finder)(name)
+
     def _unknown(self, name: object) -> str:
         near = get_close_matches(str(name).lower(), self._entries, n=3, cutoff=0.5)
         hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
         return f"Unknown {self.kind} {name!r}.{hint} Known: {', '.join(self._entries) or 'none'}."
+
+
+def _imported(target: str) -> Any:
+    module, attribute = target.split(":")
+    return getattr(import_module(module), attribute)

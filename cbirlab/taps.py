@@ -23,7 +23,8 @@ class _Enough(Exception):
 def forward(backbone: Backbone, batch: Tensor, taps: Sequence[str]) -> dict[str, Tensor]:
     """Maps (B, C, H, W) at each of `taps` from one pass over `batch`; the network stops at the deepest of them.
 
-    The maps have the backbone's precision and no gradients. A tap of kind "vector" is a map of one position.
+    The maps have the backbone's precision and no gradients. A tap of kind "vector" is a map of one position. Images of
+    sides that the network does not take are cut from the top left, or squeezed (`Backbone.multiple`, `fixed_size`).
 
     Parameters
     ----------
@@ -45,7 +46,7 @@ def forward(backbone: Backbone, batch: Tensor, taps: Sequence[str]) -> dict[str,
     wanted = {tap: entry.path for tap, entry in backbone.taps.items() if tap in asked}
     deepest = list(wanted)[-1]  # hooks of one module run in this order too: the deepest is read last
     layout = torch.channels_last if backbone.channels_last else torch.contiguous_format
-    batch = batch.to(backbone.device, getattr(torch, backbone.precision), memory_format=layout)
+    batch = _fitted(backbone, batch).to(backbone.device, getattr(torch, backbone.precision), memory_format=layout)
     maps: dict[str, Tensor] = {}
     versions: dict[str, int] = {}
 
@@ -66,19 +67,35 @@ def forward(backbone: Backbone, batch: Tensor, taps: Sequence[str]) -> dict[str,
     return {tap: _as_maps(backbone, tap, maps[tap], batch) for tap in asked}
 
 
+def _fitted(backbone: Backbone, batch: Tensor) -> Tensor:
+    """Images of a size that the network takes."""
+    from torch.nn import functional
+
+    height, width = batch.shape[2:]
+    if backbone.fixed_size not in (None, (height, width)):
+        return functional.interpolate(batch, backbone.fixed_size, mode="bilinear", antialias=True)
+    step = backbone.multiple
+    return batch if step == 1 else batch[..., : height // step * step, : width // step * step]
+
+
 def _as_maps(backbone: Backbone, tap: str, output: Tensor, batch: Tensor) -> Tensor:
     """What the module of `tap` gave for `batch`, as maps (B, C, H, W)."""
     import torch
 
     entry = backbone.taps[tap]
-    if output.ndim == 3 and entry.kind == "vector":
+    layout = torch.channels_last if backbone.channels_last else torch.contiguous_format
+    if entry.layout == "BNC" and entry.kind == "vector":
         output = output[:, 0]  # the class token
-    elif output.ndim == 3:
-        layout = torch.channels_last if backbone.channels_last else torch.contiguous_format
+    elif entry.layout == "BNC":
         grid = (batch.shape[2] // entry.stride, batch.shape[3] // entry.stride)
-        output = output[:, 1:].transpose(1, 2).unflatten(2, grid).contiguous(memory_format=layout)
+        patches = output[:, entry.before :].transpose(1, 2)
+        output = patches.unflatten(2, grid).contiguous(memory_format=layout)
+    elif entry.layout == "BHWC" and output.ndim == 4:
+        output = output.permute(0, 3, 1, 2).contiguous(memory_format=layout)
     if output.ndim == 2:
         output = output[:, :, None, None]
+    if output.ndim != 4:
+        raise ValueError(f"{backbone.name}: tap {tap!r} gives {tuple(output.shape)}; declare its layout, as 'BNC'.")
     if entry.kind == "vector" and output.shape[2:] != (1, 1):
         raise ValueError(
             f"{backbone.name}: tap {tap!r} is declared a vector and must have one position per image, got "

@@ -8,8 +8,9 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -86,33 +87,63 @@ def find(name: str, weights: str | Path | None, *, default: str = "", bundled: s
     sets = published(name)
     label = default if weights is None else str(weights)
     if label in sets:
-        return _published(name, sets[label], own=weights is None)
+        return _published(name, sets, label, own=weights is None)
     if weights is None:
-        return _in_own_folder(name, None) or _raise(
+        return own_file(name) or _raise(
             f"{name} has no weights of its own: pass weights='random' or the path of a file."
         )
     path = Path(weights).expanduser()
-    if path.is_file():
-        return Found(path, path.name)
+    if path.is_file():  # preprocessing travels with the weights: a published file is known by its name
+        release = next((one for one in sets.values() if one.file_name == path.name), None)
+        return Found(path, path.name) if release is None else _checked(path, release)
     options = ["random", *sets]
     near = get_close_matches(label, options, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise WeightsError(f"{name}: weights must be {', '.join(options)} or an existing file, got {label!r}.{hint}")
 
 
-def at_hand(name: str, *, default: str = "", bundled: str = "") -> bool:
-    """Whether `find` has the default weights of the network `name` without a download; no file is opened."""
-    if bundled:
-        return (data_folder() / bundled).is_file()
+def own_file(name: str, published: Collection[str] = ()) -> Found | None:
+    """The file in the user's folder (``CBIRLAB_WEIGHTS``) whose name begins with that of the network.
+
+    Of a network of a family, "timm:resnet50d", it begins with "timm_resnet50d". Files with `published` names do not
+    count: they are asked for by label.
+
+    Raises
+    ------
+    WeightsError : the folder does not exist, or holds several such files.
+    """
+    pattern = rf"{re.escape(re.sub('[:/]', '_', name))}(?![0-9a-z])"
+    mine = [path for path in own_files() if re.match(pattern, path.name) and path.name not in published]
+    if len(mine) > 1:
+        listed = ", ".join(str(path) for path in mine)
+        raise WeightsError(
+            f"{name}: several files in {FOLDER_VARIABLE} could be meant ({listed}); pass the path of one."
+        )
+    return Found(mine[0], mine[0].name) if mine else None
+
+
+def own_files() -> list[Path]:
+    """All weights files in the user's folder and below; none where the variable is not set.
+
+    Raises
+    ------
+    WeightsError : the folder does not exist.
+    """
     folder = os.environ.get(FOLDER_VARIABLE)
-    own = [path.name for path in Path(folder).rglob("*") if path.suffix in _SUFFIXES] if folder else []
-    if any(re.match(rf"{re.escape(name)}(?![0-9a-z])", file) for file in own):
-        return True
-    cached = [path.name for path in _hub_folder().glob("*")]
-    if not own and not cached:  # torchvision takes seconds to import
-        return False
-    wanted = published(name).get(default)
-    return wanted is not None and wanted.file_name in [*own, *cached]
+    if not folder:
+        return []
+    if not Path(folder).is_dir():
+        raise WeightsError(f"{FOLDER_VARIABLE} must name a folder with weights, got {folder!r}.")
+    return sorted(path for path in Path(folder).rglob("*") if path.suffix in _SUFFIXES and path.is_file())
+
+
+def hub_folder() -> Path:
+    """Where torch keeps what it downloaded; told without loading torch where nobody has."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        return Path(torch.hub.get_dir()) / "checkpoints"
+    cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    return Path(os.environ.get("TORCH_HOME", f"{cache}/torch")).expanduser() / "hub" / "checkpoints"
 
 
 def read(path: Path) -> dict[str, Tensor]:
@@ -146,14 +177,15 @@ def read(path: Path) -> dict[str, Tensor]:
 def fill(module: nn.Module, state: Mapping[str, Tensor], owner: str) -> set[str]:
     """Copy the tensors into `module`; return the names of those of its tensors that are still missing.
 
-    Tensors that the network has no place for are left out, with a warning.
+    Tensors that the network has no place for are left out, with a warning; those without a single number are missing
+    (torchvision publishes features of VGG-16 with such a classifier).
 
     Raises
     ------
     WeightsError : none has a place in the network, or one has another shape: the file belongs to another network.
     """
     own = module.state_dict()
-    fitting = {key: value for key, value in state.items() if key in own}
+    fitting = {key: value for key, value in state.items() if key in own and not _empty(value)}
     if not fitting:
         raise WeightsError(
             f"{owner}: the file belongs to another network, it has no tensor of this one "
@@ -165,12 +197,16 @@ def fill(module: nn.Module, state: Mapping[str, Tensor], owner: str) -> set[str]
                 f"{owner}: the file belongs to another network, {key} must have shape "
                 f"{tuple(own[key].shape)}, got {tuple(value.shape)}."
             )
-    left_over = sorted(set(state) - set(fitting))
+    left_over = sorted(set(state) - set(own))
     if left_over:
         shown = ", ".join(left_over[:3]) + (", ..." if len(left_over) > 3 else "")
         warnings.warn(f"{owner}: the network has no place for {len(left_over)} tensors: {shown}.", stacklevel=4)
     module.load_state_dict(fitting, strict=False)
     return {key for key in own if key not in fitting and not key.endswith("num_batches_tracked")}
+
+
+def _empty(value: Tensor) -> bool:
+    return value.is_floating_point() and value.numel() > 0 and bool(value.isnan().all())
 
 
 def needed(module: nn.Module, path: str) -> set[str]:
@@ -209,37 +245,19 @@ def _bundled(name: str, bundled: str) -> Found:
     return Found(path, "")
 
 
-def _published(name: str, wanted: Published, *, own: bool) -> Found:
-    found = _in_own_folder(name, wanted, any_file=own)
-    if found is not None:
-        return found
-    cached = _hub_folder() / wanted.file_name
+def _published(name: str, sets: Mapping[str, Published], label: str, *, own: bool) -> Found:
+    """torchvision's own file first, then, if `own`, the one in the user's folder that is named after the network."""
+    wanted = sets[label]
+    exact = [path for path in own_files() if path.name == wanted.file_name]
+    if exact:
+        return _checked(exact[0], wanted)
+    mine = own_file(name, [one.file_name for one in sets.values()]) if own else None
+    if mine is not None:
+        return mine
+    cached = hub_folder() / wanted.file_name
     if not cached.is_file():
         _download(name, wanted, cached)
     return _checked(cached, wanted)
-
-
-def _in_own_folder(name: str, wanted: Published | None, *, any_file: bool = True) -> Found | None:
-    """A file in the user's folder: torchvision's own name first, else the one whose name begins with the network's."""
-    folder = os.environ.get(FOLDER_VARIABLE)
-    if not folder:
-        return None
-    if not Path(folder).is_dir():
-        raise WeightsError(f"{FOLDER_VARIABLE} must name a folder with weights, got {folder!r}.")
-    files = sorted(path for path in Path(folder).rglob("*") if path.suffix in _SUFFIXES and path.is_file())
-    if wanted is not None:
-        exact = [path for path in files if path.name == wanted.file_name]
-        if exact:
-            return _checked(exact[0], wanted)
-    mine = [path for path in files if re.match(rf"{re.escape(name)}(?![0-9a-z])", path.name)]
-    if not any_file or not mine:
-        return None
-    if len(mine) > 1:
-        listed = ", ".join(str(path) for path in mine)
-        raise WeightsError(
-            f"{name}: several files in {FOLDER_VARIABLE} could be meant ({listed}); pass the path of one."
-        )
-    return Found(mine[0], mine[0].name)
 
 
 def _checked(path: Path, wanted: Published) -> Found:
@@ -254,12 +272,6 @@ def _checked(path: Path, wanted: Published) -> Found:
                 f"delete it and get it again from {wanted.url}."
             )
     return Found(path, wanted.label, wanted)
-
-
-def _hub_folder() -> Path:
-    import torch
-
-    return Path(torch.hub.get_dir()) / "checkpoints"
 
 
 def _download(name: str, wanted: Published, target: Path) -> None:

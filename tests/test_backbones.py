@@ -15,7 +15,7 @@ from torch import nn
 
 from cbirlab import images, taps, toynet, weights
 from cbirlab.backbones import BACKBONES, Tap, add_backbone, check_tap, classifier_of, load_backbone, taps_of
-from cbirlab.backbones.transformer import AnySizeTransformer
+from cbirlab.backbones.transformer import own_names
 from cbirlab.datasets.bundled import data_folder
 from cbirlab.registry import UnknownName
 from cbirlab.weights import WeightsError
@@ -97,7 +97,7 @@ def test_a_default_tap_must_be_a_tap(fact: str) -> None:
 
 def test_networks_say_what_they_do_with_images_of_another_size() -> None:
     dependent = {name for name in BACKBONES if BACKBONES.info(name).facts["input_size"] is not None}
-    assert dependent == {"alexnet", "vgg16", "deit_tiny", "vit_b_16"}
+    assert dependent == {"alexnet", "vgg16", "vgg19", "deit_tiny", "vit_b_16"}
     assert {BACKBONES.info(name).facts["input_size"] for name in dependent} == {(224, 224)}
 
 
@@ -258,9 +258,9 @@ TIMM = {
 def test_a_transformer_knows_the_names_that_timm_and_early_torchvision_gave() -> None:
     own = load_backbone("deit_tiny", "random").module.state_dict()
     values = {key: torch.tensor(float(row)) for row, key in enumerate(TIMM)}
-    assert AnySizeTransformer.own_names(values) == {TIMM[key]: value for key, value in values.items()}
+    assert own_names(values) == {TIMM[key]: value for key, value in values.items()}
     assert set(TIMM.values()) <= set(own)
-    assert list(AnySizeTransformer.own_names(own)) == list(own), "its own names stay"
+    assert list(own_names(own)) == list(own), "its own names stay"
 
 
 def test_transformer_weights_under_timms_names_load(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,17 @@ from torch import nn
 from torchvision.models import VisionTransformer
 
 from cbirlab import taps
-from cbirlab.backbones import BACKBONES, Backbone, Tap, add_backbone, classifier_of, load_backbone, taps_of
+from cbirlab.backbones import BACKBONES, Backbone, Tap, add_backbone, classifier_of, load_backbone, taps_of, trace
 from cbirlab.backbones.transformer import positions
 from cbirlab.registry import UnknownName
 
 NETWORKS = [name for name in BACKBONES if name != "handcrafted"]  # which test_handcrafted.py is about
+
+
+@pytest.fixture(scope="module", params=NETWORKS)
+def network(request: pytest.FixtureRequest) -> Backbone:
+    """Every network with random weights, one after the other: together they would take some gigabytes."""
+    return load_backbone(request.param, "random")
 
 
 @pytest.fixture(scope="module")
@@ -34,11 +41,10 @@ def batch(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.from_numpy(np.random.default_rng(seed).standard_normal(shape, np.float32))
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_every_tap_has_the_channels_and_stride_it_declares(backbones, name: str) -> None:
-    backbone = backbones(name)
-    small, large = (taps.forward(backbone, batch(1, 3, 64 + side, 128 + side), list(backbone.taps)) for side in (0, 64))
-    for tap, declared in taps_of(name).items():
+def test_every_tap_has_the_channels_and_stride_it_declares(network: Backbone) -> None:
+    backbone = network
+    small, large = (taps.forward(backbone, batch(1, 3, 64 + side, 96 + side), list(backbone.taps)) for side in (0, 64))
+    for tap, declared in taps_of(network.name).items():
         channels = classes(backbone) if tap == "logits" else declared.channels
         assert small[tap].shape[:2] == (1, channels)
         assert backbone.taps[tap].channels == channels
@@ -55,19 +61,31 @@ def classes(backbone: Backbone) -> int:
     return 500 if backbone.name == "toynet" else 1000
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_values_below_zero_occur_at_signed_taps_only(backbones, name: str) -> None:
+def test_values_below_zero_occur_at_signed_taps_only(network: Backbone) -> None:
     """GeM and CroW need values >= 0; a tap before the ReLU would be clamped without a word."""
-    backbone = backbones(name)
-    for tap, maps in taps.forward(backbone, batch(4, 3, 64, 64), list(backbone.taps)).items():
-        assert (maps.min() < 0) == backbone.taps[tap].signed, tap
+    for tap, maps in taps.forward(network, batch(4, 3, 64, 64), list(network.taps)).items():
+        assert (maps.min() < 0) == network.taps[tap].signed, tap
         assert maps.abs().max() > 0, tap
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_vectors_and_classifier_equal_the_network_run_to_its_end(backbones, name: str) -> None:
+def test_tracing_finds_every_tap_as_it_is_declared(network: Backbone) -> None:
+    """An account of its own: positions and strides from two sizes, signs from the operations that made the values."""
+    traced = trace(network.module, 224)
+    declared = taps_of(network.name)
+    for tap, entry in network.taps.items():
+        if entry.layout == "BNC" and entry.kind == "vector":  # the tokens of a map, of which it takes the first
+            assert replace(entry, kind="map", stride=declared[network.default_tap].stride) == traced.places[entry.path]
+        else:
+            assert entry == traced.places[entry.path], tap
+    order = [[*traced.places].index(entry.path) for entry in network.taps.values()]
+    assert order == sorted(order), "taps are listed in the order of computation"
+    assert traced.min_side == network.min_side
+    assert (traced.multiple, traced.fixed_size) == (1, False)
+
+
+def test_vectors_and_classifier_equal_the_network_run_to_its_end(network: Backbone) -> None:
     """Class scores at the tap are the network's output, and follow from the classifier and the mean of its tap."""
-    backbone = backbones(name)
+    backbone, name = network, network.name
     images = batch(2, 3, 96, 64)
     with torch.no_grad():
         scores = backbone.module(images)
@@ -85,7 +103,10 @@ def test_vectors_and_classifier_equal_the_network_run_to_its_end(backbones, name
     torch.testing.assert_close(activation.mean((-2, -1)), scores, atol=1e-4, rtol=1e-3)
 
 
-@pytest.mark.parametrize(("name", "last"), [("resnet18", "layer4"), ("mobilenet_v2", "last")])
+@pytest.mark.parametrize(
+    ("name", "last"),
+    [("resnet18", "layer4"), ("mobilenet_v2", "last"), ("googlenet", "inception5b"), ("swin_t", "stage4")],
+)
 def test_avgpool_is_the_mean_of_the_last_maps(backbones, name: str, last: str) -> None:
     found = taps.forward(backbones(name), batch(2, 3, 96, 64), ["avgpool", last])
     assert found["avgpool"].shape[2:] == (1, 1)
@@ -174,9 +195,8 @@ def test_a_vector_with_several_positions_is_refused() -> None:
         BACKBONES.remove("wide")
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_all_taps_in_one_pass_equal_each_tap_alone(backbones, name: str) -> None:
-    backbone = backbones(name)
+def test_all_taps_in_one_pass_equal_each_tap_alone(network: Backbone) -> None:
+    backbone = network
     images = batch(1, 3, 64, 80)
     together = taps.forward(backbone, images, list(backbone.taps))
     assert list(together) == list(backbone.taps)
@@ -186,9 +206,8 @@ def test_all_taps_in_one_pass_equal_each_tap_alone(backbones, name: str) -> None
         assert torch.equal(taps.forward(backbone, images, [tap])[tap], together[tap]), tap
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_the_shortest_side_is_enough_and_one_pixel_less_is_refused(backbones, name: str) -> None:
-    backbone = backbones(name)
+def test_the_shortest_side_is_enough_and_one_pixel_less_is_refused(network: Backbone) -> None:
+    backbone, name = network, network.name
     side = backbone.min_side
     assert taps.forward(backbone, batch(1, 3, side, side), list(backbone.taps))
     if side > 1:

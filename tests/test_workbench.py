@@ -19,6 +19,7 @@ from fake_session import FakeSession, draw_pictures, fake_dataset, write_toytown
 from PIL import Image
 
 from cbirlab import tables
+from cbirlab.backbones import BACKBONES
 from cbirlab.cli.output import recipe_of
 from cbirlab.cli.parser import build_parser
 from cbirlab.datasets import load_dataset
@@ -28,7 +29,7 @@ from cbirlab.progress import Cancelled, bar, listening
 from cbirlab.session import Session
 from cbirlab.store import Store
 from cbirlab.widgets.question import OwnPicture, Question
-from cbirlab.widgets.sessions import backbones_at_hand
+from cbirlab.widgets.sessions import backbone_titles, backbones_offered
 from cbirlab.widgets.work import Work
 from cbirlab.widgets.workbench import Workbench
 
@@ -635,8 +636,18 @@ def test_a_ready_setting_is_ranked_while_another_one_is_made(towers):
     assert session.ready("layer2", "vlad(k=4)")
 
 
-def test_backbones_without_a_download():
-    assert {"toynet", "handcrafted"} <= {*backbones_at_hand()}
+def test_every_backbone_is_on_offer_and_says_what_it_takes(monkeypatch, tmp_path):
+    monkeypatch.delenv("CBIRLAB_WEIGHTS", raising=False)
+    monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path))
+    names = backbones_offered()
+    assert sorted(names) == sorted(BACKBONES)
+    assert names[:2] == ["toynet", "handcrafted"], "what is on this machine comes first"
+    titles = {name: title for title, name in backbone_titles(names)}
+    assert titles["toynet"] == "toynet"
+    assert titles["resnet50"] == "ResNet-50 (takes a download of 98 MB)"
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "resnet50-0676ba61.pth").touch()
+    assert backbone_titles(["resnet50"]) == [("ResNet-50", "resnet50")]
 
 
 def test_without_ground_truth_there_is_no_number(dataset):

@@ -1,18 +1,33 @@
 """Backbones: what each network knows about itself, told without loading torch, and the network with its weights."""
 
 from cbirlab.backbones import networks  # noqa: F401  # fills the catalogue
+from cbirlab.backbones.availability import Availability, availability, backbones_here
+from cbirlab.backbones.backbone import Backbone, check_tap, classifier_of
 from cbirlab.backbones.catalogue import BACKBONES, IMAGENET_MEAN, IMAGENET_STD, Tap, add_backbone, taps_of
-from cbirlab.backbones.loading import Backbone, check_tap, classifier_of, load_backbone
+from cbirlab.backbones.loading import load_backbone
+from cbirlab.backbones.modules import add_module
+from cbirlab.backbones.releases import Release, releases
+from cbirlab.backbones.tracing import Traced, trace
+from cbirlab.backbones.trust import trust_hub
 
 __all__ = [
     "BACKBONES",
     "IMAGENET_MEAN",
     "IMAGENET_STD",
+    "Availability",
     "Backbone",
+    "Release",
     "Tap",
+    "Traced",
     "add_backbone",
+    "add_module",
+    "availability",
+    "backbones_here",
     "check_tap",
     "classifier_of",
     "load_backbone",
+    "releases",
     "taps_of",
+    "trace",
+    "trust_hub",
 ]

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+CAFFE_MEAN = (123 / 255, 117 / 255, 104 / 255)
+CAFFE_STD = (1 / 255, 1 / 255, 1 / 255)
 NO_WEIGHTS = "none"
+LAYOUTS = ("BCHW", "BHWC", "BNC")
 
 
 @dataclass(frozen=True)
@@ -26,13 +29,15 @@ class Tap:
 
     Attributes
     ----------
-    path : dotted path of the submodule whose output is read. Of a transformer's tokens (B, 1 + H W, C), the class token
-        first, a "map" is the patch tokens and a "vector" the class token.
+    path : dotted path of the submodule whose output is read.
     channels : C of its maps; of class scores, as many as the default weights have classes.
     stride : pixels of the image per step on the map; 0 where there is no map.
     kind : "map"; "vector" where the network has left no positions (a fully connected layer, a class token), read as a
         map of one position; "local" for a set of local descriptors (B, C, 1, T), short sets filled up with zeros.
     signed : values below 0 occur, which poolings made for maps after a ReLU (GeM, CroW) would cut off.
+    layout : order of the axes of that output: "BCHW"; "BHWC", as Swin has it; or "BNC", tokens of a transformer, of
+        which a "map" is those of the patches, row by row, and a "vector" the first (the class token).
+    before : how many tokens stand before those of the patches: the class token and registers.
     """
 
     path: str
@@ -40,6 +45,28 @@ class Tap:
     stride: int
     kind: str = "map"
     signed: bool = False
+    layout: str = "BCHW"
+    before: int = 0
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a network gets its weights that is not in torchvision's list and whose makers deliver it with them.
+
+    Attributes
+    ----------
+    load : returns a new network with these weights; a WeightsError where they cannot be had.
+    label : what tables call the weights; the first digits of their digest are added.
+    here : whether they are on this machine.
+    takes : what it takes where they are not.
+    untrained : whether the network can be had without them, for random weights.
+    """
+
+    load: Callable[[], nn.Module]
+    label: str
+    here: Callable[[], bool]
+    takes: str = ""
+    untrained: bool = True
 
 
 BACKBONES: Registry[Callable[..., nn.Module]] = Registry("backbone")
@@ -64,6 +91,9 @@ def add_backbone(
     classifier_tap: str = "",
     input_size: tuple[int, int] | None = None,
     other_sizes: str = "",
+    multiple: int = 1,
+    fixed_size: bool = False,
+    source: Source | None = None,
 ) -> None:
     """Register a network.
 
@@ -82,6 +112,9 @@ def add_backbone(
     classifier_tap : the tap on whose mean that layer sits, which makes class activation maps possible; "" for none.
     input_size : (height, width) in pixels that the network was trained at, where a part of it depends on that.
     other_sizes : what the network does with an image of another size.
+    multiple : the sides of an image are cut to a multiple of it, from the top left, where the network takes no other.
+    fixed_size : the network takes images of `input_size` alone; others are squeezed to it.
+    source : of a network that is delivered with its weights.
     """
     maps = [tap for tap, entry in taps.items() if entry.kind == "map"]
     default = default_tap or (maps or list(taps))[-1]
@@ -89,6 +122,8 @@ def add_backbone(
         raise ValueError(f"{name}: default_tap must be one of {', '.join(taps)}, got {default!r}.")
     if classifier_tap and classifier_tap not in taps:
         raise ValueError(f"{name}: classifier_tap must be one of {', '.join(taps)}, got {classifier_tap!r}.")
+    if fixed_size and input_size is None:
+        raise ValueError(f"{name}: fixed_size needs input_size (height, width), got None.")
     facts = {
         "taps": dict(taps),
         "default_tap": default,
@@ -103,6 +138,9 @@ def add_backbone(
         "classifier_tap": classifier_tap,
         "input_size": input_size,
         "other_sizes": other_sizes,
+        "multiple": multiple,
+        "fixed_size": fixed_size,
+        "source": source,
     }
     BACKBONES.add(name, builder, title=title, reference=reference, **facts)
 

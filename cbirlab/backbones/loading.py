@@ -2,79 +2,20 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cbirlab.backbones.catalogue import BACKBONES, NO_WEIGHTS, Tap
-from cbirlab.params import Choice
-from cbirlab.registry import Registry
-from cbirlab.weights import WeightsError, digest, fill, find, label_of, needed, read
+from cbirlab.backbones import caffe
+from cbirlab.backbones.backbone import PRECISION, Backbone
+from cbirlab.backbones.catalogue import BACKBONES, CAFFE_MEAN, CAFFE_STD, NO_WEIGHTS, Source
+from cbirlab.weights import Found, WeightsError, digest, fill, find, label_of, needed, own_file, read
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
     from torch import device as Device
-
-PRECISION = Choice(("float32", "bfloat16"))
-
-
-@dataclass(frozen=True, eq=False)
-class Backbone:
-    """A network with its weights, ready to be read at its taps.
-
-    Attributes
-    ----------
-    name : as registered.
-    module : the network in evaluation mode, without gradients.
-    taps : those that the weights cover, in the order of computation.
-    missing_taps : those that a partial weights file does not cover.
-    weights : what tables call the weights.
-    digest : sha256 of the weights that were really loaded.
-    mean, std : of RGB in 0..1.
-    default_tap : the registered one, or the deepest map that is covered.
-    min_side : shortest image side in pixels.
-    device : where it runs.
-    precision : "float32" or "bfloat16".
-    channels_last : memory layout of the maps; changes speed, not results (beyond rounding).
-    classifier : path of the last layer; "" where the weights lack it, or the network has none.
-    """
-
-    name: str
-    module: nn.Module
-    taps: Mapping[str, Tap]
-    missing_taps: tuple[str, ...]
-    weights: str
-    digest: str
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    default_tap: str
-    min_side: int
-    device: Device
-    precision: str = "float32"
-    channels_last: bool = False
-    classifier: str = ""
-
-    def with_numerics(self, *, precision: str | None = None, channels_last: bool | None = None) -> Backbone:
-        """A copy that computes in another precision or memory layout; rounding to bfloat16 cannot be taken back."""
-        import torch
-
-        number = self.precision if precision is None else PRECISION.check(self.name, "precision", precision)
-        channels_last = self.channels_last if channels_last is None else channels_last
-        if number != "float32" and self.weights == NO_WEIGHTS:
-            raise ValueError(f"{self.name}: precision must be 'float32', got {number!r}; bytes are counted exactly.")
-        if (number, channels_last) == (self.precision, self.channels_last):
-            return self
-        if (self.precision, number) == ("bfloat16", "float32"):
-            raise ValueError(
-                f"{self.name}: weights rounded to bfloat16 stay rounded; load the backbone again in float32."
-            )
-        layout = torch.channels_last if channels_last else torch.contiguous_format
-        module = copy.deepcopy(self.module).to(dtype=getattr(torch, number))
-        module = module.to(memory_format=layout)  # pyright: ignore[reportCallIssue]
-        return replace(self, module=module, precision=number, channels_last=channels_last)
+    from torch import nn
 
 
 def load_backbone(
@@ -92,7 +33,7 @@ def load_backbone(
     ----------
     weights : None for the default ones (bundled, ``CBIRLAB_WEIGHTS``, torch's hub cache, download), "random", a label
         that torchvision publishes ("IMAGENET1K_V2"), or the path of a ``.pth`` or ``.safetensors`` file, which may
-        cover only the first taps.
+        cover only the first taps; "caffe:" before the path of weights that were trained with Caffe's colours.
     device : "cpu", "cuda", ...
     seed : of random weights.
     precision : "float32" or "bfloat16".
@@ -118,40 +59,6 @@ def load_backbone(
     return replace(loaded, device=torch.device(device)).with_numerics(precision=precision, channels_last=channels_last)
 
 
-def check_tap(backbone: Backbone, tap: str) -> Tap:
-    """The tap of that name.
-
-    Raises
-    ------
-    UnknownName : the network has no such tap.
-    WeightsError : it has, but the weights do not reach it.
-    """
-    if tap in backbone.taps:
-        return backbone.taps[tap]
-    covered = ", ".join(backbone.taps)
-    if tap in backbone.missing_taps:
-        raise WeightsError(f"{backbone.name}: weights {backbone.weights} do not reach tap {tap!r}; covered: {covered}.")
-    names: Registry[Tap] = Registry(f"tap of {backbone.name}")
-    for known, entry in backbone.taps.items():
-        names.add(known, entry, title=known)
-    return names[tap]
-
-
-def classifier_of(backbone: Backbone) -> dict[str, Tensor] | None:
-    """The linear classifier that sits on the mean of a tap (the fact `classifier_tap`), for class activation maps.
-
-    Row c of "classifier" (K, C) weighs the channels of that tap's maps for class c; "classifier_bias" is (K,). Both are
-    float32. None where a network has no such classifier, or its weights lack it. (SqueezeNet cuts the weighed maps at 0
-    before their mean; the others do not.)
-    """
-    if not BACKBONES.info(backbone.name).facts["classifier_tap"] or not backbone.classifier:
-        return None
-    layer = backbone.module.get_submodule(backbone.classifier)
-    weight = layer.get_parameter("weight").detach().float().flatten(1)
-    bias = weight.new_zeros(len(weight)) if layer.bias is None else layer.get_parameter("bias").detach().float()
-    return {"classifier": weight, "classifier_bias": bias}
-
-
 def _untrained(name: str, weights: str | Path | None) -> Backbone:
     """What has nothing to train; its text, which names the libraries that it uses, stands for weights."""
     if weights not in (None, NO_WEIGHTS):
@@ -161,10 +68,15 @@ def _untrained(name: str, weights: str | Path | None) -> Backbone:
 
 
 def _random(name: str, seed: int) -> Backbone:
+    facts = BACKBONES.info(name).facts
+    if facts["source"] and not facts["source"].untrained:
+        raise WeightsError(
+            f"{name}: it was handed over with its weights; weights must be None or a file, got 'random'."
+        )
     module = BACKBONES[name]()
-    _declare_classes(module, BACKBONES.info(name).facts)
+    _declare_classes(module, facts)
     label = "random" if seed == 0 else f"random(seed={seed})"
-    return _assemble(name, module, set(), label, digest(module))
+    return _assemble(name, module, set(), label, _digest(module, facts))
 
 
 def _declare_classes(module: nn.Module, facts: Mapping[str, Any]) -> None:
@@ -178,20 +90,52 @@ def _declare_classes(module: nn.Module, facts: Mapping[str, Any]) -> None:
 
 
 def _trained(name: str, weights: str | Path | None, facts: Mapping[str, Any]) -> Backbone:
-    found = find(name, weights, default=facts["weights"], bundled=facts["bundled"])
+    source: Source | None = facts["source"]
+    if source is not None and weights is None and own_file(name) is None:
+        module = source.load()
+        total = _digest(module, facts)
+        return _assemble(name, module, set(), f"{source.label}@{total[:8]}", total)
+    file, of_caffe = caffe.marked(weights)
+    found = find(name, file, default=facts["weights"], bundled=facts["bundled"])
+    module, missing = _filled(name, found, facts)
+    if not of_caffe:
+        total = _digest(module, facts, missing)
+        label = f"{name}-v1" if facts["bundled"] and weights is None else label_of(found, total)
+        backbone = _assemble(name, module, missing, label, total)
+        return (
+            backbone
+            if found.published is None
+            else replace(backbone, mean=found.published.mean, std=found.published.std)
+        )
+    caffe.take_red_first(module, f"{name} with {found.path}")
+    total = _digest(module, facts, missing)
+    backbone = _assemble(name, module, missing, f"{caffe.PREFIX}{label_of(found, total)}", total)
+    return replace(backbone, mean=CAFFE_MEAN, std=CAFFE_STD)
+
+
+def _filled(name: str, found: Found, facts: Mapping[str, Any]) -> tuple[nn.Module, set[str]]:
+    """A new network with the tensors of a file, and the names of those that the file lacks."""
     state = read(found.path)
     module = BACKBONES[name]()
-    own_names = getattr(module, "own_names", None)  # a network may know names that others gave its tensors
-    if own_names is not None:
-        state = own_names(state)
+    adopted = getattr(module, "adopted", None)  # a network may know names and shapes that others gave its tensors
+    if adopted is not None:
+        state = adopted(state)
     _fit_classifier(module, facts["classifier"], state)
     missing = fill(module, state, f"{name} with {found.path}")
+    beside = {key for key in missing if not facts["classifier"] or not key.startswith(f"{facts['classifier']}.")}
+    if facts["source"] and beside:  # what depends on what is not known of a network that somebody else defined
+        raise WeightsError(f"{name} with {found.path}: the file must be complete, {sorted(beside)[0]} is missing.")
+    return module, missing
+
+
+def _digest(module: nn.Module, facts: Mapping[str, Any], missing: set[str] = frozenset()) -> str:  # pyright: ignore
+    """What tells this network from all others; of one that is defined elsewhere its code counts too."""
     total = digest(module, missing)
-    label = f"{name}-v1" if facts["bundled"] and weights is None else label_of(found, total)
-    backbone = _assemble(name, module, missing, label, total)
-    if found.published is not None:
-        backbone = replace(backbone, mean=found.published.mean, std=found.published.std)
-    return backbone
+    if facts["source"] is None:
+        return total
+    from cbirlab.backbones.tracing import code_of
+
+    return sha256(f"{total} {code_of(module)}".encode()).hexdigest()
 
 
 def _assemble(name: str, module: nn.Module, missing: set[str], label: str, total: str) -> Backbone:
@@ -224,6 +168,8 @@ def _assemble(name: str, module: nn.Module, missing: set[str], label: str, total
         min_side=facts["min_side"],
         device=torch.device("cpu"),
         classifier=classifier,
+        multiple=facts["multiple"],
+        fixed_size=facts["input_size"] if facts["fixed_size"] else None,
     )
 
 

@@ -60,10 +60,20 @@ class AnySizeTransformer(VisionTransformer):
         tokens = self.encoder.ln(self.encoder.layers(self.encoder.dropout(tokens)))
         return self.heads(tokens[:, 0])
 
-    @staticmethod
-    def own_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The tensors under the names that this network gives them; names that it does not know stay as they are."""
-        return {_own_name(key): value for key, value in state.items()}
+    def adopted(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The tensors under the names that this network gives them, which takes over the grid they were learned on."""
+        state = own_names(state)
+        learned = state.get("encoder.pos_embedding")
+        own = self.encoder.pos_embedding
+        if learned is not None and learned.ndim == 3 and (learned.shape[0], learned.shape[2]) == (1, own.shape[2]):
+            if isqrt(learned.shape[1] - 1) ** 2 == learned.shape[1] - 1:
+                self.encoder.pos_embedding = nn.Parameter(torch.zeros_like(learned))
+        return state
+
+
+def own_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors under torchvision's names of today; names that are not known stay as they are."""
+    return {_own_name(key): value for key, value in state.items()}
 
 
 def positions(learned: Tensor, height: int, width: int) -> Tensor:

@@ -61,7 +61,19 @@ def markdown() -> str:
 def _entries(kind: str) -> str:
     entries = registry(kind)
     infos = [entries.info(name) for name in entries]
-    return aligned([[_signature(kind, info.name), info.title, info.reference] for info in infos])
+    rows = [[_signature(kind, info.name), info.title, info.reference, *_here(kind, info.name)] for info in infos]
+    families = [[f"{prefix}...", title, *[""] * (len(rows[0]) - 2)] for prefix, title in entries.families.items()]
+    return aligned(rows + families)
+
+
+def _here(kind: str, name: str) -> list[str]:
+    """Whether a network's weights are on this machine, or what they take."""
+    if kind != "backbones":
+        return []
+    from cbirlab.backbones import availability
+
+    found = availability(name)
+    return ["here" if found.here else f"takes {found.takes}"]
 
 
 def _signature(kind: str, name: str) -> str:
@@ -82,14 +94,14 @@ def _parameters(kind: str, name: str) -> Mapping[str, Any]:
 def _details(kind: str, name: str) -> str:
     info = registry(kind).info(name)
     rows = [["title", info.title], ["reference", info.reference], *_facts(info)]
-    rows += [
-        [f"parameter {one.name}", f"{one.domain.describe()}, default {_plain(one.default)}"]
-        for one in _parameters(kind, name).values()
-        if kind not in ("datasets", "backbones", "protocols")
-    ]
+    if kind not in ("datasets", "backbones", "protocols"):
+        rows += [
+            [f"parameter {one.name}", f"{one.domain.describe()}, default {_plain(one.default)}"]
+            for one in _parameters(kind, name).values()
+        ]
     described = f"{name}\n{_indented(aligned([row for row in rows if row[1]]))}"
     if kind == "backbones":
-        described += f"\n  taps\n{_indented(_taps(name), 4)}"
+        described += f"\n  weights\n{_indented(_weights(info), 4)}\n  taps\n{_indented(_taps(name), 4)}"
     return described + (f"\n\n{registry(kind)[name]}" if kind == "protocols" else "")
 
 
@@ -97,8 +109,34 @@ def _facts(info: Info) -> list[list[str]]:
     return [
         [key, _plain(value)]
         for key, value in info.facts.items()
-        if key != "taps" and isinstance(value, str | int | float | tuple) and value != ""
+        if key != "taps" and isinstance(value, str | int | float | tuple) and value != "" and value is not False
     ]
+
+
+def _weights(info: Info) -> str:
+    """What can be had for a network: how good it is, how it was trained, and whether it is on this machine."""
+    from cbirlab.backbones import availability, releases
+
+    rows = []
+    for label, release in releases(info.name).items():
+        found = availability(info.name, label)
+        rows.append(
+            [
+                label + (" (default)" if label == info.facts["weights"] else ""),
+                f"{release.megabytes:.0f} MB",
+                "top-1 unknown" if release.accuracy != release.accuracy else f"top-1 {release.accuracy:.1f} %",
+                f"{release.trained_at} x {release.trained_at}, {release.interpolation}",
+                " ".join(f"{which} {_colour(getattr(release, which))}" for which in ("mean", "std")),
+                f"here: {found.where}" if found.here else f"not here: {release.file}",
+            ]
+        )
+    found = availability(info.name)
+    default = f"default: {found.where}" if found.here else found.instructions
+    return f"{aligned(rows)}\n{default}" if rows else default
+
+
+def _colour(values: Sequence[float]) -> str:
+    return " ".join(f"{value:.3g}" for value in values)
 
 
 def _taps(name: str | None) -> str:

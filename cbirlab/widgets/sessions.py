@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from cbirlab.backbones import BACKBONES
-from cbirlab.weights import at_hand
+from cbirlab.backbones import BACKBONES, availability, backbones_here
+from cbirlab.widgets.controls import titled
 
 if TYPE_CHECKING:
     from cbirlab.session import Session
@@ -21,13 +21,13 @@ class Sessions:
     Parameters
     ----------
     first : gives the dataset, the store and what all recipes share.
-    offered : names of backbones, or names and their weights; by default those whose weights are on this machine.
+    offered : names of backbones, or names and their weights; by default all, those on this machine first.
     """
 
     def __init__(self, first: Session, offered: Sequence[str] | Mapping[str, str | None] | None = None) -> None:
         self.first = first
         self._open = {first.backbone: first}
-        given = backbones_at_hand() if offered is None else offered
+        given = backbones_offered() if offered is None else offered
         weights = dict(given) if isinstance(given, Mapping) else dict.fromkeys(given)
         self.weights: dict[str, str | None] = {BACKBONES.info(name).name: weights[name] for name in weights}
         self.weights = {first.backbone: first.common.weights} | {
@@ -62,14 +62,16 @@ class Sessions:
         return session
 
 
-def backbones_at_hand() -> list[str]:
-    """Names of the registered backbones that need no download."""
-    from cbirlab.backbones.catalogue import NO_WEIGHTS
+def backbones_offered() -> list[str]:
+    """Names of all registered backbones, those on this machine first."""
+    here = backbones_here()
+    return here + [name for name in BACKBONES if name not in here]
 
-    found = []
-    for name in BACKBONES:
-        facts = BACKBONES.info(name).facts
-        untrained = facts["weights"] == NO_WEIGHTS
-        if untrained or at_hand(name, default=facts["weights"], bundled=facts["bundled"]):
-            found.append(name)
-    return found
+
+def backbone_titles(names: Sequence[str]) -> list[tuple[str, str]]:
+    """Pairs of title and name; of what is not on this machine the title says what it takes."""
+    found = {name: availability(name) for name in names}
+    return [
+        (f"{title} (takes {found[name].takes})" if not found[name].here else title, name)
+        for title, name in titled(names, lambda _: BACKBONES)
+    ]

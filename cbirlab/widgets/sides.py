@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 import numpy as np
 
-from cbirlab.backbones import BACKBONES
 from cbirlab.evaluation import Interval, paired_difference
 from cbirlab.index import Ranking
 from cbirlab.widgets import views
-from cbirlab.widgets.controls import RetrievalControls, menu, titled
+from cbirlab.widgets.controls import RetrievalControls, menu
 from cbirlab.widgets.gallery import Gallery, Thumbnails
 from cbirlab.widgets.question import Question
 from cbirlab.widgets.results import Results
-from cbirlab.widgets.sessions import Sessions
+from cbirlab.widgets.sessions import Sessions, backbone_titles
 from cbirlab.widgets.state import RetrievalState, Setting
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ class Side:
     def __init__(self, name: str, sessions: Sessions, thumbnails: Thumbnails, state: RetrievalState) -> None:
         self.name, self.sessions, self.state = name, sessions, state
         self.session = sessions.first
-        self.backbone = menu(titled(sessions.names, lambda _: BACKBONES), description="backbone")
+        self.backbone = menu(backbone_titles(sessions.names), description="backbone")
         self.backbone.value = self.session.backbone
         self.backbone.layout.display = None if len(sessions.names) > 1 else "none"
         self.controls = RetrievalControls(

@@ -1,0 +1,111 @@
+"""Availability: whether a network's weights are on this machine, and what it takes where they are not.
+
+Told by names of files alone, without loading torch, so that menus and lists can ask for every network.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cbirlab.backbones.catalogue import BACKBONES, NO_WEIGHTS, Source
+from cbirlab.backbones.releases import Release, releases
+from cbirlab.datasets.bundled import data_folder
+from cbirlab.weights import FOLDER_VARIABLE, WeightsError, hub_folder, own_file, own_files
+
+
+@dataclass(frozen=True)
+class Availability:
+    """One set of weights of a network.
+
+    Attributes
+    ----------
+    here : it can be loaded without a download.
+    where : of what is here, in words: "bundled", a file, "no weights needed".
+    takes : of what is not here, what it takes; short enough for a menu.
+    instructions : the same with all that one has to know.
+    """
+
+    here: bool
+    where: str = ""
+    takes: str = ""
+    instructions: str = ""
+
+    def __str__(self) -> str:
+        return self.where if self.here else self.takes
+
+
+def availability(name: str, weights: str | None = None) -> Availability:
+    """Whether `load_backbone` has these weights of the network `name` without a download; no file is opened.
+
+    Parameters
+    ----------
+    weights : None for the default ones, or a label of `releases`.
+
+    Raises
+    ------
+    UnknownName : no network of that name.
+    WeightsError : no weights of that label.
+    """
+    facts = BACKBONES.info(name).facts
+    published = releases(name)
+    if weights is not None:
+        return _of_release(_known(name, weights, published))
+    if facts["weights"] == NO_WEIGHTS:
+        return Availability(True, "no weights needed")
+    if facts["bundled"]:
+        file = data_folder() / facts["bundled"]
+        return Availability(file.is_file(), "bundled", "its bundled file", f"make {file}")
+    default = published.get(facts["weights"])
+    if default is not None and (found := _of_release(default)).here:
+        return found
+    own = _own(name, published)
+    if own.here or own.takes:
+        return own
+    return _of_release(default) if default is not None else _of_source(name, facts["source"])
+
+
+def backbones_here() -> list[str]:
+    """Names of the registered networks that need no download."""
+    return [name for name in BACKBONES if availability(name).here]
+
+
+def _known(name: str, label: str, published: dict[str, Release]) -> Release:
+    if label not in published:
+        options = ", ".join(published) or "none"
+        raise WeightsError(f"{name}: weights must be one of its published sets ({options}), got {label!r}.")
+    return published[label]
+
+
+def _of_release(release: Release) -> Availability:
+    try:
+        found = [path for path in own_files() if path.name == release.file]
+    except WeightsError as error:
+        return Availability(False, takes="a folder that exists", instructions=str(error))
+    cached = hub_folder() / release.file
+    if found or cached.is_file():
+        return Availability(True, str(found[0] if found else cached))
+    return Availability(
+        False,
+        takes=f"a download of {release.megabytes:.0f} MB",
+        instructions=f"{release.file} is fetched at first use ({release.megabytes:.0f} MB); without a network put it "
+        f"into the folder that {FOLDER_VARIABLE} names, or into {cached.parent}",
+    )
+
+
+def _own(name: str, published: dict[str, Release]) -> Availability:
+    """A file of the user's; `takes` says so where it cannot be told which."""
+    try:
+        found = own_file(name, [one.file for one in published.values()])
+    except WeightsError as error:
+        return Availability(False, takes="the path of one file", instructions=str(error))
+    return Availability(found is not None, str(found.path) if found else "")
+
+
+def _of_source(name: str, source: Source | None) -> Availability:
+    if source is None:
+        return Availability(
+            False, takes="a file of yours", instructions="none are published here: pass the path of a file"
+        )
+    if source.here():
+        return Availability(True, source.label)
+    return Availability(False, takes=source.takes, instructions=source.takes)

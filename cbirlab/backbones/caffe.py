@@ -1,0 +1,55 @@
+"""Caffe: weights that were trained on colours as Caffe hands them over.
+
+Such a network takes blue, green and red, in this order, as 0..255 less the mean colour (104, 117, 123), not divided by
+a deviation. The order is folded into the first convolution, by turning its input channels round, which is exact. The
+mean is not: a convolution pads with zeros, and zero has to go on meaning the mean colour, so mean and scale travel with
+the weights as preprocessing. Nothing else is changed: ResNets of Caffe step in the first convolution of a block, those
+of torchvision in the second.
+
+References: Jia et al., "Caffe", ACM MM 2014; Simonyan and Zisserman, ICLR 2015, for the mean colour.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cbirlab.weights import WeightsError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+PREFIX = "caffe:"
+
+
+def marked(weights: str | Path | None) -> tuple[str | Path | None, bool]:
+    """The path behind "caffe:", and whether it stood there.
+
+    Raises
+    ------
+    WeightsError : nothing but a file can follow.
+    """
+    if not isinstance(weights, str) or not weights.startswith(PREFIX):
+        return weights, False
+    path = Path(weights.removeprefix(PREFIX)).expanduser()
+    if not path.is_file():
+        raise WeightsError(f"weights: {PREFIX!r} must be followed by the path of an existing file, got {weights!r}.")
+    return path, True
+
+
+def take_red_first(module: nn.Module, owner: str) -> None:
+    """Turn the input channels of the first convolution round, so that it takes red, green, blue.
+
+    Raises
+    ------
+    WeightsError : no convolution takes three channels.
+    """
+    import torch
+    from torch import nn
+
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d) and part.in_channels == 3 and part.groups == 1:
+            with torch.no_grad():
+                part.weight.copy_(part.weight.flip(1))
+            return
+    raise WeightsError(f"{owner}: {PREFIX!r} needs a convolution that takes three channels, the network has none.")

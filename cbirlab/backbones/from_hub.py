@@ -1,0 +1,113 @@
+"""torch.hub: networks of repositories, "hub:facebookresearch/dinov2:dinov2_vits14", or of a folder with a hubconf.py.
+
+Their code is not ours and runs on this machine, so nothing of it is fetched or run before `trust_hub` was called.
+Images are taken to be normalised as ImageNet's are, which is so for DINO and DINOv2.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from cbirlab.backbones.catalogue import Source
+from cbirlab.backbones.modules import add_traced
+from cbirlab.backbones.tracing import trace
+from cbirlab.backbones.trust import check_trusted
+from cbirlab.registry import UnknownName
+from cbirlab.weights import WeightsError, hub_folder
+
+if TYPE_CHECKING:
+    from torch import nn
+
+PREFIX = "hub:"
+_NAME = re.compile(r"hub:(?P<repository>[\w.-]+/[\w.-]+(?::[\w./-]+)?|[~./].*):(?P<entry>\w+)")
+
+
+class Address(NamedTuple):
+    """Where a network of torch.hub is: "owner/name", "owner/name:branch" or a folder, and its name there."""
+
+    repository: str
+    entry: str
+
+    @property
+    def local(self) -> bool:
+        """Whether it is a folder."""
+        return self.repository.startswith(("/", ".", "~"))
+
+    @property
+    def shown(self) -> str:
+        """The repository as lists show it: of a folder its name alone."""
+        return Path(self.repository).name if self.local else self.repository
+
+
+def register(name: str) -> None:
+    """Enter "hub:REPOSITORY:ENTRY" in the catalogue; the network is built, without its weights, and run on noise.
+
+    Raises
+    ------
+    ValueError : another form of name; or the network does not take images of 224 x 224 pixels.
+    Untrusted : nobody said that code of that repository may run.
+    UnknownName : the repository has no such entry.
+    WeightsError : the repository cannot be had, or its code does not run.
+    """
+    address = _address(name)
+    check_trusted(address.repository, name)
+    try:
+        module, untrained = _built(name, address, pretrained=False), True
+    except _OneForm:
+        module, untrained = _built(name, address), False
+    parameters = sum(part.numel() for part in module.parameters())
+    options = {"pretrained": True} if untrained else {}
+    add_traced(
+        name,
+        lambda: _built(name, address, **dict.fromkeys(options, False)),
+        trace(module),
+        title=f"{address.entry} ({address.shown})",
+        reference=f"torch.hub: {address.shown}",
+        licence="that of its repository",
+        parameters=parameters,
+        source=Source(
+            lambda: _built(name, address, **options),
+            address.entry,
+            here=lambda: any(path.name.startswith(address.entry) for path in hub_folder().glob("*")),
+            takes=f"perhaps a download of about {4 * parameters / 2**20:.0f} MB",
+            untrained=untrained,
+        ),
+    )
+
+
+class _OneForm(Exception):
+    """An entry without the option `pretrained`: it gives the network in one form, and nobody knows which."""
+
+
+def _address(name: str) -> Address:
+    match = _NAME.fullmatch(name)
+    if match is None:
+        raise ValueError(f"backbone: expected a form like 'hub:owner/repository:entry', got {name!r}.")
+    return Address(match["repository"], match["entry"])
+
+
+def _built(name: str, address: Address, **options: Any) -> nn.Module:
+    """What the repository's `hubconf.py` gives; runs its code."""
+    import torch
+
+    place = str(Path(address.repository).expanduser()) if address.local else address.repository
+    source = "local" if address.local else "github"
+    try:
+        found = torch.hub.load(place, address.entry, source=source, trust_repo=True, verbose=False, **options)
+    except Exception as error:  # code of others raises what it likes
+        raise _explained(error, name, address, options) from error
+    if not isinstance(found, torch.nn.Module):
+        raise WeightsError(f"{name}: its entry must give a torch.nn.Module, got {type(found).__name__}.")
+    return found
+
+
+def _explained(error: Exception, name: str, address: Address, options: Mapping[str, Any]) -> Exception:
+    if isinstance(error, TypeError) and options and "pretrained" in str(error):
+        return _OneForm()
+    if isinstance(error, RuntimeError) and "Cannot find callable" in str(error):
+        return UnknownName(f"Unknown backbone {name!r}: {address.repository} has no entry {address.entry!r}.")
+    need = "its folder needs a hubconf.py" if address.local else "it needs a network, or torch's hub cache"
+    return WeightsError(f"{name}: it could not be had ({type(error).__name__}: {error}); {need}.")

@@ -1,0 +1,126 @@
+"""Modules: any network of torch becomes a backbone; its taps are found by running it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from cbirlab.backbones.catalogue import BACKBONES, IMAGENET_MEAN, IMAGENET_STD, Source, Tap, add_backbone
+from cbirlab.registry import Registry
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from cbirlab.backbones.tracing import Traced
+
+Taps = Mapping[str, str | Tap] | Sequence[str]
+
+
+def add_module(
+    name: str,
+    module: nn.Module,
+    *,
+    taps: Taps | None = None,
+    title: str = "",
+    reference: str = "",
+    mean: tuple[float, ...] = IMAGENET_MEAN,
+    std: tuple[float, ...] = IMAGENET_STD,
+    image_size: int | tuple[int, int] = 224,
+    default_tap: str | None = None,
+    classifier: str = "",
+    replace: bool = False,
+) -> Traced:
+    """Register a network that is there already, with its weights; recipes and panels then know it by `name`.
+
+    >>> from torch import nn
+    >>> from cbirlab.backbones import BACKBONES, add_module
+    >>> net = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.ReLU())
+    >>> print(add_module("mine", net))
+    0      8 channels  stride 2    signed
+    1      8 channels  stride 2            1
+    >>> BACKBONES.remove("mine")
+
+    Parameters
+    ----------
+    module : takes normalised images (B, 3, H, W). It is copied; what happens to it later changes nothing.
+    taps : names and paths of its parts (or paths alone, or whole `Tap`s); None for those that `trace` chooses.
+    mean, std : of RGB in 0..1, as it was trained.
+    image_size : (height, width), or the side of a square, that it takes for certain.
+    classifier : path of its last layer, for class scores.
+    replace : a network of that name gives way.
+
+    Returns
+    -------
+    What running it showed; printed, it lists every place that can be tapped.
+
+    Raises
+    ------
+    ValueError : the name is taken, the module does not take such images, or a path names no part that can be tapped.
+    """
+    from cbirlab.backbones.tracing import trace
+
+    if name in BACKBONES and not replace:
+        raise ValueError(f"add_module: backbone {name!r} is registered already; choose another name, or replace=True.")
+    own = copy.deepcopy(module)
+    traced = trace(own, image_size)
+    facts = {"title": title or name, "reference": reference or type(module).__name__, "mean": mean, "std": std}
+    source = Source(lambda: copy.deepcopy(own), name, here=lambda: True, untrained=False)
+    if name in BACKBONES:
+        BACKBONES.remove(name)
+    add_traced(
+        name,
+        lambda: copy.deepcopy(own),
+        traced,
+        taps=taps,
+        default_tap=default_tap,
+        parameters=sum(part.numel() for part in own.parameters()),
+        classifier=classifier,
+        source=source,
+        **facts,
+    )
+    return traced
+
+
+def add_traced(
+    name: str,
+    builder: Callable[[], nn.Module],
+    traced: Traced,
+    *,
+    source: Source,
+    taps: Taps | None = None,
+    **facts: Any,
+) -> None:
+    """Register a network by what running it showed; `facts` as for `add_backbone`."""
+    add_backbone(
+        name,
+        builder,
+        taps=dict(traced.taps) if taps is None else _wanted(name, traced, taps),
+        min_side=traced.min_side,
+        multiple=traced.multiple,
+        fixed_size=traced.fixed_size,
+        input_size=traced.image_size if traced.fixed_size or traced.multiple > 1 else None,
+        other_sizes=_other_sizes(traced),
+        source=source,
+        **facts,
+    )
+
+
+def _wanted(name: str, traced: Traced, taps: Taps) -> dict[str, Tap]:
+    """The taps that were asked for, in the order in which the network computes them."""
+    places: Registry[Tap] = Registry(f"place of {name}")
+    for path, tap in traced.places.items():
+        places.add(path, tap, title=path)
+    asked = dict(taps) if isinstance(taps, Mapping) else {path: path for path in taps}
+    found = {tap: place if isinstance(place, Tap) else places[place] for tap, place in asked.items()}
+    if not found:
+        raise ValueError(f"{name}: taps must name at least one of {', '.join(places)}, got none.")
+    order = {path: row for row, path in enumerate(traced.places)}
+    return dict(sorted(found.items(), key=lambda item: order.get(item[1].path, len(order))))
+
+
+def _other_sizes(traced: Traced) -> str:
+    height, width = traced.image_size
+    if traced.fixed_size:
+        return f"squeezed to {height} x {width} pixels, whatever their shape"
+    return f"cut to whole multiples of {traced.multiple} pixels from the top left" if traced.multiple > 1 else ""

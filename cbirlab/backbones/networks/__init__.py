@@ -1,0 +1,8 @@
+"""Networks: toynet, those of torchvision, vision transformers, in the catalogue without loading torch.
+
+Any other network is known by the name that others gave it (`timm:resnet50d`, `hub:owner/repository:entry`), or is
+handed over (`cbirlab.backbones.add_module`).
+"""
+
+# ruff: noqa: I001  # the order of these imports is the order in which menus and tables list the networks
+from cbirlab.backbones.networks import bundled, classic, light, modern, handcrafted, families  # noqa: F401

@@ -1,0 +1,142 @@
+"""Places: what a part of a network gives, read as a tap, and which of many to choose."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+from cbirlab.backbones.catalogue import Tap
+
+MOST_BEFORE = 32
+"""At most so many tokens are taken to stand before those of the patches."""
+_BLOCK = re.compile(r"(.*?)(\d+)")
+
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a part gives.
+
+    Attributes
+    ----------
+    paths : of the parts that give this very tensor, the outermost first.
+    shape : of its output, for two images.
+    signed : values below 0 can occur.
+    norm : the part is a layer norm.
+    tap : how to read it; None where that is not known.
+    """
+
+    paths: tuple[str, ...]
+    shape: tuple[int, ...]
+    signed: bool
+    norm: bool = False
+    tap: Tap | None = None
+
+    @property
+    def path(self) -> str:
+        """Of the outermost part."""
+        return self.paths[0]
+
+    @property
+    def cells(self) -> int:
+        """How many positions a map has."""
+        layout = "BCHW" if self.tap is None else self.tap.layout
+        return prod(self.shape[2:] if layout == "BCHW" else self.shape[1:3])
+
+
+def tap_at(
+    place: Place, size: Size, grown: tuple[int, ...] | None, larger: Size | None, last: Place | None
+) -> Tap | None:
+    """How to read a place, or None.
+
+    Parameters
+    ----------
+    size : of the image that gave its shape; `larger` that of the one that gave the shape `grown`, where there is one.
+    last : the last map before it, on whose grid tokens lie, row by row.
+    """
+    shape = place.shape
+    if len(shape) == 2 or (len(shape) == 4 and shape[2:] == (1, 1) and grown in (None, shape)):
+        return Tap(place.path, shape[1], 0, "vector", place.signed)
+    if len(shape) == 3:
+        return _tokens(place, grown, last)
+    if len(shape) != 4 or (larger is not None and grown is None):
+        return None
+    for layout, rows, columns, channels in (("BCHW", 2, 3, 1), ("BHWC", 1, 2, 3)):
+        if grown is None or larger is None:
+            square = shape[rows] * size[1] == shape[columns] * size[0] and shape[rows] != shape[channels]
+            stride = round(size[0] / shape[rows]) if square and shape[rows] > 1 else 0
+        else:
+            stride = _stride(size, larger, (shape[rows], shape[columns]), (grown[rows], grown[columns]))
+            stride = stride if grown[channels] == shape[channels] else 0
+        if stride:
+            return Tap(place.path, shape[channels], stride, "map", place.signed, layout)
+    return None
+
+
+def _stride(size: Size, larger: Size, cells: Size, grown: Size) -> int:
+    """Pixels per step, from how the map grows with the image; 0 where it does not, or not alike in both directions."""
+    steps = [(b - a, d - c) for a, b, c, d in zip(size, larger, cells, grown, strict=True)]
+    if any(cells <= 0 for _, cells in steps):
+        return 0
+    strides = {round(pixels / cells) for pixels, cells in steps}
+    return strides.pop() if len(strides) == 1 else 0
+
+
+def _tokens(place: Place, grown: tuple[int, ...] | None, last: Place | None) -> Tap | None:
+    """Tokens (B, N, C) of patches, on the grid of the map that they were made from, behind a few others."""
+    count, channels = place.shape[1:]
+    if last is None or last.tap is None or (grown is not None and (grown[1] <= count or grown[2] != channels)):
+        return None
+    before = count - last.cells
+    if not 0 <= before <= MOST_BEFORE:
+        return None
+    return Tap(place.path, channels, last.tap.stride, "map", place.signed, "BNC", before)
+
+
+def chosen(places: Sequence[Place], class_token: bool | None) -> dict[str, Tap]:
+    """The taps to take if nobody says which: see `Traced.taps`.
+
+    Parameters
+    ----------
+    class_token : whether the first token is one; None where it is not known, then a single one before the patches is.
+    """
+    known = [(place, place.tap) for place in places if place.tap is not None]
+    blocks = _blocks(places)
+    if blocks:
+        taps = dict(blocks)
+        last = [*blocks.values()][-1]
+        if last.before and (class_token or (class_token is None and last.before == 1)):
+            taps["class_token"] = Tap(last.path, last.channels, 0, "vector", last.signed, "BNC", last.before)
+    else:
+        best: dict[int, Tap] = {}
+        for tap in (tap for _, tap in known if tap.kind == "map"):
+            if tap.stride not in best or tap.path.count(".") <= best[tap.stride].path.count("."):
+                best[tap.stride] = tap
+        taps = {tap.path: tap for _, tap in known if best.get(tap.stride) is tap}
+    maps = [row for row, (_, tap) in enumerate(known) if tap.kind == "map"]
+    return taps | {tap.path: tap for _, tap in known[(maps or [-1])[-1] + 1 :] if tap.kind == "vector"}
+
+
+def _blocks(places: Sequence[Place]) -> dict[str, Tap]:
+    """Four blocks of a transformer, evenly spaced, each read after the norm that follows; none of other networks."""
+    found: dict[str, list[int]] = {}
+    for row, place in enumerate(places):
+        if place.tap is not None and place.tap.layout == "BNC":
+            for family in {match[1] for path in place.paths if (match := _BLOCK.fullmatch(path))}:
+                found.setdefault(family, []).append(row)
+    rows = max(found.values(), key=len, default=[])
+    if len(rows) < 4:
+        return {}
+    taps = {}
+    for quarter in range(1, 5):
+        number = -(-len(rows) * quarter // 4)
+        row = rows[number - 1]
+        after = rows[number] if number < len(rows) else len(places)
+        norms = [place for place in places[row + 1 : after] if place.norm and place.shape == places[row].shape]
+        tap = (norms or [places[row]])[0].tap
+        if tap is not None:
+            taps[f"block{number}"] = tap
+    return taps
