@@ -48,20 +48,24 @@ def availability(name: str, weights: str | None = None) -> Availability:
     """
     facts = BACKBONES.info(name).facts
     published = releases(name)
-    if weights is not None:
-        return _of_release(_known(name, weights, published))
-    if facts["weights"] == NO_WEIGHTS:
+    if weights is None and facts["weights"] == NO_WEIGHTS:
         return Availability(True, "no weights needed")
-    if facts["bundled"]:
+    if weights is None and facts["bundled"]:
         file = data_folder() / facts["bundled"]
         return Availability(file.is_file(), "bundled", "its bundled file", f"make {file}")
+    try:
+        own_files()
+    except WeightsError as error:
+        return Availability(False, takes="a folder that exists", instructions=str(error))
+    if weights is not None:
+        return _of_release(_known(name, weights, published))
     default = published.get(facts["weights"])
     if default is not None and (found := _of_release(default)).here:
         return found
     own = _own(name, published)
     if own.here or own.takes:
         return own
-    return _of_release(default) if default is not None else _of_source(name, facts["source"])
+    return _of_release(default) if default is not None else _of_source(facts["source"])
 
 
 def backbones_here() -> list[str]:
@@ -77,13 +81,10 @@ def _known(name: str, label: str, published: dict[str, Release]) -> Release:
 
 
 def _of_release(release: Release) -> Availability:
-    try:
-        found = [path for path in own_files() if path.name == release.file]
-    except WeightsError as error:
-        return Availability(False, takes="a folder that exists", instructions=str(error))
     cached = hub_folder() / release.file
-    if found or cached.is_file():
-        return Availability(True, str(found[0] if found else cached))
+    found = next((path for path in [*own_files(), cached] if path.name == release.file and path.is_file()), None)
+    if found is not None:
+        return Availability(True, str(found))
     return Availability(
         False,
         takes=f"a download of {release.megabytes:.0f} MB",
@@ -101,11 +102,9 @@ def _own(name: str, published: dict[str, Release]) -> Availability:
     return Availability(found is not None, str(found.path) if found else "")
 
 
-def _of_source(name: str, source: Source | None) -> Availability:
+def _of_source(source: Source | None) -> Availability:
     if source is None:
-        return Availability(
-            False, takes="a file of yours", instructions="none are published here: pass the path of a file"
-        )
+        return Availability(False, takes="a file of yours", instructions="none are published: pass the path of a file")
     if source.here():
         return Availability(True, source.label)
-    return Availability(False, takes=source.takes, instructions=source.takes)
+    return Availability(False, takes=source.takes, instructions=f"takes {source.takes}")

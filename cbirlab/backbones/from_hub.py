@@ -94,9 +94,9 @@ def _built(name: str, address: Address, **options: Any) -> nn.Module:
     import torch
 
     place = str(Path(address.repository).expanduser()) if address.local else address.repository
-    source = "local" if address.local else "github"
+    options |= {"source": "local" if address.local else "github", "trust_repo": True, "verbose": False}
     try:
-        found = torch.hub.load(place, address.entry, source=source, trust_repo=True, verbose=False, **options)
+        found = torch.hub.load(place, address.entry, **options)
     except Exception as error:  # code of others raises what it likes
         raise _explained(error, name, address, options) from error
     if not isinstance(found, torch.nn.Module):
@@ -105,7 +105,7 @@ def _built(name: str, address: Address, **options: Any) -> nn.Module:
 
 
 def _explained(error: Exception, name: str, address: Address, options: Mapping[str, Any]) -> Exception:
-    if isinstance(error, TypeError) and options and "pretrained" in str(error):
+    if isinstance(error, TypeError) and "pretrained" in options and "pretrained" in str(error):
         return _OneForm()
     if isinstance(error, RuntimeError) and "Cannot find callable" in str(error):
         return UnknownName(f"Unknown backbone {name!r}: {address.repository} has no entry {address.entry!r}.")

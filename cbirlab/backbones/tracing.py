@@ -82,8 +82,8 @@ def trace(module: nn.Module, image_size: int | Size = 224) -> Traced:
         size = SMALL if min(given) > SMALL[0] and _digests(module, SMALL) else given
         first = _run(module, size)
         steps = sorted({*_MULTIPLES, _patch(first, size)})
-        multiple = next((step for step in steps if _digests(module, _grown(size, step))), None)
-        larger = None if multiple is None else _grown(size, multiple * -(-GROWTH // multiple))
+        multiple = next((step for step in steps if _takes(module, size, step)), None)
+        larger = None if multiple is None else _larger(size, multiple)
         second = None if larger is None else _run(module, larger)
         places = _places(first, second, size, larger)
         taps = chosen(places, _has_class_token(module))
@@ -224,9 +224,15 @@ def _patch(places: Sequence[Place], size: Size) -> int:
     return 1
 
 
-def _grown(size: Size, step: int) -> Size:
-    """A size of another shape, too."""
-    return size[0] + step, size[1] + 2 * step
+def _larger(size: Size, step: int) -> Size:
+    """A size of another shape, too, larger by a multiple of `step` that shows in every map."""
+    height = step * -(-GROWTH // step)
+    return size[0] + height, size[1] + 2 * height
+
+
+def _takes(module: nn.Module, size: Size, step: int) -> bool:
+    """Whether the network takes sizes that differ by `step`, a little and much."""
+    return _digests(module, (size[0] + step, size[1] + 2 * step)) and _digests(module, _larger(size, step))
 
 
 def _digests(module: nn.Module, size: Size) -> bool:

@@ -13,8 +13,14 @@ class Untrusted(ValueError):
 
 
 def trust_hub(repository: str) -> None:
-    """Let code of a repository of torch.hub run in this process: "owner/name", "owner/name:branch", or a folder.
+    """Let code of a repository of torch.hub run in this process.
 
+    Parameters
+    ----------
+    repository : "owner/name", "owner/name:branch" for that branch alone, or a folder.
+
+    Notes
+    -----
     It may do whatever you may do: read it first. For new processes and the command line, list it in the environment
     variable ``CBIRLAB_TRUST_HUB``, separated by commas.
     """
@@ -31,7 +37,7 @@ def check_trusted(repository: str, owner: str) -> None:
     Untrusted : it is not.
     """
     listed = {part.strip() for part in os.environ.get(VARIABLE, "").split(",")}
-    if repository not in _TRUSTED | listed:
+    if not {repository, repository.partition(":")[0]} & (_TRUSTED | listed):
         raise Untrusted(
             f"{owner}: it runs Python code of {repository} on this machine, which may do whatever you may do. Read it; "
             f"if you trust it call cbirlab.backbones.trust_hub({repository!r}), or set {VARIABLE}={repository}."
