@@ -3,7 +3,7 @@
 The public names, in the order of the pipeline::
 
     load_dataset  DATASETS        images, queries, ground truth
-    load_backbone BACKBONES       a network and its taps
+    load_backbone BACKBONES       a network and its taps; add_module for one of your own
     PASSES                        what of an image goes through the network
     ATTENTIONS AGGREGATIONS       map (B, C, H, W) to vector (B, D)
     ENCODINGS                     local descriptors (T, D) to vector, with a codebook
@@ -30,6 +30,7 @@ _ROOMS = {
     "Dataset": "datasets",
     "load_backbone": "backbones",
     "BACKBONES": "backbones",
+    "add_module": "backbones",
     "PASSES": "passes",
     "ATTENTIONS": "attention",
     "AGGREGATIONS": "aggregation",

@@ -11,6 +11,7 @@ from fake_session import write_toytown_form
 
 from cbirlab.aggregation import AGGREGATIONS
 from cbirlab.attention import ATTENTIONS, Attention
+from cbirlab.backbones import BACKBONES
 from cbirlab.cli import main
 from cbirlab.cli.listing import markdown
 from cbirlab.passes import PASSES, Passes, View
@@ -59,7 +60,12 @@ def test_the_commands_work(words: list[str], towers: Path, capsys):
 @pytest.mark.usefixtures("in_folder")
 def test_the_python_works(code: str, towers: Path, capsys):
     code = code.replace('"toytown"', repr(str(towers))).replace("Recipe(tap", f"Recipe(dataset={str(towers)!r}, tap")
-    exec(code, {})
+    known = set(BACKBONES)
+    try:
+        exec(code, {})
+    finally:
+        for name in set(BACKBONES) - known:
+            BACKBONES.remove(name)
     assert capsys.readouterr().out
 
 
