@@ -561,6 +561,27 @@ def test_another_backbone_is_opened_in_the_thread_and_comes_back(towers):
     bench.close()
 
 
+def test_a_backbone_that_cannot_be_had_says_what_it_takes(towers, monkeypatch, tmp_path):
+    def no_network(*_arguments, **_options):
+        raise OSError("no network in tests")
+
+    monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr("torch.hub.download_url_to_file", no_network)
+    monkeypatch.delenv("CBIRLAB_WEIGHTS", raising=False)
+    bench = real_bench(towers, backbones={"toynet": "random", "resnet18": None})
+    before = bench.a.gallery.ids
+    assert ("ResNet-18 (takes a download of 45 MB)", "resnet18") in bench.a.backbone.options
+    bench.a.backbone.value = "resnet18"
+    assert bench.work.wait(120)
+    for part in ("resnet18-f37072fd.pth", "no network in tests", "CBIRLAB_WEIGHTS"):
+        assert part in bench.error.value
+    assert bench.a.session.backbone == "toynet"
+    assert bench.a.gallery.ids == before
+    bench.a.backbone.value = "toynet"
+    assert bench.error.value == ""
+    bench.close()
+
+
 def test_a_part_is_sought_as_the_protocol_seeks_its_box(towers):
     folder, store = towers
     session = Session(str(folder), weights="random", aggregations=["gem"], store=store)
