@@ -21,6 +21,8 @@ NETWORKS = [name for name in BACKBONES if name != "handcrafted"]  # which test_h
 @pytest.fixture(scope="module", params=NETWORKS)
 def network(request: pytest.FixtureRequest) -> Backbone:
     """Every network with random weights, one after the other: together they would take some gigabytes."""
+    if extra := BACKBONES.info(request.param).facts["requires"]:
+        pytest.importorskip(extra, reason=f"{extra} is not installed")
     return load_backbone(request.param, "random")
 
 
@@ -43,14 +45,17 @@ def batch(*shape: int, seed: int = 0) -> torch.Tensor:
 
 def test_every_tap_has_the_channels_and_stride_it_declares(network: Backbone) -> None:
     backbone = network
-    small, large = (taps.forward(backbone, batch(1, 3, 64 + side, 96 + side), list(backbone.taps)) for side in (0, 64))
+    step = 64 if backbone.multiple == 1 else 4 * backbone.multiple
+    small, large = (
+        taps.forward(backbone, batch(1, 3, 64 + side, 96 + side), list(backbone.taps)) for side in (0, step)
+    )
     for tap, declared in taps_of(network.name).items():
         channels = classes(backbone) if tap == "logits" else declared.channels
         assert small[tap].shape[:2] == (1, channels)
         assert backbone.taps[tap].channels == channels
         growth = np.subtract(large[tap].shape[2:], small[tap].shape[2:])
         if declared.kind == "map":
-            assert growth.tolist() == [64 // declared.stride] * 2, f"{tap} must have stride {declared.stride}"
+            assert growth.tolist() == [step // declared.stride] * 2, f"{tap} must have stride {declared.stride}"
         else:
             assert (declared.kind, declared.stride) == ("vector", 0)
             assert small[tap].shape[2:] == large[tap].shape[2:] == (1, 1)
@@ -80,17 +85,20 @@ def test_tracing_finds_every_tap_as_it_is_declared(network: Backbone) -> None:
     order = [[*traced.places].index(entry.path) for entry in network.taps.values()]
     assert order == sorted(order), "taps are listed in the order of computation"
     assert traced.min_side == network.min_side
-    assert (traced.multiple, traced.fixed_size) == (1, False)
+    assert (traced.multiple, traced.fixed_size) == (network.multiple, False)
 
 
 def test_vectors_and_classifier_equal_the_network_run_to_its_end(network: Backbone) -> None:
     """Class scores at the tap are the network's output, and follow from the classifier and the mean of its tap."""
     backbone, name = network, network.name
-    images = batch(2, 3, 96, 64)
+    images = (
+        batch(2, 3, 96, 64) if backbone.multiple == 1 else batch(2, 3, 3 * backbone.multiple, 2 * backbone.multiple)
+    )
     with torch.no_grad():
         scores = backbone.module(images)
     found = taps.forward(backbone, images, list(backbone.taps))
-    torch.testing.assert_close(found["logits"].flatten(1), scores)
+    end = "logits" if backbone.classifier else "class_token"  # what was trained without labels gives no scores
+    torch.testing.assert_close(found[end].flatten(1), scores)
     classifier, tap = classifier_of(backbone), BACKBONES.info(name).facts["classifier_tap"]
     assert (classifier is None) == (tap == "")
     if classifier is None:
@@ -213,7 +221,7 @@ def test_the_shortest_side_is_enough_and_one_pixel_less_is_refused(network: Back
     if side > 1:
         with pytest.raises(ValueError, match=f"{name}: images must have at least {side} pixels on each side"):
             taps.forward(backbone, batch(1, 3, 2 * side, side - 1), list(backbone.taps))
-        with pytest.raises(RuntimeError):  # it is the network's own limit, not a careful guess
+        with pytest.raises((RuntimeError, AssertionError)):  # it is the network's own limit, not a careful guess
             backbone.module(batch(1, 3, side - 1, side - 1))
 
 

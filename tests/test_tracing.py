@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
 
 import numpy as np
 import pytest
@@ -21,6 +22,8 @@ from cbirlab.backbones import (
     Tap,
     add_module,
     availability,
+    catalogue,
+    from_timm,
     load_backbone,
     taps_of,
     trace,
@@ -377,15 +380,14 @@ def test_weights_of_timm_come_from_the_folder_else_from_timm(tmp_path: Path, mon
     build = timm.create_model
 
     def create(model: str, pretrained: bool = False, **options: Any) -> nn.Module:
-        if not pretrained:
-            return build(model, **options)
-        if not reachable:
-            raise OSError("no network in tests")
-        torch.manual_seed(7)
+        if pretrained:
+            torch.manual_seed(7)
         return build(model, **options)
 
-    monkeypatch.setattr(timm, "create_model", create)
-    reachable = False
+    def no_network(*given: object, **options: object) -> None:
+        raise URLError("no network in tests")
+
+    monkeypatch.setattr("urllib.request.urlopen", no_network)
     with pytest.raises(WeightsError) as caught:
         load_backbone(name)
     for part in (
@@ -395,14 +397,51 @@ def test_weights_of_timm_come_from_the_folder_else_from_timm(tmp_path: Path, mon
         "CBIRLAB_WEIGHTS",
     ):
         assert part in str(caught.value)
-    reachable = True
+    monkeypatch.setattr(from_timm, "_knock", lambda: None)
+    monkeypatch.setattr(timm, "create_model", create)
     backbone = load_backbone(name)
-    assert backbone.weights == f"test_resnet.r160_in1k@{backbone.digest[:8]}"
+    assert backbone.weights == f"test_resnet@{backbone.digest[:8]}"
     assert backbone.digest == load_backbone(name, "random", seed=7).digest
     save_file(dict(untrained.module.state_dict()), tmp_path / "timm_test_resnet.safetensors")
     monkeypatch.setenv(weights.FOLDER_VARIABLE, str(tmp_path))
     assert availability(name).here
     assert load_backbone(name).digest == untrained.digest
+
+
+def test_weights_in_the_cache_of_the_hub_need_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are found where the hub's own client finds them, by the same variables; timm reads the file."""
+    from huggingface_hub import try_to_load_from_cache
+
+    repository, commit = "timm/test_resnet.r160_in1k", "1234" * 10
+    folder = tmp_path / "models--timm--test_resnet.r160_in1k"
+    (folder / "refs").mkdir(parents=True)
+    (folder / "refs" / "main").write_text(commit)
+    (folder / "snapshots" / commit).mkdir(parents=True)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("urllib.request.urlopen", lambda *given, **options: pytest.fail("it asked the network"))
+    assert from_timm.cached(repository) is None
+    untrained = load_backbone("timm:test_resnet", "random", seed=4)
+    save_file(dict(untrained.module.state_dict()), folder / "snapshots" / commit / "model.safetensors")
+    assert str(from_timm.cached(repository)) == try_to_load_from_cache(
+        repository, "model.safetensors", cache_dir=tmp_path
+    )
+    assert availability("timm:test_resnet").here
+    assert load_backbone("timm:test_resnet").digest == untrained.digest
+    for variable, value in (("HF_HOME", "a"), ("XDG_CACHE_HOME", "b/huggingface")):
+        monkeypatch.delenv("HF_HUB_CACHE", raising=False)
+        moved = tmp_path / value / "hub"
+        moved.parent.mkdir(parents=True)
+        moved.symlink_to(tmp_path, target_is_directory=True)
+        monkeypatch.setenv(variable, str(tmp_path / value.split("/")[0]))
+        assert from_timm.cached(repository) == moved / folder.name / "snapshots" / commit / "model.safetensors"
+        monkeypatch.delenv(variable)
+
+
+def test_a_network_in_the_catalogue_that_needs_timm_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue, "find_spec", lambda name: None)
+    with pytest.raises(WeightsError, match=r"dinov2_vits14: it needs timm: pip install 'cbirlab\[timm\]'"):
+        load_backbone("dinov2_vits14", "random")
+    assert availability("dinov2_vits14").takes == "timm (pip install 'cbirlab[timm]')"
 
 
 def test_without_timm_its_names_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

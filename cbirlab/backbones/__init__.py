@@ -1,7 +1,7 @@
 """Backbones: what each network knows about itself, told without loading torch, and the network with its weights."""
 
 from cbirlab.backbones import networks  # noqa: F401  # fills the catalogue
-from cbirlab.backbones.availability import Availability, availability, backbones_here
+from cbirlab.backbones.at_hand import Availability, availability, backbones_here
 from cbirlab.backbones.backbone import Backbone, check_tap, classifier_of
 from cbirlab.backbones.catalogue import BACKBONES, IMAGENET_MEAN, IMAGENET_STD, Tap, add_backbone, taps_of
 from cbirlab.backbones.loading import load_backbone

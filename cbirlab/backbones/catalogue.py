@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from cbirlab.registry import Registry
@@ -94,6 +95,7 @@ def add_backbone(
     multiple: int = 1,
     fixed_size: bool = False,
     source: Source | None = None,
+    requires: str = "",
 ) -> None:
     """Register a network.
 
@@ -115,6 +117,7 @@ def add_backbone(
     multiple : the sides of an image are cut to a multiple of it, from the top left, where the network takes no other.
     fixed_size : the network takes images of `input_size` alone; others are squeezed to it.
     source : of a network that is delivered with its weights.
+    requires : package that builds it and is an extra of this one, of the same name.
     """
     maps = [tap for tap, entry in taps.items() if entry.kind == "map"]
     default = default_tap or (maps or list(taps))[-1]
@@ -141,6 +144,7 @@ def add_backbone(
         "multiple": multiple,
         "fixed_size": fixed_size,
         "source": source,
+        "requires": requires,
     }
     BACKBONES.add(name, builder, title=title, reference=reference, **facts)
 
@@ -148,3 +152,9 @@ def add_backbone(
 def taps_of(name: str) -> dict[str, Tap]:
     """The taps of the registered network `name`, in the order in which it computes them; loads nothing."""
     return dict(BACKBONES.info(name).facts["taps"])
+
+
+def lacking(name: str) -> str:
+    """How to install the extra that a network needs; "" where nothing is lacking."""
+    extra = BACKBONES.info(name).facts["requires"]
+    return f"pip install 'cbirlab[{extra}]'" if extra and find_spec(extra) is None else ""

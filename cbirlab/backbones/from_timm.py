@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from difflib import get_close_matches
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cbirlab.backbones.catalogue import Source
@@ -18,6 +20,9 @@ PREFIX = "timm:"
 SIDE = 224
 """Side in pixels at which a network is run that takes any; divided by the patches of 7, 8, 14, 16, 28 and 32 pixels."""
 
+FILES = ("model.safetensors", "pytorch_model.bin")
+KNOCK_SECONDS = 5
+
 
 def register(name: str) -> None:
     """Enter "timm:NAME" in the catalogue; the network is built, without its weights, and run on noise.
@@ -27,71 +32,118 @@ def register(name: str) -> None:
     ImportError : timm is not installed.
     UnknownName : timm has no network, or no set of weights, of that name.
     """
-    config = _config(name)
-    module = _built(name)
+    model = name.removeprefix(PREFIX)
+    config = _config(model)
+    module = built(model)
     parameters = sum(part.numel() for part in module.parameters())
-    published = bool(config.has_weights)
-    size = f"{4 * parameters / 2**20:.0f} MB"
     add_traced(
         name,
-        lambda: _built(name),
+        lambda: built(model),
         trace(module, SIDE if _any_size(module) else tuple(config.input_size[1:])),
-        title=f"{name.removeprefix(PREFIX)} (timm)",
+        title=f"{model} (timm)",
         reference=_reference(config),
         mean=tuple(config.mean),
         std=tuple(config.std),
-        licence=(config.license or "not said") + " (the published weights)" if published else "",
+        licence=f"{config.license or 'not said'} (the published weights)" if config.has_weights else "",
         parameters=parameters,
         classifier=_classifier(module),
-        source=Source(
-            lambda: _pretrained(name),
-            f"{config.architecture}.{config.tag}" if config.tag else config.architecture,
-            here=lambda: _cached(config),
-            takes=f"a download of about {size}" if published else "a file of yours",
-        ),
+        source=source(name, model, config.hf_hub_id or "", parameters if config.has_weights else 0),
     )
 
 
-def _timm(name: str) -> Any:
+def source(name: str, model: str, repository: str, parameters: int) -> Source:
+    """Where the weights of a network come from.
+
+    Parameters
+    ----------
+    name, model : what it is called in the catalogue, and in timm.
+    repository : "owner/name" of its weights on the hub.
+    parameters : how many there are to fetch; 0 where none are published.
+    """
+    return Source(
+        lambda: _pretrained(name, model, repository),
+        model,
+        here=lambda: cached(repository) is not None,
+        takes=f"a download of about {4 * parameters / 2**20:.0f} MB" if parameters else "a file of yours",
+    )
+
+
+def cached(repository: str) -> Path | None:
+    """The weights in the hub's cache on this machine, None if they are not there; told without its client.
+
+    >>> cached("nobody/nothing") is None
+    True
+    """
+    home = os.environ.get("HF_HOME", os.environ.get("XDG_CACHE_HOME", "~/.cache") + "/huggingface")
+    hub = os.environ.get("HF_HUB_CACHE", os.environ.get("HUGGINGFACE_HUB_CACHE", f"{home}/hub"))
+    folder = Path(os.path.expandvars(hub)).expanduser() / f"models--{repository.replace('/', '--')}"
+    main = folder / "refs" / "main"
+    if not repository or not main.is_file():
+        return None
+    snapshot = folder / "snapshots" / main.read_text().strip()
+    return next((snapshot / file for file in FILES if (snapshot / file).is_file()), None)
+
+
+def _timm() -> Any:
     try:
         import timm
     except ImportError as error:
-        raise ImportError(f"{name}: networks of timm need it: pip install 'cbirlab[timm]'.") from error
+        raise ImportError("Networks of timm need it: pip install 'cbirlab[timm]'.") from error
     return timm
 
 
-def _config(name: str) -> Any:
+def _config(model: str) -> Any:
     """What timm knows of a network and its weights."""
-    timm, model = _timm(name), name.removeprefix(PREFIX)
+    timm = _timm()
     known = [*timm.list_models(), *timm.list_pretrained()]
     if model not in known:
         near = get_close_matches(model, known, n=3, cutoff=0.5)
         hint = f" Did you mean {' or '.join(repr(PREFIX + one) for one in near)}?" if near else ""
-        raise UnknownName(f"Unknown backbone {name!r}: timm {timm.__version__} has no such network.{hint}")
+        raise UnknownName(f"Unknown backbone {PREFIX + model!r}: timm {timm.__version__} has no such network.{hint}")
     return timm.models.get_pretrained_cfg(model)
 
 
-def _built(name: str, *, pretrained: bool = False) -> nn.Module:
+def built(model: str, **options: Any) -> nn.Module:
     """The network; where it looks at patches, the form of it that takes images of any size."""
-    timm, model = _timm(name), name.removeprefix(PREFIX)
+    timm = _timm()
     try:
-        return timm.create_model(model, pretrained=pretrained, dynamic_img_size=True)
+        return timm.create_model(model, dynamic_img_size=True, **options)
     except TypeError:  # a convolutional network has no such option and needs none
-        return timm.create_model(model, pretrained=pretrained)
+        return timm.create_model(model, **options)
 
 
-def _pretrained(name: str) -> nn.Module:
+def _pretrained(name: str, model: str, repository: str) -> nn.Module:
+    """The network with its weights, from the cache of the hub, or fetched."""
+    file = cached(repository)
     try:
-        return _built(name, pretrained=True)
+        if file is not None:
+            return built(model, pretrained=True, pretrained_cfg_overlay={"file": str(file)})
+        _knock()
+        return built(model, pretrained=True)
     except Exception as error:  # timm and the hub behind it raise many kinds
-        page, file = _config(name).hf_hub_id, f"{name.replace(':', '_')}.safetensors"
-        wanted = (
-            f"get model.safetensors of {page} on the Hugging Face hub and put it as {file}" if page else f"put {file}"
+        own = f"{name.replace(':', '_')}.safetensors"
+        get = (
+            f"get {FILES[0]} of {repository} on the Hugging Face hub and put it as {own}"
+            if repository
+            else f"put {own}"
         )
         raise WeightsError(
             f"{name}: its weights are not on this machine and could not be fetched ({type(error).__name__}: {error}); "
-            f"{wanted} into the folder that {FOLDER_VARIABLE} names, or pass weights='random' or the path of a file."
+            f"{get} into the folder that {FOLDER_VARIABLE} names, or pass weights='random' or the path of a file."
         ) from error
+
+
+def _knock() -> None:
+    """Fail at once where there is no network: the hub's own client tries for a minute."""
+    from urllib.error import HTTPError
+    from urllib.request import Request, urlopen
+
+    from huggingface_hub.constants import ENDPOINT
+
+    try:
+        urlopen(Request(ENDPOINT, method="HEAD"), timeout=KNOCK_SECONDS).close()
+    except HTTPError:  # it answers
+        return
 
 
 def _any_size(module: nn.Module) -> bool:
@@ -113,14 +165,3 @@ def _reference(config: Any) -> str:
     """The papers that timm names, where it names any."""
     papers = [config.paper_ids] if isinstance(config.paper_ids, str) else [*(config.paper_ids or ())]
     return ", ".join(papers) or config.paper_name or "timm (Wightman, 2019)"
-
-
-def _cached(config: Any) -> bool:
-    """Whether the hub's cache has the weights."""
-    from huggingface_hub import try_to_load_from_cache
-
-    if not config.hf_hub_id:
-        return False
-    file = config.hf_hub_filename
-    names = [file] if file else ["model.safetensors", "pytorch_model.bin"]
-    return any(isinstance(try_to_load_from_cache(config.hf_hub_id, one), str) for one in names)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cbirlab.backbones import caffe
 from cbirlab.backbones.backbone import PRECISION, Backbone
-from cbirlab.backbones.catalogue import BACKBONES, CAFFE_MEAN, CAFFE_STD, NO_WEIGHTS, Source
+from cbirlab.backbones.catalogue import BACKBONES, CAFFE_MEAN, CAFFE_STD, NO_WEIGHTS, Source, lacking
 from cbirlab.weights import Found, WeightsError, digest, fill, find, label_of, needed, own_file, read
 
 if TYPE_CHECKING:
@@ -42,13 +42,16 @@ def load_backbone(
     Raises
     ------
     UnknownName : no network of that name.
-    WeightsError : the weights cannot be had, or fit none of the taps; weights for hand-crafted descriptors.
+    WeightsError : the weights cannot be had, or fit none of the taps; weights for hand-crafted descriptors; an extra
+        that the network needs is not installed.
     ValueError : another precision, or one that hand-crafted descriptors do not have.
     """
     import torch
 
     facts = BACKBONES.info(name).facts
     PRECISION.check(name, "precision", precision)
+    if extra := lacking(name):
+        raise WeightsError(f"{name}: it needs {facts['requires']}: {extra}.")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if facts["weights"] == NO_WEIGHTS:

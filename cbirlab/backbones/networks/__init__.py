@@ -5,4 +5,4 @@ handed over (`cbirlab.backbones.add_module`).
 """
 
 # ruff: noqa: I001  # the order of these imports is the order in which menus and tables list the networks
-from cbirlab.backbones.networks import bundled, classic, light, modern, handcrafted, families  # noqa: F401
+from cbirlab.backbones.networks import bundled, classic, light, modern, unlabelled, handcrafted, families  # noqa: F401

@@ -1,4 +1,4 @@
-"""Availability: whether a network's weights are on this machine, and what it takes where they are not.
+"""At hand: whether a network's weights are on this machine, and what it takes where they are not.
 
 Told by names of files alone, without loading torch, so that menus and lists can ask for every network.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cbirlab.backbones.catalogue import BACKBONES, NO_WEIGHTS, Source
+from cbirlab.backbones.catalogue import BACKBONES, NO_WEIGHTS, Source, lacking
 from cbirlab.backbones.releases import Release, releases
 from cbirlab.datasets.bundled import data_folder
 from cbirlab.weights import FOLDER_VARIABLE, WeightsError, hub_folder, own_file, own_files
@@ -53,6 +53,8 @@ def availability(name: str, weights: str | None = None) -> Availability:
     if weights is None and facts["bundled"]:
         file = data_folder() / facts["bundled"]
         return Availability(file.is_file(), "bundled", "its bundled file", f"make {file}")
+    if extra := lacking(name):
+        return Availability(False, takes=f"{facts['requires']} ({extra})", instructions=f"{extra} first")
     try:
         own_files()
     except WeightsError as error:
