@@ -62,3 +62,29 @@ def test_an_entry_given_as_text_is_imported_when_it_is_first_used(fruit: Registr
     assert "this" not in sys.modules
     assert isinstance(fruit["zen"], str)
     assert "this" in sys.modules
+
+
+def add_berry(name: str) -> None:
+    """Finder of the family below; knows two."""
+    if name not in ("berry:blue", "berry:black"):
+        raise UnknownName(f"No such berry: {name!r}.")
+    FRUIT.add(name, name.upper(), title=name.removeprefix("berry:"))
+
+
+FRUIT: Registry[str] = Registry("fruit")
+
+
+def test_a_name_of_a_family_is_entered_when_it_is_first_asked_for() -> None:
+    FRUIT.add_family("berry:", f"{__name__}:add_berry", title="any berry")
+    assert FRUIT.families == {"berry:": "any berry"}
+    assert (list(FRUIT), "berry:blue" in FRUIT) == ([], False)
+    assert FRUIT.info("berry:blue").title == "blue"
+    assert FRUIT["berry:black"] == "BERRY:BLACK"
+    assert list(FRUIT) == ["berry:blue", "berry:black"]
+    assert FRUIT.info("berry:blue").title == "blue", "the second time it is there"
+    with pytest.raises(UnknownName, match="No such berry: 'berry:red'"):
+        FRUIT.info("berry:red")
+    with pytest.raises(UnknownName, match="Unknown fruit 'pear'"):
+        FRUIT.info("pear")
+    with pytest.raises(ValueError, match="family 'berry:' is registered already"):
+        FRUIT.add_family("berry:", "a:b", title="again")

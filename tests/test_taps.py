@@ -305,7 +305,18 @@ def test_a_tap_that_the_next_layer_overwrites_is_noticed() -> None:
         BACKBONES.remove("sloppy")
 
 
-@pytest.mark.parametrize(("name", "tap"), [("toynet", "layer4"), ("deit_tiny", "block12"), ("squeezenet1_1", "logits")])
+def test_tokens_must_be_declared_as_such() -> None:
+    add_backbone("flat", lambda: nn.Sequential(nn.Flatten(2)), title="f", taps={"t": Tap("0", 3, 1)})
+    try:
+        with pytest.raises(ValueError, match=r"flat: tap 't' gives \(1, 3, 24\); declare its layout, as 'BNC'"):
+            taps.forward(load_backbone("flat", "random"), batch(1, 3, 4, 6), ["t"])
+    finally:
+        BACKBONES.remove("flat")
+
+
+@pytest.mark.parametrize(
+    ("name", "tap"), [("toynet", "layer4"), ("deit_tiny", "block12"), ("squeezenet1_1", "logits"), ("swin_t", "stage2")]
+)
 @pytest.mark.parametrize(
     ("precision", "channels_last", "tolerance"),
     [("float32", True, 1e-4), ("bfloat16", False, 0.1), ("bfloat16", True, 0.1)],
