@@ -68,10 +68,10 @@ def add_berry(name: str) -> None:
     """Finder of the family below; knows two."""
     if name not in ("berry:blue", "berry:black"):
         raise UnknownName(f"No such berry: {name!r}.")
-    FRUIT.add(name, name.upper(), title=name.removeprefix("berry:"))
+    FRUIT.add(name, len(name), title=name.removeprefix("berry:"))
 
 
-FRUIT: Registry[str] = Registry("fruit")
+FRUIT: Registry[int] = Registry("fruit")
 
 
 def test_a_name_of_a_family_is_entered_when_it_is_first_asked_for() -> None:
@@ -79,7 +79,7 @@ def test_a_name_of_a_family_is_entered_when_it_is_first_asked_for() -> None:
     assert FRUIT.families == {"berry:": "any berry"}
     assert (list(FRUIT), "berry:blue" in FRUIT) == ([], False)
     assert FRUIT.info("berry:blue").title == "blue"
-    assert FRUIT["berry:black"] == "BERRY:BLACK"
+    assert FRUIT["berry:black"] == 11
     assert list(FRUIT) == ["berry:blue", "berry:black"]
     assert FRUIT.info("berry:blue").title == "blue", "the second time it is there"
     with pytest.raises(UnknownName, match="No such berry: 'berry:red'"):

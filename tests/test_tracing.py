@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -562,8 +563,6 @@ def test_a_repository_is_fetched_by_torch_hub_with_its_branch(monkeypatch: pytes
 
 
 def test_real_weights_give_timms_transformer_the_same_maps(tmp_path: Path) -> None:
-    import os
-
     folder = os.environ.get("CBIRLAB_TEST_DATA")
     if not folder:
         pytest.skip("CBIRLAB_TEST_DATA names no folder with real weights and photographs")

@@ -202,7 +202,7 @@ def _place(group: list[_Seen]) -> Place:
 _NEVER_NEGATIVE = {"Relu", "Sigmoid", "Hardsigmoid", "Softmax", "Softplus", "Exp", "Abs"}
 _KEEPS_SIGNS = {"View", "UnsafeView", "ReshapeAlias", "Squeeze", "Unsqueeze", "Permute", "Transpose", "Clone", "Slice"}
 _KEEPS_SIGNS |= {"Select", "Cat", "Add", "Mul", "Mean", "AvgPool2D", "AdaptiveAvgPool2D", "MkldnnAdaptiveAvgPool2D"}
-_KEEPS_SIGNS |= {"MaxPool2DWithIndices", "AdaptiveMaxPool2D"}
+_KEEPS_SIGNS |= {"MaxPool2DWithIndices", "AdaptiveMaxPool2D", "Split", "SplitWithSizes", "Expand"}
 
 
 def _signed(operation: Any) -> bool:
