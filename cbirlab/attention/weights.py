@@ -137,7 +137,8 @@ def _largest(mask: np.ndarray) -> np.ndarray:
     import cv2
     import numpy as np
 
-    labels = np.asarray(cv2.connectedComponents(mask, connectivity=8)[1])
+    labels = np.empty(mask.shape, np.int32)
+    cv2.connectedComponents(mask, labels, connectivity=8)
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0  # the background wins only where there is nothing else
     return labels == labels.flat[sizes[labels].argmax()]
