@@ -1,0 +1,99 @@
+"""Files of a data root: names in data files become paths that cannot lead out of it, and images are found by name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+from cbirlab.datasets.roots import hint
+from cbirlab.images import IMAGE_SUFFIXES
+
+_MANY = 100_000  # from here on a sample of the files is looked for, and `check` looks for all of them
+_SAMPLE = 200
+
+
+def inside(root: Path, name: str) -> Path:
+    """The path below `root` that a data file names.
+
+    Raises
+    ------
+    ValueError : empty, absolute, with a drive, a backslash or "..": a data file must not name what lies outside.
+    """
+    path = PurePosixPath(name)
+    bad = not path.parts or path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name or "\0" in name
+    if bad:
+        raise ValueError(f"A data file must name files below its own folder ({root}), got {name!r}.")
+    return root / path
+
+
+def image_files(root: Path) -> Iterator[Path]:
+    """Every image file below `root`, folder by folder in the order of names; nothing hidden, no file is opened."""
+    seen: set[str] = set()  # links to folders are followed, and may lead back
+    for here, folders, files in os.walk(root, followlinks=True):
+        real = os.path.realpath(here)
+        folders[:] = [] if real in seen else sorted(folder for folder in folders if not folder.startswith("."))
+        if real in seen:
+            continue
+        seen.add(real)
+        for file in sorted(files):
+            if not file.startswith(".") and os.path.splitext(file)[1].lower() in IMAGE_SUFFIXES:
+                yield Path(here) / file
+
+
+def by_stem(places: Iterable[Path]) -> dict[str, Path]:
+    """Image files by their name without suffix, however deep they lie; the first of each name counts."""
+    found: dict[str, Path] = {}
+    for place in places:
+        for file in image_files(place):
+            found.setdefault(file.stem, file)
+    return found
+
+
+def located(name: str, wanted: Sequence[str], found: Mapping[str, Path], root: Path) -> list[Path]:
+    """The file of each name.
+
+    Raises
+    ------
+    FileNotFoundError : some are not there; says how many and which are the first.
+    """
+    lacking = [one for one in wanted if one not in found]
+    if lacking:
+        raise missing_images(name, lacking, len(wanted), root)
+    return [found[one] for one in wanted]
+
+
+def present(name: str, paths: Sequence[Path], root: Path) -> tuple[Path, ...]:
+    """The paths, if they exist; of very many a sample is looked for.
+
+    Raises
+    ------
+    FileNotFoundError : as of `located`.
+    """
+    step = 1 if len(paths) <= _MANY else len(paths) // _SAMPLE
+    looked = paths[::step]
+    lacking = [path for path in looked if not path.is_file()] if step > 1 else not_there(paths)
+    if lacking:
+        raise missing_images(name, [str(path.relative_to(root)) for path in lacking], len(looked), root)
+    return tuple(paths)
+
+
+def not_there(paths: Sequence[Path]) -> list[Path]:
+    """Paths without a file; every folder is listed once, which is faster than asking for each file."""
+    listed: dict[Path, set[str]] = {}
+    lacking = []
+    for path in paths:
+        folder = path.parent
+        if folder not in listed:
+            listed[folder] = set(os.listdir(folder)) if folder.is_dir() else set()
+        if path.name not in listed[folder]:
+            lacking.append(path)
+    return lacking
+
+
+def missing_images(name: str, lacking: Sequence[str], of: int, root: Path) -> FileNotFoundError:
+    """The error that names the first of the images that are not there."""
+    shown = ", ".join(lacking[:3]) + (", ..." if len(lacking) > 3 else "")
+    return FileNotFoundError(
+        f"{name}: {len(lacking):,} of {of:,} images are missing in {root}: {shown}. {hint(name, root)}"
+    )
