@@ -109,9 +109,9 @@ def _receive(url: str, part: Path, size: int | None, label: str, progress: bool)
     except urllib.error.HTTPError as error:
         if error.code != _NOT_SATISFIABLE:
             raise
-        part.unlink(
-            missing_ok=True
-        )  # what is here is longer than what is there, or complete: hash and size decide anew
+        if error.headers.get("Content-Range") == f"bytes */{have}":
+            return True
+        part.unlink(missing_ok=True)  # longer than the file that is there
         return False
     with answer:
         start, total = _extent(answer, have)

@@ -79,19 +79,18 @@ def distractor_images(folder: str | Path) -> tuple[Path, ...]:
 
     Raises
     ------
-    FileNotFoundError : no such folder, or listed images are missing (of a million, a sample is looked for).
+    FileNotFoundError : no image in it, or listed ones are missing (of a million, a sample is looked for).
     """
     folder = Path(folder).expanduser()
     listing = folder / "revisitop1m.txt"
     if listing.is_file():
         jpg = folder / "jpg"
         names = listing.read_text(encoding="utf-8").split()
-        for name in names:
-            inside(jpg, name)
-        return present("revisitop1m", [Path(f"{jpg}/{name}") for name in names], folder)
-    if not folder.is_dir():
-        raise absent("revisitop1m", "the distractors were", folder)
-    return tuple(image_files(folder))
+        return present("revisitop1m", [inside(jpg, name) for name in names], folder)
+    found = tuple(image_files(folder)) if folder.is_dir() else ()
+    if not found:
+        raise absent("revisitop1m", "neither revisitop1m.txt nor any image was", folder)
+    return found
 
 
 def _classic(name: str, root: str | Path | None, distractors: Distractors, image_size: int) -> Dataset:

@@ -95,7 +95,7 @@ def hint(name: str, root: str | Path | None = None) -> str:
 
 
 def absent(name: str, what: str, root: str | Path | None = None) -> FileNotFoundError:
-    """The error of a benchmark of which something is not here."""
+    """The error of a benchmark of which something is not here; `what` as in "images were"."""
     return FileNotFoundError(f"{name}: {what} not found in {root_of(name, root)}. {hint(name, root)}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,18 +97,21 @@ def read_text_truth(folder: Path, images: Sequence[str], ignored: Sequence[str] 
 
 
 def instances(truth: Truth, positive: Sequence[str]) -> tuple[str, ...]:
-    """Instance of each database image: queries that share a right answer ask for the same one; "" of the others.
+    """Instance of each database image, "" of distractors: queries that share most right answers ask for the same one.
 
-    Named as the first of its query images, without the number at the end.
+    Named as the first of its query images, without the number at the end unless another has that name. An image that
+    shows two instances counts for the first.
     """
-    group: dict[int, int] = {}  # row to the first query that it answers
-    name: dict[int, str] = {}
-    for query, labels in enumerate(truth.labels):
+    group: dict[int, str] = {}
+    for query, labels in zip(truth.queries, truth.labels, strict=True):
         mine = [row for label in positive for row in labels.get(label, ())]
-        first = next((group[row] for row in mine if row in group), query)
-        name.setdefault(first, re.sub(r"_\d+$", "", Path(truth.queries[query]).stem))
-        group.update(dict.fromkeys(mine, first))
-    return tuple(name[group[row]] if row in group else "" for row in range(len(truth.images)))
+        known = Counter(group[row] for row in mine if row in group).most_common(1)
+        short = re.sub(r"_\d+$", "", query)
+        free = query if short in group.values() else short
+        name = known[0][0] if known and 2 * known[0][1] > len(mine) else free
+        for row in mine:
+            group.setdefault(row, name)
+    return tuple(group.get(row, "") for row in range(len(truth.images)))
 
 
 def labelled(file: Path, query: str, entry: Mapping[str, Any], images: int, first: int) -> dict[str, tuple[int, ...]]:
