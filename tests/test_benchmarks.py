@@ -320,9 +320,13 @@ def test_distractors_come_after_the_database_and_carry_no_label(root: Path, tmp_
     assert more.images[: len(plain.images)] == plain.images
     assert [path.name for path in more.images[len(plain.images) :]] == [f"{number:04d}.jpg" for number in range(6)]
     assert (more.labels, more.queries) == (plain.labels, plain.queries)
-    assert (more.name, len(more.instances)) == ("roxford5k+revisitop1m", len(more.images))
+    assert (more.name, len(more.instances)) == ("roxford5k_1m", len(more.images))
     picture(tmp_path / "flickr" / "deep" / "a.jpg")
-    assert quietly("roxford5k", distractors=tmp_path / "flickr").images[-1].name == "a.jpg"
+    flickr = quietly("roxford5k", distractors=tmp_path / "flickr")
+    assert (flickr.name, flickr.images[-1].name) == ("roxford5k+flickr", "a.jpg")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"revisitop1m\.txt, or any image, was not found"):
+        load_dataset("roxford5k", distractors=tmp_path / "empty")
 
 
 def test_a_list_of_distractors_cannot_name_files_elsewhere(root: Path) -> None:
@@ -399,6 +403,13 @@ def test_the_four_images_of_an_object_include_the_query(root: Path) -> None:
     assert len(data.images) == len(data.queries) == 8
     assert [query.index for query in data.queries] == list(range(8))
     assert [labels["positive"] for labels in data.labels] == [(0, 1, 2, 3)] * 4 + [(4, 5, 6, 7)] * 4
+
+
+def test_thumbnails_are_not_taken_for_the_images(root: Path) -> None:
+    folder = made("ukbench", root)
+    (folder / "full").rename(folder / "ukbench")
+    miniatures.pictures(folder / "thumbnails", [f"ukbench{number:05d}" for number in range(8)])
+    assert {path.parent.name for path in quietly("ukbench").images} == {"ukbench"}
 
 
 # INSTRE

@@ -78,17 +78,17 @@ def test_images_that_cannot_be_opened_are_named(root: Path) -> None:
     Image.effect_noise((200, 150), 80).save(folder / "jpg" / "100101.jpg")
     whole = (folder / "jpg" / "100101.jpg").read_bytes()
     (folder / "jpg" / "100101.jpg").write_bytes(whole[: len(whole) * 2 // 3])
-    assert "1 problems: " in found(check("holidays", progress=False))["images"].found
-    decoded = found(check("holidays", images="pixels", progress=False))["images"].found
+    assert "1 problems: " in found(check("holidays", progress=False))["opening images"].found
+    decoded = found(check("holidays", images="pixels", progress=False))["opening images"].found
     assert "2 problems: " in decoded
     assert "100101.jpg" in decoded
-    assert "images" not in found(check("holidays", images="none", progress=False))
+    assert "opening images" not in found(check("holidays", images="none", progress=False))
 
 
 def test_boxes_outside_of_their_image_are_named(root: Path) -> None:
     folder = made("instre", root)
     miniatures.instre_mat(folder / "gnd_instre.mat", boxes=((1, 1, 5, 4), (90, 0, 95, 6)))
-    assert "lies outside of its 8 x 6 pixels" in found(check("instre", progress=False))["images"].found
+    assert "lies outside of its 8 x 6 pixels" in found(check("instre", progress=False))["opening images"].found
 
 
 def test_missing_images_of_very_many_are_all_found(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,7 +173,7 @@ def test_a_check_ends_with_1_where_something_is_wrong(root: Path, capsys) -> Non
     assert main(["data", "check", "smvs", "--quiet"]) == 0
     (root / "smvs" / "cd_covers" / "Canon" / "001.jpg").write_bytes(b"")
     assert main(["data", "check", "smvs", "--quiet", "--root", str(root / "smvs")]) == 1
-    assert "PROBLEM images: 1 problems" in capsys.readouterr().out
+    assert "PROBLEM opening images: 1 problems" in capsys.readouterr().out
 
 
 def test_getting_shows_licence_and_citation_first(capsys, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -129,8 +129,8 @@ def _readable(dataset: Dataset, *, decode: bool, progress: bool) -> Finding:
         if box is not None and (box[0] >= width or box[1] >= height or box[2] <= 0 or box[3] <= 0):
             problems.append(f"{path}: the box {box} lies outside of its {width} x {height} pixels.")
     if problems:
-        return Finding(False, "images", f"{len(problems):,} problems: {_some(problems)}")
-    return Finding(True, "images", f"{len(paths):,} {'decoded' if decode else 'opened'}")
+        return Finding(False, "opening images", f"{len(problems):,} problems: {_some(problems)}")
+    return Finding(True, "opening images", f"{len(paths):,} {'decoded' if decode else 'opened'}")
 
 
 def _checksums(folder: Path, facts: About, progress: bool) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from cbirlab.datasets.roots import hint
@@ -27,12 +27,16 @@ def inside(root: Path, name: str) -> Path:
     return Path(f"{root}/{name}")
 
 
-def image_files(root: Path) -> Iterator[Path]:
-    """Every image file below `root`, folder by folder in the order of names; nothing hidden, no file is opened."""
+def image_files(root: Path, skip: Collection[str] = ()) -> Iterator[Path]:
+    """Every image file below `root`, folder by folder in the order of names; no file is opened.
+
+    Hidden files and folders are left out, and folders of the names in `skip`.
+    """
     seen: set[str] = set()  # links to folders are followed, and may lead back
     for here, folders, files in os.walk(root, followlinks=True):
         real = os.path.realpath(here)
-        folders[:] = [] if real in seen else sorted(folder for folder in folders if not folder.startswith("."))
+        inner = sorted(folder for folder in folders if not folder.startswith(".") and folder not in skip)
+        folders[:] = [] if real in seen else inner
         if real in seen:
             continue
         seen.add(real)
@@ -41,11 +45,11 @@ def image_files(root: Path) -> Iterator[Path]:
                 yield Path(here) / file
 
 
-def by_stem(places: Iterable[Path]) -> dict[str, Path]:
+def by_stem(places: Iterable[Path], skip: Collection[str] = ()) -> dict[str, Path]:
     """Image files by their name without suffix, however deep they lie; the first of each name counts."""
     found: dict[str, Path] = {}
     for place in places:
-        for file in image_files(place):
+        for file in image_files(place, skip):
             found.setdefault(file.stem, file)
     return found
 

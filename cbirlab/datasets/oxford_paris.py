@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from cbirlab.datasets.base import Dataset, Query
@@ -60,13 +61,13 @@ def rparis6k(root: str | Path | None = None, *, distractors: Distractors = None,
 
 
 def roxford5k_1m(root: str | Path | None = None, *, image_size: int = 1024) -> Dataset:
-    """Revisited Oxford among the million distractors."""
-    return _revisited("roxford5k", root, root_of("revisitop1m"), image_size)
+    """Revisited Oxford among the million distractors, which are looked for as the dataset ``revisitop1m``."""
+    return replace(_revisited("roxford5k", root, root_of("revisitop1m"), image_size), name="roxford5k_1m")
 
 
 def rparis6k_1m(root: str | Path | None = None, *, image_size: int = 1024) -> Dataset:
-    """Revisited Paris among the million distractors."""
-    return _revisited("rparis6k", root, root_of("revisitop1m"), image_size)
+    """Revisited Paris among the million distractors, which are looked for as the dataset ``revisitop1m``."""
+    return replace(_revisited("rparis6k", root, root_of("revisitop1m"), image_size), name="rparis6k_1m")
 
 
 def revisitop1m(root: str | Path | None = None, *, image_size: int = 1024) -> Dataset:
@@ -89,7 +90,7 @@ def distractor_images(folder: str | Path) -> tuple[Path, ...]:
         return present("revisitop1m", [inside(jpg, name) for name in names], folder)
     found = tuple(image_files(folder)) if folder.is_dir() else ()
     if not found:
-        raise absent("revisitop1m", "neither revisitop1m.txt nor any image was", folder)
+        raise absent("revisitop1m", "revisitop1m.txt, or any image, was", folder)
     return found
 
 

@@ -20,22 +20,23 @@ def ukbench(root: str | Path | None = None, *, image_size: int = 640) -> Dataset
 
     Parameters
     ----------
-    root : folder of the benchmark; images may lie in any folder below it.
+    root : folder of the benchmark; images may lie in any folder below it but ``thumbnails``.
     image_size : long side in pixels; the images have 640.
 
     Raises
     ------
     FileNotFoundError : no images, or objects with fewer than four.
     """
-    found = {stem: path for stem, path in by_stem(places_of("ukbench", root)).items() if _number(stem) is not None}
+    stems = by_stem(places_of("ukbench", root), skip=("thumbnails",))
+    found = {stem: path for stem, path in stems.items() if re.fullmatch(r"ukbench\d{5}", stem)}
     if not found:
         raise absent("ukbench", "images named as ukbench00000.jpg were", root)
     objects = sorted({int(stem[7:]) // VIEWS for stem in found})
-    stems = [f"ukbench{VIEWS * one + view:05d}" for one in objects for view in range(VIEWS)]
-    lacking = [stem for stem in stems if stem not in found]
+    wanted = [f"ukbench{VIEWS * one + view:05d}" for one in objects for view in range(VIEWS)]
+    lacking = [stem for stem in wanted if stem not in found]
     if lacking:
-        raise missing_images("ukbench", lacking, len(stems), root_of("ukbench", root))
-    images = tuple(found[stem] for stem in stems)
+        raise missing_images("ukbench", lacking, len(wanted), root_of("ukbench", root))
+    images = tuple(found[stem] for stem in wanted)
     labels = [{"positive": tuple(range(first, first + VIEWS))} for first in range(0, len(images), VIEWS)]
     return Dataset(
         name="ukbench",
@@ -46,7 +47,3 @@ def ukbench(root: str | Path | None = None, *, image_size: int = 640) -> Dataset
         image_size=image_size,
         instances=tuple(str(objects[row // VIEWS]) for row in range(len(images))),
     )
-
-
-def _number(stem: str) -> re.Match[str] | None:
-    return re.fullmatch(r"ukbench\d{5}", stem)
