@@ -69,7 +69,9 @@ def test_an_empty_folder_lacks_everything(name: str, root: Path) -> None:
 
 def test_counts_are_compared_with_what_was_published(root: Path) -> None:
     made("ukbench", root)
-    assert str(found(check("ukbench", progress=False))["number of images"]).endswith("number of images: 8 of 10,200")
+    assert found(check("ukbench", progress=False))["number of images"].lines() == [
+        "PROBLEM number of images: 8 of 10,200"
+    ]
 
 
 def test_images_that_cannot_be_opened_are_named(root: Path) -> None:
@@ -78,17 +80,18 @@ def test_images_that_cannot_be_opened_are_named(root: Path) -> None:
     Image.effect_noise((200, 150), 80).save(folder / "jpg" / "100101.jpg")
     whole = (folder / "jpg" / "100101.jpg").read_bytes()
     (folder / "jpg" / "100101.jpg").write_bytes(whole[: len(whole) * 2 // 3])
-    assert "1 problems: " in found(check("holidays", progress=False))["opening images"].found
-    decoded = found(check("holidays", images="pixels", progress=False))["opening images"].found
-    assert "2 problems: " in decoded
-    assert "100101.jpg" in decoded
+    assert len(found(check("holidays", progress=False))["opening images"].details) == 1
+    decoded = found(check("holidays", images="pixels", progress=False))["opening images"]
+    assert decoded.found == "2 problems"
+    assert ["100001.jpg" in decoded.details[0], "100101.jpg" in decoded.details[1]] == [True, True]
     assert "opening images" not in found(check("holidays", images="none", progress=False))
 
 
 def test_boxes_outside_of_their_image_are_named(root: Path) -> None:
     folder = made("instre", root)
     miniatures.instre_mat(folder / "gnd_instre.mat", boxes=((1, 1, 5, 4), (90, 0, 95, 6)))
-    assert "lies outside of its 8 x 6 pixels" in found(check("instre", progress=False))["opening images"].found
+    (outside,) = found(check("instre", progress=False))["opening images"].details
+    assert "lies outside of its 8 x 6 pixels" in outside
 
 
 def test_missing_images_of_very_many_are_all_found(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,8 +102,18 @@ def test_missing_images_of_very_many_are_all_found(root: Path, monkeypatch: pyte
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert len(DATASETS["revisitop1m"]().images) == 6, "the sample does not meet it"
-    report = check("revisitop1m", images="none", progress=False)
-    assert found(report)["image files"].found == f"1 missing: {folder / 'jpg' / '1' / '0001.jpg'}"
+    files = found(check("revisitop1m", images="none", progress=False))["image files"]
+    assert (files.found, files.details) == ("1 of 6 missing", (str(folder / "jpg" / "1" / "0001.jpg"),))
+
+
+def test_every_missing_image_is_named_when_asked_for(root: Path, capsys) -> None:
+    folder = made("roxford5k", root)
+    for number in range(6):
+        (folder / "jpg" / f"all_souls_{number:06d}.jpg").unlink()
+    assert main(["data", "check", "roxford5k", "--quiet"]) == 1
+    short = capsys.readouterr().out
+    assert main(["data", "check", "roxford5k", "--quiet", "--all"]) == 1
+    assert [text.count("\n    all_souls_") for text in (short, capsys.readouterr().out)] == [5, 6]
 
 
 def test_checksums_are_compared(root: Path) -> None:
@@ -111,7 +124,8 @@ def test_checksums_are_compared(root: Path) -> None:
     (folder / "SHA256SUMS").write_text("\n".join(lines) + "\n")
     assert found(check("ukbench", progress=False))["SHA256SUMS"] == Finding(True, "SHA256SUMS", "8 files are as listed")
     picture(folder / "full" / "ukbench00003.jpg", (9, 9))
-    assert found(check("ukbench", progress=False))["SHA256SUMS"].found == "1 of 8 differ: full/ukbench00003.jpg"
+    differing = found(check("ukbench", progress=False))["SHA256SUMS"]
+    assert (differing.found, differing.details) == ("1 of 8 files differ", ("full/ukbench00003.jpg",))
     (folder / "SHA256SUMS").write_text("0000  ../../etc/passwd\n")
     assert "must name files below" in found(check("ukbench", progress=False))["SHA256SUMS"].found
 

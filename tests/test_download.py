@@ -359,6 +359,18 @@ def test_a_damaged_archive_is_kept_aside_and_got_again(offered: Server, tmp_path
     assert (tmp_path / "data" / "offered" / "two.zip").is_file()
 
 
+def test_a_mirror_of_ones_own_is_tried_first(offered: Server) -> None:
+    getting.get("offered", progress=False, only=["list.txt"], mirror=offered.url("mine/"))
+    assert [how for how, _ in offered.asked] == ["mine"]
+
+
+def test_a_zip_that_does_not_fit_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.zip").write_bytes(zip_of(("a.txt", b"twenty bytes of text")))
+    monkeypatch.setattr("cbirlab.datasets.archives.shutil.disk_usage", lambda _: type("", (), {"free": 10})())
+    with pytest.raises(ValueError, match="20 bytes are in it and 10 are free"):
+        unpack(tmp_path / "a.zip", tmp_path)
+
+
 @pytest.mark.usefixtures("offered")
 def test_what_cannot_be_got_is_said() -> None:
     with pytest.raises(ValueError, match=r"no file matches three; there are one\.tgz, two\.zip, list\.txt"):

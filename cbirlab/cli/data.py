@@ -29,6 +29,8 @@ def add_actions(parser: argparse.ArgumentParser) -> None:
         default="headers",
         help="open every image, decode every image, or only look whether it is there (default: headers)",
     )
+    check.add_argument("--all", action="store_true", help="name every file that something is wrong with")
+    get.add_argument("--mirror", metavar="URL", help="an address that has the files under their names, tried first")
     get.add_argument(
         "--only", nargs="+", default=[], metavar="PATTERN", help="files to get, as 'test_*' (default: all)"
     )
@@ -44,10 +46,10 @@ def command(given: Any) -> int:
     elif given.action == "show":
         print(shown(given.name, given.root))
     elif given.action == "check":
-        from cbirlab.datasets.checking import check
+        from cbirlab.datasets.checking import SHOWN, check
 
         report = check(given.name, given.root, images=given.images, progress=not given.quiet)
-        print(report)
+        print(report.text(None if given.all else SHOWN))
         return 0 if report.ok else 1
     else:
         _get(given)
@@ -103,6 +105,7 @@ def _get(given: Any) -> None:
         given.name,
         given.root,
         only=given.only,
+        mirror=given.mirror,
         keep_archives=given.keep_archives,
         progress=not given.quiet,
         told=lambda line: print(line, flush=True),

@@ -44,6 +44,9 @@ def _unzip(archive: Path, scratch: Path) -> None:
     with zipfile.ZipFile(archive) as packed:
         for name in packed.namelist():  # zipfile would quietly write them elsewhere
             inside(scratch, name)
+        needed, free = sum(entry.file_size for entry in packed.infolist()), shutil.disk_usage(scratch).free
+        if needed > free:
+            raise ValueError(f"{needed:,} bytes are in it and {free:,} are free")
         packed.extractall(scratch)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,19 +16,30 @@ from cbirlab.images import ImageError, read, size
 from cbirlab.progress import bar
 
 SUMS = "SHA256SUMS"
-_SHOWN = 5
+SHOWN = 5
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at: whether it is as it should be, and what was found."""
+    """One thing that was looked at.
+
+    Attributes
+    ----------
+    ok : it is as it should be.
+    what, found : in words.
+    details : each single file that something is wrong with.
+    """
 
     ok: bool
     what: str
     found: str
+    details: tuple[str, ...] = ()
 
-    def __str__(self) -> str:
-        return f"{'ok     ' if self.ok else 'PROBLEM'} {self.what}: {self.found}"
+    def lines(self, most: int | None = SHOWN) -> list[str]:
+        """What was found, and a line for each of the first details (None: all of them)."""
+        shown = [f"  {one}" for one in self.details[:most]]
+        more = ["  ..."] if len(shown) < len(self.details) else []
+        return [f"{'ok     ' if self.ok else 'PROBLEM'} {self.what}: {self.found}", *shown, *more]
 
 
 @dataclass(frozen=True)
@@ -44,8 +55,10 @@ class Report:
         """Whether nothing is wrong or missing."""
         return all(finding.ok for finding in self.findings)
 
-    def __str__(self) -> str:
-        return "\n".join([f"{self.name} in {self.folder}", *(f"  {finding}" for finding in self.findings)])
+    def text(self, most: int | None = SHOWN) -> str:
+        """All findings, of each the first details (None: all of them)."""
+        lines = (line for finding in self.findings for line in finding.lines(most))
+        return "\n  ".join([f"{self.name} in {self.folder}", *lines])
 
 
 def check(name: str, root: str | Path | None = None, *, images: str = "headers", progress: bool = True) -> Report:
@@ -90,7 +103,7 @@ def _contents(name: str, facts: About, root: str | Path | None, images: str, pro
             warnings.simplefilter("ignore")
             dataset = DATASETS[name](root=root)
     except (OSError, ValueError) as error:
-        yield Finding(False, "reading it", str(error))
+        yield Finding(False, "reading it", str(error), getattr(error, "names", ()))
         return
     yield _count("images", len(dataset.images), facts.images)
     yield _count("queries", len(dataset.queries), facts.queries)
@@ -110,9 +123,9 @@ def _paths(dataset: Dataset) -> list[Path]:
 
 def _complete(dataset: Dataset) -> Finding:
     paths = _paths(dataset)
-    lacking = [str(path) for path in not_there(paths)]
-    found = f"{len(lacking):,} missing: {_some(lacking)}" if lacking else f"{len(paths):,} there"
-    return Finding(not lacking, "image files", found)
+    lacking = tuple(str(path) for path in not_there(paths))
+    found = f"{len(lacking):,} of {len(paths):,} missing" if lacking else f"{len(paths):,} there"
+    return Finding(not lacking, "image files", found, lacking)
 
 
 def _readable(dataset: Dataset, *, decode: bool, progress: bool) -> Finding:
@@ -129,7 +142,7 @@ def _readable(dataset: Dataset, *, decode: bool, progress: bool) -> Finding:
         if box is not None and (box[0] >= width or box[1] >= height or box[2] <= 0 or box[3] <= 0):
             problems.append(f"{path}: the box {box} lies outside of its {width} x {height} pixels.")
     if problems:
-        return Finding(False, "opening images", f"{len(problems):,} problems: {_some(problems)}")
+        return Finding(False, "opening images", f"{len(problems):,} problems", tuple(problems))
     return Finding(True, "opening images", f"{len(paths):,} {'decoded' if decode else 'opened'}")
 
 
@@ -147,8 +160,8 @@ def _checksums(folder: Path, facts: About, progress: bool) -> Iterator[Finding]:
     except ValueError as error:
         yield Finding(False, SUMS, str(error))
         return
-    found = f"{number:,} files are as listed" if not wrong else f"{len(wrong)} of {number} differ: {_some(wrong)}"
-    yield Finding(not wrong, SUMS, found)
+    found = f"{len(wrong):,} of {number:,} files differ" if wrong else f"{number:,} files are as listed"
+    yield Finding(not wrong, SUMS, found, tuple(wrong))
 
 
 def _differing(folder: Path, sums: Path, progress: bool) -> tuple[list[str], int]:
@@ -161,7 +174,3 @@ def _differing(folder: Path, sums: Path, progress: bool) -> tuple[list[str], int
         if not file.is_file() or digest_of(file, "sha256") != wanted:
             wrong.append(name)
     return wrong, len(lines)
-
-
-def _some(listed: Sequence[str]) -> str:
-    return "; ".join(listed[:_SHOWN]) + ("; ..." if len(listed) > _SHOWN else "")

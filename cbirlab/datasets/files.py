@@ -15,6 +15,14 @@ _SAMPLE = 200
 _OUTSIDE = re.compile(r"^\s*$|^/|(^|/)\.\.(/|$)|[\\:\0]")
 
 
+class MissingImages(FileNotFoundError):
+    """Images of a benchmark are not there; `names` has all of them, the message the first."""
+
+    def __init__(self, message: str, names: Sequence[str]) -> None:
+        super().__init__(message)
+        self.names = tuple(names)
+
+
 def inside(root: Path, name: str) -> Path:
     """The path below `root` that a data file names.
 
@@ -59,7 +67,7 @@ def located(name: str, wanted: Sequence[str], found: Mapping[str, Path], root: P
 
     Raises
     ------
-    FileNotFoundError : some are not there; says how many and which are the first.
+    MissingImages : some are not there.
     """
     lacking = [one for one in wanted if one not in found]
     if lacking:
@@ -72,7 +80,7 @@ def present(name: str, paths: Sequence[Path], root: Path) -> tuple[Path, ...]:
 
     Raises
     ------
-    FileNotFoundError : as of `located`.
+    MissingImages : as of `located`.
     """
     step = 1 if len(paths) <= _MANY else len(paths) // _SAMPLE
     looked = paths[::step]
@@ -95,9 +103,8 @@ def not_there(paths: Sequence[Path]) -> list[Path]:
     return lacking
 
 
-def missing_images(name: str, lacking: Sequence[str], of: int, root: Path) -> FileNotFoundError:
-    """The error that names the first of the images that are not there."""
+def missing_images(name: str, lacking: Sequence[str], of: int, root: Path) -> MissingImages:
+    """The error that says how many images are not there and names the first."""
     shown = ", ".join(lacking[:3]) + (", ..." if len(lacking) > 3 else "")
-    return FileNotFoundError(
-        f"{name}: {len(lacking):,} of {of:,} images are missing in {root}: {shown}. {hint(name, root)}"
-    )
+    message = f"{name}: {len(lacking):,} of {of:,} images are missing in {root}: {shown}. {hint(name, root)}"
+    return MissingImages(message, lacking)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import fnmatch
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from cbirlab.datasets.archives import is_archive, unpack
@@ -37,6 +38,7 @@ def get(
     root: str | Path | None = None,
     *,
     only: Sequence[str] = (),
+    mirror: str | None = None,
     keep_archives: bool = False,
     progress: bool = True,
     pause: Pause = time.sleep,
@@ -48,6 +50,7 @@ def get(
     ----------
     root : as of the loaders.
     only : patterns of file names, as "index.csv" or "test_*"; by default all.
+    mirror : an address that has the files under their names; tried before the publishers'.
     keep_archives : otherwise an archive is removed once it is unpacked.
     told : called with a line for each file that is finished.
 
@@ -60,7 +63,8 @@ def get(
     As `chosen`, `cbirlab.datasets.download.fetch` and `cbirlab.datasets.archives.unpack` do.
     """
     folder = root_of(name, root)
-    for source, place in _places(chosen(name, only), folder):
+    for source in chosen(name, only):
+        source, place = _mirrored(source, mirror), folder / source.into
         done = place / f".{source.file}.unpacked"
         if done.is_file():
             told(f"{source.file}: unpacked before")
@@ -86,6 +90,5 @@ def _unpack(file: Path, place: Path) -> None:
         raise ValueError(f"{error} It is kept as {damaged.name}; the next call downloads it again.") from error
 
 
-def _places(sources: Sequence[Source], folder: Path) -> Iterator[tuple[Source, Path]]:
-    for source in sources:
-        yield source, folder / source.into
+def _mirrored(source: Source, mirror: str | None) -> Source:
+    return replace(source, urls=(f"{mirror.rstrip('/')}/{source.file}", *source.urls)) if mirror else source

@@ -61,7 +61,8 @@ def gldv2_recognition(
 ) -> Dataset:
     """Recognition: the landmark of the most similar train image is the answer to a test image; micro-AP.
 
-    Test images without a landmark are distractors: they stay, without a right answer.
+    Test images without a landmark are distractors: they stay, without a right answer. The paths of all four million
+    train images take about 1.5 GB of memory.
 
     Parameters
     ----------
