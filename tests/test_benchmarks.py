@@ -14,7 +14,7 @@ from miniatures import MINIATURES, OXFORD_IMAGES, gld_id, picture, turned
 
 from cbirlab import images
 from cbirlab.datasets import DATASETS, Dataset, about, availability, load_dataset
-from cbirlab.datasets.catalogue import anywhere
+from cbirlab.datasets.catalogue import Need, anywhere
 from cbirlab.datasets.oxford_paris import CORRUPT_PARIS, distractor_images
 from cbirlab.datasets.truth import read_truth
 
@@ -135,6 +135,11 @@ def test_patterns_that_look_anywhere_also_look_behind_links(tmp_path: Path) -> N
     assert any(any((tmp_path / "own").glob(pattern)) for pattern in anywhere("x.jpg"))
 
 
+def test_what_is_needed_is_said_in_words() -> None:
+    assert Need("images", (*anywhere("*_query.txt"), "jpg/*.jpg")).where == "*_query.txt in any folder or jpg/*.jpg"
+    assert Need("list", ("a.csv", "metadata/a.csv")).where == "a.csv or metadata/a.csv"
+
+
 # Oxford and Paris, classic
 
 
@@ -212,6 +217,15 @@ def test_damaged_text_files_are_refused(file: str, text: str, message: str, root
     (folder / "gt_files_170407" / file).write_text(text)
     with pytest.raises(ValueError, match=message):
         load_dataset("oxford5k")
+
+
+def test_ground_truth_may_lie_in_any_folder(root: Path) -> None:
+    folder = made("oxford5k", root)
+    before = quietly("oxford5k")
+    (folder / "lab").mkdir()
+    (folder / "gt_files_170407").rename(folder / "lab" / "gt_files_170407")
+    assert quietly("oxford5k") == before
+    assert availability("oxford5k").ready
 
 
 def test_a_missing_text_file_is_named(root: Path) -> None:

@@ -83,7 +83,7 @@ def shown(name: str, root: str | None = None) -> str:
         ["page", facts.page],
         ["note", facts.note],
         ["folder", str(found.folder)],
-        *(["needs", f"{need.what}: {' or '.join(need.patterns)}"] for need in facts.needs),
+        *(["needs", f"{need.what}: {need.where}"] for need in facts.needs),
         ["same images as", ", ".join(facts.shares)],
         ["download", _files(name)],
         ["state", "here" if found.ready else f"lacks {', '.join(found.missing)}. {found.hint}"],

@@ -26,6 +26,13 @@ class Need:
     patterns: tuple[str, ...]
     shared: bool = False
 
+    @property
+    def where(self) -> str:
+        """The patterns in words."""
+        deep = {pattern.removeprefix("**/") for pattern in self.patterns if pattern.startswith("**/")}
+        plain = [pattern for pattern in self.patterns if pattern.removeprefix("**/").removeprefix("*/") not in deep]
+        return " or ".join([*(f"{one} in any folder" for one in self.patterns if one in deep), *plain])
+
 
 @dataclass(frozen=True)
 class Source:

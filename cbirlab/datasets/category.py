@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cbirlab.datasets.base import Dataset, Query
-from cbirlab.datasets.files import by_stem, inside, present
+from cbirlab.datasets.files import by_stem, first, inside, present
 from cbirlab.datasets.roots import absent, places_of, root_of
 
 COREL = (
@@ -130,8 +130,7 @@ def _category(
 
 def _home(name: str, root: str | Path | None, file: str) -> Path:
     """The folder with `file`: the benchmark's own, or the one that its archive unpacks to."""
-    folder = root_of(name, root)
-    found = next((path for path in (folder / file, *sorted(folder.glob(f"*/{file}"))) if path.is_file()), None)
+    found = first(root_of(name, root), file)
     if found is None:
         raise absent(name, f"{file} was", root)
     return found.parent

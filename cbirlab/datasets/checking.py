@@ -92,7 +92,7 @@ def _layout(name: str, facts: About, root: str | Path | None) -> Iterator[Findin
     lacking = missing(name, facts, root)
     for need in facts.needs:
         if need in lacking:
-            yield Finding(False, need.what, f"missing; looked for {', '.join(need.patterns)}")
+            yield Finding(False, need.what, f"missing; looked for {need.where}")
         else:
             yield Finding(True, need.what, "there")
 

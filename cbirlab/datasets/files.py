@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from cbirlab.datasets.catalogue import anywhere
 from cbirlab.datasets.roots import hint
 from cbirlab.images import IMAGE_SUFFIXES
 
@@ -60,6 +61,11 @@ def by_stem(places: Iterable[Path], skip: Collection[str] = ()) -> dict[str, Pat
         for file in image_files(place, skip):
             found.setdefault(file.stem, file)
     return found
+
+
+def first(root: Path, pattern: str) -> Path | None:
+    """The first file or folder that matches, in `root` itself before its folders, and there before deeper ones."""
+    return next((path for glob in anywhere(pattern) for path in sorted(root.glob(glob))), None)
 
 
 def located(name: str, wanted: Sequence[str], found: Mapping[str, Path], root: Path) -> list[Path]:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from cbirlab.datasets.base import Dataset, Query
-from cbirlab.datasets.files import by_stem, located
+from cbirlab.datasets.files import by_stem, first, located
 from cbirlab.datasets.roots import absent, places_of, root_of
 
 
@@ -58,7 +58,7 @@ def orientation(path: Path) -> int:
 def _holidays(name: str, root: str | Path | None, image_size: int) -> Dataset:
     found = {stem: path for stem, path in by_stem(places_of(name, root)).items() if re.fullmatch(r"\d{6}", stem)}
     folder = root_of(name, root)
-    listing = next(iter(sorted(folder.rglob("holidays_images.dat"))), None) if folder.is_dir() else None
+    listing = first(folder, "holidays_images.dat")
     stems = listing.read_text(encoding="utf-8").replace(".jpg", "").split() if listing else sorted(found)
     if not stems:
         raise absent(name, "images named as 100000.jpg were", root)

@@ -14,7 +14,6 @@ from cbirlab.datasets.roots import absent, root_of
 
 IGNORED = "None"
 USAGES = ("private", "public", "all")
-_TABLE_FOLDERS = (".", "metadata", "ground_truth", "index", "test", "train")
 _ID = re.compile(r"[0-9a-f]{16}")
 
 
@@ -25,7 +24,7 @@ def gldv2(root: str | Path | None = None, *, usage: str = "private", image_size:
 
     Parameters
     ----------
-    root : folder with ``index``, ``test`` and the tables (also in ``metadata`` or ``ground_truth``).
+    root : folder with ``index``, ``test`` and the tables, there or in a folder of their own.
     usage : "private" (the test part, which papers report), "public" (the validation part) or "all".
     image_size : long side in pixels.
 
@@ -130,7 +129,7 @@ def _solution(name: str, folder: Path, file: str, column: str, usage: str) -> It
 
 def _rows(name: str, folder: Path, file: str, *columns: str) -> Iterator[list[str]]:
     """The given columns of a table, line by line: the train table has four million."""
-    path = next((folder / part / file for part in _TABLE_FOLDERS if (folder / part / file).is_file()), None)
+    path = next((path for path in (folder / file, *sorted(folder.glob(f"*/{file}"))) if path.is_file()), None)
     if path is None:
         raise absent(name, f"{file} was", folder)
     with path.open(encoding="utf-8", newline="") as text:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cbirlab.datasets.base import Dataset, Query
-from cbirlab.datasets.files import by_stem, image_files, inside, located, present
+from cbirlab.datasets.files import by_stem, first, image_files, inside, located, present
 from cbirlab.datasets.roots import absent, places_of, root_of
 from cbirlab.datasets.truth import Truth, instances, read_text_truth, read_truth
 
@@ -99,10 +99,10 @@ def _classic(name: str, root: str | Path | None, distractors: Distractors, image
     file = _truth_file(name, root)
     if file is None:
         ignored = CORRUPT_PARIS if name == "paris6k" else ()
-        texts = next((place for place in _folders(name, root) if any(place.glob("*_query.txt"))), None)
-        if texts is None:
+        text = first(root_of(name, root), "*_query.txt")
+        if text is None:
             raise absent(name, "ground truth (gnd_*.pkl, gnd_*.mat or *_query.txt) was", root)
-        truth = read_text_truth(texts, sorted(stem for stem in found if stem not in ignored), ignored)
+        truth = read_text_truth(text.parent, sorted(stem for stem in found if stem not in ignored), ignored)
     else:
         truth = read_truth(file)
     for query, own, labels in zip(truth.queries, truth.own, truth.labels, strict=True):
@@ -153,11 +153,6 @@ def _stem(name: str) -> str:
     return name.removesuffix(".jpg").rpartition("/")[2]
 
 
-def _folders(name: str, root: str | Path | None) -> list[Path]:
-    own = root_of(name, root)
-    return [own, *sorted(path for path in own.glob("*") if path.is_dir())]
-
-
 def _truth_file(name: str, root: str | Path | None) -> Path | None:
-    named = (place / f"gnd_{name}{suffix}" for suffix in (".pkl", ".mat") for place in _folders(name, root))
-    return next((file for file in named if file.is_file()), None)
+    folder = root_of(name, root)
+    return first(folder, f"gnd_{name}.pkl") or first(folder, f"gnd_{name}.mat")

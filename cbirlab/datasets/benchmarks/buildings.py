@@ -45,7 +45,7 @@ OXFORD = About(
     citation="Philbin, Chum, Isard, Sivic and Zisserman: Object retrieval with large vocabularies and fast spatial "
     "matching. CVPR 2007.",
     needs=(
-        Need("ground truth", ("gnd_oxford5k.*", "*/gnd_oxford5k.*", "*_query.txt", "*/*_query.txt")),
+        Need("ground truth", (*anywhere("gnd_oxford5k.*"), *anywhere("*_query.txt"))),
         Need("images", anywhere("all_souls_*.jpg"), shared=True),
     ),
     sources=(*_OXFORD_IMAGES, _vgg("ox", "gt_files_170407.tgz", "gt_files_170407")),
@@ -63,7 +63,7 @@ PARIS = About(
     citation="Philbin, Chum, Isard, Sivic and Zisserman: Lost in quantization: improving particular object retrieval "
     "in large scale image databases. CVPR 2008.",
     needs=(
-        Need("ground truth", ("gnd_paris6k.*", "*/gnd_paris6k.*", "*_query.txt", "*/*_query.txt")),
+        Need("ground truth", (*anywhere("gnd_paris6k.*"), *anywhere("*_query.txt"))),
         Need("images", anywhere("paris_*.jpg"), shared=True),
     ),
     sources=(*_PARIS_IMAGES, _vgg("paris", "paris_120310.tgz", "paris_120310")),
@@ -81,7 +81,7 @@ REVISITED = About(
     citation="Radenović, Iscen, Tolias, Avrithis and Chum: Revisiting Oxford and Paris: large-scale image retrieval "
     "benchmarking. CVPR 2018.",
     needs=(
-        Need("ground truth", ("gnd_roxford5k.*", "*/gnd_roxford5k.*")),
+        Need("ground truth", anywhere("gnd_roxford5k.*")),
         Need("images", anywhere("all_souls_*.jpg"), shared=True),
     ),
     sources=(*_OXFORD_IMAGES, _revisited_truth("roxford5k")),
@@ -94,7 +94,7 @@ REVISITED_PARIS = replace(
     images=6322,
     size="2.5 GB",
     needs=(
-        Need("ground truth", ("gnd_rparis6k.*", "*/gnd_rparis6k.*")),
+        Need("ground truth", anywhere("gnd_rparis6k.*")),
         Need("images", anywhere("paris_*.jpg"), shared=True),
     ),
     sources=(*_PARIS_IMAGES, _revisited_truth("rparis6k")),

@@ -22,7 +22,7 @@ CUB = About(
     size="1.2 GB",
     licence="Photographs of their authors on Flickr: non-commercial research and education.",
     citation="Wah, Branson, Welinder, Perona and Belongie: The Caltech-UCSD Birds-200-2011 dataset. 2011.",
-    needs=(Need("lists", ("images.txt", "*/images.txt")), Need("images", ("images/*/*.jpg", "*/images/*/*.jpg"))),
+    needs=(Need("lists", anywhere("images.txt")), Need("images", ("images/*/*.jpg", "*/images/*/*.jpg"))),
     sources=(
         Source(
             "CUB_200_2011.tgz",
@@ -41,7 +41,7 @@ SOP = About(
     licence="Photographs of eBay's sellers: research use.",
     citation="Song, Xiang, Jegelka and Savarese: Deep metric learning via lifted structured feature embedding. "
     "CVPR 2016.",
-    needs=(Need("lists", ("Ebay_test.txt", "*/Ebay_test.txt")), Need("images", ("*_final", "*/*_final"))),
+    needs=(Need("lists", anywhere("Ebay_test.txt")), Need("images", ("*_final", "*/*_final"))),
     sources=(
         Source(
             "Stanford_Online_Products.zip",

@@ -26,9 +26,8 @@ def _gld_table(folder: str, file: str) -> Source:
 
 
 def _gld_needs(table: str, solution: str, split: str) -> tuple[Need, ...]:
-    files = (table, solution)
     return (
-        *(Need(file, tuple(f"{at}{file}" for at in ("", "metadata/", "ground_truth/", f"{split}/"))) for file in files),
+        *(Need(file, (file, f"*/{file}")) for file in (table, solution)),
         Need(f"{split} images", (f"{split}/?/?/?/*.jpg",)),
         Need("test images", ("test/?/?/?/*.jpg",)),
     )
