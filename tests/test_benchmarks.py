@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 
 import miniatures
+import numpy as np
 import pytest
 from miniatures import MINIATURES, OXFORD_IMAGES, gld_id, picture, turned
 
@@ -17,8 +18,10 @@ from cbirlab.datasets import DATASETS, Dataset, about, availability, load_datase
 from cbirlab.datasets.catalogue import Need, anywhere
 from cbirlab.datasets.oxford_paris import CORRUPT_PARIS, distractor_images
 from cbirlab.datasets.truth import read_truth
+from cbirlab.evaluation import PROTOCOLS, evaluate
+from cbirlab.index import Ranking
 
-PROTOCOLS = {
+KNOWN = {
     *("classic", "revisited", "holidays", "ukbench", "instre", "gldv2", "gldv2_recognition", "category", "retrieval")
 }
 GIVEN = os.environ.get("CBIRLAB_TEST_DATA")
@@ -61,7 +64,7 @@ def test_there_is_a_miniature_of_every_benchmark() -> None:
 def test_every_benchmark_says_what_it_is_and_what_it_takes(name: str) -> None:
     facts = about(name)
     assert facts is not None
-    assert facts.protocol in PROTOCOLS
+    assert facts.protocol in KNOWN
     assert facts.citation.endswith(".")
     assert facts.licence.endswith(".")
     assert facts.needs
@@ -83,6 +86,30 @@ def test_the_miniature_is_found_under_the_data_root_and_loaded(name: str, root: 
     assert all(0 <= row < len(data.images) for labels in data.labels for rows in labels.values() for row in rows)
     assert all(query.index is None or data.images[query.index] == query.path for query in data.queries)
     assert data.protocol == facts.protocol or name == "revisitop1m"
+
+
+def perfect(data: Dataset) -> Ranking:
+    """The query itself, what is right (the easy before the hard), the rest; surer where there is something right."""
+    rows, scores = [], []
+    for query, labels in zip(data.queries, data.labels, strict=True):
+        right = [row for label in ("good", "ok", "easy", "hard", "positive") for row in labels.get(label, ())]
+        own = [] if query.index is None else [query.index]
+        rows.append(list(dict.fromkeys([*own, *right, *range(len(data.images))])))
+        scores.append(np.linspace(1, 0.5, len(data.images)) * (1 if right else 0.1))
+    return Ranking(np.array(rows), np.array(scores, dtype=np.float32))
+
+
+@pytest.mark.parametrize("name", sorted({*MINIATURES} - {"revisitop1m"}))
+def test_a_perfect_ranking_has_the_best_score_that_the_protocol_knows(name: str, root: Path) -> None:
+    made(name, root)
+    data = quietly(name)
+    if data.protocol not in PROTOCOLS:
+        pytest.skip(f"the protocol {data.protocol} is not registered")
+    result = evaluate(perfect(data), data)
+    kept = {key: value for key, value in result.metrics.items() if not key.startswith(("precision@", "mp@"))}
+    assert kept
+    for key, value in kept.items():
+        assert value == pytest.approx(4.0 if key.startswith("ns") else 1.0), key
 
 
 @pytest.mark.parametrize("name", MINIATURES)
