@@ -1,4 +1,4 @@
-"""Command line: ``cbirlab lab | app | list | run | compare | store``.
+"""Command line: ``cbirlab lab | app | list | run | compare | versus | data | store``.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted; what went wrong is one sentence on stderr.
 """
@@ -151,6 +151,12 @@ def _compare(given: Any) -> int:
     return 0
 
 
+def _data(given: Any) -> int:
+    from cbirlab.cli import data
+
+    return data.command(given)
+
+
 def _store(given: Any) -> int:
     from cbirlab.cli import output
 
@@ -164,5 +170,6 @@ _COMMANDS = {
     "run": _run,
     "compare": _compare,
     "versus": _versus,
+    "data": _data,
     "store": _store,
 }
