@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted; what went wrong is
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -35,6 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt:
             print("cbirlab: interrupted; what was finished is kept in the store.", file=sys.stderr)
             return 130
+        except BrokenPipeError:  # whoever reads, as `head` does, has had enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains as it ends
+            return 0
         except (UsageError, UnknownName) as error:
             return _failed(error, 2, given)
         except (ValueError, TypeError, OSError, RuntimeError, ImportError, ArithmeticError) as error:
