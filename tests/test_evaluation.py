@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import reference
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
@@ -107,6 +107,7 @@ def test_positives_missing_from_a_cut_off_list_contribute_nothing():
     assert math.isnan(recall_at([], 5))
 
 
+@settings(deadline=None)
 @given(st.lists(st.booleans(), min_size=1, max_size=40).filter(any))
 def test_the_finite_sum_is_that_of_scikit_learn_and_the_trapezoid_is_never_larger(right):
     ranks = np.flatnonzero(right).tolist()

@@ -37,7 +37,6 @@ from cbirlab.fusion import (
 )
 from cbirlab.fusion.balance import grid, train_split
 from cbirlab.fusion.methods import borda, checked_weights
-from cbirlab.fusion.reports import first_right
 from cbirlab.index import ExactIndex, Ranking
 from cbirlab.pipeline import Recipe, run, table_row
 from cbirlab.registry import UnknownName
@@ -754,8 +753,8 @@ def test_versus_lists_every_query_by_difference(benchmark, level):
 
 
 def test_a_right_answer_that_the_list_misses_has_no_rank(benchmark):
-    protocol = PROTOCOLS["revisited"]
-    ranks = first_right(judged(0, benchmark).ranking.top(1), benchmark, protocol, protocol.levels[0])
+    cut = Judged(judged(0, benchmark).ranking.top(1), benchmark)
+    ranks = versus(cut, cut, level="easy").set_index("query")["first_a"].reindex(range(8)).to_numpy()
     assert np.isnan(ranks[7])
     assert set(ranks[~np.isnan(ranks)]) <= {1.0}
 

@@ -4,7 +4,7 @@ METRICS     what is computed per query, from the ranks of its positives
 PROTOCOLS   which images count as positive, which are ignored, and every other choice that moves a number
 """
 
-from cbirlab.evaluation.comparing import PairedTest, interval, paired, per_query_table
+from cbirlab.evaluation.comparing import PairedTest, interval, paired, paired_interval, per_query_table
 from cbirlab.evaluation.intervals import Interval, bootstrap, paired_difference, randomisation_p
 from cbirlab.evaluation.judgement import Judged, average_precision, precision_at, recall_at
 from cbirlab.evaluation.metrics import METRICS, largest, title_of
@@ -28,6 +28,7 @@ __all__ = [
     "largest",
     "paired",
     "paired_difference",
+    "paired_interval",
     "per_query_table",
     "precision_at",
     "query_groups",

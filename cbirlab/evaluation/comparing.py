@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from cbirlab.datasets.base import Dataset
-from cbirlab.evaluation.intervals import Interval, percentiles, randomisation_p, resampled_means, resampled_micro
+from cbirlab.evaluation.intervals import (
+    Interval,
+    paired_difference,
+    percentiles,
+    randomisation_p,
+    resampled_means,
+    resampled_micro,
+)
 from cbirlab.evaluation.metrics import measure
 
 if TYPE_CHECKING:
@@ -50,7 +57,7 @@ def interval(
     return percentiles(_mean(evaluation, name), _samples(evaluation, name, n, seed), confidence)
 
 
-def paired(
+def paired_interval(
     a: Evaluation,
     b: Evaluation,
     level: str | None = None,
@@ -58,8 +65,8 @@ def paired(
     n: int = 2000,
     seed: int = 0,
     confidence: float = 0.95,
-) -> PairedTest:
-    """Whether `a` is better than `b` over the same queries, by the protocol's main metric.
+) -> Interval:
+    """Interval of what `a` is better by than `b` over the same queries, by the protocol's main metric.
 
     Parameters
     ----------
@@ -70,17 +77,19 @@ def paired(
     ------
     ValueError : protocols or queries differ; or as `interval`.
     """
-    if a.protocol != b.protocol or not np.array_equal(a.groups, b.groups):
-        raise ValueError(
-            f"paired: a and b must be of the same queries under one protocol, got {a.protocol.name!r} with "
-            f"{len(a.groups)} queries and {b.protocol.name!r} with {len(b.groups)}."
-        )
-    name = a.protocol.level(level, "paired").name
+    name = _comparable(a, b, level)
+    if a.protocol.main != POOLED:
+        return paired_difference(a.per_query[name], b.per_query[name], a.groups, n, seed, confidence)
     samples = _samples(a, name, n, seed) - _samples(b, name, n, seed)  # of the same draws
-    found = percentiles(_mean(a, name) - _mean(b, name), samples, confidence)
+    return percentiles(_mean(a, name) - _mean(b, name), samples, confidence)
+
+
+def paired(a: Evaluation, b: Evaluation, level: str | None = None, *, seed: int = 0) -> PairedTest:
+    """Whether `a` is better than `b` over the same queries; parameters and errors are those of `paired_interval`."""
+    name = _comparable(a, b, level)
     pooled = a.protocol.main == POOLED
     p = np.nan if pooled else randomisation_p(a.per_query[name], b.per_query[name], a.groups, seed=seed)
-    return PairedTest(*found, p)
+    return PairedTest(*paired_interval(a, b, name, seed=seed), p)
 
 
 def per_query_table(evaluation: Evaluation, dataset: Dataset, level: str | None = None) -> pd.DataFrame:
@@ -120,6 +129,16 @@ def per_query_table(evaluation: Evaluation, dataset: Dataset, level: str | None 
             **{name: measure(name, judged, protocol.average_precision) for name in protocol.metrics},
         }
     )
+
+
+def _comparable(a: Evaluation, b: Evaluation, level: str | None) -> str:
+    """The level to compare at."""
+    if a.protocol != b.protocol or not np.array_equal(a.groups, b.groups):
+        raise ValueError(
+            f"paired: a and b must be of the same queries under one protocol, got {a.protocol.name!r} with "
+            f"{len(a.groups)} queries and {b.protocol.name!r} with {len(b.groups)}."
+        )
+    return a.protocol.level(level, "paired").name
 
 
 def _mean(evaluation: Evaluation, level: str) -> float:

@@ -72,6 +72,11 @@ class Protocol:
         return self.metrics[0]
 
     @property
+    def of_query(self) -> str:
+        """What tables call the main metric of one query: "ap", or its own name."""
+        return "ap" if self.main.partition("@")[0] == "map" else self.main
+
+    @property
     def headline(self) -> str:
         """The one number to quote, a key of `Evaluation.metrics`: the main metric, at the medium level if there is."""
         return self.main + self.level().suffix

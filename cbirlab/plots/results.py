@@ -186,6 +186,8 @@ def win_loss(frame: pd.DataFrame, *, names: tuple[str, str] = ("A", "B"), ax: Ax
         written = f"mean {mean:+.3f}, 95 % [{low:+.3f}, {high:+.3f}]"
         ax.axhline(mean, color=COLOURS[2], linestyle="--", linewidth=1.6, label=written, zorder=3)
     ax.set_xlabel(f"{len(frame)} queries, the largest win of {names[0]} first")
-    ax.set_ylabel(f"AP of {names[0]} - AP of {names[1]}")
+    value = frame.attrs.get("value", "ap")
+    name = "AP" if value == "ap" else title_of(value)
+    ax.set_ylabel(f"{name} of {names[0]} - {name} of {names[1]}")
     legend(ax, 1)
     return tidy(ax, grid="y")
