@@ -172,6 +172,10 @@ def test_two_rows_are_compared_query_by_query_and_fusions_are_run_again(call, pi
     queries = tables.read("queries.csv")
     assert len(queries) == 40
     assert queries["difference"].is_monotonic_decreasing
+    for row, protocol, word in ((0, "category", "hit@1: a "), (1, "ukbench", "N-S: a "), (0, "holidays", "mAP: a ")):
+        recipes = [{**tables.read_recipe(frame.iloc[one].to_dict()), "protocol": protocol} for one in (row, 1)]
+        tables.write(pd.DataFrame({"recipe": [json.dumps(one) for one in recipes]}), "other.csv")
+        assert f"\n{word}" in "\n" + call("versus", "other.csv", "0", "1", "--quiet")[1]
     code, _, err = call("run", "--recipe", "table.csv", "--row", "3", "--tap", "layer2")
     assert (code, "a fusion is run as it was saved; leave out tap" in err) == (2, True)
     code, _, err = call(*given[:-7], "--taps", "layer1", "--fusion", "rrf")

@@ -11,6 +11,7 @@ import threading
 import time
 import weakref
 from dataclasses import replace
+from itertools import chain, product
 
 import pytest
 from fake_session import FakeSession, fake_dataset, write_toytown_form
@@ -219,8 +220,10 @@ def test_dimension_steps_rise_to_the_full_number(full):
 
 
 def test_marks_differ_in_more_than_colour():
-    for part in ("symbol", "short", "line"):
-        values = [getattr(mark, part) for name, mark in MARKS.items() if name != "positive"]
+    shown_together = (("easy", "hard", "junk", "wrong"), ("good", "ok", "junk", "wrong"), ("positive", "junk", "wrong"))
+    assert {*MARKS} == {*chain(*shown_together)}
+    for part, names in product(("symbol", "short", "line"), shown_together):
+        values = [getattr(MARKS[name], part) for name in names]
         assert len({*values}) == len(values), part
 
 
@@ -384,6 +387,30 @@ def test_what_could_not_be_computed_is_not_said_to_be_computed(panel):
     panel.controls.aggregation.value = "mac"
     assert "ZeroDivisionError" in panel.error.value
     assert panel.note.value == ""
+
+
+NS = {"ns": 3.0, "map": 0.8, "ns_low": 2.0, "ns_high": 3.6}
+
+
+def test_metrics_other_than_map_are_written_with_their_own_scale():
+    assert views.levels_of(NS) == ["ns", "map"]
+    table = views.metrics_table(NS)
+    assert "<td>N-S</td>" in table
+    assert "<i style='width:75.0%'></i><b style='left:50.0%;width:40.0%'></b>" in table
+    assert "2.000 to 3.600" in table
+    assert "<i style='width:80.0%'></i>" in table
+    assert views.metrics_line(NS) == "N-S 3.000  mAP 0.800"
+    assert views.metrics_line({"map_medium": 0.5, "map_hard": 0.25}) == "mAP: Medium 0.500  Hard 0.250"
+    assert views.metrics_line({}) == "no ground truth"
+    assert "N-S 3.000 [2.000, 3.600]" in views.side_heading("A", "", NS)
+    assert "mAP Medium 0.500" in views.side_heading("A", "", {"map_medium": 0.5})
+    assert "N-S of this query: 3.000" in views.query_note({"ns": 3.0})
+    assert "AP@100 of this query by B: no positive" in views.query_note({"map@100": float("nan")}, side="B")
+    assert "AP of this query: 0.500" in views.query_note({"map": 0.5})
+    assert "<td>hit@1</td>" in views.paired_table({"hit@1": (0.1, 0.0, 0.2)}, {"hit@1": (1, 2)})
+    pinned = views.comparison_table([{**NS, "difference": 0.1, "difference_low": 0.0, "difference_high": 0.2}] * 2)
+    assert pinned.count("<th>N-S</th><th>mAP</th><th>difference to the first</th>") == 1
+    assert "<strong>3.000</strong> [2.000, 3.600]" in pinned
 
 
 def test_what_comes_from_outside_is_escaped():

@@ -65,13 +65,12 @@ def query_note(values: Mapping[str, float], *, side: str = "") -> str:
     if not values:
         return ""
     found = {level: "no positive" if math.isnan(value) else f"{value:.3f}" for level, value in values.items()}
-    written = " · ".join(f"{escape(level)} {value}" for level, value in found.items())
-    (only, value), *more = found.items()
-    name = title_of(only).replace("mAP", "AP")
-    by = escape(side and f" by {side}")
-    if more or name == only == "map":
-        return f"<p class='cbirlab-note'>AP of this query{by}: {written}</p>"
-    return f"<p class='cbirlab-note'>{escape(name)} of this query{by}: {value}</p>"
+    several = len(found) > 1
+    name = "AP" if several else title_of(next(iter(found))).replace("mAP", "AP")
+    written = " · ".join(f"{level} {value}" if several else value for level, value in found.items())
+    return (
+        f"<p class='cbirlab-note'>{escape(name)} of this query{escape(side and f' by {side}')}: {escape(written)}</p>"
+    )
 
 
 def note(text: str) -> str:
