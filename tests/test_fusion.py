@@ -451,7 +451,7 @@ def test_fusions_and_json():
             "must share protocol, got 'revisited' and 'retrieval'",
         ),
         (
-            {"members": (MEMBERS[0], replace(MEMBERS[1], average_precision="finite-sum"))},
+            {"members": [replace(MEMBERS[0], average_precision=ap) for ap in ("trapezoid", "finite-sum")]},
             ValueError,
             "must share average_precision",
         ),
@@ -465,6 +465,9 @@ def test_a_wrong_fusion_is_refused_at_once(wrong, error, message):
 def test_members_that_differ_once_the_dataset_is_known_are_refused(things, warm):
     members = (MEMBERS[0], replace(MEMBERS[1], protocol="revisited"))
     with pytest.raises(ValueError, match="must share protocol, got 'retrieval' and 'revisited'"):
+        run_fusion(Fusion(members=members), dataset=things, store=warm, progress=False)
+    members = (MEMBERS[0], replace(MEMBERS[1], average_precision="finite-sum"))
+    with pytest.raises(ValueError, match="must share average_precision, got 'trapezoid' and 'finite-sum'"):
         run_fusion(Fusion(members=members), dataset=things, store=warm, progress=False)
 
 
