@@ -1,4 +1,4 @@
-"""Command line: ``cbirlab lab | app | list | run | compare | store``.
+"""Command line: ``cbirlab lab | app | list | run | compare | versus | evaluate | published | store``.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted; what went wrong is one sentence on stderr.
 """
@@ -151,6 +151,27 @@ def _compare(given: Any) -> int:
     return 0
 
 
+def _evaluate(given: Any) -> int:
+    from cbirlab.cli import judging, output
+
+    try:
+        output.check_out(given.out)
+        output.check_out(given.per_query, "--per-query")
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return judging.evaluate_command(given)
+
+
+def _published(given: Any) -> int:
+    from cbirlab.cli import judging, output
+
+    try:
+        output.check_out(given.out)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return judging.published_command(given)
+
+
 def _store(given: Any) -> int:
     from cbirlab.cli import output
 
@@ -164,5 +185,7 @@ _COMMANDS = {
     "run": _run,
     "compare": _compare,
     "versus": _versus,
+    "evaluate": _evaluate,
+    "published": _published,
     "store": _store,
 }

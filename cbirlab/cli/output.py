@@ -25,12 +25,12 @@ def store(given: Any) -> Store:
     return Store(given.store)
 
 
-def check_out(out: str | None) -> None:
+def check_out(out: str | None, option: str = "--out") -> None:
     """Refuse a table of unknown format before anything is computed."""
     from cbirlab import tables
 
     if out and Path(out).suffix.lower() not in tables.suffixes():
-        raise ValueError(f"--out must end in one of {', '.join(tables.suffixes())}, got {out!r}.")
+        raise ValueError(f"{option} must end in one of {', '.join(tables.suffixes())}, got {out!r}.")
 
 
 def saved_recipe(path: str, row: int) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cbirlab.literature import is_published
 from cbirlab.plots.canvas import (
     COLOURS,
     HATCHES,
@@ -36,7 +38,8 @@ def bars(frame: pd.DataFrame, by: str | Sequence[str], value: str = "map_medium"
     Parameters
     ----------
     frame : has the columns `by` and `value`; the interval is in "<value>_low" and "<value>_high".
-    by : the column or columns that tell the rows apart.
+    by : the column or columns that tell the rows apart; "method" where published numbers are beside measured ones
+        (`cbirlab.beside`), which are hatched.
 
     Raises
     ------
@@ -50,7 +53,13 @@ def bars(frame: pd.DataFrame, by: str | Sequence[str], value: str = "map_medium"
         raise ValueError(f"bars: by must tell the rows apart, got {columns} and {twice!r} twice; name more columns.")
     ax = ax or new_axes(height=0.9 + 0.36 * len(labels))
     values = frame[value].to_numpy(float)
-    ax.barh(range(len(labels)), np.nan_to_num(values), height=0.7, color=COLOURS[0], alpha=0.5, zorder=2)
+    theirs = is_published(frame)
+    drawn = ax.barh(range(len(labels)), np.nan_to_num(values), height=0.7, color=COLOURS[0], alpha=0.5, zorder=2)
+    for bar in itertools.compress(drawn, theirs):
+        bar.set(facecolor="none", edgecolor=COLOURS[1], hatch=HATCHES[1], alpha=1.0)
+    if any(theirs):
+        drawn[list(theirs).index(True)].set_label("published, with other settings")
+        legend(ax, 1)
     bounds = interval(frame, value)
     ends = values
     if bounds is not None:
