@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -331,6 +332,19 @@ def test_features_of_others_are_judged_and_written(call, pictures):
     assert (code, "It would fit as D x N" in err) == (1, True)
     code, out, _ = call(*given, "--features", "x.npy", "--protocol", "category", "--similarity", "euclidean")
     assert (code, "hit@8" in out, "average precision: finite-sum" in out) == (0, True, True)
+
+
+def test_published_numbers_stand_below_the_rows_of_a_table(call, pictures, tmp_path):
+    shutil.copytree(pictures, tmp_path / "mine" / "oxford5k")
+    given = ["compare", *options(tmp_path / "mine" / "oxford5k"), "--aggregations", "gem", "--whitenings", "none"]
+    code, out, err = call(*given, "--published", "--out", "table.csv")
+    assert code == 0, err
+    frame = tables.read("table.csv")
+    assert frame["origin"].tolist()[:2] == ["measured", "published"]
+    assert frame["map"][1] == 0.433
+    assert "PCA, 128 dimensions" in out
+    code, _, err = call("compare", "--dataset", str(pictures), "--published")
+    assert (code, "Unknown dataset with published numbers" in err) == (2, True)
 
 
 def test_published_numbers_are_printed_with_their_settings(call):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from cbirlab.cli.parser import build_parser
@@ -124,12 +125,15 @@ def _compare(given: Any) -> int:
     from cbirlab import tables
     from cbirlab.cli import output
     from cbirlab.grid import compare
+    from cbirlab.literature import beside, published
     from cbirlab.pipeline import Recipe
 
     shared = _options(given)
     dataset = shared.pop("dataset", "toytown")
     try:
         output.check_out(given.out)
+        if given.published:
+            published(Path(dataset).name)
         Recipe(**shared)
         names = output.checked_names(given)
     except (ValueError, TypeError) as error:
@@ -145,6 +149,7 @@ def _compare(given: Any) -> int:
         progress=not given.quiet,
         **shared,
     )
+    frame = beside(frame) if given.published else frame
     print(output.frame_text(frame), end="")
     if given.out:
         print(f"written: {tables.write(frame, given.out)} ({len(frame)} rows)")

@@ -194,6 +194,9 @@ def _add_compare(commands: Any) -> None:
     parser.add_argument(
         "--weights", metavar="WEIGHTS", help="'random', a label of torchvision, or a file (default: the backbone's own)"
     )
+    parser.add_argument(
+        "--published", action="store_true", help="put published numbers of the dataset below, with their settings"
+    )
     _add_recipe_options(parser, one=False)
     _add_common(parser)
 
