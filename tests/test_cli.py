@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -327,6 +328,8 @@ def test_features_of_others_are_judged_and_written(call, pictures):
     assert queries["map"].mean() == pytest.approx(row["map"])
     both = [*given, "--features", "both.npz", "--key", "X", "--query-key", "Q"]
     assert call(*both)[1] == out.split("written")[0]
+    first = call(*given, "--features", "x.npy", "--protocol", "category", "--top", "2")[1]
+    assert re.search(r"^hit@8 +([\d.]+)", first, re.M)[1] == re.search(r"^hit@1 +([\d.]+)", first, re.M)[1]
     assert call(*both, "--columns")[1] == out.split("written")[0]
     code, _, err = call(*both, "--rows")
     assert (code, "It would fit as D x N" in err) == (1, True)

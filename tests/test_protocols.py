@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import html
 import math
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import reference
+from scipy.io import loadmat
 
 from cbirlab.datasets.base import Dataset, Query
 from cbirlab.evaluation import PROTOCOLS, Judged, average_precision, evaluate, interval, judge, paired, per_query_table
@@ -255,6 +258,32 @@ def test_every_protocol_judges_and_says_how(name):
     printed = str(protocol)
     for words in (protocol.title, protocol.own_image, protocol.crop, protocol.ties, protocol.remark, *protocol.metrics):
         assert words in printed
+    assert printed.splitlines()[1] in html.unescape(protocol._repr_html_())
+
+
+@pytest.mark.parametrize(("name", "images"), [("oxford5k", 5063), ("paris6k", 6392)])
+def test_the_classic_protocol_on_the_published_ground_truth(name, images):
+    """Every query stands among its own right answers, so a ranking that begins with it starts with a right one."""
+    folder = os.environ.get("CBIRLAB_TEST_DATA")
+    if not folder:
+        pytest.skip("CBIRLAB_TEST_DATA names no folder with ground truth")
+    truth = loadmat(Path(folder, "benchmarks/oxford_paris_gnd", f"gnd_{name}.mat"), simplify_cells=True)
+    labels = [{key: (np.atleast_1d(one[key]) - 1).tolist() for key in ("ok", "junk")} for one in truth["gnd"]]
+    own = (truth["qidx"] - 1).tolist()
+    made = dataset(labels, len(truth["imlist"]), "classic", own=own)
+    assert (len(made.images), len(made.queries)) == (images, 55)
+    assert all(row in entry["ok"] for row, entry in zip(own, labels, strict=True))
+    scores = np.random.default_rng(0).random((55, images)).astype(np.float32)
+    for query, entry in enumerate(labels):
+        scores[query, entry["ok"]] += 0.4
+        scores[query, own[query]] = 2
+    ranking = ranked(scores)
+    found, both = evaluate(ranking, made), replace(PROTOCOLS["classic"], own_image="dropped")
+    sides = [({*entry["ok"]}, {*entry["junk"]}) for entry in labels]
+    for metric, slow in (("mp@1", 1.0), ("map", np.mean([reference.average_precision(row, *side, "trapezoid")
+                         for row, side in zip(ranking.images.tolist(), sides, strict=True)]))):  # fmt: skip
+        assert found.metrics[metric] == pytest.approx(slow)
+    assert evaluate(ranking, made, both).metrics["map"] < found.metrics["map"]
 
 
 def test_a_level_is_found_by_name():

@@ -24,6 +24,7 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     direction.add_argument("--columns", action="store_true", default=None, help="D x N: a column is an image")
     direction.add_argument("--rows", dest="columns", action="store_false", help="N x D: a row is an image")
     parser.add_argument("--similarity", choices=SIMILARITY.options, default="cosine", help="(default: cosine)")
+    parser.add_argument("--top", type=int, metavar="K", help="judge the first K results alone, which needs less memory")
     parser.add_argument("--protocol", metavar="NAME", help="(default: the dataset's own)")
     parser.add_argument("--average-precision", metavar="NAME", help="trapezoid or finite-sum (default: the protocol's)")
     parser.add_argument("--out", metavar="FILE", help="write the numbers: .csv, .md, .tex, .xlsx or .json")
@@ -48,7 +49,7 @@ def evaluate_command(given: Any) -> int:
     dataset = load_dataset(given.dataset)
     database, queries = _features(given, dataset)
     options = {"protocol": given.protocol, "average_precision": given.average_precision}
-    found = evaluate_features(database, queries, dataset, similarity=given.similarity, **options)
+    found = evaluate_features(database, queries, dataset, similarity=given.similarity, k=given.top, **options)
     print(_text(found))
     if given.out:
         import pandas as pd

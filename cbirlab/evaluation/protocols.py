@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from html import escape
 
 from cbirlab.evaluation.judgement import AP_METHODS
 from cbirlab.registry import Registry
@@ -97,6 +98,10 @@ class Protocol:
     def with_average_precision(self, method: str) -> Protocol:
         """The same protocol under the other definition of AP."""
         return replace(self, average_precision=method)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return f"<pre>{escape(str(self))}</pre>"
 
     def __str__(self) -> str:
         lines = [f"{self.title} ({self.name})" + (f", {self.reference}" if self.reference else "")]

@@ -41,7 +41,7 @@ class FusedRun:
     member_weights : one per member, as they were used.
     ranking : (Q, N) database rows and scores.
     evaluation : under the members' protocol; None where the dataset has no ground truth.
-    metrics : name to value in 0..1; empty without ground truth.
+    metrics : name to value, in 0..1 but for N-S; empty without ground truth.
     seconds : per stage: "load", "extract" (and search of the members), "balance", "search" (fusion), "evaluate".
     dim : dimensions that were searched, of all members together.
     leak : empty, or what the evaluated images have to do with what was learned.
