@@ -13,6 +13,7 @@ import weakref
 from dataclasses import replace
 from itertools import chain, product
 
+import numpy as np
 import pytest
 from fake_session import FakeSession, fake_dataset, write_toytown_form
 from PIL import Image
@@ -22,6 +23,7 @@ from cbirlab.aggregation import AGGREGATIONS, pooling
 from cbirlab.attention import ATTENTIONS
 from cbirlab.datasets.base import Query
 from cbirlab.encoding import ENCODINGS
+from cbirlab.index import Ranking
 from cbirlab.params import Choice, Parameter, Range
 from cbirlab.registry import UnknownName
 from cbirlab.whitening import WHITENINGS
@@ -31,7 +33,8 @@ from cbirlab.widgets.gallery import Gallery, Thumbnails
 from cbirlab.widgets.latest import Latest
 from cbirlab.widgets.marks import MARKS
 from cbirlab.widgets.panel import Explorer, explore
-from cbirlab.widgets.results import kinds_of_image, kinds_of_query, ranked_gallery
+from cbirlab.widgets.question import Question
+from cbirlab.widgets.results import kinds_of_image, kinds_of_query, ranked_gallery, results_of_query
 from cbirlab.widgets.state import RetrievalState
 
 
@@ -225,6 +228,18 @@ def test_marks_differ_in_more_than_colour():
     for part, names in product(("symbol", "short", "line"), shown_together):
         values = [getattr(MARKS[name], part) for name in names]
         assert len({*values}) == len(values), part
+
+
+@pytest.mark.parametrize(("protocol", "first"), [("ukbench", [0, 6, 1]), ("holidays", [6, 1, 12])])
+def test_the_querys_own_picture_is_shown_where_the_protocol_counts_it(dataset, protocol, first):
+    queries = tuple(replace(query, index=row) for row, query in enumerate(dataset.queries))
+    labels = tuple({"positive": (row, row + 6, row + 12)} for row in range(6))
+    made = replace(dataset, protocol=protocol, queries=queries, labels=labels)
+    ranking = Ranking(np.array([[0, 6, 1, 12]]), np.array([[1.0, 0.9, 0.8, 0.7]], dtype=np.float32))
+    shown = results_of_query(made, ranking, 0, shown=3)
+    assert shown.rows == first
+    assert shown.places == [1, 2, 3]
+    assert Question(query=0).own_row(made) == (None if protocol == "ukbench" else 0)
 
 
 def test_kinds_of_a_query_and_of_an_image(dataset):
