@@ -1,13 +1,15 @@
-"""Command line: ``cbirlab lab | app | list | run | compare | store``.
+"""Command line: ``cbirlab lab | app | list | run | compare | versus | evaluate | published | data | store``.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted; what went wrong is one sentence on stderr.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from cbirlab.cli.parser import build_parser
@@ -35,6 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt:
             print("cbirlab: interrupted; what was finished is kept in the store.", file=sys.stderr)
             return 130
+        except BrokenPipeError:  # whoever reads, as `head` does, has had enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains as it ends
+            return 0
         except (UsageError, UnknownName) as error:
             return _failed(error, 2, given)
         except (ValueError, TypeError, OSError, RuntimeError, ImportError, ArithmeticError) as error:
@@ -124,12 +129,15 @@ def _compare(given: Any) -> int:
     from cbirlab import tables
     from cbirlab.cli import output
     from cbirlab.grid import compare
+    from cbirlab.literature import beside, published
     from cbirlab.pipeline import Recipe
 
     shared = _options(given)
     dataset = shared.pop("dataset", "toytown")
     try:
         output.check_out(given.out)
+        if given.published:
+            published(Path(dataset).name)
         Recipe(**shared)
         names = output.checked_names(given)
     except (ValueError, TypeError) as error:
@@ -145,10 +153,38 @@ def _compare(given: Any) -> int:
         progress=not given.quiet,
         **shared,
     )
+    frame = beside(frame) if given.published else frame
     print(output.frame_text(frame), end="")
     if given.out:
         print(f"written: {tables.write(frame, given.out)} ({len(frame)} rows)")
     return 0
+
+
+def _data(given: Any) -> int:
+    from cbirlab.cli import data
+
+    return data.command(given)
+
+
+def _evaluate(given: Any) -> int:
+    from cbirlab.cli import judging, output
+
+    try:
+        output.check_out(given.out)
+        output.check_out(given.per_query, "--per-query")
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return judging.evaluate_command(given)
+
+
+def _published(given: Any) -> int:
+    from cbirlab.cli import judging, output
+
+    try:
+        output.check_out(given.out)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return judging.published_command(given)
 
 
 def _store(given: Any) -> int:
@@ -164,5 +200,8 @@ _COMMANDS = {
     "run": _run,
     "compare": _compare,
     "versus": _versus,
+    "data": _data,
+    "evaluate": _evaluate,
+    "published": _published,
     "store": _store,
 }

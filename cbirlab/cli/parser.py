@@ -19,7 +19,10 @@ examples:
   cbirlab compare --dataset my/photos --backbone toynet mobilenet_v2 --out table.md
   cbirlab compare --backbone handcrafted toynet --taps all --encodings vlad fisher --out table.md
   cbirlab versus table.csv 0 3                           where one row beats the other
+  cbirlab evaluate --dataset my/photos --features x.npy  what others computed, judged
+  cbirlab published --dataset oxford5k                   numbers of the literature
   cbirlab run --recipe table.csv --row 3                 a row of a table again
+  cbirlab data list                                      which benchmarks are on this machine
   cbirlab store prune --older-than 30
 """
 
@@ -35,7 +38,18 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"cbirlab {__version__}")
     parser.set_defaults(command=None, traceback=False)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    for add in (_add_lab, _add_app, _add_list, _add_run, _add_compare, _add_versus, _add_store):
+    for add in (
+        _add_lab,
+        _add_app,
+        _add_list,
+        _add_run,
+        _add_compare,
+        _add_versus,
+        _add_evaluate,
+        _add_published,
+        _add_data,
+        _add_store,
+    ):
         add(commands)
     return parser
 
@@ -182,6 +196,9 @@ def _add_compare(commands: Any) -> None:
     parser.add_argument(
         "--weights", metavar="WEIGHTS", help="'random', a label of torchvision, or a file (default: the backbone's own)"
     )
+    parser.add_argument(
+        "--published", action="store_true", help="put published numbers of the dataset below, with their settings"
+    )
     _add_recipe_options(parser, one=False)
     _add_common(parser)
 
@@ -243,7 +260,7 @@ def _add_recipe_options(parser: argparse.ArgumentParser, *, one: bool) -> None:
     group.add_argument("--index", metavar="NAME", help="(default: exact)", **into)
     group.add_argument("--protocol", metavar="NAME", help="(default: the dataset's own)", **into)
     group.add_argument(
-        "--average-precision", metavar="NAME", help="trapezoid or finite-sum (default: trapezoid)", **into
+        "--average-precision", metavar="NAME", help="trapezoid or finite-sum (default: the protocol's)", **into
     )
 
 
@@ -261,6 +278,32 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", default="cpu", help="where the network runs (default: cpu)")
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
+
+
+def _add_data(commands: Any) -> None:
+    from cbirlab.cli.data import add_actions
+
+    more = """
+        Benchmarks are looked for in the folder that CBIRLAB_DATA names, each in a folder of its own name.
+        """
+    add_actions(_command(commands, "data", "benchmarks on this machine: list, show, check, get", more))
+
+
+def _add_evaluate(commands: Any) -> None:
+    from cbirlab.cli.judging import add_evaluate
+
+    more = """
+        Database and queries may be two files or two matrices of one; N x D or D x N is told by the number of images.
+        Without queries the dataset's own rows are taken, where its queries are in the database.
+        """
+    add_evaluate(_command(commands, "evaluate", "judge descriptors that were computed elsewhere", more))
+
+
+def _add_published(commands: Any) -> None:
+    from cbirlab.cli.judging import add_published
+
+    more = "Made with other settings than yours: they say where a result stands, not what it has to reach."
+    add_published(_command(commands, "published", "numbers of the literature, with their settings and sources", more))
 
 
 def _add_store(commands: Any) -> None:
