@@ -17,6 +17,7 @@ ORDER = (
     "params",
     "registry",
     "methods",
+    "preprocessing",
     "images",
     "datasets",
     "weights",

@@ -154,6 +154,7 @@ def frame_text(frame: pd.DataFrame) -> str:
         "dataset",
         "whitening_set",
         "image_size",
+        "preprocessing",
         "leak",
         "skipped",
         "bytes_per_image",

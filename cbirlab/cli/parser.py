@@ -7,6 +7,7 @@ import textwrap
 from typing import Any
 
 from cbirlab import __version__
+from cbirlab.preprocessing import CROP, INTERPOLATION, RESIZE
 
 _EXAMPLES = """
 examples:
@@ -238,6 +239,9 @@ def _add_recipe_options(parser: argparse.ArgumentParser, *, one: bool) -> None:
         help="relative to the image size, or one of the sets down, up_down (default: 1)",
         **into,
     )
+    for option, name in (("--crop", "crop"), ("--resize", "resize"), ("--interpolation", "interpolation")):
+        group.add_argument(option, metavar="NAME", help=_one_of(name), **into)
+    group.add_argument("--antialias", type=_on_or_off, metavar="on|off", help="when shrinking (default: on)", **into)
     group.add_argument("--scale-pooling", metavar="NAME", help="mean or gem over scales (default: mean)", **into)
     group.add_argument("--precision", metavar="TYPE", help="float32 or bfloat16 (default: float32)", **into)
     group.add_argument("--index", metavar="NAME", help="(default: exact)", **into)
@@ -245,6 +249,20 @@ def _add_recipe_options(parser: argparse.ArgumentParser, *, one: bool) -> None:
     group.add_argument(
         "--average-precision", metavar="NAME", help="trapezoid or finite-sum (default: trapezoid)", **into
     )
+
+
+def _one_of(name: str) -> str:
+    """What a field of the preprocessing may be, its default first."""
+    options = {"crop": CROP, "resize": RESIZE, "interpolation": INTERPOLATION}[name].options
+    what = {"crop": "of queries with a box", "resize": "what the image size is", "interpolation": "kernel"}[name]
+    return f"{what}: {', '.join(options)} (default: {options[0]})"
+
+
+def _on_or_off(text: str) -> bool:
+    words = {"on": True, "true": True, "off": False, "false": False}
+    if text.lower() not in words:
+        raise argparse.ArgumentTypeError(f"must be on or off, got {text!r}")
+    return words[text.lower()]
 
 
 def _number_or_name(text: str) -> float | str:

@@ -64,6 +64,7 @@ def table_row(result: Run) -> dict[str, Any]:
         "whitening_set": recipe.whitening_set or "",
         "dim": result.dim,
         "image_size": recipe.image_size,
+        "preprocessing": f"{recipe.crop}, {recipe.resizing}",
         **{name: metrics[name] for name in shown if name in metrics},
         "forward_passes": result.forward_passes,
         "ms_per_image": result.extract_ms,
