@@ -13,6 +13,7 @@ The public names, in the order of the pipeline::
     Recipe run                    one run
     FUSIONS Fusion run_fusion     several recipes as one
     compare versus complementarity    one table; query by query
+    differences                   what each choice changes, one at a time
 
 Importing does nothing but name them; each room is imported when a name of it is first used.
 """
@@ -48,6 +49,7 @@ _ROOMS = {
     "complementarity": "fusion",
     "versus": "fusion",
     "compare": "grid",
+    "differences": "choices",
 }
 
 __all__ = [*_ROOMS]  # pyright: ignore[reportUnsupportedDunderAll]

@@ -37,6 +37,7 @@ ORDER = (
     "pipeline",
     "fusion",
     "grid",
+    "choices",
     "projection",
     "session",
     "looking",

@@ -20,6 +20,7 @@ examples:
   cbirlab compare --dataset my/photos --backbone toynet mobilenet_v2 --out table.md
   cbirlab compare --backbone handcrafted toynet --taps all --encodings vlad fisher --out table.md
   cbirlab versus table.csv 0 3                           where one row beats the other
+  cbirlab why --tap layer4 --whitening pca               what each choice changes, one at a time
   cbirlab run --recipe table.csv --row 3                 a row of a table again
   cbirlab store prune --older-than 30
 """
@@ -36,7 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"cbirlab {__version__}")
     parser.set_defaults(command=None, traceback=False)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    for add in (_add_lab, _add_app, _add_list, _add_run, _add_compare, _add_versus, _add_store):
+    for add in (_add_lab, _add_app, _add_list, _add_run, _add_compare, _add_versus, _add_why, _add_store):
         add(commands)
     return parser
 
@@ -111,8 +112,8 @@ def _add_run(commands: Any) -> None:
         """,
     )
     _add_recipe_options(parser, one=True)
-    parser.add_argument("--recipe", metavar="FILE", help="a recipe or a table (.json, .csv); options override it")
-    parser.add_argument("--row", type=int, default=0, metavar="N", help="row of the table, from 0 (default: 0)")
+    _add_saved_recipe(parser)
+    parser.add_argument("--save-ranking", metavar="FILE", help="write the ranking (.npz), for `cbirlab why --ranking`")
     _add_common(parser)
 
 
@@ -202,6 +203,36 @@ def _add_versus(commands: Any) -> None:
     parser.add_argument("b", type=int, metavar="B", help="row, from 0")
     parser.add_argument("--level", metavar="NAME", help="of the protocol (default: medium where there are several)")
     _add_common(parser)
+
+
+def _add_why(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "why",
+        "show why numbers differ: what each choice changes, one at a time",
+        """
+        Of a recipe, all choices from the picture to the number; those marked in the column forward_pass send the
+        pictures through the network once more. Of a ranking of any system, the choices of its judging:
+
+          cbirlab why --ranking ranking.npz --dataset my/photos
+
+        The file holds an array "images" (Q, K): rows of the database from 0, best first, a line per query; and, if
+        there are any, "scores" (Q, K). `cbirlab run --save-ranking ranking.npz` writes one.
+        """,
+    )
+    parser.add_argument(
+        "--choice", "--choices", dest="choices", nargs="+", metavar="NAME", help="e.g. crop junk results (default: all)"
+    )
+    parser.add_argument("--level", metavar="NAME", help="of the protocol (default: medium where there are several)")
+    parser.add_argument("--ranking", metavar="FILE", help="an .npz with a ranking, in place of a recipe")
+    _add_saved_recipe(parser)
+    _add_recipe_options(parser, one=True)
+    _add_common(parser)
+
+
+def _add_saved_recipe(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--recipe", metavar="FILE", help="a recipe or a table (.json, .csv); options override it")
+    parser.add_argument("--row", type=int, default=0, metavar="N", help="row of the table, from 0 (default: 0)")
 
 
 def _add_recipe_options(parser: argparse.ArgumentParser, *, one: bool) -> None:

@@ -7,10 +7,11 @@ nothing is kept in pyplot.
 
 from cbirlab.plots.canvas import described, new_axes, png
 from cbirlab.plots.methods import cosines, overlay, spectrum
-from cbirlab.plots.results import bars, factor_lines, factors, lines, win_loss
+from cbirlab.plots.results import bars, changes, factor_lines, factors, lines, win_loss
 
 __all__ = [
     "bars",
+    "changes",
     "cosines",
     "described",
     "factor_lines",

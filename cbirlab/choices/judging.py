@@ -1,0 +1,149 @@
+"""Judging: every choice between a ranking and a number, as one flat record; an alternative is the record with one
+field changed.
+
+It judges as `cbirlab.evaluate` does, and in the ways of other evaluation codes that papers have compared with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from cbirlab.datasets import Dataset
+from cbirlab.evaluation import Judged, Level, Protocol
+from cbirlab.evaluation.judgement import AP_METHODS
+from cbirlab.index import Ranking
+from cbirlab.params import Choice
+
+JUNK = Choice(("ignored", "wrong", "right"))
+OWN_IMAGE = Choice(("dropped", "as labelled", "wrong", "right"))
+FIRST = 10  # results that precision looks at
+
+
+@dataclass(frozen=True)
+class Judging:
+    """How a ranking becomes a number per query.
+
+    Attributes
+    ----------
+    level : of the protocol.
+    measure : a name in `MEASURES`.
+    junk : what becomes of images with a junk label of the level: ignored, as if they were not in the database; or
+        counted as wrong or right answers.
+    own_image : what becomes of the query's own image where it is in the database: "as labelled" is what `Protocol`
+        calls kept.
+    results : that are looked at; None for all there are.
+
+    Raises
+    ------
+    ValueError : an option that is not declared.
+    """
+
+    level: Level
+    measure: str = "trapezoid"
+    junk: str = "ignored"
+    own_image: str = "dropped"
+    results: int | None = None
+
+    def __post_init__(self) -> None:
+        JUNK.check("Judging", "junk", self.junk)
+        OWN_IMAGE.check("Judging", "own_image", self.own_image)
+        Choice(tuple(MEASURES)).check("Judging", "measure", self.measure)
+
+    @classmethod
+    def of(cls, protocol: Protocol, level: str | None = None) -> Judging:
+        """As a protocol judges at a level; "medium" by default where there are several."""
+        own = "dropped" if protocol.own_image == "dropped" else "as labelled"
+        return cls(level_of(protocol, level), protocol.average_precision, own_image=own)
+
+    def values(self, ranking: Ranking, dataset: Dataset) -> np.ndarray:
+        """The measure of each query (Q,); NaN where there is nothing to find."""
+        return MEASURES[self.measure](self.judged(ranking, dataset), self.results)
+
+    def judged(self, ranking: Ranking, dataset: Dataset) -> Judged:
+        """Where the right answers stand, what is ignored taken out."""
+        found = [self._of_query(ranking.images[query], dataset, query) for query in range(len(ranking))]
+        lengths = [len(rows) for _, rows, _, _ in found]
+        return Judged.from_labelled(
+            np.repeat(np.arange(len(found)), lengths),
+            *(np.concatenate([one[place] for one in found]) for place in (1, 2, 3)),
+            np.array([one[0] for one in found], np.int64),
+        )
+
+    def _of_query(
+        self, order: np.ndarray, dataset: Dataset, query: int
+    ) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
+        """How many are right; and of those in the list that count: rank, right or not, ignored or not."""
+        labels, own = dataset.labels[query], dataset.queries[query].index
+        right, ignored = ({row for name in names for row in labels.get(name, ())} for names in self._names())
+        if own is not None and self.own_image != "as labelled":
+            right, ignored = right - {own}, ignored - {own}
+            right |= {own} if self.own_image == "right" else set()
+            ignored |= {own} if self.own_image == "dropped" else set()
+        order = order[: self.results]
+        is_right, is_ignored = (np.isin(order, [*rows]) for rows in (right, ignored))
+        places = np.flatnonzero(is_right | is_ignored)
+        return len(right), places, is_right[places], is_ignored[places]
+
+    def _names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Labels that are right, and labels that are ignored."""
+        right, junk = self.level.positive, self.level.junk
+        return (right + junk if self.junk == "right" else right), (junk if self.junk == "ignored" else ())
+
+
+def _finite(judged: Judged, kept: np.ndarray | None = None) -> np.ndarray:
+    """Sum of the precision after each right answer (Q,), or after those that are kept."""
+    terms = (judged.order + 1) / (judged.rank + 1)
+    return judged.per_query(terms if kept is None else terms * kept)
+
+
+def _at_r(judged: Judged, results: int | None) -> np.ndarray:
+    return _finite(judged, judged.rank < judged.n_positive[judged.query]) / np.maximum(judged.n_positive, 1)
+
+
+def _over_possible(judged: Judged, results: int | None) -> np.ndarray:
+    most = judged.n_positive if results is None else np.minimum(judged.n_positive, results)
+    return _finite(judged) / np.maximum(most, 1)
+
+
+def _over_found(judged: Judged, results: int | None) -> np.ndarray:
+    return _finite(judged) / np.maximum(judged.per_query(np.ones(len(judged.rank))), 1)
+
+
+def _plain(judged: Judged, results: int | None) -> np.ndarray:
+    return judged.per_query(judged.rank < FIRST) / FIRST
+
+
+def _possible(judged: Judged, results: int | None) -> np.ndarray:
+    return judged.per_query(judged.rank < FIRST) / np.clip(judged.n_positive, 1, FIRST)
+
+
+MEASURES: Mapping[str, Callable[[Judged, int | None], np.ndarray]] = {
+    **{name: lambda judged, results, name=name: judged.average_precision(name) for name in AP_METHODS},
+    "map@r": _at_r,
+    "over min(right, results)": _over_possible,
+    "over right in results": _over_found,
+    "precision up to the last right": lambda judged, results: judged.precision_at(FIRST),
+    f"precision over {FIRST}": _plain,
+    f"precision over min(right, {FIRST})": _possible,
+}
+"""By name, of `Judged` and the number of results: average precision by the trapezoid, by the finite sum, over the first
+R results (R right answers; Musgrave et al., ECCV 2020), and by the finite sum over what a cut list can hold (Google
+Landmarks) or does hold (hashing); precision among the first as revisited Oxford and Paris have it, and over two others.
+"""
+
+
+def level_of(protocol: Protocol, name: str | None = None) -> Level:
+    """A level by its name; "medium" by default where there are several.
+
+    Raises
+    ------
+    ValueError : no such level.
+    """
+    levels = {level.name: level for level in protocol.levels}
+    chosen = name or ("medium" if "medium" in levels else protocol.levels[0].name)
+    if chosen not in levels:
+        raise ValueError(f"differences: level must be one of {', '.join(levels)}, got {chosen!r}.")
+    return levels[chosen]
