@@ -64,28 +64,29 @@ class Judging:
 
     def judged(self, ranking: Ranking, dataset: Dataset) -> Judged:
         """Where the right answers stand, what is ignored taken out."""
-        found = [self._of_query(ranking.images[query], dataset, query) for query in range(len(ranking))]
-        lengths = [len(rows) for _, rows, _, _ in found]
-        return Judged.from_labelled(
-            np.repeat(np.arange(len(found)), lengths),
-            *(np.concatenate([one[place] for one in found]) for place in (1, 2, 3)),
-            np.array([one[0] for one in found], np.int64),
-        )
+        queries, ranks, right, ignored, counts = [], [], [], [], []
+        for query, order in enumerate(ranking.images[:, : self.results]):
+            sought, left_out = self.rows(dataset, query)
+            is_right, is_ignored = (np.isin(order, [*rows]) for rows in (sought, left_out))
+            places = np.flatnonzero(is_right | is_ignored)
+            queries.append(np.full(len(places), query))
+            ranks.append(places)
+            right.append(is_right[places])
+            ignored.append(is_ignored[places])
+            counts.append(len(sought))
+        labelled = (np.concatenate(parts) for parts in (queries, ranks, right, ignored))
+        query, rank, positive, junk = labelled
+        return Judged.from_labelled(query, rank, positive, junk, np.array(counts, np.int64))
 
-    def _of_query(
-        self, order: np.ndarray, dataset: Dataset, query: int
-    ) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
-        """How many are right; and of those in the list that count: rank, right or not, ignored or not."""
+    def rows(self, dataset: Dataset, query: int) -> tuple[set[int], set[int]]:
+        """Database rows that are right for a query, and rows that are ignored."""
         labels, own = dataset.labels[query], dataset.queries[query].index
         right, ignored = ({row for name in names for row in labels.get(name, ())} for names in self._names())
         if own is not None and self.own_image != "as labelled":
             right, ignored = right - {own}, ignored - {own}
             right |= {own} if self.own_image == "right" else set()
             ignored |= {own} if self.own_image == "dropped" else set()
-        order = order[: self.results]
-        is_right, is_ignored = (np.isin(order, [*rows]) for rows in (right, ignored))
-        places = np.flatnonzero(is_right | is_ignored)
-        return len(right), places, is_right[places], is_ignored[places]
+        return right, ignored
 
     def _names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Labels that are right, and labels that are ignored."""

@@ -69,5 +69,6 @@ def _precision(usual: Judging) -> Iterator[Alternative]:
     first, *others = [name for name in MEASURES if name.startswith("precision")]
     before = replace(usual, measure=first)
     for measure in others:
-        change = {"judging": (before, replace(usual, measure=measure)), "metric": f"mp@{FIRST}"}
-        yield Alternative("precision", *(name.removeprefix("precision ") for name in (first, measure)), **change)
+        was, to = (name.removeprefix("precision ") for name in (first, measure))
+        judging = (before, replace(usual, measure=measure))
+        yield Alternative("precision", was, to, judging=judging, metric=f"mp@{FIRST}")

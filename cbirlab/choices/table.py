@@ -147,25 +147,22 @@ def _row(
     rerun: Callable[[Recipe], tuple[Ranking, str]] | None = None,
 ) -> dict[str, Any]:
     before, after = one.judging or (usual, usual)
-    values, note = before.values(ranking, dataset), one.note
-    found: np.ndarray | None = None
-    if not note and (one.recipe is None or rerun is None):
-        found = after.values(ranking, dataset)
-    elif not note:
+    other, note = (None, one.note) if one.note else (ranking, "")
+    if one.recipe is not None and rerun is not None:
         try:
             other, note = rerun(one.recipe)
-            found = after.values(other, dataset)
         except (ValueError, WeightsError) as error:  # cannot be had in this combination
-            note = str(error)
+            other, note = None, str(error)
+    found = None if other is None else after.values(other, dataset)
     return {
         "choice": one.choice,
         "from": one.was,
         "to": one.to,
         "metric": one.metric + usual.level.suffix,
-        **_numbers(values, found, query_groups(dataset)),
+        **_numbers(before.values(ranking, dataset), found, query_groups(dataset)),
         "forward_pass": one.forward_pass,
         "note": note,
-        "recipe": one.recipe.to_json() if one.recipe and found is not None else "",
+        "recipe": one.recipe.to_json() if one.recipe is not None and found is not None else "",
     }
 
 

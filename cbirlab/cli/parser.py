@@ -7,7 +7,7 @@ import textwrap
 from typing import Any
 
 from cbirlab import __version__
-from cbirlab.preprocessing import CROP, INTERPOLATION, RESIZE
+from cbirlab.cli.options import add_common, add_recipe_options, add_saved_recipe
 
 _EXAMPLES = """
 examples:
@@ -40,15 +40,6 @@ def build_parser() -> argparse.ArgumentParser:
     for add in (_add_lab, _add_app, _add_list, _add_run, _add_compare, _add_versus, _add_why, _add_store):
         add(commands)
     return parser
-
-
-class _IntoOptions(argparse.Action):
-    """Keeps recipe fields apart from the command's own options, and only those that were given."""
-
-    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
-        if namespace.options is None:
-            namespace.options = argparse.Namespace()
-        setattr(namespace.options, self.dest, values)
 
 
 def _command(commands: Any, name: str, summary: str, more: str = "") -> argparse.ArgumentParser:
@@ -111,10 +102,10 @@ def _add_run(commands: Any) -> None:
         is fast.
         """,
     )
-    _add_recipe_options(parser, one=True)
-    _add_saved_recipe(parser)
+    add_recipe_options(parser, one=True)
+    add_saved_recipe(parser)
     parser.add_argument("--save-ranking", metavar="FILE", help="write the ranking (.npz), for `cbirlab why --ranking`")
-    _add_common(parser)
+    add_common(parser)
 
 
 def _add_compare(commands: Any) -> None:
@@ -184,8 +175,8 @@ def _add_compare(commands: Any) -> None:
     parser.add_argument(
         "--weights", metavar="WEIGHTS", help="'random', a label of torchvision, or a file (default: the backbone's own)"
     )
-    _add_recipe_options(parser, one=False)
-    _add_common(parser)
+    add_recipe_options(parser, one=False)
+    add_common(parser)
 
 
 def _add_versus(commands: Any) -> None:
@@ -202,7 +193,7 @@ def _add_versus(commands: Any) -> None:
     parser.add_argument("a", type=int, metavar="A", help="row, from 0")
     parser.add_argument("b", type=int, metavar="B", help="row, from 0")
     parser.add_argument("--level", metavar="NAME", help="of the protocol (default: medium where there are several)")
-    _add_common(parser)
+    add_common(parser)
 
 
 def _add_why(commands: Any) -> None:
@@ -225,91 +216,9 @@ def _add_why(commands: Any) -> None:
     )
     parser.add_argument("--level", metavar="NAME", help="of the protocol (default: medium where there are several)")
     parser.add_argument("--ranking", metavar="FILE", help="an .npz with a ranking, in place of a recipe")
-    _add_saved_recipe(parser)
-    _add_recipe_options(parser, one=True)
-    _add_common(parser)
-
-
-def _add_saved_recipe(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--recipe", metavar="FILE", help="a recipe or a table (.json, .csv); options override it")
-    parser.add_argument("--row", type=int, default=0, metavar="N", help="row of the table, from 0 (default: 0)")
-
-
-def _add_recipe_options(parser: argparse.ArgumentParser, *, one: bool) -> None:
-    parser.set_defaults(options=None)
-    into: dict[str, Any] = {"action": _IntoOptions, "default": argparse.SUPPRESS}
-    group = parser.add_argument_group("recipe")
-    group.add_argument("--dataset", metavar="NAME", help="a name or a folder of images (default: toytown)", **into)
-    if one:
-        group.add_argument("--backbone", metavar="NAME", help="(default: toynet)", **into)
-        group.add_argument("--weights", metavar="WEIGHTS", help="'random', a label of torchvision, or a file", **into)
-        group.add_argument("--tap", metavar="NAME", help="(default: the backbone's own)", **into)
-        group.add_argument(
-            "--aggregation",
-            metavar="NAME",
-            help="'gem', 'vlad(k=64)' or 'crow_spatial > gem(p=4)' (default: gem)",
-            **into,
-        )
-        group.add_argument("--passes", metavar="NAME", help="feedforward scheme (default: single)", **into)
-        group.add_argument("--whitening", metavar="NAME", help="(default: none)", **into)
-        group.add_argument("--dimensions", type=int, metavar="D", help="kept after whitening (default: all)", **into)
-    group.add_argument(
-        "--whitening-set",
-        metavar="NAME",
-        help="what whitening learns on: train, database (a leak, and reported), or another dataset",
-        **into,
-    )
-    group.add_argument(
-        "--image-size", type=int, metavar="PIXELS", help="long side (default: the dataset's own)", **into
-    )
-    group.add_argument(
-        "--scales",
-        type=_number_or_name,
-        nargs="+",
-        metavar="S",
-        help="relative to the image size, or one of the sets down, up_down (default: 1)",
-        **into,
-    )
-    for option, name in (("--crop", "crop"), ("--resize", "resize"), ("--interpolation", "interpolation")):
-        group.add_argument(option, metavar="NAME", help=_one_of(name), **into)
-    group.add_argument("--antialias", type=_on_or_off, metavar="on|off", help="when shrinking (default: on)", **into)
-    group.add_argument("--scale-pooling", metavar="NAME", help="mean or gem over scales (default: mean)", **into)
-    group.add_argument("--precision", metavar="TYPE", help="float32 or bfloat16 (default: float32)", **into)
-    group.add_argument("--index", metavar="NAME", help="(default: exact)", **into)
-    group.add_argument("--protocol", metavar="NAME", help="(default: the dataset's own)", **into)
-    group.add_argument(
-        "--average-precision", metavar="NAME", help="trapezoid or finite-sum (default: trapezoid)", **into
-    )
-
-
-def _one_of(name: str) -> str:
-    """What a field of the preprocessing may be, its default first."""
-    options = {"crop": CROP, "resize": RESIZE, "interpolation": INTERPOLATION}[name].options
-    what = {"crop": "of queries with a box", "resize": "what the image size is", "interpolation": "kernel"}[name]
-    return f"{what}: {', '.join(options)} (default: {options[0]})"
-
-
-def _on_or_off(text: str) -> bool:
-    words = {"on": True, "true": True, "off": False, "false": False}
-    if text.lower() not in words:
-        raise argparse.ArgumentTypeError(f"must be on or off, got {text!r}")
-    return words[text.lower()]
-
-
-def _number_or_name(text: str) -> float | str:
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
-def _add_common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", metavar="FILE", help="write the table: .csv, .md, .tex, .xlsx or .json")
-    parser.add_argument(
-        "--store", metavar="FOLDER", help="where descriptors are kept (default: CBIRLAB_STORE or the cache)"
-    )
-    parser.add_argument("--device", default="cpu", help="where the network runs (default: cpu)")
-    parser.add_argument("--quiet", action="store_true", help="no progress bars")
+    add_saved_recipe(parser)
+    add_recipe_options(parser, one=True)
+    add_common(parser)
 
 
 def _add_store(commands: Any) -> None:

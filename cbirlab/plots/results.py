@@ -81,7 +81,7 @@ def changes(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """
     columns = ["choice", "from", "to", "change", "change_low", "change_high", "forward_pass"]
     need("changes", frame, columns)
-    frame = frame[frame["change"].notna()]
+    frame = frame.dropna(subset=["change"])
     need("changes", frame, columns)
     ax = ax or new_axes(width=8.0, height=0.9 + 0.3 * len(frame))
     values, places = frame["change"].to_numpy(float), np.arange(len(frame))
