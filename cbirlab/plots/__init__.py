@@ -6,7 +6,7 @@ nothing is kept in pyplot.
 """
 
 from cbirlab.plots.canvas import described, new_axes, png
-from cbirlab.plots.methods import cosines, overlay, spectrum
+from cbirlab.plots.methods import cosines, overlay, pictures, spectrum
 from cbirlab.plots.results import bars, changes, factor_lines, factors, lines, win_loss
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "lines",
     "new_axes",
     "overlay",
+    "pictures",
     "png",
     "spectrum",
     "win_loss",
