@@ -17,8 +17,8 @@ Size = tuple[int, int]
 B = TypeVar("B", bound=Box)
 
 CROP = Choice(("box", "box_resized", "none"))
-"""Of a query with a box: cut to it at the scale of the whole image; cut, and resized as if it were a whole image; or
-not cut at all."""
+"""Of a query with a box: cut to it at the scale of the whole image; cut, and brought to the image size as if it were a
+whole image, enlarged where it is smaller; or not cut at all."""
 
 RESIZE = Choice(("long_side", "short_side", "square", "centre_crop"))
 """The image size is: the most that the long side may have; what the short side gets; what both sides get, whatever the
@@ -91,7 +91,7 @@ def target_size(
     Parameters
     ----------
     box : what is cut out; None for all of the frame.
-    frame : what counts as the whole image; None for all of it.
+    frame : what counts as the whole image, and is enlarged where it is smaller; None for all of it.
     scale : multiplies the size (for multi-scale descriptors) and may enlarge.
     resize : another rule, see `Resizing`.
 
@@ -120,7 +120,7 @@ def resized_size(
     if image_size < 1:
         raise ValueError(f"target_size: image_size must be at least 1 pixel, got {image_size}.")
     whole = (height, width)
-    down, across = _factors(_sides(whole, frame), image_size, resize)
+    down, across = _factors(_sides(whole, frame), image_size, resize, enlarge=frame is not None)
     height, width = _sides(whole, box or frame)
     height, width = max(1, round(height * down)), max(1, round(width * across))
     return max(1, round(height * scale)), max(1, round(width * scale))
@@ -154,11 +154,12 @@ def _sides(size: Size, box: Box | None) -> Size:
     return y1 - y0, x1 - x0
 
 
-def _factors(size: Size, image_size: int, resize: str) -> tuple[float, float]:
+def _factors(size: Size, image_size: int, resize: str, *, enlarge: bool) -> tuple[float, float]:
     """By how much height and width are multiplied."""
     height, width = size
     if resize == "long_side":
-        factor = min(1.0, image_size / max(height, width))
+        factor = image_size / max(height, width)
+        factor = factor if enlarge else min(1.0, factor)
     elif RESIZE.check("target_size", "resize", resize) == "square":
         return image_size / height, image_size / width
     else:

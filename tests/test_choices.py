@@ -245,6 +245,14 @@ def test_a_recipe_without_boxes_or_resizing_says_so(things, warm):
     assert set(frame["recipe"]) == {""}
 
 
+def test_a_box_that_is_resized_makes_the_interpolation_count(explained, warm):
+    data, _ = explained
+    for crop, idle in (("box", True), ("box_resized", False)):
+        recipe = replace(RECIPE, image_size=64, whitening="none", dimensions=None, crop=crop, protocol="retrieval")
+        found = [one for one in reruns(recipe, data, warm) if one.choice == "interpolation"]
+        assert [bool(one.note) for one in found] == [True] * idle + [False] * 3 * (not idle)
+
+
 def test_what_a_recipe_cannot_be_combined_with_is_a_note(things, warm):
     grid = replace(RECIPE, passes="grid(rows=2, columns=2)", whitening="none", dimensions=None)
     frame = differences(grid, dataset=things, store=warm, progress=False, choices=["resize"]).set_index("to")

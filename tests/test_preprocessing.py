@@ -151,6 +151,8 @@ def test_a_box_taken_for_the_whole_image_is_resized_like_one():
         found = images.pixels(image, image_size=56, frame=box, resizing=rule)
         np.testing.assert_array_equal(found, images.pixels(alone, image_size=56, resizing=rule))
     assert images.pixels(image, image_size=40, frame=box).shape == (20, 40, 3)
+    assert images.pixels(image, image_size=160, frame=box).shape == (80, 160, 3), "enlarged to the image size"
+    assert images.pixels(alone, image_size=160).shape == (40, 80, 3), "which a whole image is not"
     assert images.pixels(image, image_size=40, box=box).shape == (4, 8, 3), "0.1 of the size, as the whole image"
     inside = images.pixels(image, image_size=40, frame=box, box=(100.0, 50.0, 140.0, 90.0))
     assert inside.shape == (20, 20, 3), "a view of it, at the scale of the frame"
@@ -235,7 +237,7 @@ def test_box_resized_is_the_dataset_of_cut_queries(boxed, warm, tmp_path: Path, 
         path = tmp_path / f"{number}.png"
         images.read(query.path).crop(whole_box(*images.size(query.path), BOX)).save(path)
         cut.append(Query(path, index=query.index))
-    recipe = Recipe(dataset="things", weights="random", passes=passes, image_size=48)
+    recipe = Recipe(dataset="things", weights="random", passes=passes, image_size=32)
     found = run(replace(recipe, crop="box_resized"), dataset=boxed, store=warm, progress=False)
     wanted = run(recipe, dataset=replace(boxed, queries=tuple(cut)), store=warm, progress=False)
     np.testing.assert_array_equal(found.ranking.images, wanted.ranking.images)

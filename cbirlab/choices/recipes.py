@@ -66,6 +66,8 @@ def _idle(name: str, recipe: Recipe, dataset: Dataset, store: Store) -> str:
 
 def _resized(recipe: Recipe, dataset: Dataset, store: Store) -> bool:
     """Whether any picture that counts is brought to another size."""
+    if recipe.crop == "box_resized" and any(query.box for query in dataset.queries):
+        return True
     if recipe.resize != "long_side" or recipe.passes != "single" or recipe.scales != (1.0,):
         return True
     paths = [*dataset.images, *(query.path for query in dataset.queries)]

@@ -62,8 +62,8 @@ class Recipe:
     image_size : long side in pixels.
     scales : relative to `image_size`; with several, descriptors are pooled over them. or a name in `SCALE_SETS`.
     scale_pooling : "mean", or "gem" with the exponent of the aggregation "gem".
-    crop : of queries with a box: "box" cuts them to it at the scale of the whole image, "box_resized" resizes what is
-        cut as if it were a whole image, "none" leaves them whole.
+    crop : of queries with a box: "box" cuts them to it at the scale of the whole image, "box_resized" brings what is
+        cut to the image size as if it were a whole image, "none" leaves them whole.
     resize : what `image_size` is: "long_side", "short_side", "square" or "centre_crop", see `Resizing`.
     interpolation : "lanczos", "bicubic", "bilinear" or "nearest".
     antialias : False takes the kernel as tensors are resized by default, blind for what lies between its places.

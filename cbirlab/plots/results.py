@@ -97,7 +97,7 @@ def changes(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax.set_yticks(places, [f"{title_of(choice)}: {was} → {to}" for choice, was, to in named])
     ax.invert_yaxis()
     ax.set_xlabel("change, paired 95 % interval")
-    legend(ax, 2)
+    ax.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, frameon=False, labelcolor=ink(ax))
     return tidy(ax, grid="x")
 
 
