@@ -291,3 +291,11 @@ def test_a_table_for_the_terminal_leaves_out_what_is_the_same_everywhere():
     assert "leak" in header
     assert "dataset" not in header
     assert "recipe" not in header
+
+
+def test_a_reader_who_has_had_enough_is_no_failure():
+    program = [sys.executable, "-m", "cbirlab", "list"]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0) as running:
+        running.stdout.close()
+        assert running.wait(60) == 0
+        assert running.stderr.read() == b""

@@ -19,7 +19,7 @@ from cbirlab import images, taps
 from cbirlab.aggregation import AGGREGATIONS, Aggregation
 from cbirlab.backbones import load_backbone
 from cbirlab.datasets import Dataset, Query, load_dataset
-from cbirlab.extract import Descriptors, decode, estimate, extract, fill, plan
+from cbirlab.extract import Descriptors, decode, estimate, extract, fill, memory, plan
 from cbirlab.extract import __name__ as extract_name
 from cbirlab.extract.fingerprint import fingerprints
 from cbirlab.extract.pooling import pool
@@ -474,3 +474,27 @@ def test_bfloat16_is_near_float32(things, toynet, store):
     cosine = (exact * rounded).sum(1) / np.linalg.norm(exact, axis=1) / np.linalg.norm(rounded, axis=1)
     assert cosine.min() > 0.999
     assert not np.array_equal(exact, rounded)
+
+
+def test_memory_is_kept_while_anybody_extracts_and_handed_back_afterwards(monkeypatch):
+    told = []
+
+    class Library:
+        def mallopt(self, parameter, value):
+            told.append((parameter, value))
+
+        def malloc_trim(self, pad):
+            told.append("trimmed")
+
+    monkeypatch.setattr(memory, "_glibc", Library)
+    with memory.kept_memory():
+        with memory.kept_memory():
+            pass
+        assert "trimmed" not in told
+        assert told[-1][1] > 1 << 28
+    assert told[-1] == "trimmed"
+    assert dict(told[-3:-1]) == memory._USUAL
+    monkeypatch.setattr(memory, "_glibc", lambda: None)
+    told.clear()
+    with memory.kept_memory():
+        assert told == []

@@ -28,7 +28,7 @@ def tiny(choices, things, store, monkeypatch):
     """A lab whose dataset is 40 drawn pictures; codebooks as small as they are."""
     labels = tuple(path.stem.split("_")[0] for path in things.train)
     monkeypatch.setattr(choices, "ENCODINGS", ["vlad(k=4)", "asmk(k=4)"])
-    monkeypatch.setattr(choices, "CODEBOOKS_OF_SIFT", ["vlad(k=4)"])
+    monkeypatch.setattr(choices, "CODEBOOKS_OF_SIFT", ["bow(k=4)", "vlad(k=4)"])
     monkeypatch.setattr(choices, "WHITENINGS", ["none", "pca", "lw"])
     monkeypatch.setattr(choices, "POOLINGS", ["mac", "cam"])
     monkeypatch.setattr(choices, "LEARNED", ["rmac(learned=True)"])
@@ -37,10 +37,14 @@ def tiny(choices, things, store, monkeypatch):
         name: choices.PASSES[name] for name in ("single", "scales 1, 1/√2, 1/2, GeM", "rigid grid, patches matched")
     }
     monkeypatch.setattr(choices, "PASSES", kept)
+    most = {"single": {}, "mser": {"passes": "proposals(most=2, method='mser')"}}
+    monkeypatch.setattr(choices, "PROPOSALS", most)
     return choices.Lab(replace(things, train_instances=labels), photographs=(things,), store=store)
 
 
-@pytest.mark.parametrize("name", ["layer", "pass", "pooling", "embedding", "attention", "fusion", "photographs"])
+@pytest.mark.parametrize(
+    "name", ["layer", "pass", "proposals", "pooling", "embedding", "attention", "fusion", "photographs", "networks"]
+)
 def test_every_table_is_made(choices, tiny, name):
     blocks = list(choices.TABLES[name](tiny))
     tables = [block.splitlines() for block in blocks if block.startswith("|")]

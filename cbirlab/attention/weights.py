@@ -11,6 +11,7 @@ from cbirlab.attention.base import attention
 from cbirlab.params import Range
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
 TINY = 1e-30
@@ -124,25 +125,23 @@ def scda_mask(maps: Tensor) -> Tensor:
 
 
 def largest_component(mask: Tensor) -> Tensor:
-    """The largest component of each image of `mask` (B, H, W) bool; all of an image without any.
-
-    All images are labelled at once: the neighbourhood does not reach from one into the next.
-    """
+    """The largest component of each image of `mask` (B, H, W) bool; all of an image without any."""
     import numpy as np
     import torch
-    from scipy.ndimage import label
 
-    neighbours = np.zeros((3, 3, 3), dtype=int)
-    neighbours[1] = 1
-    labels = np.empty(mask.shape, dtype=np.int32)
-    label(mask.cpu().numpy(), neighbours, output=labels)
-    flat = labels.reshape(len(labels), -1)
-    sizes = np.bincount(flat.ravel())
-    # Background is label 0 and counts as of size 0: it wins only where there is nothing else.
-    sizes[0] = 0
-    first = sizes[flat].argmax(axis=1)
-    chosen = flat[np.arange(len(flat)), first]
-    return torch.from_numpy(labels == chosen[:, None, None]).to(mask.device)
+    kept = np.stack([_largest(image) for image in mask.to(torch.uint8).cpu().numpy()])
+    return torch.from_numpy(kept).to(mask.device)
+
+
+def _largest(mask: np.ndarray) -> np.ndarray:
+    import cv2
+    import numpy as np
+
+    labels = np.empty(mask.shape, np.int32)
+    cv2.connectedComponents(mask, labels, connectivity=8)
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0  # the background wins only where there is nothing else
+    return labels == labels.flat[sizes[labels].argmax()]
 
 
 @attention("crow_channel", title="CroW, channels", kind="channel", reference="Kalantidis et al., ECCVW 2016, eq. 3")

@@ -1,10 +1,11 @@
-"""Command line: ``cbirlab lab | app | list | run | compare | versus | why | store``.
+"""Command line: ``cbirlab lab | app | list | run | compare | versus | why | data | store``.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted; what went wrong is one sentence on stderr.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -35,6 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt:
             print("cbirlab: interrupted; what was finished is kept in the store.", file=sys.stderr)
             return 130
+        except BrokenPipeError:  # whoever reads, as `head` does, has had enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains as it ends
+            return 0
         except (UsageError, UnknownName) as error:
             return _failed(error, 2, given)
         except (ValueError, TypeError, OSError, RuntimeError, ImportError, ArithmeticError) as error:
@@ -172,6 +176,12 @@ def _compare(given: Any) -> int:
     return 0
 
 
+def _data(given: Any) -> int:
+    from cbirlab.cli import data
+
+    return data.command(given)
+
+
 def _store(given: Any) -> int:
     from cbirlab.cli import output
 
@@ -186,5 +196,6 @@ _COMMANDS = {
     "compare": _compare,
     "versus": _versus,
     "why": _why,
+    "data": _data,
     "store": _store,
 }

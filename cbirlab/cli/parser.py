@@ -22,6 +22,7 @@ examples:
   cbirlab versus table.csv 0 3                           where one row beats the other
   cbirlab why --tap layer4 --whitening pca               what each choice changes, one at a time
   cbirlab run --recipe table.csv --row 3                 a row of a table again
+  cbirlab data list                                      which benchmarks are on this machine
   cbirlab store prune --older-than 30
 """
 
@@ -37,7 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"cbirlab {__version__}")
     parser.set_defaults(command=None, traceback=False)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    for add in (_add_lab, _add_app, _add_list, _add_run, _add_compare, _add_versus, _add_why, _add_store):
+    for add in (_add_lab, _add_app, _add_list, _add_run, _add_compare, _add_versus, _add_why, _add_data, _add_store):
         add(commands)
     return parser
 
@@ -219,6 +220,15 @@ def _add_why(commands: Any) -> None:
     add_saved_recipe(parser)
     add_recipe_options(parser, one=True)
     add_common(parser)
+
+
+def _add_data(commands: Any) -> None:
+    from cbirlab.cli.data import add_actions
+
+    more = """
+        Benchmarks are looked for in the folder that CBIRLAB_DATA names, each in a folder of its own name.
+        """
+    add_actions(_command(commands, "data", "benchmarks on this machine: list, show, check, get", more))
 
 
 def _add_store(commands: Any) -> None:

@@ -18,6 +18,7 @@ from cbirlab.extract.columns import Column, Part, State, column, plan_part
 from cbirlab.extract.descriptors import Descriptors
 from cbirlab.extract.fill import MEMORY_BYTES, Filled, Filler, entry_values
 from cbirlab.extract.fingerprint import fingerprints, image_hashes
+from cbirlab.extract.memory import kept_memory
 from cbirlab.extract.network import Network
 from cbirlab.extract.plan import BATCH_PIXELS, PARTS, part_items
 from cbirlab.extract.sampling import Sampler
@@ -252,8 +253,9 @@ def _fill(
         image_size = int(planned[0].specification["image_size"])
         network = Network(backbone, precision=precision)
         filler = Filler(network, store, image_size=image_size, advance=shown.update)
-        for base, part in parts.items():
-            found |= filler.fill(part, missing[base])
+        with kept_memory():
+            for base, part in parts.items():
+                found |= filler.fill(part, missing[base])
     return filler.computed_images
 
 

@@ -134,9 +134,7 @@ class Filler:
             of_tap = {column.aggregation.key: column for column in columns if column.tap == tap}
             states = {key: column.state for key, column in of_tap.items()}
             for key, pooled in pool(maps, [column.aggregation for column in of_tap.values()], states).items():
-                block = np.full((len(decoded.batch.rows), pooled.shape[1]), np.nan, np.float32)
-                block[good] = pooled
-                found[of_tap[key].key] = block
+                found[of_tap[key].key] = pooled if good.all() else _spread(pooled, good)
         return found
 
     def _width(self, column: Column) -> int:
@@ -201,10 +199,18 @@ class Filler:
             rows = np.array(part.plan.rows(shard))
             if values is None or len(values) != len(rows):
                 raise _ShardMissing
-            for row in rows[np.isnan(values).all(axis=1)]:
+            lost = np.isnan(values[:, 0])  # pooled values are finite, so one column tells
+            for row in rows[lost]:
                 reason = self._reasons.get((part.base, int(row)), f"{part.items[row].path}: could not be read.")
                 skipped[str(row)] = reason
-            yield rows, np.nan_to_num(values, nan=0.0)
+            yield rows, np.where(lost[:, None], np.float32(0), values) if lost.any() else values
+
+
+def _spread(values: np.ndarray, good: np.ndarray) -> np.ndarray:
+    """Rows of `values` where `good`, NaN elsewhere."""
+    block = np.full((len(good), values.shape[1]), np.nan, np.float32)
+    block[good] = values
+    return block
 
 
 def entry_values(entry: Entry) -> Filled:

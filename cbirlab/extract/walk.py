@@ -58,11 +58,11 @@ class Weighted(NamedTuple):
     Attributes
     ----------
     weights : of maps, `Sums` and parameters: (b, HW, n).
-    finish : makes vectors (b, D) of the sums (b, n, C), the weights, the maps and `Sums`.
+    finish : makes vectors (b, D) of the sums (b, n, C), the weights, the maps, `Sums` and parameters.
     """
 
     weights: Callable[..., Tensor]
-    finish: Callable[[Tensor, Tensor, Tensor, Sums], Tensor]
+    finish: Callable[..., Tensor]
 
 
 def walkable(spec: Aggregation) -> bool:
@@ -109,22 +109,28 @@ def _plain(maps: Tensor, sums: Sums, spec: Aggregation) -> Tensor:
 
 
 def _sums(maps: Tensor, names: Collection[str], power: float) -> Sums:
-    """Block by block of positions, so that a copy of the block is still in the cache when it is read again."""
-    reductions: dict[str, Callable[[Tensor], Tensor]] = {
-        "top": _largest,
-        "total": lambda rows: rows.sum(1),
-        "powers": lambda rows: rows.clamp(min=GEM_FLOOR).pow_(power).sum(1),
+    """Block by block of positions, so that a block is still in the cache when it is read again.
+
+    What has to be written before it is summed goes into one `desk` for all blocks: the pages of new memory cost more
+    than the arithmetic.
+    """
+    reductions: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+        "top": lambda rows, desk: _largest(rows),
+        "total": lambda rows, desk: rows.sum(1),
+        "powers": lambda rows, desk: torch.clamp(rows, min=GEM_FLOOR, out=desk).pow_(power).sum(1),
         # Compared into floats: sums of booleans are slow.
-        "used": lambda rows: torch.ne(rows, 0, out=torch.empty_like(rows)).sum(1),
-        "across": lambda rows: rows.sum(2),
+        "used": lambda rows, desk: torch.ne(rows, 0, out=desk).sum(1),
+        "across": lambda rows, desk: rows.sum(2),
     }
     rows = _rows(maps)
     length = max(1, BLOCK * rows.shape[1] // rows.numel()) if maps.device.type == "cpu" else rows.shape[1]
+    blocks = rows.split(length, 1) if names else ()
     parts: dict[str, list[Tensor]] = {name: [] for name in names}
-    for block in rows.split(length, 1) if names else ():
+    desk = rows.new_empty(len(rows), length, rows.shape[2]) if {"powers", "used"} & {*names} else rows
+    for block in blocks:
         for name in names:
-            parts[name].append(reductions[name](block))
-    return {name: _joined(name, blocks, maps) for name, blocks in parts.items()}
+            parts[name].append(reductions[name](block, desk[:, : block.shape[1]]))
+    return {name: _joined(name, found, maps) for name, found in parts.items()}
 
 
 def _rows(maps: Tensor) -> Tensor:
@@ -160,7 +166,8 @@ def _weighted_sums(maps: Tensor, sums: Sums, specs: Sequence[Aggregation]) -> li
     product = _product(torch.cat(weights, 2), _rows(maps))
     parts = product.split([one.shape[2] for one in weights], 1)
     return [
-        WEIGHTED[spec.name].finish(part, one, maps, sums) for spec, part, one in zip(specs, parts, weights, strict=True)
+        WEIGHTED[spec.name].finish(part, one, maps, sums, **spec.parameters)
+        for spec, part, one in zip(specs, parts, weights, strict=True)
     ]
 
 
@@ -184,7 +191,7 @@ def _rarity(sums: Sums) -> Tensor:
     return (used.sum(1, keepdim=True) / used.masked_fill(dead, 1)).log().masked_fill(dead, 0)
 
 
-def _scda(product: Tensor, mask: Tensor, maps: Tensor, sums: Sums) -> Tensor:
+def _scda(product: Tensor, mask: Tensor, maps: Tensor, sums: Sums, **parameters: Any) -> Tensor:
     """Means and maxima over the mask, in which each image has positions of its own."""
     inside = mask[:, :, 0] > 0
     largest = torch.stack(
@@ -197,34 +204,37 @@ def _scda(product: Tensor, mask: Tensor, maps: Tensor, sums: Sums) -> Tensor:
     return torch.cat([normalize(mean, dim=1), normalize(largest, dim=1)], dim=1)
 
 
-def _cam(product: Tensor, weights: Tensor, maps: Tensor, sums: Sums) -> Tensor:
+def _cam(product: Tensor, weights: Tensor, maps: Tensor, sums: Sums, **parameters: Any) -> Tensor:
     return normalize(normalize(product * _rarity(sums)[:, None], dim=2).sum(1), dim=1)
 
 
 def _proposals(maps: Tensor, sums: Sums, *, proposals: int, a: float, b: float, **parameters: Any) -> Tensor:
-    """PWA's weights, by the steps of `cbirlab.attention.weights.root_of_share` in the order of memory, in place."""
+    """PWA's weights but for the norm, which `_pwa` divides the sums by: they are fewer."""
     chosen = proposal_channels(maps, proposals, learned=False, state=None)
     rows = _rows(maps)
-    weights = torch.gather(rows, 2, chosen.expand(*rows.shape[:2], -1)).clamp_(min=0)
+    shares = torch.gather(rows, 2, chosen.expand(*rows.shape[:2], -1)).clamp_(min=0)
     top = sums["top"][:, None, chosen]
-    weights /= top.masked_fill(top <= 0, 1)
-    norm = weights.pow(a).sum(1, keepdim=True)
-    scale = norm.masked_fill_(norm == 0, 1).pow_(-1 / (a * b))
-    alive = weights.sign()  # the root of zero takes ten times as long as others
-    return weights.clamp_(min=TINY).pow_(1 / b).mul_(alive).mul_(scale)
+    shares /= top.masked_fill(top <= 0, 1)
+    # The root as a power times the share, which keeps zeros: the root of zero takes ten times as long as others.
+    return shares.clamp(min=TINY).pow_(1 / b - 1).mul_(shares)
+
+
+def _pwa(product: Tensor, weights: Tensor, *rest: object, a: float, b: float, **parameters: Any) -> Tensor:
+    norm = weights.pow(b).pow_(a).sum(1)[..., None]
+    return (product * norm.masked_fill(norm == 0, 1).pow(-1 / (a * b))).flatten(1)
 
 
 WEIGHTED: Mapping[str, Weighted] = {
     "spoc": Weighted(
         lambda maps, sums, **parameters: gaussian(maps).flatten(1)[..., None],
-        lambda product, weights, maps, sums: product[:, 0],
+        lambda product, *rest, **parameters: product[:, 0],
     ),
     "crow": Weighted(
         lambda maps, sums, **parameters: crow_spatial(sums["across"], **parameters).flatten(1)[..., None],
-        lambda product, weights, maps, sums: product[:, 0] * _rarity(sums),
+        lambda product, weights, maps, sums, **parameters: product[:, 0] * _rarity(sums),
     ),
     "scda": Weighted(lambda maps, sums, **parameters: scda_mask(sums["across"]).flatten(1)[..., None], _scda),
-    "pwa": Weighted(_proposals, lambda product, weights, maps, sums: product.flatten(1)),
+    "pwa": Weighted(_proposals, _pwa),
     "cam": Weighted(
         lambda maps, sums, *, classes, **parameters: _rows(class_maps(sums["across"], classes, None)),
         _cam,

@@ -20,6 +20,7 @@ from typing import Any
 import pandas as pd
 from lab import (
     HAND_CRAFTED,
+    OTHERS,
     RANDOM,
     TOYNET,
     Lab,
@@ -29,6 +30,7 @@ from lab import (
     markdown,
     networks,
     photographs,
+    score,
     summary,
 )
 
@@ -41,6 +43,7 @@ from cbirlab.whitening import Whitening
 GEM = "gem(p=3)"
 DEEPEST = "layer4"
 PLAIN_OR_PCA = ["none", "pca"]
+SHOWN_POOLINGS = ["mac", "spoc", GEM, "rmac", "crow"]
 POOLINGS = ["mac", "spoc", GEM, "rmac", "crow", "scda", "pwa", "cam"]
 LEARNED = ["rmac(learned=True)", "pwa(learned=True)", "cam(learned=True)"]
 WHITENINGS = ["none", "pca", "pca(power=0.25)", "shrinkage", "zca", "lw"]
@@ -65,6 +68,14 @@ PASSES: dict[str, dict[str, Any]] = {
     "sliding windows, sum": {"passes": "windows(combine='sum')"},
     "CNNaug-ss, 3 levels, patches matched": {"passes": "cnnaug(levels=3)"},
 }
+PROPOSALS: dict[str, dict[str, Any]] = {
+    "single": {},
+    "10 by Ward's clustering, max": {"passes": "proposals(most=10)"},
+    "10 by Ward's clustering, sum": {"passes": "proposals(most=10, combine='sum')"},
+    "10 by Ward's clustering, matched": {"passes": "proposals(most=10, combine='match')"},
+    "10 by MSER, max": {"passes": "proposals(most=10, method='mser')"},
+    "10 by MSER, matched": {"passes": "proposals(most=10, method='mser', combine='match')"},
+}
 SHOWN_WINS = 10
 
 WEIGHTS = {"equal": None, "learned": "learned"}
@@ -86,15 +97,24 @@ def layer(lab: Lab) -> Blocks:
 
 def feedforward(lab: Lab) -> Blocks:
     """Single pass, scales and patches; each less the single pass."""
+    yield _less_single(lab, PASSES)
+
+
+def proposals(lab: Lab) -> Blocks:
+    """Region proposals, the whole image among them; each less the single pass."""
+    yield _less_single(lab, PROPOSALS)
+
+
+def _less_single(lab: Lab, schemes: dict[str, dict[str, Any]]) -> str:
     options = {"taps": DEEPEST, "aggregations": GEM, "whitenings": PLAIN_OR_PCA, "dimensions": FEW}
-    frames = [lab.compare(TOYNET, **options, **change).assign(scheme=name) for name, change in PASSES.items()]
+    frames = [lab.compare(TOYNET, **options, **change).assign(scheme=name) for name, change in schemes.items()]
     frame = _named(pd.concat(frames, ignore_index=True))
     runs = [lab.run(row) for _, row in frame.iterrows()]
     single = dict(zip(frame["whitening"], runs[:2], strict=False))
     frame["less single"] = [
         difference(run, single[whitening]) for run, whitening in zip(runs, frame["whitening"], strict=True)
     ]
-    yield listing(lab.timed(frame), ["scheme", "whitening"], ["less single"], costs=True)
+    return listing(lab.timed(frame), ["scheme", "whitening"], ["less single"], costs=True)
 
 
 def pooling(lab: Lab) -> Blocks:
@@ -181,15 +201,34 @@ def photograph(lab: Lab) -> Blocks:
         yield from hand_crafted(replace(lab, dataset=dataset))
 
 
+def network(lab: Lab) -> Blocks:
+    """All networks at the tap that stands for an image, by pooling and whitening, beside RootSIFT's VLAD."""
+    for dataset in (lab.dataset, *lab.photographs):
+        here = replace(lab, dataset=dataset)
+        frames = [
+            here.compare(one, taps=one.image_taps(), aggregations=SHOWN_POOLINGS, whitenings=PLAIN_OR_PCA)
+            for one in (*lab.networks, *lab.others, TOYNET, RANDOM)
+        ]
+        sift = {"taps": "rootsift", "aggregations": (), "encodings": CODEBOOKS_OF_SIFT[1:2], "whitenings": PLAIN_OR_PCA}
+        frame = _named(pd.concat([*frames, here.compare(HAND_CRAFTED, **sift)]))
+        level = main_level(frame)
+        yield f"### {dataset.name}: {len(dataset.images)} images, {len(dataset.queries)} queries"
+        yield summary(
+            frame, ["network", "tap", "aggregation"], ["whitening"], lambda row, level=level: score(row, level)
+        )
+
+
 TABLES: dict[str, Callable[[Lab], Blocks]] = {
     "layer": layer,
     "pass": feedforward,
+    "proposals": proposals,
     "pooling": pooling,
     "embedding": embedding,
     "attention": attention,
     "fusion": fusion,
     "hand-crafted": hand_crafted,
     "photographs": photograph,
+    "networks": network,
 }
 
 
@@ -276,7 +315,12 @@ def main() -> None:
     parser.add_argument("--table", nargs="+", choices=list(TABLES), default=list(TABLES), help="all if not given")
     options = parser.parse_args()
     warnings.filterwarnings("ignore", message="compare: .* taps are left out")
-    lab = Lab(load_dataset(options.dataset), networks(options.weights), photographs(options.photographs))
+    lab = Lab(
+        load_dataset(options.dataset),
+        networks(options.weights),
+        photographs(options.photographs),
+        others=networks(options.weights, OTHERS),
+    )
     for name in options.table:
         print(f"## {name}\n\n{TABLES[name].__doc__}\n", flush=True)
         for block in TABLES[name](lab):

@@ -26,6 +26,10 @@ IMAGENET = (
     ("DeiT-Tiny", "deit_tiny", "deit_tiny*.pth"),
     ("ResNet-18 (to layer3)", "resnet18", "resnet18*.pth"),
 )
+OTHERS = (
+    ("SqueezeNet 1.0", "squeezenet1_0", "squeezenet1_0*.pth"),
+    ("SqueezeNet 1.1", "squeezenet1_1", "squeezenet1_1*.pth"),
+)
 LEVELS = {"map_easy": "Easy", "map_medium": "Medium", "map_hard": "Hard", "map": "mAP"}
 COSTS = {"forward_passes": "passes", "processor_ms": "processor ms"}
 TIMED = 24  # images
@@ -63,6 +67,7 @@ class Lab:
     ----------
     dataset : what is searched.
     networks : those besides the bundled one.
+    others : more networks, for the table of all of them.
     photographs : more benchmarks.
     store : where descriptors are kept.
     """
@@ -71,6 +76,7 @@ class Lab:
     networks: tuple[Network, ...] = ()
     photographs: tuple[Dataset, ...] = ()
     store: Store = field(default_factory=Store)
+    others: tuple[Network, ...] = ()
 
     def compare(self, network: Network, **grid: Any) -> pd.DataFrame:
         """`cbirlab.compare` of one network, with the network's title in the column "network"."""
@@ -116,9 +122,9 @@ def _scales(recipe: str) -> tuple[Any, ...]:
     return (found.scales, found.scale_pooling)
 
 
-def networks(folder: Path | None) -> tuple[Network, ...]:
-    """The ImageNet networks whose weights lie in `folder` or below it."""
-    found = [(title, backbone, sorted(folder.rglob(pattern))[:1]) for title, backbone, pattern in IMAGENET if folder]
+def networks(folder: Path | None, known: Sequence[tuple[str, str, str]] = IMAGENET) -> tuple[Network, ...]:
+    """Those of the `known` networks whose weights lie in `folder` or below it."""
+    found = [(title, backbone, sorted(folder.rglob(pattern))[:1]) for title, backbone, pattern in known if folder]
     return tuple(Network(title, backbone, str(path)) for title, backbone, paths in found for path in paths)
 
 

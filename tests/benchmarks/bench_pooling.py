@@ -4,7 +4,8 @@
 
 rmac    R-MAC of 3 levels over MAC (torch's amax) of the same maps, by size and memory layout, 16 images
 taps    each pooling over MAC at each tap, alone and all of them together, per image
-grid    `extract` into an empty store, all taps x all training-free poolings, over decode and forward pass of the same
+grid    `extract` into an empty store, all taps x all training-free poolings, over decode and forward pass of the same:
+        as torch runs it by itself, and, "kept", with the memory between layers kept as extraction does
 
 The sides are measured in turn, so that a busy machine slows all of them: read the ratios. "warm" maps lie in the
 processor's cache from the call before, "cold" ones are fetched from memory, as they are after a forward pass.
@@ -30,6 +31,7 @@ from cbirlab.aggregation import AGGREGATIONS, Aggregation, rmac
 from cbirlab.backbones import Backbone, load_backbone
 from cbirlab.datasets import Dataset, load_dataset
 from cbirlab.extract import extract
+from cbirlab.extract.memory import kept_memory
 from cbirlab.extract.network import Network
 from cbirlab.extract.pooling import pool
 from cbirlab.store import Store
@@ -111,11 +113,19 @@ def report_grid(backbone: Backbone, dataset: Dataset, repeats: int) -> bool:
     for _ in range(repeats):
         plain = seconds(lambda: bare(dataset, network, size, parts=["images"]))
         whole = seconds(lambda: grid(backbone, dataset))
-        ratios.append(whole / plain)
-        print(f"  bare {shown(plain, ' s')}, grid {shown(whole, ' s')}, ratio {shown(ratios[-1])}", flush=True)
+        with kept_memory():
+            kept = seconds(lambda: bare(dataset, network, size, parts=["images"]))
+        ratios.append([whole / plain, whole / kept])
+        print(
+            f"  bare {shown(plain, ' s')}, grid {shown(whole, ' s')}, ratio {shown(ratios[-1][0])}; "
+            f"kept {shown(kept, ' s')}, ratio {shown(ratios[-1][1])}",
+            flush=True,
+        )
     median, spread = np.median(ratios, axis=0), np.ptp(ratios, axis=0)
-    print(f"  grid / bare: median {shown(median)}, from lowest to highest {shown(spread)}, limit {GRID_LIMIT}")
-    return bool(median[0] <= GRID_LIMIT)
+    for name, middle, width in zip(("bare", "kept"), median, spread, strict=True):
+        print(f"  grid / {name}: median {shown(middle)}, from lowest to highest {shown(width)}")
+    print(f"  limit of grid / bare {GRID_LIMIT}")
+    return bool(median[0, 0] <= GRID_LIMIT)
 
 
 def main() -> None:

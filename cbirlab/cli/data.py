@@ -1,0 +1,124 @@
+"""``cbirlab data list | show | check | get``: benchmarks on this machine, and what it takes to have them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from cbirlab.cli.listing import aligned
+from cbirlab.datasets import DATASETS, about, availability
+from cbirlab.datasets.roots import data_root
+
+
+def add_actions(parser: argparse.ArgumentParser) -> None:
+    """The grammar of the verb."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    actions.add_parser("list", help="all datasets: which are here, and what the others lack")
+    show = actions.add_parser("show", help="licence, citation, size, and what has to lie where")
+    check = actions.add_parser(
+        "check", help="compare a copy with what was published; exit code 1 if something is wrong"
+    )
+    get = actions.add_parser("get", help="download one; what was broken off goes on")
+    for action in (show, check, get):
+        action.add_argument("name", metavar="NAME", help="as in: cbirlab data list")
+        action.add_argument("--root", metavar="FOLDER", help="its folder (default: NAME below CBIRLAB_DATA)")
+    check.add_argument(
+        "--images",
+        choices=["headers", "pixels", "none"],
+        default="headers",
+        help="open every image, decode every image, or only look whether it is there (default: headers)",
+    )
+    check.add_argument("--all", action="store_true", help="name every file that something is wrong with")
+    get.add_argument("--mirror", metavar="URL", help="an address that has the files under their names, tried first")
+    get.add_argument(
+        "--only", nargs="+", default=[], metavar="PATTERN", help="files to get, as 'test_*' (default: all)"
+    )
+    get.add_argument("--keep-archives", action="store_true", help="do not remove an archive once it is unpacked")
+    for action in (check, get):
+        action.add_argument("--quiet", action="store_true", help="no progress bars")
+
+
+def command(given: Any) -> int:
+    """Carry out ``cbirlab data``."""
+    if given.action == "list":
+        print(listing())
+    elif given.action == "show":
+        print(shown(given.name, given.root))
+    elif given.action == "check":
+        from cbirlab.datasets.checking import SHOWN, check
+
+        report = check(given.name, given.root, images=given.images, progress=not given.quiet)
+        print(report.text(None if given.all else SHOWN))
+        return 0 if report.ok else 1
+    else:
+        _get(given)
+    return 0
+
+
+def listing() -> str:
+    """All datasets, one line each."""
+    rows = []
+    for name in DATASETS:
+        found, facts = availability(name), about(name)
+        size = facts.size if facts else ""
+        state = "here" if found.ready else f"lacks {', '.join(found.missing)}" if found.missing else "by its path"
+        rows.append([name, found.title, size, state])
+    return f"{aligned(rows)}\n\nlooked for in {data_root()}"
+
+
+def shown(name: str, root: str | None = None) -> str:
+    """What is known of one dataset, and whether it is here."""
+    info, facts, found = DATASETS.info(name), about(name), availability(name, root)
+    if facts is None:
+        return f"{name}\n  {info.title}: {info.reference}\n  {found.hint or 'bundled'}"
+    rows = [
+        ["title", info.title],
+        ["cite", facts.citation],
+        ["licence", facts.licence],
+        ["protocol", facts.protocol],
+        ["images", _number(facts.images)],
+        ["queries", _number(facts.queries)],
+        ["size", facts.size],
+        ["page", facts.page],
+        ["note", facts.note],
+        ["folder", str(found.folder)],
+        *(["needs", f"{need.what}: {need.where}"] for need in facts.needs),
+        ["same images as", ", ".join(facts.shares)],
+        ["download", _files(name)],
+        ["state", "here" if found.ready else f"lacks {', '.join(found.missing)}. {found.hint}"],
+    ]
+    lines = aligned([row for row in rows if row[1]]).splitlines()
+    return "\n".join([name, *(f"  {line}" for line in lines)])
+
+
+def _get(given: Any) -> None:
+    from cbirlab.datasets.getting import chosen, get
+
+    sources, facts = chosen(given.name, given.only), about(given.name)
+    assert facts is not None  # `chosen` refuses what has no facts
+    print(f"{given.name}: {facts.size}, {len(sources)} files\nlicence: {facts.licence}\ncite: {facts.citation}")
+    if facts.note:
+        print(f"note: {facts.note}")
+    sys.stdout.flush()
+    folder = get(
+        given.name,
+        given.root,
+        only=given.only,
+        mirror=given.mirror,
+        keep_archives=given.keep_archives,
+        progress=not given.quiet,
+        told=lambda line: print(line, flush=True),
+    )
+    print(f"in {folder}; compare it with what was published: cbirlab data check {given.name} --root {folder}")
+
+
+def _files(name: str) -> str:
+    from cbirlab.datasets.download import file_names
+
+    facts = about(name)
+    return file_names(facts.sources) if facts and facts.sources else "not offered"
+
+
+def _number(number: int | None) -> str:
+    return "" if not number else f"{number:,}"
