@@ -10,10 +10,12 @@ The public names, in the order of the pipeline::
     WHITENINGS                    descriptors made comparable
     INDEXES                       search
     evaluate METRICS PROTOCOLS    numbers, under a protocol
+    import_features evaluate_features    descriptors that others computed
     Recipe run                    one run
     FUSIONS Fusion run_fusion     several recipes as one
     compare versus complementarity    one table; query by query
     differences                   what each choice changes, one at a time
+    published beside              numbers of the literature, beside one's own
 
 Importing does nothing but name them; each room is imported when a name of it is first used.
 """
@@ -41,6 +43,9 @@ _ROOMS = {
     "METRICS": "evaluation",
     "PROTOCOLS": "evaluation",
     "evaluate": "evaluation",
+    "per_query_table": "evaluation",
+    "import_features": "foreign",
+    "evaluate_features": "foreign",
     "Recipe": "pipeline",
     "run": "pipeline",
     "FUSIONS": "fusion",
@@ -50,6 +55,8 @@ _ROOMS = {
     "versus": "fusion",
     "compare": "grid",
     "differences": "choices",
+    "published": "literature",
+    "beside": "literature",
 }
 
 __all__ = [*_ROOMS]  # pyright: ignore[reportUnsupportedDunderAll]

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from cbirlab.datasets.base import Dataset, Query
+from cbirlab.evaluation import PROTOCOLS, Evaluation, evaluate
 from cbirlab.index import ExactIndex
 from cbirlab.pipeline.recipe import Recipe
 from cbirlab.progress import bar
@@ -126,6 +127,11 @@ class FakeSession:
         recipe = self._recipe(tap, aggregation, whitening, dimensions)
         if not self.dataset.labels:  # as of a flat folder
             return SimpleNamespace(dataset=self.dataset, ranking=ranking, metrics={}, evaluation=None, recipe=recipe)
+        if self.dataset.protocol != "revisited":
+            found = evaluate(ranking, self.dataset, resamples=50)
+            return SimpleNamespace(
+                dataset=self.dataset, ranking=ranking, metrics=found.metrics, evaluation=found, recipe=recipe
+            )
         found = np.asarray(
             [len({*row[:5]} & {*label["easy"]}) for row, label in zip(ranking.images, self.dataset.labels, strict=True)]
         )
@@ -138,7 +144,8 @@ class FakeSession:
                 f"map_{level}_high": ap.mean() * 1.1,
             }
         groups = np.arange(len(ap))
-        evaluation = SimpleNamespace(metrics=metrics, per_query={"easy": ap, "medium": ap, "hard": ap}, groups=groups)
+        levels = {"easy": ap, "medium": ap, "hard": ap}
+        evaluation = Evaluation(PROTOCOLS["revisited"], metrics, levels, groups)
         return SimpleNamespace(
             dataset=self.dataset, ranking=ranking, metrics=metrics, evaluation=evaluation, recipe=recipe
         )

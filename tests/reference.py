@@ -89,6 +89,37 @@ def recall_at(results: Sequence[int], positive: set[int], junk: set[int], k: int
     return len(positive & {*without_junk(results, junk)[:k]}) / len(positive)
 
 
+def retrieval_metrics(results: Sequence[int], positive: set[int], junk: set[int], k: int) -> dict[str, float]:
+    """Metrics of one list, each as its sentence says it; of a query without a positive none is a number."""
+    rows = without_junk(results, junk)
+    right = [row in positive for row in rows]
+    count = len(positive)
+    found = {
+        "precision@k": lambda: sum(right[:k]) / k,
+        "hit@k": lambda: float(any(right[:k])),
+        "recall@k": lambda: recall_at(results, positive, junk, k),
+        "mp@k": lambda: precision_at(results, positive, junk, k),
+        "r_precision": lambda: sum(right[:count]) / count,
+        "map_r": lambda: sum(sum(right[: i + 1]) / (i + 1) for i in range(min(count, len(rows))) if right[i]) / count,
+        "map@k": lambda: (
+            sum(sum(right[: i + 1]) / (i + 1) for i in range(min(k, len(rows))) if right[i]) / min(count, k)
+        ),
+        "mrr": lambda: 1 / (right.index(True) + 1) if any(right) else 0.0,
+        "ns": lambda: float(sum(right[:4])),
+    }
+    return {name: value() if positive else math.nan for name, value in found.items()}
+
+
+def micro_average_precision(predictions: Sequence[tuple[float, bool]], with_positive: int) -> float:
+    """Predictions (confidence, right) of all queries as one list; the first of equal ones comes first."""
+    right, total = 0, 0.0
+    for place, (_, is_right) in enumerate(sorted(predictions, key=lambda one: -one[0]), start=1):
+        if is_right:
+            right += 1
+            total += right / place
+    return total / with_positive
+
+
 def hsv_bytes(red: int, green: int, blue: int) -> tuple[int, int, int]:
     """Hue in steps of 2 degrees, saturation and value in 0..255 (Smith, SIGGRAPH 1978)."""
     most, least = max(red, green, blue), min(red, green, blue)

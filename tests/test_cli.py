@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -15,6 +18,8 @@ from cbirlab import cli, tables
 from cbirlab.backbones import BACKBONES
 from cbirlab.cli import lab, listing
 from cbirlab.cli.parser import build_parser, size_bytes
+from cbirlab.datasets import load_dataset
+from cbirlab.foreign import evaluate_features
 from cbirlab.registry import Registry
 from cbirlab.store import Store
 
@@ -46,7 +51,9 @@ def test_without_a_command_the_help_is_shown(call):
     assert "cbirlab compare --taps all" in out
 
 
-@pytest.mark.parametrize("command", ["lab", "app", "list", "run", "compare", "versus", "store"])
+@pytest.mark.parametrize(
+    "command", ["lab", "app", "list", "run", "compare", "versus", "evaluate", "published", "store"]
+)
 def test_every_command_has_help(call, command):
     code, out, _ = call(command, "--help")
     assert code == 0
@@ -106,6 +113,12 @@ def test_the_markdown_list_has_a_row_per_entry(call):
         (["compare", "--whitenings", "pcb"], 2, "Did you mean 'pca'"),
         (["compare", "--precision", "float16"], 2, "precision must be one of"),
         (["run", "--weights", "none.pth", "--dataset", "pictures"], 1, "none.pth"),
+        (["evaluate", "--dataset", "pictures", "--features", "none.npy"], 1, "none.npy: no such file"),
+        (["evaluate", "--dataset", "pictures", "--features", "x.npy", "--out", "x.doc"], 2, "--out must end in one of"),
+        (["evaluate", "--dataset", "pictures", "--features", "x.npy", "--per-query", "x.d"], 2, "--per-query must end"),
+        (["evaluate", "--dataset", "pictures"], 2, "--features"),
+        (["published", "--dataset", "oxford"], 2, "Did you mean 'oxford5k'"),
+        (["published", "--method", "no such"], 1, "no published number is like that"),
         (["store", "prune", "--keep", "many"], 2, "a size is a number"),
         (["store"], 2, "ACTION"),
     ],
@@ -172,6 +185,10 @@ def test_two_rows_are_compared_query_by_query_and_fusions_are_run_again(call, pi
     queries = tables.read("queries.csv")
     assert len(queries) == 40
     assert queries["difference"].is_monotonic_decreasing
+    for row, protocol, word in ((0, "category", "hit@1: a "), (1, "ukbench", "N-S: a "), (0, "holidays", "mAP: a ")):
+        recipes = [{**tables.read_recipe(frame.iloc[one].to_dict()), "protocol": protocol} for one in (row, 1)]
+        tables.write(pd.DataFrame({"recipe": [json.dumps(one) for one in recipes]}), "other.csv")
+        assert f"\n{word}" in "\n" + call("versus", "other.csv", "0", "1", "--quiet")[1]
     code, _, err = call("run", "--recipe", "table.csv", "--row", "3", "--tap", "layer2")
     assert (code, "a fusion is run as it was saved; leave out tap" in err) == (2, True)
     code, _, err = call(*given[:-7], "--taps", "layer1", "--fusion", "rrf")
@@ -299,3 +316,53 @@ def test_a_reader_who_has_had_enough_is_no_failure():
         running.stdout.close()
         assert running.wait(60) == 0
         assert running.stderr.read() == b""
+
+
+def test_features_of_others_are_judged_and_written(call, pictures):
+    dataset = load_dataset(pictures)
+    x = np.random.default_rng(0).normal(size=(len(dataset.images), 5))
+    np.savez("both.npz", X=x.T, Q=x.T, other=np.zeros(3))
+    np.save("x.npy", x)
+    given = ["evaluate", "--dataset", str(pictures)]
+    code, out, err = call(*given, "--features", "x.npy", "--out", "row.csv", "--per-query", "queries.csv")
+    assert code == 0, err
+    assert "average precision: trapezoid" in out
+    row, queries = tables.read("row.csv").iloc[0], tables.read("queries.csv")
+    assert (row["features"], row["dim"], row["similarity"], row["protocol"]) == ("x.npy", 5, "cosine", "retrieval")
+    expected = evaluate_features(x, None, dataset)
+    assert row["map"] == pytest.approx(expected.metrics["map"])
+    assert f"map    {row['map']:.4f}  [{row['map_low']:.4f}, {row['map_high']:.4f}]" in out
+    assert len(queries) == len(dataset.queries)
+    assert queries["map"].mean() == pytest.approx(row["map"])
+    both = [*given, "--features", "both.npz", "--key", "X", "--query-key", "Q"]
+    assert call(*both)[1] == out.split("written")[0]
+    first = call(*given, "--features", "x.npy", "--protocol", "category", "--top", "2")[1]
+    assert re.search(r"^hit@8 +([\d.]+)", first, re.M)[1] == re.search(r"^hit@1 +([\d.]+)", first, re.M)[1]
+    assert call(*both, "--columns")[1] == out.split("written")[0]
+    code, _, err = call(*both, "--rows")
+    assert (code, "It would fit as D x N" in err) == (1, True)
+    code, out, _ = call(*given, "--features", "x.npy", "--protocol", "category", "--similarity", "euclidean")
+    assert (code, "hit@8" in out, "average precision: finite-sum" in out) == (0, True, True)
+
+
+def test_published_numbers_stand_below_the_rows_of_a_table(call, pictures, tmp_path):
+    shutil.copytree(pictures, tmp_path / "mine" / "oxford5k")
+    given = ["compare", *options(tmp_path / "mine" / "oxford5k"), "--aggregations", "gem", "--whitenings", "none"]
+    code, out, err = call(*given, "--published", "--out", "table.csv")
+    assert code == 0, err
+    frame = tables.read("table.csv")
+    assert frame["origin"].tolist()[:2] == ["measured", "published"]
+    assert frame["map"][1] == 0.433
+    assert "PCA, 128 dimensions" in out
+    code, _, err = call("compare", "--dataset", str(pictures), "--published")
+    assert (code, "Unknown dataset with published numbers" in err) == (2, True)
+
+
+def test_published_numbers_are_printed_with_their_settings(call):
+    code, out, _ = call("published", "--dataset", "roxford5k", "--method", "r-mac", "--out", "numbers.json")
+    assert code == 0
+    assert "| R-MAC, ResNet-101 " in out
+    assert "0.498" in out
+    assert "off the shelf" in out
+    assert {*tables.read("numbers.json")["dataset"]} == {"roxford5k"}
+    assert "| holidays " in call("published")[1]

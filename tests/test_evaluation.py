@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import reference
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
@@ -21,13 +21,19 @@ from cbirlab.evaluation import (
     average_precision,
     bootstrap,
     evaluate,
+    intervals,
     judge,
+    largest,
     paired_difference,
     precision_at,
     query_groups,
+    randomisation_p,
     recall_at,
+    title_of,
 )
+from cbirlab.evaluation.metrics import measure
 from cbirlab.index import Ranking
+from cbirlab.params import parameters
 from cbirlab.registry import UnknownName
 
 LEVELS = {
@@ -101,6 +107,7 @@ def test_positives_missing_from_a_cut_off_list_contribute_nothing():
     assert math.isnan(recall_at([], 5))
 
 
+@settings(deadline=None)
 @given(st.lists(st.booleans(), min_size=1, max_size=40).filter(any))
 def test_the_finite_sum_is_that_of_scikit_learn_and_the_trapezoid_is_never_larger(right):
     ranks = np.flatnonzero(right).tolist()
@@ -195,7 +202,7 @@ def test_the_querys_own_image_is_dropped_from_the_ranking_by_the_retrieval_proto
     evaluation = evaluate(ranking, made)
     expected = [average_precision([1, 2]), average_precision([0, 2])]
     np.testing.assert_allclose(evaluation.per_query["map"], expected)
-    assert {"map", "map_low", "map_high", "mp@1", "mp@10"} <= evaluation.metrics.keys()
+    assert list(evaluation.metrics) == ["map", "mp@1", "mp@5", "mp@10", "map_low", "map_high"]
     kept = evaluate(ranking, made, replace(PROTOCOLS["retrieval"], own_image="kept"))
     np.testing.assert_allclose(kept.per_query["map"], [average_precision([0, 2, 3]), average_precision([1, 3])])
 
@@ -205,14 +212,6 @@ def test_every_result_is_named_for_its_frame():
     assert judge(ranked([[2, 4, 3, 1, 0]]), made).tolist() == [["easy", "", "junk", "", "hard"]]
     own = dataset([{"positive": [1]}, {"positive": [0]}], 3, protocol="retrieval", own=[0, 1])
     assert judge(ranked([[0, 1], [2, 0]]), own).tolist() == [["query", "positive"], ["", "positive"]]
-
-
-def test_large_rankings_are_judged_in_blocks_alike(monkeypatch):
-    ranking, made = random_benchmark(np.random.default_rng(3))
-    whole, names = evaluate(ranking, made), judge(ranking, made)
-    monkeypatch.setattr("cbirlab.evaluation.scoring.BLOCK", 130)
-    assert evaluate(ranking, made).metrics == whole.metrics
-    assert (judge(ranking, made) == names).all()
 
 
 def test_results_after_the_last_positive_do_not_matter_and_better_places_are_better():
@@ -267,6 +266,8 @@ def test_protocols_print_every_choice_and_names_are_checked():
         evaluate(ranked([[0]]), made, replace(PROTOCOLS["revisited"], metrics=("mapp",)))
     with pytest.raises(ValueError, match="average_precision must be one of trapezoid, finite-sum, got 'mean'"):
         evaluate(ranked([[0]]), made, average_precision="mean")
+    with pytest.raises(ValueError, match="levels and metrics must hold at least one each"):
+        replace(PROTOCOLS["revisited"], metrics=())
     with pytest.raises(ValueError, match="own_image must be"):
         replace(PROTOCOLS["revisited"], own_image="lost")
     with pytest.raises(ValueError, match="k must be"):
@@ -274,14 +275,24 @@ def test_protocols_print_every_choice_and_names_are_checked():
 
 
 @pytest.mark.parametrize("name", METRICS)
-def test_every_metric_is_one_for_a_perfect_ranking_and_within_bounds_otherwise(name):
-    metrics = ("map",) if name == "map" else (f"{name}@5",)
-    protocol = replace(PROTOCOLS["revisited"], metrics=metrics)
-    made = dataset([{"easy": [0, 1], "hard": [2]}], 8)
-    assert set(evaluate(ranked([range(8)]), made, protocol, resamples=0).metrics.values()) == {1.0}
+def test_every_metric_is_at_its_best_for_a_perfect_ranking_and_within_bounds_otherwise(name):
+    metric = f"{name}@5" if "k" in parameters(METRICS[name]) else name
+    perfect = evaluate(ranked([range(8)]), dataset([{"positive": range(5)}], 8, protocol="retrieval"), "retrieval")
+    assert measure(metric, perfect.judged["map"], "trapezoid").tolist() == [largest(metric)]
     ranking, other = random_benchmark(np.random.default_rng(1))
-    assert all(0 <= value <= 1 for value in evaluate(ranking, other, protocol).metrics.values())
+    found = evaluate(ranking, other, replace(PROTOCOLS["revisited"], metrics=(metric,))).metrics
+    assert all(0 <= value <= largest(metric) for value in found.values())
     assert METRICS.info(name).title
+    assert METRICS.info(name).reference
+
+
+def test_columns_of_metrics_have_labels():
+    labels = {
+        "map": "mAP", "map_medium": "mAP (Medium)", "map@100": "mAP@100", "mp@10_hard": "mP@10 (Hard)", "ns": "N-S",
+        "map_r": "MAP@R", "hit@1": "hit@1", "hit@1_low": "hit@1, lower bound", "dim": "dim",
+    }  # fmt: skip
+    assert {column: title_of(column) for column in labels} == labels
+    assert (largest("ns"), largest("ns_low"), largest("map_easy"), largest("dim")) == (4, 4, 1, 1)
 
 
 def test_queries_of_one_instance_are_one_group():
@@ -347,6 +358,38 @@ def test_a_paired_difference_tells_methods_apart_where_single_intervals_overlap(
     assert paired_difference(a, a) == (0, 0, 0)
     a[0] = np.nan
     assert paired_difference(a, b) == paired_difference(a[1:], b[1:])
+
+
+def test_intervals_of_many_groups_are_drawn_in_blocks_alike(monkeypatch):
+    values, groups = np.random.default_rng(1).random(40), np.arange(40) // 2
+    whole, p = bootstrap(values, groups=groups), randomisation_p(values, values[::-1], groups)
+    monkeypatch.setattr(intervals, "BLOCK", 777)
+    assert bootstrap(values, groups=groups) == pytest.approx(whole, abs=1e-12)
+    assert randomisation_p(values, values[::-1], groups) == p
+
+
+def test_the_randomisation_test_is_that_of_scipy():
+    from scipy.stats import permutation_test
+
+    rng = np.random.default_rng(3)
+    a = rng.random(9)
+    b = a - rng.normal(0.03, 0.05, 9)
+    exact = permutation_test((a, b), lambda x, y, axis: (x - y).mean(axis=axis), permutation_type="samples",
+                             n_resamples=np.inf, vectorized=True).pvalue  # fmt: skip
+    assert 0.01 < exact < 0.9
+    assert randomisation_p(a, b, n=40_000) == pytest.approx(exact, abs=0.01)
+    assert randomisation_p(b, a) == randomisation_p(a, b)
+    assert randomisation_p(a, a) == 1
+    assert randomisation_p(a + 1, a, n=999) == pytest.approx(2 / 2**9, abs=0.004)
+    assert math.isnan(randomisation_p([math.nan], [0.5]))
+
+
+def test_the_randomisation_test_tosses_whole_groups():
+    b = np.random.default_rng(0).random(8)
+    a = b + np.array([0.2, 0.1, 0.3, -0.1, 0.2, 0.1, -0.1, 0.1])
+    twice = randomisation_p(np.repeat(a, 2), np.repeat(b, 2), groups=np.repeat(np.arange(8), 2))
+    assert twice == pytest.approx(randomisation_p(a, b), abs=0.02)
+    assert randomisation_p(np.repeat(a, 2), np.repeat(b, 2)) < twice
 
 
 def test_intervals_refuse_what_does_not_fit():

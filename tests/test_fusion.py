@@ -37,7 +37,6 @@ from cbirlab.fusion import (
 )
 from cbirlab.fusion.balance import grid, train_split
 from cbirlab.fusion.methods import borda, checked_weights
-from cbirlab.fusion.reports import first_right
 from cbirlab.index import ExactIndex, Ranking
 from cbirlab.pipeline import Recipe, run, table_row
 from cbirlab.registry import UnknownName
@@ -452,7 +451,7 @@ def test_fusions_and_json():
             "must share protocol, got 'revisited' and 'retrieval'",
         ),
         (
-            {"members": (MEMBERS[0], replace(MEMBERS[1], average_precision="finite-sum"))},
+            {"members": [replace(MEMBERS[0], average_precision=ap) for ap in ("trapezoid", "finite-sum")]},
             ValueError,
             "must share average_precision",
         ),
@@ -466,6 +465,9 @@ def test_a_wrong_fusion_is_refused_at_once(wrong, error, message):
 def test_members_that_differ_once_the_dataset_is_known_are_refused(things, warm):
     members = (MEMBERS[0], replace(MEMBERS[1], protocol="revisited"))
     with pytest.raises(ValueError, match="must share protocol, got 'retrieval' and 'revisited'"):
+        run_fusion(Fusion(members=members), dataset=things, store=warm, progress=False)
+    members = (MEMBERS[0], replace(MEMBERS[1], average_precision="finite-sum"))
+    with pytest.raises(ValueError, match="must share average_precision, got 'trapezoid' and 'finite-sum'"):
         run_fusion(Fusion(members=members), dataset=things, store=warm, progress=False)
 
 
@@ -754,8 +756,8 @@ def test_versus_lists_every_query_by_difference(benchmark, level):
 
 
 def test_a_right_answer_that_the_list_misses_has_no_rank(benchmark):
-    protocol = PROTOCOLS["revisited"]
-    ranks = first_right(judged(0, benchmark).ranking.top(1), benchmark, protocol, protocol.levels[0])
+    cut = Judged(judged(0, benchmark).ranking.top(1), benchmark)
+    ranks = versus(cut, cut, level="easy").set_index("query")["first_a"].reindex(range(8)).to_numpy()
     assert np.isnan(ranks[7])
     assert set(ranks[~np.isnan(ranks)]) <= {1.0}
 

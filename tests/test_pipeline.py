@@ -15,7 +15,7 @@ from cbirlab import Recipe, compare, run
 from cbirlab.aggregation import AGGREGATIONS
 from cbirlab.datasets import Dataset, load_dataset
 from cbirlab.encoding import ENCODINGS
-from cbirlab.evaluation import evaluate
+from cbirlab.evaluation import PROTOCOLS, evaluate
 from cbirlab.extract import extract
 from cbirlab.pipeline import table_row
 from cbirlab.pipeline.bench import Bench, Column
@@ -386,3 +386,14 @@ def test_recent_keeps_what_was_used_last():
     for key in "ababcab":
         recent.get(key, lambda key=key: made.append(key))
     assert "".join(made) == "abcab"
+
+
+@pytest.mark.parametrize("name", [name for name in PROTOCOLS if PROTOCOLS[name].level().positive == ("positive",)])
+def test_a_row_has_the_metrics_of_its_protocol(things, warm, name):
+    result = run(replace(RECIPE, protocol=name), dataset=things, store=warm, progress=False)
+    row, protocol = table_row(result), PROTOCOLS[name]
+    main = protocol.headline
+    assert row[f"{main}_low"] <= row[main] <= row[f"{main}_high"]
+    assert row[main] == result.metrics[main] == evaluate(result.ranking, things, name).metrics[main]
+    assert {metric for metric in protocol.metrics if not metric.startswith("mp@")} <= {*row}
+    assert sum(column.startswith("mp@") for column in row) == ("mp@10" in protocol.metrics)

@@ -21,7 +21,7 @@ print(json.dumps({
     "package": cbirlab.__file__,
     "images": len(dataset.images), "train": len(dataset.train),
     "first": str(dataset.images[0]), "exists": dataset.images[0].is_file(),
-    "weights": backbone.weights,
+    "weights": backbone.weights, "published": len(cbirlab.published("oxford5k")),
     "notebooks": sorted(path.name for path in working_folder("work").glob("*.ipynb")),
 }))
 """
@@ -48,5 +48,6 @@ def test_an_installed_wheel_works_outside_the_checkout(installed: Path, tmp_path
     assert facts["exists"]
     assert (facts["images"], facts["weights"]) == (1000, "toynet-v1")
     assert facts["train"] >= 600
+    assert facts["published"] > 30
     assert facts["notebooks"] == sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
     assert facts["notebooks"]

@@ -11,7 +11,9 @@ import threading
 import time
 import weakref
 from dataclasses import replace
+from itertools import chain, product
 
+import numpy as np
 import pytest
 from fake_session import FakeSession, fake_dataset, write_toytown_form
 from PIL import Image
@@ -21,6 +23,7 @@ from cbirlab.aggregation import AGGREGATIONS, pooling
 from cbirlab.attention import ATTENTIONS
 from cbirlab.datasets.base import Query
 from cbirlab.encoding import ENCODINGS
+from cbirlab.index import Ranking
 from cbirlab.params import Choice, Parameter, Range
 from cbirlab.registry import UnknownName
 from cbirlab.whitening import WHITENINGS
@@ -30,7 +33,8 @@ from cbirlab.widgets.gallery import Gallery, Thumbnails
 from cbirlab.widgets.latest import Latest
 from cbirlab.widgets.marks import MARKS
 from cbirlab.widgets.panel import Explorer, explore
-from cbirlab.widgets.results import kinds_of_image, kinds_of_query, ranked_gallery
+from cbirlab.widgets.question import Question
+from cbirlab.widgets.results import kinds_of_image, kinds_of_query, ranked_gallery, results_of_query
 from cbirlab.widgets.state import RetrievalState
 
 
@@ -219,9 +223,23 @@ def test_dimension_steps_rise_to_the_full_number(full):
 
 
 def test_marks_differ_in_more_than_colour():
-    for part in ("symbol", "short", "line"):
-        values = [getattr(mark, part) for name, mark in MARKS.items() if name != "positive"]
+    shown_together = (("easy", "hard", "junk", "wrong"), ("good", "ok", "junk", "wrong"), ("positive", "junk", "wrong"))
+    assert {*MARKS} == {*chain(*shown_together)}
+    for part, names in product(("symbol", "short", "line"), shown_together):
+        values = [getattr(MARKS[name], part) for name in names]
         assert len({*values}) == len(values), part
+
+
+@pytest.mark.parametrize(("protocol", "first"), [("ukbench", [0, 6, 1]), ("holidays", [6, 1, 12])])
+def test_the_querys_own_picture_is_shown_where_the_protocol_counts_it(dataset, protocol, first):
+    queries = tuple(replace(query, index=row) for row, query in enumerate(dataset.queries))
+    labels = tuple({"positive": (row, row + 6, row + 12)} for row in range(6))
+    made = replace(dataset, protocol=protocol, queries=queries, labels=labels)
+    ranking = Ranking(np.array([[0, 6, 1, 12]]), np.array([[1.0, 0.9, 0.8, 0.7]], dtype=np.float32))
+    shown = results_of_query(made, ranking, 0, shown=3)
+    assert shown.rows == first
+    assert shown.places == [1, 2, 3]
+    assert Question(query=0).own_row(made) == (None if protocol == "ukbench" else 0)
 
 
 def test_kinds_of_a_query_and_of_an_image(dataset):
@@ -384,6 +402,30 @@ def test_what_could_not_be_computed_is_not_said_to_be_computed(panel):
     panel.controls.aggregation.value = "mac"
     assert "ZeroDivisionError" in panel.error.value
     assert panel.note.value == ""
+
+
+NS = {"ns": 3.0, "map": 0.8, "ns_low": 2.0, "ns_high": 3.6}
+
+
+def test_metrics_other_than_map_are_written_with_their_own_scale():
+    assert views.levels_of(NS) == ["ns", "map"]
+    table = views.metrics_table(NS)
+    assert "<td>N-S</td>" in table
+    assert "<i style='width:75.0%'></i><b style='left:50.0%;width:40.0%'></b>" in table
+    assert "2.000 to 3.600" in table
+    assert "<i style='width:80.0%'></i>" in table
+    assert views.metrics_line(NS) == "N-S 3.000  mAP 0.800"
+    assert views.metrics_line({"map_medium": 0.5, "map_hard": 0.25}) == "mAP: Medium 0.500  Hard 0.250"
+    assert views.metrics_line({}) == "no ground truth"
+    assert "N-S 3.000 [2.000, 3.600]" in views.side_heading("A", "", NS)
+    assert "mAP Medium 0.500" in views.side_heading("A", "", {"map_medium": 0.5})
+    assert "N-S of this query: 3.000" in views.query_note({"ns": 3.0})
+    assert "AP@100 of this query by B: no positive" in views.query_note({"map@100": float("nan")}, side="B")
+    assert "AP of this query: 0.500" in views.query_note({"map": 0.5})
+    assert "<td>hit@1</td>" in views.paired_table({"hit@1": (0.1, 0.0, 0.2)}, {"hit@1": (1, 2)})
+    pinned = views.comparison_table([{**NS, "difference": 0.1, "difference_low": 0.0, "difference_high": 0.2}] * 2)
+    assert pinned.count("<th>N-S</th><th>mAP</th><th>difference to the first</th>") == 1
+    assert "<strong>3.000</strong> [2.000, 3.600]" in pinned
 
 
 def test_what_comes_from_outside_is_escaped():

@@ -49,6 +49,33 @@ def bench(dataset):
     workbench.close()
 
 
+@pytest.mark.parametrize(
+    ("protocol", "word", "own"),
+    [("ukbench", "N-S", True), ("category", "hit@1", True), ("places", "hit@1", False), ("gldv2", "mAP@100", False),
+     ("gldv2_recognition", "microAP", False)],
+)  # fmt: skip
+def test_protocols_without_levels_are_shown_by_their_own_metric(dataset, protocol, word, own):
+    labels = tuple(
+        {"positive": (*one["easy"], *one["hard"])[: 3 + query % 2]} for query, one in enumerate(dataset.labels)
+    )
+    queries = tuple(replace(query, index=row if own else None) for row, query in enumerate(dataset.queries))
+    made = replace(dataset, protocol=protocol, labels=labels, queries=queries)
+    workbench = Workbench(FakeSession(made), backbones=["toynet"], prefetch=False, pause=0)
+    assert workbench.error.value == ""
+    assert f"<td>{word}</td>" in workbench.metrics.value
+    assert f"{word.replace('mAP', 'AP')} of this query: " in workbench.note.value
+    workbench.comparison.pin_button.click()
+    workbench.compared = True
+    workbench.b.state.aggregation = "mac"
+    assert f"<td>{word}</td>" in workbench.tests.value
+    workbench.comparison.pin_button.click()
+    assert f"<th>{word}</th>" in workbench.comparison.table.value
+    assert "difference to the first" in workbench.comparison.table.value
+    assert workbench.still().startswith(b"\xff\xd8")
+    assert workbench.error.value == ""
+    workbench.close()
+
+
 @pytest.fixture(scope="module")
 def towers(tmp_path_factory):
     """A folder in the form of Toytown, and a store."""

@@ -68,7 +68,7 @@ def differences(
     dataset = dataset or load_dataset(recipe.dataset)
     backbone = load_backbone(recipe.backbone, recipe.weights, device)
     recipe = recipe.resolved(dataset, backbone)
-    protocol = PROTOCOLS[str(recipe.protocol)].with_average_precision(recipe.average_precision)
+    protocol = PROTOCOLS[str(recipe.protocol)].with_average_precision(str(recipe.average_precision))
     usual = _usual(dataset, protocol, level)
     computed = _Computed(dataset, backbone, recipe.weights, store=store, progress=progress)
     ranking = computed.ranking(recipe)[0]

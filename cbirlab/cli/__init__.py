@@ -1,4 +1,4 @@
-"""Command line: ``cbirlab lab | app | list | run | compare | versus | why | data | store``.
+"""Command line: ``cbirlab lab | app | list | run | compare | versus | why | evaluate | published | data | store``.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted; what went wrong is one sentence on stderr.
 """
@@ -9,6 +9,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from cbirlab.cli.parser import build_parser
@@ -149,12 +150,15 @@ def _compare(given: Any) -> int:
     from cbirlab import tables
     from cbirlab.cli import output
     from cbirlab.grid import compare
+    from cbirlab.literature import beside, published
     from cbirlab.pipeline import Recipe
 
     shared = _options(given)
     dataset = shared.pop("dataset", "toytown")
     try:
         output.check_out(given.out)
+        if given.published:
+            published(Path(dataset).name)
         Recipe(**shared)
         names = output.checked_names(given)
     except (ValueError, TypeError) as error:
@@ -170,6 +174,7 @@ def _compare(given: Any) -> int:
         progress=not given.quiet,
         **shared,
     )
+    frame = beside(frame) if given.published else frame
     print(output.frame_text(frame), end="")
     if given.out:
         print(f"written: {tables.write(frame, given.out)} ({len(frame)} rows)")
@@ -180,6 +185,27 @@ def _data(given: Any) -> int:
     from cbirlab.cli import data
 
     return data.command(given)
+
+
+def _evaluate(given: Any) -> int:
+    from cbirlab.cli import judging, output
+
+    try:
+        output.check_out(given.out)
+        output.check_out(given.per_query, "--per-query")
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return judging.evaluate_command(given)
+
+
+def _published(given: Any) -> int:
+    from cbirlab.cli import judging, output
+
+    try:
+        output.check_out(given.out)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return judging.published_command(given)
 
 
 def _store(given: Any) -> int:
@@ -197,5 +223,7 @@ _COMMANDS = {
     "versus": _versus,
     "why": _why,
     "data": _data,
+    "evaluate": _evaluate,
+    "published": _published,
     "store": _store,
 }

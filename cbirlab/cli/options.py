@@ -67,7 +67,7 @@ def add_recipe_options(parser: argparse.ArgumentParser, *, one: bool) -> None:
     group.add_argument("--index", metavar="NAME", help="(default: exact)", **into)
     group.add_argument("--protocol", metavar="NAME", help="(default: the dataset's own)", **into)
     group.add_argument(
-        "--average-precision", metavar="NAME", help="trapezoid or finite-sum (default: trapezoid)", **into
+        "--average-precision", metavar="NAME", help="trapezoid or finite-sum (default: the protocol's)", **into
     )
 
 

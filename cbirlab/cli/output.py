@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -24,12 +25,12 @@ def store(given: Any) -> Store:
     return Store(given.store)
 
 
-def check_out(out: str | None) -> None:
+def check_out(out: str | None, option: str = "--out") -> None:
     """Refuse a table of unknown format before anything is computed."""
     from cbirlab import tables
 
     if out and Path(out).suffix.lower() not in tables.suffixes():
-        raise ValueError(f"--out must end in one of {', '.join(tables.suffixes())}, got {out!r}.")
+        raise ValueError(f"{option} must end in one of {', '.join(tables.suffixes())}, got {out!r}.")
 
 
 def check_ranking(path: str | None) -> None:
@@ -183,11 +184,13 @@ def versus_text(frame: pd.DataFrame, report: pd.DataFrame) -> str:
     from cbirlab import tables
 
     facts, pair = frame.attrs, report.iloc[0]
+    mean_a, mean_b = (pair[f"{facts['metric']}_{one}"] for one in "ab")
+    p = "" if math.isnan(facts["p"]) else f", p {facts['p']:.2g}"
     lines = [
-        f"mAP ({facts['level']}): a {pair['map_a']:.4f}, b {pair['map_b']:.4f}; a - b {facts['mean_difference']:+.4f} "
-        f"[{facts['low']:+.4f}, {facts['high']:+.4f}]",
+        f"{facts['title']}: a {mean_a:.4f}, b {mean_b:.4f}; a - b {facts['mean_difference']:+.4f} "
+        f"[{facts['low']:+.4f}, {facts['high']:+.4f}]{p}",
         f"a wins {facts['a_wins']} of {facts['queries']} queries, b wins {facts['b_wins']}; "
-        f"correlation of their AP {pair['pearson']:.2f}",
+        f"correlation of their values {pair['pearson']:.2f}",
         f"the better of the two for every query: {pair['oracle']:.4f}; fused by reciprocal rank: {pair['fused']:.4f}",
     ]
     return "\n".join([*lines, "", tables.to_markdown(frame)])

@@ -21,6 +21,8 @@ examples:
   cbirlab compare --backbone handcrafted toynet --taps all --encodings vlad fisher --out table.md
   cbirlab versus table.csv 0 3                           where one row beats the other
   cbirlab why --tap layer4 --whitening pca               what each choice changes, one at a time
+  cbirlab evaluate --dataset my/photos --features x.npy  what others computed, judged
+  cbirlab published --dataset oxford5k                   numbers of the literature
   cbirlab run --recipe table.csv --row 3                 a row of a table again
   cbirlab data list                                      which benchmarks are on this machine
   cbirlab store prune --older-than 30
@@ -38,7 +40,19 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"cbirlab {__version__}")
     parser.set_defaults(command=None, traceback=False)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    for add in (_add_lab, _add_app, _add_list, _add_run, _add_compare, _add_versus, _add_why, _add_data, _add_store):
+    for add in (
+        _add_lab,
+        _add_app,
+        _add_list,
+        _add_run,
+        _add_compare,
+        _add_versus,
+        _add_why,
+        _add_evaluate,
+        _add_published,
+        _add_data,
+        _add_store,
+    ):
         add(commands)
     return parser
 
@@ -176,6 +190,9 @@ def _add_compare(commands: Any) -> None:
     parser.add_argument(
         "--weights", metavar="WEIGHTS", help="'random', a label of torchvision, or a file (default: the backbone's own)"
     )
+    parser.add_argument(
+        "--published", action="store_true", help="put published numbers of the dataset below, with their settings"
+    )
     add_recipe_options(parser, one=False)
     add_common(parser)
 
@@ -229,6 +246,23 @@ def _add_data(commands: Any) -> None:
         Benchmarks are looked for in the folder that CBIRLAB_DATA names, each in a folder of its own name.
         """
     add_actions(_command(commands, "data", "benchmarks on this machine: list, show, check, get", more))
+
+
+def _add_evaluate(commands: Any) -> None:
+    from cbirlab.cli.judging import add_evaluate
+
+    more = """
+        Database and queries may be two files or two matrices of one; N x D or D x N is told by the number of images.
+        Without queries the dataset's own rows are taken, where its queries are in the database.
+        """
+    add_evaluate(_command(commands, "evaluate", "judge descriptors that were computed elsewhere", more))
+
+
+def _add_published(commands: Any) -> None:
+    from cbirlab.cli.judging import add_published
+
+    more = "Made with other settings than yours: they say where a result stands, not what it has to reach."
+    add_published(_command(commands, "published", "numbers of the literature, with their settings and sources", more))
 
 
 def _add_store(commands: Any) -> None:

@@ -4,9 +4,10 @@ METRICS     what is computed per query, from the ranks of its positives
 PROTOCOLS   which images count as positive, which are ignored, and every other choice that moves a number
 """
 
-from cbirlab.evaluation.intervals import Interval, bootstrap, paired_difference
+from cbirlab.evaluation.comparing import PairedTest, interval, paired, paired_interval, per_query_table
+from cbirlab.evaluation.intervals import Interval, bootstrap, paired_difference, randomisation_p
 from cbirlab.evaluation.judgement import Judged, average_precision, precision_at, recall_at
-from cbirlab.evaluation.metrics import METRICS
+from cbirlab.evaluation.metrics import METRICS, largest, title_of
 from cbirlab.evaluation.protocols import PROTOCOLS, Level, Protocol
 from cbirlab.evaluation.scoring import Evaluation, evaluate, judge, query_groups
 
@@ -17,13 +18,21 @@ __all__ = [
     "Interval",
     "Judged",
     "Level",
+    "PairedTest",
     "Protocol",
     "average_precision",
     "bootstrap",
     "evaluate",
+    "interval",
     "judge",
+    "largest",
+    "paired",
     "paired_difference",
+    "paired_interval",
+    "per_query_table",
     "precision_at",
     "query_groups",
+    "randomisation_p",
     "recall_at",
+    "title_of",
 ]

@@ -1,12 +1,15 @@
-"""Confidence intervals: how much a mean over queries would move with other queries of the same kind."""
+"""Confidence intervals: how much a mean over queries would move with other queries of the same kind; paired tests."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
+
+BLOCK = 2**22
+"""Elements of a (resamples, groups) table held at a time: 32 MB."""
 
 
 class Interval(NamedTuple):
@@ -38,8 +41,15 @@ def bootstrap(
     Returns
     -------
     NaN throughout where no query counts. With a single group the interval has no width.
+
+    Raises
+    ------
+    ValueError : values that are not one per query, groups of another number, `n` below 1, confidence outside (0, 1).
     """
-    return bootstrap_many({"": values}, n=n, seed=seed, groups=groups, confidence=confidence)[""]
+    values = _values("values", values)
+    counted = values[~np.isnan(values)]
+    mean = float(counted.mean()) if len(counted) else np.nan
+    return percentiles(mean, resampled_means(values, groups, n, seed), confidence)
 
 
 def paired_difference(
@@ -58,54 +68,151 @@ def paired_difference(
     ------
     ValueError : the lengths differ.
     """
+    return bootstrap(_paired(a, b), n=n, seed=seed, groups=groups, confidence=confidence)
+
+
+def randomisation_p(
+    a: Sequence[float] | np.ndarray,
+    b: Sequence[float] | np.ndarray,
+    groups: Sequence[Any] | np.ndarray | None = None,
+    n: int = 10_000,
+    seed: int = 0,
+) -> float:
+    """p of the paired randomisation test (Smucker et al., CIKM 2007): is the mean of ``a - b`` more than chance?
+
+    If neither method were better, the sign of the difference of each group would be a coin's: the share of `n` tosses
+    of all signs that give a mean at least as far from 0. Parameters are those of `paired_difference`.
+
+    Returns
+    -------
+    In (0, 1], the tosses and the observed signs counted; NaN where no query counts.
+
+    Raises
+    ------
+    ValueError : as `paired_difference`.
+    """
+    _check_resamples(n)
+    differences = _paired(a, b)
+    sums, _ = _grouped(differences, groups)
+    if not len(sums):
+        return float("nan")
+    random, reached = np.random.default_rng(seed), 0
+    observed = abs(sums.sum()) * (1 - 1e-12)  # the same sum in another order must not be smaller
+    for size in _block_sizes(len(sums), n):
+        signs = random.integers(2, size=(size, len(sums)), dtype=np.int8) * 2.0 - 1.0
+        reached += int((np.abs(signs @ sums) >= observed).sum())
+    return (reached + 1) / (n + 1)
+
+
+def percentiles(mean: float, samples: np.ndarray, confidence: float = 0.95) -> Interval:
+    """The interval that holds the middle of the resampled values.
+
+    Raises
+    ------
+    ValueError : confidence outside (0, 1).
+    """
+    if not 0 < confidence < 1:
+        raise ValueError(f"bootstrap: n must be at least 1 and confidence in (0, 1), got confidence {confidence!r}.")
+    tail = (1 - confidence) / 2
+    samples = samples[~np.isnan(samples)]  # without those that drew no query that counts
+    low, high = np.quantile(samples, [tail, 1 - tail]) if len(samples) else (np.nan, np.nan)
+    return Interval(mean, float(low), float(high))
+
+
+def resampled_means(values: np.ndarray, groups: Any, n: int, seed: int) -> np.ndarray:
+    """The mean of each resample (n,), whole groups drawn; NaN where no query counts."""
+    _check_resamples(n)
+    sums, sizes = _grouped(values, groups)
+    if not len(sums):
+        return np.full(n, np.nan)
+    blocks = [(draws @ sums) / (draws @ sizes.astype(np.float64)) for draws in _draws(len(sums), n, seed)]
+    return np.concatenate(blocks)
+
+
+def resampled_micro(
+    right: np.ndarray, confidence: np.ndarray, counted: np.ndarray, groups: np.ndarray, n: int, seed: int
+) -> np.ndarray:
+    """Micro average precision of each resample (n,), whole groups drawn and ranked anew.
+
+    A query that is drawn w times stands w times in a row: behind N predictions, R of them right, its copies add
+    (R + 1) / (N + 1) + ... + (R + w) / (N + w) = w - (N - R) (H(N + w) - H(N)), with the harmonic numbers H.
+
+    Parameters
+    ----------
+    right, confidence : (Q,) of the first result of each query.
+    counted : (Q,) whether the query has a positive.
+    """
+    _check_resamples(n)
+    order = np.argsort(-confidence, kind="stable")
+    names, members = np.unique(groups[order], return_inverse=True)
+    right, counted = right[order], counted[order]
+    samples = []
+    for draws in _draws(len(names), n, seed):
+        for rows in np.array_split(draws, max(1, len(draws) * len(right) // BLOCK)):
+            drawn = rows[:, members].astype(np.int64)
+            before = np.cumsum(drawn, axis=1) - drawn
+            wrong_before = (np.cumsum(drawn * ~right, axis=1) - drawn * ~right)[:, right]
+            harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, drawn.sum(axis=1).max() + 1))])
+            place, copies = before[:, right], drawn[:, right]
+            added = copies - wrong_before * (harmonic[place + copies] - harmonic[place])
+            with np.errstate(invalid="ignore"):  # a resample without a query that counts has no value
+                samples.append(added.sum(axis=1) / (drawn @ counted))
+    return np.concatenate(samples)
+
+
+def _check_resamples(n: int) -> None:
+    if n < 1 or n != int(n):
+        raise ValueError(f"bootstrap: n must be at least 1 and confidence in (0, 1), got n {n!r}.")
+
+
+def _paired(a: Any, b: Any) -> np.ndarray:
     first, second = _values("a", a), _values("b", b)
     if len(first) != len(second):
         raise ValueError(f"paired_difference: a and b must be of the same queries, got {len(first)} and {len(second)}.")
-    return bootstrap(first - second, n=n, seed=seed, groups=groups, confidence=confidence)
+    return first - second
 
 
-def bootstrap_many(
-    columns: Mapping[str, Sequence[float] | np.ndarray],
-    *,
-    n: int = 2000,
-    seed: int = 0,
-    groups: Sequence[Any] | np.ndarray | None = None,
-    confidence: float = 0.95,
-) -> dict[str, Interval]:
-    """`bootstrap` of several columns of values over the same queries, from the same draws."""
-    if n < 1 or not 0 < confidence < 1:
-        raise ValueError(f"bootstrap: n must be at least 1 and confidence in (0, 1), got {n!r} and {confidence!r}.")
-    return {name: _interval(_values(name, values), n, seed, groups, confidence) for name, values in columns.items()}
-
-
-def _interval(values: np.ndarray, n: int, seed: int, groups: Any, confidence: float) -> Interval:
+def _grouped(values: np.ndarray, groups: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Sum of the values, and number of queries that count, of each group."""
     if groups is not None and len(groups) != len(values):
         raise ValueError(f"bootstrap: groups must have one entry per value ({len(values)}), got {len(groups)}.")
     counted = ~np.isnan(values)
     kept = values[counted]
-    if not len(kept):
-        return Interval(np.nan, np.nan, np.nan)
     members = np.arange(len(kept)) if groups is None else np.unique(np.asarray(groups)[counted], return_inverse=True)[1]
-    sums, sizes = np.bincount(members, weights=kept), np.bincount(members)
-    draws = _draws(len(sums), n, seed)
-    means = (draws @ sums) / (draws @ sizes.astype(np.float64))
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(means, [tail, 1 - tail])
-    return Interval(float(kept.mean()), float(low), float(high))
+    return np.bincount(members, weights=kept), np.bincount(members)
+
+
+def _draws(groups: int, n: int, seed: int) -> Iterator[np.ndarray]:
+    """How often each group is drawn in each resample, (n, groups) in blocks: the same for every interval of a table."""
+    sizes = _block_sizes(groups, n)
+    if len(sizes) == 1:
+        yield _kept_draws(groups, n, seed)
+        return
+    random = np.random.default_rng(seed)
+    for size in sizes:
+        yield _counts(random, groups, size)
 
 
 @lru_cache(maxsize=8)
-def _draws(groups: int, n: int, seed: int) -> np.ndarray:
-    """How often each group is drawn in each resample, (n, groups). Every interval of a table uses the same draws."""
-    picks = np.random.default_rng(seed).integers(groups, size=(n, groups))
-    picks += np.arange(n)[:, None] * groups
-    counts = np.bincount(picks.ravel(), minlength=n * groups).reshape(n, groups).astype(np.float64)
+def _kept_draws(groups: int, n: int, seed: int) -> np.ndarray:
+    counts = _counts(np.random.default_rng(seed), groups, n)
     counts.flags.writeable = False
     return counts
+
+
+def _counts(random: np.random.Generator, groups: int, n: int) -> np.ndarray:
+    picks = random.integers(groups, size=(n, groups))
+    picks += np.arange(n)[:, None] * groups
+    return np.bincount(picks.ravel(), minlength=n * groups).reshape(n, groups).astype(np.float64)
+
+
+def _block_sizes(groups: int, n: int) -> list[int]:
+    size = max(1, BLOCK // groups)
+    return [min(size, n - start) for start in range(0, n, size)]
 
 
 def _values(name: str, values: Any) -> np.ndarray:
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1:
-        raise ValueError(f"bootstrap: {name or 'values'} must be one number per query, got shape {array.shape}.")
+        raise ValueError(f"bootstrap: {name} must be one number per query, got shape {array.shape}.")
     return array

@@ -20,16 +20,25 @@ class Judged:
     rank : (P,) its 0-based rank among the results that are not junk, ascending within a query.
     order : (P,) how many positives of the same query stand before it.
     n_positive : (Q,) positives in the database, found or not.
+    confidence : (Q,) score of the first result that is not junk, -inf where there is none; None where no score is
+        known.
     """
 
     query: np.ndarray
     rank: np.ndarray
     order: np.ndarray
     n_positive: np.ndarray
+    confidence: np.ndarray | None = None
 
     @classmethod
     def from_labelled(
-        cls, query: np.ndarray, rank: np.ndarray, positive: np.ndarray, junk: np.ndarray, n_positive: np.ndarray
+        cls,
+        query: np.ndarray,
+        rank: np.ndarray,
+        positive: np.ndarray,
+        junk: np.ndarray,
+        n_positive: np.ndarray,
+        scores: np.ndarray | None = None,
     ) -> Judged:
         """From all results that carry a label.
 
@@ -38,26 +47,45 @@ class Judged:
         query, rank : (L,) of each labelled result, sorted by query, then by 0-based rank in the full list.
         positive, junk : (L,) masks.
         n_positive : (Q,) as of the class.
+        scores : (Q, K) of the full list.
         """
         first = np.searchsorted(query, np.arange(len(n_positive)))[query]
         junk_before, positives_before = (_before(mask, first) for mask in (junk, positive))
         kept = positive.nonzero()[0]
-        return cls(query[kept], (rank - junk_before)[kept], positives_before[kept], n_positive)
+        confidence = None if scores is None else _first_score(query, rank, junk, scores)
+        return cls(query[kept], (rank - junk_before)[kept], positives_before[kept], n_positive, confidence)
 
     def per_query(self, terms: np.ndarray) -> np.ndarray:
         """Sum over the positives of each query (Q,); NaN for a query that has no positive in the database."""
         sums = np.bincount(self.query, weights=terms, minlength=len(self.n_positive))
         return np.where(self.n_positive > 0, sums, np.nan)
 
-    def average_precision(self, method: str = "trapezoid") -> np.ndarray:
-        """Average precision of each query (Q,); see the function `average_precision`."""
+    def first_rank(self) -> np.ndarray:
+        """0-based rank of the first positive of each query (Q,); NaN where the list has none."""
+        ranks = np.full(len(self.n_positive), np.nan)
+        ranks[self.query[self.order == 0]] = self.rank[self.order == 0]
+        return ranks
+
+    def found_at(self, k: int | np.ndarray) -> np.ndarray:
+        """How many positives stand among the first `k` (Q,); `k` is one number or one per query."""
+        return self.per_query(self.rank < np.broadcast_to(k, self.n_positive.shape)[self.query])
+
+    def average_precision(self, method: str = "trapezoid", k: int | np.ndarray | None = None) -> np.ndarray:
+        """Average precision of each query (Q,); see the function `average_precision`.
+
+        Of a list that ends after `k` results it is divided by the positives that fit into it, min(n_positive, k).
+        """
         if method not in AP_METHODS:
             raise ValueError(f"average precision: method must be one of {', '.join(AP_METHODS)}, got {method!r}.")
-        after = (self.order + 1) / (self.rank + 1)
+        terms = (self.order + 1) / (self.rank + 1)
         if method == "trapezoid":
             before = np.where(self.rank == 0, 1.0, self.order / np.maximum(self.rank, 1))
-            after = (before + after) / 2
-        return self.per_query(after) / np.maximum(self.n_positive, 1)
+            terms = (before + terms) / 2
+        possible = self.n_positive
+        if k is not None:
+            possible = np.minimum(possible, k)
+            terms = terms * (self.rank < np.broadcast_to(k, self.n_positive.shape)[self.query])
+        return self.per_query(terms) / np.maximum(possible, 1)
 
     def precision_at(self, k: int) -> np.ndarray:
         """Precision among the first `k` (Q,); see the function `precision_at`."""
@@ -66,11 +94,34 @@ class Judged:
         last[self.query] = self.rank + 1  # ranks ascend within a query, so the last one written is the largest
         complete = np.bincount(self.query, minlength=count) == self.n_positive
         cap = np.where(complete, np.minimum(last, k), k)
-        return self.per_query(self.rank < cap[self.query]) / np.maximum(cap, 1)
+        return self.found_at(cap) / np.maximum(cap, 1)
 
-    def recall_at(self, k: int) -> np.ndarray:
-        """Share of the positives among the first `k` (Q,)."""
-        return self.per_query(self.rank < k) / np.maximum(self.n_positive, 1)
+    def recall_at(self, k: int | np.ndarray) -> np.ndarray:
+        """Share of the positives among the first `k` (Q,); `k` is one number or one per query."""
+        return self.found_at(k) / np.maximum(self.n_positive, 1)
+
+    def right_first(self) -> np.ndarray:
+        """Whether the first result is a positive (Q,)."""
+        return self.first_rank() == 0
+
+    def micro_average_precision(self) -> np.ndarray:
+        """What each query adds to the precision over all first results (Q,); NaN for a query without a positive.
+
+        Every query predicts its first result, and the predictions of all queries, those without a positive included,
+        are one list by falling confidence, equal ones by query. A right one at place i of it adds the share of right
+        ones up to i, so that the mean over the queries with a positive is microAP, also called GAP.
+
+        Raises
+        ------
+        ValueError : no scores.
+        """
+        if self.confidence is None:
+            raise ValueError("micro average precision: the list must have scores, got none.")
+        order = np.argsort(-self.confidence, kind="stable")
+        right = self.right_first()[order]
+        values = np.empty(len(order))
+        values[order] = right * np.cumsum(right) / np.arange(1, len(order) + 1)
+        return np.where(self.n_positive > 0, values, np.nan)
 
 
 def average_precision(
@@ -78,6 +129,7 @@ def average_precision(
     junk_ranks: Sequence[int] = (),
     n_positive: int | None = None,
     method: str = "trapezoid",
+    k: int | None = None,
 ) -> float:
     """Average precision of one query.
 
@@ -91,6 +143,8 @@ def average_precision(
     method : "trapezoid" averages the precision before and after each positive (Oxford, Paris and their revisited
         versions, Holidays, INSTRE); "finite-sum" takes the precision after it (scikit-learn, trec_eval, the survey's
         equation 17), which is never smaller.
+    k : the list ends after so many results, and min(n_positive, k) positives are expected in it; by default it does
+        not end.
 
     Returns
     -------
@@ -100,7 +154,8 @@ def average_precision(
     ------
     ValueError : negative or repeated ranks, a rank both positive and junk, `n_positive` below the number found.
     """
-    return float(_judged_query(positive_ranks, junk_ranks, n_positive).average_precision(method)[0])
+    judged = _judged_query(positive_ranks, junk_ranks, n_positive)
+    return float(judged.average_precision(method, None if k is None else _cutoff(k))[0])
 
 
 def precision_at(
@@ -149,6 +204,17 @@ def _sorted_ranks(name: str, ranks: Sequence[int]) -> np.ndarray:
     if values.ndim != 1 or len(distinct) != len(values) or (distinct < 0).any() or (distinct % 1 != 0).any():
         raise ValueError(f"average precision: {name} must be different whole numbers from 0, got {list(ranks)!r}.")
     return distinct.astype(np.int64)
+
+
+def _first_score(query: np.ndarray, rank: np.ndarray, junk: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Score of the first result of each query that is not junk (Q,); -inf where the list holds nothing else."""
+    queries, ranks = query[junk], rank[junk]
+    place = np.arange(len(queries)) - np.searchsorted(queries, queries)
+    leading = np.bincount(queries[ranks == place], minlength=len(scores))  # the junk with nothing else before it
+    rows = np.flatnonzero(leading < scores.shape[1])
+    found = np.full(len(scores), -np.inf)
+    found[rows] = scores[rows, leading[rows]]
+    return found
 
 
 def _before(mask: np.ndarray, first: np.ndarray) -> np.ndarray:

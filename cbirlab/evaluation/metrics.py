@@ -1,39 +1,103 @@
-"""Metrics: judged rankings in, one number per query out. Written ``name`` or ``name@k`` in a protocol."""
+"""Metrics: judged rankings in, one number per query out. Written ``name`` or ``name@k`` in a protocol.
+
+Recall is two things: that of information retrieval, the share of the positives that were found, is `recall`; that of
+metric learning and place recognition, whether any was found, is `hit`.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 
 from cbirlab.evaluation.judgement import AP_METHODS, Judged
-from cbirlab.params import Choice, Range, checked
+from cbirlab.params import Choice, Range, checked, parameters
 from cbirlab.registry import Registry
 
 METRICS: Registry[Callable[..., np.ndarray]] = Registry("metric")
+"""Facts: `short` is the name in a narrow table, `largest` the best value (1 where it is not given)."""
+
+BOUNDS = {"": "", "_low": ", lower bound", "_high": ", upper bound"}
 
 
-@METRICS.register("map", title="Mean average precision", reference="Philbin et al., CVPR 2007")
-def mean_average_precision(judged: Judged, *, method: Annotated[str, Choice(AP_METHODS)] = "trapezoid") -> np.ndarray:
-    """Average precision of each query (Q,); the mean over queries is mAP."""
-    return judged.average_precision(method)
+@METRICS.register("map", title="Mean average precision", reference="Philbin et al., CVPR 2007", short="mAP")
+def mean_average_precision(
+    judged: Judged,
+    *,
+    k: Annotated[int | None, Range(1, 10**6, integer=True, optional=True)] = None,
+    method: Annotated[str, Choice(AP_METHODS)] = "trapezoid",
+) -> np.ndarray:
+    """Average precision of each query (Q,), with `k` that of the first k results; the mean over queries is mAP."""
+    return judged.average_precision(method, k)
 
 
-@METRICS.register("mp", title="Mean precision at k", reference="Radenović et al., CVPR 2018")
+@METRICS.register("mp", title="Mean precision at k", reference="Radenović et al., CVPR 2018", short="mP")
 def mean_precision(judged: Judged, *, k: Annotated[int, Range(1, 10**6, integer=True)] = 10) -> np.ndarray:
     """Precision at k of each query (Q,), the list ending at the last positive where that comes earlier."""
     return judged.precision_at(k)
 
 
-@METRICS.register("recall", title="Mean recall at k", reference="Noh et al., ICCV 2017")
+@METRICS.register("precision", title="Precision at k, of k results always", reference="Manning et al. 2008, 8.4")
+def precision(judged: Judged, *, k: Annotated[int, Range(1, 10**6, integer=True)] = 10) -> np.ndarray:
+    """Positives among the first k, divided by k, of each query (Q,)."""
+    return judged.found_at(k) / k
+
+
+@METRICS.register("recall", title="Mean recall at k", reference="Noh et al., ICCV 2017", short="mR")
 def mean_recall(judged: Judged, *, k: Annotated[int, Range(1, 10**6, integer=True)] = 10) -> np.ndarray:
     """Share of the positives of each query among the first k (Q,)."""
     return judged.recall_at(k)
 
 
+@METRICS.register(
+    "hit",
+    title="Recall at k of metric learning and place recognition: any right answer",
+    reference="Song et al., CVPR 2016; Arandjelović et al., CVPR 2016",
+)
+def hit(judged: Judged, *, k: Annotated[int, Range(1, 10**6, integer=True)] = 1) -> np.ndarray:
+    """1 for each query with a positive among the first k, else 0 (Q,)."""
+    return np.minimum(judged.found_at(k), 1)
+
+
+@METRICS.register("r_precision", title="R-precision", reference="Musgrave et al., ECCV 2020", short="R-precision")
+def r_precision(judged: Judged) -> np.ndarray:
+    """Precision among the first R of each query (Q,), R being the number of its positives."""
+    return judged.recall_at(judged.n_positive)
+
+
+@METRICS.register("map_r", title="MAP at R", reference="Musgrave et al., ECCV 2020", short="MAP@R")
+def map_at_r(judged: Judged) -> np.ndarray:
+    """Average precision, as a finite sum, of the first R results of each query (Q,)."""
+    return judged.average_precision("finite-sum", judged.n_positive)
+
+
+@METRICS.register("mrr", title="Mean reciprocal rank", reference="Voorhees, TREC-8 1999", short="MRR")
+def reciprocal_rank(judged: Judged) -> np.ndarray:
+    """1 over the rank of the first positive of each query (Q,), 0 where none was found."""
+    return np.where(judged.n_positive > 0, np.nan_to_num(1 / (judged.first_rank() + 1)), np.nan)
+
+
+@METRICS.register(
+    "ns", title="N-S score: right among the first four", reference="Nistér and Stewénius, CVPR 2006", short="N-S",
+    largest=4.0,
+)  # fmt: skip
+def n_s(judged: Judged) -> np.ndarray:
+    """Positives among the first four of each query (Q,), of four that there are with the query itself: 0 to 4."""
+    return judged.found_at(4)
+
+
+@METRICS.register(
+    "microap", title="Micro average precision (GAP)", reference="Perronnin et al., CVPR 2009", short="microAP"
+)
+def micro_average_precision(judged: Judged) -> np.ndarray:
+    """What each query adds to the average precision over the first results of all queries (Q,)."""
+    return judged.micro_average_precision()
+
+
 def measure(metric: str, judged: Judged, average_precision: str) -> np.ndarray:
-    """Values per query (Q,) of a metric written as in a protocol: "map", "mp@10".
+    """Values per query (Q,) of a metric written as in a protocol: "map", "map@100", "mp@10".
 
     Raises
     ------
@@ -41,5 +105,31 @@ def measure(metric: str, judged: Judged, average_precision: str) -> np.ndarray:
     TypeError, ValueError : a cut-off that is none, or none allowed.
     """
     name, _, cutoff = metric.partition("@")
-    given = {"k": cutoff} if cutoff else {"method": average_precision} if name == "map" else {}
+    declared = parameters(METRICS[name])
+    given: dict[str, Any] = {"method": average_precision} if "method" in declared else {}
+    if cutoff:
+        given["k"] = cutoff
     return METRICS[name](judged, **checked(METRICS[name], given, owner=f"metric {name!r}"))
+
+
+def title_of(column: str) -> str:
+    """A metric's column as a label: "map_medium" is "mAP (Medium)"; of another column, its name."""
+    name, cutoff, level, bound = _parts(column)
+    if not name:
+        return column
+    label = f"{METRICS.info(name).facts.get('short', name)}{cutoff}" + (f" ({level.capitalize()})" if level else "")
+    return label + BOUNDS[bound]
+
+
+def largest(column: str) -> float:
+    """The best value that a metric's column can hold."""
+    name = _parts(column)[0]
+    return float(METRICS.info(name).facts.get("largest", 1.0)) if name else 1.0
+
+
+def _parts(column: str) -> tuple[str, str, str, str]:
+    """Metric, cut-off with its "@", level, and end of the interval of a column; empty where it is no metric's."""
+    bound = next((end for end in BOUNDS if end and column.endswith(end)), "")
+    names = "|".join(sorted(map(re.escape, METRICS), key=len, reverse=True))
+    found = re.fullmatch(rf"({names})(@\d+)?(?:_(\w+))?", column.removesuffix(bound))
+    return (found[1], found[2] or "", found[3] or "", bound) if found else ("", "", "", "")

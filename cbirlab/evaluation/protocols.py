@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from html import escape
 
 from cbirlab.evaluation.judgement import AP_METHODS
 from cbirlab.registry import Registry
@@ -34,12 +35,14 @@ class Protocol:
     ----------
     name, title, reference : as in tables.
     levels : judged one by one; rows without a label of a level are wrong answers.
-    metrics : computed at every level, names in `METRICS` with "@k" where they have a cut-off.
+    metrics : computed at every level, names in `METRICS` with "@k" where they have a cut-off. The first is the main
+        one: it has intervals, and queries are compared by it.
     average_precision : "trapezoid" or "finite-sum".
     own_image : what becomes of the query's own image where it is in the database: "dropped" takes it out as junk,
         "kept" leaves it under the label it has.
     crop : how the query box is used, in words; done when descriptors are extracted.
     ties : in words; done by the index.
+    remark : what else there is to know, in words.
     """
 
     name: str
@@ -51,6 +54,7 @@ class Protocol:
     own_image: str = "dropped"
     crop: str = "query cut to its box where it has one, at the scale of the whole image"
     ties: str = "equal scores in the order of the image index"
+    remark: str = ""
 
     def __post_init__(self) -> None:
         if self.average_precision not in AP_METHODS:
@@ -60,10 +64,44 @@ class Protocol:
             )
         if self.own_image not in ("dropped", "kept"):
             raise ValueError(f"protocol {self.name!r}: own_image must be 'dropped' or 'kept', got {self.own_image!r}.")
+        if not self.levels or not self.metrics:
+            raise ValueError(f"protocol {self.name!r}: levels and metrics must hold at least one each, got none.")
+
+    @property
+    def main(self) -> str:
+        """The metric that has intervals and that queries are compared by."""
+        return self.metrics[0]
+
+    @property
+    def of_query(self) -> str:
+        """What tables call the main metric of one query: "ap", or its own name."""
+        return "ap" if self.main.partition("@")[0] == "map" else self.main
+
+    @property
+    def headline(self) -> str:
+        """The one number to quote, a key of `Evaluation.metrics`: the main metric, at the medium level if there is."""
+        return self.main + self.level().suffix
+
+    def level(self, name: str | None = None, owner: str = "protocol") -> Level:
+        """The level of a name; by default "medium", or the only one.
+
+        Raises
+        ------
+        ValueError : no such level; `owner` is who asks.
+        """
+        levels = {level.name: level for level in self.levels}
+        chosen = name or ("medium" if "medium" in levels else self.levels[0].name)
+        if chosen not in levels:
+            raise ValueError(f"{owner}: level must be one of {', '.join(levels)}, got {chosen!r}.")
+        return levels[chosen]
 
     def with_average_precision(self, method: str) -> Protocol:
         """The same protocol under the other definition of AP."""
         return replace(self, average_precision=method)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return f"<pre>{escape(str(self))}</pre>"
 
     def __str__(self) -> str:
         lines = [f"{self.title} ({self.name})" + (f", {self.reference}" if self.reference else "")]
@@ -79,13 +117,20 @@ class Protocol:
             f"  crop: {self.crop}",
             f"  ties: {self.ties}",
         ]
+        lines += [f"  remark: {self.remark}"] if self.remark else []
         return "\n".join(lines)
 
 
 PROTOCOLS: Registry[Protocol] = Registry("protocol")
 
-PROTOCOLS.add(
-    "revisited",
+WHOLE = "none: the whole query image"
+
+
+def _register(protocol: Protocol) -> None:
+    PROTOCOLS.add(protocol.name, protocol, title=protocol.title, reference=protocol.reference)
+
+
+_register(
     Protocol(
         name="revisited",
         title="Revisited Oxford and Paris",
@@ -95,18 +140,105 @@ PROTOCOLS.add(
             Level("medium", positive=("easy", "hard"), junk=("junk",), suffix="_medium"),
             Level("hard", positive=("hard",), junk=("junk", "easy"), suffix="_hard"),
         ),
-    ),
-    title="Revisited Oxford and Paris",
-    reference="Radenović et al., CVPR 2018",
+    )
 )
-PROTOCOLS.add(
-    "retrieval",
+_register(
     Protocol(
         name="retrieval",
         title="Retrieval of the same instance",
         levels=(Level("map", positive=("positive",), junk=("junk",)),),
-    ),
-    title="Retrieval of the same instance",
+    )
+)
+_register(
+    Protocol(
+        name="classic",
+        title="Oxford and Paris as first published",
+        reference="Philbin et al., CVPR 2007; CVPR 2008",
+        levels=(Level("map", positive=("good", "ok"), junk=("junk",)),),
+        own_image="kept",
+        remark="every query image is in the database and counts as a right answer; the revisited one takes it out",
+    )
+)
+_register(
+    Protocol(
+        name="holidays",
+        title="INRIA Holidays",
+        reference="Jégou, Douze and Schmid, ECCV 2008",
+        levels=(Level("map", positive=("positive",)),),
+        crop=WHOLE,
+        remark="many published numbers are of images turned upright by hand",
+    )
+)
+_register(
+    Protocol(
+        name="ukbench",
+        title="UKBench, N-S score",
+        reference="Nistér and Stewénius, CVPR 2006",
+        levels=(Level("ns", positive=("positive",)),),
+        metrics=("ns", "map"),
+        own_image="kept",
+        crop=WHOLE,
+        remark="N-S is from 0 to 4, four images of each object with the query itself; do not mix it with mAP",
+    )
+)
+_register(
+    Protocol(
+        name="instre",
+        title="INSTRE",
+        reference="Wang and Jiang, TOMM 2015; Iscen et al., CVPR 2017",
+        levels=(Level("map", positive=("positive",)),),
+    )
+)
+_register(
+    Protocol(
+        name="gldv2",
+        title="Google Landmarks v2, retrieval",
+        reference="Weyand et al., CVPR 2020",
+        levels=(Level("map@100", positive=("positive",)),),
+        metrics=("map@100",),
+        average_precision="finite-sum",
+        crop=WHOLE,
+        remark="AP of the first 100, divided by min(positives, 100); a query that finds nothing counts as 0",
+    )
+)
+_register(
+    Protocol(
+        name="gldv2_recognition",
+        title="Google Landmarks v2, recognition",
+        reference="Weyand et al., CVPR 2020",
+        levels=(Level("microap", positive=("positive",)),),
+        metrics=("microap", "hit@1"),
+        average_precision="finite-sum",
+        crop=WHOLE,
+        remark="each query predicts the instance of its first image, with that score as confidence; predictions of "
+        "queries without a right answer are wrong, and the sum is divided by the queries that have one",
+    )
+)
+_register(
+    Protocol(
+        name="category",
+        title="Metric learning: images of one class",
+        reference="Song et al., CVPR 2016; Musgrave et al., ECCV 2020",
+        levels=(Level("hit@1", positive=("positive",)),),
+        metrics=(
+            *("hit@1", "hit@2", "hit@4", "hit@8"),
+            *("precision@1", "precision@10", "r_precision", "map_r", "map"),
+        ),
+        average_precision="finite-sum",
+        crop=WHOLE,
+        remark="hit@k is the recall@k of metric learning: 1 where any of the first k is right",
+    )
+)
+_register(
+    Protocol(
+        name="places",
+        title="Place recognition",
+        reference="Arandjelović et al., CVPR 2016",
+        levels=(Level("hit@1", positive=("positive",), junk=("junk",)),),
+        metrics=("hit@1", "hit@5", "hit@10", "hit@20"),
+        crop=WHOLE,
+        remark="hit@k is the recall@N of place recognition: 1 where any of the first N is of the place",
+    )
 )
 
 

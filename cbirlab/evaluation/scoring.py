@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from itertools import chain
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import chain, pairwise
 
 import numpy as np
 
 from cbirlab.datasets.base import Dataset
-from cbirlab.evaluation.intervals import bootstrap_many
+from cbirlab.evaluation.comparing import interval
 from cbirlab.evaluation.judgement import Judged
 from cbirlab.evaluation.metrics import measure
 from cbirlab.evaluation.protocols import PROTOCOLS, Level, Protocol
 from cbirlab.index import Ranking
-
-BLOCK = 2**24
-"""Elements of a (queries, N) table held at a time: 64 MB of ranks."""
 
 WRONG, OWN = "", "query"
 """Names of database rows without a label, and of the query's own row."""
@@ -29,17 +26,20 @@ class Evaluation:
     Attributes
     ----------
     protocol : prints every choice.
-    metrics : means over queries in [0, 1]: "map_medium", "mp@10_medium", and with intervals "map_medium_low" and
-        "..._high"; without suffix where the protocol has one level ("map", "map_low", "mp@10"). NaN where no query
-        has a positive.
-    per_query : average precision (Q,) of every level, NaN where the query has no positive there.
+    metrics : means over queries, in [0, 1] but for N-S: "map_medium", "mp@10_medium", and intervals of the protocol's
+        main metric, "map_medium_low" and "..._high"; without suffix where the protocol has one level ("map",
+        "map_low", "mp@10"). NaN where no query has a positive.
+    per_query : the main metric, mostly average precision, of every query (Q,) at every level; NaN where the query has
+        no positive there.
     groups : (Q,) queries of one number share an instance; for `bootstrap` and `paired_difference`.
+    judged : level to the ranks of the positives.
     """
 
     protocol: Protocol
     metrics: Mapping[str, float]
     per_query: Mapping[str, np.ndarray]
     groups: np.ndarray
+    judged: Mapping[str, Judged] = field(default_factory=dict)
 
 
 def evaluate(
@@ -59,7 +59,7 @@ def evaluate(
     dataset : with labels.
     protocol : a name in `PROTOCOLS` or a protocol; the dataset's own by default.
     average_precision : "trapezoid" or "finite-sum"; the protocol's own by default.
-    resamples : of the bootstrap of mAP over instances; 0 leaves the intervals out.
+    resamples : of the bootstrap of the main metric over instances; 0 leaves the intervals out.
     seed : of the bootstrap.
 
     Raises
@@ -73,17 +73,18 @@ def evaluate(
     rank = _ranks(ranking, dataset, labelled)
     metrics: dict[str, float] = {}
     per_query: dict[str, np.ndarray] = {}
+    judged: dict[str, Judged] = {}
     for level in protocol.levels:
-        judged = _judged(level, labelled, rank, len(dataset.queries))
-        for metric in protocol.metrics:
-            metrics[metric + level.suffix] = _mean(measure(metric, judged, protocol.average_precision))
-        per_query[level.name] = judged.average_precision(protocol.average_precision)
-    groups = query_groups(dataset)
-    if resamples:
-        columns = {f"map{level.suffix}": per_query[level.name] for level in protocol.levels}
-        for name, interval in bootstrap_many(columns, n=resamples, seed=seed, groups=groups).items():
-            metrics |= {f"{name}_low": interval.low, f"{name}_high": interval.high}
-    return Evaluation(protocol, metrics, per_query, groups)
+        judged[level.name] = _judged(level, labelled, rank, ranking.scores)
+        values = {name: measure(name, judged[level.name], protocol.average_precision) for name in protocol.metrics}
+        metrics |= {name + level.suffix: _mean(found) for name, found in values.items()}
+        per_query[level.name] = values[protocol.main]
+    evaluation = Evaluation(protocol, metrics, per_query, query_groups(dataset), judged)
+    for level in protocol.levels if resamples else ():
+        found = interval(evaluation, level.name, n=resamples, seed=seed)
+        name = protocol.main + level.suffix
+        metrics |= {f"{name}_low": found.low, f"{name}_high": found.high}
+    return evaluation
 
 
 def judge(ranking: Ranking, dataset: Dataset, protocol: str | Protocol | None = None) -> np.ndarray:
@@ -96,12 +97,14 @@ def judge(ranking: Ranking, dataset: Dataset, protocol: str | Protocol | None = 
     """
     labelled = _labelled(dataset, _resolved(protocol, dataset, None))
     _check(ranking, dataset)
+    _check_labels(labelled, dataset)
     names = np.array(labelled.names)
     shown = np.empty(ranking.images.shape, dtype=names.dtype)
-    for queries, entries in _blocks(labelled.query, dataset):
-        table = np.zeros((queries.stop - queries.start, len(dataset.images)), dtype=np.uint8)
-        table[labelled.query[entries] - queries.start, labelled.row[entries]] = labelled.code[entries]
-        shown[queries] = names[np.take_along_axis(table, ranking.images[queries], axis=1)]
+    code = np.zeros(len(dataset.images), dtype=np.uint8)
+    for query, entries in enumerate(labelled.of_queries(len(ranking))):
+        code[labelled.row[entries]] = labelled.code[entries]
+        shown[query] = names[code[ranking.images[query]]]
+        code[labelled.row[entries]] = 0
     return shown
 
 
@@ -133,6 +136,11 @@ class _Labelled:
     row: np.ndarray
     code: np.ndarray
     names: list[str]
+
+    def of_queries(self, count: int) -> list[slice]:
+        """The entries of each query."""
+        ends = np.searchsorted(self.query, np.arange(count + 1)).tolist()
+        return [slice(*pair) for pair in pairwise(ends)]
 
 
 def _labelled(dataset: Dataset, protocol: Protocol) -> _Labelled:
@@ -172,39 +180,27 @@ def _without_own(
 def _ranks(ranking: Ranking, dataset: Dataset, labelled: _Labelled) -> np.ndarray:
     """Rank (L,) of every labelled row in the list of its query, -1 where a list is cut off before it."""
     _check(ranking, dataset)
+    _check_labels(labelled, dataset)
     rank = np.empty(len(labelled.row), dtype=np.int64)
     places = np.arange(ranking.images.shape[1], dtype=np.int32)
-    for queries, entries in _blocks(labelled.query, dataset):
-        images = ranking.images[queries]
-        place = np.full((len(images), len(dataset.images)), -1, dtype=np.int32)
-        np.put_along_axis(place, images, places[None], axis=1)
-        if np.count_nonzero(place >= 0) != images.size:
+    place = np.full(len(dataset.images), -1, dtype=np.int32)
+    complete = len(places) == len(place)  # then two sweeps are cheaper than two more visits row by row
+    for images, entries in zip(ranking.images, labelled.of_queries(len(ranking)), strict=True):
+        place[images] = places
+        if place.min() < 0 if complete else (place[images] != places).any():
             raise ValueError("evaluate: ranking must hold a database row at most once per query, got one twice.")
-        row = labelled.row[entries]
-        if row.size and (row.min() < 0 or row.max() >= len(dataset.images)):
-            raise ValueError(f"evaluate: labels of {dataset.name!r} must be rows in [0, {len(dataset.images) - 1}].")
-        rank[entries] = place[labelled.query[entries] - queries.start, row]
-        flat = labelled.query[entries] * len(dataset.images) + row
-        if len(np.unique(flat)) != len(flat):
-            raise ValueError(f"evaluate: dataset {dataset.name!r} labels a database row twice for one query.")
+        rank[entries] = place[labelled.row[entries]]
+        place[slice(None) if complete else images] = -1
     return rank
 
 
-def _judged(level: Level, labelled: _Labelled, rank: np.ndarray, n_queries: int) -> Judged:
+def _judged(level: Level, labelled: _Labelled, rank: np.ndarray, scores: np.ndarray) -> Judged:
     positive = np.array([name in level.positive for name in labelled.names])[labelled.code]
     junk = np.array([name == OWN or name in level.junk for name in labelled.names])[labelled.code]
-    n_positive = np.bincount(labelled.query[positive], minlength=n_queries)
+    n_positive = np.bincount(labelled.query[positive], minlength=len(scores))
     order = np.lexsort((rank, labelled.query))
     order = order[rank[order] >= 0]
-    return Judged.from_labelled(labelled.query[order], rank[order], positive[order], junk[order], n_positive)
-
-
-def _blocks(query: np.ndarray, dataset: Dataset) -> Iterator[tuple[slice, slice]]:
-    """Some queries at a time, and their entries in the sorted `query`, so that a (queries, N) table stays small."""
-    size = max(1, BLOCK // len(dataset.images))
-    for start in range(0, len(dataset.queries), size):
-        stop = min(start + size, len(dataset.queries))
-        yield slice(start, stop), slice(*np.searchsorted(query, [start, stop]))
+    return Judged.from_labelled(labelled.query[order], rank[order], positive[order], junk[order], n_positive, scores)
 
 
 def _check(ranking: Ranking, dataset: Dataset) -> None:
@@ -213,6 +209,14 @@ def _check(ranking: Ranking, dataset: Dataset) -> None:
     images = ranking.images
     if images.size and (images.min() < 0 or images.max() >= len(dataset.images)):
         raise ValueError(f"evaluate: ranking must hold database rows in [0, {len(dataset.images) - 1}].")
+
+
+def _check_labels(labelled: _Labelled, dataset: Dataset) -> None:
+    count, row = len(dataset.images), labelled.row
+    if row.size and (row.min() < 0 or row.max() >= count):
+        raise ValueError(f"evaluate: labels of {dataset.name!r} must be rows in [0, {count - 1}].")
+    if len(np.unique(labelled.query * count + row)) != len(row):
+        raise ValueError(f"evaluate: dataset {dataset.name!r} labels a database row twice for one query.")
 
 
 def _mean(values: np.ndarray) -> float:

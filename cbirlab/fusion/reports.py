@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cbirlab.datasets import Dataset
-from cbirlab.evaluation import Evaluation, Level, Protocol, evaluate, paired_difference
+from cbirlab.evaluation import Evaluation, Protocol, evaluate, paired, title_of
 from cbirlab.fusion.members import Member, fuse, own_rows
 from cbirlab.fusion.methods import FusionMethod
 from cbirlab.index import Ranking
@@ -27,6 +27,8 @@ def complementarity(
     runs: Mapping[str, AnyRun], *, level: str | None = None, fusion: str | None = "rrf"
 ) -> pd.DataFrame:
     """Which representations are worth fusing: every pair compared by the average precision (AP) of each query.
+
+    Where the main metric of the protocol is another one, it takes the place of AP, and its name that of "map".
 
     Two that fail on the same queries (correlation near 1, oracle no better than the better one) gain nothing together.
 
@@ -52,14 +54,13 @@ def complementarity(
     if len(runs) < 2:
         raise ValueError(f"complementarity: runs must be at least two, got {len(runs)}.")
     names, found = list(runs), _comparable("complementarity", list(runs.values()))
-    level = _level("complementarity", found[0].protocol, level).name
+    protocol = found[0].protocol
+    level = protocol.level(level, "complementarity").name
     rows = []
     for (a, first), (b, second) in itertools.combinations(zip(names, found, strict=True), 2):
-        row = {"a": a, "b": b, **_compared(first.per_query[level], second.per_query[level])}
+        row = {"a": a, "b": b, **_compared(first.per_query[level], second.per_query[level], protocol.main)}
         if fusion is not None:
-            row["fused"] = _fused_map(
-                [runs[a].ranking, runs[b].ranking], runs[a].dataset, first.protocol, fusion, level
-            )
+            row["fused"] = _fused([runs[a].ranking, runs[b].ranking], runs[a].dataset, protocol, fusion, level)
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -75,10 +76,11 @@ def versus(a: AnyRun, b: AnyRun, *, level: str | None = None) -> pd.DataFrame:
     Returns
     -------
     One row per query that counts at this level, the largest win of `a` first: "query", its number; "image", the name of
-    its file; "ap_a", "ap_b", "difference"; "first_a", "first_b", the rank from 1 of the first right answer, junk not
-    counted, NaN where the list has none. Its `attrs` hold "level", "queries", "a_wins", "b_wins" (counts), and
-    "mean_difference" with the bounds "low" and "high" of its 95 % bootstrap interval over instances: an interval that
-    excludes 0 tells the two apart.
+    its file; "ap_a", "ap_b" (or the protocol's main metric, "hit@1_a"), "difference"; "first_a", "first_b", the rank
+    from 1 of the first right answer, junk not counted, NaN where the list has none. Its `attrs` hold "metric", its
+    "title", "value" ("ap"), "level", "queries", "a_wins", "b_wins" (counts), and the paired test: "mean_difference"
+    with the bounds "low" and "high" of its 95 % bootstrap interval over instances, and "p" of the randomisation test.
+    An interval that excludes 0 tells the two apart.
 
     Raises
     ------
@@ -87,62 +89,54 @@ def versus(a: AnyRun, b: AnyRun, *, level: str | None = None) -> pd.DataFrame:
     import pandas as pd
 
     first, second = _comparable("versus", [a, b])
-    chosen = _level("versus", first.protocol, level)
-    ap_a, ap_b = (found.per_query[chosen.name] for found in (first, second))
-    counted = np.flatnonzero(~np.isnan(ap_a))
+    protocol = first.protocol
+    chosen = protocol.level(level, "versus").name
+    values_a, values_b = (found.per_query[chosen] for found in (first, second))
+    first_a, first_b = (found.judged[chosen].first_rank() + 1 for found in (first, second))
+    counted = np.flatnonzero(~np.isnan(values_a))
     frame = pd.DataFrame(
         {
             "query": counted,
             "image": [a.dataset.queries[query].path.name for query in counted],
-            "ap_a": ap_a[counted],
-            "ap_b": ap_b[counted],
-            "difference": ap_a[counted] - ap_b[counted],
-            "first_a": first_right(a.ranking, a.dataset, first.protocol, chosen)[counted],
-            "first_b": first_right(b.ranking, b.dataset, first.protocol, chosen)[counted],
+            f"{protocol.of_query}_a": values_a[counted],
+            f"{protocol.of_query}_b": values_b[counted],
+            "difference": values_a[counted] - values_b[counted],
+            "first_a": first_a[counted],
+            "first_b": first_b[counted],
         }
     ).sort_values("difference", ascending=False, kind="stable", ignore_index=True)
-    interval = paired_difference(ap_a, ap_b, groups=first.groups)
+    test = paired(first, second, chosen)
     frame.attrs = {
-        "level": chosen.name,
+        "metric": protocol.main,
+        "value": protocol.of_query,
+        "title": title_of(protocol.main + protocol.level(chosen).suffix),
+        "level": chosen,
         "queries": len(counted),
-        "a_wins": int((ap_a > ap_b).sum()),
-        "b_wins": int((ap_b > ap_a).sum()),
-        "mean_difference": interval.mean,
-        "low": interval.low,
-        "high": interval.high,
+        "a_wins": int((values_a > values_b).sum()),
+        "b_wins": int((values_b > values_a).sum()),
+        "mean_difference": test.mean,
+        "low": test.low,
+        "high": test.high,
+        "p": test.p,
     }
     return frame
 
 
-def first_right(ranking: Ranking, dataset: Dataset, protocol: Protocol, level: Level) -> np.ndarray:
-    """Rank from 1 of the first positive of each query (Q,), junk taken out; NaN where the list has none."""
-    own = own_rows(dataset, protocol)
-    ranks = np.full(len(ranking), np.nan)
-    for query, labels in enumerate(dataset.labels):
-        junk = [row for label in level.junk for row in labels.get(label, ())] + [own[query]]
-        kept = ranking.images[query][~np.isin(ranking.images[query], junk)]
-        right = [row for label in level.positive for row in labels.get(label, ())]
-        found = np.flatnonzero(np.isin(kept, right))
-        if len(found):
-            ranks[query] = found[0] + 1
-    return ranks
-
-
-def _compared(a: np.ndarray, b: np.ndarray) -> dict[str, Any]:
+def _compared(a: np.ndarray, b: np.ndarray, metric: str) -> dict[str, Any]:
     both = ~np.isnan(a)
     a, b = a[both], b[both]
     best = float(np.maximum(a, b).mean()) if len(a) else np.nan
-    map_a, map_b = (float(values.mean()) if len(values) else np.nan for values in (a, b))
+    mean_a, mean_b = (float(values.mean()) if len(values) else np.nan for values in (a, b))
     return {
-        "map_a": map_a,
-        "map_b": map_b,
+        f"{metric}_a": mean_a,
+        f"{metric}_b": mean_b,
         "pearson": _correlation(a, b),
         "spearman": _correlation(_mid_ranks(a), _mid_ranks(b)),
         "a_wins": float((a > b).mean()) if len(a) else np.nan,
         "b_wins": float((b > a).mean()) if len(a) else np.nan,
         "equal": float((a == b).mean()) if len(a) else np.nan,
         "oracle": best,
-        "gain": best - max(map_a, map_b),
+        "gain": best - max(mean_a, mean_b),
     }
 
 
@@ -159,7 +153,7 @@ def _mid_ranks(values: np.ndarray) -> np.ndarray:
     return pd.Series(values).rank().to_numpy()
 
 
-def _fused_map(rankings: list[Ranking], dataset: Dataset, protocol: Protocol, fusion: str, level: str) -> float:
+def _fused(rankings: list[Ranking], dataset: Dataset, protocol: Protocol, fusion: str, level: str) -> float:
     method = FusionMethod.parse(fusion)
     if method.stage == "descriptors":
         raise ValueError(f"complementarity: fusion must be of scores or ranks, as 'rrf' or 'minmax', got {fusion!r}.")
@@ -182,11 +176,3 @@ def _comparable(owner: str, runs: list[AnyRun]) -> list[Evaluation]:
                 f"({evaluation.protocol.name}, {evaluation.protocol.average_precision})."
             )
     return found
-
-
-def _level(owner: str, protocol: Protocol, name: str | None) -> Level:
-    levels = {level.name: level for level in protocol.levels}
-    chosen = name or ("medium" if "medium" in levels else protocol.levels[0].name)
-    if chosen not in levels:
-        raise ValueError(f"{owner}: level must be one of {', '.join(levels)}, got {chosen!r}.")
-    return levels[chosen]

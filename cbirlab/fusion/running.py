@@ -41,7 +41,7 @@ class FusedRun:
     member_weights : one per member, as they were used.
     ranking : (Q, N) database rows and scores.
     evaluation : under the members' protocol; None where the dataset has no ground truth.
-    metrics : name to value in 0..1; empty without ground truth.
+    metrics : name to value, in 0..1 but for N-S; empty without ground truth.
     seconds : per stage: "load", "extract" (and search of the members), "balance", "search" (fusion), "evaluate".
     dim : dimensions that were searched, of all members together.
     leak : empty, or what the evaluated images have to do with what was learned.
@@ -113,7 +113,7 @@ def run_fusion(
     clock, store = Clock(), store or Store()
     with clock("load"):
         dataset = dataset or load_dataset(fusion.members[0].dataset)
-        check_members([replace(member, protocol=member.protocol or dataset.protocol) for member in fusion.members])
+        check_members([_with_judging(member, dataset) for member in fusion.members])
         split = train_split(dataset) if _learns(fusion) else None
     with clock("extract"):
         described = _described(fusion, dataset, split, store, device, progress)
@@ -163,6 +163,13 @@ def fused_row(result: FusedRun) -> dict[str, Any]:
 def train_name(dataset: Dataset) -> str:
     """What tables call the train split of a dataset."""
     return dataset.train_name or f"{dataset.name}/train"
+
+
+def _with_judging(member: Recipe, dataset: Dataset) -> Recipe:
+    """The member with what it leaves open of judging filled in."""
+    protocol = member.protocol or dataset.protocol
+    ap = member.average_precision or PROTOCOLS[protocol].average_precision
+    return replace(member, protocol=protocol, average_precision=ap)
 
 
 def _learns(fusion: Fusion) -> bool:
@@ -220,7 +227,7 @@ def _vectors(bench: Bench, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
 def _weights(fusion: Fusion, train: Sequence[Member], split: Dataset | None) -> tuple[float, ...]:
     if fusion.weights == LEARNED and split is not None:
         ap = fusion.members[0].average_precision
-        return balance(train, split, fusion.method, average_precision=ap).weights
+        return balance(train, split, fusion.method, average_precision=str(ap)).weights
     given = None if isinstance(fusion.weights, str) else fusion.weights
     return checked_weights("Fusion", given, len(fusion.members))
 

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from cbirlab.evaluation import Level
-
 if TYPE_CHECKING:
     from cbirlab.fusion.running import FusedRun
     from cbirlab.pipeline import Run
@@ -39,7 +37,7 @@ def positives(run: Run | FusedRun, query: int, level: str | None = None) -> list
     if not 0 <= query < len(run.dataset.queries):
         raise IndexError(f"positives: query must be in [0, {len(run.dataset.queries) - 1}], got {query}.")
     protocol, labels = run.evaluation.protocol, run.dataset.labels[query]
-    chosen = _level(protocol.levels, level)
+    chosen = protocol.level(level, "positives")
     own = [run.dataset.queries[query].index] if protocol.own_image == "dropped" else []
     junk = [row for label in chosen.junk for row in labels.get(label, ())] + [row for row in own if row is not None]
     listed = run.ranking.images[query]
@@ -59,11 +57,3 @@ def missed(run: Run | FusedRun, query: int, k: int = 20, level: str | None = Non
     if k < 0 or k != int(k):
         raise ValueError(f"missed: k must be a whole number of at least 0, got {k!r}.")
     return [one for one in positives(run, query, level) if one.rank is None or one.rank > k]
-
-
-def _level(levels: tuple[Level, ...], name: str | None) -> Level:
-    known = {one.name: one for one in levels}
-    chosen = name or ("medium" if "medium" in known else levels[0].name)
-    if chosen not in known:
-        raise ValueError(f"positives: level must be one of {', '.join(known)}, got {chosen!r}.")
-    return known[chosen]

@@ -6,6 +6,7 @@ from typing import Any
 
 from cbirlab.backbones import load_backbone
 from cbirlab.datasets import Dataset, load_dataset
+from cbirlab.evaluation import Evaluation
 from cbirlab.pipeline.bench import Bench
 from cbirlab.pipeline.recipe import Recipe
 from cbirlab.pipeline.stages import Clock, Run
@@ -46,13 +47,18 @@ def run(
     return bench.run(recipe, clock)
 
 
+def told(evaluation: Evaluation) -> dict[str, float]:
+    """What a row has room for: of precisions at k one, and one interval."""
+    protocol, metrics = evaluation.protocol, evaluation.metrics
+    kept = f"mp@10{protocol.level().suffix}"
+    shown = [name for name in metrics if not name.startswith("mp@") and not name.endswith(("_low", "_high"))]
+    shown += [f"{protocol.headline}_low", f"{protocol.headline}_high", kept]
+    return {name: metrics[name] for name in shown if name in metrics}
+
+
 def table_row(result: Run) -> dict[str, Any]:
     """One row of a table: what was done, what came out, what it costs, and the recipe to do it again."""
-    recipe, metrics = result.recipe, result.metrics
-    maps = [name for name in metrics if name.startswith("map") and not name.endswith(("_low", "_high"))]
-    interval_of = "map_medium" if "map_medium" in maps else "map"
-    shown = [*maps, f"{interval_of}_low", f"{interval_of}_high"]
-    shown += [name for name in metrics if name in ("mp@10", "mp@10_medium")]
+    recipe = result.recipe
     return {
         "dataset": result.dataset.name,
         "backbone": recipe.backbone,
@@ -65,7 +71,7 @@ def table_row(result: Run) -> dict[str, Any]:
         "dim": result.dim,
         "image_size": recipe.image_size,
         "preprocessing": f"{recipe.crop}, {recipe.resizing}",
-        **{name: metrics[name] for name in shown if name in metrics},
+        **(told(result.evaluation) if result.evaluation else {}),
         "forward_passes": result.forward_passes,
         "ms_per_image": result.extract_ms,
         "ms_per_query": result.ms_per_query,

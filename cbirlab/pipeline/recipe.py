@@ -70,7 +70,7 @@ class Recipe:
     precision : of the network, "float32" or "bfloat16".
     index : a name in `INDEXES`.
     protocol : a name in `PROTOCOLS`.
-    average_precision : "trapezoid" or "finite-sum".
+    average_precision : "trapezoid" or "finite-sum"; the protocol's own by default.
 
     Raises
     ------
@@ -96,7 +96,7 @@ class Recipe:
     precision: str = "float32"
     index: str = "exact"
     protocol: str | None = None
-    average_precision: str = "trapezoid"
+    average_precision: str | None = None
 
     def __post_init__(self) -> None:
         BACKBONES.info(self.backbone)
@@ -105,7 +105,8 @@ class Recipe:
             PROTOCOLS.info(self.protocol)
         CROP.check("Recipe", "crop", self.crop)
         PRECISION.check("Recipe", "precision", self.precision)
-        Choice(AP_METHODS).check("Recipe", "average_precision", self.average_precision)
+        if self.average_precision is not None:
+            Choice(AP_METHODS).check("Recipe", "average_precision", self.average_precision)
         clean = {
             "dataset": str(self.dataset),
             "weights": None if self.weights is None else str(self.weights),
@@ -190,13 +191,15 @@ class Recipe:
         backbone = backbone or load_backbone(self.backbone, self.weights)
         tap = self.tap or backbone.default_tap
         spec, passes = _possible(tap, self.aggregation, backbone), Passes.parse(self.passes)
+        protocol = self.protocol or dataset.protocol
         learns = Whitening.parse(self.whitening).fact("learned") or spec.learns or passes.combine == "vlad"
         return replace(
             self,
             tap=tap,
             aggregation=spec.key,
             image_size=self.image_size or dataset.image_size,
-            protocol=self.protocol or dataset.protocol,
+            protocol=protocol,
+            average_precision=self.average_precision or PROTOCOLS[protocol].average_precision,
             whitening_set=learning_set(self.whitening_set, dataset) if learns else None,
         )
 

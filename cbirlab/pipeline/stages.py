@@ -38,7 +38,7 @@ class Run:
     dataset : what was searched.
     ranking : (Q, N) database rows and scores.
     evaluation : under the recipe's protocol; None where the dataset has no ground truth.
-    metrics : name to value in 0..1; empty without ground truth.
+    metrics : name to value, in 0..1 but for N-S; empty without ground truth.
     seconds : per stage: "load", "extract", "whiten", "search", "evaluate".
     weights : what tables call the weights.
     dim : dimensions of the descriptors that were searched.

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cbirlab.evaluation import title_of as metric_title
+
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
@@ -20,10 +22,6 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 LINES = ("-", "--", "-.", ":")
 HATCHES = ("", "///", "...", "xxx", "\\\\\\", "++")
 TITLES = {
-    "map": "mAP",
-    "map_easy": "mAP (Easy)",
-    "map_medium": "mAP (Medium)",
-    "map_hard": "mAP (Hard)",
     "dim": "dimensions",
     "ap": "average precision of the query",
     "first_rank": "rank of the first right answer",
@@ -116,7 +114,8 @@ def whiskers(colour: Any) -> dict[str, Any]:
 
 def title_of(column: str) -> str:
     """A column of a table as a label."""
-    return TITLES.get(column, column.replace("_", " "))
+    name = metric_title(column)
+    return name if name != column else TITLES.get(column, column.replace("_", " "))
 
 
 def written(value: Any) -> str:

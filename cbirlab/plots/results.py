@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cbirlab.literature import is_published
 from cbirlab.plots.canvas import (
     COLOURS,
     HATCHES,
@@ -36,7 +38,8 @@ def bars(frame: pd.DataFrame, by: str | Sequence[str], value: str = "map_medium"
     Parameters
     ----------
     frame : has the columns `by` and `value`; the interval is in "<value>_low" and "<value>_high".
-    by : the column or columns that tell the rows apart.
+    by : the column or columns that tell the rows apart; "method" where published numbers are beside measured ones
+        (`cbirlab.beside`), which are hatched.
 
     Raises
     ------
@@ -50,7 +53,13 @@ def bars(frame: pd.DataFrame, by: str | Sequence[str], value: str = "map_medium"
         raise ValueError(f"bars: by must tell the rows apart, got {columns} and {twice!r} twice; name more columns.")
     ax = ax or new_axes(height=0.9 + 0.36 * len(labels))
     values = frame[value].to_numpy(float)
-    ax.barh(range(len(labels)), np.nan_to_num(values), height=0.7, color=COLOURS[0], alpha=0.5, zorder=2)
+    theirs = is_published(frame)
+    drawn = ax.barh(range(len(labels)), np.nan_to_num(values), height=0.7, color=COLOURS[0], alpha=0.5, zorder=2)
+    for bar in itertools.compress(drawn, theirs):
+        bar.set(facecolor="none", edgecolor=COLOURS[1], hatch=HATCHES[1], alpha=1.0)
+    if any(theirs):
+        drawn[list(theirs).index(True)].set_label("published, with other settings")
+        legend(ax, 1)
     bounds = interval(frame, value)
     ends = values
     if bounds is not None:
@@ -219,6 +228,8 @@ def win_loss(frame: pd.DataFrame, *, names: tuple[str, str] = ("A", "B"), ax: Ax
         written = f"mean {mean:+.3f}, 95 % [{low:+.3f}, {high:+.3f}]"
         ax.axhline(mean, color=COLOURS[2], linestyle="--", linewidth=1.6, label=written, zorder=3)
     ax.set_xlabel(f"{len(frame)} queries, the largest win of {names[0]} first")
-    ax.set_ylabel(f"AP of {names[0]} - AP of {names[1]}")
+    value = frame.attrs.get("value", "ap")
+    name = "AP" if value == "ap" else title_of(value)
+    ax.set_ylabel(f"{name} of {names[0]} - {name} of {names[1]}")
     legend(ax, 1)
     return tidy(ax, grid="y")

@@ -12,7 +12,7 @@ from PIL import Image
 
 from cbirlab import images
 from cbirlab.datasets import Dataset
-from cbirlab.evaluation import PROTOCOLS, Level, Protocol, average_precision
+from cbirlab.evaluation import PROTOCOLS, average_precision
 from cbirlab.index import Ranking
 from cbirlab.preprocessing import region
 from cbirlab.probe.perturb import KINDS, perturbed, unchanged
@@ -60,7 +60,7 @@ def answer_of(
     ValueError : no such level.
     """
     rules = PROTOCOLS[protocol or dataset.protocol]
-    chosen = _level(rules, level)
+    chosen = rules.level(level, "probe")
     order = ranking.images[0]
     own = dataset.queries[query].index
     labels = dataset.labels[query] if dataset.labels else {}
@@ -78,14 +78,6 @@ def answer_of(
         best_score=float(ranking.scores[0, places[0]]) if len(places) else math.nan,
         first=tuple(order[order != own][:KEPT_OF].tolist()),
     )
-
-
-def _level(protocol: Protocol, name: str | None) -> Level:
-    levels = {level.name: level for level in protocol.levels}
-    chosen = name or ("medium" if "medium" in levels else protocol.levels[0].name)
-    if chosen not in levels:
-        raise ValueError(f"probe: level must be one of {', '.join(levels)}, got {chosen!r}.")
-    return levels[chosen]
 
 
 def query_picture(session: Session, query: int, setting: Sequence[Any] | None = None) -> Image.Image:

@@ -151,8 +151,7 @@ class Desk(widgets.VBox):
         """The gallery, the setting and its mAP as one JPEG, for readers without a kernel."""
         pictures = [(self.thumbnails[row], kind) for row, kind in self.a.results.marked()] if self.a.results else []
         metrics = self.a.run().metrics if self.a.ready() else {}
-        written = [f"{views.LEVELS[name]} {metrics[name]:.3f}" for name in views.levels_of(metrics)]
-        notes = [self.a.title, "mAP: " + "  ".join(written) if written else "no ground truth"]
+        notes = [self.a.title, views.metrics_line(metrics)]
         title = self.a.results.title if self.a.results else ""
         return jpeg_bytes(picture_sheet(pictures, title=title, notes=notes))
 

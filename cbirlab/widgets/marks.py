@@ -34,6 +34,8 @@ class Mark:
 MARKS = {
     "easy": Mark("✓", "easy", "easy: right, clearly visible", "#2e7d32", "solid"),
     "hard": Mark("◆", "hard", "hard: right, difficult to see", "#00838f", "dashed"),
+    "good": Mark("✓", "good", "good: right, clearly visible", "#2e7d32", "solid"),
+    "ok": Mark("◆", "ok", "ok: right, at least a quarter of it visible", "#00838f", "dashed"),
     "positive": Mark("✓", "right", "right: same instance", "#2e7d32", "solid"),
     "junk": Mark("○", "junk", "junk: ignored by the protocol", "#757575", "dotted"),
     "wrong": Mark("✗", "wrong", "wrong", "#c62828", "double"),

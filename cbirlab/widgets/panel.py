@@ -183,10 +183,9 @@ class Explorer(widgets.VBox):
     def still(self) -> bytes:
         """Gallery, setting and mAP as one JPEG, for readers without a kernel."""
         run = self.session.rank(*self.state.setting)
-        written = [f"{views.LEVELS[name]} {run.metrics[name]:.3f}" for name in views.levels_of(run.metrics)]
         notes = [
             ", ".join(str(part) for part in (self.session.backbone, *self.state.setting) if part is not None),
-            "mAP: " + "  ".join(written) if written else "no ground truth",
+            views.metrics_line(run.metrics),
         ]
         pictures = [(self.thumbnails[row], kind) for row, kind in self.results.marked()]
         return jpeg_bytes(picture_sheet(pictures, title=self.results.title, notes=notes))

@@ -16,7 +16,7 @@ from traitlets import Float, HasTraits, Instance, Int, Tuple
 from cbirlab import images
 from cbirlab.datasets.base import Box, Dataset
 from cbirlab.index import Ranking
-from cbirlab.widgets.results import Results, results_of_image, results_of_outside, results_of_query
+from cbirlab.widgets.results import Results, left_out, results_of_image, results_of_outside, results_of_query
 from cbirlab.widgets.state import Setting
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Question(HasTraits):
         """The database row that is the query's own picture, which its answer leaves out."""
         if self.own is not None:
             return None
-        return dataset.queries[self.query].index if self.image is None else self.image
+        return left_out(dataset, self.query) if self.image is None else self.image
 
     def remark(self, dataset: Dataset) -> str:
         """Why a question that is not the protocol's has no AP; empty for one that is."""

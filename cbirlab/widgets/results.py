@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cbirlab.datasets.base import Dataset
+from cbirlab.evaluation import PROTOCOLS
 from cbirlab.index import Ranking
 from cbirlab.widgets.gallery import Gallery, Thumbnails
 from cbirlab.widgets.marks import MARKS
@@ -64,7 +65,7 @@ class Results:
 def results_of_query(
     dataset: Dataset, ranking: Ranking, query: int, *, shown: int, only: Collection[int] = (), words: str = ""
 ) -> Results:
-    """The answer to a query of the protocol, without the query's own picture.
+    """The answer to a query of the protocol, without the query's own picture where the protocol drops it.
 
     Parameters
     ----------
@@ -72,10 +73,15 @@ def results_of_query(
     only : rows to which the answer is restricted; all where there are none.
     words : what was asked.
     """
-    rows, scores, places = _first(ranking, dataset.queries[query].index, shown, only)
+    rows, scores, places = _first(ranking, left_out(dataset, query), shown, only)
     possible = {*dataset.labels[query], "wrong"} if dataset.labels else set()
     kinds = kinds_of_query(dataset, query, rows)
     return Results(words or f"Query {query}", rows, scores, kinds, _in_order(possible), places, len(only) or None)
+
+
+def left_out(dataset: Dataset, query: int) -> int | None:
+    """The database row that is the query's own picture and that the dataset's protocol drops."""
+    return dataset.queries[query].index if PROTOCOLS[dataset.protocol].own_image == "dropped" else None
 
 
 def results_of_image(

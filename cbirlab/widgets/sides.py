@@ -9,7 +9,7 @@ import ipywidgets as widgets
 import numpy as np
 
 from cbirlab.backbones import BACKBONES
-from cbirlab.evaluation import Interval, paired_difference
+from cbirlab.evaluation import Interval, paired_interval
 from cbirlab.index import Ranking
 from cbirlab.widgets import views
 from cbirlab.widgets.controls import RetrievalControls, menu, titled
@@ -196,5 +196,5 @@ def difference(a: Run, b: Run) -> tuple[dict[str, Interval], dict[str, tuple[int
     if a.evaluation is None or b.evaluation is None:
         return {}, {}
     pairs = {level: (ap, b.evaluation.per_query[level]) for level, ap in a.evaluation.per_query.items()}
-    tests = {level: paired_difference(y, x, groups=a.evaluation.groups) for level, (x, y) in pairs.items()}
+    tests = {level: paired_interval(b.evaluation, a.evaluation, level) for level in pairs}
     return tests, {level: (int((x > y).sum()), int((y > x).sum())) for level, (x, y) in pairs.items()}

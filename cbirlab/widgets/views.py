@@ -7,34 +7,53 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from cbirlab.evaluation import largest, title_of
+
 LEVELS = {"map_easy": "Easy", "map_medium": "Medium", "map_hard": "Hard", "map": "mAP"}
 
 
 def levels_of(metrics: Mapping[str, float]) -> list[str]:
-    """The mAPs among the metrics, in the order of difficulty."""
-    return [name for name in LEVELS if name in metrics]
+    """What is shown of the metrics: mAPs in the order of difficulty, and before them other ones with an interval."""
+    others = [name for name in metrics if f"{name}_low" in metrics and name not in (*LEVELS, "difference")]
+    return others + [name for name in LEVELS if name in metrics]
+
+
+def label_of(name: str) -> str:
+    """A metric, the level of mAP alone."""
+    return LEVELS.get(name) or title_of(name)
 
 
 def metrics_table(metrics: Mapping[str, float]) -> str:
-    """mAP per level with a bar, and its 95 % confidence interval as a line on the bar and as numbers."""
+    """mAP per level with a bar, and its 95 % confidence interval as a line on the bar and as numbers.
+
+    So is the main metric of a protocol that has another one.
+    """
     levels = levels_of(metrics)
     if not levels:
         return "<p class='cbirlab-note'>These images have no ground truth: there is a ranking, but no mAP.</p>"
     rows = [
-        _metric_row(LEVELS[name], metrics[name], metrics.get(f"{name}_low"), metrics.get(f"{name}_high"))
-        for name in levels
+        _metric_row(name, metrics[name], metrics.get(f"{name}_low"), metrics.get(f"{name}_high")) for name in levels
     ]
-    head = "<tr><th>mAP</th><th></th><th></th><th>95 % interval</th></tr>"
+    named = "mAP" if set(levels) <= set(LEVELS) else "metric"
+    head = f"<tr><th>{named}</th><th></th><th></th><th>95 % interval</th></tr>"
     return f"<table class='cbirlab-metrics'>{head}{''.join(rows)}</table>"
 
 
-def _metric_row(label: str, value: float, low: float | None, high: float | None) -> str:
-    line, interval = "", ""
+def metrics_line(metrics: Mapping[str, float]) -> str:
+    """The same in one line of plain text."""
+    levels = levels_of(metrics)
+    written = "  ".join(f"{label_of(name)} {metrics[name]:.3f}" for name in levels)
+    return (f"mAP: {written}" if set(levels) <= set(LEVELS) else written) if levels else "no ground truth"
+
+
+def _metric_row(name: str, value: float, low: float | None, high: float | None) -> str:
+    line, interval, whole = "", "", largest(name)
     if low is not None and high is not None and not math.isnan(low + high):
-        line = f"<b style='left:{100 * low:.1f}%;width:{100 * (high - low):.1f}%'></b>"
+        line = f"<b style='left:{100 * low / whole:.1f}%;width:{100 * (high - low) / whole:.1f}%'></b>"
         interval = f"{low:.3f} to {high:.3f}"
-    bar = f"<span class='cbirlab-bar'><i style='width:{100 * _number(value):.1f}%'></i>{line}</span>"
-    return f"<tr><td>{escape(label)}</td><td>{bar}</td><td><strong>{value:.3f}</strong></td><td>{interval}</td></tr>"
+    bar = f"<span class='cbirlab-bar'><i style='width:{100 * _number(value) / whole:.1f}%'></i>{line}</span>"
+    label = escape(label_of(name))
+    return f"<tr><td>{label}</td><td>{bar}</td><td><strong>{value:.3f}</strong></td><td>{interval}</td></tr>"
 
 
 def _number(value: float) -> float:
@@ -42,13 +61,16 @@ def _number(value: float) -> float:
 
 
 def query_note(values: Mapping[str, float], *, side: str = "") -> str:
-    """Average precision of the one query shown, per level; of one of two sides."""
+    """Average precision, or another main metric, of the one query shown, per level; of one of two sides."""
     if not values:
         return ""
-    written = " · ".join(
-        f"{escape(level)} {'no positive' if math.isnan(value) else f'{value:.3f}'}" for level, value in values.items()
+    found = {level: "no positive" if math.isnan(value) else f"{value:.3f}" for level, value in values.items()}
+    several = len(found) > 1
+    name = "AP" if several else title_of(next(iter(found))).replace("mAP", "AP")
+    written = " · ".join(f"{level} {value}" if several else value for level, value in found.items())
+    return (
+        f"<p class='cbirlab-note'>{escape(name)} of this query{escape(side and f' by {side}')}: {escape(written)}</p>"
     )
-    return f"<p class='cbirlab-note'>AP of this query{escape(side and f' by {side}')}: {written}</p>"
 
 
 def note(text: str) -> str:
@@ -72,13 +94,13 @@ def code_block(code: str) -> str:
 
 
 def comparison_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The pinned settings, the best of each mAP in bold."""
+    """The pinned settings, the best of each metric in bold."""
     if not rows:
         return note("Nothing pinned yet: 'Pin this setting' keeps the present one for comparison.")
-    levels = [name for name in LEVELS if any(name in row for row in rows)]
+    levels = levels_of({name: 0.0 for row in rows for name in row})
     best = {name: max(_number(row.get(name, math.nan)) for row in rows) for name in levels}
     head = "".join(f"<th>{escape(text)}</th>" for text in ("#", "backbone", "tap", "pooling", "whitening", "dim"))
-    head += "".join(f"<th>{LEVELS[name]}</th>" for name in levels)
+    head += "".join(f"<th>{escape(label_of(name))}</th>" for name in levels)
     tested = len(rows) > 1 and "difference" in rows[0]
     head += "<th>difference to the first</th>" if tested else ""
     rows_shown = [_comparison_cells(place, row, best, tested) for place, row in enumerate(rows, start=1)]
@@ -103,13 +125,15 @@ def difference(mean: float, low: float, high: float) -> str:
 
 
 def side_heading(name: str, title: str, metrics: Mapping[str, float]) -> str:
-    """Which of two settings a gallery shows, and its mAP."""
-    level = next((one for one in ("map_medium", "map") if one in metrics), None)
+    """Which of two settings a gallery shows, and its mAP or other main metric."""
+    shown = levels_of(metrics)
     number = ""
-    if level is not None:
+    if shown:
+        level = "map_medium" if "map_medium" in shown else shown[0]
         low, high = (metrics.get(f"{level}_{end}", math.nan) for end in ("low", "high"))
         interval = "" if math.isnan(low + high) else f" [{low:.3f}, {high:.3f}]"
-        number = f"<br>{'mAP' if level == 'map' else 'mAP Medium'} {metrics[level]:.3f}{interval}"
+        name = "mAP Medium" if level == "map_medium" else title_of(level)
+        number = f"<br>{escape(name)} {metrics[level]:.3f}{interval}"
     return f"<div class='cbirlab-heading'><b>{escape(name)}</b>{escape(title)}{number}</div>"
 
 
@@ -124,11 +148,11 @@ def paired_table(levels: Mapping[str, Sequence[float]], wins: Mapping[str, tuple
     if not levels:
         return ""
     rows = "".join(
-        f"<tr><td>{escape(LEVELS.get(f'map_{level}', 'mAP'))}</td><td>{difference(*tested)}</td>"
+        f"<tr><td>{escape(LEVELS.get(f'map_{level}') or title_of(level))}</td><td>{difference(*tested)}</td>"
         f"<td>{wins[level][0]}</td><td>{wins[level][1]}</td></tr>"
         for level, tested in levels.items()
     )
-    head = "<tr><th>B − A</th><th>difference of mAP, 95 % interval</th><th>A wins</th><th>B wins</th></tr>"
+    head = "<tr><th>B − A</th><th>mean difference, 95 % interval</th><th>A wins</th><th>B wins</th></tr>"
     return f"<table class='cbirlab-paired'>{head}{rows}</table>"
 
 

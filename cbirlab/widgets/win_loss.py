@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 
+from cbirlab.evaluation import title_of
 from cbirlab.fusion import versus
 from cbirlab.index import Ranking
 from cbirlab.widgets import views
@@ -125,8 +126,8 @@ class WinLoss(LivePanel):
     @property
     def title(self) -> str:
         """A line above the bars."""
-        level = self.frame.attrs["level"] if self.frame is not None else ""
-        return f"AP of A less AP of B, level {level}, a bar per query: click one, or use the arrow keys"
+        about = self.frame.attrs if self.frame is not None else {"title": "mAP"}
+        return f"{about['title']}, A less B, a bar per query: click one, or use the arrow keys"
 
     def _show_answers(self) -> None:
         if self._runs is None or self._chosen_query is None:
@@ -155,8 +156,10 @@ class WinLoss(LivePanel):
 
 def bar_words(frame: pd.DataFrame) -> list[str]:
     """A sentence for each row of a table of `versus`."""
+    value = frame.attrs.get("value", "ap")
+    name = "AP" if value == "ap" else title_of(value)
     return [
-        f"Query {row['query']}: AP {row['ap_a']:.3f} by A, {row['ap_b']:.3f} by B, difference "
+        f"Query {row['query']}: {name} {row[f'{value}_a']:.3f} by A, {row[f'{value}_b']:.3f} by B, difference "
         f"{row['difference']:+.3f}; first right answer at rank {_rank(row['first_a'])} by A, "
         f"{_rank(row['first_b'])} by B"
         for row in frame.to_dict("records")

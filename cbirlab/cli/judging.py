@@ -1,0 +1,103 @@
+"""``cbirlab evaluate`` and ``cbirlab published``: features of others judged, and the numbers of the literature."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cbirlab.datasets import Dataset
+    from cbirlab.evaluation import Evaluation
+
+
+def add_evaluate(parser: argparse.ArgumentParser) -> None:
+    """Options of ``cbirlab evaluate``."""
+    from cbirlab.foreign import SIMILARITY
+
+    parser.add_argument("--dataset", metavar="NAME", required=True, help="a name or a folder of images")
+    parser.add_argument("--features", metavar="FILE", required=True, help=".npy, .npz, .mat, .h5: the database")
+    parser.add_argument("--queries", metavar="FILE", help="the queries (default: in the same file, or in the database)")
+    parser.add_argument("--key", metavar="NAME", help="the database's matrix in a file of several")
+    parser.add_argument("--query-key", metavar="NAME", help="the queries' matrix in a file of several")
+    direction = parser.add_mutually_exclusive_group()
+    direction.add_argument("--columns", action="store_true", default=None, help="D x N: a column is an image")
+    direction.add_argument("--rows", dest="columns", action="store_false", help="N x D: a row is an image")
+    parser.add_argument("--similarity", choices=SIMILARITY.options, default="cosine", help="(default: cosine)")
+    parser.add_argument("--top", type=int, metavar="K", help="judge the first K results alone, which needs less memory")
+    parser.add_argument("--protocol", metavar="NAME", help="(default: the dataset's own)")
+    parser.add_argument("--average-precision", metavar="NAME", help="trapezoid or finite-sum (default: the protocol's)")
+    parser.add_argument("--out", metavar="FILE", help="write the numbers: .csv, .md, .tex, .xlsx or .json")
+    parser.add_argument("--per-query", metavar="FILE", help="write a row per query in one of these formats")
+
+
+def add_published(parser: argparse.ArgumentParser) -> None:
+    """Options of ``cbirlab published``."""
+    parser.add_argument("--dataset", metavar="NAME", help="(default: all that have published numbers)")
+    parser.add_argument("--method", metavar="WORDS", help="words in the name of the method")
+    parser.add_argument("--metric", metavar="NAME", help="as map, map_medium, ns")
+    parser.add_argument("--out", metavar="FILE", help="write them, one a row: .csv, .md, .tex, .xlsx or .json")
+
+
+def evaluate_command(given: Any) -> int:
+    """Judge features of others and say under which protocol."""
+    from cbirlab import tables
+    from cbirlab.datasets import load_dataset
+    from cbirlab.evaluation import per_query_table
+    from cbirlab.foreign import evaluate_features
+
+    dataset = load_dataset(given.dataset)
+    database, queries = _features(given, dataset)
+    options = {"protocol": given.protocol, "average_precision": given.average_precision}
+    found = evaluate_features(database, queries, dataset, similarity=given.similarity, k=given.top, **options)
+    print(_text(found))
+    if given.out:
+        import pandas as pd
+
+        facts = {"features": Path(given.features).name, "dim": database.shape[1], "similarity": given.similarity}
+        row = {"dataset": dataset.name, **facts, "protocol": found.protocol.name}
+        row |= {"average_precision": found.protocol.average_precision, **found.metrics}
+        print(f"written: {tables.write(pd.DataFrame([row]), given.out)}")
+    if given.per_query:
+        print(f"written: {tables.write(per_query_table(found, dataset), given.per_query)}")
+    return 0
+
+
+def published_command(given: Any) -> int:
+    """Print published numbers side by side, with what is known of their settings."""
+    from cbirlab import tables
+    from cbirlab.literature import published
+
+    chosen = {"method": given.method, "metric": given.metric}
+    frame = published(given.dataset, **chosen, wide=True)
+    if not len(frame):
+        raise ValueError("no published number is like that; leave out --method or --metric to see what there is.")
+    same = [name for name in ("dataset", "protocol") if given.dataset and len(set(frame[name])) == 1]
+    print(tables.to_markdown(frame.drop(columns=same).dropna(axis=1, how="all")), end="")
+    if given.out:
+        print(f"written: {tables.write(published(given.dataset, **chosen), given.out)}")
+    return 0
+
+
+def _features(given: Any, dataset: Dataset) -> tuple[Any, Any]:
+    """Descriptors of database and queries; None where the queries are in the database."""
+    from cbirlab.foreign import import_features
+
+    images, asked = len(dataset.images), len(dataset.queries)
+    database = import_features(given.features, columns=given.columns, key=given.key, count=images)
+    path = given.queries or (given.features if given.query_key else None)
+    if path is None:
+        return database, None
+    return database, import_features(path, columns=given.columns, key=given.query_key, count=asked)
+
+
+def _text(found: Evaluation) -> str:
+    """The protocol, and each metric with its interval where it has one."""
+    from cbirlab.cli.listing import aligned
+
+    rows = []
+    for name, value in found.metrics.items():
+        low, high = (found.metrics.get(f"{name}_{end}") for end in ("low", "high"))
+        if not name.endswith(("_low", "_high")):
+            rows.append([name, f"{value:.4f}", "" if low is None else f"[{low:.4f}, {high:.4f}]"])
+    return f"{found.protocol}\n\n{aligned(rows)}"

@@ -1,0 +1,154 @@
+"""Comparing: intervals of an evaluation, the paired test between two of them, and the table of their queries."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from cbirlab.datasets.base import Dataset
+from cbirlab.evaluation.intervals import (
+    Interval,
+    paired_difference,
+    percentiles,
+    randomisation_p,
+    resampled_means,
+    resampled_micro,
+)
+from cbirlab.evaluation.metrics import measure
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cbirlab.evaluation.scoring import Evaluation
+
+POOLED = "microap"
+"""The metric whose value is not a mean over queries that stand for themselves: their predictions are one list."""
+
+
+class PairedTest(NamedTuple):
+    """Mean difference of two methods over the same queries, its percentile interval, and p of the randomisation test.
+
+    An interval that excludes 0 tells the two apart; p is NaN for micro average precision, whose queries cannot be
+    exchanged one by one.
+    """
+
+    mean: float
+    low: float
+    high: float
+    p: float
+
+
+def interval(
+    evaluation: Evaluation, level: str | None = None, *, n: int = 2000, seed: int = 0, confidence: float = 0.95
+) -> Interval:
+    """Bootstrap interval of the protocol's main metric, instances drawn with all their queries.
+
+    Parameters
+    ----------
+    level : of the protocol; "medium" by default where there are several.
+    n, seed, confidence : as of `bootstrap`.
+
+    Raises
+    ------
+    ValueError : no such level, `n` below 1, confidence outside (0, 1).
+    """
+    name = evaluation.protocol.level(level, "interval").name
+    return percentiles(_mean(evaluation, name), _samples(evaluation, name, n, seed), confidence)
+
+
+def paired_interval(
+    a: Evaluation,
+    b: Evaluation,
+    level: str | None = None,
+    *,
+    n: int = 2000,
+    seed: int = 0,
+    confidence: float = 0.95,
+) -> Interval:
+    """Interval of what `a` is better by than `b` over the same queries, by the protocol's main metric.
+
+    Parameters
+    ----------
+    a, b : evaluations of two recipes on one dataset under one protocol.
+    level, n, seed, confidence : as of `interval`.
+
+    Raises
+    ------
+    ValueError : protocols or queries differ; or as `interval`.
+    """
+    name = _comparable(a, b, level)
+    if a.protocol.main != POOLED:
+        return paired_difference(a.per_query[name], b.per_query[name], a.groups, n, seed, confidence)
+    samples = _samples(a, name, n, seed) - _samples(b, name, n, seed)  # of the same draws
+    return percentiles(_mean(a, name) - _mean(b, name), samples, confidence)
+
+
+def paired(a: Evaluation, b: Evaluation, level: str | None = None, *, seed: int = 0) -> PairedTest:
+    """Whether `a` is better than `b` over the same queries; parameters and errors are those of `paired_interval`."""
+    name = _comparable(a, b, level)
+    pooled = a.protocol.main == POOLED
+    p = np.nan if pooled else randomisation_p(a.per_query[name], b.per_query[name], a.groups, seed=seed)
+    return PairedTest(*paired_interval(a, b, name, seed=seed), p)
+
+
+def per_query_table(evaluation: Evaluation, dataset: Dataset, level: str | None = None) -> pd.DataFrame:
+    """Every query with all metrics of its protocol.
+
+    Parameters
+    ----------
+    evaluation : from `evaluate`, on `dataset`.
+    level : of the protocol; "medium" by default where there are several.
+
+    Returns
+    -------
+    One row per query, also where it does not count (its metrics are NaN): "query", its number; "image", the name of its
+    file; "group", queries of one number share an instance; "positives" in the database; "first", the rank from 1 of
+    the first one, junk not counted, NaN where the list has none; and the metrics, "map", "mp@10".
+
+    Raises
+    ------
+    ValueError : no such level, or an evaluation of other queries.
+    """
+    import pandas as pd
+
+    protocol = evaluation.protocol
+    judged = evaluation.judged[protocol.level(level, "per_query_table").name]
+    if len(judged.n_positive) != len(dataset.queries):
+        raise ValueError(
+            f"per_query_table: evaluation must be of the {len(dataset.queries)} queries of {dataset.name!r}, got "
+            f"{len(judged.n_positive)}."
+        )
+    return pd.DataFrame(
+        {
+            "query": np.arange(len(dataset.queries)),
+            "image": [query.path.name for query in dataset.queries],
+            "group": evaluation.groups,
+            "positives": judged.n_positive,
+            "first": judged.first_rank() + 1,
+            **{name: measure(name, judged, protocol.average_precision) for name in protocol.metrics},
+        }
+    )
+
+
+def _comparable(a: Evaluation, b: Evaluation, level: str | None) -> str:
+    """The level to compare at."""
+    if a.protocol != b.protocol or not np.array_equal(a.groups, b.groups):
+        raise ValueError(
+            f"paired: a and b must be of the same queries under one protocol, got {a.protocol.name!r} with "
+            f"{len(a.groups)} queries and {b.protocol.name!r} with {len(b.groups)}."
+        )
+    return a.protocol.level(level, "paired").name
+
+
+def _mean(evaluation: Evaluation, level: str) -> float:
+    return evaluation.metrics[evaluation.protocol.main + evaluation.protocol.level(level).suffix]
+
+
+def _samples(evaluation: Evaluation, level: str, n: int, seed: int) -> np.ndarray:
+    """The main metric of each resample of the queries (n,)."""
+    if evaluation.protocol.main != POOLED:
+        return resampled_means(evaluation.per_query[level], evaluation.groups, n, seed)
+    judged = evaluation.judged[level]
+    confidence = np.zeros(len(judged.n_positive)) if judged.confidence is None else judged.confidence
+    return resampled_micro(judged.right_first(), confidence, judged.n_positive > 0, evaluation.groups, n, seed)
