@@ -56,7 +56,7 @@ class Judging:
     def of(cls, protocol: Protocol, level: str | None = None) -> Judging:
         """As a protocol judges at a level; "medium" by default where there are several."""
         own = "dropped" if protocol.own_image == "dropped" else "as labelled"
-        return cls(level_of(protocol, level), protocol.average_precision, own_image=own)
+        return cls(protocol.level(level, "differences"), protocol.average_precision, own_image=own)
 
     def values(self, ranking: Ranking, dataset: Dataset) -> np.ndarray:
         """The measure of each query (Q,); NaN where there is nothing to find."""
@@ -94,57 +94,24 @@ class Judging:
         return (right + junk if self.junk == "right" else right), (junk if self.junk == "ignored" else ())
 
 
-def _finite(judged: Judged, kept: np.ndarray | None = None) -> np.ndarray:
-    """Sum of the precision after each right answer (Q,), or after those that are kept."""
-    terms = (judged.order + 1) / (judged.rank + 1)
-    return judged.per_query(terms if kept is None else terms * kept)
-
-
-def _at_r(judged: Judged, results: int | None) -> np.ndarray:
-    return _finite(judged, judged.rank < judged.n_positive[judged.query]) / np.maximum(judged.n_positive, 1)
-
-
-def _over_possible(judged: Judged, results: int | None) -> np.ndarray:
-    most = judged.n_positive if results is None else np.minimum(judged.n_positive, results)
-    return _finite(judged) / np.maximum(most, 1)
-
-
 def _over_found(judged: Judged, results: int | None) -> np.ndarray:
-    return _finite(judged) / np.maximum(judged.per_query(np.ones(len(judged.rank))), 1)
-
-
-def _plain(judged: Judged, results: int | None) -> np.ndarray:
-    return judged.per_query(judged.rank < FIRST) / FIRST
-
-
-def _possible(judged: Judged, results: int | None) -> np.ndarray:
-    return judged.per_query(judged.rank < FIRST) / np.clip(judged.n_positive, 1, FIRST)
+    """Of lists that hold no right answer 0."""
+    found = judged.per_query(np.ones(len(judged.rank)))
+    return judged.average_precision("finite-sum") * judged.n_positive / np.maximum(found, 1)
 
 
 MEASURES: Mapping[str, Callable[[Judged, int | None], np.ndarray]] = {
     **{name: lambda judged, results, name=name: judged.average_precision(name) for name in AP_METHODS},
-    "map@r": _at_r,
-    "over min(right, results)": _over_possible,
+    "map@r": lambda judged, results: judged.average_precision("finite-sum", judged.n_positive),
+    "over min(right, results)": lambda judged, results: judged.average_precision("finite-sum", results),
     "over right in results": _over_found,
     "precision up to the last right": lambda judged, results: judged.precision_at(FIRST),
-    f"precision over {FIRST}": _plain,
-    f"precision over min(right, {FIRST})": _possible,
+    f"precision over {FIRST}": lambda judged, results: judged.found_at(FIRST) / FIRST,
+    f"precision over min(right, {FIRST})": lambda judged, results: (
+        judged.found_at(FIRST) / np.clip(judged.n_positive, 1, FIRST)
+    ),
 }
 """By name, of `Judged` and the number of results: average precision by the trapezoid, by the finite sum, over the first
 R results (R right answers; Musgrave et al., ECCV 2020), and by the finite sum over what a cut list can hold (Google
 Landmarks) or does hold (hashing); precision among the first as revisited Oxford and Paris have it, and over two others.
 """
-
-
-def level_of(protocol: Protocol, name: str | None = None) -> Level:
-    """A level by its name; "medium" by default where there are several.
-
-    Raises
-    ------
-    ValueError : no such level.
-    """
-    levels = {level.name: level for level in protocol.levels}
-    chosen = name or ("medium" if "medium" in levels else protocol.levels[0].name)
-    if chosen not in levels:
-        raise ValueError(f"differences: level must be one of {', '.join(levels)}, got {chosen!r}.")
-    return levels[chosen]
