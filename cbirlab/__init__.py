@@ -14,6 +14,7 @@ The public names, in the order of the pipeline::
     Recipe run                    one run
     FUSIONS Fusion run_fusion     several recipes as one
     compare versus complementarity    one table; query by query
+    differences                   what each choice changes, one at a time
     published beside              numbers of the literature, beside one's own
 
 Importing does nothing but name them; each room is imported when a name of it is first used.
@@ -54,6 +55,7 @@ _ROOMS = {
     "complementarity": "fusion",
     "versus": "fusion",
     "compare": "grid",
+    "differences": "choices",
     "published": "literature",
     "beside": "literature",
 }

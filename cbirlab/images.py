@@ -6,13 +6,14 @@ Colour profiles are not applied; transparent parts are laid on white, as a viewe
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageOps
+
+from cbirlab.preprocessing import Box, Resizing, central_side, resized_size, whole_box
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,7 +25,7 @@ _ORIENTATION = 0x0112
 _SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap height and width
 
 Source = str | Path | Image.Image
-Box = Sequence[float]
+USUAL = Resizing()
 
 
 class ImageError(ValueError):
@@ -51,33 +52,32 @@ def size(source: Source) -> tuple[int, int]:
     return _guarded(source, _upright_size)
 
 
-def target_size(height: int, width: int, image_size: int, box: Box | None = None) -> tuple[int, int]:
-    """(height, width) after resizing: long side at most `image_size`, aspect ratio kept, never enlarged.
-
-    A query's `box` keeps the scale of its full image: the long side of the crop becomes
-    ``image_size * max(crop) / max(full)``, as in the evaluation of Radenović et al. (TPAMI 2019).
-    """
-    if image_size < 1:
-        raise ValueError(f"target_size: image_size must be at least 1 pixel, got {image_size}.")
-    scale = min(1.0, image_size / max(height, width))
-    if box is not None:
-        x0, y0, x1, y1 = whole_box(height, width, box)
-        height, width = y1 - y0, x1 - x0
-    return max(1, round(height * scale)), max(1, round(width * scale))
-
-
-def pixels(source: Source, *, image_size: int, box: Box | None = None, scale: float = 1.0) -> np.ndarray:
+def pixels(
+    source: Source,
+    *,
+    image_size: int,
+    box: Box | None = None,
+    frame: Box | None = None,
+    scale: float = 1.0,
+    resizing: Resizing = USUAL,
+) -> np.ndarray:
     """Read, crop to `box`, resize; uint8 (H, W, 3).
 
-    `scale` multiplies the size that `target_size` gives (for multi-scale descriptors) and may enlarge.
+    Parameters
+    ----------
+    box, frame, scale : as of `cbirlab.preprocessing.target_size`, whose size the picture gets.
+    resizing : the rule, the kernel, and whether it is kept from aliasing.
     """
     image = read(source)
-    height, width = target_size(image.height, image.width, image_size, box)
-    height, width = max(1, round(height * scale)), max(1, round(width * scale))
-    if box is not None:
-        image = image.crop(whole_box(image.height, image.width, box))
-    if (image.height, image.width) != (height, width):
-        image = image.resize((width, height), Image.Resampling.LANCZOS)
+    size = (image.height, image.width)
+    wanted = resized_size(*size, image_size, box, frame=frame, scale=scale, resize=resizing.resize)
+    part = box or frame
+    if part is not None:
+        image = image.crop(whole_box(*size, part))
+    if (image.height, image.width) != wanted:
+        image = _resized(image, wanted, resizing)
+    if resizing.resize == "centre_crop":
+        image = _central(image, central_side(image_size, scale))
     return np.asarray(image)
 
 
@@ -99,11 +99,13 @@ def prepare(
     image_size: int,
     box: Box | None = None,
     scale: float = 1.0,
+    resizing: Resizing = USUAL,
     mean: Sequence[float],
     std: Sequence[float],
 ) -> Tensor:
     """What a network gets: `pixels`, then `normalise`; float32 (3, H, W)."""
-    return normalise(pixels(source, image_size=image_size, box=box, scale=scale), mean=mean, std=std)
+    seen = pixels(source, image_size=image_size, box=box, scale=scale, resizing=resizing)
+    return normalise(seen, mean=mean, std=std)
 
 
 def thumbnail(source: Source, size: int, box: Box | None = None, *, quality: int = 80) -> bytes:
@@ -115,6 +117,25 @@ def thumbnail(source: Source, size: int, box: Box | None = None, *, quality: int
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()
+
+
+def _resized(image: Image.Image, size: tuple[int, int], resizing: Resizing) -> Image.Image:
+    """Pillow's kernels grow with the factor, all but the nearest neighbour; OpenCV's stay as they are."""
+    height, width = size
+    kernel = resizing.interpolation
+    if resizing.antialias or kernel == "nearest":
+        return image.resize((width, height), Image.Resampling[kernel.upper()])
+    import cv2
+
+    kernels = {"lanczos": cv2.INTER_LANCZOS4, "bicubic": cv2.INTER_CUBIC, "bilinear": cv2.INTER_LINEAR}
+    return Image.fromarray(cv2.resize(np.asarray(image), (width, height), interpolation=kernels[kernel]))
+
+
+def _central(image: Image.Image, side: int) -> Image.Image:
+    """The central square, or as much of it as there is."""
+    height, width = min(side, image.height), min(side, image.width)
+    left, top = round((image.width - width) / 2), round((image.height - height) / 2)
+    return image.crop((left, top, left + width, top + height))
 
 
 def _guarded(source: Source, use, draft: int | None = None):
@@ -184,19 +205,3 @@ def _eight_bit(image: Image.Image) -> np.ndarray:
             "save it with 8 bits."
         )
     return np.rint(values * (255.0 / white)).astype(np.uint8)
-
-
-def whole_box(height: int, width: int, box: Box) -> tuple[int, int, int, int]:
-    """The pixels that `box` touches, clipped to the image.
-
-    Raises
-    ------
-    ValueError : not four finite numbers, or nothing of the image is inside.
-    """
-    if len(box) != 4 or not all(math.isfinite(edge) for edge in box):
-        raise ValueError(f"box must be four finite numbers (x0, y0, x1, y1), got {tuple(box)}.")
-    x0, y0 = max(0, math.floor(box[0])), max(0, math.floor(box[1]))
-    x1, y1 = min(width, math.ceil(box[2])), min(height, math.ceil(box[3]))
-    if x0 >= x1 or y0 >= y1:
-        raise ValueError(f"box {tuple(box)} must overlap the image of {width} x {height} pixels.")
-    return x0, y0, x1, y1

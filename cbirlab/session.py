@@ -27,6 +27,7 @@ from cbirlab.pipeline.recent import Recent
 from cbirlab.pipeline.recipe import split_taps
 from cbirlab.pipeline.stages import Rows, learning_part
 from cbirlab.pipeline.stops import slider_stops
+from cbirlab.preprocessing import Resizing, region, whole_box
 from cbirlab.progress import bar
 from cbirlab.store import Store, digest
 from cbirlab.whitening import Whitening, normalise
@@ -206,14 +207,16 @@ class Session:
         dimensions: int | None = None,
         *,
         box: Box | None = None,
+        prepared: bool = False,
     ) -> Ranking:
         """The database ranked for any one image, or for a part of it: (1, N).
 
         Parameters
         ----------
         image : a row of the database, a file, or a Pillow image.
-        box : (x0, y0, x1, y1) in pixels of the upright image: what is sought in it, at the scale of the whole image, as
-            the boxes of a protocol's queries.
+        box : (x0, y0, x1, y1) in pixels of the upright image: what is sought in it; cut as the boxes of a protocol's
+            queries, by default at the scale of the whole image.
+        prepared : the image is as the network gets it, cut and resized; only what is too large is made smaller.
 
         Raises
         ------
@@ -234,7 +237,7 @@ class Session:
             image = self.dataset.images[image]
         with self._filling:
             self._make_ready(recipe)
-            rows = self._describe(image, box, recipe)
+            rows = self._describe(image, box, recipe, prepared)
         with self._lock:
             return self._bench.search(recipe, self._bench.project(recipe, rows))
 
@@ -265,10 +268,12 @@ class Session:
         """The row that `cbirlab.compare` would give for a run of this session."""
         return table_row(run)
 
-    def _describe(self, image: str | Path | Image.Image, box: Box | None, recipe: Recipe) -> Rows:
+    def _describe(
+        self, image: str | Path | Image.Image, box: Box | None, recipe: Recipe, prepared: bool = False
+    ) -> Rows:
         """Descriptors of an image from outside before whitening; its maps are kept for the next move of a slider."""
-        name = (str(image) if isinstance(image, str | Path) else id(image), box and tuple(box))
-        maps = self._foreign.get(name, lambda: (image, self._maps(image, box)))[1]
+        name = (str(image) if isinstance(image, str | Path) else id(image), box and tuple(box), prepared)
+        maps = self._foreign.get(name, lambda: (image, self._maps(image, box, prepared)))[1]
         spec = Aggregation.parse(recipe.aggregation)
         views = {}
         for _, tap in split_taps(str(recipe.tap)):
@@ -276,19 +281,28 @@ class Session:
             views[tap] = np.concatenate([pool(view[tap], [spec], {spec.key: state})[spec.key] for view in maps])
         return self._bench.outside(recipe, views)
 
-    def _maps(self, image: str | Path | Image.Image, box: Box | None) -> list[dict[str, Any]]:
+    def _maps(self, image: str | Path | Image.Image, box: Box | None, prepared: bool) -> list[dict[str, Any]]:
         """The maps of every view of an image, or of a part of it."""
         upright = images.read(image)
-        passes, size = self._bench.passes, int(self._plain.image_size or 0)
+        passes, (size, resizing) = self._bench.passes, self._sizes(upright, prepared)
+        box, frame = region(box, self._plain.crop)
         network = Network(self._bench.backbone, precision=self._plain.precision)
-        boxes = [box] if passes.single else _views(upright, box, passes)
-        pixels = [images.pixels(upright, image_size=size, box=one, scale=passes.magnify) for one in boxes]
+        boxes = [box] if passes.single else _views(upright, box or frame, passes)
+        options = {"image_size": size, "frame": frame, "scale": passes.magnify, "resizing": resizing}
+        pixels = [images.pixels(upright, box=one, **options) for one in boxes]
         return [network.maps(one[None].copy(), self.taps) for one in pixels]
+
+    def _sizes(self, upright: Image.Image, prepared: bool) -> tuple[int, Resizing]:
+        """Image size and rule; a rule that may enlarge or cut is not applied twice."""
+        size, resizing = int(self._plain.image_size or 0), self._plain.resizing
+        if prepared and resizing.resize != "long_side":
+            return max(upright.size), replace(resizing, resize="long_side")
+        return size, resizing
 
 
 def _views(upright: Image.Image, box: Box | None, passes: Passes) -> list[Box]:
     """The boxes of all views of an image, or of a part of it."""
-    x0, y0, x1, y1 = images.whole_box(upright.height, upright.width, box or (0, 0, upright.width, upright.height))
+    x0, y0, x1, y1 = whole_box(upright.height, upright.width, box or (0, 0, upright.width, upright.height))
     view = View(y1 - y0, x1 - x0, lambda: np.asarray(upright.crop((x0, y0, x1, y1))))
     return [(x0 + left, y0 + top, x0 + right, y0 + bottom) for left, top, right, bottom in passes.boxes(view)]
 

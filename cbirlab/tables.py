@@ -96,7 +96,7 @@ def read(path: str | os.PathLike[str]) -> pd.DataFrame:
 
     source = Path(path)
     if source.suffix.lower() == ".csv":
-        texts = ("leak", "whitening_set", "fusion", "fusion_weights")
+        texts = ("leak", "whitening_set", "fusion", "fusion_weights", "from", "to", "note")
         frame = pd.read_csv(source, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(texts, str))
         return frame.fillna({name: "" for name in texts if name in frame.columns})
     if source.suffix.lower() == ".json":

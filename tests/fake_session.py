@@ -163,7 +163,7 @@ class FakeSession:
         queries, images = self._descriptors(tap, aggregation, whitening, dimensions)
         return ExactIndex().fit(images).search(queries[[query]])
 
-    def rank_image(self, image, tap, aggregation, whitening="none", dimensions=None, *, box=None):
+    def rank_image(self, image, tap, aggregation, whitening="none", dimensions=None, *, box=None, prepared=False):
         """A picture or a part of one has a descriptor of its size and place."""
         _, images = self._descriptors(tap, aggregation, whitening, dimensions)
         if isinstance(image, int) and box is None:

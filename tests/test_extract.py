@@ -23,6 +23,7 @@ from cbirlab.extract import Descriptors, decode, estimate, extract, fill, memory
 from cbirlab.extract import __name__ as extract_name
 from cbirlab.extract.fingerprint import fingerprints
 from cbirlab.extract.pooling import pool
+from cbirlab.preprocessing import target_size
 from cbirlab.store import Store, StoreUnwritable
 from cbirlab.store.shards import Shards
 
@@ -397,7 +398,7 @@ def test_batches_hold_one_size_each_and_shards_whole_batches(things, store):
     assert sorted(row for batch in batches for row in batch.rows) == list(range(40))
     for batch in batches:
         assert len(batch.rows) <= 5
-        assert {images.target_size(*images.size(items[row].path), 64) for row in batch.rows} == {batch.size}
+        assert {target_size(*images.size(items[row].path), 64) for row in batch.rows} == {batch.size}
     assert made == plan.make_plan(items, prints, image_size=64, scale=1.0, batch_pixels=5 * 48 * 64)
 
 

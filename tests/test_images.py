@@ -14,6 +14,7 @@ from PIL import Image, ImageCms
 
 from cbirlab import images
 from cbirlab.images import ImageError
+from cbirlab.preprocessing import target_size
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 ORIENTATION = 0x0112
@@ -213,7 +214,7 @@ def test_any_bytes_are_an_image_or_an_image_error(data: bytes, magic: bytes) -> 
 
 @given(st.integers(1, 5000), st.integers(1, 5000), st.integers(1, 2000))
 def test_target_size_keeps_the_aspect_and_never_enlarges(height: int, width: int, image_size: int) -> None:
-    tall, wide = images.target_size(height, width, image_size)
+    tall, wide = target_size(height, width, image_size)
     assert 1 <= tall <= height
     assert 1 <= wide <= width
     assert max(tall, wide) == min(image_size, max(height, width))
@@ -226,7 +227,7 @@ def test_a_query_box_keeps_the_scale_of_its_full_image(tmp_path: Path) -> None:
     """Crop, then long side = image_size * max(crop) / max(full): a box of half the width has half the size."""
     path = tmp_path / "x.png"
     quarters(600, 400).save(path)
-    assert images.target_size(400, 600, 300, (300, 0, 600, 200)) == (100, 150)
+    assert target_size(400, 600, 300, (300, 0, 600, 200)) == (100, 150)
     crop = images.pixels(path, image_size=300, box=(300.4, 0, 599.7, 199.5))
     assert crop.shape == (100, 150, 3)
     assert (crop == np.array(GREEN)).all(axis=-1).mean() > 0.98
@@ -236,7 +237,7 @@ def test_a_query_box_keeps_the_scale_of_its_full_image(tmp_path: Path) -> None:
 @pytest.mark.parametrize("box", [(0, 0, 10), (0, 0, float("nan"), 5), (50, 0, 50, 10), (700, 0, 800, 10), (9, 9, 3, 3)])
 def test_a_box_without_pixels_is_refused(box: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match="box"):
-        images.target_size(400, 600, 300, box)
+        target_size(400, 600, 300, box)
 
 
 def test_scale_multiplies_the_size_and_may_enlarge(tmp_path: Path) -> None:
@@ -247,7 +248,7 @@ def test_scale_multiplies_the_size_and_may_enlarge(tmp_path: Path) -> None:
 
 def test_image_size_must_be_positive() -> None:
     with pytest.raises(ValueError, match="image_size must be at least 1"):
-        images.target_size(4, 4, 0)
+        target_size(4, 4, 0)
 
 
 def test_prepare_is_the_formula(tmp_path: Path) -> None:

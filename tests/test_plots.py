@@ -254,3 +254,15 @@ def test_series_differ_in_more_than_colour():
         assert looks(a)["color"] != looks(b)["color"]
     assert len(set(HATCHES)) == len(HATCHES) >= len(COLOURS)
     assert len(set(LINES)) == 4
+
+
+def test_pictures_stand_side_by_side_at_one_scale():
+    shown = {"wide": np.zeros((20, 60, 3), np.uint8), "tall": np.full((50, 30, 3), 255, np.uint8)}
+    ax = plots.pictures(shown)
+    extents = [image.get_extent() for image in ax.images]
+    assert [(right - left, bottom - top) for left, right, bottom, top in extents] == [(60, 20), (30, 50)]
+    assert extents[1][0] > extents[0][1], "they do not overlap"
+    assert [label.get_text() for label in ax.texts] == ["wide\n20 x 60", "tall\n50 x 30"]
+    assert plots.png(ax).startswith(b"\x89PNG")
+    with pytest.raises(ValueError, match="at least one picture"):
+        plots.pictures({})

@@ -1,4 +1,4 @@
-"""Command line: ``cbirlab lab | app | list | run | compare | versus | evaluate | published | data | store``.
+"""Command line: ``cbirlab lab | app | list | run | compare | versus | why | evaluate | published | data | store``.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted; what went wrong is one sentence on stderr.
 """
@@ -96,10 +96,15 @@ def _run(given: Any) -> int:
         saved = output.saved_recipe(given.recipe, given.row) if given.recipe else {}
         recipe = output.recipe_of(saved, _options(given))
         output.check_out(given.out)
+        output.check_ranking(given.save_ranking)
     except (ValueError, TypeError) as error:
         raise UsageError(str(error)) from error
     result = output.carried_out(recipe, given)
     print(output.run_text(result))
+    if given.save_ranking:
+        from cbirlab.choices import write_ranking
+
+        print(f"written: {write_ranking(result.ranking, given.save_ranking)}")
     if given.out:
         import pandas as pd
 
@@ -120,6 +125,22 @@ def _versus(given: Any) -> int:
     a, b = (output.carried_out(recipe, given) for recipe in recipes)
     frame = versus(a, b, level=given.level)
     print(output.versus_text(frame, complementarity({"a": a, "b": b}, level=given.level)), end="")
+    if given.out:
+        print(f"written: {tables.write(frame, given.out)} ({len(frame)} rows)")
+    return 0
+
+
+def _why(given: Any) -> int:
+    from cbirlab import tables
+    from cbirlab.cli import output
+
+    try:
+        output.check_out(given.out)
+        explained = output.explained(given, _options(given))
+    except (ValueError, TypeError) as error:
+        raise UsageError(str(error)) from error
+    frame = explained()
+    print(output.why_text(frame), end="")
     if given.out:
         print(f"written: {tables.write(frame, given.out)} ({len(frame)} rows)")
     return 0
@@ -200,6 +221,7 @@ _COMMANDS = {
     "run": _run,
     "compare": _compare,
     "versus": _versus,
+    "why": _why,
     "data": _data,
     "evaluate": _evaluate,
     "published": _published,

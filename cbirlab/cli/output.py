@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,12 @@ def check_out(out: str | None, option: str = "--out") -> None:
 
     if out and Path(out).suffix.lower() not in tables.suffixes():
         raise ValueError(f"{option} must end in one of {', '.join(tables.suffixes())}, got {out!r}.")
+
+
+def check_ranking(path: str | None) -> None:
+    """Refuse a ranking file of another format before anything is computed."""
+    if path and Path(path).suffix != ".npz":
+        raise ValueError(f"--save-ranking must end in .npz, got {path!r}.")
 
 
 def saved_recipe(path: str, row: int) -> dict[str, Any]:
@@ -111,6 +117,47 @@ def carried_out(recipe: Recipe | Fusion, given: Any) -> Run | FusedRun:
     return run_fusion(recipe, **options) if isinstance(recipe, Fusion) else run(recipe, **options)
 
 
+OF_RANKING = ("dataset", "protocol", "average_precision")
+"""Options that say something of a ranking that is there already."""
+
+
+def explained(given: Any, options: dict[str, Any]) -> Callable[[], pd.DataFrame]:
+    """What ``cbirlab why`` computes; what it is asked for is checked here.
+
+    Raises
+    ------
+    ValueError, TypeError : no such choice, no recipe, or options that a ranking does not take.
+    """
+    from cbirlab.choices import CHOICES, differences, ranking_differences, read_ranking
+    from cbirlab.datasets import load_dataset
+    from cbirlab.pipeline import Recipe
+
+    for name in given.choices or ():
+        CHOICES.check("--choice", "each", name)
+    asked = {"choices": given.choices, "level": given.level}
+    if given.ranking is None:
+        recipe = recipe_of(saved_recipe(given.recipe, given.row) if given.recipe else {}, options)
+        if not isinstance(recipe, Recipe):
+            raise ValueError("a recipe is needed, got a fusion; ask for its members one by one.")
+        how = {"store": store(given), "device": given.device, "progress": not given.quiet}
+        return lambda: differences(recipe, **asked, **how)
+    others = [name for name in options if name not in OF_RANKING] + ["recipe"] * bool(given.recipe)
+    if others:
+        raise ValueError(f"a ranking is there already; leave out {', '.join(others)}.")
+    dataset = options.pop("dataset", Recipe.dataset)
+    Recipe(**options)
+    return lambda: ranking_differences(read_ranking(given.ranking), load_dataset(dataset), **asked, **options)
+
+
+def why_text(frame: pd.DataFrame) -> str:
+    """The differences for the terminal, and what an interval says."""
+    from cbirlab import tables
+
+    shown = frame.drop(columns="recipe").assign(forward_pass=["yes" if one else "" for one in frame["forward_pass"]])
+    note = "An interval [change_low, change_high] without 0: the choice makes a difference on these queries.\n"
+    return f"{tables.to_markdown(shown)}\n{note}"
+
+
 def row_of(result: Run | FusedRun) -> dict[str, Any]:
     """The row of a table."""
     from cbirlab.fusion import FusedRun, fused_row
@@ -157,6 +204,7 @@ def frame_text(frame: pd.DataFrame) -> str:
         "dataset",
         "whitening_set",
         "image_size",
+        "preprocessing",
         "leak",
         "skipped",
         "bytes_per_image",

@@ -7,6 +7,7 @@ import textwrap
 from typing import Any
 
 from cbirlab import __version__
+from cbirlab.cli.options import add_common, add_recipe_options, add_saved_recipe
 
 _EXAMPLES = """
 examples:
@@ -19,6 +20,7 @@ examples:
   cbirlab compare --dataset my/photos --backbone toynet mobilenet_v2 --out table.md
   cbirlab compare --backbone handcrafted toynet --taps all --encodings vlad fisher --out table.md
   cbirlab versus table.csv 0 3                           where one row beats the other
+  cbirlab why --tap layer4 --whitening pca               what each choice changes, one at a time
   cbirlab evaluate --dataset my/photos --features x.npy  what others computed, judged
   cbirlab published --dataset oxford5k                   numbers of the literature
   cbirlab run --recipe table.csv --row 3                 a row of a table again
@@ -45,6 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
         _add_run,
         _add_compare,
         _add_versus,
+        _add_why,
         _add_evaluate,
         _add_published,
         _add_data,
@@ -52,15 +55,6 @@ def build_parser() -> argparse.ArgumentParser:
     ):
         add(commands)
     return parser
-
-
-class _IntoOptions(argparse.Action):
-    """Keeps recipe fields apart from the command's own options, and only those that were given."""
-
-    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
-        if namespace.options is None:
-            namespace.options = argparse.Namespace()
-        setattr(namespace.options, self.dest, values)
 
 
 def _command(commands: Any, name: str, summary: str, more: str = "") -> argparse.ArgumentParser:
@@ -123,10 +117,10 @@ def _add_run(commands: Any) -> None:
         is fast.
         """,
     )
-    _add_recipe_options(parser, one=True)
-    parser.add_argument("--recipe", metavar="FILE", help="a recipe or a table (.json, .csv); options override it")
-    parser.add_argument("--row", type=int, default=0, metavar="N", help="row of the table, from 0 (default: 0)")
-    _add_common(parser)
+    add_recipe_options(parser, one=True)
+    add_saved_recipe(parser)
+    parser.add_argument("--save-ranking", metavar="FILE", help="write the ranking (.npz), for `cbirlab why --ranking`")
+    add_common(parser)
 
 
 def _add_compare(commands: Any) -> None:
@@ -199,8 +193,8 @@ def _add_compare(commands: Any) -> None:
     parser.add_argument(
         "--published", action="store_true", help="put published numbers of the dataset below, with their settings"
     )
-    _add_recipe_options(parser, one=False)
-    _add_common(parser)
+    add_recipe_options(parser, one=False)
+    add_common(parser)
 
 
 def _add_versus(commands: Any) -> None:
@@ -217,67 +211,32 @@ def _add_versus(commands: Any) -> None:
     parser.add_argument("a", type=int, metavar="A", help="row, from 0")
     parser.add_argument("b", type=int, metavar="B", help="row, from 0")
     parser.add_argument("--level", metavar="NAME", help="of the protocol (default: medium where there are several)")
-    _add_common(parser)
+    add_common(parser)
 
 
-def _add_recipe_options(parser: argparse.ArgumentParser, *, one: bool) -> None:
-    parser.set_defaults(options=None)
-    into: dict[str, Any] = {"action": _IntoOptions, "default": argparse.SUPPRESS}
-    group = parser.add_argument_group("recipe")
-    group.add_argument("--dataset", metavar="NAME", help="a name or a folder of images (default: toytown)", **into)
-    if one:
-        group.add_argument("--backbone", metavar="NAME", help="(default: toynet)", **into)
-        group.add_argument("--weights", metavar="WEIGHTS", help="'random', a label of torchvision, or a file", **into)
-        group.add_argument("--tap", metavar="NAME", help="(default: the backbone's own)", **into)
-        group.add_argument(
-            "--aggregation",
-            metavar="NAME",
-            help="'gem', 'vlad(k=64)' or 'crow_spatial > gem(p=4)' (default: gem)",
-            **into,
-        )
-        group.add_argument("--passes", metavar="NAME", help="feedforward scheme (default: single)", **into)
-        group.add_argument("--whitening", metavar="NAME", help="(default: none)", **into)
-        group.add_argument("--dimensions", type=int, metavar="D", help="kept after whitening (default: all)", **into)
-    group.add_argument(
-        "--whitening-set",
-        metavar="NAME",
-        help="what whitening learns on: train, database (a leak, and reported), or another dataset",
-        **into,
+def _add_why(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "why",
+        "show why numbers differ: what each choice changes, one at a time",
+        """
+        Of a recipe, all choices from the picture to the number; those marked in the column forward_pass send the
+        pictures through the network once more. Of a ranking of any system, the choices of its judging:
+
+          cbirlab why --ranking ranking.npz --dataset my/photos
+
+        The file holds an array "images" (Q, K): rows of the database from 0, best first, a line per query; and, if
+        there are any, "scores" (Q, K). `cbirlab run --save-ranking ranking.npz` writes one.
+        """,
     )
-    group.add_argument(
-        "--image-size", type=int, metavar="PIXELS", help="long side (default: the dataset's own)", **into
-    )
-    group.add_argument(
-        "--scales",
-        type=_number_or_name,
-        nargs="+",
-        metavar="S",
-        help="relative to the image size, or one of the sets down, up_down (default: 1)",
-        **into,
-    )
-    group.add_argument("--scale-pooling", metavar="NAME", help="mean or gem over scales (default: mean)", **into)
-    group.add_argument("--precision", metavar="TYPE", help="float32 or bfloat16 (default: float32)", **into)
-    group.add_argument("--index", metavar="NAME", help="(default: exact)", **into)
-    group.add_argument("--protocol", metavar="NAME", help="(default: the dataset's own)", **into)
-    group.add_argument(
-        "--average-precision", metavar="NAME", help="trapezoid or finite-sum (default: the protocol's)", **into
-    )
-
-
-def _number_or_name(text: str) -> float | str:
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
-def _add_common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", metavar="FILE", help="write the table: .csv, .md, .tex, .xlsx or .json")
     parser.add_argument(
-        "--store", metavar="FOLDER", help="where descriptors are kept (default: CBIRLAB_STORE or the cache)"
+        "--choice", "--choices", dest="choices", nargs="+", metavar="NAME", help="e.g. crop junk results (default: all)"
     )
-    parser.add_argument("--device", default="cpu", help="where the network runs (default: cpu)")
-    parser.add_argument("--quiet", action="store_true", help="no progress bars")
+    parser.add_argument("--level", metavar="NAME", help="of the protocol (default: medium where there are several)")
+    parser.add_argument("--ranking", metavar="FILE", help="an .npz with a ranking, in place of a recipe")
+    add_saved_recipe(parser)
+    add_recipe_options(parser, one=True)
+    add_common(parser)
 
 
 def _add_data(commands: Any) -> None:

@@ -18,6 +18,7 @@ from cbirlab.exercises import (
     maps,
     own_images,
     pooling,
+    protocols,
     regions,
     whitening,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "own_images",
     "part_of",
     "pooling",
+    "protocols",
     "regions",
     "solution",
     "spread",

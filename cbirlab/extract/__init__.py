@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,8 @@ from cbirlab.extract.plan import BATCH_PIXELS, PARTS, part_items
 from cbirlab.extract.sampling import Sampler
 from cbirlab.extract.scales import SCALE_POOLING, exponent_of, over_scales
 from cbirlab.extract.views import views_of
+from cbirlab.images import USUAL
+from cbirlab.preprocessing import Resizing
 from cbirlab.progress import bar
 from cbirlab.store import Store, StoreUnwritable, digest
 
@@ -80,6 +82,8 @@ def extract(
     states: _States | None = None,
     parts: Sequence[str] = PARTS,
     precision: str = "float32",
+    crop: str = "box",
+    resizing: Resizing = USUAL,
     store: Store | None = None,
     batch_pixels: int = BATCH_PIXELS,
     progress: bool = True,
@@ -97,6 +101,8 @@ def extract(
     states : (tap, aggregation key) to what an aggregation has learned at that tap, or needs of the network.
     parts : some of "images", "queries", "train".
     precision : "float32" or "bfloat16".
+    crop : of the queries, see `cbirlab.preprocessing.CROP`.
+    resizing : how pictures come to their size.
     batch_pixels : pixels of the images that go through the network together.
     progress : show a bar when it takes more than a second.
 
@@ -108,9 +114,9 @@ def extract(
     """
     started = time.perf_counter()
     store = store or Store()
-    planned, views = _planned(
-        dataset, backbone, image_size, scales, parts, precision, store, batch_pixels, passes, progress
-    )
+    size = image_size or dataset.image_size
+    options = {"image_size": size, "precision": precision, "batch_pixels": batch_pixels, "resizing": resizing}
+    planned, views = _planned(dataset, backbone, scales, parts, crop, store, passes, progress, options)
     columns = {part.base: _columns(part, backbone, taps, aggregations, states) for part in planned}
     found = _stored(store, [one for part in planned for one in columns[part.base]])
     computed = 0
@@ -150,12 +156,16 @@ def estimate(
     states: _States | None = None,
     parts: Sequence[str] = PARTS,
     precision: str = "float32",
+    crop: str = "box",
+    resizing: Resizing = USUAL,
     store: Store | None = None,
     batch_pixels: int = BATCH_PIXELS,
 ) -> Estimate:
     """What `extract` with the same arguments would still have to do; looks at every image's bytes, runs no network."""
     store = store or Store()
-    planned, _ = _planned(dataset, backbone, image_size, scales, parts, precision, store, batch_pixels, passes, False)
+    size = image_size or dataset.image_size
+    options = {"image_size": size, "precision": precision, "batch_pixels": batch_pixels, "resizing": resizing}
+    planned, _ = _planned(dataset, backbone, scales, parts, crop, store, passes, False, options)
     images = size_bytes = 0
     counted: set[str] = set()
     for part in planned:
@@ -170,25 +180,22 @@ def estimate(
 def _planned(
     dataset: Dataset,
     backbone: Backbone,
-    image_size: int | None,
     scales: Sequence[float],
     parts: Sequence[str],
-    precision: str,
+    crop: str,
     store: Store,
-    batch_pixels: int,
     passes: Passes | None,
     progress: bool,
+    options: Mapping[str, Any],
 ) -> tuple[list[Part], dict[str, np.ndarray]]:
     """All parts at all scales, and how many views each image of a part has."""
     if not scales or any(not 0.05 <= scale <= 8 for scale in scales):
         raise ValueError(f"extract: scales must be one or more numbers in [0.05, 8], got {tuple(scales)}.")
-    images = {name: part_items(dataset, name) for name in parts}
+    images = {name: part_items(dataset, name, crop) for name in parts}
     prints = fingerprints([item.path for rows in images.values() for item in rows], store)
     items, views = {}, {}
     for name, rows in images.items():
         items[name], views[name] = views_of(rows, prints, passes, store, progress=progress)
-    size = image_size or dataset.image_size
-    options = {"image_size": size, "precision": precision, "batch_pixels": batch_pixels}
     planned = [
         plan_part(name, dataset.name, rows, prints, backbone, scale=scale, **options)
         for name, rows in items.items()

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from cbirlab.extract.fingerprint import Fingerprint
 from cbirlab.extract.plan import Item, Plan, make_plan
 from cbirlab.extract.sampling import Sampler
+from cbirlab.images import USUAL
+from cbirlab.preprocessing import Resizing
 from cbirlab.store import digest
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 _PACKAGE = Path(__file__).parent.parent
 _ROOMS = (
+    "preprocessing.py",
     "images.py",
     "backbones*",
     "taps.py",
@@ -66,6 +69,7 @@ class Part:
     plan : batches and shards.
     specification : what all its columns depend on.
     batch_pixels : pixels that go through the network together.
+    resizing : how its pictures come to their size.
     """
 
     name: str
@@ -75,6 +79,7 @@ class Part:
     plan: Plan
     specification: Mapping[str, Any]
     batch_pixels: int
+    resizing: Resizing = USUAL
 
     @cached_property
     def base(self) -> str:
@@ -114,11 +119,11 @@ def plan_part(
     scale: float,
     precision: str,
     batch_pixels: int,
+    resizing: Resizing,
 ) -> Part:
     """Plan a part and write down what its descriptors depend on."""
-    plan = make_plan(
-        items, prints, image_size=image_size, scale=scale, batch_pixels=batch_pixels, min_side=backbone.min_side
-    )
+    options = {"batch_pixels": batch_pixels, "min_side": backbone.min_side, "resize": resizing.resize}
+    plan = make_plan(items, prints, image_size=image_size, scale=scale, **options)
     specification = {
         "code": _code_digest(),
         "images": _items_digest(items, prints),
@@ -130,8 +135,9 @@ def plan_part(
         "image_size": int(image_size),
         "scale": float(scale),
         "precision": precision,
+        **resizing.changed,
     }
-    return Part(name, dataset, tuple(items), scale, plan, specification, batch_pixels)
+    return Part(name, dataset, tuple(items), scale, plan, specification, batch_pixels, resizing)
 
 
 def column(part: Part, tap: str, aggregation: Aggregation | Sampler, state: State | None = None) -> Column:
@@ -146,8 +152,13 @@ def column(part: Part, tap: str, aggregation: Aggregation | Sampler, state: Stat
 
 
 def _items_digest(items: Sequence[Item], prints: Mapping[Path, Fingerprint]) -> str:
-    rows = [[prints[item.path].sha256, list(item.box) if item.box else None, item.magnify] for item in items]
+    rows = [[prints[item.path].sha256, item.box and list(item.box), item.magnify, *_frame(item)] for item in items]
     return sha256(json.dumps(rows).encode()).hexdigest()
+
+
+def _frame(item: Item) -> list[list[float]]:
+    """Nothing where there is no frame, as in stores that were filled before there were any."""
+    return [list(item.frame)] if item.frame else []
 
 
 @lru_cache(maxsize=1)

@@ -11,6 +11,7 @@ import numpy as np
 
 from cbirlab import images
 from cbirlab.extract.plan import Batch, Item
+from cbirlab.preprocessing import Resizing
 
 WORKERS = 2
 
@@ -34,21 +35,27 @@ class Decoded:
 
 
 def decode_ahead(
-    batches: Iterable[Batch], items: Sequence[Item], *, ahead_pixels: int, image_size: int, scale: float = 1.0
+    batches: Iterable[Batch],
+    items: Sequence[Item],
+    *,
+    ahead_pixels: int,
+    image_size: int,
+    scale: float = 1.0,
+    resizing: Resizing = images.USUAL,
 ) -> Generator[Decoded]:
     """Decode batch after batch; up to `ahead_pixels` pixels wait decoded while the network works.
 
     Parameters
     ----------
     items : of which the batches hold row numbers.
-    image_size, scale : as of `images.pixels`.
+    image_size, scale, resizing : as of `images.pixels`.
     """
     pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="decode")
     waiting: deque[tuple[Batch, list[Future]]] = deque()
     pixels_waiting = 0
     try:
         for batch in batches:
-            jobs = [pool.submit(_pixels_of, items[row], image_size, scale) for row in batch.rows]
+            jobs = [pool.submit(_pixels_of, items[row], image_size, scale, resizing) for row in batch.rows]
             waiting.append((batch, jobs))
             pixels_waiting += _pixels(batch)
             while pixels_waiting > ahead_pixels and len(waiting) > 1:
@@ -64,9 +71,10 @@ def _pixels(batch: Batch) -> int:
     return len(batch.rows) * batch.size[0] * batch.size[1]
 
 
-def _pixels_of(item: Item, image_size: int, scale: float) -> np.ndarray | str:
+def _pixels_of(item: Item, image_size: int, scale: float, resizing: Resizing) -> np.ndarray | str:
+    where = {"box": item.box, "frame": item.frame, "scale": scale * item.magnify}
     try:
-        return images.pixels(item.path, box=item.box, image_size=image_size, scale=scale * item.magnify)
+        return images.pixels(item.path, image_size=image_size, resizing=resizing, **where)
     except images.ImageError as error:
         return str(error)
 

@@ -117,7 +117,8 @@ class Filler:
 
     def _decoded(self, part: Part, batches: Sequence[Batch]) -> Generator[Decoded]:
         ahead = 2 * part.batch_pixels
-        return decode_ahead(batches, part.items, ahead_pixels=ahead, image_size=self.image_size, scale=part.scale)
+        options = {"image_size": self.image_size, "scale": part.scale, "resizing": part.resizing}
+        return decode_ahead(batches, part.items, ahead_pixels=ahead, **options)
 
     def _pooled(self, part: Part, decoded: Decoded, columns: Sequence[Column]) -> dict[str, np.ndarray]:
         """Values of one batch: column key to (rows of the batch, D); rows that could not be decoded are NaN."""

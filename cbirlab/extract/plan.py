@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cbirlab import images
 from cbirlab.datasets.base import Box, Dataset
 from cbirlab.extract.fingerprint import Fingerprint
+from cbirlab.preprocessing import region, target_size
 
 PARTS = ("images", "queries", "train")
 SHARD_IMAGES = 128
@@ -17,11 +17,15 @@ BATCH_PIXELS = 4 * 320 * 240  # more are no faster on a processor, and take as m
 
 @dataclass(frozen=True)
 class Item:
-    """One row to be: an image, or a box of it, seen `magnify` times as large as in the whole image."""
+    """One row to be: an image, or a box of it, seen `magnify` times as large as in the whole image.
+
+    With a `frame`, that part of the image counts as the whole.
+    """
 
     path: Path
     box: Box | None = None
     magnify: float = 1.0
+    frame: Box | None = None
 
 
 @dataclass(frozen=True)
@@ -44,10 +48,12 @@ class Plan:
         return [row for batch in self.shards[shard] for row in batch.rows]
 
 
-def part_items(dataset: Dataset, part: str) -> list[Item]:
-    """Rows of a part: database images, queries (their boxes), or train images."""
+def part_items(dataset: Dataset, part: str, crop: str = "box") -> list[Item]:
+    """Rows of a part: database images, queries (cut as `crop` says), or train images."""
     if part == "queries":
-        return [Item(query.path, query.box) for query in dataset.queries]
+        regions = [region(query.box, crop) for query in dataset.queries]
+        boxes = zip(dataset.queries, regions, strict=True)
+        return [Item(query.path, box, frame=frame) for query, (box, frame) in boxes]
     if part not in PARTS:
         raise ValueError(f"parts must be some of {', '.join(PARTS)}, got {part!r}.")
     return [Item(path) for path in (dataset.images if part == "images" else dataset.train)]
@@ -61,6 +67,7 @@ def make_plan(
     scale: float,
     batch_pixels: int,
     min_side: int = 1,
+    resize: str = "long_side",
 ) -> Plan:
     """Batches of equal size, as deterministic as the items: a resumed run finds the same shards.
 
@@ -74,8 +81,9 @@ def make_plan(
         if known.problem:
             unreadable[row] = known.problem
             continue
-        height, width = images.target_size(known.height, known.width, image_size, item.box)
-        size = (max(1, round(height * scale * item.magnify)), max(1, round(width * scale * item.magnify)))
+        known_size = (known.height, known.width)
+        options = {"frame": item.frame, "scale": scale * item.magnify, "resize": resize}
+        size = target_size(*known_size, image_size, item.box, **options)
         if min(size) < min_side:
             unreadable[row] = (
                 f"{item.path}: {size[0]} x {size[1]} pixels are too few, the network needs {min_side} a side."

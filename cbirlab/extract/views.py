@@ -14,6 +14,7 @@ import numpy as np
 from cbirlab import images
 from cbirlab.extract.fingerprint import Fingerprint
 from cbirlab.extract.plan import Item
+from cbirlab.preprocessing import whole_box
 from cbirlab.progress import bar
 from cbirlab.store import Store, StoreUnwritable, digest
 
@@ -64,8 +65,9 @@ def _views(item: Item, known_file: Fingerprint, passes: Passes, known: dict[str,
     if known_file.problem:
         return [item]
     whole = (0, 0, known_file.width, known_file.height)
-    x, y, right, bottom = images.whole_box(known_file.height, known_file.width, item.box or whole)
-    name = f"{known_file.sha256} {list(item.box) if item.box else ''}"
+    part = item.box or item.frame
+    x, y, right, bottom = whole_box(known_file.height, known_file.width, part or whole)
+    name = f"{known_file.sha256} {list(part) if part else ''}"
     if name not in known:
         crop = (x, y, right, bottom)
         view = View(bottom - y, right - x, lambda: np.asarray(images.read(item.path).crop(crop)))

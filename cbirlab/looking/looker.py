@@ -19,6 +19,7 @@ from cbirlab.passes import Passes
 from cbirlab.pipeline import fitting
 from cbirlab.pipeline.recent import Recent
 from cbirlab.pipeline.stages import Rows
+from cbirlab.preprocessing import region
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -152,7 +153,10 @@ class Looker:
                 raise IndexError(f"picture: item must be in [0, {count - 1}], got {item}.")
             query = dataset.queries[item - len(dataset.images)] if item >= len(dataset.images) else None
             item, box = (query.path, query.box) if query else (dataset.images[item], None)
-        return images.pixels(item, image_size=int(self._bench.shared.image_size or 0), box=box)
+        shared = self._bench.shared
+        box, frame = region(box, shared.crop)
+        size = int(shared.image_size or 0)
+        return images.pixels(item, image_size=size, box=box, frame=frame, resizing=shared.resizing)
 
     def _together(self, picture: np.ndarray, tap: str) -> tuple[str, ...]:
         """The taps that one pass gives the maps of."""

@@ -70,6 +70,7 @@ def table_row(result: Run) -> dict[str, Any]:
         "whitening_set": recipe.whitening_set or "",
         "dim": result.dim,
         "image_size": recipe.image_size,
+        "preprocessing": f"{recipe.crop}, {recipe.resizing}",
         **(told(result.evaluation) if result.evaluation else {}),
         "forward_passes": result.forward_passes,
         "ms_per_image": result.extract_ms,

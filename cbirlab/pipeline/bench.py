@@ -43,7 +43,7 @@ class Column:
 
 
 class Bench:
-    """Runs recipes that share dataset, backbone, weights, image size, scales, passes and precision.
+    """Runs recipes that share dataset, backbone, weights, image size, preprocessing, scales, passes and precision.
 
     Parameters
     ----------
@@ -131,6 +131,8 @@ class Bench:
             states=states,
             parts=parts,
             precision=self.shared.precision,
+            crop=self.shared.crop,
+            resizing=self.shared.resizing,
             store=self.store,
             progress=self.progress,
         )

@@ -17,6 +17,7 @@ from cbirlab.extract import SCALE_POOLING
 from cbirlab.index import INDEXES
 from cbirlab.params import Choice, Range
 from cbirlab.passes import Passes
+from cbirlab.preprocessing import CROP, Resizing
 from cbirlab.store import digest
 from cbirlab.whitening import Whitening
 
@@ -61,6 +62,11 @@ class Recipe:
     image_size : long side in pixels.
     scales : relative to `image_size`; with several, descriptors are pooled over them. or a name in `SCALE_SETS`.
     scale_pooling : "mean", or "gem" with the exponent of the aggregation "gem".
+    crop : of queries with a box: "box" cuts them to it at the scale of the whole image, "box_resized" brings what is
+        cut to the image size as if it were a whole image, "none" leaves them whole.
+    resize : what `image_size` is: "long_side", "short_side", "square" or "centre_crop", see `Resizing`.
+    interpolation : "lanczos", "bicubic", "bilinear" or "nearest".
+    antialias : False takes the kernel as tensors are resized by default, blind for what lies between its places.
     precision : of the network, "float32" or "bfloat16".
     index : a name in `INDEXES`.
     protocol : a name in `PROTOCOLS`.
@@ -83,6 +89,10 @@ class Recipe:
     image_size: int | None = None
     scales: tuple[float, ...] = (1.0,)
     scale_pooling: str = "mean"
+    crop: str = "box"
+    resize: str = "long_side"
+    interpolation: str = "lanczos"
+    antialias: bool = True
     precision: str = "float32"
     index: str = "exact"
     protocol: str | None = None
@@ -93,6 +103,7 @@ class Recipe:
         INDEXES.info(self.index)
         if self.protocol is not None:
             PROTOCOLS.info(self.protocol)
+        CROP.check("Recipe", "crop", self.crop)
         PRECISION.check("Recipe", "precision", self.precision)
         if self.average_precision is not None:
             Choice(AP_METHODS).check("Recipe", "average_precision", self.average_precision)
@@ -117,6 +128,11 @@ class Recipe:
         """Refuse what cannot be combined."""
         spec, passes = Aggregation.parse(self.aggregation), Passes.parse(self.passes)
         whitening = Whitening.parse(self.whitening)
+        if self.resizing.resize == "centre_crop" and not passes.single:
+            raise ValueError(
+                f"Recipe: resize 'centre_crop' leaves one square of an image, which needs passes 'single', got "
+                f"{passes.key!r}."
+            )
         SCALE_POOLING.check("Recipe", "scale_pooling", self.scale_pooling)
         if self.scale_pooling == "gem" and spec.name != "gem":
             raise ValueError(
@@ -127,6 +143,11 @@ class Recipe:
                 f"Recipe: {spec.key} compares words, not vectors: it needs whitening 'none', passes 'single' and one "
                 f"scale, got {whitening.key!r}, {passes.key!r} and {self.scales}."
             )
+
+    @property
+    def resizing(self) -> Resizing:
+        """How pictures come to their size."""
+        return Resizing(self.resize, self.interpolation, self.antialias)
 
     def to_json(self) -> str:
         """The recipe as one line of JSON."""

@@ -6,11 +6,12 @@ nothing is kept in pyplot.
 """
 
 from cbirlab.plots.canvas import described, new_axes, png
-from cbirlab.plots.methods import cosines, overlay, spectrum
-from cbirlab.plots.results import bars, factor_lines, factors, lines, win_loss
+from cbirlab.plots.methods import cosines, overlay, pictures, spectrum
+from cbirlab.plots.results import bars, changes, factor_lines, factors, lines, win_loss
 
 __all__ = [
     "bars",
+    "changes",
     "cosines",
     "described",
     "factor_lines",
@@ -18,6 +19,7 @@ __all__ = [
     "lines",
     "new_axes",
     "overlay",
+    "pictures",
     "png",
     "spectrum",
     "win_loss",

@@ -1,8 +1,8 @@
-"""Figures of methods: a whitening's spectrum, cosines before and after it, what a pooling looked at."""
+"""Figures of methods: a whitening's spectrum, cosines before and after it, what a pooling looked at, pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -120,6 +120,35 @@ def overlay(
             ax.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, linewidth=line, **over))
     ax.set_axis_off()
     ax.set_title(title, color=ink(ax))
+    return ax
+
+
+def pictures(shown: Mapping[str, Any], *, ax: Axes | None = None) -> Axes:
+    """Pictures side by side at one scale, pixel for pixel, each under its name and its size.
+
+    Parameters
+    ----------
+    shown : name to a Pillow image, or (H, W, 3).
+
+    Raises
+    ------
+    ValueError : no picture.
+    """
+    if not shown:
+        raise ValueError("pictures: shown must hold at least one picture, got none.")
+    arrays = [np.asarray(picture) for picture in shown.values()]
+    room = max(max(array.shape[1] for array in arrays) // 10, 4)
+    starts = np.cumsum([0, *(array.shape[1] + room for array in arrays)])
+    height = max(array.shape[0] for array in arrays)
+    width = 10.0
+    ax = ax or new_axes(width=width, height=0.6 + width * height / starts[-1])
+    for start, (name, array) in zip(starts, zip(shown, arrays, strict=True), strict=False):
+        ax.imshow(array, extent=(start, start + array.shape[1], array.shape[0], 0), interpolation="nearest")
+        label = f"{name}\n{array.shape[0]} x {array.shape[1]}"
+        ax.text(start, -room / 2, label, va="bottom", fontsize=8, color=ink(ax))
+    ax.set_xlim(0, starts[-1])
+    ax.set_ylim(height, -room / 2)
+    ax.set_axis_off()
     return ax
 
 

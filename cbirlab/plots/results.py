@@ -77,6 +77,39 @@ def bars(frame: pd.DataFrame, by: str | Sequence[str], value: str = "map_medium"
     return tidy(ax, grid="x")
 
 
+def changes(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """What each choice changes alone, with its paired interval; hatched where it takes a forward pass.
+
+    Parameters
+    ----------
+    frame : of `cbirlab.differences`; rows without a number are left out.
+
+    Raises
+    ------
+    ValueError : another table, or one in which no choice applies.
+    """
+    columns = ["choice", "from", "to", "change", "change_low", "change_high", "forward_pass"]
+    need("changes", frame, columns)
+    frame = frame.dropna(subset=["change"])
+    need("changes", frame, columns)
+    ax = ax or new_axes(width=8.0, height=0.9 + 0.3 * len(frame))
+    values, places = frame["change"].to_numpy(float), np.arange(len(frame))
+    for place, (passes, label) in enumerate(((False, "no forward pass"), (True, "a forward pass"))):
+        rows = frame["forward_pass"].to_numpy(bool) == passes
+        style = {"color": COLOURS[place], "hatch": HATCHES[place], "edgecolor": "white", "linewidth": 0.0}
+        if rows.any():
+            ax.barh(places[rows], values[rows], height=0.7, alpha=0.6, label=label, zorder=2, **style)
+    low, high = interval(frame, "change") or (values, values)
+    ax.errorbar(values, places, xerr=[np.fmax(values - low, 0), np.fmax(high - values, 0)], **whiskers(ink(ax)))
+    ax.axvline(0, color=ink(ax), linewidth=1)
+    named = frame[["choice", "from", "to"]].itertuples(index=False)
+    ax.set_yticks(places, [f"{title_of(choice)}: {was} → {to}" for choice, was, to in named])
+    ax.invert_yaxis()
+    ax.set_xlabel("change, paired 95 % interval")
+    ax.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, frameon=False, labelcolor=ink(ax))
+    return tidy(ax, grid="x")
+
+
 def lines(
     frame: pd.DataFrame, x: str, by: str | None, value: str = "map_medium", *, ax: Axes | None = None, xlabel: str = ""
 ) -> Axes:

@@ -14,6 +14,7 @@ from cbirlab import images
 from cbirlab.datasets import Dataset
 from cbirlab.evaluation import PROTOCOLS, average_precision
 from cbirlab.index import Ranking
+from cbirlab.preprocessing import region
 from cbirlab.probe.perturb import KINDS, perturbed, unchanged
 
 if TYPE_CHECKING:
@@ -99,8 +100,10 @@ def query_picture(session: Session, query: int, setting: Sequence[Any] | None = 
     if not 0 <= query < len(queries):
         raise IndexError(f"probe: query must be in [0, {len(queries) - 1}], got {query}.")
     one = queries[query]
-    size = int(session.recipe(*_given(session, setting)).image_size or session.dataset.image_size)
-    return Image.fromarray(images.pixels(one.path, image_size=size, box=one.box))
+    recipe = session.recipe(*_given(session, setting))
+    box, frame = region(one.box, recipe.crop)
+    size = int(recipe.image_size or session.dataset.image_size)
+    return Image.fromarray(images.pixels(one.path, image_size=size, box=box, frame=frame, resizing=recipe.resizing))
 
 
 def probe(
@@ -143,7 +146,7 @@ def probe(
     amounts = KINDS[kind].amounts if amounts is None else amounts
 
     def answer(amount: float) -> Answer:
-        ranking = session.rank_image(perturbed(picture, **{kind: amount}), *setting)
+        ranking = session.rank_image(perturbed(picture, **{kind: amount}), *setting, prepared=True)
         return answer_of(ranking, session.dataset, query, session.recipe(*setting).protocol, level)
 
     answers = {amount: answer(amount) for amount in dict.fromkeys([plain, *amounts])}

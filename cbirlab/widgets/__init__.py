@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from cbirlab.widgets.breaks import BreaksPanel
     from cbirlab.widgets.download import Download
     from cbirlab.widgets.gallery import Gallery, Thumbnails
+    from cbirlab.widgets.judging_lab import JudgingLab
     from cbirlab.widgets.looking import MatchView, Missed, PoolingView, WhiteningLab, WinLoss
     from cbirlab.widgets.map import MapPanel
     from cbirlab.widgets.panel import Explorer, explore
@@ -22,6 +23,7 @@ __all__ = [
     "Download",
     "Explorer",
     "Gallery",
+    "JudgingLab",
     "MapPanel",
     "MatchView",
     "Missed",
@@ -42,6 +44,7 @@ _HOMES = {
     "Download": "download",
     "Explorer": "panel",
     "Gallery": "gallery",
+    "JudgingLab": "judging_lab",
     "MapPanel": "map",
     "MatchView": "looking",
     "Missed": "looking",

@@ -120,7 +120,7 @@ class ProbePanel(LivePanel):
 
         def make() -> tuple[Answer, Ranking, Image.Image]:
             changed = perturbed(self._picture(), **{kind: amount})
-            ranking = self.session.rank_image(changed, *setting)
+            ranking = self.session.rank_image(changed, *setting, prepared=True)
             protocol = self.session.recipe(*setting).protocol
             return answer_of(ranking, self.session.dataset, query, protocol), ranking, changed
 

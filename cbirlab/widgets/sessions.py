@@ -12,7 +12,20 @@ from cbirlab.widgets.controls import titled
 if TYPE_CHECKING:
     from cbirlab.session import Session
 
-SHARED = ("passes", "whitening_set", "image_size", "scales", "scale_pooling", "precision", "index", "protocol")
+SHARED = (
+    "passes",
+    "whitening_set",
+    "image_size",
+    "scales",
+    "scale_pooling",
+    "crop",
+    "resize",
+    "interpolation",
+    "antialias",
+    "precision",
+    "index",
+    "protocol",
+)
 
 
 class Sessions:

@@ -1,0 +1,117 @@
+"""Judging: every choice between a ranking and a number, as one flat record; an alternative is the record with one
+field changed.
+
+It judges as `cbirlab.evaluate` does, and in the ways of other evaluation codes that papers have compared with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from cbirlab.datasets import Dataset
+from cbirlab.evaluation import Judged, Level, Protocol
+from cbirlab.evaluation.judgement import AP_METHODS
+from cbirlab.index import Ranking
+from cbirlab.params import Choice
+
+JUNK = Choice(("ignored", "wrong", "right"))
+OWN_IMAGE = Choice(("dropped", "as labelled", "wrong", "right"))
+FIRST = 10  # results that precision looks at
+
+
+@dataclass(frozen=True)
+class Judging:
+    """How a ranking becomes a number per query.
+
+    Attributes
+    ----------
+    level : of the protocol.
+    measure : a name in `MEASURES`.
+    junk : what becomes of images with a junk label of the level: ignored, as if they were not in the database; or
+        counted as wrong or right answers.
+    own_image : what becomes of the query's own image where it is in the database: "as labelled" is what `Protocol`
+        calls kept.
+    results : that are looked at; None for all there are.
+
+    Raises
+    ------
+    ValueError : an option that is not declared.
+    """
+
+    level: Level
+    measure: str = "trapezoid"
+    junk: str = "ignored"
+    own_image: str = "dropped"
+    results: int | None = None
+
+    def __post_init__(self) -> None:
+        JUNK.check("Judging", "junk", self.junk)
+        OWN_IMAGE.check("Judging", "own_image", self.own_image)
+        Choice(tuple(MEASURES)).check("Judging", "measure", self.measure)
+
+    @classmethod
+    def of(cls, protocol: Protocol, level: str | None = None) -> Judging:
+        """As a protocol judges at a level; "medium" by default where there are several."""
+        own = "dropped" if protocol.own_image == "dropped" else "as labelled"
+        return cls(protocol.level(level, "differences"), protocol.average_precision, own_image=own)
+
+    def values(self, ranking: Ranking, dataset: Dataset) -> np.ndarray:
+        """The measure of each query (Q,); NaN where there is nothing to find."""
+        return MEASURES[self.measure](self.judged(ranking, dataset), self.results)
+
+    def judged(self, ranking: Ranking, dataset: Dataset) -> Judged:
+        """Where the right answers stand, what is ignored taken out."""
+        queries, ranks, right, ignored, counts = [], [], [], [], []
+        for query, order in enumerate(ranking.images[:, : self.results]):
+            sought, left_out = self.rows(dataset, query)
+            is_right, is_ignored = (np.isin(order, [*rows]) for rows in (sought, left_out))
+            places = np.flatnonzero(is_right | is_ignored)
+            queries.append(np.full(len(places), query))
+            ranks.append(places)
+            right.append(is_right[places])
+            ignored.append(is_ignored[places])
+            counts.append(len(sought))
+        labelled = (np.concatenate(parts) for parts in (queries, ranks, right, ignored))
+        query, rank, positive, junk = labelled
+        return Judged.from_labelled(query, rank, positive, junk, np.array(counts, np.int64))
+
+    def rows(self, dataset: Dataset, query: int) -> tuple[set[int], set[int]]:
+        """Database rows that are right for a query, and rows that are ignored."""
+        labels, own = dataset.labels[query], dataset.queries[query].index
+        right, ignored = ({row for name in names for row in labels.get(name, ())} for names in self._names())
+        if own is not None and self.own_image != "as labelled":
+            right, ignored = right - {own}, ignored - {own}
+            right |= {own} if self.own_image == "right" else set()
+            ignored |= {own} if self.own_image == "dropped" else set()
+        return right, ignored
+
+    def _names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Labels that are right, and labels that are ignored."""
+        right, junk = self.level.positive, self.level.junk
+        return (right + junk if self.junk == "right" else right), (junk if self.junk == "ignored" else ())
+
+
+def _over_found(judged: Judged, results: int | None) -> np.ndarray:
+    """Of lists that hold no right answer 0."""
+    found = judged.per_query(np.ones(len(judged.rank)))
+    return judged.average_precision("finite-sum") * judged.n_positive / np.maximum(found, 1)
+
+
+MEASURES: Mapping[str, Callable[[Judged, int | None], np.ndarray]] = {
+    **{name: lambda judged, results, name=name: judged.average_precision(name) for name in AP_METHODS},
+    "map@r": lambda judged, results: judged.average_precision("finite-sum", judged.n_positive),
+    "over min(right, results)": lambda judged, results: judged.average_precision("finite-sum", results),
+    "over right in results": _over_found,
+    "precision up to the last right": lambda judged, results: judged.precision_at(FIRST),
+    f"precision over {FIRST}": lambda judged, results: judged.found_at(FIRST) / FIRST,
+    f"precision over min(right, {FIRST})": lambda judged, results: (
+        judged.found_at(FIRST) / np.clip(judged.n_positive, 1, FIRST)
+    ),
+}
+"""By name, of `Judged` and the number of results: average precision by the trapezoid, by the finite sum, over the first
+R results (R right answers; Musgrave et al., ECCV 2020), and by the finite sum over what a cut list can hold (Google
+Landmarks) or does hold (hashing); precision among the first as revisited Oxford and Paris have it, and over two others.
+"""

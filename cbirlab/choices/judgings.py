@@ -1,0 +1,74 @@
+"""The choices between a ranking and its numbers, each changed alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from cbirlab.choices.base import Alternative
+from cbirlab.choices.judging import FIRST, JUNK, MEASURES, Judging
+from cbirlab.datasets import Dataset
+from cbirlab.evaluation import Protocol
+from cbirlab.evaluation.judgement import AP_METHODS
+
+CUTS = (100, 10)
+"""Results that a list is cut at."""
+
+
+def judgings(usual: Judging, dataset: Dataset, protocol: Protocol, results: int) -> Iterator[Alternative]:
+    """Every choice of the judging changed alone; `results` is the length of the lists."""
+    yield from _junk(usual, dataset)
+    yield from _own_image(usual, dataset)
+    yield from _levels(usual, protocol)
+    for measure in (*AP_METHODS, "map@r"):
+        if measure != usual.measure:
+            after = replace(usual, measure=measure)
+            yield Alternative("average_precision", usual.measure, measure, judging=(usual, after))
+    yield from _cuts(usual, results)
+    yield from _precision(usual)
+
+
+def _junk(usual: Judging, dataset: Dataset) -> Iterator[Alternative]:
+    if not any(labels.get(name) for labels in dataset.labels for name in usual.level.junk):
+        yield Alternative("junk", usual.junk, note="no image is junk at this level")
+        return
+    for option in JUNK.options:
+        if option != usual.junk:
+            yield Alternative("junk", usual.junk, option, judging=(usual, replace(usual, junk=option)))
+
+
+def _own_image(usual: Judging, dataset: Dataset) -> Iterator[Alternative]:
+    if all(query.index is None for query in dataset.queries):
+        yield Alternative("own_image", usual.own_image, note="no query is in the database")
+        return
+    for option in ("dropped", "wrong", "right"):
+        if option != usual.own_image:
+            yield Alternative("own_image", usual.own_image, option, judging=(usual, replace(usual, own_image=option)))
+
+
+def _levels(usual: Judging, protocol: Protocol) -> Iterator[Alternative]:
+    others = [level for level in protocol.levels if level != usual.level]
+    if not others:
+        yield Alternative("level", usual.level.name, note=f"the protocol {protocol.name} has one level")
+    for level in others:
+        yield Alternative("level", usual.level.name, level.name, judging=(usual, replace(usual, level=level)))
+
+
+def _cuts(usual: Judging, results: int) -> Iterator[Alternative]:
+    was = str(results)
+    for cut in CUTS:
+        if cut >= results:
+            yield Alternative("results", was, str(cut), note="the list is no longer than that")
+            continue
+        for measure in (usual.measure, "over min(right, results)", "over right in results"):
+            to = str(cut) + ("" if measure == usual.measure else f", AP {measure}")
+            yield Alternative("results", was, to, judging=(usual, replace(usual, results=cut, measure=measure)))
+
+
+def _precision(usual: Judging) -> Iterator[Alternative]:
+    first, *others = [name for name in MEASURES if name.startswith("precision")]
+    before = replace(usual, measure=first)
+    for measure in others:
+        was, to = (name.removeprefix("precision ") for name in (first, measure))
+        judging = (before, replace(usual, measure=measure))
+        yield Alternative("precision", was, to, judging=judging, metric=f"mp@{FIRST}")

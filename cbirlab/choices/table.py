@@ -1,0 +1,189 @@
+"""The table of `cbirlab why`: one row per choice changed alone, with the paired interval of what that changes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cbirlab.backbones import Backbone, load_backbone
+from cbirlab.choices.base import Alternative
+from cbirlab.choices.judging import Judging
+from cbirlab.choices.judgings import judgings
+from cbirlab.choices.recipes import reruns
+from cbirlab.datasets import Dataset, load_dataset
+from cbirlab.evaluation import PROTOCOLS, Protocol, evaluate, paired_difference, query_groups
+from cbirlab.index import Ranking
+from cbirlab.params import Choice
+from cbirlab.pipeline import Bench, Recipe
+from cbirlab.progress import bar
+from cbirlab.store import Store
+from cbirlab.weights import WeightsError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+OF_RECIPES = ("crop", "resize", "interpolation", "antialias", "scales", "weights", "whitening_set")
+OF_JUDGING = ("junk", "own_image", "level", "average_precision", "results", "precision")
+CHOICES = Choice(OF_RECIPES + OF_JUDGING)
+
+
+def differences(
+    recipe: Recipe,
+    *,
+    choices: Sequence[str] | None = None,
+    level: str | None = None,
+    dataset: Dataset | None = None,
+    store: Store | None = None,
+    device: str = "cpu",
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Why numbers differ: every choice of a recipe and of its judging changed alone.
+
+    Parameters
+    ----------
+    choices : some of `CHOICES`; by default all, of which those in the column "forward_pass" cost one pass of every
+        picture (of the queries alone for "crop") the first time.
+    level : of the protocol; "medium" by default where there are several.
+    dataset : in place of the one that the recipe names, if it is loaded already.
+    store : where descriptors are kept.
+    device : where the network runs.
+    progress : show bars.
+
+    Returns
+    -------
+    One row per alternative: "choice", "from", "to"; "metric"; its value "before" and after ("value"); "change" with the
+    bounds "change_low" and "change_high" of its 95 % interval, paired over the "queries" that count both times and
+    drawn by instance; "forward_pass"; "note"; and "recipe", where it is another ranking that is judged. A choice that
+    does not apply has a row without numbers, and the note says why.
+
+    Raises
+    ------
+    ValueError : no such choice or level, a dataset without ground truth; and as `cbirlab.run`.
+    """
+    wanted = _chosen(choices)
+    store = store or Store()
+    dataset = dataset or load_dataset(recipe.dataset)
+    backbone = load_backbone(recipe.backbone, recipe.weights, device)
+    recipe = recipe.resolved(dataset, backbone)
+    protocol = PROTOCOLS[str(recipe.protocol)].with_average_precision(str(recipe.average_precision))
+    usual = _usual(dataset, protocol, level)
+    computed = _Computed(dataset, backbone, recipe.weights, store=store, progress=progress)
+    ranking = computed.ranking(recipe)[0]
+    found = [*reruns(recipe, dataset, store), *judgings(usual, dataset, protocol, ranking.images.shape[1])]
+    todo = bar([one for one in found if one.choice in wanted], desc="choices", unit="choice", show=progress)
+    return _frame([_row(one, usual, ranking, dataset, computed.ranking) for one in todo])
+
+
+def ranking_differences(
+    ranking: Ranking,
+    dataset: Dataset,
+    *,
+    protocol: str | Protocol | None = None,
+    average_precision: str | None = None,
+    choices: Sequence[str] | None = None,
+    level: str | None = None,
+) -> pd.DataFrame:
+    """As `differences`, of a ranking of any origin: the choices of the judging alone.
+
+    Parameters
+    ----------
+    ranking : of all queries of `dataset`, in their order; may be cut off at K results.
+    protocol, average_precision : as of `cbirlab.evaluate`.
+
+    Raises
+    ------
+    ValueError : as `cbirlab.evaluate`, or no such choice or level.
+    """
+    wanted = _chosen(choices)
+    found = PROTOCOLS[protocol or dataset.protocol] if not isinstance(protocol, Protocol) else protocol
+    found = found.with_average_precision(average_precision or found.average_precision)
+    usual = _usual(dataset, found, level)
+    evaluate(ranking, dataset, found, resamples=0)  # refuses what is no ranking of this dataset
+    judged = judgings(usual, dataset, found, ranking.images.shape[1])
+    return _frame([_row(one, usual, ranking, dataset) for one in judged if one.choice in wanted])
+
+
+def _chosen(choices: Sequence[str] | None) -> tuple[str, ...]:
+    return (
+        CHOICES.options if choices is None else tuple(CHOICES.check("differences", "choices", one) for one in choices)
+    )
+
+
+def _usual(dataset: Dataset, protocol: Protocol, level: str | None) -> Judging:
+    if not dataset.labels:
+        raise ValueError(
+            f"differences: dataset {dataset.name!r} has no ground truth, so its rankings have no numbers to differ."
+        )
+    return Judging.of(protocol, level)
+
+
+class _Computed:
+    """Recipes carried out, the network of the first kept for the others."""
+
+    def __init__(self, dataset: Dataset, backbone: Backbone, weights: str | None, **options: Any) -> None:
+        self.dataset, self.backbone, self.weights = dataset, backbone, weights
+        self.options = options
+
+    def ranking(self, recipe: Recipe) -> tuple[Ranking, str]:
+        """The ranking of a recipe, and its leak."""
+        backbone = self.backbone
+        if recipe.weights != self.weights:
+            backbone = load_backbone(recipe.backbone, recipe.weights, str(backbone.device))
+        recipe = recipe.resolved(self.dataset, backbone)
+        bench = Bench(self.dataset, backbone, recipe, **self.options)
+        bench.fill([recipe])
+        run = bench.run(recipe)
+        return run.ranking, run.leak
+
+
+def _row(
+    one: Alternative,
+    usual: Judging,
+    ranking: Ranking,
+    dataset: Dataset,
+    rerun: Callable[[Recipe], tuple[Ranking, str]] | None = None,
+) -> dict[str, Any]:
+    before, after = one.judging or (usual, usual)
+    other, note = (None, one.note) if one.note else (ranking, "")
+    if one.recipe is not None and rerun is not None:
+        try:
+            other, note = rerun(one.recipe)
+        except (ValueError, WeightsError) as error:  # cannot be had in this combination
+            other, note = None, str(error)
+    found = None if other is None else after.values(other, dataset)
+    return {
+        "choice": one.choice,
+        "from": one.was,
+        "to": one.to,
+        "metric": one.metric + usual.level.suffix,
+        **_numbers(before.values(ranking, dataset), found, query_groups(dataset)),
+        "forward_pass": one.forward_pass,
+        "note": note,
+        "recipe": one.recipe.to_json() if one.recipe is not None and found is not None else "",
+    }
+
+
+def _numbers(before: np.ndarray, after: np.ndarray | None, groups: np.ndarray) -> dict[str, Any]:
+    """Means over the queries that count both times, and the paired interval of their difference."""
+    if after is None:
+        known = before[~np.isnan(before)]
+        start = float(known.mean()) if len(known) else math.nan
+        return {
+            "before": start,
+            **dict.fromkeys(("value", "change", "change_low", "change_high"), math.nan),
+            "queries": 0,
+        }
+    both = ~np.isnan(before) & ~np.isnan(after)
+    change = paired_difference(after, before, groups=groups)
+    means = [float(values[both].mean()) if both.any() else math.nan for values in (before, after)]
+    named = {"before": means[0], "value": means[1], "change": change.mean}
+    return {**named, "change_low": change.low, "change_high": change.high, "queries": int(both.sum())}
+
+
+def _frame(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(rows)

@@ -1,0 +1,102 @@
+"""Options that several commands share: the fields of a recipe, a saved recipe, where results go."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from cbirlab.preprocessing import CROP, INTERPOLATION, RESIZE
+
+
+class _IntoOptions(argparse.Action):
+    """Keeps recipe fields apart from the command's own options, and only those that were given."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        if namespace.options is None:
+            namespace.options = argparse.Namespace()
+        setattr(namespace.options, self.dest, values)
+
+
+def add_saved_recipe(parser: argparse.ArgumentParser) -> None:
+    """A recipe from a file."""
+    parser.add_argument("--recipe", metavar="FILE", help="a recipe or a table (.json, .csv); options override it")
+    parser.add_argument("--row", type=int, default=0, metavar="N", help="row of the table, from 0 (default: 0)")
+
+
+def add_recipe_options(parser: argparse.ArgumentParser, *, one: bool) -> None:
+    """The fields of a recipe; of `one`, or those that the rows of a table share."""
+    parser.set_defaults(options=None)
+    into: dict[str, Any] = {"action": _IntoOptions, "default": argparse.SUPPRESS}
+    group = parser.add_argument_group("recipe")
+    group.add_argument("--dataset", metavar="NAME", help="a name or a folder of images (default: toytown)", **into)
+    if one:
+        group.add_argument("--backbone", metavar="NAME", help="(default: toynet)", **into)
+        group.add_argument("--weights", metavar="WEIGHTS", help="'random', a label of torchvision, or a file", **into)
+        group.add_argument("--tap", metavar="NAME", help="(default: the backbone's own)", **into)
+        group.add_argument(
+            "--aggregation",
+            metavar="NAME",
+            help="'gem', 'vlad(k=64)' or 'crow_spatial > gem(p=4)' (default: gem)",
+            **into,
+        )
+        group.add_argument("--passes", metavar="NAME", help="feedforward scheme (default: single)", **into)
+        group.add_argument("--whitening", metavar="NAME", help="(default: none)", **into)
+        group.add_argument("--dimensions", type=int, metavar="D", help="kept after whitening (default: all)", **into)
+    group.add_argument(
+        "--whitening-set",
+        metavar="NAME",
+        help="what whitening learns on: train, database (a leak, and reported), or another dataset",
+        **into,
+    )
+    group.add_argument(
+        "--image-size", type=int, metavar="PIXELS", help="long side (default: the dataset's own)", **into
+    )
+    group.add_argument(
+        "--scales",
+        type=_number_or_name,
+        nargs="+",
+        metavar="S",
+        help="relative to the image size, or one of the sets down, up_down (default: 1)",
+        **into,
+    )
+    for option, name in (("--crop", "crop"), ("--resize", "resize"), ("--interpolation", "interpolation")):
+        group.add_argument(option, metavar="NAME", help=_one_of(name), **into)
+    group.add_argument("--antialias", type=_on_or_off, metavar="on|off", help="when shrinking (default: on)", **into)
+    group.add_argument("--scale-pooling", metavar="NAME", help="mean or gem over scales (default: mean)", **into)
+    group.add_argument("--precision", metavar="TYPE", help="float32 or bfloat16 (default: float32)", **into)
+    group.add_argument("--index", metavar="NAME", help="(default: exact)", **into)
+    group.add_argument("--protocol", metavar="NAME", help="(default: the dataset's own)", **into)
+    group.add_argument(
+        "--average-precision", metavar="NAME", help="trapezoid or finite-sum (default: the protocol's)", **into
+    )
+
+
+def _one_of(name: str) -> str:
+    """What a field of the preprocessing may be, its default first."""
+    options = {"crop": CROP, "resize": RESIZE, "interpolation": INTERPOLATION}[name].options
+    what = {"crop": "of queries with a box", "resize": "what the image size is", "interpolation": "kernel"}[name]
+    return f"{what}: {', '.join(options)} (default: {options[0]})"
+
+
+def _on_or_off(text: str) -> bool:
+    words = {"on": True, "true": True, "off": False, "false": False}
+    if text.lower() not in words:
+        raise argparse.ArgumentTypeError(f"must be on or off, got {text!r}")
+    return words[text.lower()]
+
+
+def _number_or_name(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """Where results, descriptors and the network go."""
+    parser.add_argument("--out", metavar="FILE", help="write the table: .csv, .md, .tex, .xlsx or .json")
+    parser.add_argument(
+        "--store", metavar="FOLDER", help="where descriptors are kept (default: CBIRLAB_STORE or the cache)"
+    )
+    parser.add_argument("--device", default="cpu", help="where the network runs (default: cpu)")
+    parser.add_argument("--quiet", action="store_true", help="no progress bars")
