@@ -20,6 +20,32 @@ from cbirlab.widgets import explore
 explore({towers!r}, "toynet", store=Store({store!r}))
 """
 
+PANELS_SETUP = """
+import sys
+
+sys.path.insert(0, {tests!r})
+
+from fake_session import with_pairs
+
+from cbirlab.datasets import load_dataset
+from cbirlab.session import Session
+from cbirlab.store import Store
+from cbirlab.widgets.looking import MatchView, Missed, PoolingView, WhiteningLab, WinLoss
+from cbirlab.widgets.probe import BreaksPanel, ProbePanel
+
+session = Session(with_pairs(load_dataset({towers!r})), "toynet", "random", store=Store({store!r}))
+session.prepare(progress=False)
+"""
+PANELS = {  # in the order of their cells, and what each is given beside the session
+    "PoolingView": "",
+    "MatchView": "",
+    "WhiteningLab": "",
+    "WinLoss": "",
+    "Missed": ", first=5",
+    "ProbePanel": "",
+    "BreaksPanel": ', [("stem", "gem(p=3)")]',
+}
+
 
 def pytest_collection_modifyitems(items):
     reason = why_not()
@@ -45,34 +71,56 @@ def write_first_use(folder: Path) -> None:
     write_notebook(folder / "first_use.ipynb", code)
 
 
+def write_panels(folder: Path) -> None:
+    """Every panel that looks into a method, a cell each, on drawn towers and random weights."""
+    towers = write_toytown_form(folder / "pairs" / "towers")
+    setup = PANELS_SETUP.format(tests=str(REPOSITORY / "tests"), towers=str(towers), store=str(folder / "panels-store"))
+    shown = [f'{name}(session{more}).add_class("{name}")' for name, more in PANELS.items()]
+    write_notebook(folder / "panels.ipynb", setup, *shown)
+
+
 @pytest.fixture(scope="session")
 def page_of(tmp_path_factory):
-    """Opens a notebook of the lab by name, runs it, and waits for its panel."""
+    """Opens a notebook of the lab by name and runs it."""
     scratch, root = tmp_path_factory.mktemp("lab"), tmp_path_factory.mktemp("notebooks")
     copy_tour(root)
     write_first_use(root)
+    write_panels(root)
     with running_lab(root, scratch) as address, running_browser() as browser:
 
-        def opened(name: str) -> OpenNotebook:
+        def opened(name: str, *, run: bool = True) -> OpenNotebook:
             page = browser.new_context(viewport={"width": 1440, "height": 1300}, accept_downloads=True).new_page()
             notebook = OpenNotebook(page, address.format(path=name))
-            notebook.run_all()
-            page.wait_for_selector(GALLERY_READY, timeout=60_000)
+            if run:
+                notebook.run_all()
             return notebook
 
+        opened.folder = root
         yield opened
+
+
+def with_gallery(notebook: OpenNotebook) -> OpenNotebook:
+    """The notebook, once its panel has a gallery."""
+    notebook.page.wait_for_selector(GALLERY_READY, timeout=60_000)
+    return notebook
 
 
 @pytest.fixture(scope="session")
 def tour(page_of):
     """The first notebook, opened and run."""
-    return page_of("0_tour.ipynb")
+    return with_gallery(page_of("0_tour.ipynb"))
 
 
 @pytest.fixture(scope="session")
 def first_use(page_of):
     """A panel on few pictures, of which only MAC, SPoC and GeM are computed."""
-    return page_of("first_use.ipynb")
+    return with_gallery(page_of("first_use.ipynb"))
+
+
+@pytest.fixture(scope="session")
+def panels(page_of):
+    """A notebook of all panels that look into a method."""
+    return page_of("panels.ipynb")
 
 
 @pytest.fixture(scope="session")
