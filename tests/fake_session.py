@@ -123,6 +123,9 @@ class FakeSession:
     def prepare(self, progress: bool = True) -> None:
         self.prepared = True
 
+    def learn_ahead(self) -> None:
+        """There is nothing to learn."""
+
     def ready(self, tap: str, aggregation: str, whitening: str = "none", dimensions: int | None = None) -> bool:
         """Aggregations in `unready` are as those that a session computes on first use."""
         return aggregation not in self.unready

@@ -72,6 +72,7 @@ class Workbench(Desk):
     ) -> None:
         session = saved.session_of(dataset, backbone, options)
         session.prepare()
+        session.learn_ahead()
         state = state or RetrievalState(tap=session.default_tap, whitening="pca")
         if not session.dataset.queries and state.image is None:
             state.image = 0
