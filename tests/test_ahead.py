@@ -24,7 +24,7 @@ def distance(one: int, other: int) -> int:
 
 def test_the_nearest_to_what_was_asked_last_is_made_first():
     held, made = threading.RLock(), []
-    ahead = Ahead(distance, held)
+    ahead = Ahead(distance, held, quiet=0)
     with held:  # nothing is begun while somebody is waited for
         ahead.begin(range(10), made.append)
         ahead.near(7)
@@ -38,7 +38,7 @@ def test_the_nearest_to_what_was_asked_last_is_made_first():
 
 def test_a_new_wish_turns_the_order_round():
     held, made = threading.RLock(), []
-    ahead = Ahead(distance, held)
+    ahead = Ahead(distance, held, quiet=0)
 
     def make(thing: int) -> None:
         made.append(thing)
@@ -50,9 +50,18 @@ def test_a_new_wish_turns_the_order_round():
     assert made == [0, 1, 2, 9, 8, 7, 6, 5, 4, 3]
 
 
+def test_nothing_is_begun_while_something_is_asked_again_and_again():
+    made: list[int] = []
+    ahead = Ahead(distance, threading.RLock(), quiet=30)
+    ahead.near(3)
+    ahead.begin(range(5), made.append)
+    assert not ahead.wait(0.2)
+    assert made == []
+
+
 def test_an_error_ends_nothing_and_more_can_be_begun():
     made = []
-    ahead = Ahead(distance, threading.RLock())
+    ahead = Ahead(distance, threading.RLock(), quiet=0)
 
     def make(thing: int) -> None:
         if thing == 1:

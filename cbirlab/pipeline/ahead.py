@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+
+QUIET = 0.3  # seconds
 
 
 class Ahead(Generic[T]):
@@ -17,14 +20,17 @@ class Ahead(Generic[T]):
     ----------
     moves : from one thing to another, how many moves of a control that takes.
     yielding : held by those who are waited for; nothing is begun meanwhile.
+    quiet : seconds since something was asked for last in which nothing is begun either: whoever moves a slider needs
+        the machine for himself.
     """
 
-    def __init__(self, moves: Callable[[T, T], float], yielding: threading.RLock) -> None:
-        self._moves, self._yielding = moves, yielding
+    def __init__(self, moves: Callable[[T, T], float], yielding: threading.RLock, *, quiet: float = QUIET) -> None:
+        self._moves, self._yielding, self.quiet = moves, yielding, quiet
         self._lock = threading.Lock()
         self._left: list[T] = []
         self._asked: T | None = None
         self._sorted_for: T | None = None
+        self._begin_at = 0.0
         self._thread: threading.Thread | None = None
 
     def begin(self, things: Iterable[T], make: Callable[[T], object]) -> None:
@@ -39,7 +45,7 @@ class Ahead(Generic[T]):
 
     def near(self, asked: T) -> None:
         """Go on with what is nearest to this."""
-        self._asked = asked
+        self._asked, self._begin_at = asked, time.monotonic() + self.quiet
 
     def wait(self, seconds: float = 60) -> bool:
         """Wait until all is made; whether that was in time."""
@@ -50,6 +56,8 @@ class Ahead(Generic[T]):
 
     def _work(self) -> None:
         while True:
+            while (left := self._begin_at - time.monotonic()) > 0:
+                time.sleep(left)
             with self._lock:
                 if not self._left:
                     self._thread = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import nbformat
@@ -46,6 +47,16 @@ PANELS = {  # in the order of their cells, and what each is given beside the ses
     "BreaksPanel": ', [("stem", "gem(p=3)")]',
 }
 
+COVERS_CODE = """
+from cbirlab.datasets.folder import folder
+from cbirlab.store import Store
+from cbirlab.widgets import Workbench
+
+covers = folder({covers!r}, train={train!r}, image_size=160)
+Workbench(covers, "mobilenet_v2", weights={weights!r}, backbones=["mobilenet_v2"], store=Store({store!r}), shown=12)
+"""
+COVERS, CAMERAS = 20, ("Reference", "Canon", "Palm")
+
 
 def pytest_collection_modifyitems(items):
     reason = why_not()
@@ -77,6 +88,21 @@ def write_panels(folder: Path) -> None:
     setup = PANELS_SETUP.format(tests=str(REPOSITORY / "tests"), towers=str(towers), store=str(folder / "panels-store"))
     shown = [f'{name}(session{more}).add_class("{name}")' for name, more in PANELS.items()]
     write_notebook(folder / "panels.ipynb", setup, *shown)
+
+
+def write_covers(folder: Path, data: Path) -> None:
+    """A workbench on 60 photographs: 20 DVD covers by three cameras; the whitening learns on 40 other covers."""
+    for number in range(1, 2 * COVERS + 21):
+        for camera in CAMERAS:
+            picture = data / "benchmarks" / "smvs_dvd_covers" / "images" / camera / f"{number:03}.jpg"
+            target = folder / "covers" / f"dvd{number:03}" if number <= COVERS else folder / "other-covers"
+            if number <= COVERS or camera == "Reference":
+                target.mkdir(parents=True, exist_ok=True)
+                shutil.copy(picture, target / f"{number:03}-{camera}.jpg")
+    weights = data / "weights" / "mobilenet_v2_tf" / "mobilenet_v2_tfq_tv-9485bbf4.pth"
+    places = {"covers": folder / "covers", "train": folder / "other-covers", "store": folder / "covers-store"}
+    code = COVERS_CODE.format(weights=str(weights), **{name: str(place) for name, place in places.items()})
+    write_notebook(folder / "covers.ipynb", code)
 
 
 @pytest.fixture(scope="session")
@@ -121,6 +147,16 @@ def first_use(page_of):
 def panels(page_of):
     """A notebook of all panels that look into a method."""
     return page_of("panels.ipynb")
+
+
+@pytest.fixture(scope="session")
+def covers(page_of):
+    """A workbench on photographs with a network that knows photographs."""
+    data = os.environ.get("CBIRLAB_TEST_DATA")
+    if not data:
+        pytest.skip("CBIRLAB_TEST_DATA names no folder with real weights and photographs")
+    write_covers(page_of.folder, Path(data))
+    return with_gallery(page_of("covers.ipynb"))
 
 
 @pytest.fixture(scope="session")
