@@ -389,6 +389,12 @@ def test_work_tells_how_far_it_is_and_ends_where_it_is_told():
     work.cancel()
     assert work.wait(5)
     assert events[-1] == "cancelled"
+    work.cancel()  # nothing runs: what is begun next is not cancelled
+    work.start("slow", "Slow", slow)
+    work.cancel()
+    work.start("quick", "Quick", lambda: events.append("quick"))
+    assert work.wait(5)
+    assert events[-2:] == ["quick", "done"]
 
 
 def test_a_listener_is_told_and_can_stop():

@@ -1,10 +1,13 @@
-"""One JupyterLab, one Chromium and one run of the tour for all browser tests of a session."""
+"""One JupyterLab and one Chromium for all browser tests of a session; each file has its notebook and kernel."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -109,14 +112,11 @@ def write_covers(folder: Path, data: Path) -> None:
 def page_of(tmp_path_factory):
     """Opens a notebook of the lab by name and runs it."""
     scratch, root = tmp_path_factory.mktemp("lab"), tmp_path_factory.mktemp("notebooks")
-    copy_tour(root)
-    write_first_use(root)
-    write_panels(root)
     with running_lab(root, scratch) as address, running_browser() as browser:
 
-        def opened(name: str, *, run: bool = True) -> OpenNotebook:
-            page = browser.new_context(viewport={"width": 1440, "height": 1300}, accept_downloads=True).new_page()
-            notebook = OpenNotebook(page, address.format(path=name))
+        def opened(name: str, *, run: bool = True, **options: Any) -> OpenNotebook:
+            given = {"viewport": {"width": 1440, "height": 1300}, "accept_downloads": True} | options
+            notebook = OpenNotebook(browser.new_context(**given).new_page(), address.format(path=name))
             if run:
                 notebook.run_all()
             return notebook
@@ -125,38 +125,50 @@ def page_of(tmp_path_factory):
         yield opened
 
 
-def with_gallery(notebook: OpenNotebook) -> OpenNotebook:
-    """The notebook, once its panel has a gallery."""
-    notebook.page.wait_for_selector(GALLERY_READY, timeout=60_000)
-    return notebook
+@contextlib.contextmanager
+def open_notebook(page_of: Any, name: str, **options: Any) -> Iterator[OpenNotebook]:
+    """A notebook that was run, and has its gallery if it shows one alone; its kernel ends with it."""
+    notebook = page_of(name, **options)
+    try:
+        notebook.page.wait_for_selector(GALLERY_READY, timeout=60_000, state="attached")
+        yield notebook
+    finally:
+        notebook.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def tour(page_of):
     """The first notebook, opened and run."""
-    return with_gallery(page_of("0_tour.ipynb"))
+    copy_tour(page_of.folder)
+    with open_notebook(page_of, "0_tour.ipynb") as notebook:
+        yield notebook
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def first_use(page_of):
     """A panel on few pictures, of which only MAC, SPoC and GeM are computed."""
-    return with_gallery(page_of("first_use.ipynb"))
+    write_first_use(page_of.folder)
+    with open_notebook(page_of, "first_use.ipynb") as notebook:
+        yield notebook
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def panels(page_of):
     """A notebook of all panels that look into a method."""
-    return page_of("panels.ipynb")
+    write_panels(page_of.folder)
+    with open_notebook(page_of, "panels.ipynb") as notebook:
+        yield notebook
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def covers(page_of):
     """A workbench on photographs with a network that knows photographs."""
     data = os.environ.get("CBIRLAB_TEST_DATA")
     if not data:
         pytest.skip("CBIRLAB_TEST_DATA names no folder with real weights and photographs")
     write_covers(page_of.folder, Path(data))
-    return with_gallery(page_of("covers.ipynb"))
+    with open_notebook(page_of, "covers.ipynb") as notebook:
+        yield notebook
 
 
 @pytest.fixture(scope="session")

@@ -221,5 +221,10 @@ class OpenNotebook:
         """What the page complained about."""
         return [problem for problem in self.problems if "favicon" not in problem]
 
+    def close(self) -> None:
+        """End the kernel, then the page."""
+        self.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+        self.page.context.close()
+
     def cells(self) -> int:
         return self.page.evaluate("() => window.jupyterapp.shell.currentWidget.content.widgets.length")

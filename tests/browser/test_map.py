@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from fake_session import write_toytown_form
 
-from browser.lab import OpenNotebook, expect, running_browser, running_lab, write_notebook
+from browser.conftest import open_notebook
+from browser.lab import expect, write_notebook
 
 MAP = ".first .cbirlab-scatter"
 SECOND = ".second .cbirlab-scatter"
@@ -52,15 +53,12 @@ COUNT_MESSAGES = """() => {
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory):
+def lab(page_of):
     """A notebook with a map and a gallery of drawn towers."""
-    scratch, root = tmp_path_factory.mktemp("map-lab"), tmp_path_factory.mktemp("map-notebooks")
-    towers = write_toytown_form(root / "towers")
-    write_notebook(root / "map.ipynb", CODE.format(towers=str(towers), store=str(root / "store")))
-    with running_lab(root, scratch) as address, running_browser() as browser:
-        context = browser.new_context(viewport={"width": 1280, "height": 1300}, device_scale_factor=2)
-        notebook = OpenNotebook(context.new_page(), address.format(path="map.ipynb"))
-        notebook.run_all()
+    towers, store = write_toytown_form(page_of.folder / "map" / "towers"), page_of.folder / "map" / "store"
+    write_notebook(page_of.folder / "map.ipynb", CODE.format(towers=str(towers), store=str(store)))
+    size = {"width": 1280, "height": 1300}
+    with open_notebook(page_of, "map.ipynb", viewport=size, device_scale_factor=2) as notebook:
         notebook.page.wait_for_selector(f"{MAP}[data-points='42']", timeout=60_000)
         yield notebook
 

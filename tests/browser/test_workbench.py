@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from fake_session import draw_pictures, write_toytown_form
 
-from browser.lab import OpenNotebook, expect, running_browser, running_lab, write_notebook
+from browser.conftest import open_notebook
+from browser.lab import expect, write_notebook
 
 BENCH = ".cbirlab-workbench"
 GRID = f"{BENCH} .cbirlab-grid"
@@ -46,17 +47,13 @@ again
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory):
+def lab(page_of):
     """A notebook with a workbench on drawn towers and random weights."""
-    scratch, root = tmp_path_factory.mktemp("bench-lab"), tmp_path_factory.mktemp("bench-notebooks")
-    places = {"towers": str(write_toytown_form(root / "towers")), "store": str(root / "store")}
-    write_notebook(root / "bench.ipynb", CODE.format(**places))
-    with running_lab(root, scratch) as address, running_browser() as browser:
-        context = browser.new_context(viewport={"width": 1400, "height": 1400}, accept_downloads=True)
-        notebook = OpenNotebook(context.new_page(), address.format(path="bench.ipynb"))
-        notebook.run_all()
-        notebook.folder, notebook.places = root, places
-        notebook.page.wait_for_selector(f"{GRID}[data-state=ready]", timeout=60_000)
+    folder = page_of.folder / "bench"
+    places = {"towers": str(write_toytown_form(folder / "towers")), "store": str(folder / "store")}
+    write_notebook(page_of.folder / "bench.ipynb", CODE.format(**places))
+    with open_notebook(page_of, "bench.ipynb", viewport={"width": 1400, "height": 1400}) as notebook:
+        notebook.places = places
         notebook.page.wait_for_selector(f"{MAP}[data-points='42']", timeout=60_000)
         yield notebook
 
