@@ -126,11 +126,11 @@ def page_of(tmp_path_factory):
 
 
 @contextlib.contextmanager
-def open_notebook(page_of: Any, name: str, **options: Any) -> Iterator[OpenNotebook]:
-    """A notebook that was run, and has its gallery if it shows one alone; its kernel ends with it."""
+def open_notebook(page_of: Any, name: str, ready: str = GALLERY_READY, **options: Any) -> Iterator[OpenNotebook]:
+    """A notebook that was run, and shows what it is ready with; its kernel ends with it."""
     notebook = page_of(name, **options)
     try:
-        notebook.page.wait_for_selector(GALLERY_READY, timeout=60_000, state="attached")
+        notebook.page.wait_for_selector(ready, timeout=60_000)
         yield notebook
     finally:
         notebook.close()
@@ -156,7 +156,7 @@ def first_use(page_of):
 def panels(page_of):
     """A notebook of all panels that look into a method."""
     write_panels(page_of.folder)
-    with open_notebook(page_of, "panels.ipynb") as notebook:
+    with open_notebook(page_of, "panels.ipynb", ".PoolingView img") as notebook:
         yield notebook
 
 

@@ -58,8 +58,8 @@ def lab(page_of):
     towers, store = write_toytown_form(page_of.folder / "map" / "towers"), page_of.folder / "map" / "store"
     write_notebook(page_of.folder / "map.ipynb", CODE.format(towers=str(towers), store=str(store)))
     size = {"width": 1280, "height": 1300}
-    with open_notebook(page_of, "map.ipynb", viewport=size, device_scale_factor=2) as notebook:
-        notebook.page.wait_for_selector(f"{MAP}[data-points='42']", timeout=60_000)
+    ready = f"{MAP}[data-points='42']"
+    with open_notebook(page_of, "map.ipynb", ready, viewport=size, device_scale_factor=2) as notebook:
         yield notebook
 
 
