@@ -44,7 +44,7 @@ def main() -> int:
         shutil.copytree(REPOSITORY / "notebooks", root)
         with running_lab(root, Path(scratch)) as address, running_browser() as browser:
             for name in names:
-                page = browser.new_context(viewport={"width": given.width, "height": 1300}).new_page()
+                page = browser.new_context(viewport={"width": given.width, "height": 1900}).new_page()
                 start = time.monotonic()
                 notebook = OpenNotebook(page, address.format(path=f"{name}.ipynb"))
                 notebook.run_all(milliseconds=900_000)
