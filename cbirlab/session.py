@@ -1,4 +1,4 @@
-"""Session: a bench for live panels. Everything a slider can reach is made before, so that a move costs milliseconds."""
+"""Session: a bench for live panels. What a slider can reach is made before or meanwhile: a move costs milliseconds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cbirlab import images
 from cbirlab.aggregation import AGGREGATIONS, Aggregation
 from cbirlab.backbones import load_backbone
 from cbirlab.datasets import Dataset, load_dataset
@@ -20,15 +19,14 @@ from cbirlab.encoding import ENCODINGS
 from cbirlab.extract.network import Network
 from cbirlab.extract.pooling import pool
 from cbirlab.index import Ranking
-from cbirlab.passes import Passes, View
 from cbirlab.pipeline import Bench, Recipe, Run, table_row
+from cbirlab.pipeline.ahead import Ahead
 from cbirlab.pipeline.fitting import check_cell
+from cbirlab.pipeline.outside import maps_of_views
 from cbirlab.pipeline.recent import Recent
 from cbirlab.pipeline.recipe import split_taps
 from cbirlab.pipeline.stages import Rows, learning_part
-from cbirlab.pipeline.stops import slider_stops
-from cbirlab.preprocessing import Resizing, region, whole_box
-from cbirlab.progress import bar
+from cbirlab.pipeline.stops import moves_between, slider_stops
 from cbirlab.store import Store, digest
 from cbirlab.whitening import Whitening, normalise
 
@@ -63,11 +61,11 @@ class Session:
     ----------
     dataset : loaded.
     backbone, weights : as in tables.
-    taps : shallow to deep.
-    default_tap : the deepest map.
+    taps, default_tap : shallow to deep; the deepest map.
     methods : names of the aggregations and encodings.
     common : the recipe that all settings share.
-    store, device : as given.
+    store, device, bench : as given, and what carries its recipes out.
+    lock : held while a ranking is made; hold it for what reads the bench beside.
     """
 
     def __init__(
@@ -99,62 +97,76 @@ class Session:
         rows = len(self.dataset.images) + len(self.dataset.queries)
         self._kept = max(4, _KEPT_BYTES // (4 * rows * max(tap.channels for tap in network.taps.values())))
         self.store, self.device = store or Store(), device
-        self._bench = Bench(self.dataset, network, self._plain, store=self.store, keep=self._kept)
+        self.bench = Bench(self.dataset, network, self._plain, store=self.store, keep=self._kept)
         self._runs = Recent(_KEPT_RUNS)
         self._foreign = Recent(16)
-        self._filling, self._lock = threading.RLock(), threading.RLock()  # ready settings rank while others are made
+        self._filling, self.lock = threading.RLock(), threading.RLock()  # ready settings rank while others are made
+        self._ahead: Ahead[Recipe] = Ahead(lambda one, other: moves_between(one, other, self.taps), self.lock)
 
     def prepare(self, progress: bool = True) -> None:
-        """Extract, and learn PCA-whitening; what the store has is taken from there."""
+        """Extract what sliders can reach; what the store has is taken from there. Whitenings are learned when used."""
         with self._filling:
-            self._bench.progress = progress
-            made = (
-                self.recipe(tap, spec.key, PREPARED_WHITENING)
-                for tap, spec in itertools.product(self.taps, self.aggregations)
-                if not check_cell(self._bench.backbone, tap, spec)
-            )
-            recipes = list(dict.fromkeys(made))  # of a tap without positions all poolings are one
-            self._bench.fill(recipes)
-            for recipe in bar(recipes, desc="learning whitening", unit="fit", show=progress):
-                self._bench.whitening(recipe)
-                self._bench.leak(recipe)
-                if len(recipes) <= self._kept:
-                    self._bench.pair(recipe)
+            self.bench.progress = progress
+            recipes = self._prepared()
+            self.bench.fill(recipes)
+            for recipe in recipes:
+                self.bench.leak(recipe)
+
+    def learn_ahead(self) -> None:
+        """In a thread, for panels: PCA-whitening of all that `prepare` makes, nearest to the last ranking first."""
+        recipes = self._prepared()
+        make = self.bench.pair if len(recipes) <= self._kept else self.bench.whitening
+        self._ahead.begin(recipes, make)
+
+    def wait(self, seconds: float = 60) -> bool:
+        """Wait until nothing is left to learn ahead; whether that was in time."""
+        return self._ahead.wait(seconds)
+
+    def _prepared(self) -> list[Recipe]:
+        """The recipes that `prepare` makes, those of the default tap first."""
+        taps = sorted(self.taps, key=lambda tap: tap != self.default_tap)
+        made = (
+            self.recipe(tap, spec.key, PREPARED_WHITENING)
+            for tap, spec in itertools.product(taps, self.aggregations)
+            if not check_cell(self.bench.backbone, tap, spec)
+        )
+        return list(dict.fromkeys(made))  # of a tap without positions all poolings are one
 
     def dimensions(self, tap: str, aggregation: str = "gem") -> int:
         """Most dimensions after whitening: those of the vector, or fewer where whitening learned on few images."""
         owner, part = learning_part(str(self._learning.whitening_set), self.dataset)
         learned_on = len(owner.train if part == "train" else owner.images)
-        width = Aggregation.parse(aggregation).width(self._bench.backbone.taps[tap].channels)
+        width = Aggregation.parse(aggregation).width(self.bench.backbone.taps[tap].channels)
         return max(1, min(width, learned_on - 1))
 
     def recipe(self, tap: str, aggregation: str, whitening: str = "none", dimensions: int | None = None) -> Recipe:
         """The resolved recipe of a setting; it gives the same ranking in `cbirlab.run`."""
         wanted = replace(self.common, tap=tap, aggregation=aggregation, whitening=whitening, dimensions=dimensions)
-        return wanted.resolved(self.dataset, self._bench.backbone)
+        return wanted.resolved(self.dataset, self.bench.backbone)
 
     def ready(self, tap: str, aggregation: str, whitening: str = "none", dimensions: int | None = None) -> bool:
         """Whether a setting can be ranked at once; else the network, or what learns a codebook, runs first."""
-        return self._bench.has(self.recipe(tap, aggregation, whitening, dimensions))
+        return self.bench.has(self.recipe(tap, aggregation, whitening, dimensions))
 
     def allowed(self, tap: str, aggregation: str) -> bool:
         """Whether an aggregation can be taken of a tap: sets of local descriptors need an encoding, for example."""
-        return not check_cell(self._bench.backbone, tap, Aggregation.parse(aggregation))
+        return not check_cell(self.bench.backbone, tap, Aggregation.parse(aggregation))
 
     def make_ready(self, tap: str, aggregation: str, whitening: str = "none", dimensions: int | None = None) -> None:
         """Extract and learn all that a setting needs; meant for a thread, and `cbirlab.progress.listening` stops it."""
         recipe = self.recipe(tap, aggregation, whitening, dimensions)
         self._make_ready(recipe)
         with self._filling:
-            self._bench.pair(recipe)
+            self.bench.pair(recipe)
 
     def _make_ready(self, recipe: Recipe) -> None:
         """Extract a setting that is asked for the first time, and what its sliders reach in the same pass."""
-        if self._bench.has(recipe):
+        self._ahead.near(recipe)
+        if self.bench.has(recipe):
             return
         with self._filling:
-            if not self._bench.has(recipe):
-                self._bench.fill(self._beside(recipe))
+            if not self.bench.has(recipe):
+                self.bench.fill(self._beside(recipe))
 
     def _beside(self, recipe: Recipe) -> list[Recipe]:
         """A recipe and what else one pass of its network gives: it at other taps, other stops of its sliders here."""
@@ -166,7 +178,7 @@ class Session:
         others = [
             replace(recipe, tap=tap, aggregation=one.key)
             for tap, one in [*((tap, spec) for tap in self.taps), *near]
-            if not check_cell(self._bench.backbone, tap, one)
+            if not check_cell(self.bench.backbone, tap, one)
         ]
         return [*others, recipe]
 
@@ -179,8 +191,8 @@ class Session:
         """
         recipe = self.recipe(tap, aggregation, whitening, dimensions)
         self._make_ready(recipe)
-        with self._lock:
-            return self._runs.get(recipe, lambda: self._bench.run(recipe))
+        with self.lock:
+            return self._runs.get(recipe, lambda: self.bench.run(recipe))
 
     def rank_query(
         self, query: int, tap: str, aggregation: str, whitening: str = "none", dimensions: int | None = None
@@ -195,8 +207,8 @@ class Session:
         if not 0 <= query < len(self.dataset.queries):
             raise IndexError(f"rank_query: query must be in [0, {len(self.dataset.queries) - 1}], got {query}.")
         self._make_ready(recipe)
-        with self._lock:
-            return self._bench.search(recipe, [query])
+        with self.lock:
+            return self.bench.search(recipe, [query])
 
     def rank_image(
         self,
@@ -231,15 +243,15 @@ class Session:
                 raise IndexError(f"rank_image: image must be a row in [0, {last}], got {image}.")
             if box is None:
                 self._make_ready(recipe)
-                with self._lock:
-                    images, _ = self._bench.pair(recipe)
-                    return self._bench.search(recipe, images.of([int(image)]))
+                with self.lock:
+                    images, _ = self.bench.pair(recipe)
+                    return self.bench.search(recipe, images.of([int(image)]))
             image = self.dataset.images[image]
         with self._filling:
             self._make_ready(recipe)
             rows = self._describe(image, box, recipe, prepared)
-        with self._lock:
-            return self._bench.search(recipe, self._bench.project(recipe, rows))
+        with self.lock:
+            return self.bench.search(recipe, self.bench.project(recipe, rows))
 
     def vectors(
         self, tap: str, aggregation: str, whitening: str = "none", dimensions: int | None = None
@@ -253,9 +265,9 @@ class Session:
         """
         recipe = self.recipe(tap, aggregation, whitening, dimensions)
         self._make_ready(recipe)
-        with self._lock:
-            parts = [_one_each(rows) for rows in self._bench.pair(recipe) if len(rows)]
-            keys = [self._bench.rows(recipe, part)[1] for part in self._learned_from(recipe)]
+        with self.lock:
+            parts = [_one_each(rows) for rows in self.bench.pair(recipe) if len(rows)]
+            keys = [self.bench.rows(recipe, part)[1] for part in self._learned_from(recipe)]
             return np.concatenate(parts), digest({"recipe": recipe.to_json(), "on": keys})
 
     def _learned_from(self, recipe: Recipe) -> list[str]:
@@ -273,38 +285,16 @@ class Session:
     ) -> Rows:
         """Descriptors of an image from outside before whitening; its maps are kept for the next move of a slider."""
         name = (str(image) if isinstance(image, str | Path) else id(image), box and tuple(box), prepared)
-        maps = self._foreign.get(name, lambda: (image, self._maps(image, box, prepared)))[1]
+        network = Network(self.bench.backbone, precision=self._plain.precision)
+        maps = self._foreign.get(
+            name, lambda: (image, maps_of_views(network, image, box, self.taps, self._plain, prepared=prepared))
+        )[1]
         spec = Aggregation.parse(recipe.aggregation)
         views = {}
         for _, tap in split_taps(str(recipe.tap)):
-            state = self._bench.state(tap, recipe)
+            state = self.bench.state(tap, recipe)
             views[tap] = np.concatenate([pool(view[tap], [spec], {spec.key: state})[spec.key] for view in maps])
-        return self._bench.outside(recipe, views)
-
-    def _maps(self, image: str | Path | Image.Image, box: Box | None, prepared: bool) -> list[dict[str, Any]]:
-        """The maps of every view of an image, or of a part of it."""
-        upright = images.read(image)
-        passes, (size, resizing) = self._bench.passes, self._sizes(upright, prepared)
-        box, frame = region(box, self._plain.crop)
-        network = Network(self._bench.backbone, precision=self._plain.precision)
-        boxes = [box] if passes.single else _views(upright, box or frame, passes)
-        options = {"image_size": size, "frame": frame, "scale": passes.magnify, "resizing": resizing}
-        pixels = [images.pixels(upright, box=one, **options) for one in boxes]
-        return [network.maps(one[None].copy(), self.taps) for one in pixels]
-
-    def _sizes(self, upright: Image.Image, prepared: bool) -> tuple[int, Resizing]:
-        """Image size and rule; a rule that may enlarge or cut is not applied twice."""
-        size, resizing = int(self._plain.image_size or 0), self._plain.resizing
-        if prepared and resizing.resize != "long_side":
-            return max(upright.size), replace(resizing, resize="long_side")
-        return size, resizing
-
-
-def _views(upright: Image.Image, box: Box | None, passes: Passes) -> list[Box]:
-    """The boxes of all views of an image, or of a part of it."""
-    x0, y0, x1, y1 = whole_box(upright.height, upright.width, box or (0, 0, upright.width, upright.height))
-    view = View(y1 - y0, x1 - x0, lambda: np.asarray(upright.crop((x0, y0, x1, y1))))
-    return [(x0 + left, y0 + top, x0 + right, y0 + bottom) for left, top, right, bottom in passes.boxes(view)]
+        return self.bench.outside(recipe, views)
 
 
 def _one_each(rows: Rows) -> np.ndarray:

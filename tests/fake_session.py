@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -80,6 +81,26 @@ def write_toytown_form(folder: Path, *, scenes: int = SCENES, views: int = VIEWS
     return folder
 
 
+def with_pairs(dataset: Dataset, seed: int = 0) -> Dataset:
+    """The dataset, knowing of made-up changes within each pair."""
+    random = np.random.default_rng(seed)
+    known = []
+    for labels in dataset.labels:
+        index = [*labels["easy"], *labels["hard"]]
+        known.append(
+            {
+                "index": index,
+                "overlap": random.random(len(index)).tolist(),
+                "viewpoint_deg": (90 * random.random(len(index))).tolist(),
+                "scale_ratio": (1 + 2 * random.random(len(index))).tolist(),
+                "sun_deg": [None if value < 0.3 else 180 * value for value in random.random(len(index))],
+                "illumination": random.choice(["sun to sun", "sun to night", "overcast to sun"], len(index)).tolist(),
+                "occlusion": (0.8 * random.random(len(index))).tolist(),
+            }
+        )
+    return replace(dataset, metadata={"pairs": known})
+
+
 class FakeSession:
     """Descriptors are scene vectors in noise; each setting has its own noise, so each has its own ranking."""
 
@@ -102,6 +123,9 @@ class FakeSession:
 
     def prepare(self, progress: bool = True) -> None:
         self.prepared = True
+
+    def learn_ahead(self) -> None:
+        """There is nothing to learn."""
 
     def ready(self, tap: str, aggregation: str, whitening: str = "none", dimensions: int | None = None) -> bool:
         """Aggregations in `unready` are as those that a session computes on first use."""

@@ -290,9 +290,11 @@ def test_a_session_ranks_as_run_does(session, things, warm, setting):
     assert {**session.table_row(live), "ms_per_query": 0} == {**table_row(expected), "ms_per_query": 0}
 
 
-def test_after_prepare_no_move_needs_the_network_or_a_fit(session, monkeypatch):
+def test_once_learned_ahead_no_move_needs_the_network_or_a_fit(session, monkeypatch):
     from cbirlab.extract import network
 
+    session.learn_ahead()
+    assert session.wait()
     monkeypatch.setattr(network.Network, "maps", None)
     monkeypatch.setattr(PCAWhitening, "fit", None)
     for spec in session.aggregations[::5]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import re
 from dataclasses import replace
 from itertools import pairwise
@@ -10,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import reference
-from fake_session import FakeSession, draw_pictures, fake_dataset, write_toytown_form
+from fake_session import FakeSession, draw_pictures, fake_dataset, with_pairs, write_toytown_form
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -40,26 +42,6 @@ from cbirlab.widgets.probe import BreaksPanel, ProbePanel
 def noisy_picture(height=48, width=64, seed=0):
     pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
     return Image.fromarray(pixels)
-
-
-def with_pairs(dataset, seed=0):
-    """The dataset, knowing of made-up changes within each pair."""
-    random = np.random.default_rng(seed)
-    known = []
-    for labels in dataset.labels:
-        index = [*labels["easy"], *labels["hard"]]
-        known.append(
-            {
-                "index": index,
-                "overlap": random.random(len(index)).tolist(),
-                "viewpoint_deg": (90 * random.random(len(index))).tolist(),
-                "scale_ratio": (1 + 2 * random.random(len(index))).tolist(),
-                "sun_deg": [None if value < 0.3 else 180 * value for value in random.random(len(index))],
-                "illumination": random.choice(["sun to sun", "sun to night", "overcast to sun"], len(index)).tolist(),
-                "occlusion": (0.8 * random.random(len(index))).tolist(),
-            }
-        )
-    return replace(dataset, metadata={"pairs": known})
 
 
 @pytest.fixture(scope="module")
@@ -435,6 +417,19 @@ def test_the_chart_of_several_settings(session):
     panel.clear_button.click()
     assert panel.chart.value == panel.table.value == ""
     assert "No setting yet" in panel.note.value
+    panel.close()
+
+
+def test_readers_without_a_kernel_see_the_chart_of_what_is_computed(session):
+    panel = BreaksPanel(session, [SETTING], pause=0)
+    bundle = panel._repr_mimebundle_()
+    data = bundle[0] if isinstance(bundle, tuple) else bundle
+    chart = np.asarray(Image.open(io.BytesIO(base64.b64decode(data["image/jpeg"]))).convert("L"))
+    assert chart.shape[1] > 500
+    assert chart[0, 0] > 250, "on white"
+    assert (chart < 200).mean() > 0.002, "and something is drawn"
+    panel.clear()
+    assert panel.still() is None
     panel.close()
 
 

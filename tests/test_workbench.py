@@ -92,6 +92,11 @@ def real_bench(towers, **options):
     return workbench
 
 
+def draw_box(bench, box):
+    """Draw a rectangle as the page does."""
+    bench.picture.asked = {"box": box, "count": bench.picture.asked.get("count", 0) + 1}
+
+
 def jpeg(picture: Image.Image) -> bytes:
     out = io.BytesIO()
     picture.save(out, "JPEG")
@@ -251,24 +256,26 @@ def test_the_tabs_choose_whose_controls_and_map_are_shown(bench):
 
 def test_a_rectangle_is_a_query_and_can_be_cleared(bench, dataset):
     whole = bench.a.gallery.ids
-    bench.picture.box = [0.25, 0.25, 0.5, 0.75]
+    draw_box(bench, [0.25, 0.25, 0.5, 0.75])
     assert bench.question.box == (40, 30, 80, 90)
     assert bench.a.session.asked == (dataset.queries[0].path, (40, 30, 80, 90))
     assert bench.a.gallery.ids != whole
     assert bench.a.gallery.title.startswith("Part of query 0")
     assert {*bench.a.gallery.kinds} != {""}, "frames still say what the query's picture shows"
     assert "part of a picture" in bench.note.value
-    bench.picture.box = []
+    assert bench.picture.shown == {"box": [0.25, 0.25, 0.5, 0.75], "count": 1}
+    draw_box(bench, [])
     assert bench.question.box is None
     assert bench.a.gallery.ids == whole
+    assert bench.picture.shown == {"box": [], "count": 2}, "the page goes by it unless it has asked since"
 
 
 def test_a_rectangle_ends_with_its_picture(bench):
-    bench.picture.box = [0.25, 0.25, 0.5, 0.75]
+    draw_box(bench, [0.25, 0.25, 0.5, 0.75])
     bench.pick(3)
     assert bench.question.box is None
-    assert bench.picture.box == []
-    bench.picture.box = [0.0, 0.0, 0.5, 1.0]
+    assert bench.picture.shown["box"] == []
+    draw_box(bench, [0.0, 0.0, 0.5, 1.0])
     assert bench.a.session.asked[0] == bench.dataset.images[3]
     assert 3 not in bench.a.gallery.ids
 
@@ -287,7 +294,7 @@ def test_an_own_picture_is_a_query(bench):
     assert bench.a.gallery.title == "mine.jpg: first 24 results"
     assert bench.strip.current == bench.map.scatter.current == -1
     assert "picture from outside" in bench.note.value
-    bench.picture.box = [0.0, 0.0, 0.5, 0.5]
+    draw_box(bench, [0.0, 0.0, 0.5, 0.5])
     assert bench.a.session.asked[1] == (0, 0, 45, 30)
     bench.pick(len(bench.dataset.images))
     assert bench.question.own is None
@@ -410,6 +417,12 @@ def test_work_tells_how_far_it_is_and_ends_where_it_is_told():
     work.cancel()
     assert work.wait(5)
     assert events[-1] == "cancelled"
+    work.cancel()  # nothing runs: what is begun next is not cancelled
+    work.start("slow", "Slow", slow)
+    work.cancel()
+    work.start("quick", "Quick", lambda: events.append("quick"))
+    assert work.wait(5)
+    assert events[-2:] == ["quick", "done"]
 
 
 def test_a_listener_is_told_and_can_stop():
@@ -480,7 +493,7 @@ def test_the_python_gives_what_is_on_screen(towers, tmp_path, monkeypatch, asked
         bench.pick(3)
     elif asked == "part":
         bench.pick(len(bench.dataset.images) + 1)
-        bench.picture.box = [0.1, 0.2, 0.7, 0.9]
+        draw_box(bench, [0.1, 0.2, 0.7, 0.9])
     elif asked == "own":
         own = draw_pictures(tmp_path / "own", scenes=1, views=1)[0]
         monkeypatch.chdir(own.parent)
@@ -516,7 +529,7 @@ def test_a_state_goes_around(bench, dataset, tmp_path):
     bench.state.set_parameter("gem", "p", 6.0)
     bench.comparison.pin()
     bench.pick(9)
-    bench.picture.box = [0.25, 0.25, 0.5, 0.75]
+    draw_box(bench, [0.25, 0.25, 0.5, 0.75])
     path = bench.save(tmp_path / "deep" / "state.json")
     other = Workbench.restore(path, FakeSession(dataset), backbones=["toynet"], prefetch=False, pause=0)
     assert other.error.value == ""

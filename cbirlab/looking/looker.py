@@ -56,7 +56,7 @@ class Looker:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self._bench = session._bench
+        self._bench = session.bench
         self._network = Network(self._bench.backbone, precision=self._bench.shared.precision)
         self._pictures = Recent(KEPT_PICTURES)
         self._maps = Recent(KEPT_PICTURES)
@@ -176,19 +176,19 @@ class Looker:
             found = fitting.network_states(self._bench.backbone, {tap: [spec]}).get((tap, spec.key))
             return found and found.value
         self.session.make_ready(tap, spec.key)
-        with self.session._lock:
+        with self.session.lock:
             return self._bench.state(tap, self.session.recipe(tap, spec.key))
 
     def _whitening(self, tap: str, aggregation: str, whitening: str) -> Any:
         if whitening == "none":
             return None
         self.session.make_ready(tap, aggregation, whitening)
-        with self.session._lock:
+        with self.session.lock:
             return self._bench.whitening(self.session.recipe(tap, aggregation, whitening))
 
     def _searched(self, tap: str, aggregation: str, whitening: str, dimensions: int | None = None) -> tuple[Rows, Rows]:
         self.session.make_ready(tap, aggregation, whitening, dimensions)
-        with self.session._lock:
+        with self.session.lock:
             return self._bench.pair(self.session.recipe(tap, aggregation, whitening, dimensions))
 
 

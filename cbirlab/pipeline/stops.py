@@ -8,6 +8,7 @@ from typing import Any
 
 from cbirlab.aggregation import AGGREGATIONS, Aggregation
 from cbirlab.params import Range, parameters
+from cbirlab.pipeline.recipe import Recipe
 
 _MOST_STEPS = 64
 
@@ -20,6 +21,15 @@ def slider_stops(names: Sequence[str] | None = None) -> list[Aggregation]:
         combinations = itertools.islice(itertools.product(*stops.values()), _MOST_STEPS)
         specs += [Aggregation(name, dict(zip(stops, values, strict=True))) for values in combinations]
     return specs
+
+
+def moves_between(one: Recipe, other: Recipe, taps: Sequence[str]) -> float:
+    """How far two recipes lie apart on a panel: taps between them, another pooling, and what its sliders differ by."""
+    a, b = (Aggregation.parse(recipe.aggregation) for recipe in (one, other))
+    places = [taps.index(str(recipe.tap)) if recipe.tap in taps else len(taps) for recipe in (one, other)]
+    values = zip(a.parameters.values(), b.parameters.values(), strict=True) if a.name == b.name else ()
+    apart = [abs(x - y) if isinstance(x, float) else x != y for x, y in values]
+    return abs(places[0] - places[1]) + (a.name != b.name) + sum(apart)
 
 
 def _stops(domain: Any, default: Any) -> list[Any]:

@@ -33,7 +33,7 @@ class Factor:
 
 
 FACTORS = {
-    "overlap": Factor("share of what the query shows", "", (0.3, 0.6)),
+    "overlap": Factor("share of the query seen", "", (0.3, 0.6)),
     "viewpoint_deg": Factor("change of viewpoint", "degrees", (20, 60)),
     "scale_ratio": Factor("change of scale", "times", (1.4, 2.2)),
     "sun_deg": Factor("the sun moved by", "degrees", (30, 90)),
@@ -41,7 +41,7 @@ FACTORS = {
     "occlusion": Factor("share that is occluded", "", (0.1, 0.4)),
 }
 MEASURES = {
-    "auc": "share of negatives behind (AUC)",
+    "auc": "negatives behind (AUC)",
     "rank": "mean rank among negatives",
     "reciprocal_rank": "mean of 1 / rank",
 }

@@ -14,6 +14,7 @@ from cbirlab.widgets import views
 from cbirlab.widgets.controls import menu
 from cbirlab.widgets.live import LivePanel, figure_html, setting_name
 from cbirlab.widgets.state import RetrievalState, Setting
+from cbirlab.widgets.still import jpeg_of, with_still
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,6 +85,12 @@ class BreaksPanel(LivePanel):
             self.chart.value = self.table.value = ""
             self.note.value = views.note("No setting yet: 'Add this setting' draws one.")
 
+    def _pairs_of(self, setting: Setting) -> pd.DataFrame:
+        if setting not in self._pairs:
+            run = self.session.rank(*setting)
+            self._pairs[setting] = pairs(run.ranking, run.dataset)
+        return self._pairs[setting]
+
     def _draw_rest(self) -> None:
         from cbirlab.plots import factor_lines
 
@@ -91,16 +98,26 @@ class BreaksPanel(LivePanel):
         for name, setting in self.settings.items():
             if self._overtaken():
                 return
-            if setting not in self._pairs:
-                self._say_what_is_computed(setting)
-                run = self.session.rank(*setting)
-                self._pairs[setting] = pairs(run.ranking, run.dataset)
-            frames[name] = self._pairs[setting]
+            self._say_what_is_computed(setting)
+            frames[name] = self._pairs_of(setting)
         if frames:
             found = by_factor(frames, self.factor.value)
             self.chart.value = figure_html(factor_lines(found, self.measure.value))
             self.table.value = factor_table(found, self.measure.value)
             self.note.value = ""
+
+    def still(self) -> bytes | None:
+        """The chart as one JPEG, for readers without a kernel."""
+        from cbirlab.plots import factor_lines, png
+
+        ready = {name: setting for name, setting in self.settings.items() if self.session.ready(*setting)}
+        if not ready or self.error.value:
+            return None
+        found = by_factor({name: self._pairs_of(setting) for name, setting in ready.items()}, self.factor.value)
+        return jpeg_of(png(factor_lines(found, self.measure.value)))
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        return with_still(super()._repr_mimebundle_(**options), self.still())
 
 
 def factor_table(found: pd.DataFrame, measure: str) -> str:

@@ -159,9 +159,9 @@ class Comparison(widgets.VBox):
         self._draw()
 
     def _draw(self) -> None:
-        self.table.value = views.comparison_table(self.rows)
         for button in (self.clear_button, *self.downloads.values()):
             button.disabled = not self.pinned
+        self.table.value = views.comparison_table(self.rows)  # last: who sees a row can take it home
 
 
 def _plain(value: Any) -> Any:

@@ -37,10 +37,11 @@ function render({ model, el }) {
   keepKeys(el);
   whenAttached(el, () => keepKeys(el.closest(".cbirlab-panel") ?? el));
 
-  // Pictures that Python did not send ahead (a reloaded page, a second page, the far end of a strip) are asked for when seen.
+  // Pictures that Python did not send ahead (a reloaded page, a second page, the far end of a strip) are asked for: those of
+  // a grid at once, those of a strip, which may be long, when they are seen.
   function askForMissing() {
     waiting = false;
-    const missing = [...visible]
+    const missing = [...(model.get("arrangement") === "grid" ? grid.children : visible)]
       .map((button) => Number(button.dataset.id))
       .filter((id) => !store.urls.has(id) && !asked.has(id));
     if (!missing.length) return;

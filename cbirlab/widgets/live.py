@@ -36,6 +36,7 @@ class LivePanel(widgets.VBox):
 
     def __init__(self, session: Session, state: RetrievalState | None, pause: float) -> None:
         session.prepare()
+        session.learn_ahead()
         self.session = session
         self.state = state or RetrievalState(tap=session.default_tap)
         own = RetrievalControls(

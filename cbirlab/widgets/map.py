@@ -115,10 +115,11 @@ class MapPanel(widgets.VBox):
             self._begin(self._wanted._replace(method=str(self.method.value), seed=int(self.seed.value)))
 
     def _begin(self, wanted: Wanted) -> None:
-        self._stop.set()
-        self._wanted, self._stop = wanted, threading.Event()
-        self._thread = threading.Thread(target=self._work, args=(wanted, self._stop), daemon=True)
-        self._thread.start()
+        with self._drawing:  # two may ask at once, from the menu and for another setting: the older one must be told
+            self._stop.set()
+            self._wanted, self._stop = wanted, threading.Event()
+            self._thread = threading.Thread(target=self._work, args=(wanted, self._stop), daemon=True)
+            self._thread.start()
 
     def stop(self) -> None:
         """End the work in hand; what is on the map stays."""

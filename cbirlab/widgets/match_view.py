@@ -102,6 +102,8 @@ class MatchView(LookPanel):
         else:
             self.results = results_of_image(dataset, ranking, item, shown=self.shown)
         other = self._partner
+        self.results.show_in(self.gallery)  # before the pictures, which would otherwise be pushed down by it
+        self.gallery.current = other
         self.match = self.looker.match(item, other, *setting, share_mean=self.share_mean.value)
         pictures, names = self._painted(self.match), (self.asked, name_of(other, len(dataset.images)))
         for html, image, name, heat in zip(
@@ -113,8 +115,7 @@ class MatchView(LookPanel):
         self.error.value = self.note.value = ""
 
     def _draw_rest(self) -> None:
-        self.results.show_in(self.gallery)
-        self.gallery.current = self._partner
+        """Nothing is left to do."""
 
     @property
     def _partner(self) -> int:

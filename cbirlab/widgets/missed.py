@@ -93,7 +93,8 @@ class Missed(LookPanel):
         hit = [str(one.rank) for one in every if one.rank is not None and one.rank <= k]
         if not every:
             return "This query has no right answer at this level."
-        return f"Found among the first {k}: {len(hit)}" + (f", at ranks {', '.join(hit)}." if hit else ".")
+        ranks = f", at rank{'s' * (len(hit) > 1)} {', '.join(hit)}" if hit else ""
+        return f"Found among the first {k}: {len(hit)}{ranks}."
 
     def still(self) -> bytes | None:
         """The missed pictures as one JPEG, for readers without a kernel."""

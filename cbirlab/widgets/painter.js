@@ -164,10 +164,10 @@ class Painter {
     if (known(scene.current)) {
       this.ring(scene.current, 1.6 * r + 4, 2.4);
       this.ring(scene.current, 1.6 * r + 9, 1.4);
-      this.write("query", plane.x(scene.current) + 1.6 * r + 12, plane.y(scene.current) + 4);
+      this.write("query", scene.current, 1.6 * r + 12, 4);
     }
     scene.highlight.slice(0, NUMBERED).forEach((i, place) => {
-      if (known(i)) this.write(String(place + 1), plane.x(i) + 1.6 * r + 5, plane.y(i) - r);
+      if (known(i)) this.write(String(place + 1), i, 1.6 * r + 5, -r);
     });
     if (known(scene.cursor)) this.ring(scene.cursor, 1.6 * r + 7, 2, [2, 3]);
     if (known(scene.hovered)) this.ring(scene.hovered, 1.6 * r + 5, 2.2, [6, 3]);
@@ -187,10 +187,15 @@ class Painter {
     pen.setLineDash([]);
   }
 
-  write(text, x, y) {
-    const { pen } = this;
+  // Beside a point: on its right, or on its left where there is no room.
+  write(text, i, aside, below) {
+    const { pen, plane } = this;
     const { back, ink } = this.look();
     pen.font = "600 12px sans-serif";
+    const wide = pen.measureText(text).width;
+    const right = plane.x(i) + aside;
+    const x = right + wide > plane.width ? plane.x(i) - aside - wide : right;
+    const y = plane.y(i) + below;
     pen.lineWidth = 3.5;
     pen.lineJoin = "round";
     pen.strokeStyle = back;

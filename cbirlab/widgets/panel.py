@@ -72,6 +72,7 @@ class Explorer(widgets.VBox):
     ) -> None:
         self._stop = threading.Event()
         session.prepare()
+        session.learn_ahead()
         self.session, self.shown = session, shown
         self.state = state or RetrievalState(tap=session.default_tap, whitening="pca")
         if not session.dataset.queries and self.state.image is None:

@@ -61,8 +61,14 @@ function render({ model, el }) {
     url = URL.createObjectURL(new Blob([model.get("picture")], { type: "image/jpeg" }));
     image.src = url;
   }
+  // What was asked for here and has not been answered goes before what Python shows: its answer to an older rectangle may
+  // come late.
+  function current() {
+    const [asked, shown] = [model.get("asked"), model.get("shown")];
+    return (asked.count ?? 0) > (shown.count ?? 0) ? asked.box : (shown.box ?? []);
+  }
   function draw() {
-    const box = model.get("box");
+    const box = current();
     image.alt = model.get("description");
     place(given, box.length ? [] : model.get("given"));
     place(drawn, box);
@@ -74,9 +80,8 @@ function render({ model, el }) {
     el.dataset.box = box.map((edge) => edge.toFixed(3)).join(" ");
   }
   function ask(box) {
-    model.set("box", box);
+    model.set("asked", { box, count: (model.get("asked").count ?? 0) + 1 });
     model.save_changes();
-    draw();
     live.textContent = box.length ? "A part of the picture is the query." : "The whole picture is the query.";
   }
 
@@ -114,7 +119,7 @@ function render({ model, el }) {
     return [x0 + across, y0 + along, x1 + across, y1 + along];
   }
   el.addEventListener("keydown", (event) => {
-    const box = model.get("box");
+    const box = current();
     if (event.key === "Escape" && (box.length || start)) {
       start = null;
       ask([]);
@@ -159,12 +164,12 @@ function render({ model, el }) {
   });
 
   model.on("change:picture", drawPicture);
-  model.on("change:box change:given change:description", draw);
+  model.on("change:asked change:shown change:given change:description", draw);
   drawPicture();
   draw();
   return () => {
     model.off("change:picture", drawPicture);
-    model.off("change:box change:given change:description", draw);
+    model.off("change:asked change:shown change:given change:description", draw);
     URL.revokeObjectURL(url);
   };
 }

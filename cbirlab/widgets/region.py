@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import anywidget
-from traitlets import Bytes, Float, List, Unicode
+from traitlets import Bytes, Dict, Float, List, Unicode
 
 from cbirlab.widgets.gallery import page_text
 
@@ -26,7 +26,9 @@ class QueryPicture(anywidget.AnyWidget):
     picture : JPEG bytes.
     description : what it shows, in words.
     given : the protocol's rectangle, as `box`.
-    box : what the user drew, (x0, y0, x1, y1) in fractions of width and height; empty for none.
+    asked : what the user drew last, as {"box": (x0, y0, x1, y1) in fractions of width and height or empty, "count": how
+        many were drawn}; set by the page alone.
+    shown : the rectangle that is the query, and the count it answers; where the page has asked since, it waits.
     """
 
     _esm = page_text("thumbnails.js", "region.js")
@@ -35,7 +37,8 @@ class QueryPicture(anywidget.AnyWidget):
     picture = Bytes().tag(sync=True)
     description = Unicode().tag(sync=True)
     given = List(Float()).tag(sync=True)
-    box = List(Float()).tag(sync=True, echo_update=False)
+    asked = Dict().tag(sync=True, echo_update=False)
+    shown = Dict().tag(sync=True)
 
     def __init__(
         self, on_picture: Callable[[str, bytes], None], on_error: Callable[[Exception], None], **traits: Any
@@ -48,7 +51,8 @@ class QueryPicture(anywidget.AnyWidget):
         """Show another picture, or another rectangle on it."""
         with self.hold_sync():
             self.picture, self.description = picture, description
-            self.given, self.box = list(given or ()), list(box or ())
+            self.given = list(given or ())
+            self.shown = {"box": list(box or ()), "count": self.asked.get("count", 0)}
 
     def _receive(self, _widget: Any, content: dict[str, Any], buffers: Any) -> None:
         if "unreadable" in content:

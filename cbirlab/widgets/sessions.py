@@ -72,6 +72,7 @@ class Sessions:
         )
         session.common = replace(session.common, dataset=first.common.dataset)
         session.prepare(progress=False)
+        session.learn_ahead()
         return session
 
 

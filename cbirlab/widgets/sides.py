@@ -56,7 +56,7 @@ class Side:
             aggregations=self.session.methods,
             dimensions=lambda tap, aggregation: self.session.dimensions(tap, aggregation),
         )
-        self.panel = widgets.VBox([self.backbone, *self.controls.widgets])
+        self.panel = widgets.VBox([self.backbone, *self.controls.widgets]).add_class(f"cbirlab-side-{name.lower()}")
         self.heading = widgets.HTML()
         self.gallery = Gallery(thumbnails)
         self.column = widgets.VBox(

@@ -77,6 +77,12 @@ def jpeg_bytes(image: Image.Image) -> bytes:
     return out.getvalue()
 
 
+def jpeg_of(png: bytes) -> bytes:
+    """A figure as JPEG, on white where it is transparent."""
+    figure = Image.open(io.BytesIO(png)).convert("RGBA")
+    return jpeg_bytes(Image.alpha_composite(Image.new("RGBA", figure.size, "white"), figure).convert("RGB"))
+
+
 def data_uri(jpeg: bytes) -> str:
     """A picture inside an HTML text."""
     return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")

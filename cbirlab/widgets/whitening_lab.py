@@ -134,8 +134,11 @@ class WhiteningLab(LivePanel):
         if self.report is None:
             return []
         found = [(charts.spectrum_chart(self.report.spectrum), charts.spectrum_words(self.report.spectrum))]
-        for cosines, title in ((self.report.before, "Before"), (self.report.after, f"After {self.whitening}")):
-            found.append((charts.cosine_chart(cosines, title), charts.cosine_words(cosines, title)))
+        for cosines, title, words in (
+            (self.report.before, "Before", "Before"),
+            (self.report.after, "After", f"After {self.whitening}"),
+        ):
+            found.append((charts.cosine_chart(cosines, title), charts.cosine_words(cosines, words)))
         return found
 
     def _offer(self) -> None:

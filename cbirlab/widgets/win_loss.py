@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
@@ -71,13 +72,14 @@ class WinLoss(LivePanel):
         super().__init__(session, a, pause)
 
     def _arranged(self) -> list[Any]:
-        columns = []
-        for name, controls, gallery in zip("AB", (self.controls, self._others_controls), self.galleries, strict=True):
+        heads = []
+        for name, controls in zip("AB", (self.controls, self._others_controls), strict=True):
             head = widgets.HTML(f"<p class='cbirlab-heading'><b>{name}</b></p>")
             folded = [widgets.Accordion([widgets.VBox(controls)], titles=(f"Setting {name}",))] if controls else []
-            columns.append(widgets.VBox([head, *folded, gallery], layout={"flex": "1 1 320px", "min_width": "0"}))
-        both = widgets.HBox(columns, layout={"flex_flow": "row wrap"})
-        return [self.level, self.error, self.summary, self.bars, self.query, both, self.note]
+            heads.append([head, *folded])
+        # Two rows, so that the galleries stand level where one side alone has controls.
+        rows = [_columns(parts) for parts in (heads, [[gallery] for gallery in self.galleries])]
+        return [self.level, self.error, self.summary, self.bars, self.query, *rows, self.note]
 
     def _connect(self) -> None:
         super()._connect()
@@ -174,3 +176,9 @@ def _controls(session: Session, state: RetrievalState) -> list[Any]:
     return RetrievalControls(
         state, taps=session.taps, aggregations=session.methods, dimensions=session.dimensions
     ).widgets
+
+
+def _columns(parts: Sequence[list[Any]]) -> Any:
+    """Side by side; below each other in a narrow window."""
+    columns = [widgets.VBox(part, layout={"flex": "1 1 320px", "min_width": "0"}) for part in parts]
+    return widgets.HBox(columns, layout={"flex_flow": "row wrap"})

@@ -52,7 +52,7 @@ class Work(widgets.HBox):
         with self._lock:
             if self._key == key and not self._stop.is_set():
                 return
-            self._next = (key, title, task)
+            self._next, self._by_user = (key, title, task), False
             self._stop.set()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._loop, daemon=True)
@@ -66,10 +66,12 @@ class Work(widgets.HBox):
 
     def cancel(self) -> None:
         """End what runs because the user says so."""
-        if self.busy:
-            self._by_user = True
-            self.note.value = views.waiting(f"Cancelling: {self._title} ...")
-            self.drop()
+        with self._lock:
+            if self._thread is None:  # it has just ended
+                return
+            self._next, self._by_user = None, True
+            self._stop.set()
+        self.note.value = views.waiting(f"Cancelling: {self._title} ...")
 
     def wait(self, seconds: float = 60) -> bool:
         """Wait until nothing is left to do; whether that was in time."""

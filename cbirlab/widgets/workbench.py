@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +72,7 @@ class Workbench(Desk):
     ) -> None:
         session = saved.session_of(dataset, backbone, options)
         session.prepare()
+        session.learn_ahead()
         state = state or RetrievalState(tap=session.default_tap, whitening="pca")
         if not session.dataset.queries and state.image is None:
             state.image = 0
@@ -97,7 +98,7 @@ class Workbench(Desk):
         self.map.scatter.observe(lambda _change: self.pick(self.map.scatter.picked), names="clicks")
         self.map.scatter.observe(lambda change: self._choose(change["new"]), names="selected")
         self.clear.on_click(lambda _button: self._choose(()))
-        self.picture.observe(lambda _change: self._region_drawn(), names="box")
+        self.picture.observe(lambda change: self._region_drawn(change["new"]["box"]), names="asked")
         self._arrange_sides()
 
     def _connect_side(self, side: Side) -> None:
@@ -143,13 +144,11 @@ class Workbench(Desk):
             return
         self.question.ask(own=own)
 
-    def _region_drawn(self) -> None:
+    def _region_drawn(self, box: Sequence[float]) -> None:
         """A rectangle was drawn on the query, or cleared."""
         height, width = images.size(self.question.picture(self.dataset))
-        if self.picture.box:
-            x0, y0, x1, y1 = (
-                round(edge * side) for edge, side in zip(self.picture.box, (width, height) * 2, strict=True)
-            )
+        if box:
+            x0, y0, x1, y1 = (round(edge * side) for edge, side in zip(box, (width, height) * 2, strict=True))
             self.question.box = (x0, y0, max(x1, x0 + 1), max(y1, y0 + 1))
         else:
             self.question.box = None

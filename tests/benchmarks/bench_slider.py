@@ -30,6 +30,7 @@ CONTROLS = {  # p needs GeM and dimensions need whitening, so the two that switc
     "whitening": ("whitening", "ArrowUp", "ArrowDown"),
 }
 MENUS = ("pooling", "whitening")
+PANEL = ".cbirlab-panel"
 CODE = """
 import time
 
@@ -43,6 +44,7 @@ prepared = slider_stops(["mac", "spoc", "gem"])
 session = Session({dataset!r}, "toynet", weights={weights!r}, aggregations=prepared)
 session.prepare(progress=False)
 panel = Explorer(session)
+session.wait(600)
 label = ipywidgets.Label("0").add_class("bare-label")
 bare = ipywidgets.ToggleButton(description="bare label")
 spent = []
@@ -58,28 +60,37 @@ for control in panel.controls.widgets:
 bare.observe(lambda change: setattr(panel, "live", not change.new), names="value")
 ipywidgets.VBox([ipywidgets.HBox([bare, label]), panel])
 """
+# Gives the milliseconds to the painted label, or to the painted gallery and, where there is a ".told", to its new word.
 PROBE = """(live) => {
   const grid = document.querySelector(".cbirlab-panel .cbirlab-grid");
-  const label = document.querySelector(".bare-label");
+  const [label, told] = [document.querySelector(".bare-label"), document.querySelector(".told")];
   const now = () => live ? grid.dataset.serial : label.textContent;
-  const before = now();
+  const [before, toldBefore] = [now(), told?.textContent];
   let start = null;
   document.addEventListener("keydown", () => { start ??= performance.now(); }, { capture: true, once: true });
-  window.painted = new Promise((done) => {
-    const finish = () => requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now() - start)));
-    const look = async () => {
-      if (start !== null && performance.now() - start > 5000) return done(null);
-      if (now() === before) return requestAnimationFrame(look);
-      if (!live) return finish();
-      const images = [...grid.querySelectorAll("img")];
-      if (images.length !== 24 || grid.dataset.state !== "ready" || !images.every((image) => image.complete)) {
-        return requestAnimationFrame(look);
-      }
-      await Promise.all(images.map((image) => image.decode()));
-      finish();
-    };
-    requestAnimationFrame(look);
-  });
+  const frame = () => new Promise(requestAnimationFrame);
+  const until = async (reached) => {
+    while (!reached()) {
+      if (start !== null && performance.now() - start > 5000) throw new Error("nothing was painted within 5 s");
+      await frame();
+    }
+  };
+  const elapsed = async () => (await frame(), await frame(), performance.now() - start);
+  const watch = async () => {
+    await until(() => start !== null && now() !== before);
+    if (!live) return [await elapsed()];
+    const images = () => [...grid.querySelectorAll("img")];
+    const complete = () => images().length === 24 && images().every((image) => image.complete);
+    await until(() => grid.dataset.state === "ready" && complete());
+    await Promise.all(images().map((image) => image.decode()));
+    const times = [await elapsed()];
+    if (told) {
+      await until(() => told.textContent !== toldBefore);
+      times.push(await elapsed());
+    }
+    return times;
+  };
+  window.painted = watch().catch(() => null);
 }"""
 
 
@@ -107,7 +118,7 @@ def main() -> int:
 
 def measure(page, moves: int) -> list[float]:
     """Print one line per control and give the ratios of the 95th percentiles."""
-    page.locator(".cbirlab-panel").scroll_into_view_if_needed()
+    page.locator(PANEL).first.scroll_into_view_if_needed()
     page.wait_for_selector(".cbirlab-panel .cbirlab-grid[data-state=ready]")
     page.wait_for_timeout(12_000)  # thumbnails are sent from the background meanwhile
     ratios = []
@@ -118,7 +129,7 @@ def measure(page, moves: int) -> list[float]:
         for _ in range(BLOCKS):
             for live in (False, True):
                 switch(page, live)
-                times[live] += [move(page, caption, next(keys), live) for _ in range(-(-moves // BLOCKS))]
+                times[live] += [move(page, caption, next(keys), live)[0] for _ in range(-(-moves // BLOCKS))]
         bare, gallery = times[False], times[True]
         ratios.append(percentile(gallery, 95) / percentile(bare, 95))
         written = f"{percentile(bare, 50):10.0f} {percentile(bare, 95):6.0f} {percentile(gallery, 50):12.0f}"
@@ -162,8 +173,8 @@ def switch(page, live: bool) -> None:
         page.wait_for_timeout(800)
 
 
-def move(page, caption: str, key: str, live: bool) -> float:
-    """One move in milliseconds."""
+def move(page, caption: str, key: str, live: bool) -> list[float]:
+    """One move in milliseconds: to the label, or to the gallery and to the word that follows it, where there is one."""
     focusable(page, caption).focus()
     page.evaluate(PROBE, live)
     page.keyboard.press(key)

@@ -42,10 +42,11 @@ ERRORS = f"""() => {CODE_CELLS}.flatMap(cell => cell.model.outputs.toJSON())
     .filter(output => output.output_type === "error").map(error => error.ename + ": " + error.evalue)"""
 
 
-def write_notebook(path: Path, code: str) -> None:
-    """One cell and a kernel's name."""
+def write_notebook(path: Path, *cells: str) -> None:
+    """Code cells and a kernel's name."""
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}}
-    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)], metadata=kernel), path)
+    code = [nbformat.v4.new_code_cell(cell) for cell in cells]
+    nbformat.write(nbformat.v4.new_notebook(cells=code, metadata=kernel), path)
 
 
 def why_not() -> str:
@@ -57,6 +58,14 @@ def why_not() -> str:
     except ImportError:
         return "needs playwright: pip install 'cbirlab[test]'"
     return ""
+
+
+def expect(locator: Any) -> Any:
+    """Playwright's assertions, which wait for what the page may reach later; on a busy machine that takes a while."""
+    from playwright import sync_api
+
+    sync_api.expect.set_options(timeout=30_000)
+    return sync_api.expect(locator)
 
 
 @contextlib.contextmanager
@@ -169,6 +178,9 @@ class OpenNotebook:
         """Run all cells from the menu; the kernel is idle for a moment before that, so wait for the numbers first."""
         self.page.get_by_role("menuitem", name="Run", exact=True).click()
         self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        self._wait_until_run(milliseconds)
+
+    def _wait_until_run(self, milliseconds: int) -> None:
         try:
             self.page.wait_for_function(f"() => ({ERRORS})().length || ({DONE})()", timeout=milliseconds)
         except Exception as error:
@@ -179,6 +191,40 @@ class OpenNotebook:
         errors = self.page.evaluate(ERRORS)
         if errors:
             raise RuntimeError("\n".join(errors))
+
+    def run_again(self, command: str, milliseconds: int = 240_000) -> None:
+        """Run all cells by a command that asks first, such as one that restarts the kernel."""
+        self.page.evaluate(f"() => {{ window.jupyterapp.commands.execute('{command}'); }}")
+        self.page.locator(".jp-Dialog .jp-mod-accept").click()
+        # The numbers of the first run stand until the kernel has gone.
+        self.page.wait_for_function(f"() => !({DONE})()", timeout=milliseconds)
+        self._wait_until_run(milliseconds)
+
+    def save(self) -> None:
+        """Save the notebook with its outputs."""
+        self.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+        self.page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
+
+    def scroll_to(self, cell: int) -> None:
+        """Bring a cell into view: those far out of sight are not in the page."""
+        self.page.evaluate("(i) => window.jupyterapp.shell.currentWidget.content.scrollToItem(i)", cell)
+
+    def theme(self, name: str) -> None:
+        """ "JupyterLab Light" or "JupyterLab Dark"; waits until colours no longer fade."""
+        self.page.evaluate("(theme) => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", name)
+        self.page.wait_for_function(
+            "(light) => document.body.dataset.jpThemeLight === light", arg=str(name.endswith("Light")).lower()
+        )
+        self.page.wait_for_timeout(600)
+
+    def complaints(self) -> list[str]:
+        """What the page complained about."""
+        return [problem for problem in self.problems if "favicon" not in problem]
+
+    def close(self) -> None:
+        """End the kernel, then the page."""
+        self.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+        self.page.context.close()
 
     def cells(self) -> int:
         return self.page.evaluate("() => window.jupyterapp.shell.currentWidget.content.widgets.length")

@@ -37,4 +37,4 @@ def test_crow_attention_and_vlad_are_computed_when_chosen(first_use, shot):
     assert len(page.evaluate("() => window.said")) == asked + 1, "VLAD alone is new, CroW is not"
     assert ids(page) == galleries[1]
     assert int(serial(page)) > 4
-    assert not [problem for problem in first_use.problems if "favicon" not in problem]
+    assert first_use.complaints() == []

@@ -5,12 +5,15 @@ from __future__ import annotations
 import pytest
 from fake_session import write_toytown_form
 
-from browser.lab import OpenNotebook, running_browser, running_lab, write_notebook
+from browser.conftest import open_notebook
+from browser.lab import expect, write_notebook
 
 MAP = ".first .cbirlab-scatter"
 SECOND = ".second .cbirlab-scatter"
 CANVAS = f"{MAP} .cbirlab-scatter-stage > canvas"
 TIP = f"{MAP} .cbirlab-tip"
+TIP_SHOWN = f"""() => {{ const tip = document.querySelector("{TIP}"); const image = tip.querySelector("img");
+    return tip.dataset.id !== "" && image.checkVisibility() && image.complete && image.naturalWidth > 0; }}"""
 CODE = """
 import ipywidgets
 from cbirlab.session import Session
@@ -50,16 +53,13 @@ COUNT_MESSAGES = """() => {
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory):
+def lab(page_of):
     """A notebook with a map and a gallery of drawn towers."""
-    scratch, root = tmp_path_factory.mktemp("map-lab"), tmp_path_factory.mktemp("map-notebooks")
-    towers = write_toytown_form(root / "towers")
-    write_notebook(root / "map.ipynb", CODE.format(towers=str(towers), store=str(root / "store")))
-    with running_lab(root, scratch) as address, running_browser() as browser:
-        context = browser.new_context(viewport={"width": 1280, "height": 1300}, device_scale_factor=2)
-        notebook = OpenNotebook(context.new_page(), address.format(path="map.ipynb"))
-        notebook.run_all()
-        notebook.page.wait_for_selector(f"{MAP}[data-points='42']", timeout=60_000)
+    towers, store = write_toytown_form(page_of.folder / "map" / "towers"), page_of.folder / "map" / "store"
+    write_notebook(page_of.folder / "map.ipynb", CODE.format(towers=str(towers), store=str(store)))
+    size = {"width": 1280, "height": 1300}
+    ready = f"{MAP}[data-points='42']"
+    with open_notebook(page_of, "map.ipynb", ready, viewport=size, device_scale_factor=2) as notebook:
         yield notebook
 
 
@@ -117,16 +117,19 @@ def test_hover_shows_the_picture_without_a_trip_to_the_kernel(page, shot):
     sent = []
     for item in (5, 11, 17):  # what the page lacks is asked for once
         page.mouse.move(*place(page, item))
-        page.wait_for_function(f"() => document.querySelector('{TIP}').dataset.id !== ''")
+        page.wait_for_function(TIP_SHOWN)
+        page.mouse.move(2, 2)
+        expect(page.locator(TIP)).to_be_hidden()
     page.evaluate(COUNT_MESSAGES)
     for item in (5, 11, 17):
         page.mouse.move(*place(page, item))
-        page.wait_for_function(f"() => document.querySelector('{TIP}').dataset.id !== ''")
-        shown = page.locator(f"{TIP} img")
-        assert shown.is_visible()
-        assert shown.evaluate("image => image.complete && image.naturalWidth > 0")
+        page.wait_for_function(TIP_SHOWN)
         sent.append(page.locator(TIP).get_attribute("data-id"))
-    page.wait_for_timeout(300)
+        page.mouse.move(2, 2)
+        expect(page.locator(TIP)).to_be_hidden()
+    page.mouse.move(*place(page, 17))
+    page.wait_for_function(TIP_SHOWN)
+    page.wait_for_timeout(300)  # in which a message would leave
     assert page.evaluate("() => window.commMessages") == []
     assert len(set(sent)) > 1
     shot(page, "map-hover")
@@ -155,7 +158,7 @@ def test_a_point_and_its_tile_are_hovered_together(page):
     page.locator(".cbirlab-grid .cbirlab-tile").nth(7).hover()
     page.wait_for_function(f"() => document.querySelector('{MAP}').painter.scene.hovered === 7")
     page.wait_for_function(f"(before) => document.querySelector('{MAP}').painter.frames > before", arg=before)
-    assert page.locator(TIP).is_hidden(), "the picture itself is under the pointer already"
+    expect(page.locator(TIP)).to_be_hidden()  # the picture itself is under the pointer already
 
 
 def test_a_lasso_selects_and_clears(page, shot):
@@ -199,8 +202,10 @@ def test_drag_pans_and_wheel_zooms(page):
     for old, new in zip(before, after, strict=True):
         assert new == pytest.approx([old[0] + 60, old[1] + 25], abs=1.5)
     page.locator(CANVAS).focus()
+    scale = f"document.querySelector('{MAP}').painter.plane.scale"
+    narrow = page.evaluate(scale)
     page.mouse.wheel(0, -400)
-    page.wait_for_timeout(200)
+    page.wait_for_function(f"(before) => {scale} !== before", arg=narrow)
     zoomed = place(page, 0), place(page, 1)
     wider = abs(zoomed[0][0] - zoomed[1][0]) / abs(after[0][0] - after[1][0])
     assert 1.3 < wider < 3
@@ -262,11 +267,11 @@ def test_the_legend_singles_out_a_group(page, shot):
     item = page.locator(f"{MAP} .cbirlab-legend button").nth(1)
     frames = page.evaluate(f"() => document.querySelector('{MAP}').painter.frames")
     item.click()
-    assert item.get_attribute("aria-pressed") == "true"
+    expect(item).to_have_attribute("aria-pressed", "true")
     page.wait_for_function(f"(before) => document.querySelector('{MAP}').painter.frames > before", arg=frames)
     shot(page, "map-group")
     item.click()
-    assert item.get_attribute("aria-pressed") == "false"
+    expect(item).to_have_attribute("aria-pressed", "false")
 
 
 def test_the_map_follows_the_theme(lab, page, shot):
@@ -283,12 +288,11 @@ def test_the_map_follows_the_theme(lab, page, shot):
 
 def test_a_narrow_window_has_the_whole_map(page, shot):
     page.set_viewport_size({"width": 560, "height": 1000})
-    page.wait_for_timeout(500)
-    page.locator(CANVAS).scroll_into_view_if_needed()
-    inside = page.locator(CANVAS).evaluate(
-        "c => { const box = c.getBoundingClientRect(); return box.left >= 0 && box.right <= innerWidth; }"
+    page.wait_for_function(
+        f"""() => {{ const box = document.querySelector("{CANVAS}").getBoundingClientRect();
+            return box.width > 0 && box.left >= 0 && box.right <= innerWidth; }}"""
     )
-    assert inside
+    page.locator(CANVAS).scroll_into_view_if_needed()
     shot(page, "map-narrow")
     page.set_viewport_size({"width": 1280, "height": 1300})
 
@@ -305,4 +309,4 @@ def test_a_menu_choice_gives_another_map(page):
 
 
 def test_the_page_complains_of_nothing(lab):
-    assert not [problem for problem in lab.problems if "favicon" not in problem]
+    assert lab.complaints() == []

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from browser.lab import expect
+
 PANEL = ".cbirlab-panel"
 GRID = f"{PANEL} .cbirlab-grid"
 STRIP = f"{PANEL} .cbirlab-strip"
@@ -55,8 +57,8 @@ def test_the_panel_shows_24_framed_results(tour, shot):
     )
     shot(page, "tour-panel")
     assert len(ids(page)) == 24
-    assert page.locator(f"{STRIP} .cbirlab-current").count() == 1
-    page.wait_for_function(f"() => document.querySelectorAll('{PANEL} .cbirlab-metrics tr').length === 4")
+    expect(page.locator(f"{STRIP} .cbirlab-current")).to_have_count(1)
+    expect(page.locator(f"{PANEL} .cbirlab-metrics tr")).to_have_count(4)
 
 
 def test_frames_differ_by_line_and_word_not_by_colour_alone(tour):
@@ -83,17 +85,17 @@ def test_a_slider_changes_the_gallery(tour, label):
 def test_the_pooling_menu_and_whitening_change_the_gallery(tour):
     page = tour.page
     start = ids(page)
-    assert slider(page, "GeM p").is_visible()
+    expect(slider(page, "GeM p")).to_be_visible()
     choose(page, "pooling", "MAC")
     mac = ids(page)
     assert mac != start
-    assert not slider(page, "GeM p").is_visible()
+    expect(slider(page, "GeM p")).to_be_hidden()
     choose(page, "whitening", "None")
     plain = ids(page)
     assert plain != mac
     choose(page, "whitening", "ZCA-whitening")
     assert ids(page) != plain
-    assert page.locator(f"{PANEL} .widget-slider .noUi-target[disabled]:visible").count() == 1, "ZCA has no order"
+    expect(page.locator(f"{PANEL} .widget-slider .noUi-target[disabled]:visible")).to_have_count(1)  # ZCA has no order
     choose(page, "whitening", "PCA-whitening")
     choose(page, "pooling", "GeM")
     assert ids(page) == start
@@ -132,7 +134,7 @@ def test_pinned_settings_are_downloaded(tour, shot):
     page.get_by_role("button", name="Pin this setting").click()
     press(page, slider(page, "tap"), "ArrowLeft")
     page.get_by_role("button", name="Pin this setting").click()
-    page.wait_for_function("() => document.querySelectorAll('.cbirlab-comparison tr').length === 3")
+    expect(page.locator(".cbirlab-comparison tr")).to_have_count(3)
     page.get_by_text("The Python that gives this ranking").click()
     page.locator(".cbirlab-code").wait_for(state="visible")
     page.locator(".cbirlab-code").scroll_into_view_if_needed()
@@ -147,14 +149,13 @@ def test_pinned_settings_are_downloaded(tour, shot):
 
 
 def test_the_page_complains_of_nothing(tour):
-    assert not [problem for problem in tour.problems if "favicon" not in problem]
+    assert tour.complaints() == []
 
 
 def test_a_reload_brings_everything_back(tour):
     page = tour.page
     before = ids(page)
-    page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")  # unsaved outputs are lost by a reload
-    page.wait_for_timeout(1500)
+    tour.save()  # unsaved outputs are lost by a reload
     page.reload()
     page.wait_for_selector(PANEL, state="attached", timeout=60_000)
     page.locator(PANEL).scroll_into_view_if_needed()
