@@ -107,16 +107,14 @@ class Session:
         """Extract what sliders can reach; what the store has is taken from there. Whitenings are learned when used."""
         with self._filling:
             self.bench.progress = progress
-            recipes = self._prepared()
-            self.bench.fill(recipes)
+            self.bench.fill(recipes := self._prepared())
             for recipe in recipes:
                 self.bench.leak(recipe)
 
     def learn_ahead(self) -> None:
         """In a thread, for panels: PCA-whitening of all that `prepare` makes, nearest to the last ranking first."""
         recipes = self._prepared()
-        make = self.bench.pair if len(recipes) <= self._kept else self.bench.whitening
-        self._ahead.begin(recipes, make)
+        self._ahead.begin(recipes, self.bench.pair if len(recipes) <= self._kept else self.bench.whitening)
 
     def wait(self, seconds: float = 60) -> bool:
         """Wait until nothing is left to learn ahead; whether that was in time."""

@@ -343,6 +343,14 @@ def test_the_legend_names_what_can_turn_up(panel):
     assert panel.gallery.legend == ["easy", "hard", "junk", "wrong"]
 
 
+def test_a_click_is_drawn_once(panel):
+    """Query and image change in one step: what is drawn twice takes twice as long, and comes when nobody expects it."""
+    for item in (3, len(panel.session.dataset.images) + 2):
+        serial = panel.gallery.serial
+        panel._picked(item)
+        assert panel.gallery.serial == serial + 1
+
+
 def test_a_clicked_result_becomes_the_query(panel):
     row = panel.gallery.ids[4]
     panel.gallery.picked = row

@@ -254,6 +254,13 @@ def test_the_tabs_choose_whose_controls_and_map_are_shown(bench):
 # Pictures from outside, and parts
 
 
+def test_a_click_is_drawn_once(bench):
+    for item in (3, len(bench.dataset.images) + 2):
+        serial = bench.a.gallery.serial
+        bench.pick(item)
+        assert bench.a.gallery.serial == serial + 1
+
+
 def test_a_rectangle_is_a_query_and_can_be_cleared(bench, dataset):
     whole = bench.a.gallery.ids
     draw_box(bench, [0.25, 0.25, 0.5, 0.75])

@@ -3,7 +3,29 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from traitlets import HasTraits
+
+
+def when_changed(owner: HasTraits, names: Sequence[str], action: Callable[[], None]) -> None:
+    """Call `action` when any of these traits has changed, once for those that change in one step.
+
+    `observe` tells of them one by one even where notifications were held: what is drawn would be drawn again.
+    """
+    lock = threading.Lock()
+    last = [getattr(owner, name) for name in names]
+
+    def told(_change: Any) -> None:
+        nonlocal last
+        with lock:
+            before, last = last, [getattr(owner, name) for name in names]
+            changed = before != last
+        if changed:
+            action()
+
+    owner.observe(told, names=list(names))
 
 
 class Latest:

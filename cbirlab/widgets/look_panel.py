@@ -9,6 +9,7 @@ import ipywidgets as widgets
 from cbirlab.looking import Looker
 from cbirlab.widgets.controls import DESCRIPTION, LAYOUT
 from cbirlab.widgets.gallery import Gallery, Thumbnails
+from cbirlab.widgets.latest import when_changed
 from cbirlab.widgets.live import LivePanel
 from cbirlab.widgets.still import with_still
 
@@ -60,7 +61,7 @@ class LookPanel(LivePanel):
 
     def _connect(self) -> None:
         super()._connect()
-        self.state.observe(lambda _change: self._ask(), names=list(self.state.trait_names()))
+        when_changed(self.state, self.state.trait_names(), self._ask)
         self.strip.observe(lambda _change: self._picked(self.strip.picked), names="clicks")
         images, queries = len(self.session.dataset.images), len(self.session.dataset.queries)
         ids = range(images, images + queries) if queries else range(images)

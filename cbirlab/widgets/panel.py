@@ -14,7 +14,7 @@ from cbirlab.widgets import views
 from cbirlab.widgets.comparison import Comparison
 from cbirlab.widgets.controls import RetrievalControls
 from cbirlab.widgets.gallery import Gallery, Thumbnails, close_all, send_ahead
-from cbirlab.widgets.latest import Latest
+from cbirlab.widgets.latest import Latest, when_changed
 from cbirlab.widgets.reproduce import to_python
 from cbirlab.widgets.results import Results, results_of_image, results_of_query, strip_of
 from cbirlab.widgets.state import RetrievalState
@@ -112,7 +112,7 @@ class Explorer(widgets.VBox):
         return [self.strip, self.error, room, self.comparison, code]
 
     def _connect(self) -> None:
-        self.state.observe(lambda _change: self._ask(), names=list(self.state.trait_names()))
+        when_changed(self.state, self.state.trait_names(), self._ask)
         self.observe(lambda _change: self._ask(), names="live")
         self.strip.observe(lambda _change: self._picked(self.strip.picked), names="clicks")
         self.gallery.observe(lambda _change: self._picked(self.gallery.picked), names="clicks")

@@ -14,6 +14,7 @@ from cbirlab.widgets import views
 from cbirlab.widgets.breaks import BreaksPanel
 from cbirlab.widgets.controls import DESCRIPTION, LAYOUT, control, menu, on_stop
 from cbirlab.widgets.gallery import Gallery, Thumbnails
+from cbirlab.widgets.latest import when_changed
 from cbirlab.widgets.live import LivePanel, figure_html, picture_html
 from cbirlab.widgets.results import results_of_query
 from cbirlab.widgets.state import RetrievalState, Setting
@@ -90,7 +91,7 @@ class ProbePanel(LivePanel):
     def _connect(self) -> None:
         super()._connect()
         link((self.state, "query"), (self.query, "value"))
-        self.state.observe(lambda _change: self._ask(), names=list(self.state.trait_names()))
+        when_changed(self.state, self.state.trait_names(), self._ask)
         self.kind.observe(lambda _change: self._kind_chosen(), names="value")
         self.measure.observe(lambda _change: self._ask(), names="value")
         for slider in self.amounts.values():

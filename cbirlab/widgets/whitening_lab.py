@@ -11,6 +11,7 @@ from cbirlab.whitening import WHITENINGS, Whitening
 from cbirlab.widgets import charts, views
 from cbirlab.widgets.controls import ALL, DESCRIPTION, LAYOUT, control, dimension_steps, menu, on_stop, titled
 from cbirlab.widgets.drawing import stacked, titled_sheet
+from cbirlab.widgets.latest import when_changed
 from cbirlab.widgets.live import LivePanel
 from cbirlab.widgets.look_panel import PAUSE, side_by_side
 from cbirlab.widgets.state import Setting
@@ -82,7 +83,7 @@ class WhiteningLab(LivePanel):
 
     def _connect(self) -> None:
         super()._connect()
-        self.state.observe(lambda _change: self._ask(), names=["tap", "attention", "aggregation", "parameters"])
+        when_changed(self.state, ["tap", "attention", "aggregation", "parameters"], self._ask)
         for widget in (self.kind, self.dimensions, *self.sliders.values()):
             widget.observe(lambda _change: self._ask(), names="value")
 

@@ -17,6 +17,7 @@ from cbirlab.widgets.charts import bar_chart
 from cbirlab.widgets.controls import RetrievalControls, menu
 from cbirlab.widgets.drawing import stacked
 from cbirlab.widgets.gallery import Gallery, Thumbnails
+from cbirlab.widgets.latest import when_changed
 from cbirlab.widgets.live import LivePanel, setting_name
 from cbirlab.widgets.look_panel import PAUSE, offer_levels
 from cbirlab.widgets.results import results_of_query
@@ -85,7 +86,7 @@ class WinLoss(LivePanel):
         super()._connect()
         for state in (self.state, self.other):
             names = [name for name in state.trait_names() if name not in ("query", "image")]
-            state.observe(lambda _change: self._ask(), names=names)
+            when_changed(state, names, self._ask)
         self.level.observe(lambda _change: self._ask(), names="value")
         self.bars.observe(lambda _change: self.choose(self.bars.chosen), names="clicks")
 

@@ -13,7 +13,7 @@ from cbirlab import images
 from cbirlab.widgets import saved, views
 from cbirlab.widgets.desk import NARROW, PICTURE_SIDE, WIDE, Desk
 from cbirlab.widgets.gallery import send_ahead
-from cbirlab.widgets.latest import Latest
+from cbirlab.widgets.latest import Latest, when_changed
 from cbirlab.widgets.panel import PAUSE, PREFETCH_AT_MOST, SHOWN
 from cbirlab.widgets.question import OwnPicture
 from cbirlab.widgets.reproduce import screen_as_commands, screen_as_python
@@ -89,7 +89,7 @@ class Workbench(Desk):
     def _connect(self) -> None:
         self._connect_side(self.a)
         self.state.observe(self._state_asks, names=["query", "image"])
-        self.question.observe(lambda _change: self.ask(), names=["query", "image", "own", "box"])
+        when_changed(self.question, ["query", "image", "own", "box"], self.ask)
         self.observe(lambda _change: self.ask(), names=["live", "only"])
         self.observe(lambda _change: self._arrange_sides(), names="compared")
         widgets.link((self, "compared"), (self.compare, "value"))
@@ -102,7 +102,7 @@ class Workbench(Desk):
         self._arrange_sides()
 
     def _connect_side(self, side: Side) -> None:
-        side.state.observe(lambda _change: self.ask(), names=list(SETTING))
+        when_changed(side.state, SETTING, self.ask)
         side.backbone.observe(lambda _change: self.ask(), names="value")
         side.gallery.observe(lambda _change: self.pick(side.gallery.picked), names="clicks")
 

@@ -107,13 +107,13 @@ def test_a_clicked_result_becomes_the_query(tour, shot):
     page.locator(f"{GRID} .cbirlab-tile").nth(3).click()
     page.wait_for_function(SEEN, arg=before)
     assert row not in ids(page)
-    assert f"Database image {row}" in page.locator(f"{GRID} .cbirlab-title").inner_text()
+    expect(page.locator(f"{GRID} .cbirlab-title")).to_contain_text(f"Database image {row}")
     page.locator(PANEL).get_by_text("no ground truth").first.wait_for()  # numbers follow once the gallery is painted
     shot(page, "tour-image-query")
     before = serial(page)
     page.locator(f"{STRIP} .cbirlab-tile").nth(2).click()
     page.wait_for_function(SEEN, arg=before)
-    assert page.locator(f"{GRID} .cbirlab-title").inner_text().startswith("Query 2")
+    expect(page.locator(f"{GRID} .cbirlab-title")).to_contain_text("Query 2")
 
 
 def test_keys_walk_the_gallery_and_leave_the_notebook_alone(tour):
@@ -123,7 +123,7 @@ def test_keys_walk_the_gallery_and_leave_the_notebook_alone(tour):
     for key in ("ArrowRight", "ArrowRight", "x", "d", "d", "Enter"):  # x cuts the cell and d d deletes it if Lab hears
         page.keyboard.press(key)
     page.wait_for_function(SEEN, arg=before)
-    assert f"Database image {wanted}" in page.locator(f"{GRID} .cbirlab-title").inner_text()
+    expect(page.locator(f"{GRID} .cbirlab-title")).to_contain_text(f"Database image {wanted}")
     slider(page, "tap").focus()
     page.keyboard.press("x")
     assert tour.cells() == cells
