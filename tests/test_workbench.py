@@ -22,12 +22,13 @@ from cbirlab import tables
 from cbirlab.backbones import BACKBONES
 from cbirlab.cli.output import recipe_of
 from cbirlab.cli.parser import build_parser
-from cbirlab.datasets import load_dataset
+from cbirlab.datasets import DATASETS, load_dataset
 from cbirlab.evaluation import paired_difference
 from cbirlab.pipeline import Recipe
 from cbirlab.progress import Cancelled, bar, listening
 from cbirlab.session import Session
 from cbirlab.store import Store
+from cbirlab.widgets import dataset_menu
 from cbirlab.widgets.question import OwnPicture, Question
 from cbirlab.widgets.sessions import backbone_titles, backbones_offered
 from cbirlab.widgets.work import Work
@@ -765,3 +766,73 @@ def test_closed_workbenches_are_freed(dataset):
 
 def test_a_workbench_has_a_still_picture(bench):
     assert Image.open(io.BytesIO(bench.still())).width > 600
+
+
+# The menu of datasets
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder for benchmarks, with nothing in it."""
+    monkeypatch.setenv("CBIRLAB_DATA", str(tmp_path / "data"))
+    return tmp_path / "data"
+
+
+def test_every_dataset_is_in_the_menu_and_what_is_not_here_says_what_it_takes(bench, here):
+    menu = bench.datasets.menu
+    offered = dataset_menu.dataset_titles("towers", "towers")
+    assert {name for _, name in offered} == {*DATASETS, "towers"}
+    assert ("Revisited Oxford (not here)", "roxford5k") in offered
+    assert ("Toytown", "toytown") in offered[:2]
+    shown = menu.value
+    menu.value = "roxford5k"
+    assert menu.value == shown
+    assert "Revisited Oxford lacks ground truth, images." in bench.datasets.note.value
+    assert "cbirlab data get roxford5k" in bench.datasets.note.value
+    menu.value = "folder"
+    assert "Give its path" in bench.datasets.note.value
+
+
+def test_another_dataset_takes_the_place_of_this_one(towers, here, tmp_path):
+    fewer = write_toytown_form(tmp_path / "fewer", scenes=3, views=4)
+    DATASETS.add("fewer", lambda **_: replace(load_dataset(fewer), name="fewer"), title="Fewer", bundled=True)
+    try:
+        workbench = real_bench(towers)
+        shown, first, state = workbench.datasets.menu.value, workbench.dataset, workbench.state
+        workbench.compared = True
+        workbench.question.ask(query=3)
+        workbench.datasets.menu.value = "fewer"
+        assert workbench.datasets.work.wait(60)
+        assert workbench.datasets.note.value == workbench.error.value == ""
+        assert (workbench.dataset.name, workbench.compared, workbench.question.query) == ("fewer", False, 0)
+        assert workbench.sessions.first.common.weights == "random"
+        rows = workbench.a.results.rows
+        assert max(rows) < len(workbench.dataset.images) < len(first.images)
+        workbench.question.ask(query=1)
+        assert workbench.a.results.rows != rows
+        rows = workbench.a.results.rows
+        state.aggregation = "mac"  # of the setting that was left: nobody listens
+        assert workbench.a.results.rows == rows
+        workbench.compared = True
+        assert workbench.b is not None
+        assert len(workbench.columns.children) == 2
+        workbench.datasets.menu.value = shown
+        assert workbench.datasets.work.wait(60)
+        assert (workbench.dataset.name, workbench.error.value) == (first.name, "")
+        workbench.close()
+    finally:
+        DATASETS.remove("fewer")
+
+
+def test_a_dataset_that_cannot_be_opened_says_why_and_leaves_this_one(towers, here):
+    DATASETS.add("broken", lambda **_: load_dataset("/nowhere"), title="Broken", bundled=True)
+    try:
+        workbench = real_bench(towers)
+        shown, rows = workbench.datasets.menu.value, workbench.a.results.rows
+        workbench.datasets.menu.value = "broken"
+        assert workbench.datasets.work.wait(60)
+        assert "/nowhere" in workbench.datasets.note.value
+        assert (workbench.datasets.menu.value, workbench.a.results.rows) == (shown, rows)
+        workbench.close()
+    finally:
+        DATASETS.remove("broken")

@@ -37,25 +37,41 @@ class Desk(widgets.VBox):
 
     Parameters
     ----------
-    sessions : of one dataset.
-    state : the setting of A, and the query to start with.
+    datasets : the menu above all.
     shown : pictures in a gallery.
     """
 
     compared = Bool(False)
     live = Bool(True)
 
-    def __init__(self, sessions: Sessions, state: RetrievalState, shown: int) -> None:
+    def __init__(self, datasets: widgets.Widget, shown: int) -> None:
+        self.datasets, self.shown = datasets, shown
+        super().__init__()
+        self.add_class("cbirlab-panel")
+        self.add_class("cbirlab-workbench")
+
+    def furnish(self, sessions: Sessions, state: RetrievalState) -> None:
+        """Lay out everything for one dataset.
+
+        Parameters
+        ----------
+        sessions : of the dataset.
+        state : the setting of A, and the query to start with.
+        """
         self._stop = threading.Event()
-        self.sessions, self.dataset, self.shown, self.state = sessions, sessions.first.dataset, shown, state
+        self.sessions, self.dataset, self.state = sessions, sessions.first.dataset, state
         self.question = Question(query=state.query, image=state.image)
         self.thumbnails = Thumbnails.of_dataset(self.dataset)
         self.large = Thumbnails(self.thumbnails.paths, side=PICTURE_SIDE)
         self.a, self.b = Side("A", sessions, self.thumbnails, state), None
         self._build()
-        super().__init__(self._arranged())
-        self.add_class("cbirlab-panel")
-        self.add_class("cbirlab-workbench")
+        self.children = [self.datasets, *self._arranged()]
+
+    def leave(self) -> list[Any]:
+        """End the background work; all that `furnish` has laid out, to be closed when it is seen no more."""
+        self._stop.set()
+        sides = [side for side in (self.a, self.b) if side is not None]
+        return [*self.children[1:], *(part for side in sides for part in (side.panel, side.column))]
 
     def _build(self) -> None:
         self.strip = strip_of(self.dataset, self.thumbnails)
@@ -160,9 +176,5 @@ class Desk(widgets.VBox):
 
     def close(self) -> None:
         """End the background work, and free the panel with all that is in it."""
-        self._stop.set()
-        for side in (self.a, self.b):
-            if side is not None:
-                close_all(side.panel, side.column)
-        close_all(*self.children)
+        close_all(*self.leave(), self.datasets)
         super().close()

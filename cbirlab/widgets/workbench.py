@@ -11,8 +11,9 @@ from traitlets import Tuple
 
 from cbirlab import images
 from cbirlab.widgets import saved, views
+from cbirlab.widgets.dataset_menu import DatasetMenu
 from cbirlab.widgets.desk import NARROW, PICTURE_SIDE, WIDE, Desk
-from cbirlab.widgets.gallery import send_ahead
+from cbirlab.widgets.gallery import close_all, send_ahead
 from cbirlab.widgets.latest import Latest, when_changed
 from cbirlab.widgets.panel import PAUSE, PREFETCH_AT_MOST, SHOWN
 from cbirlab.widgets.question import OwnPicture
@@ -72,17 +73,42 @@ class Workbench(Desk):
     ) -> None:
         session = saved.session_of(dataset, backbone, options)
         session.prepare()
+        self._pause, self._prefetch = pause, prefetch
+        menu = DatasetMenu(session.common.dataset, session.dataset.name, self._session_on, self.show)
+        super().__init__(menu, shown)
+        self._begin(session, backbones, state)
+        self.observe(lambda _change: self.ask(), names=["live", "only"])
+        self.observe(lambda _change: self._arrange_sides(), names="compared")
+
+    def show(self, session: Session) -> None:
+        """Show another dataset in place of this one, with a setting of its own; the backbones on offer stay."""
+        live, self.live = self.live, False  # nothing is drawn on the way
+        self.only, self.compared = (), False
+        self._compared.unlink()
+        leaving = self.leave()
+        self._begin(session, self.sessions.weights, None)
+        self.live = live
+        close_all(*leaving)
+
+    def _begin(self, session: Session, backbones: Any, state: RetrievalState | None) -> None:
         session.learn_ahead()
         state = state or RetrievalState(tap=session.default_tap, whitening="pca")
         if not session.dataset.queries and state.image is None:
             state.image = 0
-        super().__init__(Sessions(session, backbones), state, shown)
+        self.furnish(Sessions(session, backbones), state)
         self._update = Latest(self._draw, on_error=self._failed, afterwards=self._draw_numbers)
         self._connect()
         self.ask()
-        self._update.pause = pause
-        if prefetch and len(self.thumbnails) <= PREFETCH_AT_MOST:
+        self._update.pause = self._pause
+        if self._prefetch and len(self.thumbnails) <= PREFETCH_AT_MOST:
             send_ahead(self.strip, self._stop)
+
+    def _session_on(self, dataset: str) -> Session:
+        """A session of another dataset with the backbone that is shown now."""
+        from cbirlab.session import Session
+
+        shown = self.a.session
+        return Session(dataset, shown.backbone, shown.common.weights, store=shown.store, device=shown.device)
 
     # How it is linked
 
@@ -90,9 +116,7 @@ class Workbench(Desk):
         self._connect_side(self.a)
         self.state.observe(self._state_asks, names=["query", "image"])
         when_changed(self.question, ["query", "image", "own", "box"], self.ask)
-        self.observe(lambda _change: self.ask(), names=["live", "only"])
-        self.observe(lambda _change: self._arrange_sides(), names="compared")
-        widgets.link((self, "compared"), (self.compare, "value"))
+        self._compared = widgets.link((self, "compared"), (self.compare, "value"))
         self.tabs.observe(lambda _change: self._arrange_sides(), names="value")
         self.strip.observe(lambda _change: self.pick(self.strip.picked), names="clicks")
         self.map.scatter.observe(lambda _change: self.pick(self.map.scatter.picked), names="clicks")
