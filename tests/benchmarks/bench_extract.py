@@ -49,13 +49,15 @@ def seconds(work: Callable[[], object]) -> np.ndarray:
     return np.array([time.perf_counter(), time.process_time()]) - start
 
 
-def decoded(dataset: Dataset, image_size: int, part: str, most: int | None = None) -> Iterator[Decoded]:
-    """The batches that the extraction makes of a part, decoded ahead as it does."""
+def decoded(
+    dataset: Dataset, image_size: int, part: str, most: int | None = None, batch_pixels: int = BATCH_PIXELS
+) -> Iterator[Decoded]:
+    """The batches that the extraction makes of a part, or larger ones, decoded ahead as it does."""
     items = part_items(dataset, part)[:most]
     prints = fingerprints([item.path for item in items], Store("/dev/null/none"))
-    plan = make_plan(items, prints, image_size=image_size, scale=1.0, batch_pixels=BATCH_PIXELS)
+    plan = make_plan(items, prints, image_size=image_size, scale=1.0, batch_pixels=batch_pixels)
     batches = [batch for shard in plan.shards for batch in shard]
-    return decode_ahead(batches, items, ahead_pixels=2 * BATCH_PIXELS, image_size=image_size)
+    return decode_ahead(batches, items, ahead_pixels=2 * batch_pixels, image_size=image_size)
 
 
 def parts_of(dataset: Dataset) -> list[str]:
@@ -65,11 +67,16 @@ def parts_of(dataset: Dataset) -> list[str]:
 
 
 def bare(
-    dataset: Dataset, network: Network, image_size: int, most: int | None = None, parts: list[str] | None = None
+    dataset: Dataset,
+    network: Network,
+    image_size: int,
+    most: int | None = None,
+    parts: list[str] | None = None,
+    batch_pixels: int = BATCH_PIXELS,
 ) -> None:
     """Decode and forward."""
     for part in parts or parts_of(dataset):
-        for batch in decoded(dataset, image_size, part, most):
+        for batch in decoded(dataset, image_size, part, most, batch_pixels):
             network.maps(batch.pixels, list(network.backbone.taps))
 
 
