@@ -43,8 +43,9 @@ from cbirlab.widgets import Explorer
 prepared = slider_stops(["mac", "spoc", "gem"])
 session = Session({dataset!r}, "toynet", weights={weights!r}, aggregations=prepared)
 session.prepare(progress=False)
-panel = Explorer(session)
+session.learn_ahead()
 session.wait(600)
+panel = Explorer(session)
 label = ipywidgets.Label("0").add_class("bare-label")
 bare = ipywidgets.ToggleButton(description="bare label")
 spent = []
