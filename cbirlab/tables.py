@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,7 @@ def write(frame: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
     Raises
     ------
     ValueError : another suffix.
-    ImportError : .xlsx without XlsxWriter.
+    ImportError : .xlsx without openpyxl.
     """
     target = Path(path)
     writer = _WRITERS.get(target.suffix.lower())
@@ -86,23 +87,30 @@ def to_latex(frame: pd.DataFrame) -> str:
 
 
 def read(path: str | os.PathLike[str]) -> pd.DataFrame:
-    """A table that `write` made as .csv or .json.
+    """A table that `write` made as .csv, .xlsx or .json.
 
     Raises
     ------
     ValueError : another suffix.
+    ImportError : .xlsx without openpyxl.
     """
     import pandas as pd
 
     source = Path(path)
-    if source.suffix.lower() == ".csv":
-        texts = ("leak", "whitening_set", "fusion", "fusion_weights", "from", "to", "note")
-        frame = pd.read_csv(source, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(texts, str))
-        return frame.fillna({name: "" for name in texts if name in frame.columns})
-    if source.suffix.lower() == ".json":
+    suffix = source.suffix.lower()
+    if suffix == ".json":
         rows = json.loads(source.read_text(encoding="utf-8"))
         return pd.DataFrame([{**row, "recipe": json.dumps(row["recipe"])} if "recipe" in row else row for row in rows])
-    raise ValueError(f"read: path must end in .csv or .json, got {source.name!r}.")
+    texts = ("leak", "whitening_set", "fusion", "fusion_weights", "from", "to", "note")
+    options: dict[str, Any] = {"keep_default_na": False, "na_values": [""], "dtype": dict.fromkeys(texts, str)}
+    if suffix == ".csv":
+        frame = pd.read_csv(source, **options)
+    elif suffix == ".xlsx":
+        with _excel():
+            frame = pd.read_excel(source, engine="openpyxl", **options)
+    else:
+        raise ValueError(f"read: path must end in .csv, .xlsx or .json, got {source.name!r}.")
+    return frame.fillna({name: "" for name in texts if name in frame.columns})
 
 
 def read_recipe(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -162,10 +170,16 @@ def _write_text(render: Callable[[Any], str]) -> Callable[[Any, Path], None]:
 
 
 def _write_excel(frame: pd.DataFrame, path: Path) -> None:
+    with _excel():
+        frame.to_excel(path, index=False, sheet_name="cbirlab", engine="openpyxl")
+
+
+@contextmanager
+def _excel() -> Iterator[None]:
     try:
-        frame.to_excel(path, index=False, sheet_name="cbirlab", engine="xlsxwriter")
+        yield
     except ImportError as error:
-        raise ImportError("Excel tables need XlsxWriter: pip install 'cbirlab[excel]'.") from error
+        raise ImportError("Excel tables need openpyxl: pip install 'cbirlab[excel]'.") from error
 
 
 _WRITERS: dict[str, Callable[[Any, Path], None]] = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 
 import numpy as np
 import pandas as pd
@@ -28,7 +27,7 @@ def frame() -> pd.DataFrame:
     )
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".json"])
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".xlsx"])
 def test_what_is_written_is_read_back_exactly(frame, tmp_path, suffix):
     path = tables.write(frame, tmp_path / "deep" / f"table{suffix}")
     again = tables.read(path)
@@ -36,20 +35,9 @@ def test_what_is_written_is_read_back_exactly(frame, tmp_path, suffix):
     assert Recipe.from_json(tables.read_recipe(again.iloc[0].to_dict())) == RECIPE
 
 
-def test_excel_keeps_numbers_and_recipes(frame, tmp_path):
-    pytest.importorskip("xlsxwriter")
-    path = tables.write(frame, tmp_path / "table.xlsx")
-    with zipfile.ZipFile(path) as book:
-        sheet = book.read("xl/worksheets/sheet1.xml").decode()
-        strings = book.read("xl/sharedStrings.xml").decode()
-    assert "<v>0.1234567890123456</v>" in sheet
-    assert "odd | name_50% &amp; more" in strings
-    assert "gem(p=4.5)" in strings
-
-
 def test_excel_without_its_library_says_what_to_install(frame, tmp_path, monkeypatch):
     def no_excel(*_, **__):
-        raise ImportError("No module named 'xlsxwriter'")
+        raise ImportError("No module named 'openpyxl'")
 
     monkeypatch.setattr(pd.DataFrame, "to_excel", no_excel)
     with pytest.raises(ImportError, match=r"pip install 'cbirlab\[excel\]'"):
@@ -90,7 +78,7 @@ def test_json_has_recipes_as_objects_and_null_for_missing(frame):
 def test_another_format_is_refused(frame, tmp_path, name):
     with pytest.raises(ValueError, match=r"must end in one of \.csv, \.md, \.tex, \.xlsx, \.json"):
         tables.write(frame, tmp_path / name)
-    with pytest.raises(ValueError, match=r"must end in \.csv or \.json"):
+    with pytest.raises(ValueError, match=r"must end in \.csv, \.xlsx or \.json"):
         tables.read(tmp_path / name)
 
 

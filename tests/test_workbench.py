@@ -473,12 +473,11 @@ def test_every_export_is_read_again(bench, tmp_path):
         bench.comparison.pin()
     for suffix in ("csv", "json", "xlsx", "md", "tex"):
         (tmp_path / f"table.{suffix}").write_bytes(bench.comparison.to_bytes(suffix))
-    for suffix in ("csv", "json"):
+    for suffix in ("csv", "json", "xlsx"):
         back = tables.read(tmp_path / f"table.{suffix}")
         recipes = [Recipe.from_json(tables.read_recipe(row)).aggregation for row in back.to_dict("records")]
         assert recipes == ["gem(p=3)", "mac"]
         np.testing.assert_allclose(back["difference"], bench.comparison.frame["difference"])
-    assert (tmp_path / "table.xlsx").read_bytes()[:2] == b"PK"
     assert (tmp_path / "table.md").read_text().count("\n") == 4
     assert "tabular" in (tmp_path / "table.tex").read_text()
 
