@@ -29,7 +29,7 @@ from cbirlab.registry import UnknownName
 from cbirlab.whitening import WHITENINGS
 from cbirlab.widgets import views
 from cbirlab.widgets.controls import RetrievalControls, control, dimension_steps
-from cbirlab.widgets.gallery import Gallery, Thumbnails
+from cbirlab.widgets.gallery import Gallery, Thumbnails, send_ahead
 from cbirlab.widgets.latest import Latest
 from cbirlab.widgets.marks import MARKS
 from cbirlab.widgets.panel import Explorer, explore
@@ -616,3 +616,19 @@ def test_numbers_follow_the_gallery(session):
         time.sleep(0.01)
     assert "stem" in explorer.code.value
     explorer.close()
+
+
+def test_pictures_are_sent_ahead_once_the_page_has_asked_for_one(session):
+    thumbnails = Thumbnails.of_dataset(session.dataset)
+    gallery, stop, sent = Gallery(thumbnails), threading.Event(), threading.Event()
+    shipped = []
+    gallery.ship = lambda ids: (shipped.extend(ids), sent.set())
+    send_ahead(gallery, stop)
+    assert not sent.wait(0.3)
+    gallery._answer(gallery, {"need": []}, [])
+    deadline = time.monotonic() + 30
+    while len(shipped) < len(thumbnails) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    stop.set()
+    assert sorted(shipped) == [*range(len(thumbnails))]
+    gallery.close()

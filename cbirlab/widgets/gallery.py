@@ -25,6 +25,7 @@ from cbirlab.widgets.still import jpeg_bytes, picture_sheet, with_still
 
 LARGEST_BATCH = 64
 BOX_COLOUR = "#ffb300"
+PATIENCE = 20.0  # seconds
 
 
 def page_text(*names: str) -> str:
@@ -99,6 +100,7 @@ class Pictures(anywidget.AnyWidget):
     Attributes
     ----------
     current : id of the query, or -1.
+    heard : set once the page has asked for a picture.
     """
 
     store = Unicode().tag(sync=True)
@@ -108,7 +110,7 @@ class Pictures(anywidget.AnyWidget):
     clicks = Int(0).tag(sync=True, echo_update=False)
 
     def __init__(self, thumbnails: Thumbnails, **traits: Any) -> None:
-        self.thumbnails = thumbnails
+        self.thumbnails, self.heard = thumbnails, threading.Event()
         super().__init__(store=thumbnails.name, **traits)
         self.on_msg(self._answer)
 
@@ -120,6 +122,7 @@ class Pictures(anywidget.AnyWidget):
             self.thumbnails.shipped.update(batch)
 
     def _answer(self, _widget: Any, content: dict[str, Any], _buffers: Any) -> None:
+        self.heard.set()
         known = range(len(self.thumbnails))
         self.ship([item for item in content.get("need", ()) if item in known])
 
@@ -195,6 +198,8 @@ def send_ahead(gallery: Pictures, stop: threading.Event) -> None:
     """Make all thumbnails and send those that the page lacks, in a thread, until `stop`."""
 
     def send(batch: list[int]) -> None:
+        gallery.heard.wait(PATIENCE)  # what is sent to a page that does not show the gallery yet is lost
+        gallery.heard.set()
         gallery.ship([item for item in batch if item not in gallery.thumbnails.shipped])
 
     threading.Thread(target=lambda: gallery.thumbnails.make_all(send, stop=stop), daemon=True).start()
