@@ -37,6 +37,7 @@ class DatasetMenu(widgets.VBox):
         self.work = Work(done=self._done, failed=self._failed, cancelled=self._back)
         self.menu.observe(lambda change: self._choose(change["new"]), names="value")
         super().__init__([self.menu, self.work, self.note])
+        self.add_class("cbirlab-datasets")
 
     def _choose(self, name: str) -> None:
         if name == self.shown:

@@ -15,6 +15,7 @@ from browser.lab import expect, write_notebook
 BENCH = ".cbirlab-workbench"
 GRID = f"{BENCH} .cbirlab-grid"
 MAP = f"{BENCH} .cbirlab-scatter"
+WORK = f"{BENCH} > :not(.cbirlab-datasets)"  # that menu has work of its own
 CANVAS = f"{MAP} .cbirlab-scatter-stage > canvas"
 PAPER = f"{BENCH} .cbirlab-paper"
 CODE = """
@@ -305,22 +306,24 @@ def test_a_slow_setting_says_so_and_can_be_cancelled(page):
     before = ids(page)
     page.evaluate(
         f"""() => {{ window.said = []; new MutationObserver(() => {{
-            const note = document.querySelector("{BENCH} [role=status]");
+            const note = document.querySelector("{WORK} [role=status]");
             if (note) window.said.push(note.innerText); }}).observe(
             document.querySelector("{BENCH}"), {{ childList: true, subtree: true }}); }}"""
     )
+    cancel = page.locator(f"{WORK} button", has_text="Cancel").first
     choose(page, "pooling", "VLAD")
+    page.wait_for_function("() => window.said.some((text) => text.includes('Computing toynet · layer4 · vlad'))")
+    expect(cancel).to_be_hidden(timeout=60_000)
     wait_for_change(page, before)
-    assert any("Computing toynet · layer4 · vlad" in text for text in page.evaluate("() => window.said"))
     vlad = ids(page)
     choose(page, "backbone", "Hand-crafted")
-    expect(page.locator(f"{BENCH} [role=status]").first).to_contain_text("waiting")
-    page.locator(f"{BENCH} button", has_text="Cancel").first.click()
+    expect(page.locator(f"{WORK} [role=status]").first).to_contain_text("waiting")
+    cancel.click()
     page.wait_for_function(
-        f"() => document.querySelector('{BENCH} .widget-dropdown select').selectedOptions[0].text.includes('toynet')",
+        f"() => document.querySelector('{BENCH} .cbirlab-side-a select').selectedOptions[0].text.includes('toynet')",
         timeout=60_000,
     )
-    expect(page.locator(f"{BENCH} button", has_text="Cancel").first).to_be_hidden()
+    expect(cancel).to_be_hidden()
     assert ids(page) == vlad
     choose(page, "pooling", "GeM")
     wait_for_change(page, vlad)
