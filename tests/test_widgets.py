@@ -500,7 +500,8 @@ def test_closed_panels_are_freed(session):
     assert [part() for part in alive] == [None] * 4
 
 
-def test_thumbnails_are_sent_ahead_from_the_background(session, dataset):
+def test_thumbnails_are_sent_ahead_from_the_background(monkeypatch, session, dataset):
+    monkeypatch.setattr("cbirlab.widgets.gallery.PATIENCE", 0.01)  # no page asks here
     explorer = Explorer(session)
     deadline = time.monotonic() + 20
     everything = {*range(len(dataset.images) + len(dataset.queries))}
