@@ -31,12 +31,13 @@ from torch import Tensor
 from cbirlab.aggregation import AGGREGATIONS, Aggregation, rmac
 from cbirlab.backbones import Backbone, load_backbone
 from cbirlab.datasets import Dataset, load_dataset
-from cbirlab.extract import BATCH_PIXELS, extract
+from cbirlab.extract import extract
 from cbirlab.extract.network import Network
 from cbirlab.extract.pooling import pool
 from cbirlab.store import Store
 
 GRID_LIMIT = 1.35
+SIXTEEN = 16 * 320 * 240  # pixels of a batch of 16 images of Toytown
 RMAC_LIMIT = 3.0
 SIZES = [(7, 7), (8, 10), (14, 14), (15, 20), (24, 32), (32, 32)]
 LAYOUTS = {"channels-last": torch.channels_last, "NCHW": torch.contiguous_format}
@@ -113,7 +114,7 @@ def report_grid(backbone: Backbone, dataset: Dataset, repeats: int) -> bool:
     for _ in range(repeats):
         same = seconds(lambda: bare(dataset, network, size, parts=["images"]))
         whole = seconds(lambda: grid(backbone, dataset))
-        usual = seconds(lambda: bare(dataset, network, size, parts=["images"], batch_pixels=4 * BATCH_PIXELS))
+        usual = seconds(lambda: bare(dataset, network, size, parts=["images"], batch_pixels=SIXTEEN))
         ratios.append([whole / usual, whole / same])
         print(
             f"  grid {shown(whole, ' s')}, bare in batches of 16 {shown(usual, ' s')}, ratio {shown(ratios[-1][0])}; "
