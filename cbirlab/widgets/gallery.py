@@ -200,6 +200,8 @@ def send_ahead(gallery: Pictures, stop: threading.Event) -> None:
     def send(batch: list[int]) -> None:
         gallery.heard.wait(PATIENCE)  # what is sent to a page that does not show the gallery yet is lost
         gallery.heard.set()
+        if stop.is_set():
+            return
         gallery.ship([item for item in batch if item not in gallery.thumbnails.shipped])
 
     threading.Thread(target=lambda: gallery.thumbnails.make_all(send, stop=stop), daemon=True).start()

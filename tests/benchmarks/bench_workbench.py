@@ -39,8 +39,9 @@ from cbirlab.widgets import Workbench
 
 session = Session({dataset!r}, "toynet", weights={weights!r}, aggregations=slider_stops(["mac", "spoc", "gem"]))
 session.prepare(progress=False)
-panel = Workbench(session, backbones=["toynet"])
+session.learn_ahead()
 session.wait(600)
+panel = Workbench(session, backbones=["toynet"])
 label = ipywidgets.Label("0").add_class("bare-label")
 told = ipywidgets.Label("0").add_class("told")
 kernel = ipywidgets.Label(str(os.getpid())).add_class("kernel")
