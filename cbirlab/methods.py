@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Self
 
 from cbirlab.params import checked, parameters
@@ -57,9 +58,12 @@ class Method:
         """All parameters and their values."""
         return dict(self.params)
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Canonical text, read back by `parse`."""
+        return self._text()
+
+    def _text(self) -> str:
         declared = parameters(self.target())
         shown = {name: value for name, value in self.params if not self.terse or value != declared[name].default}
         values = ", ".join(f"{name}={plain(value)}" for name, value in shown.items())

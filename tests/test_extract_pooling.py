@@ -68,10 +68,13 @@ def test_one_alone_asks_for_no_more_than_it_needs(name, monkeypatch):
     assert asked == ({*walk.NEEDED.get(alone, ())} if "prior" not in name else set())
 
 
+@pytest.mark.parametrize(
+    "block", [500, 2500], ids=["short", "long"]
+)  # of positions to be laid side by side, or too few
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_many_chunks_and_blocks_are_one(layout, monkeypatch):
+def test_many_chunks_and_blocks_are_one(layout, block, monkeypatch):
     monkeypatch.setattr(walk, "CHUNK", 2 * 6 * 20 * 15)
-    monkeypatch.setattr(walk, "BLOCK", 500)
+    monkeypatch.setattr(walk, "BLOCK", block)
     compare(random_maps((7, 6, 20, 15)).contiguous(memory_format=layout), [*TRAINING_FREE, "spoc(centre_prior=True)"])
 
 

@@ -61,10 +61,8 @@ class Aggregation(Method):
         """The registered pooling function or encoding class."""
         return registry_of(self.name)[self.name]
 
-    @property
-    def key(self) -> str:
-        """Canonical text, read back by `parse`."""
-        return f" {ARROW} ".join([*(one.key for one in self.attentions), super().key])
+    def _text(self) -> str:
+        return f" {ARROW} ".join([*(one.key for one in self.attentions), super()._text()])
 
     @property
     def encoding(self) -> bool:

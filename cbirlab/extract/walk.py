@@ -12,6 +12,7 @@ times map (HW, C). Values are those of `cbirlab.aggregation` to float precision 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -34,7 +35,7 @@ CHUNK = 2**22  # elements of the images that are taken together
 BLOCK = 2**18  # elements of which sums are taken at a time: with a copy they fit into a core's own cache
 PARTS = 4  # of an image that is multiplied alone
 SAFE = 1e9  # its cube is far from the largest float32
-WIDE = 256  # channels from which on torch reduces over positions at full speed
+LANES = 32  # channels of which torch takes the maximum at once
 POWERS = (2.0, 3.0)  # of GeM, that torch takes in one pass
 
 
@@ -147,13 +148,14 @@ def _joined(name: str, blocks: list[Tensor], maps: Tensor) -> Tensor:
 
 
 def _largest(rows: Tensor) -> Tensor:
-    """Maximum over positions; of few channels, several positions are laid side by side, which torch is faster at."""
+    """Maximum over positions. Torch takes `LANES` channels at a time and the rest of them one by one, so positions are
+    laid side by side until none is left over."""
     batch, positions, channels = rows.shape
-    if not rows.is_contiguous() or channels >= WIDE or positions < 2 * WIDE:
+    beside = math.lcm(LANES, channels) // channels
+    if beside == 1 or positions < 4 * beside or rows.stride()[1:] != (channels, 1):
         return rows.amax(1)
-    beside = -(-WIDE // channels)
     whole = positions // beside * beside
-    wide = rows[:, :whole].reshape(batch, whole // beside, beside * channels).amax(1)
+    wide = rows[:, :whole].view(batch, whole // beside, beside * channels).amax(1)
     top = wide.view(batch, beside, channels).amax(1)
     return torch.maximum(top, rows[:, whole:].amax(1)) if whole < positions else top
 
