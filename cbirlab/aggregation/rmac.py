@@ -148,10 +148,11 @@ def region_maxima(maps: Tensor, levels: int) -> Tensor:
     planned = _intervals(height, width, levels)
     values, downs = _segmented(values, 1, [down for down, _ in planned])
     values, rights = _segmented(values, 2, [right for _, right in planned])
-    return torch.cat(
-        [_maxima(_maxima(values, 1, down), 2, right).flatten(1, 2) for down, right in zip(downs, rights, strict=True)],
-        dim=1,
-    )
+    # The one region of a square map's first level is all of it, which those of the second level cover.
+    square = len(planned) > 1 and all(len(intervals) == 1 for intervals in planned[0])
+    levelled = list(zip(downs, rights, strict=True))[square:]
+    maxima = [_maxima(_maxima(values, 1, down), 2, right).flatten(1, 2) for down, right in levelled]
+    return torch.cat([maxima[0].amax(1, keepdim=True), *maxima] if square else maxima, dim=1)
 
 
 def _segmented(
