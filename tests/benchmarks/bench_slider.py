@@ -15,7 +15,9 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -106,15 +108,22 @@ def main() -> int:
     if why_not():
         print(f"skipped: {why_not()}")
         return 0
+    with opened(CODE.format(dataset=given.dataset, weights=given.weights)) as page:
+        ratios = measure(page, given.moves)
+    return int(max(ratios) > given.limit)
+
+
+@contextmanager
+def opened(code: str, width: int = 1440) -> Iterator[Any]:
+    """The page of a notebook with this one cell, which has been run."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "notebooks"
         folder.mkdir()
-        write_notebook(folder / "bench.ipynb", CODE.format(dataset=given.dataset, weights=given.weights))
+        write_notebook(folder / "bench.ipynb", code)
         with running_lab(folder, Path(scratch)) as address, running_browser() as browser:
-            page = browser.new_context(viewport={"width": 1440, "height": 1300}).new_page()
+            page = browser.new_context(viewport={"width": width, "height": 1300}).new_page()
             OpenNotebook(page, address.format(path="bench.ipynb")).run_all()
-            ratios = measure(page, given.moves)
-    return int(max(ratios) > given.limit)
+            yield page
 
 
 def measure(page, moves: int) -> list[float]:

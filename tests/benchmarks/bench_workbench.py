@@ -16,15 +16,14 @@ from __future__ import annotations
 import argparse
 import itertools
 import sys
-import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import bench_map
 import psutil
-from bench_slider import BLOCKS, CONTROLS, PANEL, move, percentile, switch, walk
-from browser.lab import OpenNotebook, running_browser, running_lab, why_not, write_notebook
+from bench_slider import BLOCKS, CONTROLS, PANEL, move, opened, percentile, switch, walk
+from browser.lab import why_not
 
 GROWTH_LIMIT = 20.0  # MiB of kernel or page
 CODE = """
@@ -80,16 +79,10 @@ def main() -> int:
     if why_not():
         print(f"skipped: {why_not()}")
         return 0
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / "notebooks"
-        folder.mkdir()
-        write_notebook(folder / "bench.ipynb", CODE.format(dataset=given.dataset, weights=given.weights))
-        with running_lab(folder, Path(scratch)) as address, running_browser() as browser:
-            page = browser.new_context(viewport={"width": 1600, "height": 1300}).new_page()
-            OpenNotebook(page, address.format(path="bench.ipynb")).run_all()
-            settle(page)
-            ratio = timed(page, given.moves) if given.moves else 0.0
-            grown = grows(page, given.growth) if given.growth else 0.0
+    with opened(CODE.format(dataset=given.dataset, weights=given.weights), width=1600) as page:
+        settle(page)
+        ratio = timed(page, given.moves) if given.moves else 0.0
+        grown = grows(page, given.growth) if given.growth else 0.0
     slow = bench_map.panned(given.points) if given.points else 0
     return int(ratio > given.limit or grown > GROWTH_LIMIT or bool(slow))
 
