@@ -21,7 +21,7 @@ from cbirlab.widgets.results import strip_of
 from cbirlab.widgets.sessions import Sessions
 from cbirlab.widgets.sides import Side
 from cbirlab.widgets.state import RetrievalState
-from cbirlab.widgets.still import jpeg_bytes, picture_sheet, with_still
+from cbirlab.widgets.still import WithStill, jpeg_bytes, picture_sheet
 from cbirlab.widgets.work import Work
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ NARROW, WIDE = "3 1 310px", "3 1 560px"  # room of one gallery beside the contro
 WORDS = "The Python and the command line that give this"
 
 
-class Desk(widgets.VBox):
+class Desk(WithStill, widgets.VBox):
     """What a `Workbench` shows; it moves nothing by itself.
 
     Parameters
@@ -170,9 +170,6 @@ class Desk(widgets.VBox):
         notes = [self.a.title, views.metrics_line(metrics)]
         title = self.a.results.title if self.a.results else ""
         return jpeg_bytes(picture_sheet(pictures, title=title, notes=notes))
-
-    def _repr_mimebundle_(self, **options: Any) -> Any:
-        return with_still(super()._repr_mimebundle_(**options), self.still())
 
     def close(self) -> None:
         """End the background work, and free the panel with all that is in it."""

@@ -22,7 +22,7 @@ from cbirlab.widgets.live import LivePanel, setting_name
 from cbirlab.widgets.look_panel import PAUSE, offer_levels
 from cbirlab.widgets.results import results_of_query
 from cbirlab.widgets.state import RetrievalState
-from cbirlab.widgets.still import data_uri, jpeg_bytes, picture_sheet, with_still
+from cbirlab.widgets.still import data_uri, jpeg_bytes, picture_sheet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -146,15 +146,14 @@ class WinLoss(LivePanel):
         """The bars and both galleries as one JPEG, for readers without a kernel."""
         if self.frame is None:
             return None
+        if not self.galleries[0].ids:  # asked for before the page has painted the bars
+            self._show_answers()
         sheets = [bar_chart(self.frame["difference"].tolist(), self.bars.chosen, self.title.split(":")[0]).image()]
         for gallery in self.galleries:
             kinds = gallery.kinds or [""] * len(gallery.ids)
             pictures = [(self.thumbnails[item], kind) for item, kind in zip(gallery.ids, kinds, strict=True)]
             sheets.append(picture_sheet(pictures, title=gallery.title))
         return jpeg_bytes(stacked(sheets))
-
-    def _repr_mimebundle_(self, **options: Any) -> Any:
-        return with_still(super()._repr_mimebundle_(**options), self.still())
 
 
 def bar_words(frame: pd.DataFrame) -> list[str]:
