@@ -69,6 +69,8 @@ class Desk(WithStill, widgets.VBox):
 
     def leave(self) -> list[Any]:
         """End the background work; all that `furnish` has laid out, to be closed when it is seen no more."""
+        if not self._stop.is_set():
+            self.sessions.leave()
         self._stop.set()
         sides = [side for side in (self.a, self.b) if side is not None]
         return [*self.children[1:], *(part for side in sides for part in (side.panel, side.column))]
@@ -77,7 +79,7 @@ class Desk(WithStill, widgets.VBox):
         self.strip = strip_of(self.dataset, self.thumbnails)
         self.picture = QueryPicture(self.ask_own, self.show_error)
         self.metrics, self.note, self.tests, self.error, self.code = (widgets.HTML() for _ in range(5))
-        self.work = Work(done=self.ask, failed=self.show_error, cancelled=self.go_back)
+        self.work = Work(done=self.ask, failed=self.give_up, cancelled=self.go_back)
         self.map = MapPanel(self.a.session, self.thumbnails)
         self.compare = widgets.ToggleButton(description="Compare A | B", icon="columns")
         self.tabs = widgets.ToggleButtons(options=["A", "B"], description="settings of", style={"button_width": "60px"})
@@ -114,6 +116,12 @@ class Desk(WithStill, widgets.VBox):
     def go_back(self) -> None:
         """Return to what was shown before something slow was asked for."""
         raise NotImplementedError
+
+    def give_up(self, error: Exception) -> None:
+        """Something slow failed: a backbone that cannot be had is not chosen any more, and the panel says why."""
+        for side in self.sides:
+            side.backbone.value = side.session.backbone
+        self.show_error(error)
 
     @property
     def sides(self) -> list[Side]:

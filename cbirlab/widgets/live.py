@@ -82,6 +82,8 @@ class LivePanel(WithStill, widgets.VBox):
 
     def close(self) -> None:
         """Free the panel with all that is in it."""
+        if self.comm is not None:
+            self.session.learn_no_more()
         self.live = False
         self._asked += 1
         waiting = list(self.children)

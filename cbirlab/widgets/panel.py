@@ -193,6 +193,8 @@ class Explorer(WithStill, widgets.VBox):
 
     def close(self) -> None:
         """Stop the background work, and free the panel with all that is in it."""
+        if not self._stop.is_set():
+            self.session.learn_no_more()
         self._stop.set()
         close_all(*self.children)
         super().close()
