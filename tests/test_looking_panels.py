@@ -250,6 +250,7 @@ def test_whitening_lab_says_its_charts_in_words(show):
 def test_the_still_picture_has_the_galleries_which_come_after_the_bars(show):
     complete, early = show(WinLoss), show(WinLoss, pause=30)
     assert early.galleries[0].ids == []
+    assert "layer4 gem" in early.headings[0].value
     assert early.still() == complete.still()
 
 

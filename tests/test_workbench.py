@@ -239,6 +239,7 @@ def test_the_paired_difference_has_its_interval(bench):
     mean, low, high = paired_difference(b.per_query["medium"], a.per_query["medium"], groups=a.groups)
     assert f"{mean:+.3f}</strong> [{low:+.3f}, {high:+.3f}]" in bench.tests.value
     assert f"mAP Medium {bench.b.run().metrics['map_medium']:.3f}" in bench.b.heading.value
+    assert [f"<b>{side.name}</b>" in side.heading.value for side in bench.sides] == [True, True]
     assert "by B" in bench.note.value
 
 

@@ -91,7 +91,7 @@ class Desk(WithStill, widgets.VBox):
     def _arranged(self) -> list[Any]:
         self.controls_box = widgets.VBox([self.a.panel])
         side = [self.picture, self.compare, self.tabs, self.controls_box, self.metrics, self.note]
-        left = widgets.VBox(side, layout={"flex": "0 0 304px"})
+        left = widgets.VBox(side, layout={"flex": "0 0 304px", "padding": "0 8px 0 0"})
         self.selected_box = widgets.HBox([self.selection, self.clear], layout={"align_items": "center"})
         self.columns = widgets.HBox([self.a.column], layout={"overflow": "visible", "grid_gap": "14px"})
         wide = {"min_width": "0", "overflow": "visible"}
