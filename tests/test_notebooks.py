@@ -193,6 +193,27 @@ def test_runs_from_top_to_bottom(path, town, shared_store, tmp_path, monkeypatch
     assert not [data for data in shown if "cbirlab-error" in data["text/plain"]]
 
 
+def test_a_progress_bar_leaves_nothing_in_the_notebook(tmp_path, monkeypatch):
+    """Its widget ends with the bar: an opened notebook would have an error in its place."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH", "")])))
+    code = """
+import time
+from cbirlab.progress import bar
+for step in bar(range(5), desc="slow", unit="step"):
+    time.sleep(0.4)
+""".strip()
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    seen = []
+    client = NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(tmp_path)}})
+    process = client.process_message
+    monkeypatch.setattr(
+        client, "process_message", lambda message, *rest: seen.append(message) or process(message, *rest)
+    )
+    client.execute()
+    assert [m for m in seen if WIDGET in m["content"].get("data", {})], "there was one"
+    assert [output.data for output in notebook.cells[0].outputs] == [{"text/plain": ""}]
+
+
 def with_trials(notebook):
     """Behind each cell that checks an answer, a cell that tries right and wrong ones; the names of the exercises."""
     asked, cells = [], []
