@@ -43,7 +43,28 @@ def bar(
         return _Told(listener, items, total, desc)
     from tqdm.auto import tqdm
 
-    return tqdm(items, total=total, desc=desc, unit=unit, delay=1, disable=not show, leave=False)
+    return _leaving_nothing(tqdm(items, total=total, desc=desc, unit=unit, delay=1, disable=not show, leave=False))
+
+
+def _leaving_nothing(made: Any) -> Any:
+    """A bar that in a cell erases its output at the end: a notebook that is opened again would show an error there."""
+    container = getattr(made, "container", None)
+    if container is not None:
+        from IPython.display import DisplayHandle
+
+        handle, shown = DisplayHandle(), []
+
+        def show() -> None:
+            shown.append(True)
+            handle.display(container._repr_mimebundle_(), raw=True)
+
+        def erase(change: Any) -> None:
+            if change["new"] is None and shown:
+                handle.update({"text/plain": ""}, raw=True)
+
+        container._ipython_display_ = show
+        container.observe(erase, names="comm")
+    return made
 
 
 class _Told:

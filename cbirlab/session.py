@@ -116,6 +116,10 @@ class Session:
         recipes = self._prepared()
         self._ahead.begin(recipes, self.bench.pair if len(recipes) <= self._kept else self.bench.whitening)
 
+    def learn_no_more(self) -> None:
+        """A panel that called `learn_ahead` is gone: with the last one the learning ends."""
+        self._ahead.end()
+
     def wait(self, seconds: float = 60) -> bool:
         """Wait until nothing is left to learn ahead; whether that was in time."""
         return self._ahead.wait(seconds)

@@ -118,6 +118,7 @@ class FakeSession:
         self.made: list[tuple] = []
         self.steps = 3  # that `make_ready` takes, at `pause` seconds each
         self.pause = 0.0
+        self.learners = 0
         self.store, self.device = Store(Path(tempfile.mkdtemp())), "cpu"
         self.common = Recipe(dataset=str(dataset.images[0].parent))
 
@@ -125,7 +126,11 @@ class FakeSession:
         self.prepared = True
 
     def learn_ahead(self) -> None:
-        """There is nothing to learn."""
+        """There is nothing to learn, but who waits for it is counted."""
+        self.learners += 1
+
+    def learn_no_more(self) -> None:
+        self.learners -= 1
 
     def ready(self, tap: str, aggregation: str, whitening: str = "none", dimensions: int | None = None) -> bool:
         """Aggregations in `unready` are as those that a session computes on first use."""

@@ -75,6 +75,32 @@ def test_an_error_ends_nothing_and_more_can_be_begun():
     assert made == [0, 2, 5, 6]
 
 
+def test_what_nobody_wants_any_more_is_not_begun():
+    """Two wait for things; when both are gone, what is in hand is the last."""
+    begun, go_on = threading.Event(), threading.Event()
+    made = []
+    ahead = Ahead(distance, threading.RLock(), quiet=0)
+
+    def make(thing: int) -> None:
+        made.append(thing)
+        if thing == 1:
+            begun.set()
+            assert go_on.wait(20)
+
+    ahead.begin(range(5), make)
+    assert begun.wait(20)
+    ahead.begin(range(5), make)
+    ahead.end()
+    assert not ahead.wait(0.05), "one of them waits still"
+    ahead.end()
+    go_on.set()
+    assert ahead.wait()
+    assert made == [0, 1]
+    ahead.begin([7], make)
+    assert ahead.wait()
+    assert made == [0, 1, 7]
+
+
 @pytest.mark.parametrize(
     ("one", "other", "expected"),
     [

@@ -344,6 +344,10 @@ def test_the_figure_shows_what_applies():
     assert len(ax.get_yticklabels()) == len(shown)
     assert sorted(bar.get_width() for bar in ax.patches) == pytest.approx(sorted(shown["change"]))
     assert ax.get_legend_handles_labels()[1] == ["no forward pass", "a forward pass"]
+    frame = frame.replace({"from": {"trapezoid": "a name so long that the axes are narrow, as of a whitening set"}})
+    ax = plots.changes(frame)
+    plots.png(ax)  # places all
+    assert ax.get_legend().get_window_extent().x1 <= ax.get_figure().bbox.x1, "the legend is cut off"
     with pytest.raises(ValueError, match="must have a row"):
         plots.changes(frame[frame["change"].isna()])
 

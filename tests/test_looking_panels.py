@@ -41,7 +41,7 @@ def show(session):
     opened = []
 
     def open_one(kind, **options):
-        opened.append(kind(session, pause=0, **options))
+        opened.append(kind(session, **{"pause": 0} | options))
         return opened[-1]
 
     yield open_one
@@ -245,6 +245,13 @@ def test_whitening_lab_says_its_charts_in_words(show):
 
 
 # WinLoss
+
+
+def test_the_still_picture_has_the_galleries_which_come_after_the_bars(show):
+    complete, early = show(WinLoss), show(WinLoss, pause=30)
+    assert early.galleries[0].ids == []
+    assert "layer4 gem" in early.headings[0].value
+    assert early.still() == complete.still()
 
 
 def test_win_loss_has_a_bar_per_query_and_both_answers_to_the_chosen_one(show, session):

@@ -6,6 +6,8 @@ They run on a part of the bundled benchmark; ``CBIRLAB_NOTEBOOKS=whole`` runs th
 from __future__ import annotations
 
 import ast
+import base64
+import io
 import json
 import os
 import re
@@ -14,6 +16,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from PIL import Image
 
 from cbirlab.datasets import load_dataset
 from cbirlab.exercises import EXERCISES, part_of
@@ -180,7 +183,35 @@ def test_runs_from_top_to_bottom(path, town, shared_store, tmp_path, monkeypatch
     panels = [data for data in shown if not PROGRESS.search(data["text/plain"])]
     assert panels
     assert all("image/jpeg" in data or "image/png" in data for data in panels), "a panel without its still picture"
+    figures = [
+        (output.data["image/png"], output.metadata) for output in outputs if "image/png" in output.get("data", {})
+    ]
+    for png, metadata in figures:
+        figure = Image.open(io.BytesIO(base64.b64decode(png)))
+        assert figure.mode != "RGBA" or figure.getpixel((0, 0))[3] == 0, "a figure that is white on a dark page"
+        assert "needs_background" not in str(metadata)
     assert not [data for data in shown if "cbirlab-error" in data["text/plain"]]
+
+
+def test_a_progress_bar_leaves_nothing_in_the_notebook(tmp_path, monkeypatch):
+    """Its widget ends with the bar: an opened notebook would have an error in its place."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH", "")])))
+    code = """
+import time
+from cbirlab.progress import bar
+for step in bar(range(5), desc="slow", unit="step"):
+    time.sleep(0.4)
+""".strip()
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    seen = []
+    client = NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(tmp_path)}})
+    process = client.process_message
+    monkeypatch.setattr(
+        client, "process_message", lambda message, *rest: seen.append(message) or process(message, *rest)
+    )
+    client.execute()
+    assert [m for m in seen if WIDGET in m["content"].get("data", {})], "there was one"
+    assert [output.data for output in notebook.cells[0].outputs] == [{"text/plain": ""}]
 
 
 def with_trials(notebook):

@@ -31,6 +31,25 @@ TABLE = pd.DataFrame(
 )
 
 
+def test_figures_of_pyplot_lie_on_the_page_as_ours_do():
+    """No background of their own, and none that IPython asks JupyterLab to put behind them."""
+    import matplotlib as mpl
+    from matplotlib_inline.backend_inline import _fetch_figure_metadata
+
+    with mpl.rc_context():
+        plt = plots.pyplot()
+        figure, ax = plt.subplots()
+        ax.plot([1, 2], label="line")
+        ax.set(title="title", xlabel="x")
+        texts = (ax.title, ax.xaxis.label, *ax.get_xticklabels(), *ax.legend().get_texts())
+        drawn = picture(ax)
+        plt.close(figure)
+    assert drawn.getpixel((0, 0))[3] == drawn.getpixel((drawn.width // 3, drawn.height // 2))[3] == 0
+    assert _fetch_figure_metadata(figure) is None
+    assert {mpl.colors.to_hex(text.get_color()) for text in texts} == {INK}
+    assert ax.lines[0].get_color() == COLOURS[0]
+
+
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
     random = np.random.default_rng(0)
@@ -72,7 +91,7 @@ def test_bars_have_the_lengths_and_the_intervals_of_the_table():
     assert ax.get_xlabel() == "mAP (Medium), 95 % interval"
     assert ax.get_ylim()[0] > ax.get_ylim()[1], "the first row on top"
     assert ax.get_xlim()[0] == 0
-    assert " 0.35" in [text.get_text() for text in ax.texts]
+    assert [text.get_text() for text in ax.texts] == [" 0.200", " 0.350", " 0.470", " 0.560"]
 
 
 def test_bars_without_interval_and_with_a_missing_value():

@@ -16,6 +16,7 @@ from itertools import chain, product
 import numpy as np
 import pytest
 from fake_session import FakeSession, fake_dataset, write_toytown_form
+from IPython.core.formatters import DisplayFormatter
 from PIL import Image
 from traitlets import TraitError
 
@@ -302,6 +303,25 @@ def test_a_gallery_has_a_still_picture(dataset):
     bundle = gallery._repr_mimebundle_()
     data = bundle[0] if isinstance(bundle, tuple) else bundle
     assert Image.open(io.BytesIO(base64.b64decode(data["image/jpeg"]))).width > 300
+
+
+def test_a_shown_widget_brings_its_picture_for_where_there_is_no_kernel(dataset, monkeypatch):
+    published = []
+    monkeypatch.setattr("IPython.display.publish_display_data", lambda data, metadata=None: published.append(data))
+    gallery = Gallery(Thumbnails.of_dataset(dataset))
+    gallery._ipython_display_()
+    assert ["image/jpeg" in data for data in published] == [False], "nothing to see, no picture"
+    gallery.show([0, 1, 2])
+    gallery._ipython_display_()
+    _, widget, style = published
+    assert "application/vnd.jupyter.widget-view+json" in widget
+    assert widget["image/jpeg"] in style["text/html"]
+    assert style["text/html"].startswith("<style")
+    assert style["text/html"].endswith("</style>")
+    gallery.close()
+    shown, _ = DisplayFormatter().format(gallery)
+    assert [*shown] == ["text/plain"]
+    assert len(published) == 3
 
 
 # The explorer

@@ -25,10 +25,11 @@ from cbirlab.cli.parser import build_parser
 from cbirlab.datasets import DATASETS, load_dataset
 from cbirlab.evaluation import paired_difference
 from cbirlab.pipeline import Recipe
+from cbirlab.pipeline.ahead import Ahead
 from cbirlab.progress import Cancelled, bar, listening
 from cbirlab.session import Session
 from cbirlab.store import Store
-from cbirlab.widgets import dataset_menu
+from cbirlab.widgets import BreaksPanel, Explorer, dataset_menu
 from cbirlab.widgets.question import OwnPicture, Question
 from cbirlab.widgets.sessions import backbone_titles, backbones_offered
 from cbirlab.widgets.work import Work
@@ -238,6 +239,7 @@ def test_the_paired_difference_has_its_interval(bench):
     mean, low, high = paired_difference(b.per_query["medium"], a.per_query["medium"], groups=a.groups)
     assert f"{mean:+.3f}</strong> [{low:+.3f}, {high:+.3f}]" in bench.tests.value
     assert f"mAP Medium {bench.b.run().metrics['map_medium']:.3f}" in bench.b.heading.value
+    assert [f"<b>{side.name}</b>" in side.heading.value for side in bench.sides] == [True, True]
     assert "by B" in bench.note.value
 
 
@@ -624,7 +626,11 @@ def test_a_backbone_that_cannot_be_had_says_what_it_takes(towers, monkeypatch, t
         assert part in bench.error.value
     assert bench.a.session.backbone == "toynet"
     assert bench.a.gallery.ids == before
-    bench.a.backbone.value = "toynet"
+    assert bench.a.backbone.value == "toynet", "what is shown is what the menu says"
+    bench.a.backbone.value = "resnet18"
+    assert bench.work.wait(120)
+    assert "no network in tests" in bench.error.value
+    bench.state.tap = "layer3"
     assert bench.error.value == ""
     bench.close()
 
@@ -818,6 +824,48 @@ def test_another_dataset_takes_the_place_of_this_one(towers, here, tmp_path):
         workbench.datasets.menu.value = shown
         assert workbench.datasets.work.wait(60)
         assert (workbench.dataset.name, workbench.error.value) == (first.name, "")
+        workbench.close()
+    finally:
+        DATASETS.remove("fewer")
+
+
+@pytest.mark.parametrize("panel", [Workbench, Explorer, BreaksPanel])
+def test_a_closed_panel_waits_for_nothing_more(dataset, panel):
+    session = FakeSession(dataset)
+    first, second = panel(session), panel(session)
+    assert session.learners == 2
+    first.close()
+    first.close()
+    assert session.learners == 1, "the other one is still open"
+    second.close()
+    assert session.learners == 0
+
+
+@pytest.mark.parametrize("how", ["another dataset", "closed"])
+def test_sessions_that_are_left_learn_nothing_more(towers, here, tmp_path, monkeypatch, how):
+    """The first session and that of another backbone end with what they have in hand."""
+    go_on, learned, begin = threading.Event(), [], Ahead.begin
+
+    def learn_slowly(recipe):
+        learned.append((recipe.backbone, recipe.dataset))
+        assert go_on.wait(60)
+
+    monkeypatch.setattr(Ahead, "begin", lambda self, recipes, _learn: begin(self, recipes, learn_slowly))
+    fewer = write_toytown_form(tmp_path / "fewer", scenes=3, views=4)
+    DATASETS.add("fewer", lambda **_: replace(load_dataset(fewer), name="fewer"), title="Fewer", bundled=True)
+    try:
+        workbench = real_bench(towers, backbones={"toynet": "random", "handcrafted": None})
+        left = [workbench.sessions.first, workbench.sessions.open("handcrafted")]
+        until(lambda: len(learned) == len(left))
+        if how == "closed":
+            workbench.close()
+        else:
+            workbench.datasets.menu.value = "fewer"
+            assert workbench.datasets.work.wait(60)
+        go_on.set()
+        assert all(session.wait() for session in left)
+        towers_learned = [backbone for backbone, dataset in learned if dataset != "fewer"]
+        assert sorted(towers_learned) == ["handcrafted", "toynet"]
         workbench.close()
     finally:
         DATASETS.remove("fewer")

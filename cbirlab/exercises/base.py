@@ -104,7 +104,7 @@ def judge(name: str, answer: Any, *, tried: int = 0, **given: Any) -> Verdict:
     """
     expected = solution(name, **given)
     if answer is ... or answer is None:
-        return Verdict(None, "Not answered yet: put your answer in place of the dots and run the cell again.")
+        return Verdict(None, "Not answered yet: put your answer in place of the dots, and run it again.")
     wanted, kind = expected.answer, _kind(answer, expected.answer)
     if kind == _kind(wanted, wanted) and _same(answer, wanted, expected.tolerance):
         return Verdict(True, f"Right. {expected.why}")

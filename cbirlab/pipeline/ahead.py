@@ -28,6 +28,7 @@ class Ahead(Generic[T]):
         self._moves, self._yielding, self.quiet = moves, yielding, quiet
         self._lock = threading.Lock()
         self._left: list[T] = []
+        self._wanted = 0
         self._asked: T | None = None
         self._sorted_for: T | None = None
         self._begin_at = 0.0
@@ -36,12 +37,20 @@ class Ahead(Generic[T]):
     def begin(self, things: Iterable[T], make: Callable[[T], object]) -> None:
         """Make these too; returns at once. An error in one ends nothing: whoever asks for the thing itself meets it."""
         with self._lock:
+            self._wanted += 1
             self._make = make
             self._left += [thing for thing in things if thing not in self._left]
             self._sorted_for = None
             if self._left and self._thread is None:
                 self._thread = threading.Thread(target=self._work, daemon=True)
                 self._thread.start()
+
+    def end(self) -> None:
+        """One who called `begin` wants nothing more; without the last of them what is in hand is the last."""
+        with self._lock:
+            self._wanted = max(0, self._wanted - 1)
+            if not self._wanted:
+                self._left.clear()
 
     def near(self, asked: T) -> None:
         """Go on with what is nearest to this."""

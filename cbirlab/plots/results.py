@@ -67,7 +67,7 @@ def bars(frame: pd.DataFrame, by: str | Sequence[str], value: str = "map_medium"
         ax.errorbar(values, range(len(labels)), xerr=[values - low, high - values], **whiskers(ink(ax)))
         ends = np.fmax(values, high)
     for place, (number, end) in enumerate(zip(values, ends, strict=True)):
-        text = "none" if math.isnan(number) else f" {number:.3g}"
+        text = "none" if math.isnan(number) else " " + f"{number:#.3g}".rstrip(".")  # 0.400 beside 0.416
         ax.text(np.nan_to_num(end), place, text, va="center", color=ink(ax), zorder=4)
     ax.set_yticks(range(len(labels)), labels)
     ax.invert_yaxis()
@@ -106,7 +106,7 @@ def changes(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax.set_yticks(places, [f"{title_of(choice)}: {was} → {to}" for choice, was, to in named])
     ax.invert_yaxis()
     ax.set_xlabel("change, paired 95 % interval")
-    ax.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, frameon=False, labelcolor=ink(ax))
+    ax.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, frameon=False, labelcolor=ink(ax))
     return tidy(ax, grid="x")
 
 
@@ -227,7 +227,7 @@ def win_loss(frame: pd.DataFrame, *, names: tuple[str, str] = ("A", "B"), ax: Ax
         mean, low, high = (frame.attrs[name] for name in ("mean_difference", "low", "high"))
         written = f"mean {mean:+.3f}, 95 % [{low:+.3f}, {high:+.3f}]"
         ax.axhline(mean, color=COLOURS[2], linestyle="--", linewidth=1.6, label=written, zorder=3)
-    ax.set_xlabel(f"{len(frame)} queries, the largest win of {names[0]} first")
+    ax.set_xlabel(f"{len(frame)} queries, from the largest win of {names[0]} to that of {names[1]}")
     value = frame.attrs.get("value", "ap")
     name = "AP" if value == "ap" else title_of(value)
     ax.set_ylabel(f"{name} of {names[0]} - {name} of {names[1]}")

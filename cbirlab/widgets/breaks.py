@@ -14,7 +14,7 @@ from cbirlab.widgets import views
 from cbirlab.widgets.controls import menu
 from cbirlab.widgets.live import LivePanel, figure_html, setting_name
 from cbirlab.widgets.state import RetrievalState, Setting
-from cbirlab.widgets.still import jpeg_of, with_still
+from cbirlab.widgets.still import jpeg_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,9 +115,6 @@ class BreaksPanel(LivePanel):
             return None
         found = by_factor({name: self._pairs_of(setting) for name, setting in ready.items()}, self.factor.value)
         return jpeg_of(png(factor_lines(found, self.measure.value)))
-
-    def _repr_mimebundle_(self, **options: Any) -> Any:
-        return with_still(super()._repr_mimebundle_(**options), self.still())
 
 
 def factor_table(found: pd.DataFrame, measure: str) -> str:

@@ -21,7 +21,7 @@ from cbirlab.widgets.results import strip_of
 from cbirlab.widgets.sessions import Sessions
 from cbirlab.widgets.sides import Side
 from cbirlab.widgets.state import RetrievalState
-from cbirlab.widgets.still import jpeg_bytes, picture_sheet, with_still
+from cbirlab.widgets.still import WithStill, jpeg_bytes, picture_sheet
 from cbirlab.widgets.work import Work
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ NARROW, WIDE = "3 1 310px", "3 1 560px"  # room of one gallery beside the contro
 WORDS = "The Python and the command line that give this"
 
 
-class Desk(widgets.VBox):
+class Desk(WithStill, widgets.VBox):
     """What a `Workbench` shows; it moves nothing by itself.
 
     Parameters
@@ -69,6 +69,8 @@ class Desk(widgets.VBox):
 
     def leave(self) -> list[Any]:
         """End the background work; all that `furnish` has laid out, to be closed when it is seen no more."""
+        if not self._stop.is_set():
+            self.sessions.leave()
         self._stop.set()
         sides = [side for side in (self.a, self.b) if side is not None]
         return [*self.children[1:], *(part for side in sides for part in (side.panel, side.column))]
@@ -77,7 +79,7 @@ class Desk(widgets.VBox):
         self.strip = strip_of(self.dataset, self.thumbnails)
         self.picture = QueryPicture(self.ask_own, self.show_error)
         self.metrics, self.note, self.tests, self.error, self.code = (widgets.HTML() for _ in range(5))
-        self.work = Work(done=self.ask, failed=self.show_error, cancelled=self.go_back)
+        self.work = Work(done=self.ask, failed=self.give_up, cancelled=self.go_back)
         self.map = MapPanel(self.a.session, self.thumbnails)
         self.compare = widgets.ToggleButton(description="Compare A | B", icon="columns")
         self.tabs = widgets.ToggleButtons(options=["A", "B"], description="settings of", style={"button_width": "60px"})
@@ -89,7 +91,7 @@ class Desk(widgets.VBox):
     def _arranged(self) -> list[Any]:
         self.controls_box = widgets.VBox([self.a.panel])
         side = [self.picture, self.compare, self.tabs, self.controls_box, self.metrics, self.note]
-        left = widgets.VBox(side, layout={"flex": "0 0 304px"})
+        left = widgets.VBox(side, layout={"flex": "0 0 304px", "padding": "0 8px 0 0"})
         self.selected_box = widgets.HBox([self.selection, self.clear], layout={"align_items": "center"})
         self.columns = widgets.HBox([self.a.column], layout={"overflow": "visible", "grid_gap": "14px"})
         wide = {"min_width": "0", "overflow": "visible"}
@@ -114,6 +116,12 @@ class Desk(widgets.VBox):
     def go_back(self) -> None:
         """Return to what was shown before something slow was asked for."""
         raise NotImplementedError
+
+    def give_up(self, error: Exception) -> None:
+        """Something slow failed: a backbone that cannot be had is not chosen any more, and the panel says why."""
+        for side in self.sides:
+            side.backbone.value = side.session.backbone
+        self.show_error(error)
 
     @property
     def sides(self) -> list[Side]:
@@ -170,9 +178,6 @@ class Desk(widgets.VBox):
         notes = [self.a.title, views.metrics_line(metrics)]
         title = self.a.results.title if self.a.results else ""
         return jpeg_bytes(picture_sheet(pictures, title=title, notes=notes))
-
-    def _repr_mimebundle_(self, **options: Any) -> Any:
-        return with_still(super()._repr_mimebundle_(**options), self.still())
 
     def close(self) -> None:
         """End the background work, and free the panel with all that is in it."""

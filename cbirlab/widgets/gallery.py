@@ -21,7 +21,7 @@ from traitlets import Dict, Enum, Int, List, Unicode
 from cbirlab.datasets.base import Box, Dataset
 from cbirlab.images import size, thumbnail
 from cbirlab.widgets.marks import MARKS
-from cbirlab.widgets.still import jpeg_bytes, picture_sheet, with_still
+from cbirlab.widgets.still import WithStill, jpeg_bytes, picture_sheet
 
 LARGEST_BATCH = 64
 BOX_COLOUR = "#ffb300"
@@ -127,7 +127,7 @@ class Pictures(anywidget.AnyWidget):
         self.ship([item for item in content.get("need", ()) if item in known])
 
 
-class Gallery(Pictures):
+class Gallery(WithStill, Pictures):
     """Pictures that are buttons.
 
     Parameters
@@ -189,9 +189,6 @@ class Gallery(Pictures):
         kinds = self.kinds or [""] * len(self.ids)
         shown = list(zip(self.ids, kinds, strict=True))[:48]
         return jpeg_bytes(picture_sheet([(self.thumbnails[item], kind) for item, kind in shown], title=self.title))
-
-    def _repr_mimebundle_(self, **options: Any) -> Any:
-        return with_still(super()._repr_mimebundle_(**options), self.still())
 
 
 def send_ahead(gallery: Pictures, stop: threading.Event) -> None:

@@ -21,7 +21,7 @@ from cbirlab.widgets.latest import Latest
 from cbirlab.widgets.look_panel import PAUSE, side_by_side
 from cbirlab.widgets.marks import MARKS
 from cbirlab.widgets.results import kinds_of_query, strip_of
-from cbirlab.widgets.still import jpeg_bytes, picture_sheet, with_still
+from cbirlab.widgets.still import WithStill, jpeg_bytes, picture_sheet
 
 if TYPE_CHECKING:
     from cbirlab.datasets import Dataset
@@ -33,7 +33,7 @@ MEASURES = (*AP_METHODS, "map@r", "over min(right, results)", "over right in res
 ABOUT = "Below each picture: what it counts as; a right one with the precision of the list that ends there."
 
 
-class JudgingLab(widgets.VBox):
+class JudgingLab(WithStill, widgets.VBox):
     """One ranking under rules that can be changed, beside the usual ones.
 
     Parameters
@@ -145,9 +145,6 @@ class JudgingLab(widgets.VBox):
         counted = [f"{place}: {caption}" for place, caption in enumerate(self.gallery.captions, 1)]
         notes = ["   ".join(counted[start : start + 6]) for start in range(0, len(counted), 6)]
         return jpeg_bytes(picture_sheet(pictures, title=self.gallery.title, notes=notes))
-
-    def _repr_mimebundle_(self, **options: Any) -> Any:
-        return with_still(super()._repr_mimebundle_(**options), self.still())
 
 
 def counted_as(judging: Judging, dataset: Dataset, query: int, rows: Sequence[int]) -> list[str]:

@@ -13,7 +13,7 @@ from cbirlab.widgets.controls import RetrievalControls
 from cbirlab.widgets.gallery import page_text
 from cbirlab.widgets.latest import Latest
 from cbirlab.widgets.state import RetrievalState, Setting
-from cbirlab.widgets.still import data_uri, jpeg_bytes
+from cbirlab.widgets.still import WithStill, data_uri, jpeg_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cbirlab.session import Session
 
 
-class LivePanel(widgets.VBox):
+class LivePanel(WithStill, widgets.VBox):
     """A panel on one session: `_draw` at once, `_draw_rest` when nothing newer was asked for within a pause.
 
     Parameters
@@ -82,6 +82,8 @@ class LivePanel(widgets.VBox):
 
     def close(self) -> None:
         """Free the panel with all that is in it."""
+        if self.comm is not None:
+            self.session.learn_no_more()
         self.live = False
         self._asked += 1
         waiting = list(self.children)

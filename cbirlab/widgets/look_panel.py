@@ -11,7 +11,6 @@ from cbirlab.widgets.controls import DESCRIPTION, LAYOUT
 from cbirlab.widgets.gallery import Gallery, Thumbnails
 from cbirlab.widgets.latest import when_changed
 from cbirlab.widgets.live import LivePanel
-from cbirlab.widgets.still import with_still
 
 if TYPE_CHECKING:
     from cbirlab.index import Ranking
@@ -81,13 +80,6 @@ class LookPanel(LivePanel):
         if self.item >= images:
             return self.session.rank_query(self.item - images, *setting)
         return self.session.rank_image(self.item, *setting)
-
-    def still(self) -> bytes | None:
-        """What the panel shows as one JPEG, for readers without a kernel."""
-        raise NotImplementedError
-
-    def _repr_mimebundle_(self, **options: Any) -> Any:
-        return with_still(super()._repr_mimebundle_(**options), self.still())
 
 
 def name_of(item: int, images: int) -> str:

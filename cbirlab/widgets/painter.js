@@ -153,6 +153,7 @@ class Painter {
     const { plane, scene } = this;
     const r = this.radius();
     const known = (i) => i >= 0 && i < plane.count;
+    this.written = [];
     for (let rank = scene.highlight.length; rank > 0; rank--) {
       const i = scene.highlight[rank - 1];
       if (!known(i)) continue;
@@ -187,7 +188,7 @@ class Painter {
     pen.setLineDash([]);
   }
 
-  // Beside a point: on its right, or on its left where there is no room.
+  // Beside a point: on its right, or on its left where there is no room; not across what was written before.
   write(text, i, aside, below) {
     const { pen, plane } = this;
     const { back, ink } = this.look();
@@ -196,6 +197,8 @@ class Painter {
     const right = plane.x(i) + aside;
     const x = right + wide > plane.width ? plane.x(i) - aside - wide : right;
     const y = plane.y(i) + below;
+    if (this.written.some((other) => x < other.x + other.wide && other.x < x + wide && Math.abs(y - other.y) < 12)) return;
+    this.written.push({ x, y, wide });
     pen.lineWidth = 3.5;
     pen.lineJoin = "round";
     pen.strokeStyle = back;

@@ -18,7 +18,7 @@ from cbirlab.widgets.latest import Latest, when_changed
 from cbirlab.widgets.reproduce import to_python
 from cbirlab.widgets.results import Results, results_of_image, results_of_query, strip_of
 from cbirlab.widgets.state import RetrievalState
-from cbirlab.widgets.still import data_uri, jpeg_bytes, picture_sheet, with_still
+from cbirlab.widgets.still import WithStill, data_uri, jpeg_bytes, picture_sheet
 
 if TYPE_CHECKING:
     from cbirlab.evaluation import Evaluation
@@ -42,7 +42,7 @@ def explore(dataset: Any = "toytown", backbone: str = "toynet", *, shown: int = 
     return Explorer(Session(dataset, backbone, **options), shown=shown)
 
 
-class Explorer(widgets.VBox):
+class Explorer(WithStill, widgets.VBox):
     """A live panel on one session.
 
     Parameters
@@ -191,11 +191,10 @@ class Explorer(widgets.VBox):
         pictures = [(self.thumbnails[row], kind) for row, kind in self.results.marked()]
         return jpeg_bytes(picture_sheet(pictures, title=self.results.title, notes=notes))
 
-    def _repr_mimebundle_(self, **options: Any) -> Any:
-        return with_still(super()._repr_mimebundle_(**options), self.still())
-
     def close(self) -> None:
         """Stop the background work, and free the panel with all that is in it."""
+        if not self._stop.is_set():
+            self.session.learn_no_more()
         self._stop.set()
         close_all(*self.children)
         super().close()

@@ -18,7 +18,7 @@ from cbirlab.widgets.latest import when_changed
 from cbirlab.widgets.live import LivePanel, figure_html, picture_html
 from cbirlab.widgets.results import results_of_query
 from cbirlab.widgets.state import RetrievalState, Setting
-from cbirlab.widgets.still import jpeg_bytes, picture_sheet, with_still
+from cbirlab.widgets.still import jpeg_bytes, picture_sheet
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -172,9 +172,6 @@ class ProbePanel(LivePanel):
         pictures += [(self.gallery.thumbnails[item], kind) for item, kind in found]
         title = f"Query {self.state.query}, {KINDS[self.kind.value].title} {self.amount:g}, and its first results"
         return jpeg_bytes(picture_sheet(pictures, title=title, notes=[ranks_note(answer)]))
-
-    def _repr_mimebundle_(self, **options: Any) -> Any:
-        return with_still(super()._repr_mimebundle_(**options), self.still())
 
 
 def ranks_note(answer: Answer) -> str:

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 from traitlets import Bytes, Int, List, Tuple, Unicode
 
 from cbirlab.widgets.gallery import Pictures, Thumbnails, page_text
-from cbirlab.widgets.still import jpeg_bytes, with_still
+from cbirlab.widgets.still import WithStill, jpeg_bytes
 
 MOST_GROUPS = 32767
 NO_GROUP = -1
@@ -22,7 +22,7 @@ STILL = (640, 420)
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#3f9fd8", "#7b4fa3", "#5b5b5b")
 
 
-class Scatter(Pictures):
+class Scatter(WithStill, Pictures):
     """A map of pictures; point i is the picture with id i.
 
     Parameters
@@ -106,9 +106,6 @@ class Scatter(Pictures):
             return None
         numbers = np.frombuffer(self.groups, dtype="<i2")
         return jpeg_bytes(_drawn(self.positions, numbers, self.highlight, self.current, self.title))
-
-    def _repr_mimebundle_(self, **options: Any) -> Any:
-        return with_still(super()._repr_mimebundle_(**options), self.still())
 
 
 def grouped(groups: Sequence[str]) -> tuple[list[str], np.ndarray]:

@@ -39,7 +39,7 @@ class Sessions:
 
     def __init__(self, first: Session, offered: Sequence[str] | Mapping[str, str | None] | None = None) -> None:
         self.first = first
-        self._open = {first.backbone: first}
+        self._open, self._left = {first.backbone: first}, False
         given = backbones_offered() if offered is None else offered
         weights = dict(given) if isinstance(given, Mapping) else dict.fromkeys(given)
         self.weights: dict[str, str | None] = {BACKBONES.info(name).name: weights[name] for name in weights}
@@ -72,8 +72,15 @@ class Sessions:
         )
         session.common = replace(session.common, dataset=first.common.dataset)
         session.prepare(progress=False)
-        session.learn_ahead()
+        if not self._left:
+            session.learn_ahead()
         return session
+
+    def leave(self) -> None:
+        """Nobody looks at them any more: they learn nothing ahead."""
+        self._left = True
+        for session in self._open.values():
+            session.learn_no_more()
 
 
 def backbones_offered() -> list[str]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import io
+import uuid
 from collections.abc import Sequence
 from typing import Any
 
+import ipywidgets as widgets
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from cbirlab.widgets.marks import FRAME_PIXELS, MARKS
@@ -14,14 +16,55 @@ from cbirlab.widgets.marks import FRAME_PIXELS, MARKS
 COLUMNS = 8
 TILE = (124, 93)
 LINE_PIXELS = 18
+STAND_IN = """<style class="{name}">
+@keyframes cbirlab-late {{ from {{ max-height: 0; font-size: 0 }} }}
+.jp-OutputArea-child:has(> * > .{name}) {{ display: none }}
+.jp-OutputArea-child:has(+ * > * > .{name}) > .jp-OutputArea-output:not(:has(*)) {{
+    font-size: 0;
+    &::before {{
+        content: ""; display: block; max-width: {width}px; aspect-ratio: {width} / {height};
+        background: url(data:image/jpeg;base64,{jpeg}) 0 0 / contain no-repeat }}
+    &::after {{
+        content: "A still picture: run the cell to work with it."; display: block; margin-top: 4px; font-size: 13px }}
+    &:not(.jupyter-widgets)::before, &:not(.jupyter-widgets)::after {{ animation: cbirlab-late 1s step-end }} }}
+</style>"""
 
 
-def with_still(bundle: Any, jpeg: bytes | None) -> Any:
-    """Add a JPEG to what a widget gives the notebook to show."""
-    data = bundle[0] if isinstance(bundle, tuple) else bundle
-    if jpeg and data is not None:
-        data["image/jpeg"] = base64.b64encode(jpeg).decode("ascii")
-    return bundle
+class WithStill(widgets.DOMWidget):
+    """A widget with a still picture for readers without a kernel."""
+
+    def still(self) -> bytes | None:
+        """What is shown as one JPEG; None while that is nothing."""
+        raise NotImplementedError
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        bundle: Any = super()._repr_mimebundle_(**options)
+        data = bundle[0] if isinstance(bundle, tuple) else bundle
+        if data is not None and (jpeg := self.still()):
+            data["image/jpeg"] = base64.b64encode(jpeg).decode("ascii")
+        return bundle
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import publish_display_data
+
+        if self._repr_mimebundle_ is None:  # closed: IPython shows it as any object then
+            raise NotImplementedError
+        bundle = self._repr_mimebundle_()
+        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, None)
+        publish_display_data(data, metadata)
+        if "image/jpeg" in data:
+            publish_display_data({"text/html": stand_in(data["image/jpeg"])})
+
+
+def stand_in(jpeg: str) -> str:
+    """Style for JupyterLab: the picture, base64, in place of the widget shown just before, while that is words alone.
+
+    Of a trusted notebook JupyterLab takes the widget and no other form of it. Until there is a kernel, "Loading" stands
+    there for good, and with a kernel that does not know the widget an error. A widget that comes within a second is not
+    preceded by its picture. An untrusted notebook shows the JPEG of the widget's own bundle, and loses this style.
+    """
+    width, height = Image.open(io.BytesIO(base64.b64decode(jpeg))).size
+    return STAND_IN.format(name=f"cbirlab-{uuid.uuid4().hex}", width=width, height=height, jpeg=jpeg)
 
 
 def picture_sheet(pictures: Sequence[tuple[bytes, str]], *, title: str = "", notes: Sequence[str] = ()) -> Image.Image:

@@ -132,8 +132,8 @@ def side_heading(name: str, title: str, metrics: Mapping[str, float]) -> str:
         level = "map_medium" if "map_medium" in shown else shown[0]
         low, high = (metrics.get(f"{level}_{end}", math.nan) for end in ("low", "high"))
         interval = "" if math.isnan(low + high) else f" [{low:.3f}, {high:.3f}]"
-        name = "mAP Medium" if level == "map_medium" else title_of(level)
-        number = f"<br>{escape(name)} {metrics[level]:.3f}{interval}"
+        metric = "mAP Medium" if level == "map_medium" else title_of(level)
+        number = f"<br>{escape(metric)} {metrics[level]:.3f}{interval}"
     return f"<div class='cbirlab-heading'><b>{escape(name)}</b>{escape(title)}{number}</div>"
 
 

@@ -15,7 +15,7 @@ from cbirlab.widgets.latest import when_changed
 from cbirlab.widgets.live import LivePanel
 from cbirlab.widgets.look_panel import PAUSE, side_by_side
 from cbirlab.widgets.state import Setting
-from cbirlab.widgets.still import jpeg_bytes, with_still
+from cbirlab.widgets.still import jpeg_bytes
 
 if TYPE_CHECKING:
     from cbirlab.looking.looker import WhiteningReport
@@ -163,9 +163,6 @@ class WhiteningLab(LivePanel):
             return None
         sheet = stacked([drawing.image() for drawing, _ in self._charts()])
         return jpeg_bytes(titled_sheet(sheet, " ".join(str(part) for part in self.setting if part is not None), ""))
-
-    def _repr_mimebundle_(self, **options: Any) -> Any:
-        return with_still(super()._repr_mimebundle_(**options), self.still())
 
 
 def _slides(parameter: Parameter) -> bool:

@@ -22,7 +22,7 @@ from cbirlab.widgets.live import LivePanel, setting_name
 from cbirlab.widgets.look_panel import PAUSE, offer_levels
 from cbirlab.widgets.results import results_of_query
 from cbirlab.widgets.state import RetrievalState
-from cbirlab.widgets.still import data_uri, jpeg_bytes, picture_sheet, with_still
+from cbirlab.widgets.still import data_uri, jpeg_bytes, picture_sheet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,8 +74,8 @@ class WinLoss(LivePanel):
 
     def _arranged(self) -> list[Any]:
         heads = []
-        for name, controls in zip("AB", (self.controls, self._others_controls), strict=True):
-            head = widgets.HTML(f"<p class='cbirlab-heading'><b>{name}</b></p>")
+        self.headings = tuple(widgets.HTML() for _ in "AB")
+        for name, head, controls in zip("AB", self.headings, (self.controls, self._others_controls), strict=True):
             folded = [widgets.Accordion([widgets.VBox(controls)], titles=(f"Setting {name}",))] if controls else []
             heads.append([head, *folded])
         # Two rows, so that the galleries stand level where one side alone has controls.
@@ -113,13 +113,14 @@ class WinLoss(LivePanel):
         about, places = self.frame.attrs, list(self.frame["query"])
         chosen = places.index(self._chosen_query) if self._chosen_query in places else 0
         self._chosen_query = int(places[chosen]) if places else None
+        for name, head, setting in zip("AB", self.headings, settings, strict=True):
+            head.value = views.side_heading(name, setting_name(setting), {})
         self.bars.show(self.frame["difference"].tolist(), bar_words(self.frame), title=self.title, chosen=chosen)
         low, high = about["low"], about["high"]
         told = "tells the two apart" if low > 0 or high < 0 else "does not tell the two apart"
         self.summary.value = views.note(
-            f"A: {setting_name(settings[0])}. B: {setting_name(settings[1])}. A better on {about['a_wins']}, B on "
-            f"{about['b_wins']} of {about['queries']} queries; mean difference {about['mean_difference']:+.3f}, 95 % "
-            f"interval {low:+.3f} to {high:+.3f}, which {told}."
+            f"A better on {about['a_wins']}, B on {about['b_wins']} of {about['queries']} queries; mean difference "
+            f"{about['mean_difference']:+.3f}, 95 % interval {low:+.3f} to {high:+.3f}, which {told}."
         )
         self.error.value = self.note.value = ""
 
@@ -146,15 +147,14 @@ class WinLoss(LivePanel):
         """The bars and both galleries as one JPEG, for readers without a kernel."""
         if self.frame is None:
             return None
+        if not self.galleries[0].ids:  # asked for before the page has painted the bars
+            self._show_answers()
         sheets = [bar_chart(self.frame["difference"].tolist(), self.bars.chosen, self.title.split(":")[0]).image()]
         for gallery in self.galleries:
             kinds = gallery.kinds or [""] * len(gallery.ids)
             pictures = [(self.thumbnails[item], kind) for item, kind in zip(gallery.ids, kinds, strict=True)]
             sheets.append(picture_sheet(pictures, title=gallery.title))
         return jpeg_bytes(stacked(sheets))
-
-    def _repr_mimebundle_(self, **options: Any) -> Any:
-        return with_still(super()._repr_mimebundle_(**options), self.still())
 
 
 def bar_words(frame: pd.DataFrame) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import pytest
 from fake_session import write_toytown_form
 
@@ -36,7 +38,7 @@ vectors, key = session.vectors("layer4", "gem(p=3)")
 gallery.show(range(len(thumbnails)))
 panel.show(vectors, key, highlight=[3, 9, 15], current=36)
 second = MapPanel(session, Thumbnails.of_dataset(session.dataset, side=64), method="pca", height=200)
-second.show(vectors, key)
+second.show(vectors, key, highlight=list(range(36)), current=36)
 panel.add_class("first")
 second.add_class("second")
 ipywidgets.VBox([panel, gallery, heard, second])
@@ -48,6 +50,21 @@ COUNT_MESSAGES = """() => {
     const text = typeof data === "string" ? data : new TextDecoder().decode(data);
     if (text.includes("comm_msg")) window.commMessages.push(text);
     return send.call(this, data);
+  };
+}"""
+
+
+KEEP_WORDS = """() => {
+  window.words = [];
+  const pens = CanvasRenderingContext2D.prototype;
+  const { fillText, clearRect } = pens;
+  pens.clearRect = function (...box) {
+    window.words = window.words.filter((word) => word.pen !== this);
+    return clearRect.apply(this, box);
+  };
+  pens.fillText = function (text, x, y) {
+    window.words.push({ pen: this, text, x, y, wide: this.measureText(text).width });
+    return fillText.call(this, text, x, y);
   };
 }"""
 
@@ -111,6 +128,17 @@ def test_pca_comes_first_and_umap_when_ready(lab, shot):
     assert "trustworthiness" in text
     assert "not the search" in text
     shot(page, "map-light")
+
+
+def test_words_on_the_map_do_not_cover_each_other(page):
+    """The query's, and the ranks of results that lie close together: the better rank is written."""
+    page.evaluate(KEEP_WORDS)
+    page.locator(SECOND).get_by_role("button", name="Show the whole map").click()
+    page.wait_for_function("() => window.words.some((word) => word.text === 'query')")
+    words = page.evaluate("() => window.words.map(({ text, x, y, wide }) => [text, x, y, wide])")
+    assert 1 < len(words) < 10, "some stand, some would not be read"
+    for (one, x, y, wide), (other, other_x, other_y, other_wide) in combinations(words, 2):
+        assert abs(y - other_y) >= 12 or x >= other_x + other_wide or other_x >= x + wide, (one, other)
 
 
 def test_hover_shows_the_picture_without_a_trip_to_the_kernel(page, shot):

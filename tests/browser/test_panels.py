@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import re
+import shutil
 
 import nbformat
 import pytest
+from PIL import Image
 
 from browser.conftest import PANELS, SHOTS
 from browser.lab import expect
@@ -192,6 +195,14 @@ def test_a_restarted_kernel_runs_all_again(panels, show):
     expect(title).to_contain_text("among the first 4")
 
 
+def test_the_live_panel_is_all_that_a_cell_shows(panels, show):
+    for cell, name in enumerate(PANELS, start=1):
+        show(name)
+        shown = panels.page.locator(f".jp-Cell[data-windowed-list-index='{cell}'] .jp-OutputArea-child:visible")
+        expect(shown).to_have_count(1)
+        expect(shown.locator(f".{name}")).to_have_count(1)
+
+
 def test_without_a_kernel_there_are_pictures(panels, page_of):
     """A notebook with outputs that comes from somewhere else and is only read: no state of widgets, not trusted."""
     panels.save()
@@ -202,11 +213,39 @@ def test_without_a_kernel_there_are_pictures(panels, page_of):
     notebook = page_of("kept.ipynb", run=False)
     for cell, name in enumerate(PANELS, start=1):
         notebook.scroll_to(cell)
-        still = notebook.page.locator(f".jp-Cell[data-windowed-list-index='{cell}'] .jp-OutputArea-output img")
+        shown = notebook.page.locator(f".jp-Cell[data-windowed-list-index='{cell}'] .jp-OutputArea-output")
+        still = shown.locator("img")
         expect(still).to_be_visible()
         assert still.evaluate("image => image.decode().then(() => image.naturalWidth)") > 300, name
+        assert "".join(shown.all_inner_texts()).strip() == "", "no second picture, no trace of its style"
     notebook.page.screenshot(path=SHOTS / "panels-no-kernel.png")
-    notebook.page.close()
+    notebook.close()
+
+
+@pytest.mark.parametrize("kernel", ["a new kernel", "no kernel"])
+def test_a_notebook_of_ones_own_shows_pictures_where_the_widgets_are_gone(panels, page_of, kernel):
+    """Trusted, as it was run here: JupyterLab takes the widgets alone, and there is no kernel that knows them."""
+    panels.save()
+    shutil.copy(page_of.folder / "panels.ipynb", page_of.folder / "own.ipynb")
+    page = panels.page.context.new_page()
+    if kernel == "no kernel":
+        page.route(
+            "**/api/sessions*", lambda asked: asked.abort() if asked.request.method == "POST" else asked.continue_()
+        )
+    page.goto(panels.page.url.replace("panels.ipynb", "own.ipynb"))
+    for cell, name in enumerate(PANELS, start=1):
+        page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
+        page.evaluate("(i) => window.jupyterapp.shell.currentWidget.content.scrollToItem(i)", cell)
+        shown = page.locator(f".jp-Cell[data-windowed-list-index='{cell}'] .jp-OutputArea-child:visible")
+        expect(shown).to_have_count(1)
+        expect(shown).to_have_text("Loading widget..." if kernel == "no kernel" else re.compile("model not found"))
+        page.wait_for_timeout(1_100)  # a widget has so long to come before its picture does
+        still = Image.open(io.BytesIO(shown.screenshot(path=SHOTS / f"own-{name}.png"))).convert("L")
+        assert still.height > 150, name
+        assert len(still.getcolors()) > 60, name
+    if kernel == "a new kernel":
+        page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+    page.close()
 
 
 def test_the_page_complains_of_nothing(panels):
