@@ -380,6 +380,8 @@ def test_the_grid():
     assert grid(2, 2, plain) == [(0.5, 0.5), (1.0, 0.0), (0.0, 1.0)]
     assert grid(1, 5, plain) == [(1.0,)]
     three = grid(3, 5, plain)
+    # Of 4^24 combinations, which nobody can walk through, 2,600 sum to one; and the equal ones.
+    assert len(grid(24, 4, plain)) == 2601
     assert len(three) == 15 + 1
     assert three[0] == (1 / 3, 1 / 3, 1 / 3)
     assert all(sum(weights) == pytest.approx(1) for weights in three)

@@ -100,7 +100,10 @@ def l2norm(maps: Tensor) -> Tensor:
     -------
     (B, H, W).
     """
-    return maps.square().sum(dim=1).sqrt()
+    import torch
+
+    # Its gradient is zero for a column of zeros, where that of a root has no value.
+    return torch.linalg.vector_norm(maps, dim=1)
 
 
 @attention("scda_mask", title="SCDA's mask", kind="spatial", reference="Wei et al., TIP 2017, eq. 1 and algorithm 1")
