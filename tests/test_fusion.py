@@ -639,6 +639,9 @@ def test_words_and_views_are_not_concatenated(things, warm):
     matching = replace(MEMBERS[0], passes="grid(rows=2, columns=2, combine='match')")
     with pytest.raises(ValueError, match="compares words or views"):
         run_fusion(Fusion(members=(MEMBERS[0], matching)), dataset=things, store=warm, progress=False)
+    with pytest.raises(ValueError, match="turns the cosines of all members but the first into distances"):
+        Fusion(members=(MEMBERS[0], matching), method="rerank(depth=5)")
+    assert Fusion(members=(matching, MEMBERS[0]), method="rerank").method == "rerank(depth=100, tau=1)"
     result = run_fusion(
         Fusion(members=(MEMBERS[0], matching), method="rrf"), dataset=things, store=warm, progress=False
     )
