@@ -17,7 +17,7 @@ from cbirlab.fusion import FUSIONS, Fusion, FusionMethod, fused_row, run_fusion
 from cbirlab.fusion.recipe import compares_parts
 from cbirlab.passes import PASSES, Passes
 from cbirlab.pipeline import Bench, Recipe, table_row
-from cbirlab.pipeline.fitting import check_cell
+from cbirlab.pipeline.fitting import check_cell, clipped, warn_of_clipped
 from cbirlab.pipeline.recipe import learning_set, split_taps
 from cbirlab.pipeline.stages import learning_part
 from cbirlab.registry import Registry
@@ -166,6 +166,7 @@ def _cells(taps: Sequence[str], specs: Sequence[Aggregation], backbone: Backbone
     if left_out:
         listed = "\n  ".join(left_out)
         warnings.warn(f"compare: {backbone.name}: {len(left_out)} taps are left out:\n  {listed}", stacklevel=3)
+    warn_of_clipped([clipped(backbone, tap, spec) for tap, spec in cells], stacklevel=4)
     return cells
 
 

@@ -50,7 +50,13 @@ def _bell(n: int, sigma: float, like: Tensor) -> Tensor:
     return bell / bell.sum()
 
 
-@attention("crow_spatial", title="CroW, positions", kind="spatial", reference="Kalantidis et al., ECCVW 2016, eq. 2")
+@attention(
+    "crow_spatial",
+    title="CroW, positions",
+    kind="spatial",
+    positive=True,
+    reference="Kalantidis et al., ECCVW 2016, eq. 2",
+)
 def crow_spatial(
     maps: Tensor,
     *,
@@ -170,7 +176,7 @@ def crow_channel(maps: Tensor) -> Tensor:
     return (used.sum(dim=1, keepdim=True) / used.masked_fill(dead, 1)).log().masked_fill(dead, 0)
 
 
-@attention("channel_sum", title="Channel sums", kind="channel", reference="survey, 3.2.3, Fig. 6 (a)")
+@attention("channel_sum", title="Channel sums", kind="channel", positive=True, reference="survey, 3.2.3, Fig. 6 (a)")
 def channel_sum(maps: Tensor) -> Tensor:
     """The sum of each channel over the map, divided by the L2 norm of all of them; negative sums count as zero.
 
