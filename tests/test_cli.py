@@ -329,6 +329,8 @@ def test_an_interrupt_ends_with_130(call, monkeypatch):
     monkeypatch.setitem(cli._COMMANDS, "list", interrupted)
     code, _, err = call("list")
     assert (code, "interrupted" in err) == (130, True)
+    monkeypatch.setattr("cbirlab.cli.parser.build_parser", lambda: interrupted(None))
+    assert call("list")[0] == 130
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cbirlab.cli.parser import build_parser
 from cbirlab.registry import UnknownName
 
 __all__ = ["main"]
@@ -24,6 +23,16 @@ class UsageError(ValueError):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out a command line and return the exit code."""
+    try:
+        return _carried_out(arguments)
+    except KeyboardInterrupt:
+        print("cbirlab: interrupted; what was finished is kept in the store.", file=sys.stderr)
+        return 130
+
+
+def _carried_out(arguments: Sequence[str] | None) -> int:
+    from cbirlab.cli.parser import build_parser  # here, so that an interrupt while it is imported is met above
+
     parser = build_parser()
     given, unknown = parser.parse_known_args(arguments)
     if unknown:
@@ -38,9 +47,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         warnings.showwarning = _show_warning
         try:
             return _COMMANDS[given.command](given)
-        except KeyboardInterrupt:
-            print("cbirlab: interrupted; what was finished is kept in the store.", file=sys.stderr)
-            return 130
         except BrokenPipeError:  # whoever reads, as `head` does, has had enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains as it ends
             return 0
