@@ -14,9 +14,10 @@ from cbirlab.backbones import BACKBONES, check_tap, load_backbone, taps_of
 from cbirlab.datasets import Dataset, load_dataset
 from cbirlab.encoding import ENCODINGS
 from cbirlab.fusion import FUSIONS, Fusion, FusionMethod, fused_row, run_fusion
+from cbirlab.fusion.recipe import compares_parts
 from cbirlab.passes import PASSES, Passes
 from cbirlab.pipeline import Bench, Recipe, table_row
-from cbirlab.pipeline.fitting import check_cell
+from cbirlab.pipeline.fitting import check_cell, clipped, warn_of_clipped
 from cbirlab.pipeline.recipe import learning_set, split_taps
 from cbirlab.pipeline.stages import learning_part
 from cbirlab.registry import Registry
@@ -136,14 +137,8 @@ def _fusions(recipes: Sequence[Recipe], methods: Sequence[str], weights: Any) ->
         Fusion(members=tuple(members), method=method, weights=weights)
         for members in several
         for method in methods
-        if FusionMethod.parse(method).stage != "descriptors" or not _compares_parts(members[0])
+        if not (FusionMethod.parse(method).of_vectors and compares_parts(members[0]))
     ]
-
-
-def _compares_parts(recipe: Recipe) -> bool:
-    """Whether words or views are compared, so that there is no one vector to concatenate."""
-    spec, passes = Aggregation.parse(recipe.aggregation), Passes.parse(recipe.passes)
-    return bool(spec.fact("similarity")) or passes.combine == "match"
 
 
 def _specs(aggregations: Names, encodings: Names, attentions: Names) -> list[Aggregation]:
@@ -171,6 +166,7 @@ def _cells(taps: Sequence[str], specs: Sequence[Aggregation], backbone: Backbone
     if left_out:
         listed = "\n  ".join(left_out)
         warnings.warn(f"compare: {backbone.name}: {len(left_out)} taps are left out:\n  {listed}", stacklevel=3)
+    warn_of_clipped([clipped(backbone, tap, spec) for tap, spec in cells], stacklevel=4)
     return cells
 
 

@@ -85,6 +85,7 @@ def parsed(kind: str, text: str) -> tuple[str, dict[str, Any]]:
     ValueError : as `Method.parse`.
     """
     name, _, arguments = text.strip().partition("(")
+    name = name.strip()
     if not arguments:
         return name, {}
     try:

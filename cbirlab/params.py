@@ -51,7 +51,7 @@ class Range:
     def describe(self) -> str:
         """The interval in words."""
         kind = "a whole number in" if self.integer else "in"
-        return f"{kind} [{self.low:g}, {self.high:g}]" + (" or None" if self.optional else "")
+        return f"{kind} [{self.low:.12g}, {self.high:.12g}]" + (" or None" if self.optional else "")
 
 
 @dataclass(frozen=True)

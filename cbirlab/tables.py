@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -172,6 +173,12 @@ def _write_text(render: Callable[[Any], str]) -> Callable[[Any, Path], None]:
 def _write_excel(frame: pd.DataFrame, path: Path) -> None:
     with _excel():
         frame.to_excel(path, index=False, sheet_name="cbirlab", engine="openpyxl")
+
+
+def check_excel() -> None:
+    """Raise ImportError where Excel tables cannot be written, before one is made."""
+    with _excel():
+        import_module("openpyxl")
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
@@ -162,6 +163,8 @@ def read(path: Path) -> dict[str, Tensor]:
             state: Any = load_file(path)
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
+    except UnpicklingError as error:  # torch's words go on for a page, and advise to run what is in the file
+        raise WeightsError(f"{path}: cannot be read as weights: damaged, or more than tensors.") from error
     except Exception as error:  # unpickling damaged bytes raises nearly anything
         raise WeightsError(f"{path}: cannot be read as weights ({type(error).__name__}: {error}).") from error
     for key in ("state_dict", "model"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import reference
@@ -301,6 +303,23 @@ def test_local_whitening_keeps_the_width_and_does_not_amplify_what_was_not_seen(
             learn_whitening("test", equal)
 
 
+def test_local_whitening_holds_a_block_of_the_samples_in_double_precision_and_no_copy_of_them(rng):
+    from sklearn.decomposition import PCA
+
+    from cbirlab.aggregation.local_pca import learn_whitening
+
+    samples = (rng.normal(size=(40_000, 32)) * np.linspace(1, 4, 32) + 3).astype(np.float32)
+    tracemalloc.start()
+    learned = learn_whitening("test", samples)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < samples.nbytes
+    pca = PCA(whiten=True, svd_solver="full").fit(samples.astype(np.float64))
+    expected = pca.components_ / np.sqrt(pca.explained_variance_)[:, None]
+    np.testing.assert_allclose(np.abs(learned["projection"]), np.abs(expected), rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(learned["mean"], pca.mean_, rtol=1e-5)
+
+
 def test_pwa_learns_the_channels_whose_sums_vary_most(rng):
     from cbirlab.aggregation.pwa import channel_sums, most_varied
 
@@ -388,6 +407,7 @@ def test_every_method_can_be_written_down_and_read_back(name):
 
 def test_specs_fill_in_and_normalise_parameters():
     assert Aggregation.parse("gem").key == str(Aggregation.parse(" gem( p = 3.0 ) ")) == "gem(p=3)"
+    assert Aggregation.parse("gem (p=3)").key == "gem(p=3)"
     assert Aggregation.parse("gem(p=2.5)").parameters == {"p": 2.5}
     assert Aggregation("gem", {"p": 4}) == Aggregation("gem", (("p", 4.0),))
     assert Aggregation.parse("spoc").key == "spoc(centre_prior=False)"

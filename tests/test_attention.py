@@ -86,6 +86,17 @@ def test_a_map_of_zeros_has_weights_of_zero(name, size):
     assert not ATTENTIONS[name](torch.zeros(2, 3, *size)).any()
 
 
+@pytest.mark.parametrize("name", ATTENTIONS)
+def test_gradients_are_finite_where_a_column_and_a_channel_are_zero(name):
+    maps = torch.rand(2, 4, 3, 3)
+    maps[:, :, 1, 2] = 0
+    maps[:, 2] = 0
+    maps.requires_grad_()
+    Attention.parse(name).weigh(maps).sum().backward()
+    assert maps.grad is not None
+    assert maps.grad.isfinite().all()
+
+
 def test_crow_does_not_depend_on_the_scale_and_survives_the_largest_half_precision_number():
     maps = torch.rand(2, 1280, 7, 7)
     close(crow_spatial(maps * 6e4, a=4), crow_spatial(maps, a=4).double().numpy(), rtol=1e-5)

@@ -314,6 +314,14 @@ def test_a_weights_file_runs_no_code(tmp_path: Path) -> None:
     assert not (tmp_path / "sprung").exists()
 
 
+def test_nobody_is_advised_to_run_what_is_in_a_file_of_weights(tmp_path: Path) -> None:
+    (tmp_path / "x.pth").write_text("# no weights")
+    with pytest.raises(WeightsError, match=r"x\.pth: cannot be read as weights: damaged") as caught:
+        load_backbone("squeezenet1_1", tmp_path / "x.pth")
+    assert "weights_only" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("kind", ["truncated", "empty", "text", "list", "numbers", "bad safetensors"])
 def test_files_that_are_no_weights_are_one_clear_error(tmp_path: Path, squeeze: dict, kind: str) -> None:
     path = tmp_path / ("x.safetensors" if kind == "bad safetensors" else "x.pth")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -17,7 +18,8 @@ import cbirlab
 from cbirlab import cli, tables
 from cbirlab.backbones import BACKBONES
 from cbirlab.cli import lab, listing
-from cbirlab.cli.parser import build_parser, size_bytes
+from cbirlab.cli.options import size_bytes
+from cbirlab.cli.parser import build_parser
 from cbirlab.datasets import load_dataset
 from cbirlab.foreign import evaluate_features
 from cbirlab.registry import Registry
@@ -120,6 +122,16 @@ def test_the_markdown_list_has_a_row_per_entry(call):
         (["published", "--dataset", "oxford"], 2, "Did you mean 'oxford5k'"),
         (["published", "--method", "no such"], 1, "no published number is like that"),
         (["store", "prune", "--keep", "many"], 2, "a size is a number"),
+        (["store", "prune", "--keep", "-5"], 2, "a size is a number >= 0"),
+        (["store", "prune", "--keep", "inf"], 2, "a size is a number >= 0"),
+        (["store", "prune", "--older-than", "-1"], 2, "a number of days >= 0"),
+        (["lab", "--no-browser"], 2, "JupyterLab follows --, as in: cbirlab lab -- --no-browser"),
+        (["app", "--port", "9999"], 2, "Voilà follows --"),
+        (["run", "--no-such-option"], 2, "unrecognized arguments: --no-such-option\n"),
+        (["run", "--device", "abacus"], 2, "--device must be one that this machine has, as 'cpu', got 'abacus'"),
+        (["compare", "--device", "abacus"], 2, "--device must be"),
+        (["run", "--dataset", ""], 2, "Unknown dataset ''"),
+        (["run", "--out", "."], 2, "--out must end in one of"),
         (["store"], 2, "ACTION"),
     ],
 )
@@ -157,7 +169,7 @@ def test_compare_writes_tables_and_run_repeats_a_row(call, pictures, tmp_path):
     assert code == 0
     assert "gem(p=4)" in out
     code, _, err = call("run", "--recipe", "table.csv", "--row", "99")
-    assert (code, "--row must be in [0, 23]" in err) == (2, True)
+    assert (code, "row must be in [0, 23]" in err) == (2, True)
 
 
 def test_two_rows_are_compared_query_by_query_and_fusions_are_run_again(call, pictures, tmp_path, monkeypatch):
@@ -229,6 +241,87 @@ def test_warnings_are_one_line_and_do_not_fail(call, pictures, tmp_path):
     assert "map " in out
 
 
+@pytest.mark.parametrize("option", ["--out", "--save-ranking"])
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_computed(
+    call, tmp_path, monkeypatch, pictures, option
+):
+    name = "x.csv" if option == "--out" else "x.npz"
+    run = ["run", *options(pictures), option]
+    (tmp_path / name).mkdir()
+    (tmp_path / "file").write_text("mine")
+    for place, why in ((name, "must be a file"), (f"file/{name}", "is no folder")):
+        code, out, err = call(*run, place)
+        assert (code, out) == (1, "")
+        assert f"{option}" in err
+        assert why in err
+    assert (tmp_path / "file").read_text() == "mine"
+    monkeypatch.setattr(os, "access", lambda place, mode: Path(place) != tmp_path)
+    code, out, err = call(*run, f"new/folder/{name}")
+    assert (code, out) == (1, "")
+    assert "permission is denied" in err
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_excel_table_without_openpyxl_is_refused_before_anything_is_computed(call, monkeypatch, pictures):
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    code, out, err = call("run", *options(pictures), "--out", "x.xlsx")
+    assert (code, out, "pip install 'cbirlab[excel]'" in err) == (1, "", True)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("x.json", b"{bad", "must hold a recipe"),
+        ("x.json", b"\x82\xff", "must hold a recipe"),
+        ("x.json", b"[1, 2]", "must hold a recipe"),
+        ("x.json", b"[]", "has no rows"),
+        ("x.csv", b"", "must hold a recipe"),
+        ("x.csv", b"\x82\xff", "must hold a recipe"),
+        ("x.csv", b"a,b\n1,2\n", "must hold a recipe"),
+        ("x.csv", b"a,b\n", "has no rows"),
+        ("x.md", b"| a |", "must hold a recipe"),
+    ],
+)
+def test_a_file_without_a_recipe_is_named(call, tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    for command in (["run", "--recipe", name], ["versus", name, "0", "1"]):
+        code, _, err = call(*command)
+        assert (code, err.count("\n")) == (2, 1)
+        assert err.startswith(f"cbirlab {command[0]}: {name}: ")
+        assert message in err
+
+
+def test_what_the_system_refuses_is_said_with_the_file_and_without_a_number(call):
+    code, _, err = call("run", "--recipe", "none.json")
+    assert (code, err) == (1, "cbirlab run: none.json: no such file or directory.\n")
+
+
+def test_options_without_effect_are_told(call, pictures):
+    train = str(pictures.parent / "train")
+    few = ["--whitening", "pca", "--whitening-set", train, "--dimensions", "5000"]
+    code, _, err = call("run", *options(pictures), *few)
+    assert code == 0
+    assert err.startswith("warning: 5000 dimensions were asked for, but only ")
+    code, _, err = call("run", *options(pictures), "--whitening-set", "nowhere")
+    assert (code, "'nowhere' has no effect" in err) == (0, True)
+    assert call("run", *options(pictures), *few[:-1], "2")[2] == ""
+
+
+def test_images_without_ground_truth_have_no_metrics_and_are_told_why(call, pictures):
+    for command in (["run"], ["compare", "--aggregation", "mac", "--whitening", "none"]):
+        code, out, _ = call(*command, *options(pictures / "thing0"))
+        assert code == 0
+        assert out.rstrip().splitlines()[-1].startswith("No ground truth")
+        assert "No ground truth" not in call(*command, *options(pictures))[1]
+
+
+def test_an_entry_says_what_it_does_and_nothing_of_the_program(call):
+    out = call("list", "aggregations", "gem")[1]
+    assert "Generalised mean of each channel" in out
+    assert "of_gem" not in out
+    assert "gem_sweep" not in out
+
+
 def test_an_interrupt_ends_with_130(call, monkeypatch):
     def interrupted(_):
         raise KeyboardInterrupt
@@ -236,6 +329,8 @@ def test_an_interrupt_ends_with_130(call, monkeypatch):
     monkeypatch.setitem(cli._COMMANDS, "list", interrupted)
     code, _, err = call("list")
     assert (code, "interrupted" in err) == (130, True)
+    monkeypatch.setattr("cbirlab.cli.parser.build_parser", lambda: interrupted(None))
+    assert call("list")[0] == 130
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,33 @@ def test_a_folder_without_images_is_a_clear_error(tmp_path: Path) -> None:
         pytest.raises(ValueError, match="1 image files, none of them readable"),
     ):
         load_dataset(tmp_path)
+
+
+def test_a_folder_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture(tmp_path / "open" / "a.png")
+    picture(tmp_path / "closed" / "b.png")
+    look, refused = os.scandir, tmp_path / "closed"
+
+    def scandir(place: Path) -> object:
+        if Path(place) == refused:
+            raise PermissionError(13, "Permission denied", str(place))
+        return look(place)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.warns(UserWarning, match=r"closed: the folder cannot be read \(Permission denied\)"):
+        data = load_dataset(tmp_path)
+    assert [path.name for path in data.images] == ["a.png"]
+    refused = tmp_path
+    with pytest.raises(PermissionError):
+        load_dataset(tmp_path)
+
+
+def test_an_empty_name_is_not_the_folder_one_is_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture(tmp_path / "a.png")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UnknownName, match="Unknown dataset ''"):
+        load_dataset("")
+    assert len(load_dataset(".").images) == 1
 
 
 def test_many_files_show_progress(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -124,6 +124,19 @@ def test_the_whole_chain_normalises_projects_and_normalises_again(rng):
     close(vlad.encode(torch.tensor(columns)[None])[0], expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("normalise", [False, True])
+def test_fisher_keeps_its_digits_where_one_channel_outweighs_the_others(rng, normalise):
+    """As in the tokens of a transformer: columns far from zero that hardly differ there."""
+    columns = rng.random((800, 12)).astype(np.float32)
+    columns[:, 0] = 50 + rng.normal(size=800)
+    fisher = Fisher(k=4, local_dims=None, normalise=normalise, root=False).fit(columns)
+    asked = columns[:200].astype(np.float64)
+    asked = asked / np.linalg.norm(asked, axis=1, keepdims=True) if normalise else asked
+    mixture = (fisher.priors_, fisher.means_, fisher.variances_)
+    expected = reference.fisher(asked, np.ones(200), *mixture, root=False)
+    close(fisher.encode(torch.tensor(columns[:200])[None])[0], expected, atol=1e-3)
+
+
 def test_fisher_parts_are_cut_from_the_whole(rng):
     columns = torch.tensor(sample(rng, 20))[None]
     fitted = {part: Fisher(k=3, gradients=part, root=False).fit(sample(rng)) for part in ("all", "mu_sigma", "mu")}

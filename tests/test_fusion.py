@@ -380,6 +380,8 @@ def test_the_grid():
     assert grid(2, 2, plain) == [(0.5, 0.5), (1.0, 0.0), (0.0, 1.0)]
     assert grid(1, 5, plain) == [(1.0,)]
     three = grid(3, 5, plain)
+    # Of 4^24 combinations, which nobody can walk through, 2,600 sum to one; and the equal ones.
+    assert len(grid(24, 4, plain)) == 2601
     assert len(three) == 15 + 1
     assert three[0] == (1 / 3, 1 / 3, 1 / 3)
     assert all(sum(weights) == pytest.approx(1) for weights in three)
@@ -637,6 +639,9 @@ def test_words_and_views_are_not_concatenated(things, warm):
     matching = replace(MEMBERS[0], passes="grid(rows=2, columns=2, combine='match')")
     with pytest.raises(ValueError, match="compares words or views"):
         run_fusion(Fusion(members=(MEMBERS[0], matching)), dataset=things, store=warm, progress=False)
+    with pytest.raises(ValueError, match="turns the cosines of all members but the first into distances"):
+        Fusion(members=(MEMBERS[0], matching), method="rerank(depth=5)")
+    assert Fusion(members=(matching, MEMBERS[0]), method="rerank").method == "rerank(depth=100, tau=1)"
     result = run_fusion(
         Fusion(members=(MEMBERS[0], matching), method="rrf"), dataset=things, store=warm, progress=False
     )

@@ -69,6 +69,11 @@ def test_none_is_allowed_only_where_declared() -> None:
     assert optional.describe().endswith("or None")
 
 
+def test_large_bounds_are_told_in_full() -> None:
+    assert Range(1, 1 << 20, integer=True).describe() == "a whole number in [1, 1048576]"
+    assert Range(1e-9, 0.1).describe() == "in [1e-09, 0.1]"
+
+
 def test_a_choice_suggests_the_nearest_option_and_does_not_confuse_types() -> None:
     methods = Choice(("trapezoid", "finite-sum"))
     assert methods.check("ap", "method", "finite-sum") == "finite-sum"

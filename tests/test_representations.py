@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +18,7 @@ from cbirlab.extract.network import Network
 from cbirlab.extract.sampling import unpacked
 from cbirlab.index import ExactIndex
 from cbirlab.passes import Passes, View
+from cbirlab.pipeline.fitting import clipped, warn_of_clipped
 from cbirlab.pipeline.recipe import SCALE_SETS, split_taps
 from cbirlab.session import Session
 from cbirlab.store import Store
@@ -52,6 +54,33 @@ def described(things, network, warm, tap, text, part="images", **options):
 def maps_of(things, network, tap, row=0, **options):
     pixels = images.pixels(things.images[row], image_size=64, **options)
     return Network(network).maps(pixels[None].copy(), [tap])[tap]
+
+
+def test_methods_made_for_values_above_zero_are_named_where_a_tap_has_others(things, warm):
+    """The tokens of a transformer are signed; its class token is taken as it is, except beside a map."""
+    deit = {"backbone": "deit_tiny", "tap": "block3", "aggregation": "gem"}
+    with pytest.warns(UserWarning, match=r"^gem at block3: made for values >= 0, so the negative ones"):
+        done(things, warm, **deit)
+    with pytest.warns(UserWarning, match=r"^crow_spatial, pwa at block3; gem at class_token: "):
+        warn_of_clipped(
+            [
+                clipped(load_backbone("deit_tiny", "random"), "block3", Aggregation.parse("crow_spatial > pwa")),
+                clipped(load_backbone("toynet", "random"), "layer4", Aggregation.parse("gem")),
+                "gem at class_token",
+            ],
+            stacklevel=1,
+        )
+    options = {"weights": "random", "whitenings": "none", "store": warm, "progress": False, "image_size": 64}
+    with pytest.warns(UserWarning, match=r"^gem at block3, class_token: ") as caught:
+        compare(
+            things, backbones="deit_tiny", taps=["block3+class_token", "class_token"], aggregations="gem", **options
+        )
+    assert len(caught) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        done(things, warm, **deit | {"aggregation": "spoc"})
+        done(things, warm, **deit | {"tap": "class_token"})
+        done(things, warm, aggregation="gem")
 
 
 def searched(vectors):

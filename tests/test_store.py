@@ -179,6 +179,12 @@ def test_a_store_that_cannot_be_made_says_where():
         put(Store("/dev/null/store"))
 
 
+@pytest.mark.parametrize("options", [{"keep_bytes": -1}, {"older_than_days": -1.0}, {"older_than_days": float("nan")}])
+def test_prune_refuses_what_would_empty_the_store_by_mistake(store, options):
+    with pytest.raises(ValueError, match=r"prune: .* must be a number >= 0"):
+        store.prune(**options)
+
+
 def test_prune_removes_the_least_recently_used(store):
     entries = [put(store, {"n": n}) for n in range(4)]
     now = time.time()

@@ -36,6 +36,7 @@ def pooling(name: str, *, title: str, reference: str = "", **facts: Any) -> Call
     ----------
     facts : `width`, a function of channels and parameters that gives the dimensions (the channels by default);
         `samples` and `learn`, as ``"module:function"``, of a method that learns; `look`, what it looked at;
+        `positive`, that it is made for values >= 0 and others count as zero somewhere;
         `needs`, "classifier" where `state` must hold the weights of the network's own classifier.
     """
 

@@ -78,6 +78,7 @@ def weighted_sums(maps: Tensor, weights: Tensor) -> Tensor:
     title="GeM",
     reference="Radenović, Tolias and Chum, TPAMI 2019",
     sweep="gem_sweep",
+    positive=True,
     look="cbirlab.aggregation.look:of_gem",
 )
 def gem(maps: Tensor, *, p: Annotated[float, Range(1.0, 10.0, step=0.5)] = 3.0) -> Tensor:

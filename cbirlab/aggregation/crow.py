@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 
 @pooling(
-    "crow", title="CroW", reference="Kalantidis et al., ECCVW 2016, eq. 1-3", look="cbirlab.aggregation.look:of_crow"
+    "crow",
+    title="CroW",
+    reference="Kalantidis et al., ECCVW 2016, eq. 1-3",
+    positive=True,
+    look="cbirlab.aggregation.look:of_crow",
 )
 def crow(
     maps: Tensor,

@@ -10,6 +10,9 @@ import numpy as np
 if TYPE_CHECKING:
     from torch import Tensor
 
+BLOCK = 4096
+"""Samples that are held in float64 at a time."""
+
 CLIP = 1e-9
 """Axes whose variance is at most this fraction of the largest are left out: dividing by them amplifies rounding."""
 
@@ -32,12 +35,9 @@ def learn_whitening(owner: str, samples: np.ndarray) -> dict[str, np.ndarray]:
     ------
     ValueError : fewer than two samples that differ.
     """
-    rows = np.asarray(samples, dtype=np.float64)
-    count, width = rows.shape
-    mean = rows.mean(axis=0) if count else np.zeros(width)
-    # The singular vectors of the centred rows are the eigenvectors of their covariance, whether n > C or not.
-    _, scale, axes = np.linalg.svd(rows - mean, full_matrices=False)
-    variance = scale**2 / max(1, count - 1)
+    count, width = samples.shape
+    mean = samples.mean(axis=0, dtype=np.float64) if count else np.zeros(width)
+    variance, axes = _principal_axes(samples, mean)
     floor = max(CLIP * variance.max(initial=0), np.finfo(np.float32).eps ** 2)
     rank = int(np.sum(variance > floor))
     if rank == 0:
@@ -45,6 +45,16 @@ def learn_whitening(owner: str, samples: np.ndarray) -> dict[str, np.ndarray]:
     projection = np.zeros((width, width))
     projection[:rank] = axes[:rank] / np.sqrt(variance[:rank, None])
     return {"mean": mean.astype(np.float32), "projection": projection.astype(np.float32)}
+
+
+def _principal_axes(samples: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Variances (C,), the largest first, and axes as rows (C, C); only a block of the samples is held in float64."""
+    scatter = np.zeros((len(mean), len(mean)))
+    for start in range(0, len(samples), BLOCK):
+        block = samples[start : start + BLOCK] - mean
+        scatter += block.T @ block
+    values, vectors = np.linalg.eigh(scatter / max(1, len(samples) - 1))
+    return values[::-1], vectors.T[::-1]
 
 
 def whiten(owner: str, vectors: Tensor, state: Mapping[str, Tensor] | None) -> Tensor:

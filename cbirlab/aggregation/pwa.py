@@ -25,6 +25,7 @@ def _width(channels: int, *, proposals: int, **parameters: Any) -> int:
     title="PWA",
     reference="Xu et al., AAAI 2018",
     width=_width,
+    positive=True,
     samples="cbirlab.aggregation.pwa:channel_sums",
     learn="cbirlab.aggregation.pwa:most_varied",
     look="cbirlab.aggregation.look:of_pwa",

@@ -35,6 +35,7 @@ def attention(
     Parameters
     ----------
     kind : "spatial" for weights (B, H, W), "channel" for weights (B, C).
+    facts : `positive`, that it is made for values >= 0.
 
     Raises
     ------

@@ -50,7 +50,13 @@ def _bell(n: int, sigma: float, like: Tensor) -> Tensor:
     return bell / bell.sum()
 
 
-@attention("crow_spatial", title="CroW, positions", kind="spatial", reference="Kalantidis et al., ECCVW 2016, eq. 2")
+@attention(
+    "crow_spatial",
+    title="CroW, positions",
+    kind="spatial",
+    positive=True,
+    reference="Kalantidis et al., ECCVW 2016, eq. 2",
+)
 def crow_spatial(
     maps: Tensor,
     *,
@@ -100,7 +106,10 @@ def l2norm(maps: Tensor) -> Tensor:
     -------
     (B, H, W).
     """
-    return maps.square().sum(dim=1).sqrt()
+    import torch
+
+    # Its gradient is zero for a column of zeros, where that of a root has no value.
+    return torch.linalg.vector_norm(maps, dim=1)
 
 
 @attention("scda_mask", title="SCDA's mask", kind="spatial", reference="Wei et al., TIP 2017, eq. 1 and algorithm 1")
@@ -167,7 +176,7 @@ def crow_channel(maps: Tensor) -> Tensor:
     return (used.sum(dim=1, keepdim=True) / used.masked_fill(dead, 1)).log().masked_fill(dead, 0)
 
 
-@attention("channel_sum", title="Channel sums", kind="channel", reference="survey, 3.2.3, Fig. 6 (a)")
+@attention("channel_sum", title="Channel sums", kind="channel", positive=True, reference="survey, 3.2.3, Fig. 6 (a)")
 def channel_sum(maps: Tensor) -> Tensor:
     """The sum of each channel over the map, divided by the L2 norm of all of them; negative sums count as zero.
 

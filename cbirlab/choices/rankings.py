@@ -41,6 +41,12 @@ def read_ranking(path: str | os.PathLike[str]) -> Ranking:
     source = Path(path)
     if not source.is_file():
         raise FileNotFoundError(f"{source}: no such file.")
+    with source.open("rb") as file:
+        zipped = zipfile.is_zipfile(file)
+    if not zipped:
+        raise ValueError(
+            f"{source}: cannot be read as an .npz, because it is none; numpy.savez(path, images=rows) writes one."
+        )
     try:
         with np.load(source, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in ("images", "scores") if name in archive}

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cbirlab.cli.parser import build_parser
 from cbirlab.registry import UnknownName
 
 __all__ = ["main"]
@@ -24,8 +23,22 @@ class UsageError(ValueError):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out a command line and return the exit code."""
+    try:
+        return _carried_out(arguments)
+    except KeyboardInterrupt:
+        print("cbirlab: interrupted; what was finished is kept in the store.", file=sys.stderr)
+        return 130
+
+
+def _carried_out(arguments: Sequence[str] | None) -> int:
+    from cbirlab.cli.parser import build_parser  # here, so that an interrupt while it is imported is met above
+
     parser = build_parser()
-    given = parser.parse_args(arguments)
+    given, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        served = {"lab": "JupyterLab", "app": "Voilà"}.get(str(given.command))
+        hint = f"; what is for {served} follows --, as in: cbirlab {given.command} -- --no-browser" if served else ""
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
     if given.command is None:
         parser.print_help()
         return 0
@@ -34,9 +47,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         warnings.showwarning = _show_warning
         try:
             return _COMMANDS[given.command](given)
-        except KeyboardInterrupt:
-            print("cbirlab: interrupted; what was finished is kept in the store.", file=sys.stderr)
-            return 130
         except BrokenPipeError:  # whoever reads, as `head` does, has had enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains as it ends
             return 0
@@ -49,8 +59,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _failed(error: Exception, code: int, given: Any) -> int:
     if given.traceback:
         raise error
-    print(f"cbirlab {given.command}: {error}", file=sys.stderr)
+    print(f"cbirlab {given.command}: {_sentence(error)}", file=sys.stderr)
     return code
+
+
+def _sentence(error: Exception) -> str:
+    """What an error says; where the system says it, the file and the reason without the number."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror[0].lower()}{error.strerror[1:]}."
+    return str(error)
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: Any) -> None:
@@ -90,16 +107,19 @@ def _list(given: Any) -> int:
 
 def _run(given: Any) -> int:
     from cbirlab import tables
-    from cbirlab.cli import output
+    from cbirlab.cli import checks, output
 
     try:
         saved = output.saved_recipe(given.recipe, given.row) if given.recipe else {}
         recipe = output.recipe_of(saved, _options(given))
-        output.check_out(given.out)
-        output.check_ranking(given.save_ranking)
+        checks.table(given.out)
+        checks.ranking(given.save_ranking)
+        checks.device(given.device)
     except (ValueError, TypeError) as error:
         raise UsageError(str(error)) from error
     result = output.carried_out(recipe, given)
+    for what in checks.without_effect(recipe, result):
+        warnings.warn(what, stacklevel=2)
     print(output.run_text(result))
     if given.save_ranking:
         from cbirlab.choices import write_ranking
@@ -114,12 +134,13 @@ def _run(given: Any) -> int:
 
 def _versus(given: Any) -> int:
     from cbirlab import tables
-    from cbirlab.cli import output
+    from cbirlab.cli import checks, output
     from cbirlab.fusion import complementarity, versus
 
     try:
         recipes = [output.recipe_of(output.saved_recipe(given.table, row), {}) for row in (given.a, given.b)]
-        output.check_out(given.out)
+        checks.table(given.out)
+        checks.device(given.device)
     except (ValueError, TypeError) as error:
         raise UsageError(str(error)) from error
     a, b = (output.carried_out(recipe, given) for recipe in recipes)
@@ -132,10 +153,11 @@ def _versus(given: Any) -> int:
 
 def _why(given: Any) -> int:
     from cbirlab import tables
-    from cbirlab.cli import output
+    from cbirlab.cli import checks, output
 
     try:
-        output.check_out(given.out)
+        checks.table(given.out)
+        checks.device(given.device)
         explained = output.explained(given, _options(given))
     except (ValueError, TypeError) as error:
         raise UsageError(str(error)) from error
@@ -148,7 +170,7 @@ def _why(given: Any) -> int:
 
 def _compare(given: Any) -> int:
     from cbirlab import tables
-    from cbirlab.cli import output
+    from cbirlab.cli import checks, output
     from cbirlab.grid import compare
     from cbirlab.literature import beside, published
     from cbirlab.pipeline import Recipe
@@ -156,11 +178,12 @@ def _compare(given: Any) -> int:
     shared = _options(given)
     dataset = shared.pop("dataset", "toytown")
     try:
-        output.check_out(given.out)
+        checks.table(given.out)
         if given.published:
             published(Path(dataset).name)
         Recipe(**shared)
         names = output.checked_names(given)
+        checks.device(given.device)
     except (ValueError, TypeError) as error:
         raise UsageError(str(error)) from error
     frame = compare(
@@ -188,21 +211,21 @@ def _data(given: Any) -> int:
 
 
 def _evaluate(given: Any) -> int:
-    from cbirlab.cli import judging, output
+    from cbirlab.cli import checks, judging
 
     try:
-        output.check_out(given.out)
-        output.check_out(given.per_query, "--per-query")
+        checks.table(given.out)
+        checks.table(given.per_query, "--per-query")
     except ValueError as error:
         raise UsageError(str(error)) from error
     return judging.evaluate_command(given)
 
 
 def _published(given: Any) -> int:
-    from cbirlab.cli import judging, output
+    from cbirlab.cli import checks, judging
 
     try:
-        output.check_out(given.out)
+        checks.table(given.out)
     except ValueError as error:
         raise UsageError(str(error)) from error
     return judging.published_command(given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,10 @@ KINDS = {
     "protocols": "cbirlab.evaluation:PROTOCOLS",
     "metrics": "cbirlab.evaluation:METRICS",
 }
+
+
+INTERNAL = ("taps", "look", "sweep", "samples", "learn", "similarity")
+"""Facts that only the program reads."""
 
 
 def registry(kind: str) -> Registry[Any]:
@@ -93,7 +98,8 @@ def _parameters(kind: str, name: str) -> Mapping[str, Any]:
 
 def _details(kind: str, name: str) -> str:
     info = registry(kind).info(name)
-    rows = [["title", info.title], ["reference", info.reference], *_facts(info)]
+    does = "" if kind == "backbones" else _summary(registry(kind)[name])  # a network would load torch
+    rows = [["title", info.title], ["does", does], ["reference", info.reference], *_facts(info)]
     if kind not in ("datasets", "backbones", "protocols"):
         rows += [
             [f"parameter {one.name}", f"{one.domain.describe()}, default {_plain(one.default)}"]
@@ -105,11 +111,17 @@ def _details(kind: str, name: str) -> str:
     return described + (f"\n\n{registry(kind)[name]}" if kind == "protocols" else "")
 
 
+def _summary(entry: Any) -> str:
+    """The first paragraph of what a function or class says of itself."""
+    text = inspect.getdoc(entry) if inspect.isroutine(entry) or inspect.isclass(entry) else ""
+    return " ".join((text or "").split("\n\n")[0].split())
+
+
 def _facts(info: Info) -> list[list[str]]:
     return [
         [key, _plain(value)]
         for key, value in info.facts.items()
-        if key != "taps" and isinstance(value, str | int | float | tuple) and value != "" and value is not False
+        if key not in INTERNAL and isinstance(value, str | int | float | tuple) and value != "" and value is not False
     ]
 
 

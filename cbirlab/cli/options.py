@@ -100,3 +100,28 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", default="cpu", help="where the network runs (default: cpu)")
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
+
+
+def size_bytes(text: str) -> int:
+    """Bytes in "500MB", "2 GB" or "1000"."""
+    units = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
+    number = text.strip().lower().rstrip("bkmgt ")
+    unit = text.strip().lower()[len(number) :].strip()
+    try:
+        size = int(float(number) * units[unit])
+    except (ValueError, KeyError, OverflowError):
+        size = -1
+    if size < 0:
+        raise argparse.ArgumentTypeError(f"a size is a number >= 0 with B, KB, MB, GB or TB, got {text!r}")
+    return size
+
+
+def days(text: str) -> float:
+    """A number of days."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < float("inf"):
+        raise argparse.ArgumentTypeError(f"a number of days >= 0 is needed, got {text!r}")
+    return number

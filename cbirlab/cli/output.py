@@ -25,20 +25,6 @@ def store(given: Any) -> Store:
     return Store(given.store)
 
 
-def check_out(out: str | None, option: str = "--out") -> None:
-    """Refuse a table of unknown format before anything is computed."""
-    from cbirlab import tables
-
-    if out and Path(out).suffix.lower() not in tables.suffixes():
-        raise ValueError(f"{option} must end in one of {', '.join(tables.suffixes())}, got {out!r}.")
-
-
-def check_ranking(path: str | None) -> None:
-    """Refuse a ranking file of another format before anything is computed."""
-    if path and Path(path).suffix != ".npz":
-        raise ValueError(f"--save-ranking must end in .npz, got {path!r}.")
-
-
 def saved_recipe(path: str, row: int) -> dict[str, Any]:
     """The recipe in a file: a recipe, a row, or a table of rows.
 
@@ -48,14 +34,18 @@ def saved_recipe(path: str, row: int) -> dict[str, Any]:
     """
     from cbirlab import tables
 
-    if Path(path).suffix.lower() == ".json":
-        found = json.loads(Path(path).read_text(encoding="utf-8"))
+    try:
+        found = json.loads(Path(path).read_text(encoding="utf-8")) if Path(path).suffix.lower() == ".json" else None
         if isinstance(found, dict):
             return tables.read_recipe(found) if "recipe" in found else found
-    frame = tables.read(path)
-    if not 0 <= row < len(frame):
-        raise ValueError(f"--row must be in [0, {len(frame) - 1}] for {path}, got {row}.")
-    return tables.read_recipe(frame.iloc[row].to_dict())
+        frame = tables.read(path)
+        if 0 <= row < len(frame):
+            return tables.read_recipe(frame.iloc[row].to_dict())
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path}: it must hold a recipe, or a table with recipes ({error}).") from error
+    if not len(frame):
+        raise ValueError(f"{path}: it must hold a recipe, or a table with recipes, and the table has no rows.")
+    raise ValueError(f"row must be in [0, {len(frame) - 1}] for {path}, got {row}.")
 
 
 ALSO_NONE = ("aggregations", "encodings", "fusions")
@@ -117,6 +107,8 @@ def carried_out(recipe: Recipe | Fusion, given: Any) -> Run | FusedRun:
     return run_fusion(recipe, **options) if isinstance(recipe, Fusion) else run(recipe, **options)
 
 
+NO_TRUTH = "No ground truth, so no metrics: in a folder with a sub-folder for each instance every image is a query."
+
 OF_RANKING = ("dataset", "protocol", "average_precision")
 """Options that say something of a ranking that is there already."""
 
@@ -176,7 +168,7 @@ def run_text(result: Run | FusedRun) -> str:
     rows = [[name, f"{value:.4g}" if isinstance(value, float) else str(value)] for name, value in told.items()]
     rows += [*more, *([name, f"{value:.4f}"] for name, value in result.metrics.items())]
     rows += [[f"{stage}_seconds", f"{seconds:.3f}"] for stage, seconds in result.seconds.items()]
-    return aligned([row for row in rows if row[1]])
+    return aligned([row for row in rows if row[1]]) + ("" if result.metrics else f"\n{NO_TRUTH}")
 
 
 def versus_text(frame: pd.DataFrame, report: pd.DataFrame) -> str:
@@ -212,7 +204,8 @@ def frame_text(frame: pd.DataFrame) -> str:
         "forward_passes",
     )
     same = [name for name in hidden if name in frame.columns and len(set(frame[name])) == 1]
-    return tables.to_markdown(frame.drop(columns=same))
+    judged = any(name.endswith("_low") for name in frame.columns)
+    return tables.to_markdown(frame.drop(columns=same)) + ("" if judged else f"{NO_TRUTH}\n")
 
 
 def store_command(given: Any) -> int:

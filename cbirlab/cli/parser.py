@@ -7,7 +7,7 @@ import textwrap
 from typing import Any
 
 from cbirlab import __version__
-from cbirlab.cli.options import add_common, add_recipe_options, add_saved_recipe
+from cbirlab.cli.options import add_common, add_recipe_options, add_saved_recipe, days, size_bytes
 
 _EXAMPLES = """
 examples:
@@ -282,17 +282,6 @@ def _add_store(commands: Any) -> None:
         metavar="SIZE",
         help="keep the most recently used up to this size, as 2GB; 0 empties it",
     )
-    prune.add_argument("--older-than", type=float, metavar="DAYS", help="remove what was not used for so long")
+    prune.add_argument("--older-than", type=days, metavar="DAYS", help="remove what was not used for so long")
     for action in (listing, verify, prune):
         action.add_argument("--store", metavar="FOLDER", help="(default: CBIRLAB_STORE or the platform's cache folder)")
-
-
-def size_bytes(text: str) -> int:
-    """Bytes in "500MB", "2 GB" or "1000"."""
-    units = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
-    number = text.strip().lower().rstrip("bkmgt ")
-    unit = text.strip().lower()[len(number) :].strip()
-    try:
-        return int(float(number) * units[unit])
-    except (ValueError, KeyError):
-        raise argparse.ArgumentTypeError(f"a size is a number with B, KB, MB, GB or TB, got {text!r}") from None

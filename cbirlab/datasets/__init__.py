@@ -61,7 +61,7 @@ def load_dataset(name_or_path: str | Path, **options: Any) -> Dataset:
         _warn_if_fewer(name_or_path, dataset)
         return dataset
     path = Path(name_or_path).expanduser()
-    if path.is_dir():
+    if str(name_or_path) and path.is_dir():
         form = "toytown" if any(path.glob("gnd_*.json")) else "folder"
         return DATASETS[form](path, **options)
     if path.suffix.lower() == ".csv" and path.is_file():

@@ -58,8 +58,9 @@ def folder(
 def _images(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder.")
-    candidates = sorted(_candidates(folder), key=lambda file: file.relative_to(folder).as_posix())
-    readable, problems = [], []
+    problems: list[str] = []
+    candidates = sorted(_candidates(folder, problems), key=lambda file: file.relative_to(folder).as_posix())
+    readable = []
     for file in _progress(candidates):
         try:
             size(file)
@@ -77,8 +78,15 @@ def _images(folder: Path) -> list[Path]:
     return readable
 
 
-def _candidates(folder: Path) -> Iterator[Path]:
-    for here, folders, files in os.walk(folder, followlinks=True):
+def _candidates(folder: Path, problems: list[str]) -> Iterator[Path]:
+    """Image files by their names; folders that cannot be looked into are added to `problems`."""
+
+    def closed(error: OSError) -> None:
+        if Path(error.filename) == folder:
+            raise error
+        problems.append(f"{error.filename}: the folder cannot be read ({error.strerror}).")
+
+    for here, folders, files in os.walk(folder, onerror=closed, followlinks=True):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:
             if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES:

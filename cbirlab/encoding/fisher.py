@@ -71,7 +71,12 @@ class Fisher(LocalEncoding):
 
     def shares(self, local: Tensor) -> Tensor:
         """γ (..., k) of prepared columns (..., d)."""
-        return self._shares(torch.cat([local, local.square()], dim=-1))
+        return self._shares(self._powers(local))
+
+    def _powers(self, local: Tensor) -> Tensor:
+        """[x, x²] (..., 2d), x less the mean of the mixture: sums of squares far from zero would lose their digits."""
+        shifted = local - self._tensor(self._centre(), local)
+        return torch.cat([shifted, shifted.square()], dim=-1)
 
     def _shares(self, powers: Tensor) -> Tensor:
         """γ of [x, x²]: the logarithm of a Gaussian is linear in it, so that one matrix product does for all."""
@@ -81,7 +86,7 @@ class Fisher(LocalEncoding):
         return (powers @ slopes.T).add_(offsets).softmax(dim=-1)
 
     def _sums(self, local: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-        powers = torch.cat([local, local.square()], dim=-1)
+        powers = self._powers(local)
         return gathered(self._shares(powers) * weights[..., None], powers)
 
     def _finish(self, *sums: Tensor) -> Tensor:
@@ -96,10 +101,14 @@ class Fisher(LocalEncoding):
         vectors = torch.cat([part.flatten(1) for part in parts], dim=1)
         return unit(signed_root(vectors) if self.root else vectors)
 
+    def _centre(self) -> np.ndarray:
+        return np.asarray(self.priors_, np.float64) @ self.means_
+
     def _mixture(self, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Priors, means less the mean of the mixture, variances."""
         return (
             self._tensor(self.priors_, like),
-            self._tensor(self.means_, like),
+            self._tensor(self.means_ - self._centre(), like),
             self._tensor(self.variances_, like),
         )
 

@@ -120,7 +120,7 @@ def _said_of(source: Path) -> Iterator[None]:
     """Whatever a library says about a damaged file, with the name of the file."""
     try:
         yield
-    except (FeaturesError, ImportError, MemoryError):
+    except (FeaturesError, ImportError, MemoryError, PermissionError):
         raise
     except Exception as error:  # of damaged files the libraries raise anything
         raise FeaturesError(f"import_features: {source.name} is damaged or no {source.suffix} file: {error}") from error

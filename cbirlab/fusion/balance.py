@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cbirlab.datasets import Dataset, Query
@@ -110,8 +109,17 @@ def grid(members: int, steps: int, method: FusionMethod) -> list[tuple[float, ..
     if steps < 2 or steps != int(steps):
         raise ValueError(f"balance: steps must be a whole number of at least 2, got {steps!r}.")
     whole = int(steps) - 1
-    shares = [share for share in itertools.product(range(whole + 1), repeat=members) if sum(share) == whole]
-    weights = {tuple(part / whole for part in share) for share in shares} | {(1 / members,) * members}
+    weights = {tuple(part / whole for part in share) for share in _shares(whole, members)} | {(1 / members,) * members}
     if method.fact("ordered", False):
         weights = {one for one in weights if one[0] > 0}
     return sorted(weights, key=lambda one: (round(sum(part**2 for part in one), 12), tuple(-part for part in one)))
+
+
+def _shares(whole: int, members: int) -> Iterator[tuple[int, ...]]:
+    """All ways to deal `whole` out to `members` in whole numbers; of all combinations of numbers few are one."""
+    if members == 1:
+        yield (whole,)
+        return
+    for first in range(whole + 1):
+        for rest in _shares(whole - first, members - 1):
+            yield (first, *rest)

@@ -40,6 +40,11 @@ class FusionMethod(Method):
         """What is fused: "descriptors", "scores" or "ranks"."""
         return str(self.fact("stage"))
 
+    @property
+    def of_vectors(self) -> bool:
+        """Whether members must have one vector per image: to be joined, or because scores must be cosines."""
+        return self.stage == "descriptors" or bool(self.fact("cosines"))
+
 
 def checked_weights(owner: str, weights: Sequence[float] | None, members: int) -> tuple[float, ...]:
     """One weight per member; None is one for each.
@@ -184,7 +189,12 @@ def rrf(
 
 
 @FUSIONS.register(
-    "rerank", title="First ranks, others re-rank", reference="Yu et al. 2017", stage="scores", ordered=True
+    "rerank",
+    title="First ranks, others re-rank",
+    reference="Yu et al. 2017",
+    stage="scores",
+    ordered=True,
+    cosines=True,
 )
 def rerank(
     scores: Sequence[np.ndarray],

@@ -8,8 +8,10 @@ from dataclasses import asdict, dataclass, fields, replace
 from difflib import get_close_matches
 from typing import Any
 
+from cbirlab.aggregation import Aggregation
 from cbirlab.fusion.methods import FusionMethod, checked_weights
 from cbirlab.params import Range
+from cbirlab.passes import Passes
 from cbirlab.pipeline import Recipe
 from cbirlab.store import digest
 from cbirlab.whitening import Whitening
@@ -49,6 +51,11 @@ class Fusion:
         whitening = Whitening.parse(self.whitening)
         dimensions = Range(1, 1 << 20, integer=True, optional=True).check("Fusion", "dimensions", self.dimensions)
         check_members(members)
+        if method.fact("cosines") and any(map(compares_parts, members[1:])):
+            raise ValueError(
+                f"Fusion: method {method.name!r} turns the cosines of all members but the first into distances, and "
+                "one of them compares words or views; use 'minmax' or 'rrf'."
+            )
         if whitening.name != "none" and method.stage != "descriptors":
             raise ValueError(
                 f"Fusion: whitening {whitening.key!r} is for descriptors, and {method.name!r} fuses {method.stage}; "
@@ -102,6 +109,12 @@ class Fusion:
     def with_members(self, members: Sequence[Recipe]) -> Fusion:
         """The same fusion of other recipes, such as the resolved ones."""
         return replace(self, members=tuple(members))
+
+
+def compares_parts(recipe: Recipe) -> bool:
+    """Whether words or views are compared, so that an image has no one vector, and scores are no cosines."""
+    spec, passes = Aggregation.parse(recipe.aggregation), Passes.parse(recipe.passes)
+    return bool(spec.fact("similarity")) or passes.combine == "match"
 
 
 def check_members(members: Sequence[Recipe]) -> None:

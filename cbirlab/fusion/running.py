@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cbirlab.aggregation import Aggregation
 from cbirlab.backbones import load_backbone
 from cbirlab.datasets import Dataset, load_dataset
 from cbirlab.evaluation import PROTOCOLS, Evaluation, evaluate
@@ -16,7 +15,7 @@ from cbirlab.extract import image_hashes
 from cbirlab.fusion.balance import balance, train_split
 from cbirlab.fusion.members import Member, concatenated, fuse, own_rows, searched
 from cbirlab.fusion.methods import FusionMethod, checked_weights
-from cbirlab.fusion.recipe import LEARNED, Fusion, check_members
+from cbirlab.fusion.recipe import LEARNED, Fusion, check_members, compares_parts
 from cbirlab.index import Ranking
 from cbirlab.pipeline import Bench, Clock, Recipe, Run, table_row
 from cbirlab.store import Store
@@ -216,7 +215,7 @@ def _searched(bench: Bench, recipes: Sequence[Recipe], early: bool) -> tuple[lis
 
 def _vectors(bench: Bench, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
     images, queries = bench.pair(recipe)
-    if images.counts is not None or Aggregation.parse(recipe.aggregation).fact("similarity"):
+    if compares_parts(recipe):
         raise ValueError(
             f"Fusion: method 'early' needs members with one vector per image, and {recipe.aggregation!r} with passes "
             f"{recipe.passes!r} compares words or views; use a fusion of scores or ranks, as 'minmax' or 'rrf'."

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from cbirlab.aggregation import Aggregation
 from cbirlab.backbones import load_backbone
 from cbirlab.datasets import Dataset, load_dataset
 from cbirlab.evaluation import Evaluation
 from cbirlab.pipeline.bench import Bench
+from cbirlab.pipeline.fitting import clipped, warn_of_clipped
 from cbirlab.pipeline.recipe import Recipe
 from cbirlab.pipeline.stages import Clock, Run
 from cbirlab.store import Store
@@ -41,6 +43,7 @@ def run(
         dataset = dataset or load_dataset(recipe.dataset)
         backbone = load_backbone(recipe.backbone, recipe.weights, device)
         recipe = recipe.resolved(dataset, backbone)
+    warn_of_clipped([clipped(backbone, str(recipe.tap), Aggregation.parse(recipe.aggregation))], stacklevel=3)
     bench = Bench(dataset, backbone, recipe, store=store or Store(), progress=progress)
     with clock("extract"):
         bench.fill([recipe])

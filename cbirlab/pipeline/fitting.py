@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,27 @@ def check_cell(backbone: Backbone, tap: str, spec: Aggregation) -> str:
             where = f"it sits on tap {place!r}" if place else "this network has none on the mean of a tap"
             return f"{spec.key}: needs the network's classifier; {where}, not on {tap!r}"
     return ""
+
+
+def clipped(backbone: Backbone, tap: str, spec: Aggregation) -> str:
+    """Empty, or what of `spec` is made for values >= 0 while `tap`, as of most transformers, has others."""
+    members = {member: backbone.taps[member] for _, member in split_taps(tap)}
+    if all(one.kind == "vector" for one in members.values()):  # taken as they are, whatever the pooling
+        return ""
+    signed = [member for member, one in members.items() if one.signed]
+    made = [one.name for one in (*spec.attentions, spec) if one.fact("positive")]
+    return f"{', '.join(made)} at {', '.join(signed)}" if signed and made else ""
+
+
+def warn_of_clipped(found: Iterable[str], stacklevel: int) -> None:
+    """One warning of all that `clipped` tells."""
+    told = list(dict.fromkeys(filter(None, found)))
+    if told:
+        warnings.warn(
+            f"{'; '.join(told)}: made for values >= 0, so the negative ones of these taps count as zero; 'spoc', 'mac' "
+            "and 'rmac' take them as they are.",
+            stacklevel=stacklevel,
+        )
 
 
 def network_states(backbone: Backbone, cells: Mapping[str, Sequence[Aggregation]]) -> States:

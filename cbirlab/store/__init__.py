@@ -184,7 +184,14 @@ class Store:
         keep_bytes : remove the least recently used entries until the rest is not larger.
         older_than_days : remove entries not used for so long.
         partial : also remove shards of runs that did not end, and forgotten temporary files, untouched for a day.
+
+        Raises
+        ------
+        ValueError : a negative number, which would remove everything.
         """
+        for name, value in (("keep_bytes", keep_bytes), ("older_than_days", older_than_days)):
+            if value is not None and not value >= 0:
+                raise ValueError(f"prune: {name} must be a number >= 0 or None, got {value!r}.")
         freed = 0
         limit = time.time() - older_than_days * 86400 if older_than_days is not None else -np.inf
         kept = 0

@@ -1,0 +1,72 @@
+"""What is refused before anything is computed, and what is said of options that changed nothing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cbirlab.fusion import FusedRun, Fusion
+    from cbirlab.pipeline import Recipe, Run
+
+
+def table(out: str | None, option: str = "--out") -> None:
+    """Refuse a table of unknown format before anything is computed."""
+    from cbirlab import tables
+
+    if out:
+        if Path(out).suffix.lower() not in tables.suffixes():
+            raise ValueError(f"{option} must end in one of {', '.join(tables.suffixes())}, got {out!r}.")
+        if Path(out).suffix.lower() == ".xlsx":
+            tables.check_excel()
+        _check_place(Path(out), option)
+
+
+def ranking(path: str | None) -> None:
+    """Refuse a ranking file of another format before anything is computed."""
+    if path:
+        if Path(path).suffix != ".npz":
+            raise ValueError(f"--save-ranking must end in .npz, got {path!r}.")
+        _check_place(Path(path), "--save-ranking")
+
+
+def _check_place(path: Path, option: str) -> None:
+    """Refuse a place that cannot be written to before anything is computed, which can take hours."""
+    there = next(place for place in (path, *path.absolute().parents) if place.exists())
+    if there == path and path.is_dir():
+        raise IsADirectoryError(f"{option} must be a file, and {path} is a folder.")
+    if there != path and not there.is_dir():
+        raise NotADirectoryError(f"{option}: {path} cannot be written, because {there} is no folder.")
+    if not os.access(there, os.W_OK):
+        raise PermissionError(f"{option}: {path} cannot be written, permission is denied in {there}.")
+
+
+def device(name: str) -> None:
+    """Refuse a device that this machine has not.
+
+    Raises
+    ------
+    ValueError : no such device, here or anywhere.
+    """
+    if name == "cpu":
+        return
+    import torch
+
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # AssertionError: torch built without it
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise ValueError(f"--device must be one that this machine has, as 'cpu', got {name!r} ({reason}).") from error
+
+
+def without_effect(recipe: Recipe | Fusion, result: Run | FusedRun) -> list[str]:
+    """What was asked for and changed nothing."""
+    from cbirlab.pipeline import Recipe
+
+    said = []
+    if recipe.dimensions is not None and result.dim < recipe.dimensions:
+        said.append(f"{recipe.dimensions} dimensions were asked for, but only {result.dim} can be had; keeping these.")
+    if isinstance(recipe, Recipe) and recipe.whitening_set and not getattr(result.recipe, "whitening_set", None):
+        said.append(f"whitening_set {recipe.whitening_set!r} has no effect, because nothing of the recipe is learned.")
+    return said
