@@ -190,7 +190,9 @@ def _maxima(values: Tensor, axis: int, intervals: tuple[Interval, ...]) -> Tenso
 
 def _length(vectors: Tensor) -> Tensor:
     """L2 norms (..., 1) of vectors (..., C), one for vectors of zeros, or so short that 1 / length is infinite."""
-    length = vectors.norm(dim=-1, keepdim=True)
+    import torch
+
+    length = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
     return length.masked_fill(length < TINY, 1)
 
 
