@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from cbirlab.aggregation import AGGREGATIONS, Aggregation
 from cbirlab.attention import ATTENTIONS
-from cbirlab.backbones import BACKBONES, check_tap, load_backbone, taps_of
+from cbirlab.backbones import BACKBONES, check_tap, chosen, load_backbone, taps_of
 from cbirlab.datasets import Dataset, load_dataset
 from cbirlab.encoding import ENCODINGS
 from cbirlab.fusion import FUSIONS, Fusion, FusionMethod, fused_row, run_fusion
@@ -67,7 +67,7 @@ def compare(
         weights are at hand; the others are named in a warning.
     attentions : put before each of the aggregations and encodings; "none" is none, "crow_spatial > crow_channel" both.
     dimensions : kept after a whitening that orders them, one or several; None is all.
-    weights : of all backbones, or by backbone.
+    weights : of all backbones, or by backbone; a backbone may say its own, "resnet50@IMAGENET1K_V2".
     fusions : each adds a row for all recipes that differ in backbone or tap alone, fused: of one backbone's taps it is
         layer-level fusion, of several backbones model-level fusion.
     fusion_weights : one per member, in the order of the rows, "learned" on the train split, or None for equal ones.
@@ -89,11 +89,12 @@ def compare(
     specs = _specs(aggregations, encodings, attentions)
     kinds = [Whitening.parse(one) for one in _names(whitenings, WHITENINGS)]
     schemes = [Passes.parse(one).key for one in _names(passes, PASSES)]
-    _check_taps(taps, _names(backbones, BACKBONES))
+    networks = _networks(backbones, weights)
+    _check_taps(taps, list(dict.fromkeys(name for name, _ in networks)))
     widths = list(dimensions) if isinstance(dimensions, Sequence) else [dimensions]
     methods = [FusionMethod.parse(one).key for one in _names(fusions, FUSIONS)]
     rows, done = [], []
-    for backbone, weight in _backbones(backbones, weights, device):
+    for backbone, weight in _backbones(networks, device, all_of_them=backbones == "all"):
         cells = _cells(_taps(taps, backbone), specs, backbone)
         for scheme in schemes:
             base = Recipe(dataset=name, backbone=backbone.name, weights=weight, passes=scheme, **shared)
@@ -200,19 +201,28 @@ def _taps(given: Names | None, backbone: Backbone) -> list[str]:
     return known
 
 
+def _networks(given: Names, weights: str | Mapping[str, str | None] | None) -> list[tuple[str, str | None]]:
+    """Name and weights of each backbone, which may say its weights itself: "resnet50@IMAGENET1K_V2"."""
+    pairs = []
+    for text in _names(given, BACKBONES):
+        beside = weights.get(chosen(text)[0]) if isinstance(weights, Mapping) else weights
+        name, weight = chosen(text, beside)
+        pairs.append((name, None if weight is None else str(weight)))
+    return pairs
+
+
 def _backbones(
-    given: Names, weights: str | Mapping[str, str | None] | None, device: str
+    networks: Sequence[tuple[str, str | None]], device: str, *, all_of_them: bool
 ) -> Iterator[tuple[Backbone, str | None]]:
     """Backbones one by one, so that only one is in memory; of "all", those without weights are told at the end."""
     from cbirlab.weights import WeightsError
 
     absent = []
-    for name in _names(given, BACKBONES):
-        weight = weights.get(name) if isinstance(weights, Mapping) else weights
+    for name, weight in networks:
         try:
             loaded = load_backbone(name, weight, device)
         except WeightsError as error:
-            if given != "all":
+            if not all_of_them:
                 raise
             absent.append(f"{name}: {error}")
         else:

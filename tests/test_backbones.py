@@ -522,3 +522,31 @@ def test_deit_classifies_photographs_as_mobilenet_does(real: Path) -> None:
     entropy = -(chances["deit_tiny"] * chances["deit_tiny"].log()).sum(dim=1)
     assert agree.float().mean() >= 0.7
     assert entropy.median() < 0.5 * np.log(1000)
+
+
+def test_a_backbone_may_be_written_with_its_weights():
+    from cbirlab import Recipe
+
+    recipe = Recipe(backbone="resnet50@IMAGENET1K_V2")
+    assert (recipe.backbone, recipe.weights) == ("resnet50", "IMAGENET1K_V2")
+    assert recipe == Recipe(backbone="resnet50", weights="IMAGENET1K_V2")
+    with pytest.raises(ValueError, match="says its weights"):
+        Recipe(backbone="resnet50@IMAGENET1K_V2", weights="IMAGENET1K_V1")
+    with pytest.raises(ValueError, match="must come its weights"):
+        Recipe(backbone="resnet50@")
+    assert load_backbone("toynet@random").digest == load_backbone("toynet", "random").digest
+
+
+def test_no_registered_name_has_the_sign_that_stands_before_weights():
+    assert not [name for name in BACKBONES if "@" in name]
+
+
+def test_one_comparison_takes_several_weights_of_one_network(things, store):
+    from cbirlab import compare
+
+    options = {"aggregations": "gem", "whitenings": "none", "store": store, "progress": False}
+    frame = compare(things, backbones=["toynet", "toynet@random"], **options)
+    assert [*frame["backbone"]] == ["toynet", "toynet"]
+    assert [*frame["weights"]] == ["toynet-v1", "random"]
+    with pytest.raises(ValueError, match="says its weights"):
+        compare(things, backbones=["toynet@random"], weights="other", **options)

@@ -16,8 +16,9 @@ from cbirlab.choices import CHOICES, Judging, differences, ranking_differences, 
 from cbirlab.choices.judging import MEASURES
 from cbirlab.choices.recipes import reruns
 from cbirlab.cli import main
-from cbirlab.evaluation import PROTOCOLS, evaluate, paired_difference
+from cbirlab.evaluation import PROTOCOLS, evaluate, paired_difference, paired_interval
 from cbirlab.exercises.protocols import made_ranking
+from cbirlab.index import Ranking
 from cbirlab.pipeline import Recipe, run
 from cbirlab.preprocessing import CROP, RESIZE
 from cbirlab.store import Store
@@ -169,6 +170,29 @@ def test_of_a_ranking_every_row_is_two_judgings_and_their_paired_interval():
         assert row["metric"] == "map_medium"
     assert not frame["forward_pass"].any()
     assert set(frame.index.get_level_values(0)) == set(CHOICES.options[CHOICES.options.index("junk") :])
+
+
+@pytest.mark.parametrize("name", [name for name in PROTOCOLS if name != "revisited"])
+def test_a_protocol_is_judged_by_its_own_metric(name):
+    protocol, rng = PROTOCOLS[name], np.random.default_rng(7)
+    sought = protocol.levels[0].positive[0]
+    labels = [{sought: rng.permutation(130)[: rng.integers(9)].tolist()} for _ in range(25)]
+    data = made(labels, 130, protocol=name, own=[5, *[None] * 24])
+    images = np.array([rng.permutation(130) for _ in labels])
+    for query in range(0, 25, 2):  # some start with a right answer
+        if rows := labels[query][sought]:
+            images[query] = [rows[0], *images[query][images[query] != rows[0]]]
+    ranking = Ranking(images, np.sort(rng.random(images.shape).astype(np.float32), axis=1)[:, ::-1])
+    usual = evaluate(ranking, data)
+    frame = ranking_differences(ranking, data).set_index(["choice", "to"])
+    cut = frame.loc["results", "10"]
+    shorter = evaluate(Ranking(ranking.images[:, :10], ranking.scores[:, :10]), data)
+    assert cut["metric"] == protocol.main
+    assert cut["before"] == pytest.approx(usual.metrics[protocol.main])
+    assert cut["value"] == pytest.approx(shorter.metrics[protocol.main])
+    assert (cut["change_low"], cut["change_high"]) == pytest.approx(paired_interval(shorter, usual)[1:])
+    assert frame.loc[("own_image", "wrong"), "metric"] == protocol.main
+    assert frame.loc[("average_precision", "map@r"), "metric"] == "map"
 
 
 def test_what_does_not_apply_says_why():

@@ -4,6 +4,7 @@ from cbirlab.backbones import networks  # noqa: F401  # fills the catalogue
 from cbirlab.backbones.at_hand import Availability, availability, backbones_here
 from cbirlab.backbones.backbone import Backbone, check_tap, classifier_of
 from cbirlab.backbones.catalogue import BACKBONES, IMAGENET_MEAN, IMAGENET_STD, Tap, add_backbone, taps_of
+from cbirlab.backbones.choosing import choices_of, chosen, in_one_word
 from cbirlab.backbones.loading import load_backbone
 from cbirlab.backbones.modules import add_module
 from cbirlab.backbones.releases import Release, releases
@@ -24,7 +25,10 @@ __all__ = [
     "availability",
     "backbones_here",
     "check_tap",
+    "choices_of",
+    "chosen",
     "classifier_of",
+    "in_one_word",
     "load_backbone",
     "releases",
     "taps_of",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cbirlab.backbones.catalogue import BACKBONES, NO_WEIGHTS, Source, lacking
+from cbirlab.backbones.catalogue import BACKBONES, NO_WEIGHTS, RANDOM, Source, lacking
 from cbirlab.backbones.releases import Release, releases
 from cbirlab.datasets.bundled import data_folder
 from cbirlab.weights import FOLDER_VARIABLE, WeightsError, hub_folder, own_file, own_files
@@ -39,7 +39,7 @@ def availability(name: str, weights: str | None = None) -> Availability:
 
     Parameters
     ----------
-    weights : None for the default ones, or a label of `releases`.
+    weights : None for the default ones, a label of `releases`, or "random".
 
     Raises
     ------
@@ -59,6 +59,8 @@ def availability(name: str, weights: str | None = None) -> Availability:
         own_files()
     except WeightsError as error:
         return Availability(False, takes="a folder that exists", instructions=str(error))
+    if weights == RANDOM:
+        return Availability(True, "random, nothing is loaded")
     if weights is not None:
         return _of_release(_known(name, weights, published))
     default = published.get(facts["weights"])

@@ -21,6 +21,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 CAFFE_MEAN = (123 / 255, 117 / 255, 104 / 255)
 CAFFE_STD = (1 / 255, 1 / 255, 1 / 255)
 NO_WEIGHTS = "none"
+RANDOM = "random"
 LAYOUTS = ("BCHW", "BHWC", "BNC")
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from cbirlab.backbones import caffe
 from cbirlab.backbones.backbone import PRECISION, Backbone
-from cbirlab.backbones.catalogue import BACKBONES, CAFFE_MEAN, CAFFE_STD, NO_WEIGHTS, Source, lacking
+from cbirlab.backbones.catalogue import BACKBONES, CAFFE_MEAN, CAFFE_STD, NO_WEIGHTS, RANDOM, Source, lacking
+from cbirlab.backbones.choosing import chosen
 from cbirlab.weights import Found, WeightsError, digest, fill, find, label_of, needed, own_file, read
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def load_backbone(
 
     Parameters
     ----------
+    name : in `BACKBONES`, or with its weights, "resnet50@IMAGENET1K_V2".
     weights : None for the default ones (bundled, ``CBIRLAB_WEIGHTS``, torch's hub cache, download), "random", a label
         that torchvision publishes ("IMAGENET1K_V2"), or the path of a ``.pth`` or ``.safetensors`` file, which may
         cover only the first taps; "caffe:" before the path of weights that were trained with Caffe's colours.
@@ -44,10 +46,12 @@ def load_backbone(
     UnknownName : no network of that name.
     WeightsError : the weights cannot be had, or fit none of the taps; weights for hand-crafted descriptors; an extra
         that the network needs is not installed.
-    ValueError : another precision, or one that hand-crafted descriptors do not have.
+    ValueError : weights in the name and others beside; another precision, or one that hand-crafted
+        descriptors do not have.
     """
     import torch
 
+    name, weights = chosen(name, weights)
     facts = BACKBONES.info(name).facts
     PRECISION.check(name, "precision", precision)
     if extra := lacking(name):
@@ -57,7 +61,7 @@ def load_backbone(
         if facts["weights"] == NO_WEIGHTS:
             loaded = _untrained(name, weights)
         else:
-            loaded = _random(name, seed) if weights == "random" else _trained(name, weights, facts)
+            loaded = _random(name, seed) if weights == RANDOM else _trained(name, weights, facts)
     loaded.module.eval().requires_grad_(False).to(device)
     return replace(loaded, device=torch.device(device)).with_numerics(precision=precision, channels_last=channels_last)
 

@@ -17,7 +17,7 @@ class Alternative:
     choice, was, to : what is changed, in words.
     recipe : that gives another ranking; None keeps the ranking.
     judging : how it is judged before and after; None is as usual, both times.
-    metric : that is judged by.
+    metric : that is judged by; None is that of the judging.
     forward_pass : whether pictures have to go through the network for it.
     note : why it does not apply; empty where it does.
     """
@@ -27,6 +27,6 @@ class Alternative:
     to: str = ""
     recipe: Recipe | None = None
     judging: tuple[Judging, Judging] | None = None
-    metric: str = "map"
+    metric: str | None = None
     forward_pass: bool = False
     note: str = ""

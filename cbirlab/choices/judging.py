@@ -14,6 +14,7 @@ import numpy as np
 from cbirlab.datasets import Dataset
 from cbirlab.evaluation import Judged, Level, Protocol
 from cbirlab.evaluation.judgement import AP_METHODS
+from cbirlab.evaluation.metrics import METRICS, measure
 from cbirlab.index import Ranking
 from cbirlab.params import Choice
 
@@ -29,12 +30,13 @@ class Judging:
     Attributes
     ----------
     level : of the protocol.
-    measure : a name in `MEASURES`.
+    measure : a name in `MEASURES`, or a metric as in a protocol, "hit@1".
     junk : what becomes of images with a junk label of the level: ignored, as if they were not in the database; or
         counted as wrong or right answers.
     own_image : what becomes of the query's own image where it is in the database: "as labelled" is what `Protocol`
         calls kept.
     results : that are looked at; None for all there are.
+    average_precision : of a metric as in a protocol, "map@100".
 
     Raises
     ------
@@ -46,21 +48,36 @@ class Judging:
     junk: str = "ignored"
     own_image: str = "dropped"
     results: int | None = None
+    average_precision: str = "trapezoid"
 
     def __post_init__(self) -> None:
         JUNK.check("Judging", "junk", self.junk)
         OWN_IMAGE.check("Judging", "own_image", self.own_image)
-        Choice(tuple(MEASURES)).check("Judging", "measure", self.measure)
+        if self.measure.partition("@")[0] not in METRICS:
+            Choice(tuple(MEASURES)).check("Judging", "measure", self.measure)
 
     @classmethod
     def of(cls, protocol: Protocol, level: str | None = None) -> Judging:
-        """As a protocol judges at a level; "medium" by default where there are several."""
+        """As a protocol judges at a level, by its main metric; "medium" by default where there are several."""
         own = "dropped" if protocol.own_image == "dropped" else "as labelled"
-        return cls(protocol.level(level, "differences"), protocol.average_precision, own_image=own)
+        method = protocol.average_precision
+        main = method if protocol.main == "map" else protocol.main
+        return cls(protocol.level(level, "differences"), main, own_image=own, average_precision=method)
+
+    @property
+    def metric(self) -> str:
+        """What tables call it: all average precisions are mAP."""
+        return "map" if self.measure in MEASURES else self.measure
 
     def values(self, ranking: Ranking, dataset: Dataset) -> np.ndarray:
         """The measure of each query (Q,); NaN where there is nothing to find."""
-        return MEASURES[self.measure](self.judged(ranking, dataset), self.results)
+        return self.measured(self.judged(ranking, dataset))
+
+    def measured(self, judged: Judged) -> np.ndarray:
+        """The measure of each query (Q,) of what `judged` gave."""
+        if self.measure in MEASURES:
+            return MEASURES[self.measure](judged, self.results)
+        return measure(self.measure, judged, self.average_precision)
 
     def judged(self, ranking: Ranking, dataset: Dataset) -> Judged:
         """Where the right answers stand, what is ignored taken out."""
@@ -76,7 +93,8 @@ class Judging:
             counts.append(len(sought))
         labelled = (np.concatenate(parts) for parts in (queries, ranks, right, ignored))
         query, rank, positive, junk = labelled
-        return Judged.from_labelled(query, rank, positive, junk, np.array(counts, np.int64))
+        scores = ranking.scores[:, : self.results]
+        return Judged.from_labelled(query, rank, positive, junk, np.array(counts, np.int64), scores)
 
     def rows(self, dataset: Dataset, query: int) -> tuple[set[int], set[int]]:
         """Database rows that are right for a query, and rows that are ignored."""

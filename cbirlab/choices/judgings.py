@@ -20,11 +20,12 @@ def judgings(usual: Judging, dataset: Dataset, protocol: Protocol, results: int)
     yield from _junk(usual, dataset)
     yield from _own_image(usual, dataset)
     yield from _levels(usual, protocol)
+    by_ap = usual if usual.metric == "map" else replace(usual, measure=usual.average_precision)
     for measure in (*AP_METHODS, "map@r"):
-        if measure != usual.measure:
+        if measure != by_ap.measure:
             after = replace(usual, measure=measure)
-            yield Alternative("average_precision", usual.measure, measure, judging=(usual, after))
-    yield from _cuts(usual, results)
+            yield Alternative("average_precision", by_ap.measure, measure, judging=(by_ap, after))
+    yield from _cuts(usual, by_ap, results)
     yield from _precision(usual)
 
 
@@ -54,15 +55,16 @@ def _levels(usual: Judging, protocol: Protocol) -> Iterator[Alternative]:
         yield Alternative("level", usual.level.name, level.name, judging=(usual, replace(usual, level=level)))
 
 
-def _cuts(usual: Judging, results: int) -> Iterator[Alternative]:
+def _cuts(usual: Judging, by_ap: Judging, results: int) -> Iterator[Alternative]:
     was = str(results)
     for cut in CUTS:
         if cut >= results:
             yield Alternative("results", was, str(cut), note="the list is no longer than that")
             continue
-        for measure in (usual.measure, "over min(right, results)", "over right in results"):
-            to = str(cut) + ("" if measure == usual.measure else f", AP {measure}")
-            yield Alternative("results", was, to, judging=(usual, replace(usual, results=cut, measure=measure)))
+        yield Alternative("results", was, str(cut), judging=(usual, replace(usual, results=cut)))
+        for measure in ("over min(right, results)", "over right in results"):
+            after = replace(usual, results=cut, measure=measure)
+            yield Alternative("results", was, f"{cut}, AP {measure}", judging=(by_ap, after))
 
 
 def _precision(usual: Judging) -> Iterator[Alternative]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -14,7 +14,9 @@ from cbirlab.choices.judging import Judging
 from cbirlab.choices.judgings import judgings
 from cbirlab.choices.recipes import reruns
 from cbirlab.datasets import Dataset, load_dataset
-from cbirlab.evaluation import PROTOCOLS, Protocol, evaluate, paired_difference, query_groups
+from cbirlab.evaluation import PROTOCOLS, Judged, Protocol, evaluate, paired_difference, query_groups
+from cbirlab.evaluation.comparing import POOLED, pooled_samples
+from cbirlab.evaluation.intervals import percentiles
 from cbirlab.index import Ranking
 from cbirlab.params import Choice
 from cbirlab.pipeline import Bench, Recipe
@@ -153,22 +155,36 @@ def _row(
             other, note = rerun(one.recipe)
         except (ValueError, WeightsError) as error:  # cannot be had in this combination
             other, note = None, str(error)
-    found = None if other is None else after.values(other, dataset)
+    found = None if other is None else _measured(after, other, dataset)
     return {
         "choice": one.choice,
         "from": one.was,
         "to": one.to,
-        "metric": one.metric + usual.level.suffix,
-        **_numbers(before.values(ranking, dataset), found, query_groups(dataset)),
+        "metric": (one.metric or before.metric) + usual.level.suffix,
+        **_numbers(_measured(before, ranking, dataset), found, query_groups(dataset)),
         "forward_pass": one.forward_pass,
         "note": note,
         "recipe": one.recipe.to_json() if one.recipe is not None and found is not None else "",
     }
 
 
-def _numbers(before: np.ndarray, after: np.ndarray | None, groups: np.ndarray) -> dict[str, Any]:
+class _Measured(NamedTuple):
+    """A ranking judged: values of each query (Q,), whether their mean is pooled over queries, and what it is of."""
+
+    values: np.ndarray
+    pooled: bool
+    judged: Judged
+
+
+def _measured(judging: Judging, ranking: Ranking, dataset: Dataset) -> _Measured:
+    judged = judging.judged(ranking, dataset)
+    return _Measured(judging.measured(judged), judging.metric == POOLED, judged)
+
+
+def _numbers(first: _Measured, other: _Measured | None, groups: np.ndarray) -> dict[str, Any]:
     """Means over the queries that count both times, and the paired interval of their difference."""
-    if after is None:
+    before = first.values
+    if other is None:
         known = before[~np.isnan(before)]
         start = float(known.mean()) if len(known) else math.nan
         return {
@@ -176,9 +192,14 @@ def _numbers(before: np.ndarray, after: np.ndarray | None, groups: np.ndarray) -
             **dict.fromkeys(("value", "change", "change_low", "change_high"), math.nan),
             "queries": 0,
         }
+    after = other.values
     both = ~np.isnan(before) & ~np.isnan(after)
-    change = paired_difference(after, before, groups=groups)
     means = [float(values[both].mean()) if both.any() else math.nan for values in (before, after)]
+    if first.pooled and other.pooled:
+        draws = pooled_samples(other.judged, groups) - pooled_samples(first.judged, groups)
+        change = percentiles(means[1] - means[0], draws, 0.95)
+    else:
+        change = paired_difference(after, before, groups=groups)
     named = {"before": means[0], "value": means[1], "change": change.mean}
     return {**named, "change_low": change.low, "change_high": change.high, "queries": int(both.sum())}
 

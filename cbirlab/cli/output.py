@@ -55,14 +55,14 @@ def checked_names(given: Any) -> dict[str, Any]:
     """Names for `compare`; unknown ones raise before anything is computed."""
     from cbirlab.aggregation import Aggregation
     from cbirlab.attention import Attention
-    from cbirlab.backbones import BACKBONES
+    from cbirlab.backbones import chosen
     from cbirlab.fusion import FusionMethod
     from cbirlab.grid import NO_ATTENTION
     from cbirlab.passes import Passes
     from cbirlab.whitening import Whitening
 
     readers = {
-        "backbones": BACKBONES.info,
+        "backbones": lambda text: chosen(text, given.weights),
         "aggregations": Aggregation.parse,
         "encodings": Aggregation.parse,
         "attentions": lambda text: [Attention.parse(one) for one in text.split(">") if text != NO_ATTENTION],
@@ -71,9 +71,9 @@ def checked_names(given: Any) -> dict[str, Any]:
         "fusions": FusionMethod.parse,
     }
     names = {
-        name: "all" if chosen == ["all"] else [] if chosen == ["none"] and name in ALSO_NONE else chosen
+        name: "all" if asked == ["all"] else [] if asked == ["none"] and name in ALSO_NONE else asked
         for name in (*readers, "taps")
-        if (chosen := getattr(given, name)) is not None
+        if (asked := getattr(given, name)) is not None
     }
     for name, read in readers.items():
         for text in names[name] if names.get(name, "all") != "all" else ():

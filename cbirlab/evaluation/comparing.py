@@ -15,6 +15,7 @@ from cbirlab.evaluation.intervals import (
     resampled_means,
     resampled_micro,
 )
+from cbirlab.evaluation.judgement import Judged
 from cbirlab.evaluation.metrics import measure
 
 if TYPE_CHECKING:
@@ -149,6 +150,10 @@ def _samples(evaluation: Evaluation, level: str, n: int, seed: int) -> np.ndarra
     """The main metric of each resample of the queries (n,)."""
     if evaluation.protocol.main != POOLED:
         return resampled_means(evaluation.per_query[level], evaluation.groups, n, seed)
-    judged = evaluation.judged[level]
+    return pooled_samples(evaluation.judged[level], evaluation.groups, n, seed)
+
+
+def pooled_samples(judged: Judged, groups: np.ndarray, n: int = 2000, seed: int = 0) -> np.ndarray:
+    """Micro average precision of each resample of the queries (n,); those of one seed are of the same draws."""
     confidence = np.zeros(len(judged.n_positive)) if judged.confidence is None else judged.confidence
-    return resampled_micro(judged.right_first(), confidence, judged.n_positive > 0, evaluation.groups, n, seed)
+    return resampled_micro(judged.right_first(), confidence, judged.n_positive > 0, groups, n, seed)

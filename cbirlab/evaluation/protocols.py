@@ -114,7 +114,7 @@ class Protocol:
             f"  average precision: {self.average_precision}",
             "  a query without a right answer at a level does not count there",
             f"  the query's own image in the database: {self.own_image}",
-            f"  crop: {self.crop}",
+            f"  crop: {self.crop}; a recipe may have another",
             f"  ties: {self.ties}",
         ]
         lines += [f"  remark: {self.remark}"] if self.remark else []

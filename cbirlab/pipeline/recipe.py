@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from cbirlab.aggregation import Aggregation
-from cbirlab.backbones import BACKBONES
+from cbirlab.backbones import chosen
 from cbirlab.backbones.loading import PRECISION
 from cbirlab.evaluation import PROTOCOLS
 from cbirlab.evaluation.judgement import AP_METHODS
@@ -49,7 +49,7 @@ class Recipe:
     Attributes
     ----------
     dataset : a name in `DATASETS`, or a folder.
-    backbone : a name in `BACKBONES`.
+    backbone : a name in `BACKBONES`; "resnet50@IMAGENET1K_V2" gives `weights` too.
     weights : None for the default ones, "random", a label that torchvision publishes, or a file.
     tap : where the maps are taken; several are concatenated, "layer3+layer4" or "0.5*layer3+layer4", each L2-normalised
         and multiplied by its weight.
@@ -99,7 +99,7 @@ class Recipe:
     average_precision: str | None = None
 
     def __post_init__(self) -> None:
-        BACKBONES.info(self.backbone)
+        backbone, weights = chosen(self.backbone, self.weights)
         INDEXES.info(self.index)
         if self.protocol is not None:
             PROTOCOLS.info(self.protocol)
@@ -109,7 +109,8 @@ class Recipe:
             Choice(AP_METHODS).check("Recipe", "average_precision", self.average_precision)
         clean = {
             "dataset": str(self.dataset),
-            "weights": None if self.weights is None else str(self.weights),
+            "backbone": backbone,
+            "weights": None if weights is None else str(weights),
             "tap": None if self.tap is None else join_taps(split_taps(self.tap)),
             "aggregation": Aggregation.parse(self.aggregation).key,
             "passes": Passes.parse(self.passes).key,

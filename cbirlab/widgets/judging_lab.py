@@ -89,7 +89,7 @@ class JudgingLab(WithStill, widgets.VBox):
             "level": menu([(name, name) for name in self.levels], description="level"),
             "junk": control(Parameter("junk", JUNK, self.usual.junk)),
             "own_image": control(Parameter("own_image", OWN_IMAGE, self.usual.own_image), description="own image"),
-            "measure": menu([(name, name) for name in MEASURES], description="AP"),
+            "measure": menu([(name, name) for name in self._measures()], description=self._called("AP")),
             "results": menu(cuts, description="results"),  # pyright: ignore[reportArgumentType]
         }
         menus["level"].value, menus["measure"].value = self.usual.level.name, self.usual.measure
@@ -98,6 +98,14 @@ class JudgingLab(WithStill, widgets.VBox):
         junk = {name for level in self.levels.values() for name in level.junk}
         menus["junk"].disabled = not any(labels.get(name) for labels in self.dataset.labels for name in junk)
         return menus
+
+    def _measures(self) -> list[str]:
+        """Average precisions, before them the main metric of a protocol that has another."""
+        return list(dict.fromkeys([self.usual.measure, *MEASURES])) if self.usual.metric != "map" else [*MEASURES]
+
+    def _called(self, average_precision: str) -> str:
+        """The word for it, where average precision is not all that the menu has."""
+        return average_precision if self.usual.metric == "map" else "measure"
 
     @property
     def judging(self) -> Judging:
@@ -128,9 +136,11 @@ class JudgingLab(WithStill, widgets.VBox):
         pairs = [(values[self.query], values[~np.isnan(values)].mean()) for values in (self._before, after)]
         (of_query, mean), (of_query_now, mean_now) = [[_written(value) for value in pair] for pair in pairs]
         self.numbers.value = (
-            f"<p>mAP {mean} as usual, <strong>{mean_now}</strong> by these rules: {change.mean:+.3f} "
+            f"<p>{self._called('mAP')} {mean} as usual, <strong>{mean_now}</strong> by these rules: {change.mean:+.3f} "
             f"[{change.low:+.3f}, {change.high:+.3f}]</p>"
-            + views.note(f"AP of query {self.query}: {of_query} as usual, {of_query_now} by these rules.")
+            + views.note(
+                f"{self._called('AP')} of query {self.query}: {of_query} as usual, {of_query_now} by these rules."
+            )
         )
 
     def _failed(self, error: Exception) -> None:

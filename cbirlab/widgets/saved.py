@@ -111,8 +111,7 @@ def take_over(workbench: Desk, state: Mapping[str, Any]) -> None:
     live, workbench.live = workbench.live, False
     try:
         for side in filter(None, (state["a"], state["b"])):
-            workbench.sessions.weights.setdefault(side["backbone"], side["weights"])
-            workbench.sessions.open(side["backbone"])
+            workbench.sessions.open(workbench.sessions.offer(side["backbone"], side["weights"]))
         workbench.question.from_json(state["question"])
         workbench.a.take_over(state["a"])
         workbench.compared = state["compared"]

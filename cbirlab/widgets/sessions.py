@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from cbirlab.backbones import BACKBONES, availability, backbones_here
-from cbirlab.widgets.controls import titled
+from cbirlab.backbones import BACKBONES, availability, choices_of, chosen, in_one_word
 
 if TYPE_CHECKING:
+    from cbirlab.backbones import Availability
     from cbirlab.session import Session
 
 SHARED = (
@@ -29,7 +29,7 @@ SHARED = (
 
 
 class Sessions:
-    """Sessions by the name of their backbone.
+    """Sessions by their backbone, "resnet50" or "resnet50@IMAGENET1K_V2".
 
     Parameters
     ----------
@@ -39,13 +39,19 @@ class Sessions:
 
     def __init__(self, first: Session, offered: Sequence[str] | Mapping[str, str | None] | None = None) -> None:
         self.first = first
-        self._open, self._left = {first.backbone: first}, False
+        self._open, self._left = {key_of(first): first}, False
         given = backbones_offered() if offered is None else offered
         weights = dict(given) if isinstance(given, Mapping) else dict.fromkeys(given)
-        self.weights: dict[str, str | None] = {BACKBONES.info(name).name: weights[name] for name in weights}
-        self.weights = {first.backbone: first.common.weights} | {
-            name: weight for name, weight in self.weights.items() if name != first.backbone
-        }
+        self.weights: dict[str, str | None] = {key_of(first): first.common.weights}
+        for text, beside in weights.items():
+            self.offer(text, beside)
+
+    def offer(self, backbone: str, weights: str | None = None) -> str:
+        """Put a backbone on offer, unless it is; its key here."""
+        name, weight = chosen(backbone, weights)
+        label = None if weight is None else str(weight)
+        self.weights.setdefault(key := in_one_word(name, label), label)
+        return key
 
     @property
     def names(self) -> list[str]:
@@ -83,16 +89,26 @@ class Sessions:
             session.learn_no_more()
 
 
+def key_of(session: Session) -> str:
+    """The backbone of a session as menus have it, with its weights where they are chosen by name."""
+    return in_one_word(session.backbone, session.common.weights)
+
+
 def backbones_offered() -> list[str]:
-    """Names of all registered backbones, those on this machine first."""
-    here = backbones_here()
-    return here + [name for name in BACKBONES if name not in here]
+    """All registered backbones with every set of weights that is published, those on this machine first."""
+    return sorted((one for name in BACKBONES for one in choices_of(name)), key=lambda one: not _available(one).here)
 
 
 def backbone_titles(names: Sequence[str]) -> list[tuple[str, str]]:
     """Pairs of title and name; of what is not on this machine the title says what it takes."""
-    found = {name: availability(name) for name in names}
-    return [
-        (f"{title} (takes {found[name].takes})" if not found[name].here else title, name)
-        for title, name in titled(names, lambda _: BACKBONES)
-    ]
+    pairs = []
+    for text in names:
+        (name, weights), found = chosen(text), _available(text)
+        title = BACKBONES.info(name).title + (f", {weights}" if weights else "")
+        pairs.append((title if found.here else f"{title} (takes {found.takes})", text))
+    return pairs
+
+
+def _available(text: str) -> Availability:
+    name, weights = chosen(text)
+    return availability(name, None if weights is None else str(weights))

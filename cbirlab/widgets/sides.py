@@ -15,7 +15,7 @@ from cbirlab.widgets.controls import RetrievalControls, menu
 from cbirlab.widgets.gallery import Gallery, Thumbnails
 from cbirlab.widgets.question import Question
 from cbirlab.widgets.results import Results
-from cbirlab.widgets.sessions import Sessions, backbone_titles
+from cbirlab.widgets.sessions import Sessions, backbone_titles, key_of
 from cbirlab.widgets.state import RetrievalState, Setting
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Side:
         self.name, self.sessions, self.state = name, sessions, state
         self.session = sessions.first
         self.backbone = menu(backbone_titles(sessions.names), description="backbone")
-        self.backbone.value = self.session.backbone
+        self.backbone.value = key_of(self.session)
         self.backbone.layout.display = None if len(sessions.names) > 1 else "none"
         self.controls = RetrievalControls(
             state,
@@ -85,7 +85,7 @@ class Side:
 
     def ready(self) -> bool:
         """Whether it can be ranked at once."""
-        return self.backbone.value == self.session.backbone and self.session.ready(*self.setting)
+        return self.backbone.value == key_of(self.session) and self.session.ready(*self.setting)
 
     def adopt(self) -> bool:
         """Take over the session of the backbone that was chosen, if it is open; whether it is."""
@@ -106,7 +106,7 @@ class Side:
         """Rank the database for a question."""
         self.ranking = question.rank(self.session, self.setting)
         self.results = question.results(self.session.dataset, self.ranking, shown=shown, only=only)
-        self._good = {"backbone": self.session.backbone, "state": self.state.to_json()}
+        self._good = {"backbone": key_of(self.session), "state": self.state.to_json()}
 
     def run(self) -> Run:
         """All queries of the protocol, judged."""
@@ -120,7 +120,7 @@ class Side:
     def to_json(self) -> dict[str, Any]:
         """Backbone and setting as plain data."""
         session = self.session
-        return {"backbone": session.backbone, "weights": session.common.weights, "state": self.state.to_json()}
+        return {"backbone": key_of(session), "weights": session.common.weights, "state": self.state.to_json()}
 
     def take_over(self, saved: Mapping[str, Any]) -> None:
         """Take over what `to_json` kept; the backbone's session must be open.
@@ -129,10 +129,10 @@ class Side:
         ------
         ValueError : it is not.
         """
-        session = self.sessions.get(saved["backbone"])
+        session = self.sessions.get(self.sessions.offer(saved["backbone"], saved.get("weights")))
         if session is None:
             raise ValueError(f"backbone {saved['backbone']!r} is not open; open are those that were chosen before.")
-        self.backbone.value = session.backbone
+        self.backbone.value = key_of(session)
         if session is not self.session:
             self._take(session, saved["state"]["tap"])
         self.state.from_json(saved["state"])

@@ -1,0 +1,50 @@
+"""Choosing: a backbone and its weights in one word, "resnet50@IMAGENET1K_V2", wherever a backbone's name is taken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cbirlab.backbones.catalogue import BACKBONES, RANDOM
+from cbirlab.backbones.releases import releases
+
+SIGN = "@"
+
+
+def chosen(text: str, weights: str | Path | None = None) -> tuple[str, str | Path | None]:
+    """Name and weights of a backbone that may be written with them; a name that has the sign itself stays whole.
+
+    >>> chosen("resnet50@IMAGENET1K_V2")
+    ('resnet50', 'IMAGENET1K_V2')
+
+    Parameters
+    ----------
+    weights : given beside; None says nothing.
+
+    Raises
+    ------
+    UnknownName : no network of that name.
+    ValueError : nothing after the sign, or two different weights.
+    """
+    name, sign, label = (text, "", "") if text in BACKBONES else str(text).partition(SIGN)
+    BACKBONES.info(name)
+    if not sign:
+        return name, weights
+    if not label:
+        raise ValueError(f"backbone: after {SIGN!r} must come its weights, as 'resnet50@IMAGENET1K_V2', got {text!r}.")
+    if weights is not None and str(weights) != label:
+        raise ValueError(
+            f"backbone: {text!r} says its weights, and weights must be the same or None, got {str(weights)!r}; leave "
+            "one of them out."
+        )
+    return name, label
+
+
+def in_one_word(name: str, weights: str | None) -> str:
+    """What `chosen` reads, of weights that have a name; of the default ones and of files the name alone."""
+    return f"{name}{SIGN}{weights}" if weights in (RANDOM, *releases(name)) else name
+
+
+def choices_of(name: str) -> list[str]:
+    """The network with its default weights, and with each other set that is published for it."""
+    default = BACKBONES.info(name).facts["weights"]
+    return [name, *(in_one_word(name, label) for label in releases(name) if label != default)]
