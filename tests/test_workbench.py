@@ -603,7 +603,7 @@ def test_another_backbone_is_opened_in_the_thread_and_comes_back(towers):
     assert bench.state.tap in bench.a.session.taps
     assert bench.a.run().recipe.backbone == "handcrafted"
     bench.comparison.pin()
-    bench.a.backbone.value = "toynet"
+    bench.a.backbone.value = "toynet@random"
     assert bench.state.tap == bench.sessions.first.default_tap
     bench.state.tap = "layer3"
     assert bench.a.gallery.ids == before
@@ -626,7 +626,7 @@ def test_a_backbone_that_cannot_be_had_says_what_it_takes(towers, monkeypatch, t
         assert part in bench.error.value
     assert bench.a.session.backbone == "toynet"
     assert bench.a.gallery.ids == before
-    assert bench.a.backbone.value == "toynet", "what is shown is what the menu says"
+    assert bench.a.backbone.value == "toynet@random", "what is shown is what the menu says"
     bench.a.backbone.value = "resnet18"
     assert bench.work.wait(120)
     assert "no network in tests" in bench.error.value

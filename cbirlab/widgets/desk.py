@@ -18,7 +18,7 @@ from cbirlab.widgets.question import Question
 from cbirlab.widgets.region import QueryPicture
 from cbirlab.widgets.reproduce import screen_as_commands, screen_as_python
 from cbirlab.widgets.results import strip_of
-from cbirlab.widgets.sessions import Sessions
+from cbirlab.widgets.sessions import Sessions, key_of
 from cbirlab.widgets.sides import Side
 from cbirlab.widgets.state import RetrievalState
 from cbirlab.widgets.still import WithStill, jpeg_bytes, picture_sheet
@@ -120,7 +120,7 @@ class Desk(WithStill, widgets.VBox):
     def give_up(self, error: Exception) -> None:
         """Something slow failed: a backbone that cannot be had is not chosen any more, and the panel says why."""
         for side in self.sides:
-            side.backbone.value = side.session.backbone
+            side.backbone.value = key_of(side.session)
         self.show_error(error)
 
     @property
