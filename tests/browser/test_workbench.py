@@ -312,7 +312,7 @@ def test_a_slow_setting_says_so_and_can_be_cancelled(page):
     )
     cancel = page.locator(f"{WORK} button", has_text="Cancel").first
     choose(page, "pooling", "VLAD")
-    page.wait_for_function("() => window.said.some((text) => text.includes('Computing toynet · layer4 · vlad'))")
+    page.wait_for_function("() => window.said.some((text) => text.includes('Computing toynet@random · layer4 · vlad'))")
     expect(cancel).to_be_hidden(timeout=60_000)
     wait_for_change(page, before)
     vlad = ids(page)
