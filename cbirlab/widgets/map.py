@@ -19,7 +19,7 @@ from cbirlab.widgets.scatter import Scatter
 if TYPE_CHECKING:
     from cbirlab.session import Session
 
-PAUSE = 0.5  # seconds a setting must stand still before a slow map of it is begun
+PAUSE = 0.5  # seconds a setting must stand still before what takes long is begun
 MOMENT = 0.04  # and before PCA is: a moving slider asks twenty times a second
 KEPT_MAPS = 24
 STABILITY_AT_MOST = 3000  # images up to which a second map is made, just to see what another seed would give
@@ -52,7 +52,7 @@ class MapPanel(widgets.VBox):
     session : for the store, and the names of images and instances.
     thumbnails : as `Thumbnails.of_dataset` numbers them: row i of the vectors is picture i.
     method : first entry shown in the menu.
-    pause : seconds that a setting must stand still before a slow map is begun.
+    pause : seconds that a setting must stand still before a slow map is begun, or what a map is worth is computed.
 
     Attributes
     ----------
@@ -152,8 +152,6 @@ class MapPanel(widgets.VBox):
         title = PROJECTIONS.info(wanted.method).title
         if not self._at_hand(wanted):
             self._show_made(wanted._replace(method=FIRST_COMES_AT_ONCE), stop, f"{title} is being made")
-            if stop.wait(self.pause):
-                return
         self._show_made(wanted, stop)
         if self._comparable(wanted) and wanted.name not in self._compared:
             self._compare_seeds(wanted, stop)
@@ -165,10 +163,12 @@ class MapPanel(widgets.VBox):
         return cached(wanted.vectors, wanted.method, seed=wanted.seed, store=self.session.store)
 
     def _show_made(self, wanted: Wanted, stop: threading.Event, meanwhile: str = "") -> None:
-        """The map, then what it is worth."""
+        """The map, and once the setting stands still what it is worth."""
         made = self._projected(wanted)
         line = self._lines.get(wanted.name, "")
         self._draw(wanted, made, line, stop, meanwhile)
+        if stop.wait(self.pause):
+            raise Cancelled
         if not line:
             line = self._lines[wanted.name] = honest_line(made, honesty(wanted.vectors, made.points))
             self._draw(wanted, made, line, stop, meanwhile)
