@@ -206,8 +206,7 @@ def _networks(given: Names, weights: str | Mapping[str, str | None] | None) -> l
     pairs = []
     for text in _names(given, BACKBONES):
         beside = weights.get(chosen(text)[0]) if isinstance(weights, Mapping) else weights
-        name, weight = chosen(text, beside)
-        pairs.append((name, None if weight is None else str(weight)))
+        pairs.append(chosen(text, beside))
     return pairs
 
 

@@ -10,7 +10,7 @@ from cbirlab.backbones.releases import releases
 SIGN = "@"
 
 
-def chosen(text: str, weights: str | Path | None = None) -> tuple[str, str | Path | None]:
+def chosen(text: str, weights: str | Path | None = None) -> tuple[str, str | None]:
     """Name and weights of a backbone that may be written with them; a name that has the sign itself stays whole.
 
     >>> chosen("resnet50@IMAGENET1K_V2")
@@ -27,14 +27,15 @@ def chosen(text: str, weights: str | Path | None = None) -> tuple[str, str | Pat
     """
     name, sign, label = (text, "", "") if text in BACKBONES else str(text).partition(SIGN)
     BACKBONES.info(name)
+    beside = None if weights is None else str(weights)
     if not sign:
-        return name, weights
+        return name, beside
     if not label:
         raise ValueError(f"backbone: after {SIGN!r} must come its weights, as 'resnet50@IMAGENET1K_V2', got {text!r}.")
-    if weights is not None and str(weights) != label:
+    if beside not in (None, label):
         raise ValueError(
-            f"backbone: {text!r} says its weights, and weights must be the same or None, got {str(weights)!r}; leave "
-            "one of them out."
+            f"backbone: {text!r} says its weights, and weights must be the same or None, got {beside!r}; leave one of "
+            "them out."
         )
     return name, label
 

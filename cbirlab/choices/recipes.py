@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
+from cbirlab.backbones import BACKBONES, availability, releases
 from cbirlab.choices.base import Alternative
 from cbirlab.datasets import Dataset
 from cbirlab.extract.fingerprint import fingerprints
@@ -16,7 +15,6 @@ from cbirlab.pipeline.recipe import FALLBACK_WHITENING_SET, SCALE_SETS, learning
 from cbirlab.pipeline.stages import learning_part
 from cbirlab.preprocessing import ANTIALIAS, CROP, INTERPOLATION, RESIZE
 from cbirlab.store import Store
-from cbirlab.weights import FOLDER_VARIABLE, published
 
 PIXELS = {"crop": CROP, "resize": RESIZE, "interpolation": INTERPOLATION, "antialias": ANTIALIAS}
 
@@ -80,27 +78,18 @@ def _resized(recipe: Recipe, dataset: Dataset, store: Store) -> bool:
 
 def _weights(recipe: Recipe) -> Iterator[Alternative]:
     """The other weights that were published; only what is on this machine is run."""
-    from cbirlab.backbones import BACKBONES
-
     facts = BACKBONES.info(recipe.backbone).facts
     was = recipe.weights or facts["weights"] or "its own"
-    others = [label for label in published(recipe.backbone) if label != was]
+    others = [label for label in releases(recipe.backbone) if label != was]
     if not others:
         yield Alternative("weights", was, note=f"{recipe.backbone} has no other published weights")
     for label in others:
-        if _on_this_machine(published(recipe.backbone)[label].file_name):
+        if availability(recipe.backbone, label).here:
             yield _changed(recipe, "weights", label, was=was)
         else:
             yield Alternative(
                 "weights", was, label, note="not on this machine, and nothing is downloaded for a comparison"
             )
-
-
-def _on_this_machine(file_name: str) -> bool:
-    import torch
-
-    folders = [Path(torch.hub.get_dir()), *(Path(own) for own in [os.environ.get(FOLDER_VARIABLE)] if own)]
-    return any(next(folder.rglob(file_name), None) for folder in folders if folder.is_dir())
 
 
 def _whitening_sets(recipe: Recipe, dataset: Dataset) -> Iterator[Alternative]:

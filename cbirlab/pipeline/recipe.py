@@ -110,7 +110,7 @@ class Recipe:
         clean = {
             "dataset": str(self.dataset),
             "backbone": backbone,
-            "weights": None if weights is None else str(weights),
+            "weights": weights,
             "tap": None if self.tap is None else join_taps(split_taps(self.tap)),
             "aggregation": Aggregation.parse(self.aggregation).key,
             "passes": Passes.parse(self.passes).key,

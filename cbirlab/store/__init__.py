@@ -1,13 +1,13 @@
 """Store: descriptors and fitted parts on disk, found by the hash of everything they depend on.
 
-::
+In its folder::
 
-    <store>/descriptors/<key>/meta.json, descriptors.npy     finished entries; key = hash of the entry's specification
-    <store>/fitted/<key>/meta.json, mean.npy, ...
-    <store>/projection/<key>/meta.json, points.npy
-    <store>/partial/<base>/<shard>/<column>.npy               finished shards of a run that has not ended
-    <store>/images/<folder>.json                              sizes and hashes of image files seen before
-    <store>/tmp/                                              what is being written
+    descriptors/<key>/meta.json, values.npy           finished entries; key = hash of the entry's specification
+    fitted/<key>/meta.json, mean.npy, ...
+    projection/<key>/meta.json, points.npy
+    partial/<base>/<shard>/<column>.shard             finished shards of a run that has not ended
+    images/<folder>.json                              sizes and hashes of image files seen before
+    tmp/                                              what is being written
 
 Whatever is written is written under ``tmp`` and renamed into place: a reader sees all of it or nothing, and of two
 writers of one entry the first wins. Arrays are opened as memory maps after their checksum was compared.

@@ -101,7 +101,7 @@ class JudgingLab(WithStill, widgets.VBox):
 
     def _measures(self) -> list[str]:
         """Average precisions, before them the main metric of a protocol that has another."""
-        return list(dict.fromkeys([self.usual.measure, *MEASURES])) if self.usual.metric != "map" else [*MEASURES]
+        return [*MEASURES] if self.usual.metric == "map" else [self.usual.measure, *MEASURES]
 
     def _called(self, average_precision: str) -> str:
         """The word for it, where average precision is not all that the menu has."""

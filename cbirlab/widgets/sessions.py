@@ -48,8 +48,7 @@ class Sessions:
 
     def offer(self, backbone: str, weights: str | None = None) -> str:
         """Put a backbone on offer, unless it is; its key here."""
-        name, weight = chosen(backbone, weights)
-        label = None if weight is None else str(weight)
+        name, label = chosen(backbone, weights)
         self.weights.setdefault(key := in_one_word(name, label), label)
         return key
 
@@ -110,5 +109,4 @@ def backbone_titles(names: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _available(text: str) -> Availability:
-    name, weights = chosen(text)
-    return availability(name, None if weights is None else str(weights))
+    return availability(*chosen(text))
