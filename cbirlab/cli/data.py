@@ -9,6 +9,9 @@ from typing import Any
 from cbirlab.cli.listing import aligned
 from cbirlab.datasets import DATASETS, about, availability
 from cbirlab.datasets.roots import data_root
+from cbirlab.text import printable
+
+_NAME = "as in: cbirlab data list"
 
 
 def add_actions(parser: argparse.ArgumentParser) -> None:
@@ -17,11 +20,13 @@ def add_actions(parser: argparse.ArgumentParser) -> None:
     actions.add_parser("list", help="all datasets: which are here, and what the others lack")
     show = actions.add_parser("show", help="licence, citation, size, and what has to lie where")
     check = actions.add_parser(
-        "check", help="compare a copy with what was published; exit code 1 if something is wrong"
+        "check", help="compare a copy with what was published, or examine images of your own; exit code 1 if wrong"
     )
     get = actions.add_parser("get", help="download one; what was broken off goes on")
     for action in (show, check, get):
-        action.add_argument("name", metavar="NAME", help="as in: cbirlab data list")
+        action.add_argument(
+            "name", metavar="NAME", help=_NAME if action is not check else f"{_NAME}; or a folder, or a CSV"
+        )
         action.add_argument("--root", metavar="FOLDER", help="its folder (default: NAME below CBIRLAB_DATA)")
     check.add_argument(
         "--images",
@@ -30,6 +35,7 @@ def add_actions(parser: argparse.ArgumentParser) -> None:
         help="open every image, decode every image, or only look whether it is there (default: headers)",
     )
     check.add_argument("--all", action="store_true", help="name every file that something is wrong with")
+    check.add_argument("--out", metavar="FILE", help="write what is left out and why: .csv, .md, .tex, .xlsx or .json")
     get.add_argument("--mirror", metavar="URL", help="an address that has the files under their names, tried first")
     get.add_argument(
         "--only", nargs="+", default=[], metavar="PATTERN", help="files to get, as 'test_*' (default: all)"
@@ -46,14 +52,31 @@ def command(given: Any) -> int:
     elif given.action == "show":
         print(shown(given.name, given.root))
     elif given.action == "check":
-        from cbirlab.datasets.checking import SHOWN, check
-
-        report = check(given.name, given.root, images=given.images, progress=not given.quiet)
-        print(report.text(None if given.all else SHOWN))
-        return 0 if report.ok else 1
+        return _check(given)
     else:
         _get(given)
     return 0
+
+
+def _check(given: Any) -> int:
+    from cbirlab import tables
+    from cbirlab.cli import checks
+    from cbirlab.datasets.checking import SHOWN, check
+
+    checks.table(given.out)
+    if given.name in DATASETS:
+        report = check(given.name, given.root, images=given.images, progress=not given.quiet)
+    else:
+        from cbirlab.datasets.examining import examine
+
+        report = examine(given.name, images=given.images, progress=not given.quiet)
+    print(report.text(None if given.all else SHOWN))
+    if given.out:
+        import pandas as pd
+
+        rows = [(printable(path), printable(reason)) for path, reason in report.left_out]
+        print(f"written: {tables.write(pd.DataFrame(rows, columns=['path', 'reason']), given.out)} ({len(rows)} rows)")
+    return 0 if report.ok else 1
 
 
 def listing() -> str:

@@ -8,10 +8,15 @@ from typing import Any
 
 from cbirlab.datasets.base import Box, Dataset, Query
 from cbirlab.datasets.catalogue import DATASETS, about
+from cbirlab.datasets.lists import LIST_SUFFIXES
 from cbirlab.datasets.roots import Availability, availability
+from cbirlab.datasets.written import read
 from cbirlab.registry import UnknownName
 
 __all__ = ["DATASETS", "Availability", "Box", "Dataset", "Query", "about", "availability", "load_dataset"]
+
+_OWN = {"folder": "path", "csv": "file"}
+"""Entries that need the path of somebody's own images, and the argument that it is."""
 
 DATASETS.add(
     "toytown",
@@ -39,32 +44,39 @@ from cbirlab.datasets import benchmarks  # noqa: E402, F401 - registers them aft
 
 
 def load_dataset(name_or_path: str | Path, **options: Any) -> Dataset:
-    """A dataset by its name, or from a folder or a CSV file.
+    """A dataset by its name, or from a folder or a list in a file.
 
     Published benchmarks are looked for in the folder that ``CBIRLAB_DATA`` names, under their own name, or in `root`.
     A folder that holds ``gnd_*.json`` is read in the Toytown form, any other as own images: one sub-folder per
-    instance, or flat. A CSV file names images, what they show and what they are used for.
+    instance, splits, or flat. A CSV file names images, what they show and what they are used for.
+
+    Options may be written behind the name, as those of methods are, so that recipes and the command line have them:
+    ``"photos(answers=right.csv)"``.
 
     Parameters
     ----------
-    name_or_path : a name in `DATASETS`, a folder, or a ``.csv`` file.
+    name_or_path : a name in `DATASETS`, a folder, or a ``.csv``, ``.tsv`` or ``.txt`` file. ``./holidays`` is a folder
+        that has the name of a benchmark.
     options : passed on to the loader: `root` and `image_size` of benchmarks, what
         `cbirlab.datasets.toytown.toytown`, `cbirlab.datasets.folder.folder` and `cbirlab.datasets.table.table` take.
 
     Raises
     ------
-    UnknownName : neither a name nor a folder nor a CSV file.
+    UnknownName : neither a name nor a folder nor a list.
     FileNotFoundError : a benchmark that is not here, or not complete.
     """
-    if isinstance(name_or_path, str) and name_or_path in DATASETS:
-        dataset = DATASETS[name_or_path](**options)
-        _warn_if_fewer(name_or_path, dataset)
-        return dataset
+    if isinstance(name_or_path, str):
+        name_or_path, written = read(name_or_path, DATASETS)
+        options = written | options
+        if name_or_path in _OWN and _OWN[name_or_path] not in options:
+            raise UnknownName(_by_its_path(name_or_path))
+        if name_or_path in DATASETS:
+            return _benchmark(name_or_path, options)
     path = Path(name_or_path).expanduser()
     if str(name_or_path) and path.is_dir():
         form = "toytown" if any(path.glob("gnd_*.json")) else "folder"
         return DATASETS[form](path, **options)
-    if path.suffix.lower() == ".csv" and path.is_file():
+    if path.suffix.lower() in LIST_SUFFIXES and path.is_file():
         return DATASETS["csv"](path, **options)
     try:
         DATASETS.info(str(name_or_path))
@@ -74,6 +86,26 @@ def load_dataset(name_or_path: str | Path, **options: Any) -> Dataset:
             f"{error} As a path it is {what}; a dataset is a name, a folder of images or a CSV file."
         ) from None
     raise UnknownName(f"{name_or_path!r} is no folder; to load the dataset of that name pass it as a string.")
+
+
+def _by_its_path(name: str) -> str:
+    """What to say where the word for own images is given in place of their path."""
+    what = "folder" if name == "folder" else "file.csv"
+    here = f" There is {'a folder' if Path(name).is_dir() else 'a file'} of that name here: ./{name} names it."
+    return f"{name!r} stands for images of your own, and their path says which: give path/to/{what} in its place." + (
+        here if Path(name).exists() else ""
+    )
+
+
+def _benchmark(name: str, options: dict[str, Any]) -> Dataset:
+    try:
+        dataset = DATASETS[name](**options)
+    except FileNotFoundError as error:
+        if Path(name).is_dir() and "root" not in options:
+            error.args = (f"{error} There is a folder of that name here, which is taken as own images by ./{name}.",)
+        raise
+    _warn_if_fewer(name, dataset)
+    return dataset
 
 
 def _warn_if_fewer(name: str, dataset: Dataset) -> None:
@@ -88,5 +120,5 @@ def _warn_if_fewer(name: str, dataset: Dataset) -> None:
         if published is not None and there < published:
             warnings.warn(
                 f"{name}: {there:,} of {published:,} {what} are here; numbers on them are not those of the benchmark.",
-                stacklevel=3,
+                stacklevel=4,
             )

@@ -74,3 +74,8 @@ class Dataset:
                 f"{self.name}: train_instances must have one entry per train image ({len(self.train)}), "
                 f"got {len(self.train_instances)}."
             )
+
+    def called(self, name: str) -> bool:
+        """Whether `name` is this dataset's, also as it was before names told the folder ("groundtruth" for
+        "covers/groundtruth")."""
+        return name == self.name or (bool(name) and self.name.endswith(f"/{name}"))

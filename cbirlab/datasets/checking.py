@@ -13,10 +13,14 @@ from cbirlab.datasets.download import digest_of
 from cbirlab.datasets.files import inside, not_there
 from cbirlab.datasets.roots import missing, root_of
 from cbirlab.images import ImageError, read, size
+from cbirlab.params import Choice
 from cbirlab.progress import bar
+from cbirlab.text import printable
 
 SUMS = "SHA256SUMS"
 SHOWN = 5
+IMAGES = Choice(("headers", "pixels", "none"))
+"""How closely to look at images: open each, decode each, or only look whether it is there."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +32,14 @@ class Finding:
     ok : it is as it should be.
     what, found : in words.
     details : each single file that something is wrong with.
+    files : path and reason of each file that cannot be used.
     """
 
     ok: bool
     what: str
     found: str
     details: tuple[str, ...] = ()
+    files: tuple[tuple[Path, str], ...] = ()
 
     def lines(self, most: int | None = SHOWN) -> list[str]:
         """What was found, and a line for each of the first details (None: all of them)."""
@@ -44,11 +50,20 @@ class Finding:
 
 @dataclass(frozen=True)
 class Report:
-    """What a check found, in the order in which it looked."""
+    """What a check found, in the order in which it looked.
+
+    Attributes
+    ----------
+    name : of the dataset, or its path.
+    folder : of a benchmark; None where the name says it.
+    findings : one by one.
+    left_out : path and reason of each file that is not used or cannot be.
+    """
 
     name: str
-    folder: Path
+    folder: Path | None
     findings: tuple[Finding, ...]
+    left_out: tuple[tuple[Path, str], ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -58,7 +73,8 @@ class Report:
     def text(self, most: int | None = SHOWN) -> str:
         """All findings, of each the first details (None: all of them)."""
         lines = (line for finding in self.findings for line in finding.lines(most))
-        return "\n  ".join([f"{self.name} in {self.folder}", *lines])
+        where = self.name if self.folder is None else f"{self.name} in {self.folder}"
+        return "\n  ".join([where, *lines])
 
 
 def check(name: str, root: str | Path | None = None, *, images: str = "headers", progress: bool = True) -> Report:
@@ -79,13 +95,12 @@ def check(name: str, root: str | Path | None = None, *, images: str = "headers",
     facts = about(name)
     if facts is None:
         raise ValueError(f"{name}: only published benchmarks have something to be compared with.")
-    if images not in ("headers", "pixels", "none"):
-        raise ValueError(f"check: images must be headers, pixels or none, got {images!r}.")
+    IMAGES.check("check", "images", images)
     folder = root_of(name, root)
     findings = list(_layout(name, facts, root))
     findings += _contents(name, facts, root, images, progress)
     findings += _checksums(folder, facts, progress) if folder.is_dir() else []
-    return Report(name, folder, tuple(findings))
+    return Report(name, folder, tuple(findings), tuple(file for finding in findings for file in finding.files))
 
 
 def _layout(name: str, facts: About, root: str | Path | None) -> Iterator[Finding]:
@@ -109,7 +124,7 @@ def _contents(name: str, facts: About, root: str | Path | None, images: str, pro
     yield _count("queries", len(dataset.queries), facts.queries)
     yield _complete(dataset)
     if images != "none":
-        yield _readable(dataset, decode=images == "pixels", progress=progress)
+        yield readable(dataset, decode=images == "pixels", progress=progress)
 
 
 def _count(what: str, there: int, published: int | None) -> Finding:
@@ -128,21 +143,22 @@ def _complete(dataset: Dataset) -> Finding:
     return Finding(not lacking, "image files", found, lacking)
 
 
-def _readable(dataset: Dataset, *, decode: bool, progress: bool) -> Finding:
+def readable(dataset: Dataset, *, decode: bool, progress: bool) -> Finding:
     """Every image opened, and every query's box compared with its image."""
     paths, boxes = _paths(dataset), {query.path: query.box for query in dataset.queries if query.box}
-    problems = []
+    problems: list[tuple[Path, str]] = []
     for path in bar(paths, desc="opening images", unit="image", show=progress):
         try:
             height, width = read(path).size[::-1] if decode else size(path)
         except ImageError as error:
-            problems.append(str(error))
+            problems.append((path, str(error)))
             continue
         box = boxes.get(path)
         if box is not None and (box[0] >= width or box[1] >= height or box[2] <= 0 or box[3] <= 0):
-            problems.append(f"{path}: the box {box} lies outside of its {width} x {height} pixels.")
+            problems.append((path, f"{path}: the box {box} lies outside of its {width} x {height} pixels."))
     if problems:
-        return Finding(False, "opening images", f"{len(problems):,} problems", tuple(problems))
+        reasons = tuple(printable(reason) for _, reason in problems)
+        return Finding(False, "opening images", f"{len(problems):,} problems", reasons, tuple(problems))
     return Finding(True, "opening images", f"{len(paths):,} {'decoded' if decode else 'opened'}")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cbirlab.datasets.catalogue import anywhere
 from cbirlab.datasets.roots import hint
-from cbirlab.images import IMAGE_SUFFIXES
+from cbirlab.datasets.walking import walk, warn_left_out
 
 _MANY = 100_000  # from here on a sample of the files is looked for, and `check` looks for all of them
 _SAMPLE = 200
@@ -39,19 +39,17 @@ def inside(root: Path, name: str) -> Path:
 def image_files(root: Path, skip: Collection[str] = ()) -> Iterator[Path]:
     """Every image file below `root`, folder by folder in the order of names; no file is opened.
 
-    Hidden files and folders are left out, and folders of the names in `skip`.
+    Hidden files and folders are left out, and folders of the names in `skip`. Links to folders are followed as `walk`
+    does; a link to a file is a file of its own, since a benchmark may name it.
     """
-    seen: set[str] = set()  # links to folders are followed, and may lead back
-    for here, folders, files in os.walk(root, followlinks=True):
-        real = os.path.realpath(here)
-        inner = sorted(folder for folder in folders if not folder.startswith(".") and folder not in skip)
-        folders[:] = [] if real in seen else inner
-        if real in seen:
-            continue
-        seen.add(real)
-        for file in sorted(files):
-            if not file.startswith(".") and os.path.splitext(file)[1].lower() in IMAGE_SUFFIXES:
-                yield Path(here) / file
+    found = walk(root, skip)
+    warn_left_out(root, [one for one in found.left_out if one.cause == "link"])
+    yield from sorted([*found.images, *found.repeated], key=lambda file: _place(file.relative_to(root).parts))
+
+
+def _place(parts: Sequence[str]) -> list[tuple[bool, str]]:
+    """Files of a folder before its folders."""
+    return [(place < len(parts) - 1, part) for place, part in enumerate(parts)]
 
 
 def by_stem(places: Iterable[Path], skip: Collection[str] = ()) -> dict[str, Path]:

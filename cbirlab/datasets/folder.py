@@ -1,113 +1,121 @@
-"""Own images: a folder with one sub-folder per instance, or a flat folder without ground truth."""
+"""Own images: a folder with one sub-folder per instance, one with splits, or a flat folder without ground truth."""
 
 from __future__ import annotations
 
 import os
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from cbirlab.datasets.answers import answered
 from cbirlab.datasets.base import Dataset, Query
-from cbirlab.images import IMAGE_SUFFIXES, ImageError, size
-
-_MANY = 500  # from here on looking at every header takes long enough for a progress bar
+from cbirlab.datasets.layouts import Shown, laid_out, readable
+from cbirlab.datasets.naming import name_of
+from cbirlab.text import printable
 
 
 def folder(
-    path: str | Path, *, name: str | None = None, train: str | Path | None = None, image_size: int = 1024
+    path: str | Path,
+    *,
+    name: str | None = None,
+    train: str | Path | None = None,
+    image_size: int = 1024,
+    layout: str = "auto",
+    answers: str | Path | None = None,
 ) -> Dataset:
     """Every image under `path`, in the order of its relative path.
 
     With sub-folders, each names an instance: every image in one is a query, relevant are the other images of its
     sub-folder, and the query's own row is left out of its ranking. Images beside the sub-folders are distractors.
-    Without sub-folders every image is a query and there is no ground truth. Hidden files are ignored. A file whose
-    header cannot be read is skipped, with a warning that names it.
+    Without sub-folders every image is a query and there is no ground truth. Where all sub-folders are named as splits
+    are (train, val, test, query, gallery, database, index, distractors), they are taken as such, and a warning says
+    which is what: one is searched, train is learned on, and the folders inside are the instances.
+
+    Hidden files are ignored. Links are followed, but not to what is in the folder already. Warnings count what else is
+    left out: files whose header cannot be read, and pictures in formats that are not read here.
 
     Parameters
     ----------
     path : the folder.
-    name : as in tables; the folder's own name by default.
+    name : as in tables; by default the folder's own, and that of the folder around it before one that says nothing, as
+        "images".
     train : another folder of images on which whitening is learned.
     image_size : long side in pixels.
+    layout : "instances" takes sub-folders as instances whatever they are named, "nested" the innermost sub-folders,
+        "splits" says that they are splits; "auto" as above.
+    answers : a file with the right answers to each query, in place of the instances; see
+        `cbirlab.datasets.answers.answered`.
 
     Raises
     ------
     FileNotFoundError : no such folder.
-    ValueError : no readable image in it.
+    ValueError : no readable image in it, another layout, no splits where there should be some, or as of `answered`.
     """
     path = Path(path).expanduser()
-    images = _images(path)
-    instances = tuple(_instance(image, path) for image in images)
-    labelled = any(instances)
-    asked = [row for row, instance in enumerate(instances) if instance or not labelled]
-    training = () if train is None else tuple(_images(Path(train).expanduser()))
-    return Dataset(
-        name=name or path.resolve().name,
-        images=tuple(images),
-        queries=tuple(Query(images[row], index=row) for row in asked),
-        labels=_labels(instances, asked) if labelled else (),
+    shown = laid_out(path, layout)
+    database = [image for image in shown if image.role in ("both", "database", "distractor")]
+    learned = [image for image in shown if image.role == "train"]
+    judged = [image for image in shown if image.role != "train"]
+    labelled = any(image.instance for image in judged)
+    asked = [image for image in judged if image.role in ("both", "query")]
+    name = name or name_of(path)
+    if train is None:
+        taught, train_name = tuple(image.path for image in learned), f"{name}/train" if learned else ""
+    else:
+        taught, train_name, learned = tuple(readable(Path(train).expanduser())), name_of(Path(train)), []
+    rows = _rows(database, asked)
+    dataset = Dataset(
+        name=name,
+        images=tuple(image.path for image in database),
+        queries=tuple(Query(image.path, index=row) for image, row in zip(asked, rows, strict=True)),
+        labels=_labels(database, asked, rows) if labelled else (),
         protocol="retrieval",
-        train=training,
-        train_name="" if train is None else Path(train).resolve().name,
+        train=taught,
+        train_name=train_name,
+        train_instances=tuple(image.instance for image in learned) if any(one.instance for one in learned) else (),
         image_size=image_size,
-        instances=instances if labelled else (),
+        instances=tuple(image.instance for image in database) if labelled else (),
     )
+    if answers is not None:
+        return answered(dataset, answers, root=path)
+    if labelled:
+        warn_of_labels(dataset, printable(path), "sub-folder")
+    return dataset
 
 
-def _images(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: no such folder.")
-    problems: list[str] = []
-    candidates = sorted(_candidates(folder, problems), key=lambda file: file.relative_to(folder).as_posix())
-    readable = []
-    for file in _progress(candidates):
-        try:
-            size(file)
-        except ImageError as error:
-            problems.append(str(error))
-        else:
-            readable.append(file)
-    if problems:
-        listed = "\n  ".join(problems)
-        warnings.warn(f"{folder}: {len(problems)} files are skipped:\n  {listed}", stacklevel=4)
-    if not readable:
-        why = f"{len(problems)} image files, none of them readable" if problems else "none"
-        suffixes = " ".join(sorted(IMAGE_SUFFIXES))
-        raise ValueError(f"{folder}: a dataset needs at least one image ({suffixes}), found {why}.")
-    return readable
+def warn_of_labels(dataset: Dataset, where: str, holder: str) -> None:
+    """Say why the labels give no number, or 1 for every query."""
+    positives = [len(labels.get("positive", ())) for labels in dataset.labels]
+    others = [len(dataset.images) - (query.index is not None) for query in dataset.queries]
+    if not any(positives):
+        single = len({*dataset.instances} - {""}) == sum(map(bool, dataset.instances))
+        why = f"each {holder} holds one image" if single else f"no {holder} of a query holds another image"
+        said = f"No query has a right answer: {why}. There are rankings, but no numbers"
+    elif positives == others:
+        said = f"Every image is a right answer to every query, because all lie in one {holder}; every number will be 1"
+    else:
+        return
+    warnings.warn(f"{where}: {said}.", stacklevel=3)
 
 
-def _candidates(folder: Path, problems: list[str]) -> Iterator[Path]:
-    """Image files by their names; folders that cannot be looked into are added to `problems`."""
-
-    def closed(error: OSError) -> None:
-        if Path(error.filename) == folder:
-            raise error
-        problems.append(f"{error.filename}: the folder cannot be read ({error.strerror}).")
-
-    for here, folders, files in os.walk(folder, onerror=closed, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in files:
-            if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES:
-                yield Path(here) / name
+def _rows(database: Sequence[Shown], asked: Sequence[Shown]) -> list[int | None]:
+    """The row of each query that is a database image too, by its own path or by a link."""
+    rows = {image.path: row for row, image in enumerate(database)}
+    if any(image.path not in rows and image.path.is_symlink() for image in asked):
+        real = {os.path.realpath(image.path): row for row, image in enumerate(database)}
+        return [rows.get(image.path, real.get(os.path.realpath(image.path))) for image in asked]
+    return [rows.get(image.path) for image in asked]
 
 
-def _progress(files: Sequence[Path]) -> Iterable[Path]:
-    if len(files) < _MANY:
-        return files
-    from tqdm.auto import tqdm
-
-    return tqdm(files, desc="reading headers", unit="file", leave=False)
-
-
-def _instance(image: Path, folder: Path) -> str:
-    parts = image.relative_to(folder).parts
-    return parts[0] if len(parts) > 1 else ""
-
-
-def _labels(instances: Sequence[str], asked: Sequence[int]) -> tuple[dict[str, tuple[int, ...]], ...]:
-    rows = defaultdict(list)
-    for row, instance in enumerate(instances):
-        rows[instance].append(row)
-    return tuple({"positive": tuple(other for other in rows[instances[row]] if other != row)} for row in asked)
+def _labels(
+    database: Sequence[Shown], asked: Sequence[Shown], rows: Sequence[int | None]
+) -> tuple[Mapping[str, tuple[int, ...]], ...]:
+    members = defaultdict(list)
+    for row, image in enumerate(database):
+        if image.instance:
+            members[image.instance].append(row)
+    return tuple(
+        {"positive": tuple(other for other in members.get(image.instance, ()) if other != own)}
+        for image, own in zip(asked, rows, strict=True)
+    )

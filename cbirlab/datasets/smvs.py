@@ -29,7 +29,7 @@ def smvs(root: str | Path | None = None, *, image_size: int = 640) -> Dataset:
     """
     folder = root_of("smvs", root)
     if (folder / "groundtruth.csv").is_file():
-        return table(folder / "groundtruth.csv", name="smvs", image_size=image_size)
+        return table(folder / "groundtruth.csv", name="smvs", image_size=image_size, published=True)
     shown = list(image_files(folder)) if folder.is_dir() else []
     images = [path for path in shown if path.parent.name == REFERENCE]
     if not images:

@@ -1,64 +1,96 @@
-"""Own images by a CSV file: one line per image, with what it shows and what it is used for."""
+"""Own images by a list in a file: one line per image, with what it shows and what it is used for."""
 
 from __future__ import annotations
 
-import csv
-from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass
+import warnings
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 
+from cbirlab.datasets.answers import answered
 from cbirlab.datasets.base import Box, Dataset, Query
-from cbirlab.datasets.files import inside, not_there
+from cbirlab.datasets.boxes import check_box
+from cbirlab.datasets.columns import Columns
+from cbirlab.datasets.files import MissingImages, inside
+from cbirlab.datasets.finding import Finder
+from cbirlab.datasets.folder import warn_of_labels
+from cbirlab.datasets.lists import Sheet, read_list
+from cbirlab.datasets.naming import doubts, name_of, spelled
+from cbirlab.datasets.splits import USED, part_of, roles
+from cbirlab.progress import bar
+from cbirlab.text import printable
 
 ROLES = ("both", "database", "query", "train")
 """What an image is: in the database and a query, only in the database, only a query, or learned on."""
 
-_BOX = ("x0", "y0", "x1", "y1")
+_FIELDS = ("path", "instance", "role")
+_SHOWN = 5
 
 
 @dataclass(frozen=True)
 class _Line:
+    number: int
     path: Path
     instance: str
-    role: str
+    role: str  # a key of `USED`
     box: Box | None
 
 
 def table(
-    file: str | Path, *, root: str | Path | None = None, name: str | None = None, image_size: int = 1024
+    file: str | Path,
+    *,
+    root: str | Path | None = None,
+    name: str | None = None,
+    image_size: int = 1024,
+    answers: str | Path | None = None,
+    published: bool = False,
 ) -> Dataset:
-    """A CSV file with the columns ``path`` and ``instance``, and if wanted ``role`` and the box ``x0,y0,x1,y1``.
+    """A list with the columns ``path`` and ``instance``, and if wanted ``role`` and the box ``x0,y0,x1,y1`` of a query.
 
-    Right answers to a query are the database images of its instance, without itself. Without a role an image is in the
-    database and a query; without an instance it is a distractor, or a query without ground truth.
+    Columns are separated by commas, semicolons or tabs. Right answers to a query are the database images of its
+    instance, without itself. Without a role an image is in the database and a query; without an instance it is a
+    distractor, or a query without ground truth. An image may ask several times with different boxes: a line with the
+    role ``query`` for each, beside the one that puts it into the database.
+
+    Columns may have other names that leave no doubt (``filename``, ``label``, ``xmin``, ``left`` with ``width``), and
+    splits may stand for roles (``split`` with train, test, gallery); columns that are not used are warned of. Paths
+    that another system wrote (``a\\0.jpg``, another case) are found where only one file can be meant.
 
     Parameters
     ----------
-    file : encoded as UTF-8, with a header.
-    root : folder that the paths are relative to; by default that of the file. Paths cannot lead out of it.
-    name : as in tables; the file's own name by default.
+    file : ``.csv``, ``.tsv`` or ``.txt``, encoded as UTF-8, with a header.
+    root : folder that the paths are relative to; by default that of the file.
+    name : as in tables; by default that of the file, after its folder's where it says nothing, as "groundtruth".
     image_size : long side in pixels.
+    answers : a file with the right answers to each query, in place of the instances; see
+        `cbirlab.datasets.answers.answered`.
+    published : the file came with a dataset: its paths cannot lead out of `root`, and may have columns of its own.
 
     Raises
     ------
     FileNotFoundError : no such file, or images that it names are missing.
-    ValueError : columns are missing, a role, box or path that cannot be, an image listed twice, no image.
+    ValueError : columns are missing or unclear, a role, box or path that cannot be, an image listed twice, no image; or
+        as of `answered`.
     """
     file = Path(file).expanduser()
-    lines = _lines(file, file.parent if root is None else Path(root).expanduser())
-    database = [line for line in lines if line.role in ("both", "database")]
+    root = file.parent if root is None else Path(root).expanduser()
+    sheet = read_list(file)
+    columns = Columns(sheet, _FIELDS, published=published)
+    _check_columns(sheet, columns, answers is not None)
+    lines = _located(sheet, _lines(sheet, columns), root, published)
+    database = [line for line in lines if line.role in ("both", "database", "distractor")]
     asked = [line for line in lines if line.role in ("both", "query")]
     train = [line for line in lines if line.role == "train"]
-    if not database:
-        raise ValueError(f"{file}: at least one image must have the role database or both.")
-    name = name or file.stem
+    _check_lines(sheet, database, asked, train)
+    name = name or name_of(file)
     rows = {line.path: row for row, line in enumerate(database)}
     members: dict[str, list[int]] = defaultdict(list)
     for row, line in enumerate(database):
         members[line.instance].append(row)
     labelled = any(line.instance for line in asked)
-    return Dataset(
+    dataset = Dataset(
         name=name,
         images=tuple(rows),
         queries=tuple(Query(line.path, line.box, rows.get(line.path)) for line in asked),
@@ -70,6 +102,11 @@ def table(
         image_size=image_size,
         instances=tuple(line.instance for line in database) if any(line.instance for line in database) else (),
     )
+    if answers is not None:
+        return answered(dataset, answers, root=root)
+    if labelled:
+        warn_of_labels(dataset, printable(file), "instance")
+    return dataset
 
 
 def _labels(line: _Line, members: Mapping[str, list[int]], rows: Mapping[Path, int]) -> dict[str, tuple[int, ...]]:
@@ -77,39 +114,140 @@ def _labels(line: _Line, members: Mapping[str, list[int]], rows: Mapping[Path, i
     return {"positive": tuple(row for row in same if row != rows.get(line.path))}
 
 
-def _lines(file: Path, root: Path) -> list[_Line]:
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as text:
-            reader = csv.DictReader(text)
-            if not {"path", "instance"} <= {*(reader.fieldnames or ())}:
-                raise ValueError(f"{file}: must have the columns path and instance, got {reader.fieldnames}.")
-            lines = [_line(f"{file}, line {reader.line_num}", row, root) for row in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{file}: cannot be read as CSV in UTF-8 ({error}).") from error
-    twice = len(lines) - len({line.path for line in lines})
-    if twice:
-        raise ValueError(f"{file}: {twice} images are listed more than once; list each once, with the role both.")
-    lacking = not_there([line.path for line in lines])
-    if lacking:
-        raise FileNotFoundError(
-            f"{file}: {len(lacking)} of {len(lines)} images are missing, the first is {lacking[0]}."
+def _check_columns(sheet: Sheet, columns: Columns, answered_apart: bool) -> None:
+    needed = ["path"] if answered_apart else ["path", "instance"]
+    lacking = [field for field in needed if field not in columns]
+    if not lacking:
+        return
+    near = [one for field in lacking for one in get_close_matches(field, sheet.header, n=1, cutoff=0.6)]
+    hint = f" Did you mean {' and '.join(map(repr, near))}?" if near else ""
+    if Path(sheet.header[0].replace("\\", "/")).suffix and len(sheet.header) < 3:
+        hint = " Its first line names an image; write the names of the columns above it, as path,instance."
+    raise ValueError(
+        f"{printable(sheet.file)}: must have the columns {' and '.join(needed)}, got {list(sheet.header)}.{hint}"
+    )
+
+
+def _lines(sheet: Sheet, columns: Columns) -> list[tuple[_Line, str]]:
+    """What each row says, with its path as it is written."""
+    role_of = _roles(sheet, [(line, columns.cell(row, "role").strip()) for line, row in sheet.rows])
+    spelling = spelled({columns.cell(row, "instance").strip() for _, row in sheet.rows})
+    lines = []
+    for line, row in sheet.rows:
+        written, role = columns.cell(row, "path"), role_of[columns.cell(row, "role").strip()]
+        if not written.strip():
+            raise ValueError(f"{sheet.at(line)}: the path is empty.")
+        instance = "" if role == "distractor" else spelling[columns.cell(row, "instance").strip()]
+        lines.append((_Line(line, Path(), instance, role, columns.box(line, row)), written))
+    for doubt in doubts([line.instance for line, _ in lines], spelling):
+        _say(sheet, f"{doubt}.")
+    unused = [line.number for line, _ in lines if line.box and line.role not in ("both", "query")]
+    if unused:
+        _say(
+            sheet,
+            f"{_counted(len(unused), 'line has', 'lines have')} a box and is no query ({_at(unused)}); it is not used.",
         )
-    return lines
+    return [pair for pair in lines if pair[0].role]
 
 
-def _line(where: str, row: Mapping[str, str | None], root: Path) -> _Line:
-    path, role = (row["path"] or "").strip(), (row.get("role") or "both").strip()
-    if role not in ROLES:
-        raise ValueError(f"{where}: role must be one of {', '.join(ROLES)}, got {role!r}.")
-    edges = [(row.get(edge) or "").strip() for edge in _BOX]
-    return _Line(inside(root, path), (row["instance"] or "").strip(), role, _box(where, edges) if any(edges) else None)
+def _roles(sheet: Sheet, cells: Sequence[tuple[int, str]]) -> dict[str, str]:
+    """The role of each word in the column; words for splits are read as a folder's are, and that is said."""
+    found: dict[str, str] = {}
+    for line, word in cells:
+        part = word.casefold() if word.casefold() in ("", *ROLES) else part_of(word)
+        if part is None:
+            raise ValueError(f"{sheet.at(line)}: role must be one of {', '.join(ROLES)}, got {word!r}.")
+        found[word] = part
+    if all(part in ("", *ROLES) for part in found.values()):
+        return {word: part or "both" for word, part in found.items()}
+    parts = {word: {"database": "gallery", "both": "test", "": "test"}.get(part, part) for word, part in found.items()}
+    role_of = roles({*parts.values()})
+    made = {word: "both" if found[word] in ("", "both") else role_of[part] for word, part in parts.items()}
+    counts = Counter(word for _, word in cells)
+    told = ", ".join(f"{word or 'no word'} is {USED[made[word]]} ({counts[word]} lines)" for word in found)
+    _say(sheet, f"splits are taken as roles: {told}. A column role with {', '.join(ROLES)} says it exactly.")
+    return made
 
 
-def _box(where: str, edges: list[str]) -> Box:
+def _located(sheet: Sheet, lines: Sequence[tuple[_Line, str]], root: Path, published: bool) -> list[_Line]:
+    finder, found, lacking, otherwise = Finder(root), [], [], []
+    for line, written in lines:
+        name = written.strip()
+        if published:
+            name = _confined(sheet, line, root, name)
+        path = finder.exact(name) or finder.exact(written)
+        if path is None and (path := finder.alike(name)) is not None:
+            otherwise.append((line, name))
+        if path is None:
+            lacking.append((line, name))
+        else:
+            found.append(replace(line, path=path))
+    if lacking:
+        raise _missing(sheet, lacking, len(lines))
+    if otherwise:
+        first, name = otherwise[0]
+        many = _counted(len(otherwise), "path is", "paths are")
+        _say(
+            sheet,
+            f"{many} written as on another system, as {name!r} in line {first.number}, and the file that fits is taken.",
+        )
+    return found
+
+
+def _confined(sheet: Sheet, line: _Line, root: Path, name: str) -> str:
     try:
-        x0, y0, x1, y1 = (float(edge) for edge in edges)
-    except ValueError:
-        raise ValueError(f"{where}: the box must be four numbers x0, y0, x1, y1, got {edges}.") from None
-    if not (x0 < x1 and y0 < y1):
-        raise ValueError(f"{where}: the box must have x0 < x1 and y0 < y1, got {edges}.")
-    return x0, y0, x1, y1
+        inside(root, name)
+    except ValueError as error:
+        raise ValueError(f"{sheet.at(line.number)}: {error}") from None
+    return name
+
+
+def _missing(sheet: Sheet, lacking: Sequence[tuple[_Line, str]], total: int) -> Exception:
+    line, name = lacking[0]
+    if sheet.other_bytes and any(0xDC80 <= ord(sign) <= 0xDCFF for sign in name):
+        return ValueError(
+            f"{sheet.at(line.number)}: cannot be read as CSV in UTF-8, {printable(name)!r} has other bytes and no "
+            "file is named so; save it as CSV with the encoding UTF-8."
+        )
+    others = f", then line {_at([one.number for one, _ in lacking[1:]])}" if len(lacking) > 1 else ""
+    return MissingImages(
+        f"{printable(sheet.file)}: {len(lacking)} of {total} images are missing, the first is line {line.number}, "
+        f"{printable(name)}{others}.",
+        [f"line {one.number}: {printable(name)}" for one, name in lacking],
+    )
+
+
+def _check_lines(sheet: Sheet, database: Sequence[_Line], asked: Sequence[_Line], train: Sequence[_Line]) -> None:
+    """Refuse an image in two places at once, a query asked twice, and boxes that leave nothing to see."""
+    if not database:
+        raise ValueError(f"{printable(sheet.file)}: at least one image must have the role database or both.")
+    _refuse_twice(sheet, [*database, *train], lambda line: line.path)
+    _refuse_twice(sheet, asked, lambda line: (line.path, line.box))
+    _refuse_twice(sheet, [*{line.path: line for line in asked}.values(), *train], lambda line: line.path)
+    boxed = [line for line in asked if line.box]
+    for line in bar(boxed, desc="boxes of queries", unit="query"):
+        check_box(sheet.at(line.number), line.path, line.box)
+
+
+def _refuse_twice(sheet: Sheet, lines: Sequence[_Line], what: Callable[[_Line], object]) -> None:
+    met: dict[object, list[int]] = defaultdict(list)
+    for line in lines:
+        met[what(line)].append(line.number)
+    twice = [numbers for numbers in met.values() if len(numbers) > 1]
+    if twice:
+        raise ValueError(
+            f"{printable(sheet.file)}: {len(twice)} images are listed more than once, the first on lines "
+            f"{_at(twice[0])}; list each once, with the role both, or as several queries with different boxes."
+        )
+
+
+def _say(sheet: Sheet, what: str) -> None:
+    warnings.warn(f"{printable(sheet.file)}: {what}", stacklevel=4)
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"
+
+
+def _at(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers[:_SHOWN])) + (", ..." if len(numbers) > _SHOWN else "")

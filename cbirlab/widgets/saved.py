@@ -103,7 +103,7 @@ def take_over(workbench: Desk, state: Mapping[str, Any]) -> None:
     ------
     ValueError : the state is of another dataset.
     """
-    if state["dataset"] != workbench.dataset.name:
+    if not workbench.dataset.called(state["dataset"]):
         raise ValueError(
             f"the state was saved on the dataset {state['dataset']!r}, this workbench shows "
             f"{workbench.dataset.name!r}; open it by Workbench.restore."

@@ -1,0 +1,39 @@
+"""Boxes of queries, looked at when they are read: shares of a picture, places outside of it, and specks are refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cbirlab.datasets.base import Box
+from cbirlab.images import ImageError, size
+from cbirlab.preprocessing import whole_box
+
+LEAST_SIDE = 8
+"""Pixels that each side of a box leaves of its picture; of a picture below twice that, half of its side."""
+
+
+def check_box(where: str, path: Path, box: Box) -> None:
+    """Refuse a box in which nothing can be seen. An image whose header cannot be read is not judged here.
+
+    Raises
+    ------
+    ValueError : edges between 0 and 1, nothing inside the picture, or less than `LEAST_SIDE` of a side.
+    """
+    if 0 <= min(box) and max(box) <= 1:
+        raise ValueError(
+            f"{where}: the box {box} must be in pixels, and looks like shares of the picture; multiply x by its width "
+            "and y by its height."
+        )
+    try:
+        height, width = size(path)
+    except ImageError:
+        return
+    try:
+        x0, y0, x1, y1 = whole_box(height, width, box)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+    if x1 - x0 < min(LEAST_SIDE, width / 2) or y1 - y0 < min(LEAST_SIDE, height / 2):
+        raise ValueError(
+            f"{where}: the box {box} leaves {x1 - x0} x {y1 - y0} of the picture's {width} x {height} pixels; each side "
+            f"needs {LEAST_SIDE}."
+        )

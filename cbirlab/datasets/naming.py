@@ -1,0 +1,71 @@
+"""Names: what a folder or a file of one's own is called in tables, and how instances are written."""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+
+from cbirlab.datasets.splits import part_of
+from cbirlab.text import printable
+
+_GENERIC = frozenset(
+    "annotation annotations answers data dataset datasets files groundtruth ground_truth gt image images img imgs "
+    "instances jpg jpeg label labels list lists metadata photo photos picture pictures png table".split()
+)
+"""Names of files and folders that say nothing of what is in them."""
+
+_WHOLE = re.compile(r"([+-]?\d+)\.0+")
+_NOTHING = frozenset({"nan", "none", "null", "na", "n/a", "nil", "-1", "?"})
+
+
+def name_of(path: Path) -> str:
+    """The name of a file without its ending, or of a folder; with the folder around it where the name is like "images"
+    and says nothing.
+
+    >>> name_of(Path("/home/me/covers/groundtruth.csv")), name_of(Path("/home/me/covers.csv"))
+    ('covers/groundtruth', 'covers')
+    """
+    whole = path.resolve() if path.is_dir() else Path(os.path.abspath(path))
+    name, around = whole.name if path.is_dir() else whole.stem, whole.parent.name
+    says_nothing = name.casefold() in _GENERIC or part_of(name) is not None
+    return printable(f"{around}/{name}" if around and says_nothing else name or str(whole))
+
+
+def spelled(instances: Iterable[str]) -> dict[str, str]:
+    """How each instance is written: "1.0" as "1" where both occur, an accent as one sign, bytes that are no text escaped."""
+    clean = {text: printable(unicodedata.normalize("NFC", text)) for text in instances}
+    there = {*clean.values()}
+    whole = {text: _WHOLE.fullmatch(text) for text in there}
+    short = {text: found[1] for text, found in whole.items() if found is not None and found[1] in there}
+    return {text: short.get(one, one) for text, one in clean.items()}
+
+
+def doubts(instances: Collection[str], spelling: Mapping[str, str]) -> list[str]:
+    """What may be meant otherwise, a clause for each kind.
+
+    Parameters
+    ----------
+    instances : of each image, as they are written.
+    spelling : as of `spelled`.
+    """
+    said = []
+    joined = [f"{text} and {one}" for text, one in spelling.items() if _WHOLE.fullmatch(text) and one != text]
+    if joined:
+        said.append(f"{_listed(joined)} are taken as one instance")
+    alike = defaultdict(set)
+    for text in {*instances} - {""}:
+        alike[re.sub(r"\s+", " ", text).strip().casefold()].add(text)
+    several = [" and ".join(sorted(texts)) for texts in alike.values() if len(texts) > 1]
+    if several:
+        said.append(f"{_listed(sorted(several))} differ in case or spaces alone, and are several instances")
+    nothing = Counter(text for text in instances if text.casefold() in _NOTHING)
+    said += [f"{text!r} ({count} images) is an instance like any other" for text, count in nothing.items()]
+    return said
+
+
+def _listed(texts: list[str]) -> str:
+    return ", ".join(texts[:3]) + (f", ... ({len(texts)} in all)" if len(texts) > 3 else "")

@@ -1,0 +1,54 @@
+"""A dataset as it is written in recipes and on the command line: a name or a path, with its options if wanted."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from cbirlab.text import printable, split_list
+
+
+def read(text: str, names: Collection[str]) -> tuple[str, dict[str, Any]]:
+    """Name or path, and options, of ``"photos"`` or ``"photos(layout=nested, answers=right.csv)"``.
+
+    What exists under the whole text is that, so that folders may have brackets in their names. Text needs no quotes.
+
+    Parameters
+    ----------
+    names : of registered datasets.
+
+    Raises
+    ------
+    ValueError : what stands in the brackets is no list of ``option=value``.
+    """
+    if text in names or not text.rstrip().endswith(")") or _exists(text):
+        return text, {}
+    places = [place for place, sign in enumerate(text) if sign == "(" and place]
+    place = next((place for place in places if text[:place].strip() in names or _exists(text[:place].strip())), None)
+    if place is None:
+        return text, {}
+    options: dict[str, Any] = {}
+    for member in split_list(text.rstrip()[place + 1 : -1]):
+        option, equals, value = (part.strip() for part in member.partition("="))
+        if not equals or not option.isidentifier() or option in options:
+            raise ValueError(f"dataset: options are written as in 'photos(layout=nested)', got {printable(text)!r}.")
+        options[option] = _value(value)
+    return text[:place].strip(), options
+
+
+def _exists(text: str) -> bool:
+    try:
+        return bool(text) and Path(text).expanduser().exists()
+    except (OSError, ValueError, RuntimeError):  # too long, a zero byte, a home that is unknown
+        return False
+
+
+def _value(text: str) -> Any:
+    """A number, True, False, None or quoted text as Python reads it; anything else as text."""
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return text
+    return value if isinstance(value, (str, int, float, bool, type(None))) else text
