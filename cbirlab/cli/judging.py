@@ -15,7 +15,7 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     """Options of ``cbirlab evaluate``."""
     from cbirlab.foreign import SIMILARITY
 
-    parser.add_argument("--dataset", metavar="NAME", required=True, help="a name or a folder of images")
+    parser.add_argument("--dataset", metavar="NAME", required=True, help="a name, a folder, or a CSV file")
     parser.add_argument("--features", metavar="FILE", required=True, help=".npy, .npz, .mat, .h5: the database")
     parser.add_argument("--queries", metavar="FILE", help="the queries (default: in the same file, or in the database)")
     parser.add_argument("--key", metavar="NAME", help="the database's matrix in a file of several")

@@ -28,7 +28,12 @@ def add_recipe_options(parser: argparse.ArgumentParser, *, one: bool) -> None:
     parser.set_defaults(options=None)
     into: dict[str, Any] = {"action": _IntoOptions, "default": argparse.SUPPRESS}
     group = parser.add_argument_group("recipe")
-    group.add_argument("--dataset", metavar="NAME", help="a name or a folder of images (default: toytown)", **into)
+    group.add_argument(
+        "--dataset",
+        metavar="NAME",
+        help="a name, a folder or a CSV file; 'photos(layout=nested)' has options (default: toytown)",
+        **into,
+    )
     if one:
         group.add_argument("--backbone", metavar="NAME", help="(default: toynet)", **into)
         group.add_argument("--weights", metavar="WEIGHTS", help="'random', a label of torchvision, or a file", **into)

@@ -34,6 +34,6 @@ def check_box(where: str, path: Path, box: Box) -> None:
         raise ValueError(f"{where}: {error}") from None
     if x1 - x0 < min(LEAST_SIDE, width / 2) or y1 - y0 < min(LEAST_SIDE, height / 2):
         raise ValueError(
-            f"{where}: the box {box} leaves {x1 - x0} x {y1 - y0} of the picture's {width} x {height} pixels; each side "
-            f"needs {LEAST_SIDE}."
+            f"{where}: the box {box} leaves {x1 - x0} x {y1 - y0} of the picture's {width} x {height} pixels; each "
+            f"side needs {LEAST_SIDE}."
         )

@@ -13,14 +13,11 @@ from cbirlab.datasets.download import digest_of
 from cbirlab.datasets.files import inside, not_there
 from cbirlab.datasets.roots import missing, root_of
 from cbirlab.images import ImageError, read, size
-from cbirlab.params import Choice
 from cbirlab.progress import bar
 from cbirlab.text import printable
 
 SUMS = "SHA256SUMS"
 SHOWN = 5
-IMAGES = Choice(("headers", "pixels", "none"))
-"""How closely to look at images: open each, decode each, or only look whether it is there."""
 
 
 @dataclass(frozen=True)
@@ -95,12 +92,18 @@ def check(name: str, root: str | Path | None = None, *, images: str = "headers",
     facts = about(name)
     if facts is None:
         raise ValueError(f"{name}: only published benchmarks have something to be compared with.")
-    IMAGES.check("check", "images", images)
+    check_closeness("check", images)
     folder = root_of(name, root)
     findings = list(_layout(name, facts, root))
     findings += _contents(name, facts, root, images, progress)
     findings += _checksums(folder, facts, progress) if folder.is_dir() else []
     return Report(name, folder, tuple(findings), tuple(file for finding in findings for file in finding.files))
+
+
+def check_closeness(owner: str, images: str) -> None:
+    """Refuse another way to look at images."""
+    if images not in ("headers", "pixels", "none"):
+        raise ValueError(f"{owner}: images must be headers, pixels or none, got {images!r}.")
 
 
 def _layout(name: str, facts: About, root: str | Path | None) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from statistics import median
 
 from cbirlab.datasets import load_dataset
 from cbirlab.datasets.base import Dataset
-from cbirlab.datasets.checking import IMAGES, Finding, Report, readable
+from cbirlab.datasets.checking import Finding, Report, check_closeness, readable
 from cbirlab.datasets.download import digest_of
 from cbirlab.datasets.walking import FilesLeftOut
 from cbirlab.progress import bar
@@ -32,7 +32,7 @@ def examine(name: str | Path, *, images: str = "headers", progress: bool = True)
     UnknownName : neither a folder nor a list.
     ValueError : an unknown way to look at images.
     """
-    IMAGES.check("examine", "images", images)
+    check_closeness("examine", images)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cbirlab.datasets.naming import doubts, spelled
+from cbirlab.datasets.naming import counted, doubts, spelled
 from cbirlab.datasets.splits import USED, part_of, roles
 from cbirlab.datasets.walking import LeftOut, Walk, endings, hidden, walk, warn_left_out
 from cbirlab.images import IMAGE_SUFFIXES, ImageError, size
@@ -70,8 +70,8 @@ def _are_splits(folder: Path, tops: Sequence[Path], layout: str) -> bool:
     if others and len(named) > 1:
         _say(
             folder,
-            f"{_words(named)} are named as splits are, and beside them there is {_words(others)}, so each folder is taken "
-            "as an instance; layout='splits' takes the splits and leaves out what is beside them.",
+            f"{_words(named)} are named as splits are, and beside them there is {_words(others)}, so each folder is "
+            "taken as an instance; layout='splits' takes the splits and leaves out what is beside them.",
         )
     return bool(named) and not others
 
@@ -120,7 +120,8 @@ def _splits(folder: Path, tops: Sequence[Path], layout: str) -> list[Shown]:
     if layout == "auto":
         counts = {top: sum(image.path.is_relative_to(folder / top) for image in shown) for top in parts}
         told = [
-            f"{top} is {USED[role_of[top]]}" + (f" ({counts[top]} images)" if role_of[top] else "") for top in parts
+            f"{top} is {USED[role_of[top]]}" + (f" ({counted(counts[top], 'image')})" if role_of[top] else "")
+            for top in parts
         ]
         _say(
             folder,

@@ -36,7 +36,7 @@ def name_of(path: Path) -> str:
 
 
 def spelled(instances: Iterable[str]) -> dict[str, str]:
-    """How each instance is written: "1.0" as "1" where both occur, an accent as one sign, bytes that are no text escaped."""
+    """How each instance is written: "1.0" as "1" where both occur, accents as one sign, other bytes escaped."""
     clean = {text: printable(unicodedata.normalize("NFC", text)) for text in instances}
     there = {*clean.values()}
     whole = {text: _WHOLE.fullmatch(text) for text in there}
@@ -63,8 +63,13 @@ def doubts(instances: Collection[str], spelling: Mapping[str, str]) -> list[str]
     if several:
         said.append(f"{_listed(sorted(several))} differ in case or spaces alone, and are several instances")
     nothing = Counter(text for text in instances if text.casefold() in _NOTHING)
-    said += [f"{text!r} ({count} images) is an instance like any other" for text, count in nothing.items()]
+    said += [f"{text!r} ({counted(count, 'image')}) is an instance like any other" for text, count in nothing.items()]
     return said
+
+
+def counted(count: int, noun: str) -> str:
+    """A number and its noun: "1 line", "1,200 lines"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _listed(texts: list[str]) -> str:

@@ -17,7 +17,7 @@ from cbirlab.datasets.files import MissingImages, inside
 from cbirlab.datasets.finding import Finder
 from cbirlab.datasets.folder import warn_of_labels
 from cbirlab.datasets.lists import Sheet, read_list
-from cbirlab.datasets.naming import doubts, name_of, spelled
+from cbirlab.datasets.naming import counted, doubts, name_of, spelled
 from cbirlab.datasets.splits import USED, part_of, roles
 from cbirlab.progress import bar
 from cbirlab.text import printable
@@ -27,6 +27,7 @@ ROLES = ("both", "database", "query", "train")
 
 _FIELDS = ("path", "instance", "role")
 _SHOWN = 5
+_NOT_UTF8 = "cannot be read as CSV in UTF-8, '{}' has other bytes; save it as CSV with the encoding UTF-8."
 
 
 @dataclass(frozen=True)
@@ -137,16 +138,17 @@ def _lines(sheet: Sheet, columns: Columns) -> list[tuple[_Line, str]]:
         written, role = columns.cell(row, "path"), role_of[columns.cell(row, "role").strip()]
         if not written.strip():
             raise ValueError(f"{sheet.at(line)}: the path is empty.")
-        instance = "" if role == "distractor" else spelling[columns.cell(row, "instance").strip()]
+        shown = columns.cell(row, "instance").strip()
+        if any(0xDC80 <= ord(sign) <= 0xDCFF for sign in shown):
+            raise ValueError(f"{sheet.at(line)}: {_NOT_UTF8.format(printable(shown))}")
+        instance = "" if role == "distractor" else spelling[shown]
         lines.append((_Line(line, Path(), instance, role, columns.box(line, row)), written))
     for doubt in doubts([line.instance for line, _ in lines], spelling):
         _say(sheet, f"{doubt}.")
     unused = [line.number for line, _ in lines if line.box and line.role not in ("both", "query")]
     if unused:
-        _say(
-            sheet,
-            f"{_counted(len(unused), 'line has', 'lines have')} a box and is no query ({_at(unused)}); it is not used.",
-        )
+        lines_of_others = counted(len(unused), "line")
+        _say(sheet, f"boxes are used of queries alone, and not on {lines_of_others} of other images ({_at(unused)}).")
     return [pair for pair in lines if pair[0].role]
 
 
@@ -164,7 +166,7 @@ def _roles(sheet: Sheet, cells: Sequence[tuple[int, str]]) -> dict[str, str]:
     role_of = roles({*parts.values()})
     made = {word: "both" if found[word] in ("", "both") else role_of[part] for word, part in parts.items()}
     counts = Counter(word for _, word in cells)
-    told = ", ".join(f"{word or 'no word'} is {USED[made[word]]} ({counts[word]} lines)" for word in found)
+    told = ", ".join(f"{word or 'no word'} is {USED[made[word]]} ({counted(counts[word], 'line')})" for word in found)
     _say(sheet, f"splits are taken as roles: {told}. A column role with {', '.join(ROLES)} says it exactly.")
     return made
 
@@ -186,11 +188,8 @@ def _located(sheet: Sheet, lines: Sequence[tuple[_Line, str]], root: Path, publi
         raise _missing(sheet, lacking, len(lines))
     if otherwise:
         first, name = otherwise[0]
-        many = _counted(len(otherwise), "path is", "paths are")
-        _say(
-            sheet,
-            f"{many} written as on another system, as {name!r} in line {first.number}, and the file that fits is taken.",
-        )
+        many, shown = counted(len(otherwise), "path"), f"'{printable(name)}' in line {first.number}"
+        _say(sheet, f"{many} written as on another system: the file that fits is taken, as for {shown}.")
     return found
 
 
@@ -205,10 +204,7 @@ def _confined(sheet: Sheet, line: _Line, root: Path, name: str) -> str:
 def _missing(sheet: Sheet, lacking: Sequence[tuple[_Line, str]], total: int) -> Exception:
     line, name = lacking[0]
     if sheet.other_bytes and any(0xDC80 <= ord(sign) <= 0xDCFF for sign in name):
-        return ValueError(
-            f"{sheet.at(line.number)}: cannot be read as CSV in UTF-8, {printable(name)!r} has other bytes and no "
-            "file is named so; save it as CSV with the encoding UTF-8."
-        )
+        return ValueError(f"{sheet.at(line.number)}: no file is named so. {_NOT_UTF8.format(printable(name))}")
     others = f", then line {_at([one.number for one, _ in lacking[1:]])}" if len(lacking) > 1 else ""
     return MissingImages(
         f"{printable(sheet.file)}: {len(lacking)} of {total} images are missing, the first is line {line.number}, "
@@ -243,10 +239,6 @@ def _refuse_twice(sheet: Sheet, lines: Sequence[_Line], what: Callable[[_Line], 
 
 def _say(sheet: Sheet, what: str) -> None:
     warnings.warn(f"{printable(sheet.file)}: {what}", stacklevel=4)
-
-
-def _counted(count: int, one: str, many: str) -> str:
-    return f"{count} {one if count == 1 else many}"
 
 
 def _at(numbers: Sequence[int]) -> str:

@@ -181,8 +181,9 @@ def _ending(files: Sequence[LeftOut], where: Path) -> str:
 
 
 def _links(files: Sequence[LeftOut], where: Path) -> str:
-    lead = "1 link leads" if len(files) == 1 else f"{len(files)} links lead"
-    return f"{lead} to what is in the folder already and is not followed: {_names(files, where)}."
+    what = "to what is in the folder already and"
+    lead = f"1 link leads {what} is" if len(files) == 1 else f"{len(files)} links lead {what} are"
+    return f"{lead} not followed: {_names(files, where)}."
 
 
 def _splits(files: Sequence[LeftOut], where: Path) -> str:
