@@ -29,6 +29,8 @@ class Finder:
     def alike(self, name: str) -> Path | None:
         """The one file whose name another system would write so; None where there is none, or several."""
         written = name.replace("\\", "/")
+        if written != name and (found := self.exact(written)) is not None:
+            return found
         places = ["/" if written.startswith("/") else str(self._root)]
         for part in written.split("/"):
             if part in ("", "."):
@@ -48,8 +50,6 @@ class Finder:
         return self._listed[folder]
 
     def _similar(self, folder: str, name: str) -> list[str]:
-        if name in self._names(folder):
-            return [name]
         if folder not in self._alike:
             groups: dict[str, list[str]] = defaultdict(list)
             for one in self._names(folder):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -59,7 +60,7 @@ def readable(folder: Path) -> list[Path]:
 def _tops(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder.")
-    return sorted(one for one in folder.iterdir() if not hidden(one.name) and one.is_dir())
+    return sorted(one for one in folder.iterdir() if not hidden(one.name) and os.path.isdir(one))
 
 
 def _are_splits(folder: Path, tops: Sequence[Path], layout: str) -> bool:
@@ -103,7 +104,9 @@ def _splits(folder: Path, tops: Sequence[Path], layout: str) -> list[Shown]:
             f"{folder}: layout 'splits' needs folders named train, val, test, query or gallery, found none."
         )
     role_of = {top: roles(named)[part] if part else "" for top, part in parts.items()}
-    beside = [one for one in sorted(folder.iterdir()) if one.suffix.lower() in IMAGE_SUFFIXES and not one.is_dir()]
+    beside = [
+        one for one in sorted(folder.iterdir()) if one.suffix.lower() in IMAGE_SUFFIXES and not os.path.isdir(one)
+    ]
     left = [LeftOut(file, "split", f"{file} lies beside the splits.") for file in beside if not hidden(file.name)]
     images: list[Path] = []
     for top in tops:  # one walk each: a query may be a link to an image of the gallery

@@ -66,7 +66,7 @@ def read_list(file: Path) -> Sheet:
 
 def _decoded(file: Path, raw: bytes) -> tuple[str, bool]:
     if raw[:2] in _UTF16 or b"\0" in raw:
-        what = "UTF-16, as spreadsheets write Unicode text" if raw[:2] in _UTF16 or raw[1:2] == b"\0" else "no text"
+        what = "UTF-16, as spreadsheets write Unicode text" if raw[:2] in _UTF16 or raw[:2].count(0) == 1 else "no text"
         raise ValueError(
             f"{printable(file)}: cannot be read as CSV in UTF-8, it is {what}; save it as CSV with the encoding UTF-8."
         )

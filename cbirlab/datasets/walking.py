@@ -130,7 +130,7 @@ class _Walker:
             path = here / entry.name
             if hidden(entry.name):
                 continue
-            if entry.is_dir():
+            if os.path.isdir(path) if entry.is_symlink() else entry.is_dir(follow_symlinks=False):
                 if entry.name not in self._skip:
                     (self._folder_links if entry.is_symlink() else folders).append(path)
             elif _suffix(entry.name) in UNREAD_SUFFIXES:
@@ -138,7 +138,7 @@ class _Walker:
             elif _suffix(entry.name) in IMAGE_SUFFIXES:
                 if entry.is_symlink():
                     self._file_links.append(path)
-                elif entry.is_file():
+                elif entry.is_file(follow_symlinks=False):
                     self._found.images.append(path)
                 else:
                     self._leave(path, "special", "is neither a file nor a folder")

@@ -25,7 +25,7 @@ def read(text: str, names: Collection[str]) -> tuple[str, dict[str, Any]]:
     """
     if text in names or not text.rstrip().endswith(")") or _exists(text):
         return text, {}
-    places = [place for place, sign in enumerate(text) if sign == "(" and place]
+    places = [place for place, sign in enumerate(text) if sign == "(" and place][::-1]
     place = next((place for place in places if text[:place].strip() in names or _exists(text[:place].strip())), None)
     if place is None:
         return text, {}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from cbirlab.datasets.base import Dataset
+from cbirlab.extract import moved
 from cbirlab.extract.columns import Column, Part, State, column, plan_part
 from cbirlab.extract.descriptors import Descriptors
 from cbirlab.extract.fill import MEMORY_BYTES, Filled, Filler, entry_values
@@ -119,6 +120,8 @@ def extract(
     planned, views = _planned(dataset, backbone, scales, parts, crop, store, passes, progress, options)
     columns = {part.base: _columns(part, backbone, taps, aggregations, states) for part in planned}
     found = _stored(store, [one for part in planned for one in columns[part.base]])
+    for part in planned:
+        found |= moved.taken(store, part, [one for one in columns[part.base] if one.key not in found])
     computed = 0
     if any(one.key not in found for part in planned for one in columns[part.base]):
         computed = _fill(found, planned, columns, backbone, precision, store, progress)
@@ -256,6 +259,7 @@ def _fill(
         with kept_memory():
             for base, part in parts.items():
                 found |= filler.fill(part, missing[base])
+                moved.remember(store, part)
     return filler.computed_images
 
 

@@ -65,6 +65,7 @@ class Part:
     name : "images", "queries" or "train".
     dataset : name, for listings only.
     items : its rows.
+    prints : what their files are.
     scale : of `image_size`.
     plan : batches and shards.
     specification : what all its columns depend on.
@@ -75,6 +76,7 @@ class Part:
     name: str
     dataset: str
     items: tuple[Item, ...]
+    prints: Mapping[Path, Fingerprint]
     scale: float
     plan: Plan
     specification: Mapping[str, Any]
@@ -137,7 +139,7 @@ def plan_part(
         "precision": precision,
         **resizing.changed,
     }
-    return Part(name, dataset, tuple(items), scale, plan, specification, batch_pixels, resizing)
+    return Part(name, dataset, tuple(items), prints, scale, plan, specification, batch_pixels, resizing)
 
 
 def column(part: Part, tap: str, aggregation: Aggregation | Sampler, state: State | None = None) -> Column:
@@ -151,9 +153,13 @@ def column(part: Part, tap: str, aggregation: Aggregation | Sampler, state: Stat
     return Column(tap, aggregation, {**part.specification, **own, **learned}, value)
 
 
+def row_facts(items: Sequence[Item], prints: Mapping[Path, Fingerprint]) -> list[list[Any]]:
+    """What each row depends on besides what all of them do: the bytes of its file, and what is seen of it."""
+    return [[prints[item.path].sha256, item.box and list(item.box), item.magnify, *_frame(item)] for item in items]
+
+
 def _items_digest(items: Sequence[Item], prints: Mapping[Path, Fingerprint]) -> str:
-    rows = [[prints[item.path].sha256, item.box and list(item.box), item.magnify, *_frame(item)] for item in items]
-    return sha256(json.dumps(rows).encode()).hexdigest()
+    return sha256(json.dumps(row_facts(items, prints)).encode()).hexdigest()
 
 
 def _frame(item: Item) -> list[list[float]]:

@@ -249,9 +249,10 @@ def join_taps(members: Sequence[tuple[float, str]]) -> str:
 def learning_set(given: str | None, dataset: Dataset) -> str:
     """Long form of a whitening set: "<dataset>/train" or "<dataset>/images"."""
     own_train, own_images = dataset.train_name or f"{dataset.name}/train", f"{dataset.name}/images"
-    name, _, part = (given or "").rpartition("/")
-    if name != dataset.name and dataset.called(name) and part in ("train", "images"):  # as recipes had it before
-        given = own_train if part == "train" else own_images
+    if given and own_train.endswith(f"/{given}"):  # as recipes had it before names told the folder around
+        given = own_train
+    elif given and "/" in given and own_images.endswith(f"/{given}"):
+        given = own_images
     if given == "database":
         return own_images
     if given in ("train", own_train) and not dataset.train:
