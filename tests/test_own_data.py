@@ -435,6 +435,14 @@ def test_a_box_leaves_something_to_see_or_is_refused(
         assert all(one > min(8, side / 2) - 2 for one, side in zip(seen, (width, height), strict=True))  # whole pixels
 
 
+def test_boxes_of_a_larger_version_of_the_picture_are_said(tmp_path: Path) -> None:
+    pictures = album(tmp_path, ["a.png", "b.png", "c.png"])
+    header = ["path", "instance", "x0", "y0", "x1", "y1"]
+    rows = [["a.png", "i", 0, 0, 41, 31], ["b.png", "i", 10, 10, 400, 300], ["c.png", "j", -30, 0, 30, 20]]
+    told = said(load_dataset, listed(pictures / "t.csv", [header, *rows]))[1]
+    assert [one for one in told if "the box of 2 lines (3, 4) reaches far beyond its picture" in one]
+
+
 def test_an_image_asks_several_times_with_different_boxes(tmp_path: Path) -> None:
     album(tmp_path, ["a.png", "b.png", "c.png"])
     header = ["path", "instance", "role", "x0", "y0", "x1", "y1"]
@@ -636,7 +644,7 @@ def test_answers_of_a_file_are_the_labels(seed: int, tmp_path: Path) -> None:
             query: {row_of[name]: label for name, label in known.items()} for query, known in chosen.items()
         }
         features = np.random.default_rng(seed).random((len(data.images), 8), dtype=np.float32)
-        assert evaluate_features(features, features[[query.index for query in data.queries]], data).metrics
+        assert evaluate_features(features, features[[query.index or 0 for query in data.queries]], data).metrics
 
 
 def test_answers_tell_queries_of_one_image_by_their_boxes(tmp_path: Path) -> None:

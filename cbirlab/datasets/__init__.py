@@ -78,6 +78,8 @@ def load_dataset(name_or_path: str | Path, **options: Any) -> Dataset:
         return DATASETS[form](path, **options)
     if path.suffix.lower() in LIST_SUFFIXES and path.is_file():
         return DATASETS["csv"](path, **options)
+    if path.suffix.lower() in LIST_SUFFIXES and not path.exists():
+        raise UnknownName(f"{path}: no such file.")
     try:
         DATASETS.info(str(name_or_path))
     except UnknownName as error:

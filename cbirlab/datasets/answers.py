@@ -178,6 +178,7 @@ def _protocol(file: Path, answers: Sequence[_Answer]) -> tuple[str, tuple[str, .
 def _of_list(file: Path) -> Iterator[_Answer]:
     sheet = read_list(file)
     columns = Columns(sheet, _FIELDS)
+    columns.warn_of_others()
     lacking = [field for field in ("query", "path") if field not in columns]
     if lacking:
         raise ValueError(

@@ -12,8 +12,13 @@ LEAST_SIDE = 8
 """Pixels that each side of a box leaves of its picture; of a picture below twice that, half of its side."""
 
 
-def check_box(where: str, path: Path, box: Box) -> None:
-    """Refuse a box in which nothing can be seen. An image whose header cannot be read is not judged here.
+_BEYOND = 0.05  # of a side; what rounding and generous hands leave outside is less
+
+
+def check_box(where: str, path: Path, box: Box) -> bool:
+    """Refuse a box in which nothing can be seen; whether it reaches far beyond the picture.
+
+    An image whose header cannot be read is not judged here.
 
     Raises
     ------
@@ -27,7 +32,7 @@ def check_box(where: str, path: Path, box: Box) -> None:
     try:
         height, width = size(path)
     except ImageError:
-        return
+        return False
     try:
         x0, y0, x1, y1 = whole_box(height, width, box)
     except ValueError as error:
@@ -37,3 +42,5 @@ def check_box(where: str, path: Path, box: Box) -> None:
             f"{where}: the box {box} leaves {x1 - x0} x {y1 - y0} of the picture's {width} x {height} pixels; each "
             f"side needs {LEAST_SIDE}."
         )
+    outside = max(-box[0] / width, -box[1] / height, box[2] / width - 1, box[3] / height - 1)
+    return outside > _BEYOND

@@ -49,24 +49,18 @@ class Columns:
     ----------
     sheet : the list.
     fields : those of `_NAMES` that are looked for.
-    published : the list comes with a dataset: further columns are its own affair.
 
     Raises
     ------
     ValueError : two columns for one field, or a box that could be read in two ways.
     """
 
-    def __init__(self, sheet: Sheet, fields: Sequence[str], *, published: bool = False) -> None:
+    def __init__(self, sheet: Sheet, fields: Sequence[str]) -> None:
         self._sheet = sheet
         names = [_plain(name) for name in sheet.header]
         self.at = {field: place for field in fields if (place := _place(sheet, names, field)) is not None}
         self._box, self._sized = _box_places(sheet, names)
-        used = {*self.at.values(), *self._box}
-        blank = {place for place, name in enumerate(names) if not sheet.header[place] and not _filled(sheet, place)}
-        unknown = [sheet.header[place] for place in range(len(names)) if place not in used | blank]
-        if unknown and not published:
-            lacking = [name for field in fields if field not in self.at for name in _FIELDS[field]]
-            _warn_unknown(sheet, unknown, lacking + ([] if self._box else sorted(_EDGES)))
+        self._lacking = [name for field in fields if field not in self.at for name in _FIELDS[field]]
 
     def __contains__(self, field: str) -> bool:
         return field in self.at
@@ -75,10 +69,16 @@ class Columns:
         """What a row has for a field; "" where there is no such column."""
         return row[self.at[field]] if field in self.at else ""
 
-    @property
-    def boxed(self) -> bool:
-        """Whether there are columns of a box."""
-        return bool(self._box)
+    def warn_of_others(self) -> None:
+        """Say which columns are not used, and what they may have been meant as."""
+        used = {*self.at.values(), *self._box}
+        unknown = [
+            name
+            for place, name in enumerate(self._sheet.header)
+            if place not in used and (name or _filled(self._sheet, place))
+        ]
+        if unknown:
+            _warn_unknown(self._sheet, unknown, self._lacking + ([] if self._box else sorted(_EDGES)))
 
     def box(self, line: int, row: Sequence[str]) -> tuple[float, float, float, float] | None:
         """The corners x0, y0, x1, y1 of a row, or None where its cells are empty.
@@ -158,11 +158,13 @@ def _filled(sheet: Sheet, place: int) -> bool:
 def _warn_unknown(sheet: Sheet, unknown: Sequence[str], known: Sequence[str]) -> None:
     hints = {name: get_close_matches(_plain(name), known, n=1, cutoff=0.8) for name in unknown}
     listed = ", ".join(
-        repr(printable(name)) + (f" (did you mean {hints[name][0]!r}?)" if hints[name] else "") for name in unknown
+        (repr(printable(name)) if name else "without a name")
+        + (f" (did you mean {hints[name][0]!r}?)" if hints[name] else "")
+        for name in unknown
     )
     one = len(unknown) == 1
     warnings.warn(
         f"{printable(sheet.file)}: the column{'' if one else 's'} {listed} {'has' if one else 'have'} no meaning here "
         f"and {'is' if one else 'are'} not used.",
-        stacklevel=4,
+        stacklevel=5,
     )

@@ -82,11 +82,12 @@ def _instances(folder: Path, layout: str) -> list[Shown]:
     inner = [image.relative_to(folder).parts[:-1] for image in images]
     if layout == "auto" and all(len(folders) > 1 for folders in inner):
         tops = sorted({folders[0] for folders in inner})
+        single = f", or give the path {printable(folder / tops[0])}" if len(tops) == 1 else ""
         _say(
             folder,
-            f"every image lies two folders down or deeper. The {len(tops)} at the top ({_words(tops)}) are taken as "
-            f"the instances; layout='nested' takes the {len({*inner})} innermost folders, layout='instances' says that "
-            "it is right so.",
+            f"every image lies two folders down or deeper, and the folders at the top ({_words(tops)}) are taken as the "
+            f"instances; layout='nested' takes the {len({*inner})} innermost folders{single}; "
+            "layout='instances' says that it is right so.",
         )
     names = ["/".join(folders if layout == "nested" else folders[:1]) for folders in inner]
     labelled = any(names)

@@ -78,8 +78,10 @@ def table(
     file = Path(file).expanduser()
     root = file.parent if root is None else Path(root).expanduser()
     sheet = read_list(file)
-    columns = Columns(sheet, _FIELDS, published=published)
+    columns = Columns(sheet, _FIELDS)
     _check_columns(sheet, columns, answers is not None)
+    if not published:
+        columns.warn_of_others()
     lines = _located(sheet, _lines(sheet, columns), root, published)
     database = [line for line in lines if line.role in ("both", "database", "distractor")]
     asked = [line for line in lines if line.role in ("both", "query")]
@@ -122,6 +124,8 @@ def _check_columns(sheet: Sheet, columns: Columns, answered_apart: bool) -> None
         return
     near = [one for field in lacking for one in get_close_matches(field, sheet.header, n=1, cutoff=0.6)]
     hint = f" Did you mean {' and '.join(map(repr, near))}?" if near else ""
+    if len(sheet.header) == 1 and not near[1:] and len(sheet.header[0].split()) > 1:
+        hint = " Separate columns by commas, semicolons or tabs."
     if Path(sheet.header[0].replace("\\", "/")).suffix and len(sheet.header) < 3:
         hint = " Its first line names an image; write the names of the columns above it, as path,instance."
     raise ValueError(
@@ -220,9 +224,13 @@ def _check_lines(sheet: Sheet, database: Sequence[_Line], asked: Sequence[_Line]
     _refuse_twice(sheet, [*database, *train], lambda line: line.path)
     _refuse_twice(sheet, asked, lambda line: (line.path, line.box))
     _refuse_twice(sheet, [*{line.path: line for line in asked}.values(), *train], lambda line: line.path)
-    boxed = [line for line in asked if line.box]
+    boxed, beyond = [line for line in asked if line.box], []
     for line in bar(boxed, desc="boxes of queries", unit="query"):
-        check_box(sheet.at(line.number), line.path, line.box)
+        if check_box(sheet.at(line.number), line.path, line.box):
+            beyond.append(line.number)
+    if beyond:
+        reach = f"{counted(len(beyond), 'line')} ({_at(beyond)})"
+        _say(sheet, f"the box of {reach} reaches far beyond its picture; is it of a larger version of it?")
 
 
 def _refuse_twice(sheet: Sheet, lines: Sequence[_Line], what: Callable[[_Line], object]) -> None:
