@@ -766,6 +766,11 @@ def test_labels_that_are_mended_need_no_new_pass(pictures: Path, tmp_path: Path,
     listed(tmp_path / "t.csv", rows)
     table = replace(recipe, dataset=str(tmp_path / "t.csv"))
     assert run(table, store=store, progress=False).metrics["map"] == pytest.approx(moved.metrics["map"])
+    (folder / "thing3" / "2.png").unlink()
+    assert len(run(recipe, store=store, progress=False).dataset.images) == len(paths) - 1
+    rows = [["path", "instance"], *([path, path.split("/")[1]] for path in paths if not path.endswith("thing3/2.png"))]
+    listed(tmp_path / "t.csv", rows)
+    moved = run(table, store=store, progress=False)
     rows[1][1] = "thing7"
     listed(tmp_path / "t.csv", rows)
     assert run(table, store=store, progress=False).metrics["map"] != pytest.approx(moved.metrics["map"])

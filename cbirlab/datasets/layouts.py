@@ -85,8 +85,8 @@ def _instances(folder: Path, layout: str) -> list[Shown]:
         single = f", or give the path {printable(folder / tops[0])}" if len(tops) == 1 else ""
         _say(
             folder,
-            f"every image lies two folders down or deeper, and the folders at the top ({_words(tops)}) are taken as the "
-            f"instances; layout='nested' takes the {len({*inner})} innermost folders{single}; "
+            f"every image lies two folders down or deeper, and the folders at the top ({_words(tops)}) are taken as "
+            f"the instances; layout='nested' takes the {len({*inner})} innermost folders{single}; "
             "layout='instances' says that it is right so.",
         )
     names = ["/".join(folders if layout == "nested" else folders[:1]) for folders in inner]
