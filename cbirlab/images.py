@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageOps
 
+from cbirlab.formats import IMAGE_SUFFIXES as IMAGE_SUFFIXES
+from cbirlab.formats import UNREAD_SUFFIXES as UNREAD_SUFFIXES
 from cbirlab.preprocessing import Box, Resizing, central_side, resized_size, whole_box
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"})
 MAX_PIXELS = 89_000_000  # just under the size at which Pillow starts to warn of decompression bombs
 
 _ORIENTATION = 0x0112

@@ -18,6 +18,7 @@ ORDER = (
     "registry",
     "methods",
     "preprocessing",
+    "formats",
     "images",
     "datasets",
     "weights",

@@ -1,0 +1,41 @@
+"""Formats: which files are read as pictures, and which only look like them by their ending."""
+
+from __future__ import annotations
+
+from PIL import features
+
+_ENDINGS = {
+    "JPEG": ".jpg .jpeg .jpe .jfif .mpo",
+    "PNG": ".png .apng",
+    "WEBP": ".webp",
+    "AVIF": ".avif .avifs",
+    "JPEG2000": ".jp2 .j2k .jpf .jpx .jpc .j2c",
+    "GIF": ".gif",
+    "TIFF": ".tif .tiff",
+    "BMP": ".bmp .dib",
+    "PPM": ".pbm .pgm .ppm .pnm .pfm",
+    "QOI": ".qoi",
+    "PCX": ".pcx",
+    "SGI": ".sgi",
+    "DDS": ".dds",
+    "TGA": ".tga",
+}
+"""Formats that hold pixels and nothing else: reading one starts no program and opens no other file."""
+
+_BUILT_IN = {"JPEG": "jpg", "PNG": "zlib", "WEBP": "webp", "AVIF": "avif", "JPEG2000": "jpg_2000"}
+
+FORMATS = tuple(name for name in _ENDINGS if name not in _BUILT_IN or features.check(_BUILT_IN[name]))
+"""Those that Pillow was built to read here."""
+
+IMAGE_SUFFIXES = frozenset(ending for name in FORMATS for ending in _ENDINGS[name].split())
+"""Endings of pictures that are read, in lower case."""
+
+_OTHERS = (
+    ".heic .heics .heif .heifs .hif .jxl .jxr .wdp .hdp .psd .psb .xcf .kra .exr .hdr .fits .fts .dcm .djvu .flif .bpg "
+    ".svg .svgz .eps .ps .ai .wmf .emf .ico .icns .cur .xbm .xpm .pict .pct .ras .icb .vda .vst .fpx "
+    ".3fr .ari .arw .bay .cr2 .cr3 .crw .dcr .dng .erf .fff .gpr .iiq .k25 .kdc .mef .mos .mrw .nef .nrw .orf "
+    ".pef .raf .raw .rw2 .rwl .sr2 .srf .srw .x3f"
+)
+
+UNREAD_SUFFIXES = frozenset(" ".join([_OTHERS, *_ENDINGS.values()]).split()) - IMAGE_SUFFIXES
+"""Endings of pictures that are not read: other containers, drawings, raw files of cameras, what Pillow lacks here."""
