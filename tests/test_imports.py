@@ -18,7 +18,7 @@ ORDER = (
     "registry",
     "methods",
     "preprocessing",
-    "formats",
+    "decoding",
     "images",
     "datasets",
     "weights",
