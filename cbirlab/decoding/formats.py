@@ -17,7 +17,8 @@ _ENDINGS = {
     "JPEG2000": ".jp2 .j2k .jpf .jpx .jpc .j2c",
     "GIF": ".gif",
     "TIFF": ".tif .tiff",
-    "BMP": ".bmp .dib",
+    "BMP": ".bmp",
+    "DIB": ".dib",
     "PPM": ".pbm .pgm .ppm .pnm .pfm",
     "QOI": ".qoi",
     "PCX": ".pcx",
@@ -35,7 +36,7 @@ FORMATS = tuple(name for name in _ENDINGS if name not in _BUILT_IN or features.c
 IMAGE_SUFFIXES = frozenset(ending for name in FORMATS for ending in _ENDINGS[name].split())
 """Endings of pictures that are read, in lower case."""
 
-UNSIGNED = {"TGA": frozenset(_ENDINGS["TGA"].split())}
+UNSIGNED = {name: frozenset(_ENDINGS[name].split()) for name in ("TGA", "DIB")}
 """Formats whose files begin with nothing of their own, so that damaged files of any kind might pass for one."""
 
 _OTHERS = (

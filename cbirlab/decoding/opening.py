@@ -16,6 +16,7 @@ from cbirlab.decoding.metadata import Facts, bare
 
 MAX_PIXELS = 89_000_000  # just under the size at which Pillow starts to warn of decompression bombs
 MAX_SIDE = 100_000  # every row and column costs memory of its own
+MAX_PIXELS_OF = {"JPEG2000": 60_000_000}  # whose decoder takes 23 bytes for a pixel, others at most 16
 BIG_PIXELS = 12_000_000  # from here on pictures are decoded one at a time, whatever the number of threads
 
 _one_big = threading.Lock()
@@ -106,8 +107,9 @@ def _opened(source: str | Path | Held, own: ExitStack) -> tuple[Image.Image, Fac
 
 
 def _check_size(image: Image.Image) -> None:
-    if image.width * image.height > MAX_PIXELS:
-        raise ImageError(_too_large(f"{image.width} x {image.height}"))
+    most = MAX_PIXELS_OF.get(image.format or "", MAX_PIXELS)
+    if image.width * image.height > most:
+        raise ImageError(_too_large(f"{image.width} x {image.height}", most))
     if max(image.size) > MAX_SIDE:
         raise ImageError(
             f"a side of an image may have at most {MAX_SIDE} pixels, this one is {image.width} x {image.height}; "
@@ -115,8 +117,8 @@ def _check_size(image: Image.Image) -> None:
         )
 
 
-def _too_large(shown: str) -> str:
-    return f"an image may have at most {MAX_PIXELS} pixels, this one has {shown}; make it smaller first."
+def _too_large(shown: str, most: int = MAX_PIXELS) -> str:
+    return f"an image may have at most {most} pixels, this one has {shown}; make it smaller first."
 
 
 def _orientation(image: Image.Image) -> int:
