@@ -6,7 +6,7 @@ The literature is not of one mind, and seldom says which it took; numbers differ
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, TypeVar
 
@@ -20,9 +20,10 @@ CROP = Choice(("box", "box_resized", "none"))
 """Of a query with a box: cut to it at the scale of the whole image; cut, and brought to the image size as if it were a
 whole image, enlarged where it is smaller; or not cut at all."""
 
-RESIZE = Choice(("long_side", "short_side", "square", "centre_crop"))
+RESIZE = Choice(("long_side", "short_side", "square", "centre_crop", "thumbnail"))
 """The image size is: the most that the long side may have; what the short side gets; what both sides get, whatever the
-aspect; the side of the central square that classification cuts."""
+aspect; the side of the central square that classification cuts; the most that the long side may have, to the pixel as
+in the published code of Radenović et al."""
 
 INTERPOLATION = Choice(("lanczos", "bicubic", "bilinear", "nearest"))
 ANTIALIAS = Choice((True, False))
@@ -39,7 +40,9 @@ class Resizing:
     ----------
     resize : "long_side" keeps the aspect and never enlarges; "short_side" keeps it too and may enlarge, as torchvision
         does; "square" squashes; "centre_crop" resizes the short side to 8/7 of the image size and cuts the central
-        square.
+        square; "thumbnail" is "long_side" as Pillow's `crop` and `thumbnail` do it, which the published code of
+        Radenović et al. calls: a box is rounded, not widened to every pixel that it touches, long sides are cut to a
+        whole number, not rounded, and a picture that is more than twice as large is halved, or more, by averages first.
     interpolation : the kernel.
     antialias : whether the kernel grows with the factor by which a picture shrinks. Without, as tensors are resized
         unless one asks, pixels between its places are not seen at all. Nearest neighbours never see them.
@@ -86,7 +89,8 @@ def target_size(
     """(height, width) after resizing: long side at most `image_size`, aspect ratio kept, never enlarged.
 
     A query's `box` keeps the scale of its full image: the long side of the crop becomes
-    ``image_size * max(crop) / max(full)``, as in the evaluation of Radenović et al. (TPAMI 2019).
+    ``image_size * max(crop) / max(full)``, as in the evaluation of Radenović et al. (TPAMI 2019); which pixels those
+    are differs by up to one at each edge, and is the same with resize "thumbnail".
 
     Parameters
     ----------
@@ -120,6 +124,9 @@ def resized_size(
     if image_size < 1:
         raise ValueError(f"target_size: image_size must be at least 1 pixel, got {image_size}.")
     whole = (height, width)
+    if resize == "thumbnail":
+        height, width = _thumbnail(whole, image_size, box, frame)
+        return max(1, round(height * scale)), max(1, round(width * scale))
     down, across = _factors(_sides(whole, frame), image_size, resize, enlarge=frame is not None)
     height, width = _sides(whole, box or frame)
     height, width = max(1, round(height * down)), max(1, round(width * across))
@@ -147,11 +154,44 @@ def whole_box(height: int, width: int, box: Box) -> tuple[int, int, int, int]:
     return x0, y0, x1, y1
 
 
-def _sides(size: Size, box: Box | None) -> Size:
+def cut(height: int, width: int, box: Box, resize: str = "long_side") -> tuple[int, int, int, int]:
+    """The pixels that a rule cuts out for `box`, at least one: those of `whole_box`, or rounded for a thumbnail."""
+    x0, y0, x1, y1 = whole_box(height, width, box)
+    if resize != "thumbnail":
+        return x0, y0, x1, y1
+    x0, y0 = min(max(0, round(box[0])), width - 1), min(max(0, round(box[1])), height - 1)
+    return x0, y0, min(max(round(box[2]), x0 + 1), width), min(max(round(box[3]), y0 + 1), height)
+
+
+def _sides(size: Size, box: Box | None, resize: str = "long_side") -> Size:
     if box is None:
         return size
-    x0, y0, x1, y1 = whole_box(*size, box)
+    x0, y0, x1, y1 = cut(*size, box, resize)
     return y1 - y0, x1 - x0
+
+
+THUMBNAIL_GAP = 2.0
+"""Pillow averages whole blocks while a thumbnail is more than twice too large, and resizes from there."""
+
+
+def _thumbnail(size: Size, image_size: int, box: Box | None, frame: Box | None) -> Size:
+    whole, part = _sides(size, frame, "thumbnail"), _sides(size, box or frame, "thumbnail")
+    limit = max(1, math.floor(image_size * max(part) / max(whole)))
+    height, width = part
+    if frame is not None and max(whole) < image_size:
+        factor = image_size / max(whole)
+        return max(1, round(height * factor)), max(1, round(width * factor))
+    if max(part) <= limit:
+        return part
+    aspect = width / height
+    if aspect <= 1:
+        return limit, _nearest(limit * aspect, lambda side: abs(aspect - side / limit))
+    return _nearest(limit / aspect, lambda side: abs(aspect - limit / side) if side else 0.0), limit
+
+
+def _nearest(side: float, error: Callable[[int], float]) -> int:
+    """The whole number beside `side` that keeps the aspect better, at least 1."""
+    return max(1, min(math.floor(side), math.ceil(side), key=error))
 
 
 def _factors(size: Size, image_size: int, resize: str, *, enlarge: bool) -> tuple[float, float]:

@@ -19,7 +19,7 @@ ORDER = (
     "registry",
     "methods",
     "preprocessing",
-    "formats",
+    "decoding",
     "images",
     "datasets",
     "weights",

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from torchvision import transforms
@@ -20,6 +20,7 @@ from torchvision.transforms import InterpolationMode
 from cbirlab import images
 from cbirlab.aggregation import Aggregation
 from cbirlab.backbones import load_backbone
+from cbirlab.choices.recipes import reruns
 from cbirlab.cli import main
 from cbirlab.datasets import Dataset, Query
 from cbirlab.extract import extract
@@ -35,6 +36,7 @@ RULES = [
     Resizing("short_side"),
     Resizing("square"),
     Resizing("centre_crop"),
+    Resizing("thumbnail"),
     Resizing(interpolation="nearest"),
     Resizing(antialias=False),
 ]
@@ -118,6 +120,37 @@ def test_antialias_matters_when_shrinking_and_only_then():
         assert rough.astype(float).std() > 2 * smooth.astype(float).std()
         same = images.pixels(image, image_size=320, resizing=Resizing("long_side", kernel, False))
         np.testing.assert_array_equal(same, np.asarray(image))
+
+
+@given(data=st.data(), height=st.integers(1, 700), width=st.integers(1, 700), size=st.integers(2, 400))
+@settings(deadline=None)
+def test_thumbnail_is_pillows_crop_and_thumbnail_to_the_pixel(data, height, width, size):
+    """What the published code of Radenović et al. does with a picture, and with the box of a query."""
+    edges = [data.draw(st.floats(0, side)) for side in (width, height, width, height)]
+    box = (min(edges[::2]), min(edges[1::2]), max(edges[::2]), max(edges[1::2]))
+    image, rule = noise(height, width), Resizing("thumbnail", data.draw(st.sampled_from(INTERPOLATION.options)))
+    kernel = Image.Resampling[rule.interpolation.upper()]
+    wanted = image.copy()
+    wanted.thumbnail((size, size), kernel)
+    np.testing.assert_array_equal(images.pixels(image, image_size=size, resizing=rule), np.asarray(wanted))
+    sides = [round(box[2]) - round(box[0]), round(box[3]) - round(box[1])]
+    limit = size * max(sides) / max(height, width)
+    if min(sides) < 1 or limit < 1:
+        return  # a crop without a pixel, or a thumbnail: an error there, one pixel here
+    wanted = image.crop(box)
+    wanted.thumbnail((limit, limit), kernel)
+    found = images.pixels(image, image_size=size, box=box, resizing=rule)
+    np.testing.assert_array_equal(found, np.asarray(wanted))
+    assert found.shape[:2] == target_size(height, width, size, box, resize="thumbnail")
+
+
+def test_thumbnail_differs_from_the_usual_by_a_pixel_and_says_so(boxed, warm):
+    """`why` has a row of it, and the usual rule is as it was."""
+    box = (10.4, 10.6, 95.4, 90.6)
+    assert target_size(200, 300, 100, box) == (27, 29)
+    assert target_size(200, 300, 100, box, resize="thumbnail") == (26, 28)
+    rows = [one for one in reruns(Recipe(dataset="things").resolved(boxed), boxed, warm) if one.choice == "resize"]
+    assert ("long_side", "thumbnail") in {(one.was, one.to) for one in rows}
 
 
 @given(st.integers(1, 900), st.integers(1, 900), st.integers(1, 400), st.sampled_from(RESIZE.options))

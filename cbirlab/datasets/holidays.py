@@ -9,6 +9,7 @@ from pathlib import Path
 from cbirlab.datasets.base import Dataset, Query
 from cbirlab.datasets.files import by_stem, first, located
 from cbirlab.datasets.roots import absent, places_of, root_of
+from cbirlab.images import orientation
 
 
 def holidays(root: str | Path | None = None, *, image_size: int = 1024) -> Dataset:
@@ -45,14 +46,6 @@ def holidays_upright(root: str | Path | None = None, *, image_size: int = 1024) 
             "orientation was left in when they were turned: take it out."
         )
     return dataset
-
-
-def orientation(path: Path) -> int:
-    """EXIF orientation of an image, 1 where it says none."""
-    from PIL import Image
-
-    with Image.open(path) as image:
-        return image.getexif().get(0x0112, 1)
 
 
 def _holidays(name: str, root: str | Path | None, image_size: int) -> Dataset:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import deque
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -45,6 +47,8 @@ def decode_ahead(
 ) -> Generator[Decoded]:
     """Decode batch after batch; up to `ahead_pixels` pixels wait decoded while the network works.
 
+    At the end one warning says of how many files there is a remark (see `images.decode`).
+
     Parameters
     ----------
     items : of which the batches hold row numbers.
@@ -53,9 +57,10 @@ def decode_ahead(
     pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="decode")
     waiting: deque[tuple[Batch, list[Future]]] = deque()
     pixels_waiting = 0
+    remarks: dict[Path, str] = {}
     try:
         for batch in batches:
-            jobs = [pool.submit(_pixels_of, items[row], image_size, scale, resizing) for row in batch.rows]
+            jobs = [pool.submit(_pixels_of, items[row], image_size, scale, resizing, remarks) for row in batch.rows]
             waiting.append((batch, jobs))
             pixels_waiting += _pixels(batch)
             while pixels_waiting > ahead_pixels and len(waiting) > 1:
@@ -65,18 +70,32 @@ def decode_ahead(
             yield _collect(*waiting.popleft())
     finally:  # also when the reader stops early or is interrupted
         pool.shutdown(wait=True, cancel_futures=True)
+    _tell(remarks)
 
 
 def _pixels(batch: Batch) -> int:
     return len(batch.rows) * batch.size[0] * batch.size[1]
 
 
-def _pixels_of(item: Item, image_size: int, scale: float, resizing: Resizing) -> np.ndarray | str:
+def _tell(remarks: Mapping[Path, str]) -> None:
+    """One warning for each remark, with the number of files and the first of them."""
+    for remark in sorted(set(remarks.values())):
+        paths = sorted(path for path, said in remarks.items() if said == remark)
+        whose = f"{paths[0]} has" if len(paths) == 1 else f"Each of {len(paths):,} pictures (the first: {paths[0]}) has"
+        warnings.warn(f"{whose} {remark}", stacklevel=3)
+
+
+def _pixels_of(
+    item: Item, image_size: int, scale: float, resizing: Resizing, remarks: dict[Path, str]
+) -> np.ndarray | str:
     where = {"box": item.box, "frame": item.frame, "scale": scale * item.magnify}
     try:
-        return images.pixels(item.path, image_size=image_size, resizing=resizing, **where)
+        pixels, remark = images.decode(item.path, image_size=image_size, resizing=resizing, **where)
     except images.ImageError as error:
         return str(error)
+    if remark:
+        remarks[item.path] = remark
+    return pixels
 
 
 def _collect(batch: Batch, jobs: Sequence[Future]) -> Decoded:

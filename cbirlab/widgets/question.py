@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image
 from traitlets import Float, HasTraits, Instance, Int, Tuple
 
 from cbirlab import images
@@ -20,6 +18,8 @@ from cbirlab.widgets.results import Results, left_out, results_of_image, results
 from cbirlab.widgets.state import Setting
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from cbirlab.session import Session
 
 
@@ -44,10 +44,7 @@ class OwnPicture:
         ------
         ImageError : the bytes are no picture.
         """
-        try:
-            return images.read(Image.open(io.BytesIO(self.data)))
-        except OSError:
-            raise images.ImageError(f"{self.name}: not an image in a format that is known here.") from None
+        return images.from_bytes(self.data, self.name)
 
 
 class Question(HasTraits):

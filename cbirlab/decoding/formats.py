@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from PIL import features
 
+
+class ImageError(ValueError):
+    """A file that cannot be used as an image; its message is one sentence with the path."""
+
+
 _ENDINGS = {
     "JPEG": ".jpg .jpeg .jpe .jfif .mpo",
     "PNG": ".png .apng",
@@ -12,13 +17,14 @@ _ENDINGS = {
     "JPEG2000": ".jp2 .j2k .jpf .jpx .jpc .j2c",
     "GIF": ".gif",
     "TIFF": ".tif .tiff",
-    "BMP": ".bmp .dib",
+    "BMP": ".bmp",
+    "DIB": ".dib",
     "PPM": ".pbm .pgm .ppm .pnm .pfm",
     "QOI": ".qoi",
     "PCX": ".pcx",
     "SGI": ".sgi",
     "DDS": ".dds",
-    "TGA": ".tga",
+    "TGA": ".tga .icb .vda .vst",
 }
 """Formats that hold pixels and nothing else: reading one starts no program and opens no other file."""
 
@@ -30,9 +36,12 @@ FORMATS = tuple(name for name in _ENDINGS if name not in _BUILT_IN or features.c
 IMAGE_SUFFIXES = frozenset(ending for name in FORMATS for ending in _ENDINGS[name].split())
 """Endings of pictures that are read, in lower case."""
 
+UNSIGNED = {name: frozenset(_ENDINGS[name].split()) for name in ("TGA", "DIB")}
+"""Formats whose files begin with nothing of their own, so that damaged files of any kind might pass for one."""
+
 _OTHERS = (
     ".heic .heics .heif .heifs .hif .jxl .jxr .wdp .hdp .psd .psb .xcf .kra .exr .hdr .fits .fts .dcm .djvu .flif .bpg "
-    ".svg .svgz .eps .ps .ai .wmf .emf .ico .icns .cur .xbm .xpm .pict .pct .ras .icb .vda .vst .fpx "
+    ".svg .svgz .eps .ps .ai .wmf .emf .ico .icns .cur .xbm .xpm .pict .pct .ras .fpx "
     ".3fr .ari .arw .bay .cr2 .cr3 .crw .dcr .dng .erf .fff .gpr .iiq .k25 .kdc .mef .mos .mrw .nef .nrw .orf "
     ".pef .raf .raw .rw2 .rwl .sr2 .srf .srw .x3f"
 )
