@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, pairwise
 
@@ -54,6 +54,7 @@ def evaluate(
     protocol: str | Protocol | None = None,
     average_precision: str | None = None,
     *,
+    metrics: Sequence[str] = (),
     resamples: int = 2000,
     seed: int = 0,
     remarking: bool = True,
@@ -67,6 +68,7 @@ def evaluate(
     dataset : with labels.
     protocol : a name in `PROTOCOLS` or a protocol; the dataset's own by default.
     average_precision : "trapezoid" or "finite-sum"; the protocol's own by default.
+    metrics : further ones beside the protocol's, "recall@1" or "hit@5".
     resamples : of the bootstrap of the main metric over instances; 0 leaves the intervals out.
     seed : of the bootstrap.
     remarking : warn of what makes the numbers less than they seem; no, where one ranking of many is judged.
@@ -80,12 +82,12 @@ def evaluate(
     ------
     ValueError : no labels, labels the protocol does not know, a ranking of another number of queries, rows out of
         range or twice in one list.
-    UnknownName : no such protocol.
+    UnknownName : no such protocol or metric.
     """
-    protocol = _resolved(protocol, dataset, average_precision)
+    protocol = _resolved(protocol, dataset, average_precision).with_metrics(*metrics)
     labelled = _labelled(dataset, protocol)
     found = _found(ranking, dataset, labelled)
-    metrics: dict[str, float] = {}
+    means: dict[str, float] = {}
     per_query: dict[str, np.ndarray] = {}
     judged: dict[str, Judged] = {}
     tied: dict[str, np.ndarray] = {}
@@ -93,13 +95,13 @@ def evaluate(
         one = found.judged(level)
         judged[level.name], tied[level.name] = one, found.decided(level, one, protocol)
         values = {name: measure(name, one, protocol.average_precision) for name in protocol.metrics}
-        metrics |= {name + level.suffix: _mean(value) for name, value in values.items()}
+        means |= {name + level.suffix: _mean(value) for name, value in values.items()}
         per_query[level.name] = values[protocol.main]
-    evaluation = Evaluation(protocol, metrics, per_query, query_groups(dataset), judged, tied)
+    evaluation = Evaluation(protocol, means, per_query, query_groups(dataset), judged, tied)
     for level in protocol.levels if resamples else ():
         bounds = interval(evaluation, level.name, n=resamples, seed=seed)
         name = protocol.main + level.suffix
-        metrics |= {f"{name}_low": bounds.low, f"{name}_high": bounds.high}
+        means |= {f"{name}_low": bounds.low, f"{name}_high": bounds.high}
     for remark in remarks(evaluation, ranking, dataset) if remarking else ():
         warnings.warn(f"evaluate: {remark}", stacklevel=2)
     return evaluation
