@@ -82,8 +82,10 @@ class Judging:
     def judged(self, ranking: Ranking, dataset: Dataset) -> Judged:
         """Where the right answers stand, what is ignored taken out."""
         queries, ranks, right, ignored, counts = [], [], [], [], []
-        for query, order in enumerate(ranking.images[:, : self.results]):
+        listed = ranking.top(ranking.images.shape[1] if self.results is None else self.results)
+        for query, (order, answers) in enumerate(zip(listed.images, listed.answers(), strict=True)):
             sought, left_out = self.rows(dataset, query)
+            order = order[:answers]
             is_right, is_ignored = (np.isin(order, [*rows]) for rows in (sought, left_out))
             places = np.flatnonzero(is_right | is_ignored)
             queries.append(np.full(len(places), query))
@@ -93,8 +95,7 @@ class Judging:
             counts.append(len(sought))
         labelled = (np.concatenate(parts) for parts in (queries, ranks, right, ignored))
         query, rank, positive, junk = labelled
-        scores = ranking.scores[:, : self.results]
-        return Judged.from_labelled(query, rank, positive, junk, np.array(counts, np.int64), scores)
+        return Judged.from_labelled(query, rank, positive, junk, np.array(counts, np.int64), listed.scores)
 
     def rows(self, dataset: Dataset, query: int) -> tuple[set[int], set[int]]:
         """Database rows that are right for a query, and rows that are ignored."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,8 @@ def rank_features(
     k: int | None = None,
 ) -> Ranking:
     """The ranking of descriptors that were made elsewhere.
+
+    A row of zeros is no descriptor, whatever the similarity: what could not be described is mostly written so.
 
     Parameters
     ----------
@@ -64,10 +67,11 @@ def evaluate_features(
     k: int | None = None,
     protocol: str | Protocol | None = None,
     average_precision: str | None = None,
+    metrics: Sequence[str] = (),
 ) -> Evaluation:
     """Judge descriptors that were made elsewhere; parameters and errors are those of `rank_features` and `evaluate`."""
     ranking = rank_features(database, queries, dataset, similarity=similarity, k=k)
-    return evaluate(ranking, dataset, protocol, average_precision)
+    return evaluate(ranking, dataset, protocol, average_precision, metrics=metrics)
 
 
 def _of_dataset(name: str, values: Any, count: int, dataset: Dataset) -> np.ndarray:
@@ -92,8 +96,8 @@ def _own_rows(database: np.ndarray, dataset: Dataset) -> np.ndarray:
 
 
 def _as_products(database: np.ndarray, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Two columns more, so that the inner product is the negative square of the distance."""
+    """Two columns more, so that the inner product is the negative square of the distance; rows of zeros stay zero."""
     database, queries = database.astype(np.float64), queries.astype(np.float64)
     ours, theirs = (np.einsum("nd,nd->n", rows, rows)[:, None] for rows in (database, queries))
-    one, other = np.ones_like(ours), np.ones_like(theirs)
-    return np.hstack([database, ours, one]), np.hstack([2 * queries, -other, -theirs])
+    one, other = (rows.any(axis=1, keepdims=True) for rows in (database, queries))
+    return np.hstack([database, ours, one]), np.hstack([2 * queries, -1.0 * other, -theirs])

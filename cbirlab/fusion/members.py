@@ -52,10 +52,14 @@ class Member:
         return values
 
     def ranks(self, own: np.ndarray, queries: slice = slice(None)) -> np.ndarray:
-        """0-based rank of every image (Q, N), as if each query's `own` row, which is NaN, were not in the database."""
+        """0-based rank of every image (Q, N), as if each query's `own` row, which is NaN, were not in the database.
+
+        What is no answer, a score of -inf, has rank inf.
+        """
         order = self.ranking.images[queries]
-        values = np.empty(order.shape)
-        np.put_along_axis(values, order, np.arange(order.shape[1], dtype=np.float64)[None], axis=1)
+        values, places = np.empty(order.shape), np.arange(order.shape[1], dtype=np.float64)
+        answers = self.ranking.scores[queries] > -np.inf
+        np.put_along_axis(values, order, np.where(answers, places, np.inf), axis=1)
         of_own = np.where(own[queries] == NO_ROW, np.inf, values[np.arange(len(values)), own[queries]])
         values -= values > of_own[:, None]
         _drop(values, own[queries])
@@ -133,7 +137,8 @@ def _fused(
     order = ranking_order(fused)
     scores = np.take_along_axis(fused, order, axis=1)
     best_other = scores[:, min(1, scores.shape[1] - 1)]
-    scores[:, 0] = np.nan_to_num(np.where(np.isnan(scores[:, 0]), best_other, scores[:, 0]))
+    scores[:, 0] = np.where(np.isnan(scores[:, 0]), best_other, scores[:, 0])
+    scores[np.isnan(scores[:, 0]), 0] = 0  # there is no other
     return order, scores.astype(np.float32)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from cbirlab.backbones import load_backbone
 from cbirlab.datasets import Dataset, load_dataset
-from cbirlab.evaluation import PROTOCOLS, Evaluation, evaluate
+from cbirlab.evaluation import PROTOCOLS, Evaluation
 from cbirlab.extract import image_hashes
 from cbirlab.fusion.balance import balance, train_split
 from cbirlab.fusion.members import Member, concatenated, fuse, own_rows, searched
@@ -18,6 +18,7 @@ from cbirlab.fusion.methods import FusionMethod, checked_weights
 from cbirlab.fusion.recipe import LEARNED, Fusion, check_members, compares_parts
 from cbirlab.index import Ranking
 from cbirlab.pipeline import Bench, Clock, Recipe, Run, table_row
+from cbirlab.pipeline.stages import judged
 from cbirlab.store import Store
 from cbirlab.whitening import Whitening, learn, whiten
 
@@ -123,8 +124,7 @@ def run_fusion(
     with clock("search"):
         ranking, dim = _ranked(fusion, described, weights, dataset)
     with clock("evaluate"):
-        recipe = fusion.members[0]
-        evaluation = evaluate(ranking, dataset, recipe.protocol, recipe.average_precision) if dataset.labels else None
+        evaluation = judged(ranking, dataset, fusion.members[0])
     return FusedRun(
         recipe=fusion,
         dataset=dataset,

@@ -13,6 +13,7 @@ from cbirlab.backbones import chosen
 from cbirlab.backbones.loading import PRECISION
 from cbirlab.evaluation import PROTOCOLS
 from cbirlab.evaluation.judgement import AP_METHODS
+from cbirlab.evaluation.metrics import named
 from cbirlab.extract import SCALE_POOLING
 from cbirlab.index import INDEXES
 from cbirlab.params import Choice, Range
@@ -71,6 +72,7 @@ class Recipe:
     index : a name in `INDEXES`.
     protocol : a name in `PROTOCOLS`.
     average_precision : "trapezoid" or "finite-sum"; the protocol's own by default.
+    metrics : further ones beside the protocol's, ("recall@1", "hit@5") or "recall@1,hit@5".
 
     Raises
     ------
@@ -97,6 +99,7 @@ class Recipe:
     index: str = "exact"
     protocol: str | None = None
     average_precision: str | None = None
+    metrics: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         backbone, weights = chosen(self.backbone, self.weights)
@@ -117,6 +120,7 @@ class Recipe:
             "whitening": Whitening.parse(self.whitening).key,
             "dimensions": _POSITIVE.check("Recipe", "dimensions", self.dimensions),
             "image_size": _POSITIVE.check("Recipe", "image_size", self.image_size),
+            "metrics": named(self.metrics),
             "scales": tuple(Range(0.05, 8).check("Recipe", "scales", scale) for scale in _scales(self.scales)),
         }
         if not clean["scales"]:
@@ -151,8 +155,8 @@ class Recipe:
         return Resizing(self.resize, self.interpolation, self.antialias)
 
     def to_json(self) -> str:
-        """The recipe as one line of JSON."""
-        return json.dumps(asdict(self))
+        """The recipe as one line of JSON; without `metrics` where there are none, as recipes were before."""
+        return json.dumps({name: value for name, value in asdict(self).items() if name != "metrics" or value})
 
     @classmethod
     def from_json(cls, saved: str | Mapping[str, Any]) -> Recipe:
@@ -175,8 +179,7 @@ class Recipe:
                 near = get_close_matches(name, known, n=1)
                 hint = f" Did you mean {near[0]!r}?" if near else ""
                 raise TypeError(f"Recipe.from_json: unknown field {name!r}; fields: {', '.join(known)}.{hint}")
-        if isinstance(given.get("scales"), list):
-            given["scales"] = tuple(given["scales"])
+        given |= {name: tuple(given[name]) for name in ("scales", "metrics") if isinstance(given.get(name), list)}
         return cls(**given)
 
     def key(self) -> str:

@@ -226,7 +226,7 @@ def judged(ranking: Ranking, dataset: Dataset, recipe: Recipe) -> Evaluation | N
     """The ranking under the recipe's protocol, or None where there is no ground truth."""
     if not dataset.labels:
         return None
-    return evaluate(ranking, dataset, recipe.protocol, recipe.average_precision)
+    return evaluate(ranking, dataset, recipe.protocol, recipe.average_precision, metrics=recipe.metrics)
 
 
 def leak_between(learning: tuple[Dataset, str], dataset: Dataset, store: Store) -> str:

@@ -121,7 +121,8 @@ class JudgingLab(WithStill, widgets.VBox):
 
     def _draw(self) -> None:
         judging, query = self.judging, self.query
-        rows = self.ranking.images[query, : judging.results][: self.shown].tolist()
+        answers = self.ranking.answers()[query]  # what has no descriptor is no result
+        rows = self.ranking.images[query, :answers][: judging.results][: self.shown].tolist()
         kinds = kinds_of_query(self.dataset, query, rows)
         legend = [name for name in MARKS if name in {*self.dataset.labels[query], "wrong"}]
         looks = {"kinds": kinds, "legend": legend, "title": f"Query {query}: first {len(rows)} results"}
