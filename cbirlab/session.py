@@ -54,6 +54,7 @@ class Session:
     weights : as for `load_backbone`.
     aggregations : those a panel offers, all of them made by `prepare`; by default every pooling and encoding, of which
         `prepare` makes MAC, SPoC and GeM at every stop of their sliders, and the others are made when first asked for.
+    dataset_name : what recipes call a loaded dataset, as the folder that it was loaded from; its own name by default.
     store : where descriptors are kept.
     recipe : other fields of `Recipe` (`image_size`, `precision`, `whitening_set`, ...).
 
@@ -75,12 +76,13 @@ class Session:
         weights: str | None = None,
         aggregations: Sequence[str] | None = None,
         *,
+        dataset_name: str | None = None,
         store: Store | None = None,
         device: str = "cpu",
         **recipe: Any,
     ) -> None:
         self.dataset = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
-        name = self.dataset.name if isinstance(dataset, Dataset) else str(dataset)
+        name = dataset_name or (self.dataset.name if isinstance(dataset, Dataset) else str(dataset))
         network = load_backbone(backbone, weights, device)
         self.backbone = network.name
         self.weights = network.weights

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,11 +18,9 @@ from cbirlab.fusion.methods import FusionMethod, checked_weights
 from cbirlab.fusion.recipe import LEARNED, Fusion, check_members, compares_parts
 from cbirlab.index import Ranking
 from cbirlab.pipeline import Bench, Clock, Recipe, Run, table_row
+from cbirlab.pipeline.recipe import RIGHT_OF_MAPS
 from cbirlab.store import Store
 from cbirlab.whitening import Whitening, learn, whiten
-
-RIGHT_OF_MAPS = ("tap", "aggregation", "whitening", "dimensions", "whitening_set")
-"""Fields in which the recipes of one bench may differ."""
 
 COSTS = ("forward_passes", "ms_per_image")
 """Columns of what it costs to describe an image; members of one bench share the passes."""
@@ -200,8 +198,7 @@ def _benches(members: Sequence[Recipe]) -> list[list[int]]:
     """Places of the members that take their descriptors from the same maps."""
     groups: dict[str, list[int]] = {}
     for place, recipe in enumerate(members):
-        shared = {name: value for name, value in asdict(recipe).items() if name not in RIGHT_OF_MAPS}
-        groups.setdefault(repr(shared), []).append(place)
+        groups.setdefault(repr(recipe.without(*RIGHT_OF_MAPS)), []).append(place)
     return list(groups.values())
 
 

@@ -15,7 +15,7 @@ from cbirlab.index import Ranking
 from cbirlab.passes import Passes
 from cbirlab.pipeline import fitting, stages
 from cbirlab.pipeline.recent import Recent
-from cbirlab.pipeline.recipe import Recipe, split_taps
+from cbirlab.pipeline.recipe import RIGHT_OF_MAPS, Recipe, split_taps
 from cbirlab.pipeline.stages import Clock, Rows, Run
 from cbirlab.store import Store, digest
 from cbirlab.whitening import Whitening
@@ -44,6 +44,8 @@ class Column:
 
 class Bench:
     """Runs recipes that share dataset, backbone, weights, image size, preprocessing, scales, passes and precision.
+
+    Every method that takes a recipe raises ValueError where it differs in what is shared.
 
     Parameters
     ----------
@@ -77,6 +79,16 @@ class Bench:
         self._leaks: dict[str, str] = {}
         self._projected = Recent(keep)
 
+    def _check(self, recipe: Recipe) -> None:
+        """Refuse a recipe whose maps are not those of this bench."""
+        mine, asked = (one.without(*RIGHT_OF_MAPS) for one in (self.shared, recipe))
+        if mine != asked:
+            name = next(name for name in mine if mine[name] != asked[name])
+            raise ValueError(
+                f"Bench: recipes must share {', '.join(mine)}; {name} is {mine[name]!r} here, got {asked[name]!r}; make "
+                "another bench."
+            )
+
     def fill(self, recipes: Iterable[Recipe]) -> None:
         """Extract what resolved recipes need in one pass per image, as far as the store does not have it.
 
@@ -84,6 +96,7 @@ class Bench:
         """
         by_set: dict[str | None, list[Recipe]] = {}
         for recipe in recipes:
+            self._check(recipe)
             by_set.setdefault(recipe.whitening_set, []).append(recipe)
         if len(by_set) > 1 and None in by_set:  # what learns nothing comes along in the pass of the others
             nothing = by_set.pop(None)
@@ -147,6 +160,7 @@ class Bench:
 
     def column(self, tap: str, recipe: Recipe, part: str) -> Column:
         """One tap of "images", "queries" or a whitening set; extracted now if it is missing."""
+        self._check(recipe)
         name = (tap, _named(recipe.aggregation, recipe.whitening_set or ""), part)
         if name not in self._columns:
             self.fill([recipe])
@@ -159,6 +173,7 @@ class Bench:
 
     def has(self, recipe: Recipe) -> bool:
         """Whether everything that a resolved recipe needs is extracted."""
+        self._check(recipe)
         parts = ["images", *(["queries"] if self.dataset.queries else []), *([recipe.whitening_set] * _trains(recipe))]
         cell = _named(recipe.aggregation, recipe.whitening_set or "")
         return all((tap, cell, part) in self._columns for _, tap in split_taps(str(recipe.tap)) for part in parts)
@@ -196,6 +211,7 @@ class Bench:
 
     def whitening(self, recipe: Recipe) -> Any:
         """The fitted whitening of a resolved recipe; None where it learns nothing."""
+        self._check(recipe)
         method = Whitening.parse(recipe.whitening)
         if not method.fact("learned"):
             return None
@@ -264,6 +280,7 @@ class Bench:
 
     def pair(self, recipe: Recipe) -> tuple[Rows, Rows]:
         """Database and query descriptors as the recipe searches them."""
+        self._check(recipe)
         images, queries = self._pair(recipe)
         dimensions = stages.check_dimensions(recipe, images.values.shape[1])
         database, asked = (
