@@ -282,7 +282,8 @@ class Session:
 
     def table_row(self, run: Run) -> dict[str, Any]:
         """The row that `cbirlab.compare` would give for a run of this session."""
-        return table_row(run)
+        with self.lock:
+            return table_row(self.bench.timed(run))
 
     def _describe(
         self, image: str | Path | Image.Image, box: Box | None, recipe: Recipe, prepared: bool = False

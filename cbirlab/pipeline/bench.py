@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from cbirlab.datasets import Dataset
 from cbirlab.extract import Descriptors, extract
 from cbirlab.index import Ranking
 from cbirlab.passes import Passes
-from cbirlab.pipeline import fitting, stages
+from cbirlab.pipeline import fitting, stages, timing
 from cbirlab.pipeline.recent import Recent
 from cbirlab.pipeline.recipe import RIGHT_OF_MAPS, Recipe, split_taps
 from cbirlab.pipeline.stages import Clock, Rows, Run
@@ -33,13 +34,11 @@ class Column:
     values : float32 (views, D).
     counts : (images,), views of each image.
     key : hash of what the values depend on.
-    pass_ms : milliseconds per image of the passes that made it.
     """
 
     values: np.ndarray
     counts: np.ndarray
     key: str
-    pass_ms: float
 
 
 class Bench:
@@ -130,7 +129,12 @@ class Bench:
             self._take(others, part, name, name)
 
     def _extract(
-        self, dataset: Dataset, cells: Mapping[str, Sequence[Any]], parts: Sequence[str], states: Mapping[Any, Any]
+        self,
+        dataset: Dataset,
+        cells: Mapping[str, Sequence[Any]],
+        parts: Sequence[str],
+        states: Mapping[Any, Any],
+        store: Store | None = None,
     ) -> Descriptors:
         return extract(
             dataset,
@@ -146,16 +150,29 @@ class Bench:
             precision=self.shared.precision,
             crop=self.shared.crop,
             resizing=self.shared.resizing,
-            store=self.store,
-            progress=self.progress,
+            store=store or self.store,
+            progress=self.progress and store is None,
         )
+
+    def describe(self, dataset: Dataset, recipe: Recipe, store: Store) -> float:
+        """Describe the images of a dataset as a recipe does, into `store`; milliseconds per image of the pass."""
+        self.column(split_taps(str(recipe.tap))[0][1], recipe, "images")  # what is learned is known then
+        cells, name = fitting.cells_of([recipe]), recipe.whitening_set or ""
+        learned = {(tap, key): state for (tap, key, owner), state in self._states.items() if owner == name}
+        states = {**fitting.network_states(self.backbone, cells), **learned}
+        found = self._extract(dataset, cells, ["images"], states, store)
+        return max(found.pass_ms[cell]["images"] for cell in found)
+
+    @property
+    def unreadable(self) -> Mapping[int, str]:
+        """Rows of the database that cannot be described, and why."""
+        return self._skipped.get("images", {})
 
     def _take(self, found: Descriptors, part: str, name: str, learning_set: str) -> None:
         for tap, key in found:
             values = found[tap, key].get(part)
             if values is not None:
-                cell = (tap, key)
-                column = Column(values, found.counts[part], found.keys[cell][part], found.pass_ms[cell][part])
+                column = Column(values, found.counts[part], found.keys[tap, key][part])
                 self._columns[tap, _named(key, learning_set), name] = column
 
     def column(self, tap: str, recipe: Recipe, part: str) -> Column:
@@ -169,7 +186,7 @@ class Bench:
         if part != "queries":
             raise ValueError(f"{self.dataset.name}: there are no {part} to describe.")
         images = self.column(tap, recipe, "images")  # only images from outside can be searched with
-        return Column(images.values[:0], images.counts[:0], images.key, images.pass_ms)
+        return Column(images.values[:0], images.counts[:0], images.key)
 
     def has(self, recipe: Recipe) -> bool:
         """Whether everything that a resolved recipe needs is extracted."""
@@ -247,11 +264,19 @@ class Bench:
             weights=self.backbone.weights,
             dim=images.values.shape[1],
             forward_passes=views * len(recipe.scales),
-            extract_ms=max(one.pass_ms for one in columns),
             rows_per_image=1.0 if images.counts is None else views,
             leak=self.leak(recipe),
             skipped=self._skipped,
         )
+
+    def timed(self, run: Run, extract_ms: float = math.nan) -> Run:
+        """The run with the times that a table shows: of further searches, and per image as `timing` measured it."""
+        first = run.seconds["search"]
+        if first >= timing.BUDGET_SECONDS:
+            return replace(run, extract_ms=extract_ms)
+        images, queries = self.pair(run.recipe)
+        searches = timing.repeated(lambda: stages.search(run.recipe, images, queries), first)
+        return replace(run, searches=searches, extract_ms=extract_ms)
 
     def search(self, recipe: Recipe, queries: Sequence[int] | Rows) -> Ranking:
         """The database ranked for some benchmark queries, or for other descriptors as `project` gives them."""
@@ -267,7 +292,7 @@ class Bench:
     def outside(self, recipe: Recipe, views: Mapping[str, np.ndarray]) -> Rows:
         """Descriptors before whitening of one image from outside, whose views at each tap are given."""
         members = split_taps(str(recipe.tap))
-        columns = [Column(views[tap], np.array([len(views[tap])]), "", 0.0) for _, tap in members]
+        columns = [Column(views[tap], np.array([len(views[tap])]), "") for _, tap in members]
         return self._joined(recipe, columns)
 
     def state(self, tap: str, recipe: Recipe) -> Any:
@@ -283,10 +308,10 @@ class Bench:
         self._check(recipe)
         images, queries = self._pair(recipe)
         dimensions = stages.check_dimensions(recipe, images.values.shape[1])
-        database, asked = (
-            rows.changed(lambda values: stages.shortened(values, dimensions)) for rows in (images, queries)
-        )
-        return database, asked
+        database = images.changed(lambda values: stages.shortened(values, dimensions))
+        if queries is images:
+            return database, database
+        return database, queries.changed(lambda values: stages.shortened(values, dimensions))
 
     def leak(self, recipe: Recipe) -> str:
         """What was learned on, compared with what is evaluated."""
@@ -303,11 +328,11 @@ class Bench:
 
         def make() -> tuple[Rows, Rows]:
             whitening = self.whitening(recipe)
-            images, queries = (
-                self.rows(recipe, part)[0].changed(lambda values: stages.projected(whitening, values))
-                for part in ("images", "queries")
-            )
-            return images, queries
+            (images, key), (queries, other) = (self.rows(recipe, part) for part in ("images", "queries"))
+            database = images.changed(lambda values: stages.projected(whitening, values))
+            if key == other and len(images) == len(queries):  # every image is a query, and takes its room once
+                return database, database
+            return database, queries.changed(lambda values: stages.projected(whitening, values))
 
         return self._projected.get((recipe.tap, recipe.aggregation, recipe.whitening, recipe.whitening_set), make)
 
