@@ -37,7 +37,9 @@ PREPARED_WHITENING = "pca"
 _PREPARED = ("mac", "spoc", "gem")  # cost next to nothing beside the network, and change with every stop of a slider
 _STOPS_AT_ONCE = 24
 _KEPT_RUNS = 256
+_KEPT_RUN_BYTES = 1 << 27
 _KEPT_BYTES = 1 << 29  # of descriptors as they are searched
+_KEPT_MAP_BYTES = 1 << 28  # of pictures from outside
 
 
 class Session:
@@ -100,8 +102,8 @@ class Session:
         self._kept = max(4, _KEPT_BYTES // (4 * rows * max(tap.channels for tap in network.taps.values())))
         self.store, self.device = store or Store(), device
         self.bench = Bench(self.dataset, network, self._plain, store=self.store, keep=self._kept)
-        self._runs = Recent(_KEPT_RUNS)
-        self._foreign = Recent(16)
+        self._runs = Recent(_KEPT_RUNS, most_bytes=_KEPT_RUN_BYTES, size=lambda run: run.size_bytes)
+        self._foreign = Recent(16, most_bytes=_KEPT_MAP_BYTES, size=_map_bytes)
         self._filling, self.lock = threading.RLock(), threading.RLock()  # ready settings rank while others are made
         self._ahead: Ahead[Recipe] = Ahead(lambda one, other: moves_between(one, other, self.taps), self.lock)
 
@@ -300,6 +302,11 @@ class Session:
             state = self.bench.state(tap, recipe)
             views[tap] = np.concatenate([pool(view[tap], [spec], {spec.key: state})[spec.key] for view in maps])
         return self.bench.outside(recipe, views)
+
+
+def _map_bytes(kept: tuple[Any, list[dict[str, Any]]]) -> int:
+    """Of the maps of all views of a picture, tap by tap."""
+    return sum(maps.nbytes for view in kept[1] for maps in view.values())
 
 
 def _one_each(rows: Rows) -> np.ndarray:

@@ -30,6 +30,7 @@ ORDER = (
     "aggregation",
     "whitening",
     "index",
+    "lists",
     "evaluation",
     "foreign",
     "store",
