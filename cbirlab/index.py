@@ -23,11 +23,19 @@ LOW_WORD = np.int64(0xFFFFFFFF)
 class Ranking:
     """The answer of a search.
 
+    A score of -inf means no answer: the query or the image has no descriptor (a picture that cannot be read, an image
+    that shows no word), or the list has ended. Such rows stand last, by image index, and count as not found, so a
+    query without a descriptor finds nothing.
+
     Attributes
     ----------
     images : (Q, K) of whole numbers, int32 where they are searched here; database rows, best first.
-    scores : (Q, K) float32, descending.
+    scores : (Q, K) float32, finite or -inf, never rising.
     complete : of a large run, whose first places alone are kept here, what makes the complete lists again; else None.
+
+    Raises
+    ------
+    ValueError : shapes that differ, scores that are NaN or infinity, or that rise.
     """
 
     images: np.ndarray
@@ -39,6 +47,7 @@ class Ranking:
             raise ValueError(
                 f"Ranking: images and scores must be (Q, K) alike, got {self.images.shape} and {self.scores.shape}."
             )
+        _check_falling(self.scores)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -49,10 +58,19 @@ class Ranking:
             return self.complete.whole().top(k)
         return Ranking(self.images[:, :k], self.scores[:, :k])
 
+    def answers(self) -> np.ndarray:
+        """How many results of each query (Q,) are answers: those before the first score of -inf."""
+        ends = self.scores[:, -1:] == -np.inf
+        if not ends.any():
+            return np.full(len(self), self.scores.shape[1])
+        return self.scores.shape[1] - np.where(ends[:, 0], (self.scores == -np.inf).sum(axis=1), 0)
+
 
 @INDEXES.register("exact", title="Exact search", approximate=False)
 class ExactIndex:
     """Inner products with every database row: the reference of all other indexes.
+
+    A row of zeros is no descriptor: as a query it has no answer, in the database it is none (see `Ranking`).
 
     Products are summed in float64 and rounded to float32 once. So equal descriptors have equal scores wherever they
     stand, and a ranking depends neither on the block size nor on the number of threads.
@@ -109,8 +127,10 @@ class ExactIndex:
         best = np.empty((len(queries), 0), dtype=np.int64)
         database = self.database_
         for rows in _blocks(len(database), self._elements() // max(len(queries), database.shape[1])):
-            scores = (queries @ database[rows].astype(np.float64).T).astype(np.float32)
+            block = database[rows].astype(np.float64)
+            scores = (queries @ block.T).astype(np.float32)
             _refuse_not_finite(scores, rows.start)
+            _leave_out_zeros(scores, queries, block)
             best = np.concatenate([best, _packed(scores, rows.start)], axis=1)
             if best.shape[1] > k:
                 best = np.partition(best, k - 1, axis=1)[:, :k]
@@ -127,14 +147,14 @@ class ExactIndex:
 
 
 def ranked(scores: np.ndarray) -> Ranking:
-    """The ranking of a matrix of scores (Q, N), larger is better, equal ones by image index.
+    """The ranking of a matrix of scores (Q, N), larger is better, equal ones by image index; -inf is no answer.
 
     Raises
     ------
     ValueError : NaN or infinity.
     """
     scores = np.asarray(scores, dtype=np.float32)
-    _refuse_not_finite(scores, 0)
+    _refuse_not_finite(scores, 0, no_answer=-np.inf)
     keys = np.sort(_packed(scores, 0), axis=1)
     return Ranking((keys & LOW_WORD).astype(np.int32), _unpacked_scores(keys))
 
@@ -169,9 +189,39 @@ def _matrix(name: str, X: Any) -> np.ndarray:
     return X
 
 
-def _refuse_not_finite(scores: np.ndarray, first_row: int) -> None:
+def _leave_out_zeros(scores: np.ndarray, queries: np.ndarray, block: np.ndarray) -> None:
+    """Set the scores (Q, N) of rows of zeros to -inf. They score 0, so only such rows are looked at."""
+    asked = queries.any(axis=1)
+    scores[~asked] = -np.inf
+    if asked.any():
+        suspects = np.flatnonzero(scores[asked.argmax()] == 0)
+        scores[:, suspects[~block[suspects].any(axis=1)]] = -np.inf
+
+
+def _refuse_not_finite(scores: np.ndarray, first_row: int, no_answer: float | None = None) -> None:
     """A NaN has no place in a ranking. Looking at scores spares a pass over the database."""
-    if np.isfinite(scores).all():
-        return
-    row = first_row + int((~np.isfinite(scores)).any(axis=0).argmax())
-    raise ValueError(f"ExactIndex: database row {row} holds NaN, infinity or values too large for float32 scores.")
+    refused = ~np.isfinite(scores)
+    if no_answer is not None:
+        refused &= scores != no_answer
+    if refused.any():
+        row = first_row + int(refused.any(axis=0).argmax())
+        raise ValueError(f"ExactIndex: database row {row} holds NaN, infinity or values too large for float32 scores.")
+
+
+def _check_falling(scores: np.ndarray) -> None:
+    """Refuse what is no ranking's scores; a block of queries at a time, because lists may be long."""
+    for rows in _blocks(len(scores), 2**22 // max(1, scores.shape[1])):
+        block = scores[rows]
+        if (block[:, 1:] <= block[:, :-1]).all() and (block[:, :1] < np.inf).all():
+            continue
+        if np.isnan(block).any() or (block == np.inf).any():
+            raise ValueError(
+                "Ranking: scores must be finite, or -inf where there is no answer, got NaN or infinity; what are they?"
+            )
+        query = int((block[:, 1:] > block[:, :-1]).any(axis=1).argmax())
+        place = int((block[query, 1:] > block[query, :-1]).argmax())
+        low, high = (float(one) for one in block[query, place : place + 2])
+        raise ValueError(
+            f"Ranking: scores must not rise from one result to the next, got {low:.6g} before {high:.6g} in row "
+            f"{rows.start + query}; are they distances? Then pass -distances, else sort each row, best first."
+        )

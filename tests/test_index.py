@@ -74,8 +74,9 @@ def test_the_answer_does_not_depend_on_blocks_or_on_the_other_queries():
 
 
 def test_scores_fall_and_come_back_from_the_keys_unharmed():
-    database = np.array([[1e-30], [-1e-30], [0.0], [-0.0], [3e38], [-3e38], [1.0], [-2.5]], dtype=np.float32)
-    ranking = ExactIndex().fit(database).search(np.ones((1, 1), dtype=np.float32))
+    values = np.array([1e-30, -1e-30, 0.0, -0.0, 3e38, -3e38, 1.0, -2.5], dtype=np.float32)
+    database = np.stack([values, np.ones_like(values)], axis=1)  # a row of zeros would be no descriptor
+    ranking = ExactIndex().fit(database).search(np.array([[1, 0]], dtype=np.float32))
     assert ranking.images.tolist() == [[4, 6, 0, 2, 3, 1, 7, 5]]
     np.testing.assert_array_equal(ranking.scores[0], database[ranking.images[0], 0])
     assert ranking.images.dtype == np.int64
@@ -83,7 +84,7 @@ def test_scores_fall_and_come_back_from_the_keys_unharmed():
 
 
 def test_scores_too_small_for_float32_tie_whatever_their_sign():
-    ranking = ExactIndex().fit(np.array([[0.0], [-1e-60], [1e-60]])).search(np.ones((1, 1)))
+    ranking = ExactIndex().fit(np.array([[0.0, 1], [-1e-60, 1], [1e-60, 1]])).search(np.array([[1.0, 0]]))
     assert ranking.images.tolist() == [[0, 1, 2]]
     assert not ranking.scores.any()
 
@@ -91,6 +92,8 @@ def test_scores_too_small_for_float32_tie_whatever_their_sign():
 def test_all_zero_descriptors_come_in_the_order_of_the_database():
     ranking = ExactIndex().fit(np.zeros((6, 3))).search(np.zeros((2, 3)))
     assert ranking.images.tolist() == [[0, 1, 2, 3, 4, 5]] * 2
+    assert (ranking.scores == -np.inf).all()
+    assert ranking.answers().tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int64])

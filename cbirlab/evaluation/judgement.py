@@ -49,8 +49,7 @@ class Judged:
         n_positive : (Q,) as of the class.
         scores : (Q, K) of the full list.
         """
-        first = np.searchsorted(query, np.arange(len(n_positive)))[query]
-        junk_before, positives_before = (_before(mask, first) for mask in (junk, positive))
+        junk_before, positives_before = (before(mask, query) for mask in (junk, positive))
         kept = positive.nonzero()[0]
         confidence = None if scores is None else _first_score(query, rank, junk, scores)
         return cls(query[kept], (rank - junk_before)[kept], positives_before[kept], n_positive, confidence)
@@ -126,12 +125,16 @@ class Judged:
         """Whether the first result is a positive (Q,)."""
         return self.first_rank() == 0
 
-    def micro_average_precision(self) -> np.ndarray:
+    def micro_average_precision(self, equal: str = "by query") -> np.ndarray:
         """What each query adds to the precision over all first results (Q,); NaN for a query without a positive.
 
         Every query predicts its first result, and the predictions of all queries, those without a positive included,
-        are one list by falling confidence, equal ones by query. A right one at place i of it adds the share of right
-        ones up to i, so that the mean over the queries with a positive is microAP, also called GAP.
+        are one list by falling confidence. A right one at place i of it adds the share of right ones up to i, so that
+        the mean over the queries with a positive is microAP, also called GAP.
+
+        Parameters
+        ----------
+        equal : order of predictions of equal confidence: "by query", "right first" or "right last".
 
         Raises
         ------
@@ -139,8 +142,10 @@ class Judged:
         """
         if self.confidence is None:
             raise ValueError("micro average precision: the list must have scores, got none.")
-        order = np.argsort(-self.confidence, kind="stable")
-        right = self.right_first()[order]
+        right = self.right_first()
+        later = {"by query": np.zeros(len(right), bool), "right first": ~right, "right last": right}[equal]
+        order = np.lexsort((later, -self.confidence))
+        right = right[order]
         values = np.empty(len(order))
         values[order] = right * np.cumsum(right) / np.arange(1, len(order) + 1)
         return np.where(self.n_positive > 0, values, np.nan)
@@ -239,7 +244,7 @@ def _first_score(query: np.ndarray, rank: np.ndarray, junk: np.ndarray, scores: 
     return found
 
 
-def _before(mask: np.ndarray, first: np.ndarray) -> np.ndarray:
-    """How many entries of `mask` are set before each entry, counted from the entry `first` of its query."""
+def before(mask: np.ndarray, query: np.ndarray) -> np.ndarray:
+    """How many entries of `mask` (L,) are set before each entry of the same query; `query` (L,) ascends."""
     total = np.concatenate([[0], np.cumsum(mask)])
-    return total[:-1] - total[first]
+    return total[:-1] - total[np.searchsorted(query, query)]

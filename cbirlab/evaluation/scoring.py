@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import chain, pairwise
@@ -13,10 +14,12 @@ from cbirlab.evaluation.comparing import interval
 from cbirlab.evaluation.judgement import Judged
 from cbirlab.evaluation.metrics import measure
 from cbirlab.evaluation.protocols import PROTOCOLS, Level, Protocol
+from cbirlab.evaluation.remarks import remarks
+from cbirlab.evaluation.ties import Equals, decided, equals
 from cbirlab.index import Ranking
 
-WRONG, OWN = "", "query"
-"""Names of database rows without a label, and of the query's own row."""
+WRONG, OWN, NO_ANSWER = "", "query", "no answer"
+"""Names of database rows without a label, of the query's own row, and of rows at a score of -inf (see `Ranking`)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +36,8 @@ class Evaluation:
         no positive there.
     groups : (Q,) queries of one number share an instance; for `bootstrap` and `paired_difference`.
     judged : level to the ranks of the positives.
+    tied : level to what the order of equal scores decides of the main metric of each query (Q,): its value under the
+        best order less that under the worst; 0 where the order changes nothing.
     """
 
     protocol: Protocol
@@ -40,6 +45,7 @@ class Evaluation:
     per_query: Mapping[str, np.ndarray]
     groups: np.ndarray
     judged: Mapping[str, Judged] = field(default_factory=dict)
+    tied: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def evaluate(
@@ -50,17 +56,25 @@ def evaluate(
     *,
     resamples: int = 2000,
     seed: int = 0,
+    remarking: bool = True,
 ) -> Evaluation:
     """Judge `ranking`, one row per query of `dataset`.
 
     Parameters
     ----------
-    ranking : of all queries; may be cut off at K results, then positives that are missing contribute nothing.
+    ranking : of all queries; may be cut off at K results, then positives that are missing contribute nothing, nor do
+        those at a score of -inf, which is no answer.
     dataset : with labels.
     protocol : a name in `PROTOCOLS` or a protocol; the dataset's own by default.
     average_precision : "trapezoid" or "finite-sum"; the protocol's own by default.
     resamples : of the bootstrap of the main metric over instances; 0 leaves the intervals out.
     seed : of the bootstrap.
+    remarking : warn of what makes the numbers less than they seem; no, where one ranking of many is judged.
+
+    Warns
+    -----
+    UserWarning : queries or images without an answer, levels at which no query has a positive, queries that the order
+        of equal scores decides.
 
     Raises
     ------
@@ -70,20 +84,24 @@ def evaluate(
     """
     protocol = _resolved(protocol, dataset, average_precision)
     labelled = _labelled(dataset, protocol)
-    rank = _ranks(ranking, dataset, labelled)
+    found = _found(ranking, dataset, labelled)
     metrics: dict[str, float] = {}
     per_query: dict[str, np.ndarray] = {}
     judged: dict[str, Judged] = {}
+    tied: dict[str, np.ndarray] = {}
     for level in protocol.levels:
-        judged[level.name] = _judged(level, labelled, rank, ranking.scores)
-        values = {name: measure(name, judged[level.name], protocol.average_precision) for name in protocol.metrics}
-        metrics |= {name + level.suffix: _mean(found) for name, found in values.items()}
+        one = found.judged(level)
+        judged[level.name], tied[level.name] = one, found.decided(level, one, protocol)
+        values = {name: measure(name, one, protocol.average_precision) for name in protocol.metrics}
+        metrics |= {name + level.suffix: _mean(value) for name, value in values.items()}
         per_query[level.name] = values[protocol.main]
-    evaluation = Evaluation(protocol, metrics, per_query, query_groups(dataset), judged)
+    evaluation = Evaluation(protocol, metrics, per_query, query_groups(dataset), judged, tied)
     for level in protocol.levels if resamples else ():
-        found = interval(evaluation, level.name, n=resamples, seed=seed)
+        bounds = interval(evaluation, level.name, n=resamples, seed=seed)
         name = protocol.main + level.suffix
-        metrics |= {f"{name}_low": found.low, f"{name}_high": found.high}
+        metrics |= {f"{name}_low": bounds.low, f"{name}_high": bounds.high}
+    for remark in remarks(evaluation, ranking, dataset) if remarking else ():
+        warnings.warn(f"evaluate: {remark}", stacklevel=2)
     return evaluation
 
 
@@ -93,18 +111,19 @@ def judge(ranking: Ranking, dataset: Dataset, protocol: str | Protocol | None = 
     Returns
     -------
     (Q, K) of str: a label of the dataset ("easy", "hard", "junk", "positive"), "query" for the query's own image
-    where the protocol drops it, "" for a wrong answer.
+    where the protocol drops it, "" for a wrong answer, "no answer" at a score of -inf.
     """
     labelled = _labelled(dataset, _resolved(protocol, dataset, None))
     _check(ranking, dataset)
     _check_labels(labelled, dataset)
     names = np.array(labelled.names)
-    shown = np.empty(ranking.images.shape, dtype=names.dtype)
+    shown = np.empty(ranking.images.shape, dtype=np.array([*labelled.names, NO_ANSWER]).dtype)
     code = np.zeros(len(dataset.images), dtype=np.uint8)
     for query, entries in enumerate(labelled.of_queries(len(ranking))):
         code[labelled.row[entries]] = labelled.code[entries]
         shown[query] = names[code[ranking.images[query]]]
         code[labelled.row[entries]] = 0
+    shown[ranking.scores == -np.inf] = NO_ANSWER
     return shown
 
 
@@ -142,6 +161,11 @@ class _Labelled:
         ends = np.searchsorted(self.query, np.arange(count + 1)).tolist()
         return [slice(*pair) for pair in pairwise(ends)]
 
+    def masks(self, level: Level) -> tuple[np.ndarray, np.ndarray]:
+        """Which of `names` are positive at a level, and which are junk."""
+        positive = np.array([name in level.positive for name in self.names])
+        return positive, np.array([name == OWN or name in level.junk for name in self.names])
+
 
 def _labelled(dataset: Dataset, protocol: Protocol) -> _Labelled:
     if not dataset.labels:
@@ -177,8 +201,50 @@ def _without_own(
     return {label: tuple(row for row in rows if row != own) for label, rows in labels.items()} | {OWN: (own,)}
 
 
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """The labelled rows (F,) that the lists hold as answers, sorted by query, then by place.
+
+    Attributes
+    ----------
+    query, rank, code : of each; `code` is a place in `names`.
+    labelled : all of them, found or not.
+    scores : (Q, K) of the lists.
+    equal : runs of equal scores; None where all stand alone.
+    """
+
+    query: np.ndarray
+    rank: np.ndarray
+    code: np.ndarray
+    labelled: _Labelled
+    scores: np.ndarray
+    equal: Equals | None
+
+    def masks(self, level: Level) -> tuple[np.ndarray, np.ndarray]:
+        """Which are positive (F,), and which are junk."""
+        positive, junk = self.labelled.masks(level)
+        return positive[self.code], junk[self.code]
+
+    def judged(self, level: Level) -> Judged:
+        positive, _ = self.labelled.masks(level)
+        sought = self.labelled.query[positive[self.labelled.code]]
+        n_positive = np.bincount(sought, minlength=len(self.scores))
+        return Judged.from_labelled(self.query, self.rank, *self.masks(level), n_positive, self.scores)
+
+    def decided(self, level: Level, judged: Judged, protocol: Protocol) -> np.ndarray:
+        return decided(judged, self.query, *self.masks(level), self.equal, protocol)
+
+
+def _found(ranking: Ranking, dataset: Dataset, labelled: _Labelled) -> _Found:
+    rank = _ranks(ranking, dataset, labelled)
+    order = np.lexsort((rank, labelled.query))
+    order = order[rank[order] >= 0]
+    query, rank = labelled.query[order], rank[order]
+    return _Found(query, rank, labelled.code[order], labelled, ranking.scores, equals(query, rank, ranking.scores))
+
+
 def _ranks(ranking: Ranking, dataset: Dataset, labelled: _Labelled) -> np.ndarray:
-    """Rank (L,) of every labelled row in the list of its query, -1 where a list is cut off before it."""
+    """Rank (L,) of every labelled row in the list of its query, -1 where the list ends before it."""
     _check(ranking, dataset)
     _check_labels(labelled, dataset)
     rank = np.empty(len(labelled.row), dtype=np.int64)
@@ -191,16 +257,8 @@ def _ranks(ranking: Ranking, dataset: Dataset, labelled: _Labelled) -> np.ndarra
             raise ValueError("evaluate: ranking must hold a database row at most once per query, got one twice.")
         rank[entries] = place[labelled.row[entries]]
         place[slice(None) if complete else images] = -1
+    rank[rank >= ranking.answers()[labelled.query]] = -1
     return rank
-
-
-def _judged(level: Level, labelled: _Labelled, rank: np.ndarray, scores: np.ndarray) -> Judged:
-    positive = np.array([name in level.positive for name in labelled.names])[labelled.code]
-    junk = np.array([name == OWN or name in level.junk for name in labelled.names])[labelled.code]
-    n_positive = np.bincount(labelled.query[positive], minlength=len(scores))
-    order = np.lexsort((rank, labelled.query))
-    order = order[rank[order] >= 0]
-    return Judged.from_labelled(labelled.query[order], rank[order], positive[order], junk[order], n_positive, scores)
 
 
 def _check(ranking: Ranking, dataset: Dataset) -> None:

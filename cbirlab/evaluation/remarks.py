@@ -1,0 +1,75 @@
+"""Remarks: what makes the numbers of an evaluation less than they seem, a sentence for each kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cbirlab.datasets.base import Dataset
+from cbirlab.index import Ranking
+
+if TYPE_CHECKING:
+    from cbirlab.evaluation.scoring import Evaluation
+
+NAMED = 3
+"""Images that a sentence names."""
+
+NOTICED = 5e-5
+"""Half a unit of the last digit that papers give. In a large database some float32 scores are equal by chance."""
+
+
+def remarks(evaluation: Evaluation, ranking: Ranking, dataset: Dataset) -> Iterator[str]:
+    """The sentences; none where there is nothing to say."""
+    yield from _without_answer(ranking, dataset)
+    yield from _nothing_to_find(evaluation, dataset)
+    yield from _ties(evaluation)
+
+
+def _without_answer(ranking: Ranking, dataset: Dataset) -> Iterator[str]:
+    """Queries that have no answer, and images that are none."""
+    answers, length = ranking.answers(), ranking.images.shape[1]
+    unanswered = np.flatnonzero(answers == 0)
+    if len(unanswered):
+        names = _named([dataset.queries[query].path.name for query in unanswered], len(answers), "queries")
+        yield f"{names} no descriptor (or an empty list), so nothing is found there and it counts as 0."
+    short = np.flatnonzero((answers > 0) & (answers < length))
+    if length < len(dataset.images) or len(short) + len(unanswered) < len(answers) or not len(short):
+        return  # an image that is missing in some lists only has a descriptor
+    past = [ranking.images[query, answers[query] :] for query in short]
+    missing = np.flatnonzero(np.bincount(np.concatenate(past), minlength=len(dataset.images)) == len(short))
+    if len(missing):
+        names = _named([dataset.images[row].name for row in missing], len(dataset.images), "images")
+        yield f"{names} no descriptor (or every list ends before), so no query finds it."
+
+
+def _nothing_to_find(evaluation: Evaluation, dataset: Dataset) -> Iterator[str]:
+    """Levels at which no query has a positive: their metrics are NaN."""
+    empty = [level for level, judged in evaluation.judged.items() if not (judged.n_positive > 0).any()]
+    if not empty:
+        return
+    where = "" if len(empty) == len(evaluation.judged) == 1 else f" at the level {' and '.join(empty)}"
+    alone = 0 < len(dataset.instances) == len({*dataset.instances}) and not any(
+        rows for labels in dataset.labels for rows in labels.values()
+    )
+    why = ": every image is the only one of its class or folder" if alone else ""
+    queries = len(dataset.queries)
+    yield f"none of the {queries} queries of {dataset.name!r} has a right answer{where}{why}; metrics there are nan."
+
+
+def _ties(evaluation: Evaluation) -> Iterator[str]:
+    """Queries that the order of equal scores decides, at the level with most of them."""
+    level, spans = max(evaluation.tied.items(), key=lambda item: np.count_nonzero(item[1]))
+    count, counted = np.count_nonzero(spans), (evaluation.judged[level].n_positive > 0).sum()
+    if spans.sum() >= NOTICED * counted > 0:
+        name = evaluation.protocol.main + evaluation.protocol.level(level).suffix
+        yield (
+            f"equal scores decide {count} of {counted} queries: they stand in the order of the images, and another "
+            f"order would move {name} by up to {spans.sum() / counted:.2g}."
+        )
+
+
+def _named(names: Sequence[str], count: int, kind: str) -> str:
+    shown = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+    return f"{len(names)} of {count} {kind} ({shown}) have"

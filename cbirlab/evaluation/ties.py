@@ -1,0 +1,84 @@
+"""Ties: what the order of equal scores decides. A list has them by image index, which says nothing of the images."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from cbirlab.evaluation.comparing import POOLED
+from cbirlab.evaluation.judgement import Judged, before
+from cbirlab.evaluation.metrics import measure
+from cbirlab.evaluation.protocols import Protocol
+
+
+class Equals(NamedTuple):
+    """The run of equal scores that each labelled result (L,) stands in: its first place in the list, and its length."""
+
+    start: np.ndarray
+    length: np.ndarray
+
+
+def equals(query: np.ndarray, rank: np.ndarray, scores: np.ndarray) -> Equals | None:
+    """The runs that the results (L,) at `rank` in the lists (Q, K) of `scores` stand in; None where all stand alone."""
+    last = scores.shape[1] - 1
+    own = scores[query, rank]
+    tied = (rank > 0) & (scores[query, np.maximum(rank - 1, 0)] == own)
+    tied |= (rank < last) & (scores[query, np.minimum(rank + 1, last)] == own)
+    entries = tied.nonzero()[0]
+    if not len(entries):
+        return None
+    start, stop = rank.copy(), rank + 1
+    for one in np.split(entries, np.flatnonzero(np.diff(query[entries])) + 1):
+        rising = scores[query[one[0]], ::-1]
+        start[one] = len(rising) - np.searchsorted(rising, own[one], side="right")
+        stop[one] = len(rising) - np.searchsorted(rising, own[one], side="left")
+    return Equals(start, stop - start)
+
+
+def best_and_worst(
+    judged: Judged, query: np.ndarray, positive: np.ndarray, junk: np.ndarray, equal: Equals
+) -> tuple[Judged, Judged]:
+    """`judged` with the positives first, and last, among the results whose scores equal theirs.
+
+    Parameters
+    ----------
+    query, positive, junk : (L,) as `Judged.from_labelled` had them for `judged`.
+    """
+    ours = np.flatnonzero(equal.length > 1)
+    key = query[ours] * (equal.start.max() + 1) + equal.start[ours]
+    _, first, run = np.unique(key, return_index=True, return_inverse=True)
+    right, ignored = (np.bincount(run, weights=mask[ours]).astype(np.int64) for mask in (positive, junk))
+    wrong = equal.length[ours][first] - right - ignored
+    junk_before, right_before = (before(mask, query)[ours] for mask in (junk, positive))
+    place = (equal.start[ours] - junk_before[first][run]) + (right_before - right_before[first][run])
+    found = positive[ours]
+    of_positive = (np.cumsum(positive) - 1)[ours][found]
+    best, worst = judged.rank.copy(), judged.rank.copy()
+    best[of_positive] = place[found]
+    worst[of_positive] = (place + wrong[run])[found]
+    return replace(judged, rank=best), replace(judged, rank=worst)
+
+
+def decided(
+    judged: Judged,
+    query: np.ndarray,
+    positive: np.ndarray,
+    junk: np.ndarray,
+    equal: Equals | None,
+    protocol: Protocol,
+) -> np.ndarray:
+    """The main metric of each query under the best order of equal scores, less that under the worst one (Q,).
+
+    Results beyond the end of a cut list are not known and not moved. In micro average precision, where the first
+    results of all queries are one list, equal ones are moved there too.
+    """
+    best, worst = (judged, judged) if equal is None else best_and_worst(judged, query, positive, junk, equal)
+    if protocol.main == POOLED:
+        high, low = best.micro_average_precision("right first"), worst.micro_average_precision("right last")
+    elif equal is None:
+        return np.zeros(len(judged.n_positive))
+    else:
+        high, low = (measure(protocol.main, one, protocol.average_precision) for one in (best, worst))
+    return np.nan_to_num(high - low)
