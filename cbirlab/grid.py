@@ -129,7 +129,8 @@ def compare(
         fused = _fusions(done, methods, fusion_weights)
         options = {"dataset": loaded, "store": store, "device": device, "progress": progress}
         options["time_images"] = time_images
-        rows += [fused_row(run_fusion(one, **options)) for one in _with_progress(fused, "fusions", progress, len(fused))]
+        found = (run_fusion(one, **options) for one in fused)
+        rows += [fused_row(one) for one in _with_progress(found, "fusions", progress, len(fused))]
     return pd.DataFrame(rows)
 
 

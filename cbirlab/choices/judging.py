@@ -132,9 +132,7 @@ class Measured(NamedTuple):
     judged: Judged | None
 
 
-def measured_by(
-    judgings: Iterable[Judging], ranking: Ranking | Lists, dataset: Dataset
-) -> dict[Judging, Measured]:
+def measured_by(judgings: Iterable[Judging], ranking: Ranking | Lists, dataset: Dataset) -> dict[Judging, Measured]:
     """Every judging of the complete lists, which are gone through once."""
     parts: dict[Judging, list[Any]] = {one: [] for one in judgings}
     first = 0

@@ -52,7 +52,8 @@ class Judged:
         junk_before, positives_before = (before(mask, query) for mask in (junk, positive))
         kept = positive.nonzero()[0]
         confidence = None if scores is None else _first_score(query, rank, junk, scores)
-        return cls(query[kept], (rank - junk_before)[kept], positives_before[kept], n_positive, confidence)
+        found = query[kept], (rank - junk_before)[kept], positives_before[kept]
+        return cls(*(one.astype(np.int32) for one in found), n_positive, confidence)
 
     @classmethod
     def joined(cls, parts: Sequence[Judged]) -> Judged:

@@ -272,6 +272,8 @@ def judged(
                 scorer.add(block)
     with clock("evaluate"):
         evaluation = None if scorer is None else scorer.evaluation()
+    if scorer is not None and evaluation is not None:
+        scorer.warn(evaluation)
     return kept.ranking(again or lists), evaluation
 
 

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from cbirlab.session import Session
 
 
-
 def shared(recipe: Recipe) -> dict[str, Any]:
     """What the sessions of a panel have in common beside their dataset: neither the backbone's nor a setting's."""
     return recipe.without("dataset", "backbone", "weights", *OF_SETTING)
