@@ -40,8 +40,7 @@ class Lists:
     @classmethod
     def held(cls, ranking: Ranking, block: int = BLOCK) -> Lists:
         """Those of a ranking in memory."""
-        images, scores = ranking.images, ranking.scores
-        return cls(images.shape, lambda: lambda rows: Ranking(images[rows], scores[rows]), block)
+        return cls(ranking.images.shape, lambda: lambda rows: some_of(ranking, rows), block)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -62,6 +61,13 @@ class Lists:
         if len(found) == 1:
             return found[0]
         return Ranking(*(np.concatenate([getattr(one, name) for one in found]) for name in ("images", "scores")))
+
+
+def some_of(ranking: Ranking, rows: slice) -> Ranking:
+    """What is held of some consecutive queries."""
+    if rows.start == 0 and rows.stop == len(ranking):
+        return ranking
+    return Ranking(ranking.images[rows], ranking.scores[rows])
 
 
 def lists_of(ranking: Ranking | Lists) -> Lists:

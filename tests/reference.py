@@ -46,11 +46,14 @@ def gem(maps: np.ndarray, p: float) -> np.ndarray:
 
 
 def ranking(queries: np.ndarray, database: np.ndarray) -> list[list[int]]:
-    """Rows by falling inner product, equal ones by row."""
+    """Rows by falling inner product, equal ones by row; rows of zeros last, and all of them for a query of zeros."""
     answer = []
     for query in queries:
         scores = [
-            np.float32(math.fsum(float(a) * float(b) for a, b in zip(query, row, strict=True))) for row in database
+            np.float32(math.fsum(float(a) * float(b) for a, b in zip(query, row, strict=True)))
+            if any(query) and any(row)
+            else -math.inf
+            for row in database
         ]
         answer.append(sorted(range(len(database)), key=lambda row: (-scores[row], row)))
     return answer
@@ -609,14 +612,14 @@ def asmk(columns, shares, centres, *, count: int, binary: bool) -> list[list[flo
 
 
 def asmk_similarity(query, image, alpha: float, tau: float) -> float:
-    """Of words as `asmk` gives them."""
+    """Of words as `asmk` gives them; -inf where one of the two shows none."""
     total = 0.0
     for ours, theirs in zip(query, image, strict=True):
         u = math.fsum(a * b for a, b in zip(ours, theirs, strict=True))
         if any(ours) and any(theirs) and u >= tau:
             total += u**alpha
     words = sum(any(word) for word in query) * sum(any(word) for word in image)
-    return total / math.sqrt(words) if words else 0.0
+    return total / math.sqrt(words) if words else -math.inf
 
 
 def rmac_grid(height: int, width: int, levels: int = 3) -> list[tuple[int, int, int]]:
@@ -703,13 +706,13 @@ def combined_patches(how: str, vectors: np.ndarray, counts: Sequence[int]) -> np
 def patch_matching(
     queries: np.ndarray, query_counts: Sequence[int], images: np.ndarray, image_counts: Sequence[int]
 ) -> np.ndarray:
-    """Minus the mean over query patches of the distance to the nearest patch of the image; -2 without patches."""
+    """Minus the mean over query patches of the distance to the nearest patch of the image; -inf without patches."""
     scores = []
     for asked in unit_patches(queries, query_counts):
         row = []
         for held in unit_patches(images, image_counts):
             nearest = [min(math.dist(patch, other) for other in held) for patch in asked if held]
-            row.append(-sum(nearest) / len(nearest) if nearest else -2.0)
+            row.append(-sum(nearest) / len(nearest) if nearest else -math.inf)
         scores.append(row)
     return np.array(scores)
 

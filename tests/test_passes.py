@@ -459,7 +459,8 @@ def test_match_is_not_symmetric_and_an_image_without_patches_is_last():
     one, other = np.array([1.0, 0]), np.array([0, 1.0])
     queries, images = np.stack([one, one, other]), np.stack([one, other, -one, 0 * one])
     scores = match(queries, np.array([1, 2, 0]), images, np.array([2, 1, 1, 0]))
-    assert scores == pytest.approx(np.array([[0, -2, -2, -2], [0, -1 - 2**-0.5, -2, -2], [-2] * 4]))
+    none = -np.inf
+    assert scores == pytest.approx(np.array([[0, -2, none, none], [0, -1 - 2**-0.5, none, none], [none] * 4]))
 
 
 def test_match_reads_a_memory_map(tmp_path):

@@ -6,7 +6,7 @@ It judges as `cbirlab.evaluate` does, and in the ways of other evaluation codes 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -87,16 +87,17 @@ class Judging:
             return MEASURES[self.measure](judged, self.results)
         return measure(self.measure, judged, self.average_precision)
 
-    def judged(self, ranking: Ranking, dataset: Dataset, first: int = 0) -> Judged:
-        """Where the right answers stand, what is ignored taken out.
+    def judged(self, ranking: Ranking | Lists, dataset: Dataset) -> Judged:
+        """Where the right answers stand, what is ignored taken out."""
+        return Judged.joined([self.judged_from(first, block, dataset) for first, block in _numbered(ranking)])
 
-        Parameters
-        ----------
-        ranking : of some queries of the dataset, from query `first`.
-        """
+    def judged_from(self, first: int, ranking: Ranking, dataset: Dataset) -> Judged:
+        """As `judged`, of the lists of some queries from query `first` on."""
         queries, ranks, right, ignored, counts = [], [], [], [], []
-        for query, order in enumerate(ranking.images[:, : self.results]):
+        listed = ranking.top(ranking.images.shape[1] if self.results is None else self.results)
+        for query, (order, answers) in enumerate(zip(listed.images, listed.answers(), strict=True)):
             sought, left_out = self.rows(dataset, first + query)
+            order = order[:answers]
             is_right, is_ignored = (np.isin(order, [*rows]) for rows in (sought, left_out))
             places = np.flatnonzero(is_right | is_ignored)
             queries.append(np.full(len(places), query))
@@ -106,8 +107,7 @@ class Judging:
             counts.append(len(sought))
         labelled = (np.concatenate(parts) for parts in (queries, ranks, right, ignored))
         query, rank, positive, junk = labelled
-        scores = ranking.scores[:, : self.results]
-        return Judged.from_labelled(query, rank, positive, junk, np.array(counts, np.int64), scores)
+        return Judged.from_labelled(query, rank, positive, junk, np.array(counts, np.int64), listed.scores)
 
     def rows(self, dataset: Dataset, query: int) -> tuple[set[int], set[int]]:
         """Database rows that are right for a query, and rows that are ignored."""
@@ -135,13 +135,19 @@ class Measured(NamedTuple):
 def measured_by(judgings: Iterable[Judging], ranking: Ranking | Lists, dataset: Dataset) -> dict[Judging, Measured]:
     """Every judging of the complete lists, which are gone through once."""
     parts: dict[Judging, list[Any]] = {one: [] for one in judgings}
+    for first, block in _numbered(ranking):
+        for one, found in parts.items():
+            judged = one.judged_from(first, block, dataset)
+            found.append(judged if one.pooled else one.measured(judged))
+    return {one: _together(one, found) for one, found in parts.items()}
+
+
+def _numbered(ranking: Ranking | Lists) -> Iterator[tuple[int, Ranking]]:
+    """Blocks of complete lists, each with the query that it begins at."""
     first = 0
     for block in lists_of(ranking):
-        for one, found in parts.items():
-            judged = one.judged(block, dataset, first)
-            found.append(judged if one.pooled else one.measured(judged))
+        yield first, block
         first += len(block)
-    return {one: _together(one, found) for one, found in parts.items()}
 
 
 def _together(judging: Judging, parts: list[Any]) -> Measured:

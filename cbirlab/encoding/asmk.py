@@ -108,7 +108,7 @@ def similarity(
 
     Returns
     -------
-    (Q, N) float32, in [0, 1]; zero rows score 0.
+    (Q, N) float32, in [0, 1]; -inf, no answer, where query or image shows no word.
 
     Raises
     ------
@@ -132,6 +132,8 @@ def similarity(
             here[np.ix_(ours, theirs)] += np.maximum(inner, 0) ** alpha
         here /= np.sqrt(np.maximum(asked_shown.sum(axis=0), 1))[:, None]
         here /= np.sqrt(np.maximum(shown.sum(axis=0), 1))
+        here[:, ~shown.any(axis=0)] = -np.inf
+    scores[~asked_shown.any(axis=0)] = -np.inf
     return scores
 
 

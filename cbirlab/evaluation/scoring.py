@@ -18,7 +18,7 @@ from cbirlab.evaluation.protocols import PROTOCOLS, Level, Protocol
 from cbirlab.evaluation.remarks import Answers, remarks
 from cbirlab.evaluation.ties import Equals, best_and_worst, decided, equals
 from cbirlab.index import Ranking
-from cbirlab.lists import Lists, blocks, lists_of
+from cbirlab.lists import Lists, blocks, lists_of, some_of
 
 NO_ANSWER = "no answer"
 """Name of database rows at a score of -inf (see `Ranking`)."""
@@ -124,7 +124,7 @@ class Scorer:
     def add(self, lists: Ranking) -> None:
         """Judge the lists of the next queries."""
         for rows in blocks(len(lists), len(self.dataset.images)):
-            self._add(Ranking(lists.images[rows], lists.scores[rows]))
+            self._add(some_of(lists, rows))
 
     def _add(self, block: Ranking) -> None:
         queries = range(self._done, self._done + len(block))

@@ -29,6 +29,8 @@ def rank_features(
 ) -> Ranking:
     """The ranking of descriptors that were made elsewhere.
 
+    A row of zeros is no descriptor, whatever the similarity: what could not be described is mostly written so.
+
     Parameters
     ----------
     database : (N, D), row i is ``dataset.images[i]``.
@@ -92,8 +94,8 @@ def _own_rows(database: np.ndarray, dataset: Dataset) -> np.ndarray:
 
 
 def _as_products(database: np.ndarray, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Two columns more, so that the inner product is the negative square of the distance."""
+    """Two columns more, so that the inner product is the negative square of the distance; rows of zeros stay zero."""
     database, queries = database.astype(np.float64), queries.astype(np.float64)
     ours, theirs = (np.einsum("nd,nd->n", rows, rows)[:, None] for rows in (database, queries))
-    one, other = np.ones_like(ours), np.ones_like(theirs)
-    return np.hstack([database, ours, one]), np.hstack([2 * queries, -other, -theirs])
+    one, other = (rows.any(axis=1, keepdims=True) for rows in (database, queries))
+    return np.hstack([database, ours, one]), np.hstack([2 * queries, -1.0 * other, -theirs])

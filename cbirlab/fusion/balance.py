@@ -91,7 +91,7 @@ def balance(
     tried = {}
     for weights in grid(len(members), steps, method):
         lists = fused_lists(members, method, weights, own)
-        found = evaluate(lists, dataset, average_precision=average_precision, resamples=0)
+        found = evaluate(lists, dataset, average_precision=average_precision, resamples=0, remarking=False)
         tried[weights] = found.metrics["map"]
     # What differs by rounding alone is equally good; of these the first, the most equal weights, are taken.
     best = max(tried.values())

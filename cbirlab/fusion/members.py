@@ -72,9 +72,12 @@ def scores_of(block: Ranking, own: np.ndarray) -> np.ndarray:
 
 
 def ranks_of(block: Ranking, own: np.ndarray) -> np.ndarray:
-    """0-based rank of every image (q, N), as if each query's `own` row, which is NaN, were not in the database."""
-    values = np.empty(block.images.shape)
-    np.put_along_axis(values, block.images, np.arange(values.shape[1], dtype=np.float64)[None], axis=1)
+    """0-based rank of every image (q, N), as if each query's `own` row, which is NaN, were not in the database.
+
+    What is no answer, a score of -inf, has rank inf.
+    """
+    values, places = np.empty(block.images.shape), np.arange(block.images.shape[1], dtype=np.float64)
+    np.put_along_axis(values, block.images, np.where(block.scores > -np.inf, places, np.inf), axis=1)
     of_own = np.where(own == NO_ROW, np.inf, values[np.arange(len(values)), own])
     values -= values > of_own[:, None]
     _drop(values, own)
@@ -171,7 +174,8 @@ def _fused(members: Sequence[Ranking], method: FusionMethod, weights: Sequence[f
     order = ranking_order(fused)
     scores = np.take_along_axis(fused, order, axis=1)
     best_other = scores[:, min(1, scores.shape[1] - 1)]
-    scores[:, 0] = np.nan_to_num(np.where(np.isnan(scores[:, 0]), best_other, scores[:, 0]))
+    scores[:, 0] = np.where(np.isnan(scores[:, 0]), best_other, scores[:, 0])
+    scores[np.isnan(scores[:, 0]), 0] = 0  # there is no other
     return Ranking(order.astype(np.int32), scores.astype(np.float32))
 
 

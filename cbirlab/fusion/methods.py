@@ -6,7 +6,9 @@ What the arrays are is the fact `stage` of a method::
     "scores"        (Q, N), score of every database image; larger is better
     "ranks"         (Q, N), 0-based rank of every database image; out come scores
 
-In "scores" and "ranks" a NaN marks an image that is not part of the list (the query's own): it stays NaN.
+In "scores" and "ranks" a NaN marks an image that is not part of the list (the query's own): it stays NaN. A score of
+-inf, and a rank of inf, mark an image that is no answer of a member, because the image or the query has no descriptor
+there: the other members alone decide, and where none has an answer the fusion has none, -inf.
 """
 
 from __future__ import annotations
@@ -95,7 +97,7 @@ def early(values: Sequence[np.ndarray], weights: Sequence[float] | None = None) 
 
 @FUSIONS.register("minmax", title="Scores, min-max", reference="Fox and Shaw, TREC 1993 (CombSUM)", stage="scores")
 def minmax(scores: Sequence[np.ndarray], weights: Sequence[float] | None = None) -> np.ndarray:
-    """Late fusion: sum of w_m s_m, each member's scores brought to 0..1 for each query first.
+    """Late fusion: sum of w_m s_m, each member's scores brought to 0..1 for each query first; no answer is 0.
 
     Parameters
     ----------
@@ -112,6 +114,7 @@ def minmax(scores: Sequence[np.ndarray], weights: Sequence[float] | None = None)
     """
 
     def scaled(values: np.ndarray) -> np.ndarray:
+        values = _answers(values)
         low, high = np.fmin.reduce(values, axis=1, keepdims=True), np.fmax.reduce(values, axis=1, keepdims=True)
         return (values - low) / np.where(high > low, high - low, 1)
 
@@ -120,12 +123,14 @@ def minmax(scores: Sequence[np.ndarray], weights: Sequence[float] | None = None)
 
 @FUSIONS.register("znorm", title="Scores, z-norm", reference="Jain et al., Pattern Recognition 2005", stage="scores")
 def znorm(scores: Sequence[np.ndarray], weights: Sequence[float] | None = None) -> np.ndarray:
-    """Late fusion: sum of w_m s_m, each member's scores brought to mean 0 and deviation 1 for each query first.
+    """Late fusion: sum of w_m s_m, each member's scores brought to mean 0 and deviation 1 for each query first; no
+    answer is 0, the mean.
 
     Parameters, result and errors are those of `minmax`.
     """
 
     def standardised(values: np.ndarray) -> np.ndarray:
+        values = _answers(values)
         ordered = np.sort(values, axis=1)  # statistics of the same scores are the same to the last bit
         listed = ~np.isnan(ordered)
         count = np.maximum(listed.sum(axis=1, keepdims=True), 1)
@@ -142,6 +147,8 @@ def znorm(scores: Sequence[np.ndarray], weights: Sequence[float] | None = None) 
 def borda(ranks: Sequence[np.ndarray], weights: Sequence[float] | None = None) -> np.ndarray:
     """Rank fusion: of N listed images the first gets N points, the last one point; sum of w_m times the points.
 
+    Images that are no answer share the points that are left.
+
     Parameters
     ----------
     ranks : (Q, N) 0-based rank of every image in each member.
@@ -157,7 +164,8 @@ def borda(ranks: Sequence[np.ndarray], weights: Sequence[float] | None = None) -
     """
 
     def points(values: np.ndarray) -> np.ndarray:
-        return (~np.isnan(values)).sum(axis=1, keepdims=True) - values
+        left = np.isinf(values).sum(axis=1, keepdims=True)
+        return np.where(np.isinf(values), (left + 1) / 2, (~np.isnan(values)).sum(axis=1, keepdims=True) - values)
 
     return _weighted_sum("borda", points, ranks, weights)
 
@@ -208,6 +216,7 @@ def rerank(
     The score of the first `depth` images is w_1 s_1 + sum over the others of w_l exp(-d_l / tau), with the Euclidean
     distance d_l = sqrt(2 - 2 s_l) of unit vectors; the others keep w_1 s_1, which is less. Yu et al. describe "an
     exponential mapping function"; this exact form is the project's reading of it and was not checked against the paper.
+    What is no answer of the first member is none of the fusion; where another member has none, it adds nothing.
 
     Parameters
     ----------
@@ -254,8 +263,20 @@ def _weighted_sum(
     values: Sequence[np.ndarray],
     weights: Sequence[float] | None,
 ) -> np.ndarray:
-    chosen = checked_weights(owner, weights, len(values))
-    return _sum([weight * term(one) for weight, one in zip(chosen, _alike(owner, values), strict=True)])
+    chosen, arrays = checked_weights(owner, weights, len(values)), _alike(owner, values)
+    fused = _sum([weight * _filled(term(one), one) for weight, one in zip(chosen, arrays, strict=True)])
+    asked = [np.isinf(one) for weight, one in zip(chosen, arrays, strict=True) if weight]
+    return np.where(np.all(asked, axis=0), -np.inf, fused)
+
+
+def _answers(scores: np.ndarray) -> np.ndarray:
+    """The scores of answers; what is none has no part in what a list is brought to its range by."""
+    return np.where(np.isinf(scores), np.nan, scores)
+
+
+def _filled(term: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """A member's `term` with 0 for what is no answer of it in `values`."""
+    return np.where(np.isinf(values) & np.isnan(term), 0, term)
 
 
 def _sum(terms: Sequence[np.ndarray]) -> np.ndarray:

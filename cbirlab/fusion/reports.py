@@ -158,7 +158,7 @@ def _fused(rankings: list[Ranking], dataset: Dataset, protocol: Protocol, fusion
     if method.stage == "descriptors":
         raise ValueError(f"complementarity: fusion must be of scores or ranks, as 'rrf' or 'minmax', got {fusion!r}.")
     lists = fused_lists([Member(one) for one in rankings], method, own=own_rows(dataset, protocol))
-    found = evaluate(lists, dataset, protocol, resamples=0).per_query[level]
+    found = evaluate(lists, dataset, protocol, resamples=0, remarking=False).per_query[level]
     counted = found[~np.isnan(found)]
     return float(counted.mean()) if len(counted) else float("nan")
 

@@ -17,9 +17,6 @@ from cbirlab.whitening import normalise
 BLOCK_ELEMENTS = 2**21
 """Numbers that a block of rows, or a block of similarities, holds: 16 MiB of float64."""
 
-FARTHEST = 2.0
-"""The largest distance between two vectors of length one: what an image without a patch is given."""
-
 
 def combined(how: str, vectors: np.ndarray, counts: np.ndarray, state: Mapping[str, Any] | None = None) -> np.ndarray:
     """One vector per image from the vectors of its patches.
@@ -91,7 +88,7 @@ def match(queries: np.ndarray, query_counts: np.ndarray, images: np.ndarray, ima
 
     Returns
     -------
-    (Q, N) float32 in [-2, 0], larger is better; -2 where query or image have no patch.
+    (Q, N) float32 in [-2, 0], larger is better; -inf, no answer, where query or image have no patch.
 
     Raises
     ------
@@ -103,7 +100,7 @@ def match(queries: np.ndarray, query_counts: np.ndarray, images: np.ndarray, ima
         raise ValueError(
             f"match: queries must have as many dimensions as images, {images.shape[1]}, got {queries.shape[1]}."
         )
-    scores = np.full((len(query_counts), len(image_counts)), -FARTHEST, np.float32)
+    scores = np.full((len(query_counts), len(image_counts)), -np.inf, np.float32)
     for columns, image_rows, image_kept in _patches(images, image_counts):
         limit = max(1, BLOCK_ELEMENTS // max(1, len(image_rows)))
         for rows, query_rows, query_kept in _patches(queries, query_counts, limit):

@@ -61,7 +61,7 @@ def answer_of(
     """
     rules = PROTOCOLS[protocol or dataset.protocol]
     chosen = rules.level(level, "probe")
-    order = ranking.images[0]
+    order = ranking.images[0, : ranking.answers()[0]]
     own = dataset.queries[query].index
     labels = dataset.labels[query] if dataset.labels else {}
     right = {row for name in chosen.positive for row in labels.get(name, ())}

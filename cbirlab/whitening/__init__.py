@@ -79,7 +79,7 @@ class Whitening(Method):
 
 
 NORM_FLOOR = 1e-12
-"""Rows shorter than this are zero rows (an unreadable image, an empty map): they stay zero and score 0 always."""
+"""Rows shorter than this are zero rows (an unreadable image, an empty map), no descriptor: they stay zero always."""
 
 
 def normalise(X: np.ndarray, eps: float = NORM_FLOOR) -> np.ndarray:

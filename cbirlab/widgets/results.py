@@ -46,6 +46,8 @@ class Results:
     @property
     def title(self) -> str:
         """A line above the pictures."""
+        if not self.rows and self.among is None:
+            return f"{self.query}: no results, because the picture has no descriptor"
         right = sum(kind not in NOT_RIGHT for kind in self.kinds)
         first = f"{self.query}: first {len(self.rows)} results"
         selected = "" if self.among is None else f" of {self.among} selected"
@@ -146,7 +148,8 @@ def _first(
     ranking: Ranking, own: int | None, shown: int, only: Collection[int] = ()
 ) -> tuple[list[int], list[float], list[int]]:
     """The first rows of one ranking, their scores and places; the query's own row is left out as protocols do."""
-    rows, scores = ranking.images[0], ranking.scores[0]
+    answers = ranking.answers()[0]  # what has no descriptor is no result
+    rows, scores = ranking.images[0, :answers], ranking.scores[0, :answers]
     if not only:
         rows, scores = rows[: shown + 1], scores[: shown + 1]
     counted = rows != (-1 if own is None else own)
