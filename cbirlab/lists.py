@@ -30,17 +30,17 @@ class Lists:
     ----------
     shape : (Q, N).
     begin : called whenever they are gone through; gives what makes a block of them.
-    block : places that are made at a time.
+    block : places that are made at a time, `BLOCK` by default.
     """
 
     shape: tuple[int, int]
     begin: Callable[[], Search]
-    block: int = BLOCK
+    block: int | None = None
 
     @classmethod
-    def held(cls, ranking: Ranking, block: int = BLOCK) -> Lists:
+    def held(cls, ranking: Ranking) -> Lists:
         """Those of a ranking in memory."""
-        return cls(ranking.images.shape, lambda: lambda rows: some_of(ranking, rows), block)
+        return cls(ranking.images.shape, lambda: lambda rows: some_of(ranking, rows))
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -103,8 +103,8 @@ class Kept:
         return Ranking(self._rows, self._scores, None if self.places == self.images else complete)
 
 
-def blocks(queries: int, images: int, block: int = BLOCK) -> Iterator[slice]:
+def blocks(queries: int, images: int, block: int | None = None) -> Iterator[slice]:
     """Consecutive queries whose lists have `block` places together; one empty block where there is no query."""
-    size = max(1, block // max(1, images))
+    size = max(1, (block or BLOCK) // max(1, images))
     for start in range(0, max(1, queries), size):
         yield slice(start, min(start + size, queries))
