@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cbirlab.aggregation import Aggregation
 from cbirlab.datasets import Dataset
 from cbirlab.pipeline.recipe import Recipe
 from cbirlab.store import Store
@@ -49,7 +50,7 @@ def ms_per_image(bench: Bench, recipes: Sequence[Recipe]) -> Mapping[Recipe, flo
     ----------
     recipes : resolved, of the bench.
     """
-    cells = {(recipe.tap, recipe.aggregation, recipe.whitening_set): recipe for recipe in recipes}
+    cells = {_described(recipe): recipe for recipe in recipes}
     best: dict[Any, float] = {}
     with tempfile.TemporaryDirectory(prefix="cbirlab-timing-") as scratch:
         sample = _sample(bench.dataset, bench.unreadable)
@@ -58,7 +59,13 @@ def ms_per_image(bench: Bench, recipes: Sequence[Recipe]) -> Mapping[Recipe, flo
             for number, (name, recipe) in enumerate(cells.items()):
                 spent = bench.describe(sample, recipe, Store(Path(scratch) / f"{turn}-{number}"))
                 best[name] = min(spent, best.get(name, spent))
-    return {recipe: best[recipe.tap, recipe.aggregation, recipe.whitening_set] for recipe in recipes}
+    return {recipe: best[_described(recipe)] for recipe in recipes}
+
+
+def _described(recipe: Recipe) -> tuple[str, str, str]:
+    """What a description of an image depends on among the recipes of a bench."""
+    learned_from = str(recipe.whitening_set) if Aggregation.parse(recipe.aggregation).learns else ""
+    return str(recipe.tap), recipe.aggregation, learned_from
 
 
 def _sample(dataset: Dataset, unreadable: Mapping[int, str]) -> Dataset:
