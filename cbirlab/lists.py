@@ -60,7 +60,8 @@ class Lists:
         found = [*self]
         if len(found) == 1:
             return found[0]
-        return Ranking(*(np.concatenate([getattr(one, name) for one in found]) for name in ("images", "scores")))
+        images, scores = (np.concatenate([getattr(one, name) for one in found]) for name in ("images", "scores"))
+        return Ranking(images, scores)
 
 
 def some_of(ranking: Ranking, rows: slice) -> Ranking:

@@ -52,8 +52,10 @@ class Judged:
         junk_before, positives_before = (before(mask, query) for mask in (junk, positive))
         kept = positive.nonzero()[0]
         confidence = None if scores is None else _first_score(query, rank, junk, scores)
-        found = query[kept], (rank - junk_before)[kept], positives_before[kept]
-        return cls(*(one.astype(np.int32) for one in found), n_positive, confidence)
+        of_query, standing, order = (
+            one[kept].astype(np.int32) for one in (query, rank - junk_before, positives_before)
+        )
+        return cls(of_query, standing, order, n_positive, confidence)
 
     @classmethod
     def joined(cls, parts: Sequence[Judged]) -> Judged:
