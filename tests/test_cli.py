@@ -168,6 +168,10 @@ def test_compare_writes_tables_and_run_repeats_a_row(call, pictures, tmp_path):
     code, out, _ = call("run", "--recipe", "recipe.json", "--aggregation", "gem(p=4)", "--quiet")
     assert code == 0
     assert "gem(p=4)" in out
+    code, out, _ = call("run", "--recipe", "table.csv", "--row", "4", "--metrics", "recall@1", "--out", "more.csv")
+    assert (code, "recall@1" in out) == (0, True)
+    assert tables.read(tmp_path / "more.csv").loc[0, "map"] == frame.loc[4, "map"]
+    assert "recall@1" in tables.read(tmp_path / "more.csv").columns
     code, _, err = call("run", "--recipe", "table.csv", "--row", "99")
     assert (code, "row must be in [0, 23]" in err) == (2, True)
 
@@ -429,6 +433,12 @@ def test_features_of_others_are_judged_and_written(call, pictures):
     assert f"map    {row['map']:.4f}  [{row['map_low']:.4f}, {row['map_high']:.4f}]" in out
     assert len(queries) == len(dataset.queries)
     assert queries["map"].mean() == pytest.approx(row["map"])
+    code, _, err = call(*given, "--features", "x.npy", "--metrics", "recall@1,mrr", "hit@5", "--out", "more.csv")
+    assert code == 0, err
+    more = tables.read("more.csv").iloc[0]
+    assert (more[row.index] == row).all()
+    assert 0 <= more["recall@1"] <= more["mrr"] <= 1
+    assert call(*given, "--features", "x.npy", "--metrics", "hits@5")[0] == 2
     both = [*given, "--features", "both.npz", "--key", "X", "--query-key", "Q"]
     assert call(*both)[1] == out.split("written")[0]
     first = call(*given, "--features", "x.npy", "--protocol", "category", "--top", "2")[1]

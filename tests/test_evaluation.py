@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import reference
 from hypothesis import given, settings
@@ -18,6 +19,7 @@ from cbirlab.datasets.base import Dataset, Query
 from cbirlab.evaluation import (
     METRICS,
     PROTOCOLS,
+    PairedTest,
     average_precision,
     bootstrap,
     evaluate,
@@ -30,11 +32,14 @@ from cbirlab.evaluation import (
     randomisation_p,
     recall_at,
     title_of,
+    verdict,
 )
 from cbirlab.evaluation.metrics import measure
+from cbirlab.exercises.base import told_apart
 from cbirlab.index import Ranking
 from cbirlab.params import parameters
 from cbirlab.registry import UnknownName
+from cbirlab.widgets.views import difference
 
 LEVELS = {
     "easy": ({"easy"}, {"junk", "hard"}),
@@ -423,3 +428,30 @@ def _best_ms(call) -> float:
         call()
         best = min(best, time.perf_counter() - start)
     return best * 1e3
+
+
+@pytest.mark.parametrize("groups", [4, 5, 8, 12])
+def test_with_few_groups_the_verdict_goes_by_p(groups):
+    """Of four or five groups no p can be small, however narrow the interval; of more the two mostly agree."""
+    random = np.random.default_rng(groups)
+    disagreed = 0
+    for _ in range(60):
+        b = random.random(groups)
+        a = b + random.normal(0.1, 0.12, groups)
+        test = PairedTest(*paired_difference(a, b, n=300), randomisation_p(a, b, n=2000))
+        said = verdict(test, groups)
+        assert test.apart == ((test.low > 0 or test.high < 0) and test.p <= 0.05)
+        assert ("does not tell" in said) == (not test.apart)
+        assert f"of {groups} groups only: go by p" in said
+        disagreed += (test.low > 0 or test.high < 0) and not test.apart
+        assert ("excludes 0, but p is" in said) == ((test.low > 0 or test.high < 0) and not test.apart)
+        wins = pd.DataFrame()
+        wins.attrs = {"mean_difference": test.mean, "low": test.low, "high": test.high, "p": test.p}
+        word, told = told_apart(wins)
+        assert (word == "cannot tell") == (not test.apart)
+        assert f"p {test.p:.2g}" in told
+        assert ("could be chance" in difference(*test)) == (not test.apart)
+    assert disagreed
+    pooled = PairedTest(0.1, 0.05, 0.15, float("nan"))
+    assert pooled.apart
+    assert verdict(pooled, 4) == "which tells the two apart"

@@ -18,6 +18,8 @@ from cbirlab.evaluation import PROTOCOLS, Judged, average_precision, evaluate, i
 from cbirlab.evaluation.intervals import resampled_micro
 from cbirlab.evaluation.metrics import measure
 from cbirlab.index import Ranking, ranked
+from cbirlab.pipeline import Recipe, told
+from cbirlab.registry import UnknownName
 
 
 def dataset(labels, count, protocol, *, own=None, instances=()) -> Dataset:
@@ -337,3 +339,22 @@ def test_the_table_of_queries_has_every_metric_and_averages_to_the_evaluation():
     assert hard.isna().to_numpy()[1, 4:].all()
     with pytest.raises(ValueError, match="must be of the 60 queries of 'made', got 2"):
         per_query_table(found, made)
+
+
+def test_further_metrics_stand_beside_the_protocols_own_and_change_nothing():
+    _, _, made = two_evaluations()
+    ranking = ranked(np.random.default_rng(0).random((60, 50)).astype(np.float32))
+    usual = evaluate(ranking, made)
+    found = evaluate(ranking, made, metrics=["recall@1", "hit@5,mp@3"])
+    assert found.metrics == usual.metrics | {name: found.metrics[name] for name in ("recall@1", "hit@5", "mp@3")}
+    assert found.protocol == usual.protocol.with_metrics("recall@1", "hit@5", "mp@3", "map")
+    assert found.protocol.headline == usual.protocol.headline
+    judged = found.judged["map"]
+    assert found.metrics["recall@1"] == pytest.approx(np.nanmean(judged.recall_at(1)))
+    assert told(found) == told(usual) | {name: found.metrics[name] for name in ("recall@1", "hit@5", "mp@3")}
+    assert {"recall@1", "hit@5", "mp@3"} <= {*per_query_table(found, made).columns}
+    for wrong, error in (("hits@5", UnknownName), ("hit@0", ValueError), ("mrr@3", TypeError), (5, TypeError)):
+        with pytest.raises(error):
+            Recipe(metrics=wrong)
+    assert Recipe.from_json(Recipe(metrics="recall@1, hit@5").to_json()).metrics == ("recall@1", "hit@5")
+    assert "metrics" not in Recipe().to_json()

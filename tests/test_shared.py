@@ -26,6 +26,7 @@ OTHERS = {
     "precision": "bfloat16",
     "protocol": "holidays",
     "average_precision": "finite-sum",
+    "metrics": ("recall@1",),
 }
 """Another value of each field than its default, as far as there is one: there is one index alone."""
 

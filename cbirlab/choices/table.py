@@ -14,7 +14,7 @@ from cbirlab.choices.judging import Judging, Measured, measured_by
 from cbirlab.choices.judgings import judgings
 from cbirlab.choices.recipes import reruns
 from cbirlab.datasets import Dataset, load_dataset
-from cbirlab.evaluation import PROTOCOLS, Protocol, evaluate, paired_difference, query_groups
+from cbirlab.evaluation import PROTOCOLS, Protocol, evaluate, paired_difference, query_groups, randomisation_p
 from cbirlab.evaluation.comparing import pooled_samples
 from cbirlab.evaluation.intervals import percentiles
 from cbirlab.index import Ranking
@@ -58,9 +58,9 @@ def differences(
     Returns
     -------
     One row per alternative: "choice", "from", "to"; "metric"; its value "before" and after ("value"); "change" with the
-    bounds "change_low" and "change_high" of its 95 % interval, paired over the "queries" that count both times and
-    drawn by instance; "forward_pass"; "note"; and "recipe", where it is another ranking that is judged. A choice that
-    does not apply has a row without numbers, and the note says why.
+    bounds "change_low" and "change_high" of its 95 % interval and "change_p" of the randomisation test, paired over the
+    "queries" that count both times and drawn by instance; "forward_pass"; "note"; and "recipe", where it is another
+    ranking that is judged. A choice that does not apply has a row without numbers, and the note says why.
 
     Raises
     ------
@@ -187,7 +187,7 @@ def _numbers(first: Measured, other: Measured | None, groups: np.ndarray) -> dic
         start = float(known.mean()) if len(known) else math.nan
         return {
             "before": start,
-            **dict.fromkeys(("value", "change", "change_low", "change_high"), math.nan),
+            **dict.fromkeys(("value", "change", "change_low", "change_high", "change_p"), math.nan),
             "queries": 0,
         }
     after = other.values
@@ -195,11 +195,13 @@ def _numbers(first: Measured, other: Measured | None, groups: np.ndarray) -> dic
     means = [float(values[both].mean()) if both.any() else math.nan for values in (before, after)]
     if first.judged is not None and other.judged is not None:
         draws = pooled_samples(other.judged, groups) - pooled_samples(first.judged, groups)
-        change = percentiles(means[1] - means[0], draws, 0.95)
+        change, p = percentiles(means[1] - means[0], draws, 0.95), math.nan
     else:
         change = paired_difference(after, before, groups=groups)
+        p = randomisation_p(after, before, groups)
     named = {"before": means[0], "value": means[1], "change": change.mean}
-    return {**named, "change_low": change.low, "change_high": change.high, "queries": int(both.sum())}
+    bounds = {"change_low": change.low, "change_high": change.high, "change_p": p}
+    return {**named, **bounds, "queries": int(both.sum())}
 
 
 def _frame(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 def add_evaluate(parser: argparse.ArgumentParser) -> None:
     """Options of ``cbirlab evaluate``."""
+    from cbirlab.cli.options import add_metrics
     from cbirlab.foreign import SIMILARITY
 
     parser.add_argument("--dataset", metavar="NAME", required=True, help="a name or a folder of images")
@@ -27,6 +28,7 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--top", type=int, metavar="K", help="judge the first K results alone, which needs less memory")
     parser.add_argument("--protocol", metavar="NAME", help="(default: the dataset's own)")
     parser.add_argument("--average-precision", metavar="NAME", help="trapezoid or finite-sum (default: the protocol's)")
+    add_metrics(parser)
     parser.add_argument("--out", metavar="FILE", help="write the numbers: .csv, .md, .tex, .xlsx or .json")
     parser.add_argument("--per-query", metavar="FILE", help="write a row per query in one of these formats")
 
@@ -44,11 +46,13 @@ def evaluate_command(given: Any) -> int:
     from cbirlab import tables
     from cbirlab.datasets import load_dataset
     from cbirlab.evaluation import per_query_table
+    from cbirlab.evaluation.metrics import named
     from cbirlab.foreign import evaluate_features
 
+    options = {"protocol": given.protocol, "average_precision": given.average_precision}
+    options["metrics"] = named(given.metrics or ())
     dataset = load_dataset(given.dataset)
     database, queries = _features(given, dataset)
-    options = {"protocol": given.protocol, "average_precision": given.average_precision}
     found = evaluate_features(database, queries, dataset, similarity=given.similarity, k=given.top, **options)
     print(_text(found))
     if given.out:

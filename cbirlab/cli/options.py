@@ -17,6 +17,10 @@ class _IntoOptions(argparse.Action):
         setattr(namespace.options, self.dest, values)
 
 
+INTO_RECIPE: dict[str, Any] = {"action": _IntoOptions, "default": argparse.SUPPRESS}
+"""How an option becomes a field of the recipe."""
+
+
 def add_saved_recipe(parser: argparse.ArgumentParser) -> None:
     """A recipe from a file."""
     parser.add_argument("--recipe", metavar="FILE", help="a recipe or a table (.json, .csv); options override it")
@@ -26,7 +30,7 @@ def add_saved_recipe(parser: argparse.ArgumentParser) -> None:
 def add_recipe_options(parser: argparse.ArgumentParser, *, one: bool) -> None:
     """The fields of a recipe; of `one`, or those that the rows of a table share."""
     parser.set_defaults(options=None)
-    into: dict[str, Any] = {"action": _IntoOptions, "default": argparse.SUPPRESS}
+    into = INTO_RECIPE
     group = parser.add_argument_group("recipe")
     group.add_argument("--dataset", metavar="NAME", help="a name or a folder of images (default: toytown)", **into)
     if one:
@@ -68,6 +72,13 @@ def add_recipe_options(parser: argparse.ArgumentParser, *, one: bool) -> None:
     group.add_argument("--protocol", metavar="NAME", help="(default: the dataset's own)", **into)
     group.add_argument(
         "--average-precision", metavar="NAME", help="trapezoid or finite-sum (default: the protocol's)", **into
+    )
+
+
+def add_metrics(parser: argparse.ArgumentParser, **how: Any) -> None:
+    """Further metrics."""
+    parser.add_argument(
+        "--metrics", nargs="+", metavar="NAME", help="further ones beside the protocol's: recall@1 hit@5 mrr", **how
     )
 
 

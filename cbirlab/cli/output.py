@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -147,7 +146,10 @@ def why_text(frame: pd.DataFrame) -> str:
     from cbirlab import tables
 
     shown = frame.drop(columns="recipe").assign(forward_pass=["yes" if one else "" for one in frame["forward_pass"]])
-    note = "An interval [change_low, change_high] without 0: the choice makes a difference on these queries.\n"
+    note = (
+        "An interval [change_low, change_high] without 0 and change_p of at most 0.05: the choice makes a difference "
+        "on these queries.\n"
+    )
     return f"{tables.to_markdown(shown)}\n{note}"
 
 
@@ -164,7 +166,9 @@ def run_text(result: Run | FusedRun) -> str:
     told = {name: value for name, value in row_of(result).items() if name not in (*result.metrics, "recipe")}
     recipe = asdict(result.recipe)
     more = [
-        [name, str(value)] for name, value in recipe.items() if name not in (*told, "members") and value is not None
+        [name, str(value)]
+        for name, value in recipe.items()
+        if name not in (*told, "members") and value not in (None, ())
     ]
     rows = [[name, f"{value:.4g}" if isinstance(value, float) else str(value)] for name, value in told.items()]
     rows += [*more, *([name, f"{value:.4f}"] for name, value in result.metrics.items())]
@@ -178,10 +182,9 @@ def versus_text(frame: pd.DataFrame, report: pd.DataFrame) -> str:
 
     facts, pair = frame.attrs, report.iloc[0]
     mean_a, mean_b = (pair[f"{facts['metric']}_{one}"] for one in "ab")
-    p = "" if math.isnan(facts["p"]) else f", p {facts['p']:.2g}"
     lines = [
         f"{facts['title']}: a {mean_a:.4f}, b {mean_b:.4f}; a - b {facts['mean_difference']:+.4f} "
-        f"[{facts['low']:+.4f}, {facts['high']:+.4f}]{p}",
+        f"[{facts['low']:+.4f}, {facts['high']:+.4f}], {facts['verdict']}",
         f"a wins {facts['a_wins']} of {facts['queries']} queries, b wins {facts['b_wins']}; "
         f"correlation of their values {pair['pearson']:.2f}",
         f"the better of the two for every query: {pair['oracle']:.4f}; fused by reciprocal rank: {pair['fused']:.4f}",

@@ -7,7 +7,16 @@ import textwrap
 from typing import Any
 
 from cbirlab import __version__
-from cbirlab.cli.options import add_common, add_recipe_options, add_saved_recipe, add_timing, days, size_bytes
+from cbirlab.cli.options import (
+    INTO_RECIPE,
+    add_common,
+    add_metrics,
+    add_recipe_options,
+    add_saved_recipe,
+    add_timing,
+    days,
+    size_bytes,
+)
 
 _EXAMPLES = """
 examples:
@@ -118,6 +127,7 @@ def _add_run(commands: Any) -> None:
         """,
     )
     add_recipe_options(parser, one=True)
+    add_metrics(parser, **INTO_RECIPE)
     add_saved_recipe(parser)
     parser.add_argument("--save-ranking", metavar="FILE", help="write the ranking (.npz), for `cbirlab why --ranking`")
     add_timing(parser)
@@ -195,6 +205,7 @@ def _add_compare(commands: Any) -> None:
         "--published", action="store_true", help="put published numbers of the dataset below, with their settings"
     )
     add_recipe_options(parser, one=False)
+    add_metrics(parser, **INTO_RECIPE)
     add_timing(parser)
     add_common(parser)
 

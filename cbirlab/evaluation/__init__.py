@@ -4,7 +4,15 @@ METRICS     what is computed per query, from the ranks of its positives
 PROTOCOLS   which images count as positive, which are ignored, and every other choice that moves a number
 """
 
-from cbirlab.evaluation.comparing import PairedTest, interval, paired, paired_interval, per_query_table
+from cbirlab.evaluation.comparing import (
+    PairedTest,
+    interval,
+    paired,
+    paired_interval,
+    per_query_table,
+    told_apart,
+    verdict,
+)
 from cbirlab.evaluation.intervals import Interval, bootstrap, paired_difference, randomisation_p
 from cbirlab.evaluation.judgement import Judged, average_precision, precision_at, recall_at
 from cbirlab.evaluation.metrics import METRICS, largest, title_of
@@ -36,4 +44,6 @@ __all__ = [
     "randomisation_p",
     "recall_at",
     "title_of",
+    "told_apart",
+    "verdict",
 ]

@@ -27,17 +27,46 @@ POOLED = "microap"
 """The metric whose value is not a mean over queries that stand for themselves: their predictions are one list."""
 
 
+LIKELY = 0.05
+"""p above which a difference could be chance."""
+
+FEW_GROUPS = 20
+"""Below so many groups of queries a percentile interval of 95 % holds the true mean less often than that."""
+
+
 class PairedTest(NamedTuple):
     """Mean difference of two methods over the same queries, its percentile interval, and p of the randomisation test.
 
-    An interval that excludes 0 tells the two apart; p is NaN for micro average precision, whose queries cannot be
-    exchanged one by one.
+    p is NaN for micro average precision, whose queries cannot be exchanged one by one.
     """
 
     mean: float
     low: float
     high: float
     p: float
+
+    @property
+    def apart(self) -> bool:
+        """Whether the two are told apart, see `told_apart`."""
+        return told_apart(self.low, self.high, self.p)
+
+
+def told_apart(low: float, high: float, p: float = np.nan) -> bool:
+    """Whether a difference is more than chance: its interval excludes 0 and, where p is known, p is at most 0.05.
+
+    The two agree but for few groups of queries, whose interval is too narrow: there p keeps its word.
+    """
+    return bool((low > 0 or high < 0) and not p > LIKELY)
+
+
+def verdict(test: PairedTest, groups: int) -> str:
+    """What a paired test over so many groups of queries says, as the end of a sentence that gave its interval."""
+    p = "" if np.isnan(test.p) else f" with p {test.p:.2g}"
+    if told_apart(test.low, test.high) and not test.apart:
+        said = f"which excludes 0, but p is {test.p:.2g}: this does not tell the two apart"
+    else:
+        said = f"which{p} {'tells' if test.apart else 'does not tell'} the two apart"
+    return said + (f" (the queries are of {groups} groups only: go by p)" if p and groups < FEW_GROUPS else "")
 
 
 def interval(

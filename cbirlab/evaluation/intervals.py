@@ -60,7 +60,10 @@ def paired_difference(
     seed: int = 0,
     confidence: float = 0.95,
 ) -> Interval:
-    """Interval of the mean of ``a - b`` over the same queries: one that excludes 0 tells the two methods apart.
+    """Interval of the mean of ``a - b`` over the same queries.
+
+    One that excludes 0 tells the two methods apart if the groups are many; of few it is too narrow, and
+    `randomisation_p` is the test to go by.
 
     Parameters are those of `bootstrap`; a query that is NaN on either side does not count.
 

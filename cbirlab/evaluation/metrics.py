@@ -7,13 +7,13 @@ metric learning and place recognition, whether any was found, is `hit`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import numpy as np
 
 from cbirlab.evaluation.judgement import AP_METHODS, Judged
-from cbirlab.params import Choice, Range, checked, parameters
+from cbirlab.params import Choice, Range, checked
 from cbirlab.registry import Registry
 
 METRICS: Registry[Callable[..., np.ndarray]] = Registry("metric")
@@ -109,12 +109,32 @@ def measure(metric: str, judged: Judged, average_precision: str) -> np.ndarray:
     UnknownName : no such metric.
     TypeError, ValueError : a cut-off that is none, or none allowed.
     """
+    name, given = _declared(metric)
+    method = {"method": average_precision} if "method" in given else {}
+    return METRICS[name](judged, **given | method)
+
+
+def named(metrics: str | Sequence[str]) -> tuple[str, ...]:
+    """The metrics of a text or a list, separated by commas: "recall@1,hit@5" or ["recall@1", "hit@5"].
+
+    Raises
+    ------
+    UnknownName, TypeError, ValueError : as `measure`.
+    """
+    texts = [metrics] if isinstance(metrics, str) else metrics
+    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+        raise TypeError(f"metrics must be names, as 'recall@1,hit@5' or ['recall@1', 'hit@5'], got {metrics!r:.80}.")
+    found = tuple(one.strip() for text in texts for one in text.split(",") if one.strip())
+    for one in found:
+        _declared(one)
+    return found
+
+
+def _declared(metric: str) -> tuple[str, dict[str, Any]]:
+    """Name and parameters of a metric."""
     name, _, cutoff = metric.partition("@")
-    declared = parameters(METRICS[name])
-    given: dict[str, Any] = {"method": average_precision} if "method" in declared else {}
-    if cutoff:
-        given["k"] = cutoff
-    return METRICS[name](judged, **checked(METRICS[name], given, owner=f"metric {name!r}"))
+    given = {"k": cutoff} if cutoff else {}
+    return name, checked(METRICS[name], given, owner=f"metric {name!r}")
 
 
 def pooled(metric: str) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from html import escape
 
 from cbirlab.evaluation.judgement import AP_METHODS
+from cbirlab.evaluation.metrics import named
 from cbirlab.registry import Registry
 
 
@@ -98,6 +99,15 @@ class Protocol:
     def with_average_precision(self, method: str) -> Protocol:
         """The same protocol under the other definition of AP."""
         return replace(self, average_precision=method)
+
+    def with_metrics(self, *metrics: str) -> Protocol:
+        """The same protocol with further metrics behind its own: ``with_metrics("recall@1", "hit@5")``.
+
+        Raises
+        ------
+        UnknownName, TypeError, ValueError : no such metric, or a cut-off that is none.
+        """
+        return replace(self, metrics=tuple(dict.fromkeys((*self.metrics, *named(metrics)))))
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""

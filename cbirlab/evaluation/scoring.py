@@ -62,6 +62,7 @@ def evaluate(
     protocol: str | Protocol | None = None,
     average_precision: str | None = None,
     *,
+    metrics: Sequence[str] = (),
     resamples: int = 2000,
     seed: int = 0,
     remarking: bool = True,
@@ -75,6 +76,7 @@ def evaluate(
     dataset : with labels.
     protocol : a name in `PROTOCOLS` or a protocol; the dataset's own by default.
     average_precision : "trapezoid" or "finite-sum"; the protocol's own by default.
+    metrics : further ones beside the protocol's, "recall@1" or "hit@5".
     resamples : of the bootstrap of the main metric over instances; 0 leaves the intervals out.
     seed : of the bootstrap.
     remarking : warn of what makes the numbers less than they seem; no, where one ranking of many is judged.
@@ -88,9 +90,9 @@ def evaluate(
     ------
     ValueError : no labels, labels the protocol does not know, a ranking of another number of queries, rows out of
         range or twice in one list.
-    UnknownName : no such protocol.
+    UnknownName : no such protocol or metric.
     """
-    scorer, lists = Scorer(dataset, protocol, average_precision), lists_of(ranking)
+    scorer, lists = Scorer(dataset, protocol, average_precision, metrics), lists_of(ranking)
     _check_queries(len(lists), dataset)
     for block in lists:
         scorer.add(block)
@@ -105,7 +107,7 @@ class Scorer:
 
     Parameters
     ----------
-    dataset, protocol, average_precision : as of `evaluate`.
+    dataset, protocol, average_precision, metrics : as of `evaluate`.
 
     Raises
     ------
@@ -113,9 +115,14 @@ class Scorer:
     """
 
     def __init__(
-        self, dataset: Dataset, protocol: str | Protocol | None = None, average_precision: str | None = None
+        self,
+        dataset: Dataset,
+        protocol: str | Protocol | None = None,
+        average_precision: str | None = None,
+        metrics: Sequence[str] = (),
     ) -> None:
-        self.dataset, self.protocol = dataset, _resolved(protocol, dataset, average_precision)
+        self.dataset = dataset
+        self.protocol = _resolved(protocol, dataset, average_precision).with_metrics(*metrics)
         check_labels(dataset, self.protocol)
         self._parts: dict[str, list[_Scored]] = {level.name: [] for level in self.protocol.levels}
         self._answers = Answers(len(dataset.images))

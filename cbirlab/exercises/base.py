@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from cbirlab import evaluation
 from cbirlab.registry import Registry
 
 CLOSE = 0.05
@@ -168,12 +169,13 @@ def best(table: Any, column: str) -> Any:
 
 
 def told_apart(wins: Any) -> tuple[str, str]:
-    """Whether the first of two runs is better, "yes", "no" or "cannot tell", and the interval that says so.
+    """Whether the first of two runs is better, "yes", "no" or "cannot tell", and the interval and p that say so.
 
     Parameters
     ----------
     wins : of `cbirlab.versus`.
     """
     low, high, mean = (float(wins.attrs[name]) for name in ("low", "high", "mean_difference"))
-    word = "yes" if low > 0 else "no" if high < 0 else "cannot tell"
-    return word, f"{mean:+.3f} with the 95 % interval [{low:+.3f}, {high:+.3f}]"
+    p = float(wins.attrs.get("p", np.nan))
+    word = ("yes" if low > 0 else "no") if evaluation.told_apart(low, high, p) else "cannot tell"
+    return word, f"{mean:+.3f} with the 95 % interval [{low:+.3f}, {high:+.3f}] and p {p:.2g}"

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from cbirlab.evaluation import told_apart
 from cbirlab.exercises.base import Solution, exercise, score
 
 
@@ -38,13 +39,13 @@ def overlap(table: Any) -> Solution:
 @exercise("11_benchmark.2", title="Told apart, query by query")
 def told_apart_paired(table: Any, paired: Any) -> Solution:
     """`table`: the best row first; `paired`: the differences of the best row and each row, in the same order."""
-    apart = np.asarray(paired["low"][1:] > 0)
+    apart = np.array([told_apart(*row) for row in paired[["low", "high", "p"]].to_numpy()[1:]])
     count, of_all = int((apart & _overlaps(table)).sum()), int(apart.sum())
     return Solution(
         answer=count,
         why=f"Of {int(_overlaps(table).sum())} whose intervals overlap. Of all other rows it is {of_all}.",
         hints=(
-            'The best row less another one: it is told apart where "low" is above 0.',
+            'The best row less another one: it is told apart where "low" is above 0 and "p" at most 0.05.',
             "Count only rows whose intervals overlap, those of exercise 1.",
         ),
         mistakes=((of_all, "That is of all rows: count those of exercise 1."),) if of_all != count else (),

@@ -93,7 +93,7 @@ def against_sift(wins: Any) -> Solution:
         why=f"The mean difference is {interval}. The network was trained on pictures of the same maker; on other "
         "pictures it has to be measured again.",
         hints=(
-            "Does the interval of the mean difference contain 0?",
+            "Does the interval of the mean difference contain 0, or is p above 0.05?",
             'Above 0: "yes". Below 0: "no". On both sides: "cannot tell".',
         ),
     )

@@ -11,7 +11,7 @@ import numpy as np
 
 from cbirlab.choices import Judging
 from cbirlab.datasets import Dataset, Query
-from cbirlab.evaluation import PROTOCOLS, average_precision
+from cbirlab.evaluation import PROTOCOLS, average_precision, told_apart
 from cbirlab.exercises.base import Solution, exercise
 from cbirlab.index import Ranking, ranked
 
@@ -109,16 +109,17 @@ def how(ranking: Ranking, dataset: Dataset) -> Solution:
 
 @exercise("12_protocols.5", title="Which of them can be told from nothing")
 def told(table: Any) -> Solution:
-    """How many changes have an interval without 0."""
+    """How many changes have an interval without 0, and a p that agrees."""
     known = table.dropna(subset=["change"])
-    apart = (known["change_low"] > 0) | (known["change_high"] < 0)
+    tests = known[["change_low", "change_high", "change_p"]].to_numpy(float)
+    apart = np.array([told_apart(*test) for test in tests], dtype=bool)
     count, others = int(apart.sum()), int((~apart).sum())
     return Solution(
         answer=count,
         why=f"The other {others} may matter too: on these few queries it cannot be told.",
         hints=(
-            'A change counts if "change_low" is above 0 or "change_high" below 0.',
-            "Both ends on the same side of 0.",
+            'A change counts if "change_low" is above 0 or "change_high" below 0, and "change_p" at most 0.05.',
+            "Both ends on the same side of 0, and a p that agrees.",
         ),
         mistakes=((others, "Those are the ones that cannot be told from nothing."),) if others != count else (),
     )

@@ -78,7 +78,7 @@ def really(wins: Any) -> Solution:
         answer=word,
         why=f"The mean difference is {interval}.",
         hints=(
-            "Does the interval of the mean difference contain 0?",
+            "Does the interval of the mean difference contain 0, or is p above 0.05?",
             'Above 0: "yes". Below 0: "no". On both sides: "cannot tell".',
         ),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -66,10 +67,11 @@ def evaluate_features(
     k: int | None = None,
     protocol: str | Protocol | None = None,
     average_precision: str | None = None,
+    metrics: Sequence[str] = (),
 ) -> Evaluation:
     """Judge descriptors that were made elsewhere; parameters and errors are those of `rank_features` and `evaluate`."""
     ranking = rank_features(database, queries, dataset, similarity=similarity, k=k)
-    return evaluate(ranking, dataset, protocol, average_precision)
+    return evaluate(ranking, dataset, protocol, average_precision, metrics=metrics)
 
 
 def _of_dataset(name: str, values: Any, count: int, dataset: Dataset) -> np.ndarray:

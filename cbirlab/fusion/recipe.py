@@ -77,7 +77,8 @@ class Fusion:
 
     def to_json(self) -> str:
         """The fusion as one line of JSON; its key "members" tells it from a recipe."""
-        return json.dumps(asdict(self))
+        members = [json.loads(member.to_json()) for member in self.members]
+        return json.dumps(asdict(self) | {"members": members})
 
     @classmethod
     def from_json(cls, saved: str | Mapping[str, Any]) -> Fusion:
@@ -129,7 +130,7 @@ def check_members(members: Sequence[Recipe]) -> None:
     for member in members:
         if not isinstance(member, Recipe):
             raise TypeError(f"Fusion: members must be recipes, got {type(member).__name__}.")
-    for name in ("dataset", "protocol", "average_precision", "index"):
+    for name in ("dataset", "protocol", "average_precision", "metrics", "index"):
         values = list(dict.fromkeys(getattr(member, name) for member in members))
         given = [value for value in values if value is not None]
         if len(given) > 1:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cbirlab.datasets import Dataset
-from cbirlab.evaluation import Evaluation, Protocol, evaluate, paired, title_of
+from cbirlab.evaluation import Evaluation, Protocol, evaluate, paired, title_of, verdict
 from cbirlab.fusion.members import Member, fused_lists, own_rows
 from cbirlab.fusion.methods import FusionMethod
 from cbirlab.index import Ranking
@@ -78,9 +78,9 @@ def versus(a: AnyRun, b: AnyRun, *, level: str | None = None) -> pd.DataFrame:
     One row per query that counts at this level, the largest win of `a` first: "query", its number; "image", the name of
     its file; "ap_a", "ap_b" (or the protocol's main metric, "hit@1_a"), "difference"; "first_a", "first_b", the rank
     from 1 of the first right answer, junk not counted, NaN where the list has none. Its `attrs` hold "metric", its
-    "title", "value" ("ap"), "level", "queries", "a_wins", "b_wins" (counts), and the paired test: "mean_difference"
-    with the bounds "low" and "high" of its 95 % bootstrap interval over instances, and "p" of the randomisation test.
-    An interval that excludes 0 tells the two apart.
+    "title", "value" ("ap"), "level", "queries", "groups", "a_wins", "b_wins" (counts), and the paired test:
+    "mean_difference" with the bounds "low" and "high" of its 95 % bootstrap interval over instances, "p" of the
+    randomisation test, and "verdict", what they say together.
 
     Raises
     ------
@@ -105,19 +105,21 @@ def versus(a: AnyRun, b: AnyRun, *, level: str | None = None) -> pd.DataFrame:
             "first_b": first_b[counted],
         }
     ).sort_values("difference", ascending=False, kind="stable", ignore_index=True)
-    test = paired(first, second, chosen)
+    test, groups = paired(first, second, chosen), len(np.unique(first.groups[counted]))
     frame.attrs = {
         "metric": protocol.main,
         "value": protocol.of_query,
         "title": title_of(protocol.main + protocol.level(chosen).suffix),
         "level": chosen,
         "queries": len(counted),
+        "groups": groups,
         "a_wins": int((values_a > values_b).sum()),
         "b_wins": int((values_b > values_a).sum()),
         "mean_difference": test.mean,
         "low": test.low,
         "high": test.high,
         "p": test.p,
+        "verdict": verdict(test, groups),
     }
     return frame
 

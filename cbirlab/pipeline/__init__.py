@@ -8,7 +8,7 @@ from typing import Any
 from cbirlab.aggregation import Aggregation
 from cbirlab.backbones import load_backbone
 from cbirlab.datasets import Dataset, load_dataset
-from cbirlab.evaluation import Evaluation
+from cbirlab.evaluation import PROTOCOLS, Evaluation
 from cbirlab.pipeline.bench import Bench
 from cbirlab.pipeline.fitting import clipped, warn_of_clipped
 from cbirlab.pipeline.recipe import Recipe
@@ -56,11 +56,13 @@ def run(
 
 
 def told(evaluation: Evaluation) -> dict[str, float]:
-    """What a row has room for: of precisions at k one, and one interval."""
+    """What a row has room for: of precisions at k one, and one interval; and what was asked for beside the protocol."""
     protocol, metrics = evaluation.protocol, evaluation.metrics
+    usual = PROTOCOLS[protocol.name].metrics if protocol.name in PROTOCOLS else protocol.metrics
+    asked = [one + level.suffix for level in protocol.levels for one in protocol.metrics if one not in usual]
     kept = f"mp@10{protocol.level().suffix}"
     shown = [name for name in metrics if not name.startswith("mp@") and not name.endswith(("_low", "_high"))]
-    shown += [f"{protocol.headline}_low", f"{protocol.headline}_high", kept]
+    shown += [f"{protocol.headline}_low", f"{protocol.headline}_high", kept, *asked]
     return {name: metrics[name] for name in shown if name in metrics}
 
 

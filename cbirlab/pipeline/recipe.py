@@ -13,6 +13,7 @@ from cbirlab.backbones import chosen
 from cbirlab.backbones.loading import PRECISION
 from cbirlab.evaluation import PROTOCOLS
 from cbirlab.evaluation.judgement import AP_METHODS
+from cbirlab.evaluation.metrics import named
 from cbirlab.extract import SCALE_POOLING
 from cbirlab.index import INDEXES
 from cbirlab.params import Choice, Range
@@ -38,7 +39,7 @@ SCALE_SETS = {
 OF_SETTING = ("tap", "aggregation", "whitening", "dimensions")
 """Fields that the controls of a panel change; its recipes share all others."""
 
-RIGHT_OF_MAPS = (*OF_SETTING, "whitening_set", "index", "protocol", "average_precision")
+RIGHT_OF_MAPS = (*OF_SETTING, "whitening_set", "index", "protocol", "average_precision", "metrics")
 """Fields in which the recipes of one bench may differ: its maps are the same for all of them."""
 
 ONE_POSITION = "spoc"
@@ -77,6 +78,7 @@ class Recipe:
     index : a name in `INDEXES`.
     protocol : a name in `PROTOCOLS`.
     average_precision : "trapezoid" or "finite-sum"; the protocol's own by default.
+    metrics : further ones beside the protocol's, ("recall@1", "hit@5") or "recall@1,hit@5".
 
     Raises
     ------
@@ -103,6 +105,7 @@ class Recipe:
     index: str = "exact"
     protocol: str | None = None
     average_precision: str | None = None
+    metrics: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         backbone, weights = chosen(self.backbone, self.weights)
@@ -123,6 +126,7 @@ class Recipe:
             "whitening": Whitening.parse(self.whitening).key,
             "dimensions": _POSITIVE.check("Recipe", "dimensions", self.dimensions),
             "image_size": _POSITIVE.check("Recipe", "image_size", self.image_size),
+            "metrics": named(self.metrics),
             "scales": tuple(Range(0.05, 8).check("Recipe", "scales", scale) for scale in _scales(self.scales)),
         }
         if not clean["scales"]:
@@ -161,8 +165,8 @@ class Recipe:
         return {part.name: getattr(self, part.name) for part in fields(self) if part.name not in names}
 
     def to_json(self) -> str:
-        """The recipe as one line of JSON."""
-        return json.dumps(asdict(self))
+        """The recipe as one line of JSON; without `metrics` where there are none, as recipes were before."""
+        return json.dumps({name: value for name, value in asdict(self).items() if name != "metrics" or value})
 
     @classmethod
     def from_json(cls, saved: str | Mapping[str, Any]) -> Recipe:
@@ -185,8 +189,7 @@ class Recipe:
                 near = get_close_matches(name, known, n=1)
                 hint = f" Did you mean {near[0]!r}?" if near else ""
                 raise TypeError(f"Recipe.from_json: unknown field {name!r}; fields: {', '.join(known)}.{hint}")
-        if isinstance(given.get("scales"), list):
-            given["scales"] = tuple(given["scales"])
+        given |= {name: tuple(given[name]) for name in ("scales", "metrics") if isinstance(given.get(name), list)}
         return cls(**given)
 
     def key(self) -> str:

@@ -264,7 +264,8 @@ def judged(
     again : what makes the lists again where not all is kept; by default `lists`.
     """
     kept = Kept(*lists.shape)
-    scorer = Scorer(dataset, recipe.protocol, recipe.average_precision) if dataset.labels else None
+    judging = recipe.protocol, recipe.average_precision, recipe.metrics
+    scorer = Scorer(dataset, *judging) if dataset.labels else None
     for block in clock.each("search", lists):
         kept.add(block)
         if scorer is not None:

@@ -226,6 +226,7 @@ def win_loss(frame: pd.DataFrame, *, names: tuple[str, str] = ("A", "B"), ax: Ax
     if "mean_difference" in frame.attrs:
         mean, low, high = (frame.attrs[name] for name in ("mean_difference", "low", "high"))
         written = f"mean {mean:+.3f}, 95 % [{low:+.3f}, {high:+.3f}]"
+        written += f", p {frame.attrs['p']:.2g}" if frame.attrs.get("p", math.nan) >= 0 else ""
         ax.axhline(mean, color=COLOURS[2], linestyle="--", linewidth=1.6, label=written, zorder=3)
     ax.set_xlabel(f"{len(frame)} queries, from the largest win of {names[0]} to that of {names[1]}")
     value = frame.attrs.get("value", "ap")

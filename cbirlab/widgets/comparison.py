@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from cbirlab import tables
-from cbirlab.evaluation import paired_difference
+from cbirlab.evaluation import paired_difference, randomisation_p
 from cbirlab.widgets import views
 from cbirlab.widgets.download import Download
 
@@ -46,15 +46,16 @@ class Pinned:
     groups: np.ndarray
 
     def row_beside(self, first: Pinned) -> dict[str, Any]:
-        """The row with its paired difference to the first one, "difference", "_low" and "_high", before the recipe."""
+        """The row with its paired test against the first, "difference", "_low", "_high" and "_p", before the recipe."""
         if not first.per_query:
             return self.row
         level = "medium" if "medium" in first.per_query else next(iter(first.per_query))
         if self is first:
-            tested = (math.nan,) * 3
+            tested = (math.nan,) * 4
         else:
-            tested = paired_difference(self.per_query[level], first.per_query[level], groups=self.groups)
-        names = ("difference", "difference_low", "difference_high")
+            both = self.per_query[level], first.per_query[level], self.groups
+            tested = (*paired_difference(*both), randomisation_p(*both))
+        names = ("difference", "difference_low", "difference_high", "difference_p")
         row = {name: value for name, value in self.row.items() if name != "recipe"}
         return row | dict(zip(names, tested, strict=True)) | {"recipe": self.row["recipe"]}
 

@@ -122,7 +122,9 @@ class JudgingLab(WithStill, widgets.VBox):
 
     def _draw(self) -> None:
         judging, query = self.judging, self.query
-        rows = self.lists.of(query).images[0, : judging.results][: self.shown].tolist()
+        found = self.lists.of(query)
+        answers = found.answers()[0]  # what has no descriptor is no result
+        rows = found.images[0, :answers][: judging.results][: self.shown].tolist()
         kinds = kinds_of_query(self.dataset, query, rows)
         legend = [name for name in MARKS if name in {*self.dataset.labels[query], "wrong"}]
         looks = {"kinds": kinds, "legend": legend, "title": f"Query {query}: first {len(rows)} results"}

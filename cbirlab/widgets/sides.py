@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 import numpy as np
 
-from cbirlab.evaluation import Interval, paired_interval
+from cbirlab.evaluation import PairedTest, paired
 from cbirlab.index import Ranking
 from cbirlab.widgets import views
 from cbirlab.widgets.controls import RetrievalControls, menu
@@ -190,10 +190,10 @@ def _places(ranking: Ranking, own: int | None, rows: Sequence[int]) -> dict[int,
     return {int(images[place]): int(before[place]) for place in found}
 
 
-def difference(a: Run, b: Run) -> tuple[dict[str, Interval], dict[str, tuple[int, int]]]:
-    """Level to the mean of B - A over all queries with its interval, and level to the queries that A and B win."""
+def difference(a: Run, b: Run) -> tuple[dict[str, PairedTest], dict[str, tuple[int, int]]]:
+    """Level to the mean of B - A over all queries with its paired test, and level to the queries that A and B win."""
     if a.evaluation is None or b.evaluation is None:
         return {}, {}
     pairs = {level: (ap, b.evaluation.per_query[level]) for level, ap in a.evaluation.per_query.items()}
-    tests = {level: paired_interval(b.evaluation, a.evaluation, level) for level in pairs}
+    tests = {level: paired(b.evaluation, a.evaluation, level) for level in pairs}
     return tests, {level: (int((x > y).sum()), int((y > x).sum())) for level, (x, y) in pairs.items()}

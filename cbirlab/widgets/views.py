@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from cbirlab.evaluation import largest, title_of
+from cbirlab.evaluation import largest, title_of, told_apart
 
 LEVELS = {"map_easy": "Easy", "map_medium": "Medium", "map_hard": "Hard", "map": "mAP"}
 
@@ -112,16 +112,17 @@ def _comparison_cells(place: int, row: Mapping[str, Any], best: Mapping[str, flo
     texts = [place, *(row.get(name, "") for name in ("backbone", "tap", "aggregation", "whitening", "dim"))]
     cells = "".join(f"<td>{escape(str(text))}</td>" for text in texts)
     cells += "".join(f"<td>{_map_cell(row, name, best[name])}</td>" for name in best)
-    names = ("difference", "difference_low", "difference_high")
-    return f"{cells}<td>{difference(*(row[name] for name in names))}</td>" if tested else cells
+    names = ("difference", "difference_low", "difference_high", "difference_p")
+    return f"{cells}<td>{difference(*(row.get(name, math.nan) for name in names))}</td>" if tested else cells
 
 
-def difference(mean: float, low: float, high: float) -> str:
-    """A paired difference with its interval, and whether that tells the two apart."""
+def difference(mean: float, low: float, high: float, p: float = math.nan) -> str:
+    """A paired difference with its interval and p, and whether they tell the two apart."""
     if math.isnan(mean):
         return "–"
-    verdict = "better" if low > 0 else "worse" if high < 0 else "could be chance"
-    return f"<strong>{mean:+.3f}</strong> [{low:+.3f}, {high:+.3f}] {verdict}"
+    verdict = ("better" if mean > 0 else "worse") if told_apart(low, high, p) else "could be chance"
+    shown = "" if math.isnan(p) else f" (p {p:.2g})"
+    return f"<strong>{mean:+.3f}</strong> [{low:+.3f}, {high:+.3f}] {verdict}{shown}"
 
 
 def side_heading(name: str, title: str, metrics: Mapping[str, float]) -> str:
@@ -142,7 +143,7 @@ def paired_table(levels: Mapping[str, Sequence[float]], wins: Mapping[str, tuple
 
     Parameters
     ----------
-    levels : level to the mean of B - A and its interval.
+    levels : level to the mean of B - A, its interval, and p.
     wins : level to the numbers of queries on which A and B are better.
     """
     if not levels:

@@ -116,11 +116,10 @@ class WinLoss(LivePanel):
         for name, head, setting in zip("AB", self.headings, settings, strict=True):
             head.value = views.side_heading(name, setting_name(setting), {})
         self.bars.show(self.frame["difference"].tolist(), bar_words(self.frame), title=self.title, chosen=chosen)
-        low, high = about["low"], about["high"]
-        told = "tells the two apart" if low > 0 or high < 0 else "does not tell the two apart"
+        interval = f"95 % interval {about['low']:+.3f} to {about['high']:+.3f}"
         self.summary.value = views.note(
             f"A better on {about['a_wins']}, B on {about['b_wins']} of {about['queries']} queries; mean difference "
-            f"{about['mean_difference']:+.3f}, 95 % interval {low:+.3f} to {high:+.3f}, which {told}."
+            f"{about['mean_difference']:+.3f}, {interval}, {about['verdict']}."
         )
         self.error.value = self.note.value = ""
 
