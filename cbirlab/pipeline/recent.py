@@ -21,6 +21,10 @@ class Recent:
     most : values that stay.
     most_bytes : of all of them together; no limit by default. The last two stay however large they are.
     size : bytes of a value; needed with `most_bytes`.
+
+    Attributes
+    ----------
+    size_bytes : of all values that are kept.
     """
 
     def __init__(
@@ -30,6 +34,7 @@ class Recent:
         self._size = size
         self._values: OrderedDict[Hashable, Any] = OrderedDict()
         self._bytes: dict[Hashable, int] = {}
+        self.size_bytes = 0
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
@@ -40,13 +45,10 @@ class Recent:
                 return self._values[key]
         value = make()
         with self._lock:
+            self.size_bytes -= self._bytes.get(key, 0)  # another thread may have made it too
             self._values[key], self._bytes[key] = value, self._size(value)
+            self.size_bytes += self._bytes[key]
             while len(self._values) > self.most or (len(self._values) > ALWAYS and self.size_bytes > self.most_bytes):
                 dropped, _ = self._values.popitem(last=False)
-                del self._bytes[dropped]
+                self.size_bytes -= self._bytes.pop(dropped)
         return value
-
-    @property
-    def size_bytes(self) -> int:
-        """Bytes of all values that are kept."""
-        return sum(self._bytes.values())
