@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -20,6 +21,7 @@ from cbirlab.pipeline import Bench, Recipe, table_row
 from cbirlab.pipeline.fitting import check_cell, clipped, warn_of_clipped
 from cbirlab.pipeline.recipe import learning_set, split_taps
 from cbirlab.pipeline.stages import learning_part
+from cbirlab.pipeline.timing import ms_per_image
 from cbirlab.registry import Registry
 from cbirlab.store import Store
 from cbirlab.whitening import WHITENINGS, Whitening
@@ -49,6 +51,7 @@ def compare(
     weights: str | Mapping[str, str | None] | None = None,
     fusions: Names = (),
     fusion_weights: Sequence[float] | str | None = None,
+    time_images: bool = False,
     store: Store | None = None,
     device: str = "cpu",
     progress: bool = True,
@@ -71,6 +74,7 @@ def compare(
     fusions : each adds a row for all recipes that differ in backbone or tap alone, fused: of one backbone's taps it is
         layer-level fusion, of several backbones model-level fusion.
     fusion_weights : one per member, in the order of the rows, "learned" on the train split, or None for equal ones.
+    time_images : describe a few images anew for each row, all rows in one run, for the column "ms_per_image".
     shared : other fields of `Recipe`: `image_size`, `scales`, `precision`, `whitening_set`, `protocol`, ...
 
     Returns
@@ -111,7 +115,9 @@ def compare(
             bench = Bench(loaded, backbone, resolved[0], store=store, progress=progress, keep=2)
             bench.fill(resolved)
             label = f"{backbone.name}: recipes"
-            rows += [table_row(bench.run(recipe)) for recipe in _with_progress(resolved, label, progress)]
+            times = ms_per_image(bench, resolved) if time_images else dict.fromkeys(resolved, math.nan)
+            found = (bench.timed(bench.run(recipe), times[recipe]) for recipe in resolved)
+            rows += [table_row(one) for one in _with_progress(found, label, progress, len(resolved))]
             done += resolved
     if not rows:
         raise ValueError(
@@ -122,7 +128,9 @@ def compare(
         rows = [{**row, "fusion": "", "fusion_weights": ""} for row in rows]
         fused = _fusions(done, methods, fusion_weights)
         options = {"dataset": loaded, "store": store, "device": device, "progress": progress}
-        rows += [fused_row(run_fusion(one, **options)) for one in _with_progress(fused, "fusions", progress)]
+        options["time_images"] = time_images
+        found = (run_fusion(one, **options) for one in fused)
+        rows += [fused_row(one) for one in _with_progress(found, "fusions", progress, len(fused))]
     return pd.DataFrame(rows)
 
 
@@ -245,7 +253,7 @@ def _check_taps(taps: Names | None, backbones: Sequence[str]) -> None:
             known.info(member)
 
 
-def _with_progress(recipes: Sequence[T], name: str, progress: bool) -> Iterable[T]:
+def _with_progress(recipes: Iterable[T], name: str, progress: bool, total: int) -> Iterable[T]:
     from tqdm.auto import tqdm
 
-    return tqdm(recipes, desc=name, unit="recipe", delay=1, disable=not progress, leave=False)
+    return tqdm(recipes, desc=name, unit="recipe", total=total, delay=1, disable=not progress, leave=False)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Annotated, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
 from cbirlab.params import Range, checked
 from cbirlab.registry import Registry
+
+if TYPE_CHECKING:
+    from cbirlab.lists import Lists
 
 INDEXES: Registry[Any] = Registry("index")
 
@@ -26,8 +29,9 @@ class Ranking:
 
     Attributes
     ----------
-    images : (Q, K) int64, database rows, best first.
+    images : (Q, K) of whole numbers, int32 where they are searched here; database rows, best first.
     scores : (Q, K) float32, finite or -inf, never rising.
+    complete : of a large run, whose first places alone are kept here, what makes the complete lists again; else None.
 
     Raises
     ------
@@ -36,6 +40,7 @@ class Ranking:
 
     images: np.ndarray
     scores: np.ndarray
+    complete: Lists | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.images.ndim != 2 or self.images.shape != self.scores.shape:
@@ -49,6 +54,8 @@ class Ranking:
 
     def top(self, k: int) -> Ranking:
         """The first `k` results of every query."""
+        if self.complete is not None and k > self.images.shape[1]:
+            return self.complete.whole().top(k)
         return Ranking(self.images[:, :k], self.scores[:, :k])
 
     def answers(self) -> np.ndarray:
@@ -108,10 +115,12 @@ class ExactIndex:
         finite = np.isfinite(queries).all(axis=1)
         if not finite.all():
             raise ValueError(f"ExactIndex: query {int(finite.argmin())} holds NaN or infinity.")
-        keys = np.empty((len(queries), len(database) if k is None else int(k)), dtype=np.int64)
+        shape = (len(queries), len(database) if k is None else int(k))
+        images, scores = np.empty(shape, np.int32), np.empty(shape, np.float32)
         for rows in _blocks(len(queries), self._elements() // len(database)):
-            keys[rows] = self._best_keys(queries[rows].astype(np.float64), keys.shape[1])
-        return Ranking(keys & LOW_WORD, _unpacked_scores(keys))
+            keys = self._best_keys(queries[rows].astype(np.float64), shape[1])
+            images[rows], scores[rows] = keys & LOW_WORD, _unpacked_scores(keys)
+        return Ranking(images, scores)
 
     def _best_keys(self, queries: np.ndarray, k: int) -> np.ndarray:
         """Sorted keys of the `k` best rows, from one block of the database after the other."""
@@ -147,7 +156,7 @@ def ranked(scores: np.ndarray) -> Ranking:
     scores = np.asarray(scores, dtype=np.float32)
     _refuse_not_finite(scores, 0, no_answer=-np.inf)
     keys = np.sort(_packed(scores, 0), axis=1)
-    return Ranking(keys & LOW_WORD, _unpacked_scores(keys))
+    return Ranking((keys & LOW_WORD).astype(np.int32), _unpacked_scores(keys))
 
 
 def _packed(scores: np.ndarray, first_row: int) -> np.ndarray:

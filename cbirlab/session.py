@@ -37,7 +37,9 @@ PREPARED_WHITENING = "pca"
 _PREPARED = ("mac", "spoc", "gem")  # cost next to nothing beside the network, and change with every stop of a slider
 _STOPS_AT_ONCE = 24
 _KEPT_RUNS = 256
+_KEPT_RUN_BYTES = 1 << 27
 _KEPT_BYTES = 1 << 29  # of descriptors as they are searched
+_KEPT_MAP_BYTES = 1 << 28  # of pictures from outside
 
 
 class Session:
@@ -54,6 +56,7 @@ class Session:
     weights : as for `load_backbone`.
     aggregations : those a panel offers, all of them made by `prepare`; by default every pooling and encoding, of which
         `prepare` makes MAC, SPoC and GeM at every stop of their sliders, and the others are made when first asked for.
+    dataset_name : what recipes call a loaded dataset, as the folder that it was loaded from; its own name by default.
     store : where descriptors are kept.
     recipe : other fields of `Recipe` (`image_size`, `precision`, `whitening_set`, ...).
 
@@ -75,12 +78,13 @@ class Session:
         weights: str | None = None,
         aggregations: Sequence[str] | None = None,
         *,
+        dataset_name: str | None = None,
         store: Store | None = None,
         device: str = "cpu",
         **recipe: Any,
     ) -> None:
         self.dataset = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
-        name = self.dataset.name if isinstance(dataset, Dataset) else str(dataset)
+        name = dataset_name or (self.dataset.name if isinstance(dataset, Dataset) else str(dataset))
         network = load_backbone(backbone, weights, device)
         self.backbone = network.name
         self.weights = network.weights
@@ -98,8 +102,8 @@ class Session:
         self._kept = max(4, _KEPT_BYTES // (4 * rows * max(tap.channels for tap in network.taps.values())))
         self.store, self.device = store or Store(), device
         self.bench = Bench(self.dataset, network, self._plain, store=self.store, keep=self._kept)
-        self._runs = Recent(_KEPT_RUNS)
-        self._foreign = Recent(16)
+        self._runs = Recent(_KEPT_RUNS, most_bytes=_KEPT_RUN_BYTES, size=lambda run: run.size_bytes)
+        self._foreign = Recent(16, most_bytes=_KEPT_MAP_BYTES, size=_map_bytes)
         self._filling, self.lock = threading.RLock(), threading.RLock()  # ready settings rank while others are made
         self._ahead: Ahead[Recipe] = Ahead(lambda one, other: moves_between(one, other, self.taps), self.lock)
 
@@ -280,7 +284,8 @@ class Session:
 
     def table_row(self, run: Run) -> dict[str, Any]:
         """The row that `cbirlab.compare` would give for a run of this session."""
-        return table_row(run)
+        with self.lock:
+            return table_row(self.bench.timed(run))
 
     def _describe(
         self, image: str | Path | Image.Image, box: Box | None, recipe: Recipe, prepared: bool = False
@@ -297,6 +302,11 @@ class Session:
             state = self.bench.state(tap, recipe)
             views[tap] = np.concatenate([pool(view[tap], [spec], {spec.key: state})[spec.key] for view in maps])
         return self.bench.outside(recipe, views)
+
+
+def _map_bytes(kept: tuple[Any, list[dict[str, Any]]]) -> int:
+    """Of the maps of all views of a picture, tap by tap."""
+    return sum(maps.nbytes for view in kept[1] for maps in view.values())
 
 
 def _one_each(rows: Rows) -> np.ndarray:

@@ -32,6 +32,7 @@ ORDER = (
     "aggregation",
     "whitening",
     "index",
+    "lists",
     "evaluation",
     "foreign",
     "store",

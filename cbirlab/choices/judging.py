@@ -6,16 +6,19 @@ It judges as `cbirlab.evaluate` does, and in the ways of other evaluation codes 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from cbirlab.datasets import Dataset
 from cbirlab.evaluation import Judged, Level, Protocol
+from cbirlab.evaluation.comparing import POOLED
 from cbirlab.evaluation.judgement import AP_METHODS
 from cbirlab.evaluation.metrics import METRICS, measure
 from cbirlab.index import Ranking
+from cbirlab.lists import Lists, lists_of
 from cbirlab.params import Choice
 
 JUNK = Choice(("ignored", "wrong", "right"))
@@ -69,9 +72,14 @@ class Judging:
         """What tables call it: all average precisions are mAP."""
         return "map" if self.measure in MEASURES else self.measure
 
-    def values(self, ranking: Ranking, dataset: Dataset) -> np.ndarray:
+    @property
+    def pooled(self) -> bool:
+        """Whether the measure of a query depends on the other queries."""
+        return self.measure == POOLED
+
+    def values(self, ranking: Ranking | Lists, dataset: Dataset) -> np.ndarray:
         """The measure of each query (Q,); NaN where there is nothing to find."""
-        return self.measured(self.judged(ranking, dataset))
+        return measured_by([self], ranking, dataset)[self].values
 
     def measured(self, judged: Judged) -> np.ndarray:
         """The measure of each query (Q,) of what `judged` gave."""
@@ -79,12 +87,16 @@ class Judging:
             return MEASURES[self.measure](judged, self.results)
         return measure(self.measure, judged, self.average_precision)
 
-    def judged(self, ranking: Ranking, dataset: Dataset) -> Judged:
+    def judged(self, ranking: Ranking | Lists, dataset: Dataset) -> Judged:
         """Where the right answers stand, what is ignored taken out."""
+        return Judged.joined([self.judged_from(first, block, dataset) for first, block in _numbered(ranking)])
+
+    def judged_from(self, first: int, ranking: Ranking, dataset: Dataset) -> Judged:
+        """As `judged`, of the lists of some queries from query `first` on."""
         queries, ranks, right, ignored, counts = [], [], [], [], []
         listed = ranking.top(ranking.images.shape[1] if self.results is None else self.results)
         for query, (order, answers) in enumerate(zip(listed.images, listed.answers(), strict=True)):
-            sought, left_out = self.rows(dataset, query)
+            sought, left_out = self.rows(dataset, first + query)
             order = order[:answers]
             is_right, is_ignored = (np.isin(order, [*rows]) for rows in (sought, left_out))
             places = np.flatnonzero(is_right | is_ignored)
@@ -111,6 +123,38 @@ class Judging:
         """Labels that are right, and labels that are ignored."""
         right, junk = self.level.positive, self.level.junk
         return (right + junk if self.junk == "right" else right), (junk if self.junk == "ignored" else ())
+
+
+class Measured(NamedTuple):
+    """Lists judged: values of each query (Q,), and where the right answers stand if queries depend on each other."""
+
+    values: np.ndarray
+    judged: Judged | None
+
+
+def measured_by(judgings: Iterable[Judging], ranking: Ranking | Lists, dataset: Dataset) -> dict[Judging, Measured]:
+    """Every judging of the complete lists, which are gone through once."""
+    parts: dict[Judging, list[Any]] = {one: [] for one in judgings}
+    for first, block in _numbered(ranking):
+        for one, found in parts.items():
+            judged = one.judged_from(first, block, dataset)
+            found.append(judged if one.pooled else one.measured(judged))
+    return {one: _together(one, found) for one, found in parts.items()}
+
+
+def _numbered(ranking: Ranking | Lists) -> Iterator[tuple[int, Ranking]]:
+    """Blocks of complete lists, each with the query that it begins at."""
+    first = 0
+    for block in lists_of(ranking):
+        yield first, block
+        first += len(block)
+
+
+def _together(judging: Judging, parts: list[Any]) -> Measured:
+    if not judging.pooled:
+        return Measured(np.concatenate(parts), None)
+    judged = Judged.joined(parts)
+    return Measured(judging.measured(judged), judged)
 
 
 def _over_found(judged: Judged, results: int | None) -> np.ndarray:

@@ -7,6 +7,7 @@ scores   (Q, K) numbers, larger is better; may be missing
 from __future__ import annotations
 
 import os
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from cbirlab.index import Ranking
 
 
 def write_ranking(ranking: Ranking, path: str | os.PathLike[str]) -> Path:
-    """Write a ranking file.
+    """Write a ranking file; of a large run the first places, which a warning says.
 
     Raises
     ------
@@ -25,6 +26,13 @@ def write_ranking(ranking: Ranking, path: str | os.PathLike[str]) -> Path:
     target = Path(path)
     if target.suffix != ".npz":
         raise ValueError(f"write_ranking: path must end in .npz, got {target.name!r}.")
+    if ranking.complete is not None:
+        kept, images = ranking.images.shape[1], ranking.complete.shape[1]
+        warnings.warn(
+            f"write_ranking: {target.name} holds the first {kept} of {images} places of each query, all that is kept "
+            "of a large run; judged by the file its numbers are those of cut lists.",
+            stacklevel=2,
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(target, images=ranking.images, scores=ranking.scores)
     return target

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cbirlab.backbones import Backbone, load_backbone
 from cbirlab.choices.base import Alternative
-from cbirlab.choices.judging import Judging
+from cbirlab.choices.judging import Judging, Measured, measured_by
 from cbirlab.choices.judgings import judgings
 from cbirlab.choices.recipes import reruns
 from cbirlab.datasets import Dataset, load_dataset
-from cbirlab.evaluation import PROTOCOLS, Judged, Protocol, evaluate, paired_difference, query_groups, randomisation_p
-from cbirlab.evaluation.comparing import POOLED, pooled_samples
+from cbirlab.evaluation import PROTOCOLS, Protocol, evaluate, paired_difference, query_groups, randomisation_p
+from cbirlab.evaluation.comparing import pooled_samples
 from cbirlab.evaluation.intervals import percentiles
 from cbirlab.index import Ranking
+from cbirlab.lists import Lists, lists_of
 from cbirlab.params import Choice
 from cbirlab.pipeline import Bench, Recipe
 from cbirlab.progress import bar
@@ -73,14 +74,16 @@ def differences(
     protocol = PROTOCOLS[str(recipe.protocol)].with_average_precision(str(recipe.average_precision))
     usual = _usual(dataset, protocol, level)
     computed = _Computed(dataset, backbone, recipe.weights, store=store, progress=progress)
-    ranking = computed.ranking(recipe)[0]
-    found = [*reruns(recipe, dataset, store), *judgings(usual, dataset, protocol, ranking.images.shape[1])]
-    todo = bar([one for one in found if one.choice in wanted], desc="choices", unit="choice", show=progress)
-    return _frame([_row(one, usual, ranking, dataset, computed.ranking) for one in todo])
+    lists = lists_of(computed.ranking(recipe)[0])
+    found = [*reruns(recipe, dataset, store), *judgings(usual, dataset, protocol, lists.shape[1])]
+    chosen = [one for one in found if one.choice in wanted]
+    known = _known(chosen, usual, lists, dataset)
+    todo = bar(chosen, desc="choices", unit="choice", show=progress)
+    return _frame([_row(one, usual, known, dataset, computed.ranking) for one in todo])
 
 
 def ranking_differences(
-    ranking: Ranking,
+    ranking: Ranking | Lists,
     dataset: Dataset,
     *,
     protocol: str | Protocol | None = None,
@@ -104,8 +107,10 @@ def ranking_differences(
     found = found.with_average_precision(average_precision or found.average_precision)
     usual = _usual(dataset, found, level)
     evaluate(ranking, dataset, found, resamples=0)  # refuses what is no ranking of this dataset
-    judged = judgings(usual, dataset, found, ranking.images.shape[1])
-    return _frame([_row(one, usual, ranking, dataset) for one in judged if one.choice in wanted])
+    lists = lists_of(ranking)
+    chosen = [one for one in judgings(usual, dataset, found, lists.shape[1]) if one.choice in wanted]
+    known = _known(chosen, usual, lists, dataset)
+    return _frame([_row(one, usual, known, dataset) for one in chosen])
 
 
 def _chosen(choices: Sequence[str] | None) -> tuple[str, ...]:
@@ -141,47 +146,40 @@ class _Computed:
         return run.ranking, run.leak
 
 
+def _known(chosen: Sequence[Alternative], usual: Judging, lists: Lists, dataset: Dataset) -> dict[Judging, Measured]:
+    """The lists under all judgings that the alternatives need of them."""
+    return measured_by({usual, *(judging for one in chosen for judging in one.judging or ())}, lists, dataset)
+
+
 def _row(
     one: Alternative,
     usual: Judging,
-    ranking: Ranking,
+    known: Mapping[Judging, Measured],
     dataset: Dataset,
     rerun: Callable[[Recipe], tuple[Ranking, str]] | None = None,
 ) -> dict[str, Any]:
     before, after = one.judging or (usual, usual)
-    other, note = (None, one.note) if one.note else (ranking, "")
+    found, note = (None, one.note) if one.note else (known[after], "")
     if one.recipe is not None and rerun is not None:
         try:
             other, note = rerun(one.recipe)
         except (ValueError, WeightsError) as error:  # cannot be had in this combination
-            other, note = None, str(error)
-    found = None if other is None else _measured(after, other, dataset)
+            found, note = None, str(error)
+        else:
+            found = measured_by([after], other, dataset)[after]
     return {
         "choice": one.choice,
         "from": one.was,
         "to": one.to,
         "metric": (one.metric or before.metric) + usual.level.suffix,
-        **_numbers(_measured(before, ranking, dataset), found, query_groups(dataset)),
+        **_numbers(known[before], found, query_groups(dataset)),
         "forward_pass": one.forward_pass,
         "note": note,
         "recipe": one.recipe.to_json() if one.recipe is not None and found is not None else "",
     }
 
 
-class _Measured(NamedTuple):
-    """A ranking judged: values of each query (Q,), whether their mean is pooled over queries, and what it is of."""
-
-    values: np.ndarray
-    pooled: bool
-    judged: Judged
-
-
-def _measured(judging: Judging, ranking: Ranking, dataset: Dataset) -> _Measured:
-    judged = judging.judged(ranking, dataset)
-    return _Measured(judging.measured(judged), judging.metric == POOLED, judged)
-
-
-def _numbers(first: _Measured, other: _Measured | None, groups: np.ndarray) -> dict[str, Any]:
+def _numbers(first: Measured, other: Measured | None, groups: np.ndarray) -> dict[str, Any]:
     """Means over the queries that count both times, and the paired interval of their difference."""
     before = first.values
     if other is None:
@@ -195,7 +193,7 @@ def _numbers(first: _Measured, other: _Measured | None, groups: np.ndarray) -> d
     after = other.values
     both = ~np.isnan(before) & ~np.isnan(after)
     means = [float(values[both].mean()) if both.any() else math.nan for values in (before, after)]
-    if first.pooled and other.pooled:
+    if first.judged is not None and other.judged is not None:
         draws = pooled_samples(other.judged, groups) - pooled_samples(first.judged, groups)
         change, p = percentiles(means[1] - means[0], draws, 0.95), math.nan
     else:

@@ -192,6 +192,7 @@ def _compare(given: Any) -> int:
         dimensions=given.dimensions or None,
         weights=given.weights,
         fusion_weights=given.fusion_weights,
+        time_images=given.time_images,
         store=output.store(given),
         device=given.device,
         progress=not given.quiet,

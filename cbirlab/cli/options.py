@@ -108,6 +108,15 @@ def _number_or_name(text: str) -> float | str:
         return text
 
 
+def add_timing(parser: argparse.ArgumentParser) -> None:
+    """Whether describing an image is timed."""
+    parser.add_argument(
+        "--time-images",
+        action="store_true",
+        help="describe a few images anew, each row alone, for the column ms_per_image",
+    )
+
+
 def add_common(parser: argparse.ArgumentParser) -> None:
     """Where results, descriptors and the network go."""
     parser.add_argument("--out", metavar="FILE", help="write the table: .csv, .md, .tex, .xlsx or .json")

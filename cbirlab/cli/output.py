@@ -103,6 +103,7 @@ def carried_out(recipe: Recipe | Fusion, given: Any) -> Run | FusedRun:
     from cbirlab.pipeline import run
 
     options = {"store": store(given), "device": given.device, "progress": not given.quiet}
+    options["time_images"] = getattr(given, "time_images", False)
     return run_fusion(recipe, **options) if isinstance(recipe, Fusion) else run(recipe, **options)
 
 

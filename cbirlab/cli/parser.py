@@ -13,6 +13,7 @@ from cbirlab.cli.options import (
     add_metrics,
     add_recipe_options,
     add_saved_recipe,
+    add_timing,
     days,
     size_bytes,
 )
@@ -129,6 +130,7 @@ def _add_run(commands: Any) -> None:
     add_metrics(parser, **INTO_RECIPE)
     add_saved_recipe(parser)
     parser.add_argument("--save-ranking", metavar="FILE", help="write the ranking (.npz), for `cbirlab why --ranking`")
+    add_timing(parser)
     add_common(parser)
 
 
@@ -204,6 +206,7 @@ def _add_compare(commands: Any) -> None:
     )
     add_recipe_options(parser, one=False)
     add_metrics(parser, **INTO_RECIPE)
+    add_timing(parser)
     add_common(parser)
 
 

@@ -127,7 +127,9 @@ def similarity(
         here = scores[:, start : start + rows]
         for word in range(k):
             ours, theirs = np.flatnonzero(asked_shown[word]), np.flatnonzero(shown[word])
-            inner = asked[word, ours] @ block[word, theirs].T
+            # Summed in float64, a product does not depend on which other queries are asked with it.
+            inner = asked[word, ours].astype(np.float64) @ block[word, theirs].T.astype(np.float64)
+            inner = inner.astype(np.float32)
             inner[inner < tau] = 0
             here[np.ix_(ours, theirs)] += np.maximum(inner, 0) ** alpha
         here /= np.sqrt(np.maximum(asked_shown.sum(axis=0), 1))[:, None]

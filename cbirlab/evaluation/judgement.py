@@ -52,7 +52,32 @@ class Judged:
         junk_before, positives_before = (before(mask, query) for mask in (junk, positive))
         kept = positive.nonzero()[0]
         confidence = None if scores is None else _first_score(query, rank, junk, scores)
-        return cls(query[kept], (rank - junk_before)[kept], positives_before[kept], n_positive, confidence)
+        of_query, standing, order = (
+            one[kept].astype(np.int32) for one in (query, rank - junk_before, positives_before)
+        )
+        return cls(of_query, standing, order, n_positive, confidence)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Judged]) -> Judged:
+        """The queries of several, one after the other."""
+        if len(parts) == 1:
+            return parts[0]
+        starts = np.cumsum([0, *(len(one.n_positive) for one in parts)])
+        query = np.concatenate([one.query + start for one, start in zip(parts, starts, strict=False)])
+        confidence = [one.confidence for one in parts if one.confidence is not None]
+        return cls(
+            query.astype(np.int32),
+            np.concatenate([one.rank for one in parts]),
+            np.concatenate([one.order for one in parts]),
+            np.concatenate([one.n_positive for one in parts]),
+            np.concatenate(confidence) if len(confidence) == len(parts) else None,
+        )
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of its arrays."""
+        arrays = (self.query, self.rank, self.order, self.n_positive, self.confidence)
+        return sum(one.nbytes for one in arrays if one is not None)
 
     def per_query(self, terms: np.ndarray) -> np.ndarray:
         """Sum over the positives of each query (Q,); NaN for a query that has no positive in the database."""

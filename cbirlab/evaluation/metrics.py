@@ -17,7 +17,8 @@ from cbirlab.params import Choice, Range, checked
 from cbirlab.registry import Registry
 
 METRICS: Registry[Callable[..., np.ndarray]] = Registry("metric")
-"""Facts: `short` is the name in a narrow table, `largest` the best value (1 where it is not given)."""
+"""Facts: `short` is the name in a narrow table, `largest` the best value (1 where it is not given), `pooled` whether
+the value of a query depends on the other queries."""
 
 BOUNDS = {"": "", "_low": ", lower bound", "_high": ", upper bound"}
 
@@ -89,7 +90,11 @@ def n_s(judged: Judged) -> np.ndarray:
 
 
 @METRICS.register(
-    "microap", title="Micro average precision (GAP)", reference="Perronnin et al., CVPR 2009", short="microAP"
+    "microap",
+    title="Micro average precision (GAP)",
+    reference="Perronnin et al., CVPR 2009",
+    short="microAP",
+    pooled=True,
 )
 def micro_average_precision(judged: Judged) -> np.ndarray:
     """What each query adds to the average precision over the first results of all queries (Q,)."""
@@ -130,6 +135,11 @@ def _declared(metric: str) -> tuple[str, dict[str, Any]]:
     name, _, cutoff = metric.partition("@")
     given = {"k": cutoff} if cutoff else {}
     return name, checked(METRICS[name], given, owner=f"metric {name!r}")
+
+
+def pooled(metric: str) -> bool:
+    """Whether the value of one query depends on the other queries; of a metric written as in a protocol."""
+    return bool(METRICS.info(metric.partition("@")[0]).facts.get("pooled", False))
 
 
 def title_of(column: str) -> str:

@@ -20,16 +20,43 @@ NOTICED = 5e-5
 """Half a unit of the last digit that papers give. In a large database some float32 scores are equal by chance."""
 
 
-def remarks(evaluation: Evaluation, ranking: Ranking, dataset: Dataset) -> Iterator[str]:
+class Answers:
+    """How many answers lists have that come block by block, and which images stand behind the ends of all.
+
+    Parameters
+    ----------
+    images : N.
+    """
+
+    def __init__(self, images: int) -> None:
+        self._counts: list[np.ndarray] = []
+        self.length = images
+        self.past = np.zeros(images, np.int64)
+        """In how many lists that have answers (N,) an image stands behind the last one."""
+
+    def add(self, block: Ranking) -> None:
+        """Count those of the next queries."""
+        counts, self.length = block.answers(), block.images.shape[1]
+        self._counts.append(counts)
+        for query in np.flatnonzero((counts > 0) & (counts < self.length)):
+            self.past[block.images[query, counts[query] :]] += 1
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Of each query (Q,)."""
+        return np.concatenate(self._counts)
+
+
+def remarks(evaluation: Evaluation, answers: Answers, dataset: Dataset) -> Iterator[str]:
     """The sentences; none where there is nothing to say."""
-    yield from _without_answer(ranking, dataset)
+    yield from _without_answer(answers, dataset)
     yield from _nothing_to_find(evaluation, dataset)
     yield from _ties(evaluation)
 
 
-def _without_answer(ranking: Ranking, dataset: Dataset) -> Iterator[str]:
+def _without_answer(found: Answers, dataset: Dataset) -> Iterator[str]:
     """Queries that have no answer, and images that are none."""
-    answers, length = ranking.answers(), ranking.images.shape[1]
+    answers, length = found.counts, found.length
     unanswered = np.flatnonzero(answers == 0)
     if len(unanswered):
         names = _named([dataset.queries[query].path.name for query in unanswered], len(answers), "queries")
@@ -37,8 +64,7 @@ def _without_answer(ranking: Ranking, dataset: Dataset) -> Iterator[str]:
     short = np.flatnonzero((answers > 0) & (answers < length))
     if length < len(dataset.images) or len(short) + len(unanswered) < len(answers) or not len(short):
         return  # an image that is missing in some lists only has a descriptor
-    past = [ranking.images[query, answers[query] :] for query in short]
-    missing = np.flatnonzero(np.bincount(np.concatenate(past), minlength=len(dataset.images)) == len(short))
+    missing = np.flatnonzero(found.past == len(short))
     if len(missing):
         names = _named([dataset.images[row].name for row in missing], len(dataset.images), "images")
         yield f"{names} no descriptor (or every list ends before), so no query finds it."

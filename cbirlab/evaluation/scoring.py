@@ -5,21 +5,23 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, pairwise
+from typing import NamedTuple
 
 import numpy as np
 
 from cbirlab.datasets.base import Dataset
 from cbirlab.evaluation.comparing import interval
 from cbirlab.evaluation.judgement import Judged
-from cbirlab.evaluation.metrics import measure
+from cbirlab.evaluation.labelled import Labelled, check_labels, labelled, names_of
+from cbirlab.evaluation.metrics import measure, pooled
 from cbirlab.evaluation.protocols import PROTOCOLS, Level, Protocol
-from cbirlab.evaluation.remarks import remarks
-from cbirlab.evaluation.ties import Equals, decided, equals
+from cbirlab.evaluation.remarks import Answers, remarks
+from cbirlab.evaluation.ties import Equals, best_and_worst, decided, equals
 from cbirlab.index import Ranking
+from cbirlab.lists import Lists, blocks, lists_of, some_of
 
-WRONG, OWN, NO_ANSWER = "", "query", "no answer"
-"""Names of database rows without a label, of the query's own row, and of rows at a score of -inf (see `Ranking`)."""
+NO_ANSWER = "no answer"
+"""Name of database rows at a score of -inf (see `Ranking`)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,9 +49,15 @@ class Evaluation:
     judged: Mapping[str, Judged] = field(default_factory=dict)
     tied: Mapping[str, np.ndarray] = field(default_factory=dict)
 
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of its arrays."""
+        arrays = [self.groups, *self.per_query.values(), *self.tied.values()]
+        return sum(one.nbytes for one in arrays) + sum(one.size_bytes for one in self.judged.values())
+
 
 def evaluate(
-    ranking: Ranking,
+    ranking: Ranking | Lists,
     dataset: Dataset,
     protocol: str | Protocol | None = None,
     average_precision: str | None = None,
@@ -84,27 +92,119 @@ def evaluate(
         range or twice in one list.
     UnknownName : no such protocol or metric.
     """
-    protocol = _resolved(protocol, dataset, average_precision).with_metrics(*metrics)
-    labelled = _labelled(dataset, protocol)
-    found = _found(ranking, dataset, labelled)
-    means: dict[str, float] = {}
-    per_query: dict[str, np.ndarray] = {}
-    judged: dict[str, Judged] = {}
-    tied: dict[str, np.ndarray] = {}
-    for level in protocol.levels:
-        one = found.judged(level)
-        judged[level.name], tied[level.name] = one, found.decided(level, one, protocol)
-        values = {name: measure(name, one, protocol.average_precision) for name in protocol.metrics}
-        means |= {name + level.suffix: _mean(value) for name, value in values.items()}
-        per_query[level.name] = values[protocol.main]
-    evaluation = Evaluation(protocol, means, per_query, query_groups(dataset), judged, tied)
-    for level in protocol.levels if resamples else ():
-        bounds = interval(evaluation, level.name, n=resamples, seed=seed)
-        name = protocol.main + level.suffix
-        means |= {f"{name}_low": bounds.low, f"{name}_high": bounds.high}
-    for remark in remarks(evaluation, ranking, dataset) if remarking else ():
-        warnings.warn(f"evaluate: {remark}", stacklevel=2)
+    scorer, lists = Scorer(dataset, protocol, average_precision, metrics), lists_of(ranking)
+    _check_queries(len(lists), dataset)
+    for block in lists:
+        scorer.add(block)
+    evaluation = scorer.evaluation(resamples=resamples, seed=seed)
+    if remarking:
+        scorer.warn(evaluation, stacklevel=3)
     return evaluation
+
+
+class Scorer:
+    """Judges lists that come block by block: what is kept of them is where the positives stand.
+
+    Parameters
+    ----------
+    dataset, protocol, average_precision, metrics : as of `evaluate`.
+
+    Raises
+    ------
+    UnknownName, ValueError : as `evaluate` does.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        protocol: str | Protocol | None = None,
+        average_precision: str | None = None,
+        metrics: Sequence[str] = (),
+    ) -> None:
+        self.dataset = dataset
+        self.protocol = _resolved(protocol, dataset, average_precision).with_metrics(*metrics)
+        check_labels(dataset, self.protocol)
+        self._parts: dict[str, list[_Scored]] = {level.name: [] for level in self.protocol.levels}
+        self._answers = Answers(len(dataset.images))
+        self._done = 0
+
+    def add(self, lists: Ranking) -> None:
+        """Judge the lists of the next queries."""
+        for rows in blocks(len(lists), len(self.dataset.images)):
+            self._add(some_of(lists, rows))
+
+    def _add(self, block: Ranking) -> None:
+        queries = range(self._done, self._done + len(block))
+        found = _found(block, self.dataset, labelled(self.dataset, self.protocol, queries))
+        for level in self.protocol.levels:
+            self._parts[level.name].append(_Scored.of(found, level, self.protocol))
+        self._answers.add(block)
+        self._done = queries.stop
+
+    def evaluation(self, *, resamples: int = 2000, seed: int = 0) -> Evaluation:
+        """All lists together, once every query was judged."""
+        _check_queries(self._done, self.dataset)
+        protocol, metrics = self.protocol, {}
+        scored = {level: _Scored.joined(parts, protocol) for level, parts in self._parts.items()}
+        for level in protocol.levels:
+            values = scored[level.name].values
+            metrics |= {name + level.suffix: _mean(value) for name, value in values.items()}
+        evaluation = Evaluation(
+            protocol=protocol,
+            metrics=metrics,
+            per_query={level: one.values[protocol.main] for level, one in scored.items()},
+            groups=query_groups(self.dataset),
+            judged={level: one.judged for level, one in scored.items()},
+            tied={level: one.tied for level, one in scored.items()},
+        )
+        for level in protocol.levels if resamples else ():
+            bounds = interval(evaluation, level.name, n=resamples, seed=seed)
+            name = protocol.main + level.suffix
+            metrics |= {f"{name}_low": bounds.low, f"{name}_high": bounds.high}
+        return evaluation
+
+    def warn(self, evaluation: Evaluation, stacklevel: int = 2) -> None:
+        """Warn of what makes its numbers less than they seem."""
+        for remark in remarks(evaluation, self._answers, self.dataset):
+            warnings.warn(f"evaluate: {remark}", stacklevel=stacklevel)
+
+
+class _Scored(NamedTuple):
+    """Lists judged at one level: the metrics of each query, and what the order of equal scores decides.
+
+    Of what depends on other queries there is nothing before all are joined; `best` and `worst` are kept for that.
+    """
+
+    judged: Judged
+    values: dict[str, np.ndarray]
+    tied: np.ndarray
+    best: Judged | None
+    worst: Judged | None
+
+    @classmethod
+    def of(cls, found: _Found, level: Level, protocol: Protocol) -> _Scored:
+        judged = found.judged(level)
+        best, worst = found.best_and_worst(level, judged)
+        values = {name: _measured(name, judged, protocol) for name in protocol.metrics if not pooled(name)}
+        if pooled(protocol.main):
+            return cls(judged, values, np.empty(0), best, worst)
+        return cls(judged, values, decided(best, worst, protocol), None, None)
+
+    @classmethod
+    def joined(cls, parts: Sequence[_Scored], protocol: Protocol) -> _Scored:
+        judged = Judged.joined([one.judged for one in parts])
+        values = {
+            name: _measured(name, judged, protocol)
+            if pooled(name)
+            else np.concatenate([one.values[name] for one in parts])
+            for name in protocol.metrics
+        }
+        best, worst = ([getattr(one, name) for one in parts] for name in ("best", "worst"))
+        if pooled(protocol.main):
+            tied = decided(Judged.joined(best), Judged.joined(worst), protocol)
+        else:
+            tied = np.concatenate([one.tied for one in parts])
+        return cls(judged, values, tied, None, None)
 
 
 def judge(ranking: Ranking, dataset: Dataset, protocol: str | Protocol | None = None) -> np.ndarray:
@@ -115,16 +215,18 @@ def judge(ranking: Ranking, dataset: Dataset, protocol: str | Protocol | None = 
     (Q, K) of str: a label of the dataset ("easy", "hard", "junk", "positive"), "query" for the query's own image
     where the protocol drops it, "" for a wrong answer, "no answer" at a score of -inf.
     """
-    labelled = _labelled(dataset, _resolved(protocol, dataset, None))
-    _check(ranking, dataset)
-    _check_labels(labelled, dataset)
-    names = np.array(labelled.names)
-    shown = np.empty(ranking.images.shape, dtype=np.array([*labelled.names, NO_ANSWER]).dtype)
+    protocol = _resolved(protocol, dataset, None)
+    check_labels(dataset, protocol)
+    _check_queries(len(ranking), dataset)
+    _check_rows(ranking, dataset)
+    names = np.array(names_of(protocol))
+    shown = np.empty(ranking.images.shape, dtype=np.array([*names, NO_ANSWER]).dtype)
     code = np.zeros(len(dataset.images), dtype=np.uint8)
-    for query, entries in enumerate(labelled.of_queries(len(ranking))):
-        code[labelled.row[entries]] = labelled.code[entries]
-        shown[query] = names[code[ranking.images[query]]]
-        code[labelled.row[entries]] = 0
+    for query, images in enumerate(ranking.images):
+        own = labelled(dataset, protocol, [query])
+        code[own.row] = own.code
+        shown[query] = names[code[images]]
+        code[own.row] = 0
     shown[ranking.scores == -np.inf] = NO_ANSWER
     return shown
 
@@ -150,60 +252,6 @@ def _resolved(protocol: str | Protocol | None, dataset: Dataset, average_precisi
 
 
 @dataclass(frozen=True, eq=False)
-class _Labelled:
-    """All labels of a dataset as arrays (L,), sorted by query: `code` is a place in `names`."""
-
-    query: np.ndarray
-    row: np.ndarray
-    code: np.ndarray
-    names: list[str]
-
-    def of_queries(self, count: int) -> list[slice]:
-        """The entries of each query."""
-        ends = np.searchsorted(self.query, np.arange(count + 1)).tolist()
-        return [slice(*pair) for pair in pairwise(ends)]
-
-    def masks(self, level: Level) -> tuple[np.ndarray, np.ndarray]:
-        """Which of `names` are positive at a level, and which are junk."""
-        positive = np.array([name in level.positive for name in self.names])
-        return positive, np.array([name == OWN or name in level.junk for name in self.names])
-
-
-def _labelled(dataset: Dataset, protocol: Protocol) -> _Labelled:
-    if not dataset.labels:
-        raise ValueError(f"evaluate: dataset {dataset.name!r} has no ground truth, so its rankings have no metrics.")
-    names = [WRONG, OWN, *dict.fromkeys(label for level in protocol.levels for label in level.positive + level.junk)]
-    codes = {name: code for code, name in enumerate(names)}
-    unknown = {label for labels in dataset.labels for label in labels} - {*names[2:]}
-    if unknown:
-        raise ValueError(
-            f"evaluate: protocol {protocol.name!r} knows the labels {', '.join(names[2:])}; dataset {dataset.name!r} "
-            f"has {', '.join(sorted(unknown))} too; choose the protocol it was made for."
-        )
-    entries = [
-        (query, codes[label], rows)
-        for query, labels in enumerate(dataset.labels)
-        for label, rows in _without_own(labels, dataset.queries[query].index, protocol).items()
-    ]
-    sizes = [len(rows) for _, _, rows in entries]
-    return _Labelled(
-        query=np.repeat(np.array([query for query, _, _ in entries], dtype=np.int64), sizes),
-        row=np.fromiter(chain.from_iterable(rows for _, _, rows in entries), dtype=np.int64, count=sum(sizes)),
-        code=np.repeat(np.array([code for _, code, _ in entries], dtype=np.uint8), sizes),
-        names=names,
-    )
-
-
-def _without_own(
-    labels: Mapping[str, tuple[int, ...]], own: int | None, protocol: Protocol
-) -> Mapping[str, tuple[int, ...]]:
-    """Labels of one query, its own image moved to a label of its own where the protocol drops it."""
-    if own is None or protocol.own_image == "kept":
-        return labels
-    return {label: tuple(row for row in rows if row != own) for label, rows in labels.items()} | {OWN: (own,)}
-
-
-@dataclass(frozen=True, eq=False)
 class _Found:
     """The labelled rows (F,) that the lists hold as answers, sorted by query, then by place.
 
@@ -218,7 +266,7 @@ class _Found:
     query: np.ndarray
     rank: np.ndarray
     code: np.ndarray
-    labelled: _Labelled
+    labelled: Labelled
     scores: np.ndarray
     equal: Equals | None
 
@@ -233,11 +281,13 @@ class _Found:
         n_positive = np.bincount(sought, minlength=len(self.scores))
         return Judged.from_labelled(self.query, self.rank, *self.masks(level), n_positive, self.scores)
 
-    def decided(self, level: Level, judged: Judged, protocol: Protocol) -> np.ndarray:
-        return decided(judged, self.query, *self.masks(level), self.equal, protocol)
+    def best_and_worst(self, level: Level, judged: Judged) -> tuple[Judged, Judged]:
+        if self.equal is None:
+            return judged, judged
+        return best_and_worst(judged, self.query, *self.masks(level), self.equal)
 
 
-def _found(ranking: Ranking, dataset: Dataset, labelled: _Labelled) -> _Found:
+def _found(ranking: Ranking, dataset: Dataset, labelled: Labelled) -> _Found:
     rank = _ranks(ranking, dataset, labelled)
     order = np.lexsort((rank, labelled.query))
     order = order[rank[order] >= 0]
@@ -245,10 +295,9 @@ def _found(ranking: Ranking, dataset: Dataset, labelled: _Labelled) -> _Found:
     return _Found(query, rank, labelled.code[order], labelled, ranking.scores, equals(query, rank, ranking.scores))
 
 
-def _ranks(ranking: Ranking, dataset: Dataset, labelled: _Labelled) -> np.ndarray:
+def _ranks(ranking: Ranking, dataset: Dataset, labelled: Labelled) -> np.ndarray:
     """Rank (L,) of every labelled row in the list of its query, -1 where the list ends before it."""
-    _check(ranking, dataset)
-    _check_labels(labelled, dataset)
+    _check_rows(ranking, dataset)
     rank = np.empty(len(labelled.row), dtype=np.int64)
     places = np.arange(ranking.images.shape[1], dtype=np.int32)
     place = np.full(len(dataset.images), -1, dtype=np.int32)
@@ -263,20 +312,19 @@ def _ranks(ranking: Ranking, dataset: Dataset, labelled: _Labelled) -> np.ndarra
     return rank
 
 
-def _check(ranking: Ranking, dataset: Dataset) -> None:
-    if len(ranking) != len(dataset.queries):
-        raise ValueError(f"evaluate: ranking must have one row per query ({len(dataset.queries)}), got {len(ranking)}.")
+def _check_rows(ranking: Ranking, dataset: Dataset) -> None:
     images = ranking.images
     if images.size and (images.min() < 0 or images.max() >= len(dataset.images)):
         raise ValueError(f"evaluate: ranking must hold database rows in [0, {len(dataset.images) - 1}].")
 
 
-def _check_labels(labelled: _Labelled, dataset: Dataset) -> None:
-    count, row = len(dataset.images), labelled.row
-    if row.size and (row.min() < 0 or row.max() >= count):
-        raise ValueError(f"evaluate: labels of {dataset.name!r} must be rows in [0, {count - 1}].")
-    if len(np.unique(labelled.query * count + row)) != len(row):
-        raise ValueError(f"evaluate: dataset {dataset.name!r} labels a database row twice for one query.")
+def _check_queries(queries: int, dataset: Dataset) -> None:
+    if queries != len(dataset.queries):
+        raise ValueError(f"evaluate: ranking must have one row per query ({len(dataset.queries)}), got {queries}.")
+
+
+def _measured(metric: str, judged: Judged, protocol: Protocol) -> np.ndarray:
+    return measure(metric, judged, protocol.average_precision)
 
 
 def _mean(values: np.ndarray) -> float:

@@ -61,24 +61,16 @@ def best_and_worst(
     return replace(judged, rank=best), replace(judged, rank=worst)
 
 
-def decided(
-    judged: Judged,
-    query: np.ndarray,
-    positive: np.ndarray,
-    junk: np.ndarray,
-    equal: Equals | None,
-    protocol: Protocol,
-) -> np.ndarray:
+def decided(best: Judged, worst: Judged, protocol: Protocol) -> np.ndarray:
     """The main metric of each query under the best order of equal scores, less that under the worst one (Q,).
 
     Results beyond the end of a cut list are not known and not moved. In micro average precision, where the first
     results of all queries are one list, equal ones are moved there too.
     """
-    best, worst = (judged, judged) if equal is None else best_and_worst(judged, query, positive, junk, equal)
     if protocol.main == POOLED:
         high, low = best.micro_average_precision("right first"), worst.micro_average_precision("right last")
-    elif equal is None:
-        return np.zeros(len(judged.n_positive))
+    elif best is worst:
+        return np.zeros(len(best.n_positive))
     else:
         high, low = (measure(protocol.main, one, protocol.average_precision) for one in (best, worst))
     return np.nan_to_num(high - low)

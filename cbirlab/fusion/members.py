@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from cbirlab.datasets import Dataset
 from cbirlab.evaluation import Protocol
 from cbirlab.fusion.methods import FusionMethod, checked_weights, ranking_order
 from cbirlab.index import INDEXES, Ranking
+from cbirlab.lists import Lists, Search, lists_of
 
 BLOCK = 2**22
 """Scores of one member that are held at a time: 32 MiB of float64."""
@@ -25,7 +26,7 @@ class Member:
 
     Parameters
     ----------
-    ranking : of all N database images for each of Q queries.
+    ranking : of all N database images for each of Q queries, or what makes their lists.
     images, queries : (N, d) and (Q, d), the descriptors as they were searched; None where only the ranking is known,
         which is enough for all but early fusion.
 
@@ -34,36 +35,53 @@ class Member:
     ValueError : a ranking that is cut off.
     """
 
-    ranking: Ranking
+    ranking: Ranking | Lists
     images: np.ndarray | None = None
     queries: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        order = self.ranking.images
-        whole = order.shape[1] if self.images is None else len(self.images)
-        if order.shape[1] != whole or (order.size and order.max() >= whole):
-            raise ValueError(f"Member: ranking must list every database image, got lists of {order.shape[1]}.")
+        length = self.lists.shape[1]
+        whole = length if self.images is None else len(self.images)
+        held = self.ranking.images if isinstance(self.ranking, Ranking) else np.empty((0, 0))
+        if length != whole or (held.size and held.max() >= whole):
+            raise ValueError(f"Member: ranking must list every database image, got lists of {length}.")
+
+    @property
+    def lists(self) -> Lists:
+        """Complete lists of all queries."""
+        return lists_of(self.ranking)
 
     def scores(self, own: np.ndarray, queries: slice = slice(None)) -> np.ndarray:
-        """Score of every image (Q, N) in the order of the database; NaN at each query's `own` row."""
-        values = np.empty(self.ranking.images[queries].shape)
-        np.put_along_axis(values, self.ranking.images[queries], self.ranking.scores[queries].astype(np.float64), axis=1)
-        _drop(values, own[queries])
-        return values
+        """As `scores_of`, of some queries of all (Q,)."""
+        return scores_of(self._some(queries), own[queries])
 
     def ranks(self, own: np.ndarray, queries: slice = slice(None)) -> np.ndarray:
-        """0-based rank of every image (Q, N), as if each query's `own` row, which is NaN, were not in the database.
+        """As `ranks_of`, of some queries of all (Q,)."""
+        return ranks_of(self._some(queries), own[queries])
 
-        What is no answer, a score of -inf, has rank inf.
-        """
-        order = self.ranking.images[queries]
-        values, places = np.empty(order.shape), np.arange(order.shape[1], dtype=np.float64)
-        answers = self.ranking.scores[queries] > -np.inf
-        np.put_along_axis(values, order, np.where(answers, places, np.inf), axis=1)
-        of_own = np.where(own[queries] == NO_ROW, np.inf, values[np.arange(len(values)), own[queries]])
-        values -= values > of_own[:, None]
-        _drop(values, own[queries])
-        return values
+    def _some(self, queries: slice) -> Ranking:
+        return self.lists.begin()(slice(*queries.indices(len(self.lists))))
+
+
+def scores_of(block: Ranking, own: np.ndarray) -> np.ndarray:
+    """Score of every image (q, N) in the order of the database; NaN at each query's `own` row."""
+    values = np.empty(block.images.shape)
+    np.put_along_axis(values, block.images, block.scores.astype(np.float64), axis=1)
+    _drop(values, own)
+    return values
+
+
+def ranks_of(block: Ranking, own: np.ndarray) -> np.ndarray:
+    """0-based rank of every image (q, N), as if each query's `own` row, which is NaN, were not in the database.
+
+    What is no answer, a score of -inf, has rank inf.
+    """
+    values, places = np.empty(block.images.shape), np.arange(block.images.shape[1], dtype=np.float64)
+    np.put_along_axis(values, block.images, np.where(block.scores > -np.inf, places, np.inf), axis=1)
+    of_own = np.where(own == NO_ROW, np.inf, values[np.arange(len(values)), own])
+    values -= values > of_own[:, None]
+    _drop(values, own)
+    return values
 
 
 def fuse(
@@ -89,17 +107,32 @@ def fuse(
     UnknownName, TypeError, ValueError : a method, parameter or weights that are not allowed, members of different
         sizes, or an early fusion of members without descriptors.
     """
+    return fused_lists(members, method, weights, own, index).whole()
+
+
+def fused_lists(
+    members: Sequence[Member],
+    method: str | FusionMethod = "early",
+    weights: Sequence[float] | None = None,
+    own: np.ndarray | None = None,
+    index: str = "exact",
+) -> Lists:
+    """As `fuse`, a block of queries at a time."""
     method = FusionMethod.parse(method)
     chosen = checked_weights(method.name, weights, len(members))
-    shapes = [member.ranking.images.shape for member in members]
+    shapes = [member.lists.shape for member in members]
     if len({*shapes}) != 1:
         raise ValueError(f"fuse: members must rank the same database for the same queries, got (Q, N) of {shapes}.")
     if method.stage == "descriptors":
         images, queries = concatenated(members, chosen, method)
         return searched(images, queries, index)
     own = np.full(shapes[0][0], NO_ROW) if own is None else np.asarray(own)
-    blocks = [_fused(members, method, chosen, own, rows) for rows in _blocks(*shapes[0])]
-    return Ranking(*(np.concatenate(parts) for parts in zip(*blocks, strict=True))) if blocks else members[0].ranking
+
+    def begin() -> Search:
+        searches = [member.lists.begin() for member in members]
+        return lambda rows: _fused([search(rows) for search in searches], method, chosen, own[rows])
+
+    return Lists(shapes[0], begin, BLOCK)
 
 
 def concatenated(
@@ -114,11 +147,17 @@ def concatenated(
     return join(images, weights, **method.parameters), join(queries, weights, **method.parameters)
 
 
-def searched(images: np.ndarray, queries: np.ndarray, index: str = "exact") -> Ranking:
-    """The database ranked for each query; an empty ranking where there is no query."""
+def searched(images: np.ndarray, queries: np.ndarray, index: str = "exact") -> Lists:
+    """The database ranked for each query, a block of them at a time."""
+    shape = (len(queries), len(images))
     if not len(queries):
-        return Ranking(np.empty((0, len(images)), np.int64), np.empty((0, len(images)), np.float32))
-    return INDEXES[index]().fit(images).search(queries)
+        return Lists.held(Ranking(np.empty(shape, np.int32), np.empty(shape, np.float32)))
+
+    def begin() -> Search:
+        fitted = INDEXES[index]().fit(images)
+        return lambda rows: fitted.search(queries[rows])
+
+    return Lists(shape, begin)
 
 
 def own_rows(dataset: Dataset, protocol: Protocol) -> np.ndarray:
@@ -128,24 +167,16 @@ def own_rows(dataset: Dataset, protocol: Protocol) -> np.ndarray:
     return np.array(rows, dtype=np.int64)
 
 
-def _fused(
-    members: Sequence[Member], method: FusionMethod, weights: Sequence[float], own: np.ndarray, rows: slice
-) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and scores of some queries. Sorted in float64: scores that differ stay apart."""
-    values = [member.scores(own, rows) if method.stage == "scores" else member.ranks(own, rows) for member in members]
+def _fused(members: Sequence[Ranking], method: FusionMethod, weights: Sequence[float], own: np.ndarray) -> Ranking:
+    """Lists of some queries. Sorted in float64: scores that differ stay apart."""
+    values = [scores_of(one, own) if method.stage == "scores" else ranks_of(one, own) for one in members]
     fused = method.target()(values, weights, **method.parameters)
     order = ranking_order(fused)
     scores = np.take_along_axis(fused, order, axis=1)
     best_other = scores[:, min(1, scores.shape[1] - 1)]
     scores[:, 0] = np.where(np.isnan(scores[:, 0]), best_other, scores[:, 0])
     scores[np.isnan(scores[:, 0]), 0] = 0  # there is no other
-    return order, scores.astype(np.float32)
-
-
-def _blocks(queries: int, images: int) -> Iterator[slice]:
-    size = max(1, BLOCK // max(1, images))
-    for start in range(0, queries, size):
-        yield slice(start, start + size)
+    return Ranking(order.astype(np.int32), scores.astype(np.float32))
 
 
 def _drop(values: np.ndarray, own: np.ndarray) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,17 +14,17 @@ from cbirlab.datasets import Dataset, load_dataset
 from cbirlab.evaluation import PROTOCOLS, Evaluation
 from cbirlab.extract import image_hashes
 from cbirlab.fusion.balance import balance, train_split
-from cbirlab.fusion.members import Member, concatenated, fuse, own_rows, searched
+from cbirlab.fusion.members import Member, concatenated, fused_lists, own_rows, searched
 from cbirlab.fusion.methods import FusionMethod, checked_weights
 from cbirlab.fusion.recipe import LEARNED, Fusion, check_members, compares_parts
 from cbirlab.index import Ranking
+from cbirlab.lists import Lists, lists_of
 from cbirlab.pipeline import Bench, Clock, Recipe, Run, table_row
+from cbirlab.pipeline.recipe import RIGHT_OF_MAPS
 from cbirlab.pipeline.stages import judged
+from cbirlab.pipeline.timing import ms_per_image, repeated
 from cbirlab.store import Store
 from cbirlab.whitening import Whitening, learn, whiten
-
-RIGHT_OF_MAPS = ("tap", "aggregation", "whitening", "dimensions", "whitening_set")
-"""Fields in which the recipes of one bench may differ."""
 
 COSTS = ("forward_passes", "ms_per_image")
 """Columns of what it costs to describe an image; members of one bench share the passes."""
@@ -42,8 +43,10 @@ class FusedRun:
     ranking : (Q, N) database rows and scores.
     evaluation : under the members' protocol; None where the dataset has no ground truth.
     metrics : name to value, in 0..1 but for N-S; empty without ground truth.
-    seconds : per stage: "load", "extract" (and search of the members), "balance", "search" (fusion), "evaluate".
+    seconds : per stage: "load", "extract" (and search of the members), "balance", "fuse" (whitening of the joined
+        descriptors), "search", "evaluate".
     dim : dimensions that were searched, of all members together.
+    searches : seconds of further searches of all queries, made for their time alone.
     leak : empty, or what the evaluated images have to do with what was learned.
     skipped : part to row to reason: images that a member cannot read.
     """
@@ -57,6 +60,7 @@ class FusedRun:
     metrics: Mapping[str, float]
     seconds: Mapping[str, float]
     dim: int
+    searches: tuple[float, ...] = ()
     leak: str = ""
     skipped: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
 
@@ -73,8 +77,10 @@ class FusedRun:
     @property
     def ms_per_query(self) -> float:
         """Milliseconds of search per query, the members' own searches included where they are needed."""
-        own = 1000 * self.seconds["search"] / max(1, len(self.ranking))
-        return own if self.early else own + sum(member.ms_per_query for member in self.members)
+        own = 1000 * min((self.seconds["search"], *self.searches)) / max(1, len(self.ranking))
+        if self.early or any(member.ranking.complete is not None for member in self.members):
+            return own  # lists that are not kept are searched again as they are fused
+        return own + sum(member.ms_per_query for member in self.members)
 
     @property
     def bytes_per_image(self) -> int:
@@ -95,6 +101,7 @@ def run_fusion(
     store: Store | None = None,
     device: str = "cpu",
     progress: bool = True,
+    time_images: bool = False,
 ) -> FusedRun:
     """Carry out a fusion.
 
@@ -104,6 +111,7 @@ def run_fusion(
     store : where descriptors are kept.
     device : where the networks run.
     progress : show a bar when extraction takes more than a second.
+    time_images : describe a few images anew for every member, to tell the milliseconds per image.
 
     Raises
     ------
@@ -116,15 +124,14 @@ def run_fusion(
         check_members([_with_judging(member, dataset) for member in fusion.members])
         split = train_split(dataset) if _learns(fusion) else None
     with clock("extract"):
-        described = _described(fusion, dataset, split, store, device, progress)
+        described = _described(fusion, dataset, split, store, device, progress, time_images)
         runs = tuple(one.run for one in described)
         fusion = fusion.with_members([run.recipe for run in runs])
     with clock("balance"):
         weights = _weights(fusion, [one.train for one in described if one.train is not None], split)
-    with clock("search"):
-        ranking, dim = _ranked(fusion, described, weights, dataset)
-    with clock("evaluate"):
-        evaluation = judged(ranking, dataset, fusion.members[0])
+    with clock("fuse"):
+        lists, dim = _ranked(fusion, described, weights, dataset)
+    ranking, evaluation = judged(lists, dataset, fusion.members[0], clock)
     return FusedRun(
         recipe=fusion,
         dataset=dataset,
@@ -135,6 +142,7 @@ def run_fusion(
         metrics=dict(evaluation.metrics) if evaluation else {},
         seconds=clock.seconds,
         dim=dim,
+        searches=repeated(lists.whole, clock.seconds["search"]),
         leak="; ".join(dict.fromkeys(filter(None, [*(run.leak for run in runs), _leak(dataset, split, store)]))),
         skipped=_merged([run.skipped for run in runs]),
     )
@@ -152,7 +160,8 @@ def fused_row(result: FusedRun) -> dict[str, Any]:
         sets = [*(one["whitening_set"] for one in rows), train_name(result.dataset)]
         row |= {"whitening": f"{row['whitening']} > {result.recipe.whitening}", "whitening_set": _joined(sets)}
     row |= {name: getattr(result, name) for name in ("dim", "ms_per_query", "bytes_per_image", "leak")}
-    row |= {name: _cost([one[name] for one in rows], result.recipe.members) for name in COSTS}
+    row |= {name: _cost([one[name] for one in rows], result.recipe.members) for name in COSTS if name in row}
+    row["best_of"] = 1 + len(result.searches)
     row["skipped"] = sum(len(unread) for unread in result.skipped.values())
     del row["recipe"]
     weights = " + ".join(f"{weight:.3g}" for weight in result.member_weights)
@@ -176,7 +185,13 @@ def _learns(fusion: Fusion) -> bool:
 
 
 def _described(
-    fusion: Fusion, dataset: Dataset, split: Dataset | None, store: Store, device: str, progress: bool
+    fusion: Fusion,
+    dataset: Dataset,
+    split: Dataset | None,
+    store: Store,
+    device: str,
+    progress: bool,
+    time_images: bool,
 ) -> list[_Described]:
     """Every member, searched; members that share a network and its input are described in one bench."""
     early = FusionMethod.parse(fusion.method).stage == "descriptors"
@@ -185,11 +200,15 @@ def _described(
         first = fusion.members[places[0]]
         backbone = load_backbone(first.backbone, first.weights, device)
         recipes = [fusion.members[place].resolved(dataset, backbone) for place in places]
-        runs, members = _searched(Bench(dataset, backbone, recipes[0], store=store, progress=progress), recipes, early)
+        bench = Bench(dataset, backbone, recipes[0], store=store, progress=progress, keep=len(recipes))
+        runs, members = _searched(bench, recipes, early)
+        times = ms_per_image(bench, recipes) if time_images else dict.fromkeys(recipes, math.nan)
+        runs = [bench.timed(run, times[run.recipe]) for run in runs]
         train: Sequence[Member | None] = [None] * len(places)
         if split is not None:
             asked = [replace(recipe, protocol=split.protocol) for recipe in recipes]
-            _, train = _searched(Bench(split, backbone, asked[0], store=store, progress=progress), asked, early)
+            others = Bench(split, backbone, asked[0], store=store, progress=progress, keep=len(recipes))
+            _, train = _searched(others, asked, early)
         found |= {
             place: _Described(*one) for place, one in zip(places, zip(runs, members, train, strict=True), strict=True)
         }
@@ -200,8 +219,7 @@ def _benches(members: Sequence[Recipe]) -> list[list[int]]:
     """Places of the members that take their descriptors from the same maps."""
     groups: dict[str, list[int]] = {}
     for place, recipe in enumerate(members):
-        shared = {name: value for name, value in asdict(recipe).items() if name not in RIGHT_OF_MAPS}
-        groups.setdefault(repr(shared), []).append(place)
+        groups.setdefault(repr(recipe.without(*RIGHT_OF_MAPS)), []).append(place)
     return list(groups.values())
 
 
@@ -210,7 +228,7 @@ def _searched(bench: Bench, recipes: Sequence[Recipe], early: bool) -> tuple[lis
     bench.fill(recipes)
     runs = [bench.run(recipe) for recipe in recipes]
     pairs = [_vectors(bench, recipe) if early else () for recipe in recipes]
-    return runs, [Member(run.ranking, *pair) for run, pair in zip(runs, pairs, strict=True)]
+    return runs, [Member(lists_of(run.ranking), *pair) for run, pair in zip(runs, pairs, strict=True)]
 
 
 def _vectors(bench: Bench, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
@@ -233,12 +251,12 @@ def _weights(fusion: Fusion, train: Sequence[Member], split: Dataset | None) -> 
 
 def _ranked(
     fusion: Fusion, described: Sequence[_Described], weights: tuple[float, ...], dataset: Dataset
-) -> tuple[Ranking, int]:
-    """The ranking of all members together, and the dimensions that were searched."""
+) -> tuple[Lists, int]:
+    """The lists of all members together, and the dimensions that are searched."""
     method, members = FusionMethod.parse(fusion.method), [one.member for one in described]
     if method.stage != "descriptors":
         own = own_rows(dataset, PROTOCOLS[str(fusion.members[0].protocol)])
-        return fuse(members, method, weights, own), sum(one.run.dim for one in described)
+        return fused_lists(members, method, weights, own), sum(one.run.dim for one in described)
     images, queries = concatenated(members, weights, method)
     whitening = Whitening.parse(fusion.whitening)
     if whitening.fact("learned"):

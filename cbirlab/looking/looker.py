@@ -59,7 +59,7 @@ class Looker:
         self._bench = session.bench
         self._network = Network(self._bench.backbone, precision=self._bench.shared.precision)
         self._pictures = Recent(KEPT_PICTURES)
-        self._maps = Recent(KEPT_PICTURES)
+        self._maps = Recent(KEPT_PICTURES, most_bytes=2 * ALL_TAPS_BYTES, size=_map_bytes)
         self._pairs: JudgedPairs | None = None
         self._cosines = Recent(KEPT_PICTURES)
 
@@ -190,6 +190,10 @@ class Looker:
         self.session.make_ready(tap, aggregation, whitening, dimensions)
         with self.session.lock:
             return self._bench.pair(self.session.recipe(tap, aggregation, whitening, dimensions))
+
+
+def _map_bytes(kept: tuple[Item, dict[str, Tensor]]) -> int:
+    return sum(maps.nbytes for maps in kept[1].values())
 
 
 def _name(item: Item) -> Any:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from cbirlab.lists import lists_of
+
 if TYPE_CHECKING:
     from cbirlab.fusion.running import FusedRun
     from cbirlab.pipeline import Run
@@ -40,7 +42,7 @@ def positives(run: Run | FusedRun, query: int, level: str | None = None) -> list
     chosen = protocol.level(level, "positives")
     own = [run.dataset.queries[query].index] if protocol.own_image == "dropped" else []
     junk = [row for label in chosen.junk for row in labels.get(label, ())] + [row for row in own if row is not None]
-    listed = run.ranking.images[query]
+    listed = lists_of(run.ranking).of(query).images[0]
     kept = listed[~np.isin(listed, junk)]
     ranks = {int(row): place for place, row in enumerate(kept, start=1)}
     found = [

@@ -17,6 +17,9 @@ from cbirlab.whitening import normalise
 BLOCK_ELEMENTS = 2**21
 """Numbers that a block of rows, or a block of similarities, holds: 16 MiB of float64."""
 
+COSINE_STEPS = 2.0**40
+"""Steps of a cosine between 0 and 1 that are told apart: rounding moves its last three decimal digits."""
+
 
 def combined(how: str, vectors: np.ndarray, counts: np.ndarray, state: Mapping[str, Any] | None = None) -> np.ndarray:
     """One vector per image from the vectors of its patches.
@@ -114,6 +117,8 @@ def match(queries: np.ndarray, query_counts: np.ndarray, images: np.ndarray, ima
 def _matched(queries: np.ndarray, query_counts: np.ndarray, images: np.ndarray, image_counts: np.ndarray) -> np.ndarray:
     """Scores (q, n) of a block: unit rows, every count positive."""
     nearest = np.maximum.reduceat(queries @ images.T, _starts(image_counts), axis=1)
+    # What lies below depends on which other queries are asked with it; equal patches are 0 apart, not about 1e-8.
+    nearest = np.round(nearest * COSINE_STEPS) / COSINE_STEPS
     distances = np.sqrt((2 - 2 * nearest).clip(min=0))
     return -np.add.reduceat(distances, _starts(query_counts), axis=0) / query_counts[:, None]
 

@@ -2,48 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cbirlab.aggregation import Aggregation
 from cbirlab.datasets import Dataset
-from cbirlab.extract import Descriptors, extract
 from cbirlab.index import Ranking
-from cbirlab.passes import Passes
-from cbirlab.pipeline import fitting, stages
+from cbirlab.lists import Lists
+from cbirlab.pipeline import stages, timing
+from cbirlab.pipeline.described import Column, Described
 from cbirlab.pipeline.recent import Recent
 from cbirlab.pipeline.recipe import Recipe, split_taps
 from cbirlab.pipeline.stages import Clock, Rows, Run
-from cbirlab.store import Store, digest
+from cbirlab.store import Store
 from cbirlab.whitening import Whitening
 
 if TYPE_CHECKING:
     from cbirlab.backbones import Backbone
 
-
-@dataclass(frozen=True, eq=False)
-class Column:
-    """One tap, aggregated one way, of one part: a row per view.
-
-    Attributes
-    ----------
-    values : float32 (views, D).
-    counts : (images,), views of each image.
-    key : hash of what the values depend on.
-    pass_ms : milliseconds per image of the passes that made it.
-    """
-
-    values: np.ndarray
-    counts: np.ndarray
-    key: str
-    pass_ms: float
+__all__ = ["Bench", "Column"]
 
 
-class Bench:
+class Bench(Described):
     """Runs recipes that share dataset, backbone, weights, image size, preprocessing, scales, passes and precision.
+
+    Every method that takes a recipe raises ValueError where it differs in what is shared.
 
     Parameters
     ----------
@@ -64,138 +50,13 @@ class Bench:
         progress: bool = True,
         keep: int = 64,
     ) -> None:
-        self.dataset = dataset
-        self.backbone = backbone
-        self.shared = recipe
-        self.store = store
-        self.progress = progress
-        self.passes = Passes.parse(recipe.passes)
-        self._columns: dict[tuple[str, str, str], Column] = {}
-        self._states: dict[tuple[str, str, str], Any] = {}
-        self._skipped: dict[str, dict[int, str]] = {}
-        self._fitted: dict[tuple[str, ...], Any] = {}
+        super().__init__(dataset, backbone, recipe, store=store, progress=progress)
         self._leaks: dict[str, str] = {}
         self._projected = Recent(keep)
 
-    def fill(self, recipes: Iterable[Recipe]) -> None:
-        """Extract what resolved recipes need in one pass per image, as far as the store does not have it.
-
-        What has to be learned first (codebooks, projections of regions) takes one more pass over the train split.
-        """
-        by_set: dict[str | None, list[Recipe]] = {}
-        for recipe in recipes:
-            by_set.setdefault(recipe.whitening_set, []).append(recipe)
-        if len(by_set) > 1 and None in by_set:  # what learns nothing comes along in the pass of the others
-            nothing = by_set.pop(None)
-            by_set[next(iter(by_set))] += nothing
-        for learning_set, members in by_set.items():
-            self._fill(fitting.cells_of(members), learning_set, train=any(map(_trains, members)))
-
-    def _fill(self, cells: fitting.Cells, learning_set: str | None, *, train: bool) -> None:
-        """Extract `cells`, which learn from `learning_set`; with `train`, its own descriptors too."""
-        name = learning_set or ""
-        states = fitting.network_states(self.backbone, cells)
-        known = {(tap, key): state for (tap, key, owner), state in self._states.items() if owner == name}
-        missing = fitting.learning(cells, known)
-        parts = ["images", *(["queries"] if self.dataset.queries else [])]
-        owner, part = stages.learning_part(name, self.dataset) if name else (self.dataset, "")
-        if missing:
-            beside = fitting.plain(cells) if train else {}
-            samplers = fitting.samplers(missing, self.backbone)
-            found = self._extract(owner, fitting.merged(samplers, beside), [part], states)
-            known |= fitting.learned(missing, samplers, found, part, self.store, self.backbone, self.progress)
-            self._states |= {(tap, key, name): state for (tap, key), state in known.items()}
-        states |= known
-        if train and owner is self.dataset:
-            parts = list(dict.fromkeys([*parts, part]))
-        own = self._extract(self.dataset, cells, parts, states)
-        self._skipped |= {one: dict(rows) for one, rows in own.skipped.items()}
-        for one in ("images", "queries") if self.dataset.queries else ("images",):
-            self._take(own, one, one, name)
-        if train:
-            others = own if owner is self.dataset else self._extract(owner, cells, [part], states)
-            self._take(others, part, name, name)
-
-    def _extract(
-        self, dataset: Dataset, cells: Mapping[str, Sequence[Any]], parts: Sequence[str], states: Mapping[Any, Any]
-    ) -> Descriptors:
-        return extract(
-            dataset,
-            self.backbone,
-            taps=list(cells),
-            aggregations=cells,
-            image_size=self.shared.image_size,
-            scales=self.shared.scales,
-            scale_pooling=self.shared.scale_pooling,
-            passes=self.passes,
-            states=states,
-            parts=parts,
-            precision=self.shared.precision,
-            crop=self.shared.crop,
-            resizing=self.shared.resizing,
-            store=self.store,
-            progress=self.progress,
-        )
-
-    def _take(self, found: Descriptors, part: str, name: str, learning_set: str) -> None:
-        for tap, key in found:
-            values = found[tap, key].get(part)
-            if values is not None:
-                cell = (tap, key)
-                column = Column(values, found.counts[part], found.keys[cell][part], found.pass_ms[cell][part])
-                self._columns[tap, _named(key, learning_set), name] = column
-
-    def column(self, tap: str, recipe: Recipe, part: str) -> Column:
-        """One tap of "images", "queries" or a whitening set; extracted now if it is missing."""
-        name = (tap, _named(recipe.aggregation, recipe.whitening_set or ""), part)
-        if name not in self._columns:
-            self.fill([recipe])
-        if name in self._columns:
-            return self._columns[name]
-        if part != "queries":
-            raise ValueError(f"{self.dataset.name}: there are no {part} to describe.")
-        images = self.column(tap, recipe, "images")  # only images from outside can be searched with
-        return Column(images.values[:0], images.counts[:0], images.key, images.pass_ms)
-
-    def has(self, recipe: Recipe) -> bool:
-        """Whether everything that a resolved recipe needs is extracted."""
-        parts = ["images", *(["queries"] if self.dataset.queries else []), *([recipe.whitening_set] * _trains(recipe))]
-        cell = _named(recipe.aggregation, recipe.whitening_set or "")
-        return all((tap, cell, part) in self._columns for _, tap in split_taps(str(recipe.tap)) for part in parts)
-
-    def rows(self, recipe: Recipe, part: str) -> tuple[Rows, str]:
-        """Descriptors of a part before whitening, views combined and taps concatenated, and their key."""
-        columns = [self.column(tap, recipe, part) for _, tap in split_taps(str(recipe.tap))]
-        made_of = {"taps": str(recipe.tap), "combine": self.passes.combine, "on": [one.key for one in columns]}
-        return self._joined(recipe, columns), digest(made_of)
-
-    def _joined(self, recipe: Recipe, columns: Sequence[Column]) -> Rows:
-        """The columns of a recipe's taps, views combined, side by side."""
-        members = split_taps(str(recipe.tap))
-        found = [self._combined(tap, recipe, column) for (_, tap), column in zip(members, columns, strict=True)]
-        if len(members) == 1:
-            return found[0]
-        values = fitting.concatenated([rows.values for rows in found], [weight for weight, _ in members])
-        return Rows(values, found[0].counts)
-
-    def _combined(self, tap: str, recipe: Recipe, column: Column) -> Rows:
-        """The views of each image combined into one row, or kept where they are matched one by one."""
-        if self.passes.single:
-            return Rows(column.values)
-        if self.passes.combine == "match":
-            return Rows(column.values, column.counts)
-        state = self._view_codebook(tap, recipe) if self.passes.combine == "vlad" else None
-        return fitting.combined(self.passes.combine, column.values, column.counts, state)
-
-    def _view_codebook(self, tap: str, recipe: Recipe) -> Mapping[str, np.ndarray]:
-        name = (tap, recipe.aggregation, str(recipe.whitening_set))
-        if name not in self._fitted:
-            column = self.column(tap, recipe, str(recipe.whitening_set))
-            self._fitted[name] = fitting.view_codebook(column.values, column.key, self.store)
-        return self._fitted[name]
-
     def whitening(self, recipe: Recipe) -> Any:
         """The fitted whitening of a resolved recipe; None where it learns nothing."""
+        self._check(recipe)
         method = Whitening.parse(recipe.whitening)
         if not method.fact("learned"):
             return None
@@ -215,10 +76,8 @@ class Bench:
         clock = clock or Clock()
         with clock("whiten"):
             images, queries = self.pair(recipe)
-        with clock("search"):
-            ranking = stages.search(recipe, images, queries)
-        with clock("evaluate"):
-            evaluation = stages.judged(ranking, self.dataset, recipe)
+        lists = stages.lists(recipe, images, queries)
+        ranking, evaluation = stages.judged(lists, self.dataset, recipe, clock, again=self.lists(recipe))
         columns = [self.column(tap, recipe, "images") for _, tap in split_taps(str(recipe.tap))]
         views = float(np.mean(columns[0].counts))
         return Run(
@@ -231,11 +90,24 @@ class Bench:
             weights=self.backbone.weights,
             dim=images.values.shape[1],
             forward_passes=views * len(recipe.scales),
-            extract_ms=max(one.pass_ms for one in columns),
             rows_per_image=1.0 if images.counts is None else views,
             leak=self.leak(recipe),
             skipped=self._skipped,
         )
+
+    def lists(self, recipe: Recipe) -> Lists:
+        """The database ranked for all queries, a block at a time; descriptors are taken up when that begins."""
+        shape = (len(self.dataset.queries), len(self.dataset.images))
+        return Lists(shape, lambda: stages.lists(recipe, *self.pair(recipe)).begin())
+
+    def timed(self, run: Run, extract_ms: float = math.nan) -> Run:
+        """The run with the times that a table shows: of further searches, and per image as `timing` measured it."""
+        first = run.seconds["search"]
+        if first >= timing.BUDGET_SECONDS:
+            return replace(run, extract_ms=extract_ms)
+        images, queries = self.pair(run.recipe)
+        searches = timing.repeated(lambda: stages.search(run.recipe, images, queries), first)
+        return replace(run, searches=searches, extract_ms=extract_ms)
 
     def search(self, recipe: Recipe, queries: Sequence[int] | Rows) -> Ranking:
         """The database ranked for some benchmark queries, or for other descriptors as `project` gives them."""
@@ -248,28 +120,15 @@ class Bench:
         dimensions = stages.check_dimensions(recipe, whitened.values.shape[1])
         return whitened.changed(lambda values: stages.shortened(values, dimensions))
 
-    def outside(self, recipe: Recipe, views: Mapping[str, np.ndarray]) -> Rows:
-        """Descriptors before whitening of one image from outside, whose views at each tap are given."""
-        members = split_taps(str(recipe.tap))
-        columns = [Column(views[tap], np.array([len(views[tap])]), "", 0.0) for _, tap in members]
-        return self._joined(recipe, columns)
-
-    def state(self, tap: str, recipe: Recipe) -> Any:
-        """What describes a query at a tap: what the aggregation has learned, or needs of the network; mostly None."""
-        self.column(tap, recipe, "images")
-        spec = Aggregation.parse(recipe.aggregation)
-        known = self._states.get((tap, spec.key, recipe.whitening_set or ""))
-        found = known or fitting.network_states(self.backbone, {tap: [spec]}).get((tap, spec.key))
-        return found and (found.of_queries or found.value)
-
     def pair(self, recipe: Recipe) -> tuple[Rows, Rows]:
         """Database and query descriptors as the recipe searches them."""
+        self._check(recipe)
         images, queries = self._pair(recipe)
         dimensions = stages.check_dimensions(recipe, images.values.shape[1])
-        database, asked = (
-            rows.changed(lambda values: stages.shortened(values, dimensions)) for rows in (images, queries)
-        )
-        return database, asked
+        database = images.changed(lambda values: stages.shortened(values, dimensions))
+        if queries is images:
+            return database, database
+        return database, queries.changed(lambda values: stages.shortened(values, dimensions))
 
     def leak(self, recipe: Recipe) -> str:
         """What was learned on, compared with what is evaluated."""
@@ -286,21 +145,10 @@ class Bench:
 
         def make() -> tuple[Rows, Rows]:
             whitening = self.whitening(recipe)
-            images, queries = (
-                self.rows(recipe, part)[0].changed(lambda values: stages.projected(whitening, values))
-                for part in ("images", "queries")
-            )
-            return images, queries
+            (images, key), (queries, other) = (self.rows(recipe, part) for part in ("images", "queries"))
+            database = images.changed(lambda values: stages.projected(whitening, values))
+            if key == other and len(images) == len(queries):  # every image is a query, and takes its room once
+                return database, database
+            return database, queries.changed(lambda values: stages.projected(whitening, values))
 
         return self._projected.get((recipe.tap, recipe.aggregation, recipe.whitening, recipe.whitening_set), make)
-
-
-def _trains(recipe: Recipe) -> bool:
-    """Whether descriptors of the learning set are needed themselves."""
-    return bool(Whitening.parse(recipe.whitening).fact("learned")) or Passes.parse(recipe.passes).combine == "vlad"
-
-
-def _named(aggregation: str, learning_set: str) -> str:
-    """An aggregation together with what it learned from."""
-    spec = Aggregation.parse(aggregation)
-    return f"{spec.key} on {learning_set}" if spec.learns else spec.key

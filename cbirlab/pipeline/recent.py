@@ -9,13 +9,32 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+ALWAYS = 2
+"""Values that stay however large they are: two settings are compared with each other."""
+
 
 class Recent:
-    """The values that were used last, by key; safe between threads."""
+    """The values that were used last, by key; safe between threads.
 
-    def __init__(self, most: int) -> None:
-        self.most = most
+    Parameters
+    ----------
+    most : values that stay.
+    most_bytes : of all of them together; no limit by default. The last two stay however large they are.
+    size : bytes of a value; needed with `most_bytes`.
+
+    Attributes
+    ----------
+    size_bytes : of all values that are kept.
+    """
+
+    def __init__(
+        self, most: int, *, most_bytes: float = float("inf"), size: Callable[[Any], int] = lambda value: 0
+    ) -> None:
+        self.most, self.most_bytes = most, most_bytes
+        self._size = size
         self._values: OrderedDict[Hashable, Any] = OrderedDict()
+        self._bytes: dict[Hashable, int] = {}
+        self.size_bytes = 0
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
@@ -26,7 +45,10 @@ class Recent:
                 return self._values[key]
         value = make()
         with self._lock:
-            self._values[key] = value
-            while len(self._values) > self.most:
-                self._values.popitem(last=False)
+            self.size_bytes -= self._bytes.get(key, 0)  # another thread may have made it too
+            self._values[key], self._bytes[key] = value, self._size(value)
+            self.size_bytes += self._bytes[key]
+            while len(self._values) > self.most or (len(self._values) > ALWAYS and self.size_bytes > self.most_bytes):
+                dropped, _ = self._values.popitem(last=False)
+                self.size_bytes -= self._bytes.pop(dropped)
         return value

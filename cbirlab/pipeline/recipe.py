@@ -36,6 +36,12 @@ SCALE_SETS = {
 }
 """Scales of multi-scale descriptors: "down" of Radenović et al. (TPAMI 2019), "up_down" of their training code."""
 
+OF_SETTING = ("tap", "aggregation", "whitening", "dimensions")
+"""Fields that the controls of a panel change; its recipes share all others."""
+
+RIGHT_OF_MAPS = (*OF_SETTING, "whitening_set", "index", "protocol", "average_precision", "metrics")
+"""Fields in which the recipes of one bench may differ: its maps are the same for all of them."""
+
 ONE_POSITION = "spoc"
 _POSITIVE = Range(1, 1 << 20, integer=True, optional=True)
 
@@ -153,6 +159,10 @@ class Recipe:
     def resizing(self) -> Resizing:
         """How pictures come to their size."""
         return Resizing(self.resize, self.interpolation, self.antialias)
+
+    def without(self, *names: str) -> dict[str, Any]:
+        """All fields but these, by name."""
+        return {part.name: getattr(self, part.name) for part in fields(self) if part.name not in names}
 
     def to_json(self) -> str:
         """The recipe as one line of JSON; without `metrics` where there are none, as recipes were before."""

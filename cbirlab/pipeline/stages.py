@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib import import_module
 from inspect import getsource, unwrap
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from cbirlab.aggregation import Aggregation
 from cbirlab.datasets import Dataset, load_dataset
-from cbirlab.evaluation import Evaluation, evaluate
+from cbirlab.evaluation import Evaluation, Scorer
 from cbirlab.extract import Sampler, State, image_hashes
 from cbirlab.extract.sampling import unpacked
 from cbirlab.index import INDEXES, Ranking, ranked
+from cbirlab.lists import Kept, Lists
 from cbirlab.pipeline.recipe import Recipe
 from cbirlab.store import Store, StoreUnwritable, digest
 from cbirlab.whitening import Whitening, learn, normalise, project
 
 _FITTED_VERSION = 2
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,15 +39,15 @@ class Run:
     ----------
     recipe : resolved, so that it can be run again.
     dataset : what was searched.
-    ranking : (Q, N) database rows and scores.
+    ranking : (Q, N) database rows and scores; of a large run the first places of each query (see `cbirlab.lists`).
     evaluation : under the recipe's protocol; None where the dataset has no ground truth.
     metrics : name to value, in 0..1 but for N-S; empty without ground truth.
     seconds : per stage: "load", "extract", "whiten", "search", "evaluate".
     weights : what tables call the weights.
     dim : dimensions of the descriptors that were searched.
     forward_passes : per database image, over all its views and scales.
-    extract_ms : milliseconds per database image of the passes that made the descriptors, with decoding and everything
-        else that was computed in the same passes; NaN where that is not known.
+    extract_ms : milliseconds that it takes to describe an image; NaN where nobody asked for it.
+    searches : seconds of further searches of all queries, made for their time alone.
     rows_per_image : descriptors of an image; more than one where images are compared view by view.
     leak : empty, or what the evaluated images have to do with what was learned.
     skipped : part to row to reason: images that cannot be read.
@@ -60,14 +63,21 @@ class Run:
     dim: int
     forward_passes: float = 1.0
     extract_ms: float = math.nan
+    searches: tuple[float, ...] = ()
     rows_per_image: float = 1.0
     leak: str = ""
     skipped: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
 
     @property
+    def size_bytes(self) -> int:
+        """What is kept of the answers and of how they were judged."""
+        kept = self.ranking.images.nbytes + self.ranking.scores.nbytes
+        return kept + (self.evaluation.size_bytes if self.evaluation else 0)
+
+    @property
     def ms_per_query(self) -> float:
-        """Milliseconds of search per query."""
-        return 1000 * self.seconds["search"] / max(1, len(self.ranking))
+        """Milliseconds of search per query, the best of all searches."""
+        return 1000 * min((self.seconds["search"], *self.searches)) / max(1, len(self.ranking))
 
     @property
     def bytes_per_image(self) -> int:
@@ -84,6 +94,16 @@ class Clock:
     def __call__(self, stage: str) -> Clock:
         self._stage = stage
         return self
+
+    def each(self, stage: str, blocks: Iterable[T]) -> Iterator[T]:
+        """Blocks that are made as they are asked for: what that takes counts as `stage`."""
+        waiting = iter(blocks)
+        while True:
+            with self(stage):
+                block = next(waiting, None)
+            if block is None:
+                return
+            yield block
 
     def __enter__(self) -> None:
         self._start = time.perf_counter()
@@ -201,6 +221,13 @@ class Rows:
         kept = [np.arange(ends[image] - self.counts[image], ends[image]) for image in images]
         return Rows(self.values[np.concatenate(kept)], self.counts[list(images)])
 
+    def part(self, images: slice) -> Rows:
+        """The rows of some consecutive images."""
+        if self.counts is None:
+            return Rows(self.values[images])
+        ends = np.concatenate([[0], np.cumsum(self.counts)])
+        return Rows(self.values[ends[images.start] : ends[images.stop]], self.counts[images])
+
     def changed(self, change: Callable[[np.ndarray], np.ndarray]) -> Rows:
         """The same images, their values changed."""
         return Rows(change(self.values), self.counts) if len(self.values) else self
@@ -209,7 +236,7 @@ class Rows:
 def search(recipe: Recipe, images: Rows, queries: Rows) -> Ranking:
     """Rank the database for each query: by index, or as the recipe compares words or views."""
     if not len(queries):
-        return Ranking(np.empty((0, len(images)), np.int64), np.empty((0, len(images)), np.float32))
+        return Ranking(np.empty((0, len(images)), np.int32), np.empty((0, len(images)), np.float32))
     spec = Aggregation.parse(recipe.aggregation)
     if images.counts is not None and queries.counts is not None:
         from cbirlab.passes import match
@@ -222,11 +249,33 @@ def search(recipe: Recipe, images: Rows, queries: Rows) -> Ranking:
     return INDEXES[recipe.index]().fit(images.values).search(queries.values)
 
 
-def judged(ranking: Ranking, dataset: Dataset, recipe: Recipe) -> Evaluation | None:
-    """The ranking under the recipe's protocol, or None where there is no ground truth."""
-    if not dataset.labels:
-        return None
-    return evaluate(ranking, dataset, recipe.protocol, recipe.average_precision, metrics=recipe.metrics)
+def lists(recipe: Recipe, images: Rows, queries: Rows) -> Lists:
+    """The database ranked for all queries, a block at a time."""
+    return Lists((len(queries), len(images)), lambda: lambda rows: search(recipe, images, queries.part(rows)))
+
+
+def judged(
+    lists: Lists, dataset: Dataset, recipe: Recipe, clock: Clock, again: Lists | None = None
+) -> tuple[Ranking, Evaluation | None]:
+    """What is kept of the lists, and all of them under the recipe's protocol; None where there is no ground truth.
+
+    Parameters
+    ----------
+    again : what makes the lists again where not all is kept; by default `lists`.
+    """
+    kept = Kept(*lists.shape)
+    judging = recipe.protocol, recipe.average_precision, recipe.metrics
+    scorer = Scorer(dataset, *judging) if dataset.labels else None
+    for block in clock.each("search", lists):
+        kept.add(block)
+        if scorer is not None:
+            with clock("evaluate"):
+                scorer.add(block)
+    with clock("evaluate"):
+        evaluation = None if scorer is None else scorer.evaluation()
+    if scorer is not None and evaluation is not None:
+        scorer.warn(evaluation)
+    return kept.ranking(again or lists), evaluation
 
 
 def leak_between(learning: tuple[Dataset, str], dataset: Dataset, store: Store) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from cbirlab.datasets import Dataset
 from cbirlab.evaluation import bootstrap, query_groups
 from cbirlab.index import Ranking
+from cbirlab.lists import Lists, lists_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +48,7 @@ MEASURES = {
 }
 
 
-def pairs(ranking: Ranking, dataset: Dataset) -> pd.DataFrame:
+def pairs(ranking: Ranking | Lists, dataset: Dataset) -> pd.DataFrame:
     """How well each right answer of each query is ranked, beside what changed between the two pictures.
 
     Each answer is compared with the negatives alone, so that easy pairs do not push hard ones down the list.
@@ -75,15 +76,17 @@ def pairs(ranking: Ranking, dataset: Dataset) -> pd.DataFrame:
             f"pairs: dataset {dataset.name!r} must say in its metadata what changed within each pair, as Toytown does; "
             "to see what breaks a descriptor on other images, use the probe."
         )
-    if ranking.images.shape != (len(dataset.queries), len(dataset.images)):
+    lists = lists_of(ranking)
+    if lists.shape != (len(dataset.queries), len(dataset.images)):
         raise ValueError(
             f"pairs: ranking must be of all {len(dataset.queries)} queries and all {len(dataset.images)} images, "
-            f"got {ranking.images.shape}."
+            f"got {lists.shape}."
         )
     groups = query_groups(dataset)
     found = []
-    for query, changed in enumerate(known):
-        before, negatives = _negatives_before(ranking.images[query], dataset, query)
+    rows = (row for block in lists for row in block.images)
+    for query, (changed, row) in enumerate(zip(known, rows, strict=True)):
+        before, negatives = _negatives_before(row, dataset, query)
         rank = 1 + before[np.asarray(changed["index"], np.int64)]
         found.append(
             pd.DataFrame(

@@ -20,10 +20,12 @@ from traitlets import Dict, Enum, Int, List, Unicode
 
 from cbirlab.datasets.base import Box, Dataset
 from cbirlab.images import size, thumbnail
+from cbirlab.pipeline.recent import Recent
 from cbirlab.widgets.marks import MARKS
 from cbirlab.widgets.still import WithStill, jpeg_bytes, picture_sheet
 
 LARGEST_BATCH = 64
+KEPT_BYTES = 1 << 26  # of JPEGs; the page has its own copies
 BOX_COLOUR = "#ffb300"
 PATIENCE = 20.0  # seconds
 
@@ -34,7 +36,7 @@ def page_text(*names: str) -> str:
 
 
 class Thumbnails:
-    """JPEG thumbnails by id, made once; ids run through `paths`.
+    """JPEG thumbnails by id, the last ones kept; ids run through `paths`.
 
     Parameters
     ----------
@@ -49,7 +51,7 @@ class Thumbnails:
         self.paths = tuple(paths)
         self.boxes = tuple(boxes) or (None,) * len(self.paths)
         self.shipped: set[int] = set()
-        self._made: dict[int, bytes] = {}
+        self._made = Recent(len(self.paths), most_bytes=KEPT_BYTES, size=len)
 
     @classmethod
     def of_dataset(cls, dataset: Dataset, *, side: int = 160) -> Thumbnails:
@@ -63,9 +65,7 @@ class Thumbnails:
 
     def __getitem__(self, item: int) -> bytes:
         """The thumbnail as JPEG bytes; a picture that cannot be read becomes a crossed grey tile."""
-        if item not in self._made:
-            self._made[item] = self._make(item)
-        return self._made[item]
+        return self._made.get(item, lambda: self._make(item))
 
     def _make(self, item: int) -> bytes:
         path, box = self.paths[item], self.boxes[item]

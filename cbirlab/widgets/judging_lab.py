@@ -13,6 +13,7 @@ import numpy as np
 from cbirlab.choices.judging import JUNK, OWN_IMAGE, Judging
 from cbirlab.evaluation import PROTOCOLS, paired_difference, query_groups
 from cbirlab.evaluation.judgement import AP_METHODS
+from cbirlab.lists import lists_of
 from cbirlab.params import Parameter
 from cbirlab.widgets import views
 from cbirlab.widgets.controls import control, menu
@@ -62,7 +63,7 @@ class JudgingLab(WithStill, widgets.VBox):
         pause: float = PAUSE,
     ) -> None:
         rules = PROTOCOLS[protocol or dataset.protocol]
-        self.ranking, self.dataset, self.shown = ranking, dataset, shown
+        self.ranking, self.lists, self.dataset, self.shown = ranking, lists_of(ranking), dataset, shown
         self.levels = {level.name: level for level in rules.levels}
         self.usual = Judging.of(rules)
         self.query = query
@@ -70,7 +71,7 @@ class JudgingLab(WithStill, widgets.VBox):
         self.strip, self.gallery = strip_of(dataset, thumbnails), Gallery(thumbnails)
         self.numbers, self.error = widgets.HTML(), widgets.HTML()
         self.menus = self._menus()
-        self._before = self.usual.values(ranking, dataset)
+        self._before = self.usual.values(self.lists, dataset)
         self._update = Latest(self._draw, on_error=self._failed, afterwards=self._draw_rest, pause=pause)
         about = widgets.HTML(views.note(ABOUT))
         side = [*self.menus.values(), self.numbers, about]
@@ -83,7 +84,7 @@ class JudgingLab(WithStill, widgets.VBox):
 
     def _menus(self) -> dict[str, Any]:
         """A menu per choice; one that cannot matter on this dataset is greyed out."""
-        length = self.ranking.images.shape[1]
+        length = self.lists.shape[1]
         cuts = [("all", 0), *((f"the first {cut}", cut) for cut in CUTS if cut < length)]
         menus = {
             "level": menu([(name, name) for name in self.levels], description="level"),
@@ -121,8 +122,9 @@ class JudgingLab(WithStill, widgets.VBox):
 
     def _draw(self) -> None:
         judging, query = self.judging, self.query
-        answers = self.ranking.answers()[query]  # what has no descriptor is no result
-        rows = self.ranking.images[query, :answers][: judging.results][: self.shown].tolist()
+        found = self.lists.of(query)
+        answers = found.answers()[0]  # what has no descriptor is no result
+        rows = found.images[0, :answers][: judging.results][: self.shown].tolist()
         kinds = kinds_of_query(self.dataset, query, rows)
         legend = [name for name in MARKS if name in {*self.dataset.labels[query], "wrong"}]
         looks = {"kinds": kinds, "legend": legend, "title": f"Query {query}: first {len(rows)} results"}
@@ -132,7 +134,7 @@ class JudgingLab(WithStill, widgets.VBox):
 
     def _draw_rest(self) -> None:
         """Average precision of this query and the mean over all, by both rules."""
-        after = self.judging.values(self.ranking, self.dataset)
+        after = self.judging.values(self.lists, self.dataset)
         change = paired_difference(after, self._before, groups=query_groups(self.dataset))
         pairs = [(values[self.query], values[~np.isnan(values)].mean()) for values in (self._before, after)]
         (of_query, mean), (of_query_now, mean_now) = [[_written(value) for value in pair] for pair in pairs]

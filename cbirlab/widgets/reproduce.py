@@ -8,9 +8,8 @@ from dataclasses import fields
 from typing import Any
 
 from cbirlab.pipeline import Recipe
+from cbirlab.pipeline.recipe import OF_SETTING
 from cbirlab.widgets.question import Question
-
-_OF_SETTING = ("tap", "aggregation", "whitening", "dimensions")
 
 
 def given(recipe: Recipe) -> dict[str, Any]:
@@ -62,14 +61,14 @@ def screen_as_python(recipes: Mapping[str, Recipe], question: Question, shown: i
 
 
 def _session(recipe: Recipe, name: str) -> str:
-    shared = {field: value for field, value in given(recipe).items() if field not in _OF_SETTING}
+    shared = {field: value for field, value in given(recipe).items() if field not in OF_SETTING}
     first = [repr(recipe.dataset), repr(recipe.backbone)]
     others = [f"{field}={value!r}" for field, value in shared.items() if field not in ("dataset", "backbone")]
     return f"{name} = Session({', '.join(first + others)})"
 
 
 def _ranked(recipe: Recipe, question: Question, name: str, shown: int) -> str:
-    setting = ", ".join(repr(getattr(recipe, field)) for field in _OF_SETTING)
+    setting = ", ".join(repr(getattr(recipe, field)) for field in OF_SETTING)
     asked = repr(question.image)
     if question.own is not None:
         asked = repr(question.own.name)

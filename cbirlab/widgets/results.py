@@ -11,6 +11,7 @@ import numpy as np
 from cbirlab.datasets.base import Dataset
 from cbirlab.evaluation import PROTOCOLS
 from cbirlab.index import Ranking
+from cbirlab.lists import lists_of
 from cbirlab.widgets.gallery import Gallery, Thumbnails
 from cbirlab.widgets.marks import MARKS
 
@@ -129,8 +130,7 @@ def ranked_gallery(run: Run, query: int = 0, *, shown: int = 8) -> Gallery:
     shown : how many.
     """
     gallery = Gallery(Thumbnails.of_dataset(run.dataset))
-    ranking = Ranking(run.ranking.images[[query]], run.ranking.scores[[query]])
-    results_of_query(run.dataset, ranking, query, shown=shown).show_in(gallery)
+    results_of_query(run.dataset, lists_of(run.ranking).of(query), query, shown=shown).show_in(gallery)
     return gallery
 
 

@@ -12,7 +12,7 @@ import ipywidgets as widgets
 
 from cbirlab.pipeline import Recipe
 from cbirlab.widgets.download import Download
-from cbirlab.widgets.sessions import SHARED
+from cbirlab.widgets.sessions import shared
 
 if TYPE_CHECKING:
     from cbirlab.session import Session
@@ -80,8 +80,12 @@ def parsed(text: str, name: str) -> dict[str, Any]:
     return state
 
 
-def session_in(state: Mapping[str, Any], options: dict[str, Any]) -> Session:
+def session_in(state: Mapping[str, Any], options: dict[str, Any], dataset: Any = None) -> Session:
     """The session that a saved state began with; takes from `options` what is a session's.
+
+    Parameters
+    ----------
+    dataset : in place of the one that was saved; a session is taken as it is.
 
     Raises
     ------
@@ -89,11 +93,13 @@ def session_in(state: Mapping[str, Any], options: dict[str, Any]) -> Session:
     """
     from cbirlab.session import Session
 
-    common = Recipe.from_json(state["recipe"])
-    shared: dict[str, Any] = {name: getattr(common, name) for name in SHARED}
-    own = {name: options.pop(name) for name in ("store", "device") if name in options}
     options.setdefault("backbones", state["backbones"])
-    return Session(common.dataset, common.backbone, common.weights, **shared, **own)
+    if hasattr(dataset, "rank_query"):
+        return dataset
+    common = Recipe.from_json(state["recipe"])
+    begun = {"backbone": common.backbone, "weights": common.weights, **shared(common)}
+    begun |= {name: options.pop(name) for name in (*begun, "store", "device") if name in options}
+    return Session(common.dataset if dataset is None else dataset, **begun)
 
 
 def take_over(workbench: Desk, state: Mapping[str, Any]) -> None:

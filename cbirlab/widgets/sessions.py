@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cbirlab.backbones import BACKBONES, availability, choices_of, chosen, in_one_word
+from cbirlab.pipeline.recipe import OF_SETTING, Recipe
 
 if TYPE_CHECKING:
     from cbirlab.backbones import Availability
     from cbirlab.session import Session
 
-SHARED = (
-    "passes",
-    "whitening_set",
-    "image_size",
-    "scales",
-    "scale_pooling",
-    "crop",
-    "resize",
-    "interpolation",
-    "antialias",
-    "precision",
-    "index",
-    "protocol",
-)
+
+def shared(recipe: Recipe) -> dict[str, Any]:
+    """What the sessions of a panel have in common beside their dataset: neither the backbone's nor a setting's."""
+    return recipe.without("dataset", "backbone", "weights", *OF_SETTING)
 
 
 class Sessions:
@@ -71,11 +61,15 @@ class Sessions:
         from cbirlab.session import Session
 
         first = self.first
-        shared: dict[str, Any] = {name: getattr(first.common, name) for name in SHARED}
         session = Session(
-            first.dataset, backbone, self.weights[backbone], store=first.store, device=first.device, **shared
+            first.dataset,
+            backbone,
+            self.weights[backbone],
+            dataset_name=first.common.dataset,
+            store=first.store,
+            device=first.device,
+            **shared(first.common),
         )
-        session.common = replace(session.common, dataset=first.common.dataset)
         session.prepare(progress=False)
         if not self._left:
             session.learn_ahead()

@@ -10,7 +10,7 @@ import ipywidgets as widgets
 
 from cbirlab.evaluation import title_of
 from cbirlab.fusion import versus
-from cbirlab.index import Ranking
+from cbirlab.lists import lists_of
 from cbirlab.widgets import views
 from cbirlab.widgets.bars import Bars
 from cbirlab.widgets.charts import bar_chart
@@ -137,7 +137,7 @@ class WinLoss(LivePanel):
             return
         dataset, query = self.session.dataset, self._chosen_query
         for name, run, gallery in zip("AB", self._runs, self.galleries, strict=True):
-            ranking = Ranking(run.ranking.images[[query]], run.ranking.scores[[query]])
+            ranking = lists_of(run.ranking).of(query)
             results_of_query(dataset, ranking, query, shown=self.shown, words=f"{name}, query {query}").show_in(gallery)
         picture = data_uri(self.thumbnails[len(dataset.images) + query])
         self.query.value = f"<img alt='Query {query}' src='{picture}'>"

@@ -290,6 +290,6 @@ class Workbench(Desk):
         ValueError : the file holds something else.
         """
         state = saved.read(path)
-        workbench = cls(dataset if dataset is not None else saved.session_in(state, options), **options)
+        workbench = cls(saved.session_in(state, options, dataset), **options)
         workbench.from_json(state)
         return workbench

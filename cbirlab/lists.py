@@ -1,0 +1,111 @@
+"""Lists: the complete answers to many queries, a block of them at a time; of very many the first places are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from cbirlab.index import Ranking
+
+BLOCK = 2**23
+"""Places of the lists that are made at a time: 64 MiB of rows and scores."""
+
+WHOLE = 2**20
+"""Places up to which all of a ranking is kept: 8 MiB."""
+
+FIRST = 100
+"""Places of each query that are kept of a larger one, at least."""
+
+Search = Callable[[slice], Ranking]
+"""Complete lists of some consecutive queries."""
+
+
+@dataclass(frozen=True, eq=False)
+class Lists:
+    """The complete lists of Q queries over N images, made anew whenever they are gone through.
+
+    Attributes
+    ----------
+    shape : (Q, N).
+    begin : called whenever they are gone through; gives what makes a block of them.
+    block : places that are made at a time, `BLOCK` by default.
+    """
+
+    shape: tuple[int, int]
+    begin: Callable[[], Search]
+    block: int | None = None
+
+    @classmethod
+    def held(cls, ranking: Ranking) -> Lists:
+        """Those of a ranking in memory."""
+        return cls(ranking.images.shape, lambda: lambda rows: some_of(ranking, rows))
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Ranking]:
+        """Blocks of queries, in order; one without rows where there is no query."""
+        search = self.begin()
+        for rows in blocks(*self.shape, self.block):
+            yield search(rows)
+
+    def of(self, query: int) -> Ranking:
+        """The list of one query: (1, N)."""
+        return self.begin()(slice(query, query + 1))
+
+    def whole(self) -> Ranking:
+        """All of them at once."""
+        found = [*self]
+        if len(found) == 1:
+            return found[0]
+        images, scores = (np.concatenate([getattr(one, name) for one in found]) for name in ("images", "scores"))
+        return Ranking(images, scores)
+
+
+def some_of(ranking: Ranking, rows: slice) -> Ranking:
+    """What is held of some consecutive queries."""
+    if rows.start == 0 and rows.stop == len(ranking):
+        return ranking
+    return Ranking(ranking.images[rows], ranking.scores[rows])
+
+
+def lists_of(ranking: Ranking | Lists) -> Lists:
+    """The complete lists behind a ranking, whatever is kept of them."""
+    if isinstance(ranking, Lists):
+        return ranking
+    return ranking.complete or Lists.held(ranking)
+
+
+class Kept:
+    """What stays in memory of lists that come block by block: all of them, or the first places of each.
+
+    Parameters
+    ----------
+    queries, images : Q and N.
+    """
+
+    def __init__(self, queries: int, images: int) -> None:
+        self.images = images
+        self.places = images if queries * images <= WHOLE else min(images, max(FIRST, WHOLE // queries))
+        self._rows = np.empty((queries, self.places), np.int32)
+        self._scores = np.empty((queries, self.places), np.float32)
+        self._done = 0
+
+    def add(self, block: Ranking) -> None:
+        """Keep what there is to keep of the next queries."""
+        rows = slice(self._done, self._done + len(block))
+        self._rows[rows], self._scores[rows] = block.images[:, : self.places], block.scores[:, : self.places]
+        self._done = rows.stop
+
+    def ranking(self, complete: Lists) -> Ranking:
+        """What was kept; `complete` makes the lists again where that is not all."""
+        return Ranking(self._rows, self._scores, None if self.places == self.images else complete)
+
+
+def blocks(queries: int, images: int, block: int | None = None) -> Iterator[slice]:
+    """Consecutive queries whose lists have `block` places together; one empty block where there is no query."""
+    size = max(1, (block or BLOCK) // max(1, images))
+    for start in range(0, max(1, queries), size):
+        yield slice(start, min(start + size, queries))

@@ -1,0 +1,239 @@
+"""Described: what lies to the left of the whitening: descriptors of one dataset by one backbone, tap by tap."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cbirlab.aggregation import Aggregation
+from cbirlab.datasets import Dataset
+from cbirlab.extract import Descriptors, extract
+from cbirlab.passes import Passes
+from cbirlab.pipeline import fitting, stages
+from cbirlab.pipeline.recipe import RIGHT_OF_MAPS, Recipe, split_taps
+from cbirlab.pipeline.stages import Rows
+from cbirlab.store import Store, digest
+from cbirlab.whitening import Whitening
+
+if TYPE_CHECKING:
+    from cbirlab.backbones import Backbone
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """One tap, aggregated one way, of one part: a row per view.
+
+    Attributes
+    ----------
+    values : float32 (views, D).
+    counts : (images,), views of each image.
+    key : hash of what the values depend on.
+    """
+
+    values: np.ndarray
+    counts: np.ndarray
+    key: str
+
+
+class Described:
+    """Descriptors of what recipes share with a first one; what is missing is extracted when it is asked for.
+
+    Every method that takes a recipe raises ValueError where it differs in what is shared.
+
+    Parameters
+    ----------
+    dataset, backbone : loaded.
+    recipe : a resolved recipe with what is shared.
+    store : where descriptors are kept.
+    progress : show a bar when extraction takes more than a second.
+    """
+
+    def __init__(
+        self, dataset: Dataset, backbone: Backbone, recipe: Recipe, *, store: Store, progress: bool = True
+    ) -> None:
+        self.dataset = dataset
+        self.backbone = backbone
+        self.shared = recipe
+        self.store = store
+        self.progress = progress
+        self.passes = Passes.parse(recipe.passes)
+        self._columns: dict[tuple[str, str, str], Column] = {}
+        self._states: dict[tuple[str, str, str], Any] = {}
+        self._skipped: dict[str, dict[int, str]] = {}
+        self._fitted: dict[tuple[str, ...], Any] = {}
+
+    def _check(self, recipe: Recipe) -> None:
+        """Refuse a recipe whose maps are not those of this bench."""
+        mine, asked = (one.without(*RIGHT_OF_MAPS) for one in (self.shared, recipe))
+        if mine != asked:
+            name = next(name for name in mine if mine[name] != asked[name])
+            raise ValueError(
+                f"Bench: recipes must share {', '.join(mine)}; {name} is {mine[name]!r} here, got {asked[name]!r}; "
+                "make another bench."
+            )
+
+    def fill(self, recipes: Iterable[Recipe]) -> None:
+        """Extract what resolved recipes need in one pass per image, as far as the store does not have it.
+
+        What has to be learned first (codebooks, projections of regions) takes one more pass over the train split.
+        """
+        by_set: dict[str | None, list[Recipe]] = {}
+        for recipe in recipes:
+            self._check(recipe)
+            by_set.setdefault(recipe.whitening_set, []).append(recipe)
+        if len(by_set) > 1 and None in by_set:  # what learns nothing comes along in the pass of the others
+            nothing = by_set.pop(None)
+            by_set[next(iter(by_set))] += nothing
+        for learning_set, members in by_set.items():
+            self._fill(fitting.cells_of(members), learning_set, train=any(map(_trains, members)))
+
+    def _fill(self, cells: fitting.Cells, learning_set: str | None, *, train: bool) -> None:
+        """Extract `cells`, which learn from `learning_set`; with `train`, its own descriptors too."""
+        name = learning_set or ""
+        states = fitting.network_states(self.backbone, cells)
+        known = {(tap, key): state for (tap, key, owner), state in self._states.items() if owner == name}
+        missing = fitting.learning(cells, known)
+        parts = ["images", *(["queries"] if self.dataset.queries else [])]
+        owner, part = stages.learning_part(name, self.dataset) if name else (self.dataset, "")
+        if missing:
+            beside = fitting.plain(cells) if train else {}
+            samplers = fitting.samplers(missing, self.backbone)
+            found = self._extract(owner, fitting.merged(samplers, beside), [part], states)
+            known |= fitting.learned(missing, samplers, found, part, self.store, self.backbone, self.progress)
+            self._states |= {(tap, key, name): state for (tap, key), state in known.items()}
+        states |= known
+        if train and owner is self.dataset:
+            parts = list(dict.fromkeys([*parts, part]))
+        own = self._extract(self.dataset, cells, parts, states)
+        self._skipped |= {one: dict(rows) for one, rows in own.skipped.items()}
+        for one in ("images", "queries") if self.dataset.queries else ("images",):
+            self._take(own, one, one, name)
+        if train:
+            others = own if owner is self.dataset else self._extract(owner, cells, [part], states)
+            self._take(others, part, name, name)
+
+    def _extract(
+        self,
+        dataset: Dataset,
+        cells: Mapping[str, Sequence[Any]],
+        parts: Sequence[str],
+        states: Mapping[Any, Any],
+        store: Store | None = None,
+    ) -> Descriptors:
+        return extract(
+            dataset,
+            self.backbone,
+            taps=list(cells),
+            aggregations=cells,
+            image_size=self.shared.image_size,
+            scales=self.shared.scales,
+            scale_pooling=self.shared.scale_pooling,
+            passes=self.passes,
+            states=states,
+            parts=parts,
+            precision=self.shared.precision,
+            crop=self.shared.crop,
+            resizing=self.shared.resizing,
+            store=store or self.store,
+            progress=self.progress and store is None,
+        )
+
+    def describe(self, dataset: Dataset, recipe: Recipe, store: Store) -> float:
+        """Describe the images of a dataset as a recipe does, into `store`; milliseconds per image of the pass."""
+        self.column(split_taps(str(recipe.tap))[0][1], recipe, "images")  # what is learned is known then
+        cells, name = fitting.cells_of([recipe]), recipe.whitening_set or ""
+        learned = {(tap, key): state for (tap, key, owner), state in self._states.items() if owner == name}
+        states = {**fitting.network_states(self.backbone, cells), **learned}
+        found = self._extract(dataset, cells, ["images"], states, store)
+        return max(found.pass_ms[cell]["images"] for cell in found)
+
+    @property
+    def unreadable(self) -> Mapping[int, str]:
+        """Rows of the database that cannot be described, and why."""
+        return self._skipped.get("images", {})
+
+    def _take(self, found: Descriptors, part: str, name: str, learning_set: str) -> None:
+        for tap, key in found:
+            values = found[tap, key].get(part)
+            if values is not None:
+                column = Column(values, found.counts[part], found.keys[tap, key][part])
+                self._columns[tap, _named(key, learning_set), name] = column
+
+    def column(self, tap: str, recipe: Recipe, part: str) -> Column:
+        """One tap of "images", "queries" or a whitening set; extracted now if it is missing."""
+        self._check(recipe)
+        name = (tap, _named(recipe.aggregation, recipe.whitening_set or ""), part)
+        if name not in self._columns:
+            self.fill([recipe])
+        if name in self._columns:
+            return self._columns[name]
+        if part != "queries":
+            raise ValueError(f"{self.dataset.name}: there are no {part} to describe.")
+        images = self.column(tap, recipe, "images")  # only images from outside can be searched with
+        return Column(images.values[:0], images.counts[:0], images.key)
+
+    def has(self, recipe: Recipe) -> bool:
+        """Whether everything that a resolved recipe needs is extracted."""
+        self._check(recipe)
+        parts = ["images", *(["queries"] if self.dataset.queries else []), *([recipe.whitening_set] * _trains(recipe))]
+        cell = _named(recipe.aggregation, recipe.whitening_set or "")
+        return all((tap, cell, part) in self._columns for _, tap in split_taps(str(recipe.tap)) for part in parts)
+
+    def rows(self, recipe: Recipe, part: str) -> tuple[Rows, str]:
+        """Descriptors of a part before whitening, views combined and taps concatenated, and their key."""
+        columns = [self.column(tap, recipe, part) for _, tap in split_taps(str(recipe.tap))]
+        made_of = {"taps": str(recipe.tap), "combine": self.passes.combine, "on": [one.key for one in columns]}
+        return self._joined(recipe, columns), digest(made_of)
+
+    def _joined(self, recipe: Recipe, columns: Sequence[Column]) -> Rows:
+        """The columns of a recipe's taps, views combined, side by side."""
+        members = split_taps(str(recipe.tap))
+        found = [self._combined(tap, recipe, column) for (_, tap), column in zip(members, columns, strict=True)]
+        if len(members) == 1:
+            return found[0]
+        values = fitting.concatenated([rows.values for rows in found], [weight for weight, _ in members])
+        return Rows(values, found[0].counts)
+
+    def _combined(self, tap: str, recipe: Recipe, column: Column) -> Rows:
+        """The views of each image combined into one row, or kept where they are matched one by one."""
+        if self.passes.single:
+            return Rows(column.values)
+        if self.passes.combine == "match":
+            return Rows(column.values, column.counts)
+        state = self._view_codebook(tap, recipe) if self.passes.combine == "vlad" else None
+        return fitting.combined(self.passes.combine, column.values, column.counts, state)
+
+    def _view_codebook(self, tap: str, recipe: Recipe) -> Mapping[str, np.ndarray]:
+        name = (tap, recipe.aggregation, str(recipe.whitening_set))
+        if name not in self._fitted:
+            column = self.column(tap, recipe, str(recipe.whitening_set))
+            self._fitted[name] = fitting.view_codebook(column.values, column.key, self.store)
+        return self._fitted[name]
+
+    def outside(self, recipe: Recipe, views: Mapping[str, np.ndarray]) -> Rows:
+        """Descriptors before whitening of one image from outside, whose views at each tap are given."""
+        members = split_taps(str(recipe.tap))
+        columns = [Column(views[tap], np.array([len(views[tap])]), "") for _, tap in members]
+        return self._joined(recipe, columns)
+
+    def state(self, tap: str, recipe: Recipe) -> Any:
+        """What describes a query at a tap: what the aggregation has learned, or needs of the network; mostly None."""
+        self.column(tap, recipe, "images")
+        spec = Aggregation.parse(recipe.aggregation)
+        known = self._states.get((tap, spec.key, recipe.whitening_set or ""))
+        found = known or fitting.network_states(self.backbone, {tap: [spec]}).get((tap, spec.key))
+        return found and (found.of_queries or found.value)
+
+
+def _trains(recipe: Recipe) -> bool:
+    """Whether descriptors of the learning set are needed themselves."""
+    return bool(Whitening.parse(recipe.whitening).fact("learned")) or Passes.parse(recipe.passes).combine == "vlad"
+
+
+def _named(aggregation: str, learning_set: str) -> str:
+    """An aggregation together with what it learned from."""
+    spec = Aggregation.parse(aggregation)
+    return f"{spec.key} on {learning_set}" if spec.learns else spec.key

@@ -1,0 +1,76 @@
+"""Timing: milliseconds per query and per image, measured when a table asks for them, all rows in one run.
+
+What was measured while descriptors were made says what the machine had to do besides, for as long as the store keeps
+them.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cbirlab.aggregation import Aggregation
+from cbirlab.datasets import Dataset
+from cbirlab.pipeline.recipe import Recipe
+from cbirlab.store import Store
+
+if TYPE_CHECKING:
+    from cbirlab.pipeline.bench import Bench
+
+SEARCHES, BUDGET_SECONDS = 5, 0.1
+"""A search is repeated until so many were timed, or took so long together: a long one is timed as it is."""
+
+SAMPLE, ROUNDS = 8, 3
+"""Images that are described again for their time, and how often: the best round counts."""
+
+
+def repeated(search: Callable[[], object], first: float) -> tuple[float, ...]:
+    """Seconds of further searches after one that took `first` and that nothing was warm for."""
+    seconds: list[float] = []
+    while 1 + len(seconds) < SEARCHES and first + sum(seconds) < BUDGET_SECONDS:
+        started = time.perf_counter()
+        search()
+        seconds.append(time.perf_counter() - started)
+    return tuple(seconds)
+
+
+def ms_per_image(bench: Bench, recipes: Sequence[Recipe]) -> Mapping[Recipe, float]:
+    """What it takes to describe an image: decoding, the network, and what is made of its maps, for each recipe alone.
+
+    A few images of the database go through the network anew, one pass per recipe. The recipes take turns, so that what
+    else the machine does meets all of them alike.
+
+    Parameters
+    ----------
+    recipes : resolved, of the bench.
+    """
+    cells = {_described(recipe): recipe for recipe in recipes}
+    best: dict[Any, float] = {}
+    with tempfile.TemporaryDirectory(prefix="cbirlab-timing-") as scratch:
+        sample = _sample(bench.dataset, bench.unreadable)
+        bench.describe(sample, next(iter(cells.values())), Store(Path(scratch) / "warm"))
+        for turn in range(ROUNDS):
+            for number, (name, recipe) in enumerate(cells.items()):
+                spent = bench.describe(sample, recipe, Store(Path(scratch) / f"{turn}-{number}"))
+                best[name] = min(spent, best.get(name, spent))
+    return {recipe: best[_described(recipe)] for recipe in recipes}
+
+
+def _described(recipe: Recipe) -> tuple[str, str, str]:
+    """What a description of an image depends on among the recipes of a bench."""
+    learned_from = str(recipe.whitening_set) if Aggregation.parse(recipe.aggregation).learns else ""
+    return str(recipe.tap), recipe.aggregation, learned_from
+
+
+def _sample(dataset: Dataset, unreadable: Mapping[int, str]) -> Dataset:
+    """Some images from all over the database."""
+    readable = [row for row in range(len(dataset.images)) if row not in unreadable]
+    chosen = np.linspace(0, len(readable) - 1, min(SAMPLE, len(readable))).round().astype(int)
+    nothing: dict[str, Any] = dict.fromkeys(("queries", "labels", "train", "train_instances", "instances"), ())
+    return replace(dataset, images=tuple(dataset.images[readable[place]] for place in chosen), metadata={}, **nothing)
