@@ -170,7 +170,7 @@ def _shown(rows: Iterable[dict[str, str]]) -> list[str]:
 
 
 def on_the_other_half(run: Any, held: HeldOut) -> float:
-    """mAP of a run on what is judged where the rest is learned on, the images that are held out taken from its lists."""
+    """mAP of a run on what is judged where the rest is learned on; what is held out is taken from its lists."""
     kept = ~held.rows[run.ranking.images]
     images, scores = (one[kept].reshape(len(kept), -1) for one in (run.ranking.images, run.ranking.scores))
     return evaluate(Ranking(images, scores), held.judged, resamples=0).metrics["map"]
