@@ -10,9 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cbirlab.datasets import Dataset, Query
+from cbirlab import Fusion, Recipe, compare, run, run_fusion
+from cbirlab.choices import differences
+from cbirlab.datasets import Dataset, Query, load_dataset
 from cbirlab.datasets import held_out as module
 from cbirlab.datasets.held_out import hold_out
+from cbirlab.evaluation import paired
+from cbirlab.pipeline import table_row
+from cbirlab.pipeline.stages import learning_part
+from cbirlab.session import Session
+from cbirlab.store import Store
 
 
 def kinds(sizes: list[int], *, folder: str = "d", instances: bool = True) -> Dataset:
@@ -98,3 +105,83 @@ def test_there_is_nothing_to_hold_out_of_one_kind_of_few_images_without_labels_o
     assert hold_out(replace(kinds([9, 9, 9]), labels=())) is None
     assert hold_out(replace(kinds([9, 9, 9]), train=(Path("t.jpg"),))) is None
     assert hold_out(kinds([9, 9, 9])) is not None
+
+
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory) -> Store:
+    return Store(tmp_path_factory.mktemp("warm"))
+
+
+@pytest.fixture
+def own(pictures, few):
+    """The drawn pictures as somebody's folder: 8 instances of 5, no train split."""
+    return load_dataset(pictures, image_size=64)
+
+
+RECIPE = Recipe(tap="layer2", aggregation="gem", whitening="pca(power=0.25)")
+
+
+def test_a_dataset_without_a_train_split_learns_on_one_half_and_is_judged_on_the_other(own, warm):
+    done = run(RECIPE, dataset=own, store=warm, progress=False)
+    held = own.held_out
+    assert held is not None
+    assert done.recipe.whitening_set == f"{own.name}/held_out" == table_row(done)["whitening_set"]
+    assert done.leak == ""
+    assert done.evaluation is not None
+    judged = ~np.isnan(done.evaluation.per_query["map"])
+    assert judged.tolist() == [bool(labels) for labels in held.judged.labels]
+    assert done.ranking.images.shape == (len(own.queries), len(own.images)), "all images are searched"
+    again = run(Recipe.from_json(done.recipe.to_json()), dataset=own, store=warm, progress=False)
+    assert again.metrics == done.metrics
+
+
+def test_the_half_that_is_judged_is_judged_as_a_dataset_of_its_own(own, warm):
+    held = own.held_out
+    done = run(RECIPE, dataset=own, store=warm, progress=False)
+    rows = np.flatnonzero(~held.rows)
+    place = {int(row): new for new, row in enumerate(rows)}
+    asked = [query for query, labels in enumerate(held.judged.labels) if labels]
+    apart = replace(
+        own,
+        name="apart",
+        images=tuple(own.images[row] for row in rows),
+        queries=tuple(replace(own.queries[query], index=place[own.queries[query].index]) for query in asked),
+        labels=tuple({"positive": tuple(place[row] for row in own.labels[query]["positive"])} for query in asked),
+        instances=tuple(own.instances[row] for row in rows),
+        train=held.learning.train,
+        train_instances=held.learning.train_instances,
+    )
+    alone = run(RECIPE, dataset=apart, store=warm, progress=False)
+    np.testing.assert_array_equal(alone.evaluation.per_query["map"], done.evaluation.per_query["map"][asked])
+    assert alone.metrics == pytest.approx(done.metrics)
+
+
+def test_rows_of_one_table_and_settings_of_one_panel_are_judged_on_the_same_half(own, warm):
+    options = {"taps": "layer2", "aggregations": "gem", "store": warm, "progress": False}
+    frame = compare(own, whitenings=["none", "pca"], **options)
+    assert set(frame["whitening_set"]) == {f"{own.name}/held_out"}
+    alone = compare(own, whitenings="none", **options)
+    assert alone["whitening_set"].tolist() == [""], "where nothing is learned, all is judged"
+    session = Session(own, aggregations=["gem"], store=warm)
+    plain, whitened = (session.rank("layer2", "gem", kind).evaluation for kind in ("none", "pca"))
+    assert paired(plain, whitened).mean == pytest.approx(frame["map"][0] - frame["map"][1])
+
+
+def test_other_sets_are_there_by_name_and_held_out_says_where_it_cannot_be(own, warm, monkeypatch):
+    for name, called in (("toytown", "toytown"), ("database", f"{own.name}/images")):
+        assert replace(RECIPE, whitening_set=name).resolved(own).whitening_set == called
+    assert learning_part("toytown/train", own)[1] == "train"
+    monkeypatch.setattr(module, "LEAST", 1000)
+    small = replace(own, name="small")
+    assert RECIPE.resolved(small).whitening_set == "toytown/train"
+    with pytest.raises(ValueError, match=r"whitening_set 'held_out' needs a dataset .* 'small' is not"):
+        replace(RECIPE, whitening_set="held_out").resolved(small)
+
+
+def test_what_is_held_out_is_judged_by_no_choice_and_in_no_fusion(own, warm):
+    asked = sum(map(bool, own.held_out.judged.labels))
+    frame = differences(RECIPE, dataset=own, store=warm, progress=False, choices=["whitening_set", "average_precision"])
+    assert set(frame["queries"]) == {asked}
+    fused = Fusion(members=(RECIPE, replace(RECIPE, tap="layer3", whitening="none")), method="minmax")
+    values = run_fusion(fused, dataset=own, store=warm, progress=False).evaluation.per_query["map"]
+    assert np.count_nonzero(~np.isnan(values)) == asked

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cbirlab.datasets.held_out import HeldOut
 
 Box = tuple[float, float, float, float]
 
@@ -74,3 +78,10 @@ class Dataset:
                 f"{self.name}: train_instances must have one entry per train image ({len(self.train)}), "
                 f"got {len(self.train_instances)}."
             )
+
+    @cached_property
+    def held_out(self) -> HeldOut | None:
+        """About half of what the dataset shows, to learn on where it has no train split; None where that cannot be."""
+        from cbirlab.datasets.held_out import hold_out
+
+        return hold_out(self)
