@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -185,3 +186,14 @@ def test_what_is_held_out_is_judged_by_no_choice_and_in_no_fusion(own, warm):
     fused = Fusion(members=(RECIPE, replace(RECIPE, tap="layer3", whitening="none")), method="minmax")
     values = run_fusion(fused, dataset=own, store=warm, progress=False).evaluation.per_query["map"]
     assert np.count_nonzero(~np.isnan(values)) == asked
+
+
+def test_whitening_in_full_on_few_images_is_told_and_tempered_or_cut_it_is_not(own, warm):
+    few = replace(RECIPE, whitening="pca")
+    with pytest.warns(UserWarning, match=r"'pca' is learned on 20 images for 48 dimensions.*at most 10 dimensions"):
+        run(few, dataset=own, store=warm, progress=False)
+    for recipe in (RECIPE, replace(few, dimensions=8), replace(few, whitening_set="toytown")):
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            run(recipe, dataset=own, store=warm, progress=False)
+        assert not [one for one in said if "is learned on" in str(one.message)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -159,6 +160,17 @@ def learned(whitening: Whitening, values: np.ndarray, labels: Sequence[str], key
     for attribute, value in remembered(store, {**specification, "version": _FITTED_VERSION}, fit).items():
         setattr(fitted, attribute, value.item() if value.ndim == 0 else value)
     return fitted
+
+
+def warn_of_few(recipe: Recipe, whitening: Any, images: int, width: int) -> None:
+    """Say where nobody chose to learn on so few images, and what would do with them."""
+    if not whitening.tempered and images < 2 * min(width, recipe.dimensions or width):
+        warnings.warn(
+            f"whitening {recipe.whitening!r} is learned on {images} images for {width} dimensions, so its smallest "
+            "variances are mostly error: take 'shrinkage', 'pca(power=0.25)' or at most "
+            f"{max(1, images // 2)} dimensions.",
+            stacklevel=5,
+        )
 
 
 def remembered(
