@@ -13,6 +13,7 @@ from cbirlab.aggregation import AGGREGATIONS, Aggregation
 from cbirlab.attention import ATTENTIONS
 from cbirlab.backbones import BACKBONES, check_tap, chosen, load_backbone, taps_of
 from cbirlab.datasets import Dataset, load_dataset
+from cbirlab.datasets.held_out import HELD_OUT
 from cbirlab.encoding import ENCODINGS
 from cbirlab.fusion import FUSIONS, Fusion, FusionMethod, fused_row, run_fusion
 from cbirlab.fusion.recipe import compares_parts
@@ -97,6 +98,9 @@ def compare(
     _check_taps(taps, list(dict.fromkeys(name for name, _ in networks)))
     widths = list(dimensions) if isinstance(dimensions, Sequence) else [dimensions]
     methods = [FusionMethod.parse(one).key for one in _names(fusions, FUSIONS)]
+    learning = [*(kind.fact("learned") for kind in kinds), *(spec.learns for spec in specs)]
+    if loaded.held_out and any(learning):  # all rows are judged on the same half
+        shared.setdefault("whitening_set", HELD_OUT)
     rows, done = [], []
     for backbone, weight in _backbones(networks, device, all_of_them=backbones == "all"):
         cells = _cells(_taps(taps, backbone), specs, backbone)

@@ -55,6 +55,16 @@ class Lists:
         """The list of one query: (1, N)."""
         return self.begin()(slice(query, query + 1))
 
+    def without(self, rows: np.ndarray) -> Lists:
+        """The lists less the database images that are marked in `rows` (N,)."""
+        kept = int(len(rows) - rows.sum())
+
+        def begin() -> Search:
+            search = self.begin()
+            return lambda queries: without(search(queries), rows)
+
+        return Lists((self.shape[0], kept), begin, self.block)
+
     def whole(self) -> Ranking:
         """All of them at once."""
         found = [*self]
@@ -62,6 +72,12 @@ class Lists:
             return found[0]
         images, scores = (np.concatenate([getattr(one, name) for one in found]) for name in ("images", "scores"))
         return Ranking(images, scores)
+
+
+def without(ranking: Ranking, rows: np.ndarray) -> Ranking:
+    """Complete lists less the database images that are marked in `rows` (N,)."""
+    kept, shape = ~rows[ranking.images], (len(ranking), -1)
+    return Ranking(ranking.images[kept].reshape(shape), ranking.scores[kept].reshape(shape))
 
 
 def some_of(ranking: Ranking, rows: slice) -> Ranking:

@@ -32,7 +32,7 @@ class Method:
 
     registry: ClassVar[Registry[Any]]
     terse: ClassVar[bool] = False
-    """Whether `key` leaves out parameters at their defaults."""
+    """Whether `key` leaves out parameters at their defaults, but for those that the registry's fact `named` lists."""
 
     def __post_init__(self) -> None:
         complete = checked(self.target(), dict(self.params), owner=self.name)
@@ -65,7 +65,12 @@ class Method:
 
     def _text(self) -> str:
         declared = parameters(self.target())
-        shown = {name: value for name, value in self.params if not self.terse or value != declared[name].default}
+        named = self.fact("named", ())
+        shown = {
+            name: value
+            for name, value in self.params
+            if not self.terse or name in named or value != declared[name].default
+        }
         values = ", ".join(f"{name}={plain(value)}" for name, value in shown.items())
         return f"{self.name}({values})" if values else self.name
 

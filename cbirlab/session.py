@@ -15,6 +15,7 @@ from cbirlab.aggregation import AGGREGATIONS, Aggregation
 from cbirlab.backbones import load_backbone
 from cbirlab.datasets import Dataset, load_dataset
 from cbirlab.datasets.base import Box
+from cbirlab.datasets.held_out import HELD_OUT
 from cbirlab.encoding import ENCODINGS
 from cbirlab.extract.network import Network
 from cbirlab.extract.pooling import pool
@@ -94,6 +95,8 @@ class Session:
         self.aggregations = slider_stops(_PREPARED) if given is None else given
         named = [*AGGREGATIONS, *ENCODINGS] if given is None else [spec.name for spec in given]
         self.methods = tuple(dict.fromkeys(named))
+        if self.dataset.held_out:  # all settings are judged on the same half
+            recipe = {"whitening_set": HELD_OUT, **recipe}
         self.common = Recipe(dataset=name, backbone=backbone, weights=weights, **recipe)
         # The whitening set is resolved for a whitening that learns; plain rankings leave it out again.
         self._learning = replace(self.common, whitening=PREPARED_WHITENING).resolved(self.dataset, network)
@@ -129,10 +132,14 @@ class Session:
         return self._ahead.wait(seconds)
 
     def _prepared(self) -> list[Recipe]:
-        """The recipes that `prepare` makes, those of the default tap first."""
+        """The recipes that `prepare` makes, those of the default tap first.
+
+        Their whitening too, unless it is learned on other images: these are described when it is first asked for.
+        """
         taps = sorted(self.taps, key=lambda tap: tap != self.default_tap)
+        own = self.dataset.train or self.dataset.held_out
         made = (
-            self.recipe(tap, spec.key, PREPARED_WHITENING)
+            self.recipe(tap, spec.key, PREPARED_WHITENING if own else "none")
             for tap, spec in itertools.product(taps, self.aggregations)
             if not check_cell(self.bench.backbone, tap, spec)
         )

@@ -8,12 +8,16 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
 from cbirlab.datasets import Dataset, load_dataset
 from cbirlab.store import Store
+
+hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no fault of the code
+hypothesis.settings.load_profile("untimed")
 
 INSTANCES, VIEWS = 8, 5
 

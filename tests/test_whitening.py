@@ -227,6 +227,8 @@ def test_a_whitening_is_read_from_text_and_shows_what_differs_from_the_defaults(
     assert Whitening.parse("pca(power=0.5)").key == Whitening.parse("pca").key == "pca"
     assert Whitening.parse("shrinkage(amount=0.1)").parameters == {"clip": 1e-9, "amount": 0.1}
     assert Whitening("lw", {"form": "published"}).key == "lw(form='published')"
+    assert Whitening.parse("lw").key == "lw(form='rank-safe')", "the default is not the method that is cited"
+    assert Whitening.parse("lw(clip=1e-6)").key == "lw(form='rank-safe', clip=1e-06)"
     for name in WHITENINGS:
         assert Whitening.parse(Whitening(name).key) == Whitening(name)
     with pytest.raises(TypeError, match="pca: unknown parameter 'n_components'"):

@@ -9,6 +9,7 @@ from typing import Any
 from cbirlab.backbones import BACKBONES, availability, releases
 from cbirlab.choices.base import Alternative
 from cbirlab.datasets import Dataset
+from cbirlab.datasets.held_out import HELD_OUT
 from cbirlab.extract.fingerprint import fingerprints
 from cbirlab.pipeline import Recipe
 from cbirlab.pipeline.recipe import FALLBACK_WHITENING_SET, SCALE_SETS, learning_set
@@ -97,7 +98,8 @@ def _whitening_sets(recipe: Recipe, dataset: Dataset) -> Iterator[Alternative]:
     if was is None:
         yield Alternative("whitening_set", "none", note="nothing is learned")
         return
-    known = [*(["train"] if dataset.train else []), "database", FALLBACK_WHITENING_SET]
+    own = ["train"] if dataset.train else [HELD_OUT] if dataset.held_out else []
+    known = [*own, "database", FALLBACK_WHITENING_SET]
     for name in dict.fromkeys(learning_set(name, dataset) for name in known):
         if name != was:
             yield _changed(recipe, "whitening_set", name, was=was, forward=name != f"{dataset.name}/images")

@@ -21,12 +21,15 @@ from cbirlab.index import Ranking
 from cbirlab.lists import Lists, lists_of
 from cbirlab.params import Choice
 from cbirlab.pipeline import Bench, Recipe
+from cbirlab.pipeline.recipe import held_for
 from cbirlab.progress import bar
 from cbirlab.store import Store
 from cbirlab.weights import WeightsError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from cbirlab.datasets.held_out import HeldOut
 
 OF_RECIPES = ("crop", "resize", "interpolation", "antialias", "scales", "weights", "whitening_set")
 OF_JUDGING = ("junk", "own_image", "level", "average_precision", "results", "precision")
@@ -72,14 +75,15 @@ def differences(
     backbone = load_backbone(recipe.backbone, recipe.weights, device)
     recipe = recipe.resolved(dataset, backbone)
     protocol = PROTOCOLS[str(recipe.protocol)].with_average_precision(str(recipe.average_precision))
-    usual = _usual(dataset, protocol, level)
-    computed = _Computed(dataset, backbone, recipe.weights, store=store, progress=progress)
-    lists = lists_of(computed.ranking(recipe)[0])
-    found = [*reruns(recipe, dataset, store), *judgings(usual, dataset, protocol, lists.shape[1])]
+    usual, held = _usual(dataset, protocol, level), held_for(recipe, dataset)
+    computed = _Computed(dataset, backbone, recipe.weights, held, store=store, progress=progress)
+    lists = computed.lists(recipe)[0]
+    truth = dataset if held is None else held.judged
+    found = [*reruns(recipe, dataset, store), *judgings(usual, truth, protocol, lists.shape[1])]
     chosen = [one for one in found if one.choice in wanted]
-    known = _known(chosen, usual, lists, dataset)
+    known = _known(chosen, usual, lists, truth)
     todo = bar(chosen, desc="choices", unit="choice", show=progress)
-    return _frame([_row(one, usual, known, dataset, computed.ranking) for one in todo])
+    return _frame([_row(one, usual, known, truth, computed.lists) for one in todo])
 
 
 def ranking_differences(
@@ -128,14 +132,16 @@ def _usual(dataset: Dataset, protocol: Protocol, level: str | None) -> Judging:
 
 
 class _Computed:
-    """Recipes carried out, the network of the first kept for the others."""
+    """Recipes carried out, the network of the first kept for the others, and what it holds out never judged."""
 
-    def __init__(self, dataset: Dataset, backbone: Backbone, weights: str | None, **options: Any) -> None:
-        self.dataset, self.backbone, self.weights = dataset, backbone, weights
+    def __init__(
+        self, dataset: Dataset, backbone: Backbone, weights: str | None, held: HeldOut | None, **options: Any
+    ) -> None:
+        self.dataset, self.backbone, self.weights, self.held = dataset, backbone, weights, held
         self.options = options
 
-    def ranking(self, recipe: Recipe) -> tuple[Ranking, str]:
-        """The ranking of a recipe, and its leak."""
+    def lists(self, recipe: Recipe) -> tuple[Lists, str]:
+        """The lists of a recipe, and its leak."""
         backbone = self.backbone
         if recipe.weights != self.weights:
             backbone = load_backbone(recipe.backbone, recipe.weights, str(backbone.device))
@@ -143,7 +149,8 @@ class _Computed:
         bench = Bench(self.dataset, backbone, recipe, **self.options)
         bench.fill([recipe])
         run = bench.run(recipe)
-        return run.ranking, run.leak
+        lists = lists_of(run.ranking)
+        return lists if self.held is None else lists.without(self.held.rows), run.leak
 
 
 def _known(chosen: Sequence[Alternative], usual: Judging, lists: Lists, dataset: Dataset) -> dict[Judging, Measured]:
@@ -156,7 +163,7 @@ def _row(
     usual: Judging,
     known: Mapping[Judging, Measured],
     dataset: Dataset,
-    rerun: Callable[[Recipe], tuple[Ranking, str]] | None = None,
+    rerun: Callable[[Recipe], tuple[Lists, str]] | None = None,
 ) -> dict[str, Any]:
     before, after = one.judging or (usual, usual)
     found, note = (None, one.note) if one.note else (known[after], "")

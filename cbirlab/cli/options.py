@@ -54,7 +54,8 @@ def add_recipe_options(parser: argparse.ArgumentParser, *, one: bool) -> None:
     group.add_argument(
         "--whitening-set",
         metavar="NAME",
-        help="what whitening learns on: train, database (a leak, and reported), or another dataset",
+        help="what whitening learns on: train, held_out (half of the dataset, the other half is judged), database (a "
+        "leak, and reported), or another dataset",
         **into,
     )
     group.add_argument(

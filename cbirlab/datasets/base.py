@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cbirlab.datasets.held_out import HeldOut
 
 Box = tuple[float, float, float, float]
 
@@ -79,3 +83,10 @@ class Dataset:
         """Whether `name` is this dataset's, also as it was before names told the folder ("groundtruth" for
         "covers/groundtruth")."""
         return name == self.name or (bool(name) and self.name.endswith(f"/{name}"))
+
+    @cached_property
+    def held_out(self) -> HeldOut | None:
+        """About half of what the dataset shows, to learn on where it has no train split; None where that cannot be."""
+        from cbirlab.datasets.held_out import hold_out
+
+        return hold_out(self)

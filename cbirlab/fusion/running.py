@@ -20,7 +20,7 @@ from cbirlab.fusion.recipe import LEARNED, Fusion, check_members, compares_parts
 from cbirlab.index import Ranking
 from cbirlab.lists import Lists, lists_of
 from cbirlab.pipeline import Bench, Clock, Recipe, Run, table_row
-from cbirlab.pipeline.recipe import RIGHT_OF_MAPS
+from cbirlab.pipeline.recipe import RIGHT_OF_MAPS, held_for
 from cbirlab.pipeline.stages import judged
 from cbirlab.pipeline.timing import ms_per_image, repeated
 from cbirlab.store import Store
@@ -131,7 +131,8 @@ def run_fusion(
         weights = _weights(fusion, [one.train for one in described if one.train is not None], split)
     with clock("fuse"):
         lists, dim = _ranked(fusion, described, weights, dataset)
-    ranking, evaluation = judged(lists, dataset, fusion.members[0], clock)
+    strictest = next((one for one in fusion.members if held_for(one, dataset)), fusion.members[0])
+    ranking, evaluation = judged(lists, dataset, strictest, clock)
     return FusedRun(
         recipe=fusion,
         dataset=dataset,

@@ -15,7 +15,7 @@ from cbirlab.lists import Lists
 from cbirlab.pipeline import stages, timing
 from cbirlab.pipeline.described import Column, Described
 from cbirlab.pipeline.recent import Recent
-from cbirlab.pipeline.recipe import Recipe, split_taps
+from cbirlab.pipeline.recipe import Recipe, held_for, split_taps
 from cbirlab.pipeline.stages import Clock, Rows, Run
 from cbirlab.store import Store
 from cbirlab.whitening import Whitening
@@ -69,6 +69,8 @@ class Bench(Described):
             if rows.counts is not None and labels:
                 labels = [str(label) for label in np.repeat(labels, rows.counts)]
             self._fitted[name] = stages.learned(method, rows.values, labels, key, self.store)
+            if held_for(recipe, self.dataset):
+                stages.warn_of_few(recipe, self._fitted[name], *rows.values.shape)
         return self._fitted[name]
 
     def run(self, recipe: Recipe, clock: Clock | None = None) -> Run:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cbirlab.aggregation import Aggregation
 from cbirlab.backbones import chosen
 from cbirlab.backbones.loading import PRECISION
+from cbirlab.datasets.held_out import HELD_OUT, LEAST
 from cbirlab.evaluation import PROTOCOLS
 from cbirlab.evaluation.judgement import AP_METHODS
 from cbirlab.evaluation.metrics import named
@@ -25,9 +26,10 @@ from cbirlab.whitening import Whitening
 if TYPE_CHECKING:
     from cbirlab.backbones import Backbone
     from cbirlab.datasets import Dataset
+    from cbirlab.datasets.held_out import HeldOut
 
 FALLBACK_WHITENING_SET = "toytown/train"
-"""What whitening is learned on where a dataset has no train split and nothing else was said; the tables show it."""
+"""What is learned on where a dataset has no train split, is too small to be taken apart, and nothing else was said."""
 
 SCALE_SETS = {
     "single": (1.0,),
@@ -65,7 +67,10 @@ class Recipe:
     whitening : "pca" or "pca(power=0.25)".
     dimensions : leading dimensions kept after whitening.
     whitening_set : what whitening, codebooks and projections of regions are learned on: "train" (the dataset's),
-        "database" (the evaluated images; reported as a leak), or another dataset, as "toytown" or "toytown/train".
+        "held_out" (about half of the dataset; the other half is judged, see `Dataset.held_out`), "database" (the
+        evaluated images; reported as a leak), or another dataset, as "toytown" or "toytown/train". By default the train
+        split, or else what is held out; of a dataset that is too small for that, or has no ground truth, Toytown's.
+        With "held_out" half is judged also where nothing is learned, so that rows can be compared.
     image_size : long side in pixels.
     scales : relative to `image_size`; with several, descriptors are pooled over them. or a name in `SCALE_SETS`.
     scale_pooling : "mean", or "gem" with the exponent of the aggregation "gem".
@@ -192,6 +197,9 @@ class Recipe:
         given |= {name: tuple(given[name]) for name in ("scales", "metrics") if isinstance(given.get(name), list)}
         return cls(**given)
 
+    def _holds_out(self, dataset: Dataset) -> bool:
+        return self.whitening_set in (HELD_OUT, f"{dataset.name}/{HELD_OUT}")
+
     def key(self) -> str:
         """Hash of the recipe."""
         return digest(json.loads(self.to_json()))
@@ -214,8 +222,13 @@ class Recipe:
             image_size=self.image_size or dataset.image_size,
             protocol=protocol,
             average_precision=self.average_precision or PROTOCOLS[protocol].average_precision,
-            whitening_set=learning_set(self.whitening_set, dataset) if learns else None,
+            whitening_set=learning_set(self.whitening_set, dataset) if learns or self._holds_out(dataset) else None,
         )
+
+
+def held_for(recipe: Recipe, dataset: Dataset) -> HeldOut | None:
+    """How the dataset is taken apart for a resolved recipe; None where all of it is judged."""
+    return dataset.held_out if recipe.whitening_set == f"{dataset.name}/{HELD_OUT}" else None
 
 
 def _possible(tap: str, aggregation: str, backbone: Backbone) -> Aggregation:
@@ -260,7 +273,7 @@ def join_taps(members: Sequence[tuple[float, str]]) -> str:
 
 
 def learning_set(given: str | None, dataset: Dataset) -> str:
-    """Long form of a whitening set: "<dataset>/train" or "<dataset>/images"."""
+    """Long form of a whitening set: "<dataset>/train", "<dataset>/held_out" or "<dataset>/images"."""
     own_train, own_images = dataset.train_name or f"{dataset.name}/train", f"{dataset.name}/images"
     if given and own_train.endswith(f"/{given}"):  # as recipes had it before names told the folder around
         given = own_train
@@ -273,6 +286,13 @@ def learning_set(given: str | None, dataset: Dataset) -> str:
             f"Recipe: whitening_set 'train' needs a dataset with a train split, {dataset.name!r} has none; "
             "give another dataset, as 'toytown', or 'database'."
         )
+    own_half = f"{dataset.name}/{HELD_OUT}"
+    if given in (HELD_OUT, own_half) and dataset.held_out is None:
+        raise ValueError(
+            f"Recipe: whitening_set 'held_out' needs a dataset with ground truth and no train split, of which half can "
+            f"be held out, {LEAST} images or more that answer other queries than the rest; {dataset.name!r} is not. "
+            "Give another dataset, as 'toytown', or 'database'."
+        )
     if given is None:
-        return own_train if dataset.train else FALLBACK_WHITENING_SET
-    return own_train if given == "train" else given
+        return own_train if dataset.train else own_half if dataset.held_out else FALLBACK_WHITENING_SET
+    return {"train": own_train, HELD_OUT: own_half}.get(given, given)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,12 +18,13 @@ import numpy as np
 
 from cbirlab.aggregation import Aggregation
 from cbirlab.datasets import Dataset, load_dataset
+from cbirlab.datasets.held_out import HELD_OUT
 from cbirlab.evaluation import Evaluation, Scorer
 from cbirlab.extract import Sampler, State, image_hashes
 from cbirlab.extract.sampling import unpacked
 from cbirlab.index import INDEXES, Ranking, ranked
-from cbirlab.lists import Kept, Lists
-from cbirlab.pipeline.recipe import Recipe
+from cbirlab.lists import Kept, Lists, without
+from cbirlab.pipeline.recipe import Recipe, held_for
 from cbirlab.store import Store, StoreUnwritable, digest
 from cbirlab.whitening import Whitening, learn, normalise, project
 
@@ -120,13 +122,17 @@ def learning_part(whitening_set: str, dataset: Dataset) -> tuple[Dataset, str]:
     UnknownName : no such dataset.
     ValueError : it has no train split, and that is what was asked for.
     """
-    if whitening_set == dataset.train_name:
+    if dataset.train and whitening_set == (dataset.train_name or f"{dataset.name}/train"):
         return dataset, "train"
     if whitening_set == f"{dataset.name}/images":
         return dataset, "images"
+    if whitening_set == f"{dataset.name}/{HELD_OUT}" and dataset.held_out:
+        return dataset.held_out.learning, "train"
     name, _, part = whitening_set.rpartition("/")
-    if name and part in ("train", "images") and not Path(whitening_set).expanduser().is_dir():
+    if name and part in ("train", "images", HELD_OUT) and not Path(whitening_set).expanduser().is_dir():
         other = load_dataset(name)
+        if part == HELD_OUT and other.held_out:
+            other, part = other.held_out.learning, "train"
     else:
         other = load_dataset(whitening_set)
         part = "train" if other.train else "images"
@@ -154,6 +160,17 @@ def learned(whitening: Whitening, values: np.ndarray, labels: Sequence[str], key
     for attribute, value in remembered(store, {**specification, "version": _FITTED_VERSION}, fit).items():
         setattr(fitted, attribute, value.item() if value.ndim == 0 else value)
     return fitted
+
+
+def warn_of_few(recipe: Recipe, whitening: Any, images: int, width: int) -> None:
+    """Say where nobody chose to learn on so few images, and what would do with them."""
+    if not whitening.tempered and images < 2 * min(width, recipe.dimensions or width):
+        warnings.warn(
+            f"whitening {recipe.whitening!r} is learned on {images} images for {width} dimensions, so its smallest "
+            "variances are mostly error: take 'shrinkage', 'pca(power=0.25)' or at most "
+            f"{max(1, images // 2)} dimensions.",
+            stacklevel=5,
+        )
 
 
 def remembered(
@@ -263,14 +280,17 @@ def judged(
     ----------
     again : what makes the lists again where not all is kept; by default `lists`.
     """
-    kept = Kept(*lists.shape)
-    judging = recipe.protocol, recipe.average_precision, recipe.metrics
-    scorer = Scorer(dataset, *judging) if dataset.labels else None
+    kept, held = Kept(*lists.shape), held_for(recipe, dataset)
+    truth, judging = (
+        dataset if held is None else held.judged,
+        (recipe.protocol, recipe.average_precision, recipe.metrics),
+    )
+    scorer = Scorer(truth, *judging) if dataset.labels else None
     for block in clock.each("search", lists):
         kept.add(block)
         if scorer is not None:
             with clock("evaluate"):
-                scorer.add(block)
+                scorer.add(block if held is None else without(block, held.rows))
     with clock("evaluate"):
         evaluation = None if scorer is None else scorer.evaluation()
     if scorer is not None and evaluation is not None:
@@ -281,7 +301,12 @@ def judged(
 def leak_between(learning: tuple[Dataset, str], dataset: Dataset, store: Store) -> str:
     """What the images that was learned on share with the evaluated ones, by their bytes; empty if nothing."""
     owner, part = learning
-    evaluated = image_hashes([*dataset.images, *(query.path for query in dataset.queries)], store)
+    held = dataset.held_out
+    if held is not None and owner is held.learning:
+        paths = held.evaluated
+    else:
+        paths = [*dataset.images, *(query.path for query in dataset.queries)]
+    evaluated = image_hashes(paths, store)
     used = image_hashes(owner.train if part == "train" else owner.images, store)
     shared = len(evaluated & used)
     return f"learned on {shared} of the {len(evaluated)} evaluated images" if shared else ""

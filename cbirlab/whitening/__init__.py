@@ -21,7 +21,8 @@ from cbirlab.registry import Registry
 
 WHITENINGS: Registry[Any] = Registry("whitening")
 """Estimators with three facts: `learned`, fit learns from a training set; `ordered`, the leading dimensions can be
-kept; `pairs`, fit needs the instance label of each row."""
+kept; `pairs`, fit needs the instance label of each row; and where a parameter at its default is to be written all the
+same, `named`, its name."""
 
 WHITENINGS.add(
     "none", "cbirlab.whitening.channels:NoWhitening", title="None", learned=False, ordered=False, pairs=False
@@ -56,11 +57,12 @@ WHITENINGS.add(
 WHITENINGS.add(
     "lw",
     "cbirlab.whitening.learned:LearnedWhitening",
-    title="Learned whitening (Lw)",
-    reference="Mikolajczyk and Matas, ICCV 2007; Radenović et al., TPAMI 2018",
+    title="Learned whitening (Lw), shrunk unless form='published'",
+    reference="Mikolajczyk and Matas, ICCV 2007; Radenović et al., TPAMI 2018; shrunk as Ledoit and Wolf 2004",
     learned=True,
     ordered=True,
     pairs=True,
+    named=("form",),  # the default is not the published method: rows and recipes say so
 )
 
 

@@ -33,6 +33,11 @@ class BaseWhitening(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     n_components_: int
 
+    @property
+    def tempered(self) -> bool:
+        """Whether small variances, of which few images tell little, are divided by less than what was learned."""
+        return True
+
     def _check_parameters(self) -> None:
         given = self.get_params(deep=False)
         if "n_components" in given:

@@ -74,6 +74,11 @@ class ZCAWhitening(LinearWhitening):
         self.clip = clip
         self.eps = eps
 
+    @property
+    def tempered(self) -> bool:
+        """No: all variances become one."""
+        return False
+
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn mean and `W` of `X` (N, D).
 

@@ -48,6 +48,11 @@ class PCAWhitening(LinearWhitening):
         self.clip = clip
         self.power = power
 
+    @property
+    def tempered(self) -> bool:
+        """Whether the power is at most half of what makes all variances one."""
+        return self.power <= 0.25
+
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn mean and axes of `X` (N, D).
 

@@ -22,6 +22,7 @@ from lab import (
     HAND_CRAFTED,
     OTHERS,
     RANDOM,
+    RENDERED,
     TOYNET,
     Lab,
     difference,
@@ -29,6 +30,7 @@ from lab import (
     main_level,
     markdown,
     networks,
+    on_the_other_half,
     photographs,
     score,
     summary,
@@ -36,6 +38,7 @@ from lab import (
 
 from cbirlab import ATTENTIONS, FUSIONS, Fusion, Recipe, complementarity, load_dataset, run_fusion, versus
 from cbirlab.aggregation import Aggregation
+from cbirlab.datasets.held_out import HELD_OUT
 from cbirlab.fusion import fused_row
 from cbirlab.methods import Method
 from cbirlab.whitening import Whitening
@@ -47,6 +50,11 @@ SHOWN_POOLINGS = ["mac", "spoc", GEM, "rmac", "crow"]
 POOLINGS = ["mac", "spoc", GEM, "rmac", "crow", "scda", "pwa", "cam"]
 LEARNED = ["rmac(learned=True)", "pwa(learned=True)", "cam(learned=True)"]
 WHITENINGS = ["none", "pca", "pca(power=0.25)", "shrinkage", "zca", "lw"]
+PUBLISHED = "lw(form='published')"
+NARROW = ["mac", "spoc", GEM, "rmac", "crow", "cam"]
+"""Poolings whose width the matching pairs of Toytown's train split span, which Lw as published needs."""
+TEMPERED = ["pca", "pca(power=0.25)", "shrinkage"]
+SETS = [RENDERED, HELD_OUT]
 ENCODINGS = ["bow", "vlad", "fisher", "netvlad", "asmk"]
 CODEBOOKS_OF_SIFT = ["bow", "vlad", "fisher", "asmk"]
 FEW = 64  # dimensions
@@ -118,11 +126,10 @@ def _less_single(lab: Lab, schemes: dict[str, dict[str, Any]]) -> str:
 
 
 def pooling(lab: Lab) -> Blocks:
-    """All poolings, those that learn in both forms, by all whitenings at full width and cut."""
-    frame = lab.compare(
-        TOYNET, taps=DEEPEST, aggregations=[*POOLINGS, *LEARNED], whitenings=WHITENINGS, dimensions=[None, FEW]
-    )
-    frame = _named(frame)
+    """All poolings, those that learn in both forms, by all whitenings at full width and cut; Lw also as published."""
+    shared = {"taps": DEEPEST, "dimensions": [None, FEW]}
+    frame = lab.compare(TOYNET, aggregations=[*POOLINGS, *LEARNED], whitenings=WHITENINGS, **shared)
+    frame = _named(pd.concat([frame, lab.compare(TOYNET, aggregations=NARROW, whitenings=PUBLISHED, **shared)]))
     yield summary(frame, ["aggregation"], ["whitening"])
     yield listing(frame, ["aggregation", "whitening"])
 
@@ -218,6 +225,29 @@ def network(lab: Lab) -> Blocks:
         )
 
 
+def learning_set(lab: Lab) -> Blocks:
+    """Where a whitening of photographs is learned: on Toytown's renderings, or on half of the photographs themselves.
+
+    All rows are judged on the other half, without the images that are held out.
+    """
+    for dataset in lab.photographs:
+        here = replace(lab, dataset=dataset)
+        frames = [
+            here.compare(one, taps=one.image_taps()[-1], aggregations=GEM, whitenings=kind, whitening_set=name)
+            for one in (*lab.networks, *lab.others, TOYNET)
+            for kind, name in (("none", HELD_OUT), *((kind, name) for kind in TEMPERED for name in SETS))
+        ]
+        frame = _named(pd.concat(frames, ignore_index=True))
+        held = dataset.held_out
+        assert held is not None, f"{dataset.name} is too small to be taken apart"
+        own = f"{len(held.learning.train)} of its own"
+        frame["learned on"] = [own if HELD_OUT in name else "Toytown" * (name != "") for name in frame["whitening_set"]]
+        frame.loc[frame["whitening"] == "none", "learned on"] = ""
+        frame["map"] = [on_the_other_half(here.run(row), held) for _, row in frame.iterrows()]
+        yield f"### {dataset.name}: {sum(map(bool, held.judged.labels))} of {len(dataset.queries)} queries"
+        yield summary(frame, ["network", "tap"], ["whitening", "learned on"])
+
+
 TABLES: dict[str, Callable[[Lab], Blocks]] = {
     "layer": layer,
     "pass": feedforward,
@@ -229,6 +259,7 @@ TABLES: dict[str, Callable[[Lab], Blocks]] = {
     "hand-crafted": hand_crafted,
     "photographs": photograph,
     "networks": network,
+    "learning set": learning_set,
 }
 
 
