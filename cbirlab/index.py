@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from cbirlab.params import Range, checked
 from cbirlab.registry import Registry
-
-if TYPE_CHECKING:
-    from cbirlab.lists import Lists
 
 INDEXES: Registry[Any] = Registry("index")
 
@@ -29,9 +26,10 @@ class Ranking:
 
     Attributes
     ----------
-    images : (Q, K) of whole numbers, int32 where they are searched here; database rows, best first.
+    images : (Q, K) of whole numbers, database rows, best first; int64 of a search, int32 where a run keeps them.
     scores : (Q, K) float32, finite or -inf, never rising.
-    complete : of a large run, whose first places alone are kept here, what makes the complete lists again; else None.
+    complete : `cbirlab.lists.Lists` of a large run, whose first places alone are kept here: what makes the complete
+        lists again. Else None.
 
     Raises
     ------
@@ -40,7 +38,7 @@ class Ranking:
 
     images: np.ndarray
     scores: np.ndarray
-    complete: Lists | None = field(default=None, repr=False)
+    complete: Any = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.images.ndim != 2 or self.images.shape != self.scores.shape:
@@ -116,7 +114,7 @@ class ExactIndex:
         if not finite.all():
             raise ValueError(f"ExactIndex: query {int(finite.argmin())} holds NaN or infinity.")
         shape = (len(queries), len(database) if k is None else int(k))
-        images, scores = np.empty(shape, np.int32), np.empty(shape, np.float32)
+        images, scores = np.empty(shape, np.int64), np.empty(shape, np.float32)
         for rows in _blocks(len(queries), self._elements() // len(database)):
             keys = self._best_keys(queries[rows].astype(np.float64), shape[1])
             images[rows], scores[rows] = keys & LOW_WORD, _unpacked_scores(keys)
@@ -156,7 +154,7 @@ def ranked(scores: np.ndarray) -> Ranking:
     scores = np.asarray(scores, dtype=np.float32)
     _refuse_not_finite(scores, 0, no_answer=-np.inf)
     keys = np.sort(_packed(scores, 0), axis=1)
-    return Ranking((keys & LOW_WORD).astype(np.int32), _unpacked_scores(keys))
+    return Ranking(keys & LOW_WORD, _unpacked_scores(keys))
 
 
 def _packed(scores: np.ndarray, first_row: int) -> np.ndarray:

@@ -79,7 +79,7 @@ def test_scores_fall_and_come_back_from_the_keys_unharmed():
     ranking = ExactIndex().fit(database).search(np.array([[1, 0]], dtype=np.float32))
     assert ranking.images.tolist() == [[4, 6, 0, 2, 3, 1, 7, 5]]
     np.testing.assert_array_equal(ranking.scores[0], database[ranking.images[0], 0])
-    assert ranking.images.dtype == np.int32
+    assert ranking.images.dtype == np.int64
     assert ranking.scores.dtype == np.float32
 
 

@@ -35,7 +35,7 @@ def made(protocol: str, queries: int, images: int, seed: int) -> Dataset:
     for _ in range(queries):
         kinds = random.integers(-2, len(names), images)
         labels.append({name: tuple(np.flatnonzero(kinds == code).tolist()) for code, name in enumerate(names)})
-    own = [int(row) if row < images else None for row in random.permutation(2 * images)[:queries]]
+    own = [int(row) if row < images else None for row in random.permutation(2 * images + queries)[:queries]]
     return Dataset(
         name="made",
         images=tuple(Path(f"{row}.jpg") for row in range(images)),

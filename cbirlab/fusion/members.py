@@ -151,7 +151,7 @@ def searched(images: np.ndarray, queries: np.ndarray, index: str = "exact") -> L
     """The database ranked for each query, a block of them at a time."""
     shape = (len(queries), len(images))
     if not len(queries):
-        return Lists.held(Ranking(np.empty(shape, np.int32), np.empty(shape, np.float32)))
+        return Lists.held(Ranking(np.empty(shape, np.int64), np.empty(shape, np.float32)))
 
     def begin() -> Search:
         fitted = INDEXES[index]().fit(images)
@@ -176,7 +176,7 @@ def _fused(members: Sequence[Ranking], method: FusionMethod, weights: Sequence[f
     best_other = scores[:, min(1, scores.shape[1] - 1)]
     scores[:, 0] = np.where(np.isnan(scores[:, 0]), best_other, scores[:, 0])
     scores[np.isnan(scores[:, 0]), 0] = 0  # there is no other
-    return Ranking(order.astype(np.int32), scores.astype(np.float32))
+    return Ranking(order, scores.astype(np.float32))
 
 
 def _drop(values: np.ndarray, own: np.ndarray) -> None:

@@ -43,8 +43,8 @@ class FusedRun:
     ranking : (Q, N) database rows and scores.
     evaluation : under the members' protocol; None where the dataset has no ground truth.
     metrics : name to value, in 0..1 but for N-S; empty without ground truth.
-    seconds : per stage: "load", "extract" (and search of the members), "balance", "fuse" (whitening of the joined
-        descriptors), "search", "evaluate".
+    seconds : per stage: "load", "extract" (and search of the members), "balance" (and whitening of what is joined),
+        "search" (fusion), "evaluate".
     dim : dimensions that were searched, of all members together.
     searches : seconds of further searches of all queries, made for their time alone.
     leak : empty, or what the evaluated images have to do with what was learned.
@@ -129,7 +129,6 @@ def run_fusion(
         fusion = fusion.with_members([run.recipe for run in runs])
     with clock("balance"):
         weights = _weights(fusion, [one.train for one in described if one.train is not None], split)
-    with clock("fuse"):
         lists, dim = _ranked(fusion, described, weights, dataset)
     strictest = next((one for one in fusion.members if held_for(one, dataset)), fusion.members[0])
     ranking, evaluation = judged(lists, dataset, strictest, clock)

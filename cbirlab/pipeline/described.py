@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -31,11 +32,13 @@ class Column:
     values : float32 (views, D).
     counts : (images,), views of each image.
     key : hash of what the values depend on.
+    pass_ms : milliseconds per image of the pass that made it, whatever else that did; tables measure anew.
     """
 
     values: np.ndarray
     counts: np.ndarray
     key: str
+    pass_ms: float = math.nan
 
 
 class Described:
@@ -159,7 +162,7 @@ class Described:
         for tap, key in found:
             values = found[tap, key].get(part)
             if values is not None:
-                column = Column(values, found.counts[part], found.keys[tap, key][part])
+                column = Column(values, found.counts[part], found.keys[tap, key][part], found.pass_ms[tap, key][part])
                 self._columns[tap, _named(key, learning_set), name] = column
 
     def column(self, tap: str, recipe: Recipe, part: str) -> Column:

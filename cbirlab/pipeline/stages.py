@@ -253,7 +253,7 @@ class Rows:
 def search(recipe: Recipe, images: Rows, queries: Rows) -> Ranking:
     """Rank the database for each query: by index, or as the recipe compares words or views."""
     if not len(queries):
-        return Ranking(np.empty((0, len(images)), np.int32), np.empty((0, len(images)), np.float32))
+        return Ranking(np.empty((0, len(images)), np.int64), np.empty((0, len(images)), np.float32))
     spec = Aggregation.parse(recipe.aggregation)
     if images.counts is not None and queries.counts is not None:
         from cbirlab.passes import match
