@@ -80,10 +80,10 @@ def pairs(ranking: Ranking, dataset: Dataset) -> pd.DataFrame:
             f"pairs: ranking must be of all {len(dataset.queries)} queries and all {len(dataset.images)} images, "
             f"got {ranking.images.shape}."
         )
-    groups = query_groups(dataset)
+    groups, answers = query_groups(dataset), ranking.answers()
     found = []
     for query, changed in enumerate(known):
-        before, negatives = _negatives_before(ranking.images[query], dataset, query)
+        before, negatives = _negatives_before(ranking.images[query], int(answers[query]), dataset, query)
         rank = 1 + before[np.asarray(changed["index"], np.int64)]
         found.append(
             pd.DataFrame(
@@ -101,8 +101,11 @@ def pairs(ranking: Ranking, dataset: Dataset) -> pd.DataFrame:
     return pd.concat(found, ignore_index=True)
 
 
-def _negatives_before(row: np.ndarray, dataset: Dataset, query: int) -> tuple[np.ndarray, int]:
-    """For each database row (N,), how many images without a label are ranked before it; and how many there are."""
+def _negatives_before(row: np.ndarray, answers: int, dataset: Dataset, query: int) -> tuple[np.ndarray, int]:
+    """For each database row (N,), how many images without a label are ranked before it; and how many there are.
+
+    All of them are before an image that is no answer.
+    """
     negative = np.ones(len(row), bool)
     negative[[image for labelled in dataset.labels[query].values() for image in labelled]] = False
     own = dataset.queries[query].index
@@ -110,6 +113,7 @@ def _negatives_before(row: np.ndarray, dataset: Dataset, query: int) -> tuple[np
         negative[own] = False
     before = np.empty(len(row), np.int64)
     before[row] = np.cumsum(negative[row])
+    before[row[answers:]] = negative.sum()
     return before, int(negative.sum())
 
 
