@@ -65,6 +65,7 @@ class Part:
     name : "images", "queries" or "train".
     dataset : name, for listings only.
     items : its rows.
+    prints : what their files are.
     scale : of `image_size`.
     plan : batches and shards.
     specification : what all its columns depend on.
@@ -75,6 +76,7 @@ class Part:
     name: str
     dataset: str
     items: tuple[Item, ...]
+    prints: Mapping[Path, Fingerprint]
     scale: float
     plan: Plan
     specification: Mapping[str, Any]
@@ -137,7 +139,7 @@ def plan_part(
         "precision": precision,
         **resizing.changed,
     }
-    return Part(name, dataset, tuple(items), scale, plan, specification, batch_pixels, resizing)
+    return Part(name, dataset, tuple(items), prints, scale, plan, specification, batch_pixels, resizing)
 
 
 def column(part: Part, tap: str, aggregation: Aggregation | Sampler, state: State | None = None) -> Column:
