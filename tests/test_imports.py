@@ -14,6 +14,7 @@ import cbirlab
 PACKAGE = Path(cbirlab.__file__).parent
 ORDER = (
     "text",
+    "cells",
     "progress",
     "params",
     "registry",
