@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import Any
 
 from cbirlab.cli.listing import aligned
+from cbirlab.cli.options import Several
+from cbirlab.cli.saying import say
 from cbirlab.datasets import DATASETS, about, availability
 from cbirlab.datasets.roots import data_root
 
@@ -32,7 +33,7 @@ def add_actions(parser: argparse.ArgumentParser) -> None:
     check.add_argument("--all", action="store_true", help="name every file that something is wrong with")
     get.add_argument("--mirror", metavar="URL", help="an address that has the files under their names, tried first")
     get.add_argument(
-        "--only", nargs="+", default=[], metavar="PATTERN", help="files to get, as 'test_*' (default: all)"
+        "--only", action=Several, default=[], metavar="PATTERN", help="files to get, as 'test_*' (default: all)"
     )
     get.add_argument("--keep-archives", action="store_true", help="do not remove an archive once it is unpacked")
     for action in (check, get):
@@ -42,14 +43,14 @@ def add_actions(parser: argparse.ArgumentParser) -> None:
 def command(given: Any) -> int:
     """Carry out ``cbirlab data``."""
     if given.action == "list":
-        print(listing())
+        say(listing())
     elif given.action == "show":
-        print(shown(given.name, given.root))
+        say(shown(given.name, given.root))
     elif given.action == "check":
         from cbirlab.datasets.checking import SHOWN, check
 
         report = check(given.name, given.root, images=given.images, progress=not given.quiet)
-        print(report.text(None if given.all else SHOWN))
+        say(report.text(None if given.all else SHOWN))
         return 0 if report.ok else 1
     else:
         _get(given)
@@ -97,10 +98,9 @@ def _get(given: Any) -> None:
 
     sources, facts = chosen(given.name, given.only), about(given.name)
     assert facts is not None  # `chosen` refuses what has no facts
-    print(f"{given.name}: {facts.size}, {len(sources)} files\nlicence: {facts.licence}\ncite: {facts.citation}")
+    say(f"{given.name}: {facts.size}, {len(sources)} files\nlicence: {facts.licence}\ncite: {facts.citation}")
     if facts.note:
-        print(f"note: {facts.note}")
-    sys.stdout.flush()
+        say(f"note: {facts.note}")
     folder = get(
         given.name,
         given.root,
@@ -108,9 +108,9 @@ def _get(given: Any) -> None:
         mirror=given.mirror,
         keep_archives=given.keep_archives,
         progress=not given.quiet,
-        told=lambda line: print(line, flush=True),
+        told=say,
     )
-    print(f"in {folder}; compare it with what was published: cbirlab data check {given.name} --root {folder}")
+    say(f"in {folder}; compare it with what was published: cbirlab data check {given.name} --root {folder}")
 
 
 def _files(name: str) -> str:

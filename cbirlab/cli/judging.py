@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cbirlab.cli.saying import say
+
 if TYPE_CHECKING:
     from cbirlab.datasets import Dataset
     from cbirlab.evaluation import Evaluation
@@ -50,16 +52,16 @@ def evaluate_command(given: Any) -> int:
     database, queries = _features(given, dataset)
     options = {"protocol": given.protocol, "average_precision": given.average_precision}
     found = evaluate_features(database, queries, dataset, similarity=given.similarity, k=given.top, **options)
-    print(_text(found))
+    say(_text(found))
     if given.out:
         import pandas as pd
 
         facts = {"features": Path(given.features).name, "dim": database.shape[1], "similarity": given.similarity}
         row = {"dataset": dataset.name, **facts, "protocol": found.protocol.name}
         row |= {"average_precision": found.protocol.average_precision, **found.metrics}
-        print(f"written: {tables.write(pd.DataFrame([row]), given.out)}")
+        say(f"written: {tables.write(pd.DataFrame([row]), given.out)}")
     if given.per_query:
-        print(f"written: {tables.write(per_query_table(found, dataset), given.per_query)}")
+        say(f"written: {tables.write(per_query_table(found, dataset), given.per_query)}")
     return 0
 
 
@@ -73,9 +75,9 @@ def published_command(given: Any) -> int:
     if not len(frame):
         raise ValueError("no published number is like that; leave out --method or --metric to see what there is.")
     same = [name for name in ("dataset", "protocol") if given.dataset and len(set(frame[name])) == 1]
-    print(tables.to_markdown(frame.drop(columns=same).dropna(axis=1, how="all")), end="")
+    say(tables.to_markdown(frame.drop(columns=same).dropna(axis=1, how="all")), end="")
     if given.out:
-        print(f"written: {tables.write(published(given.dataset, **chosen), given.out)}")
+        say(f"written: {tables.write(published(given.dataset, **chosen), given.out)}")
     return 0
 
 

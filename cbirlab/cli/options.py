@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from cbirlab.methods import listed
 from cbirlab.preprocessing import CROP, INTERPOLATION, RESIZE
 
 
@@ -15,6 +16,45 @@ class _IntoOptions(argparse.Action):
         if namespace.options is None:
             namespace.options = argparse.Namespace()
         setattr(namespace.options, self.dest, values)
+
+
+class Several(argparse.Action):
+    """Takes names one by one and in lists separated by commas: mac 'gem(p=4)', or mac,gem(p=4).
+
+    Parameters
+    ----------
+    each : makes a value of each name, and raises ArgumentTypeError.
+    split : cuts a text into names.
+    """
+
+    def __init__(self, *given: Any, each: Any = str, split: Any = listed, **options: Any) -> None:
+        super().__init__(*given, nargs="+", **options)
+        self.each, self.split = each, split
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        try:
+            found = [self.each(name) for text in values for name in self.split(text)]
+        except argparse.ArgumentTypeError as error:
+            raise argparse.ArgumentError(self, str(error)) from error
+        if not found:
+            raise argparse.ArgumentError(self, f"must be one or more, got {' '.join(values)!r}")
+        self.keep(parser, namespace, found)
+
+    def keep(self, parser: Any, namespace: Any, values: list[Any]) -> None:
+        setattr(namespace, self.dest, values)
+
+
+class _SeveralIntoOptions(Several):
+    def keep(self, parser: Any, namespace: Any, values: list[Any]) -> None:
+        _IntoOptions(self.option_strings, self.dest)(parser, namespace, values)
+
+
+def whole_number(text: str) -> int:
+    """A whole number."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a whole number, got {text!r}") from None
 
 
 def add_saved_recipe(parser: argparse.ArgumentParser) -> None:
@@ -53,11 +93,11 @@ def add_recipe_options(parser: argparse.ArgumentParser, *, one: bool) -> None:
     )
     group.add_argument(
         "--scales",
-        type=_number_or_name,
-        nargs="+",
+        action=_SeveralIntoOptions,
+        each=_number_or_name,
         metavar="S",
         help="relative to the image size, or one of the sets down, up_down (default: 1)",
-        **into,
+        default=argparse.SUPPRESS,
     )
     for option, name in (("--crop", "crop"), ("--resize", "resize"), ("--interpolation", "interpolation")):
         group.add_argument(option, metavar="NAME", help=_one_of(name), **into)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import math
 from collections.abc import Callable, Mapping
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cbirlab.cli.listing import aligned
-from cbirlab.store import Entry, Store
+from cbirlab.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -206,49 +205,3 @@ def frame_text(frame: pd.DataFrame) -> str:
     same = [name for name in hidden if name in frame.columns and len(set(frame[name])) == 1]
     judged = any(name.endswith("_low") for name in frame.columns)
     return tables.to_markdown(frame.drop(columns=same)) + ("" if judged else f"{NO_TRUTH}\n")
-
-
-def store_command(given: Any) -> int:
-    """``cbirlab store list | verify | prune``."""
-    kept = store(given)
-    if given.action == "list":
-        entries = kept.entries()
-        print(aligned([_entry_row(entry) for entry in entries]) if entries else "no entries")
-        print(f"{len(entries)} entries, {_size(kept.size())} in {kept.path}")
-        return 0
-    if given.action == "verify":
-        damaged = kept.verify(repair=given.repair)
-        for name, problem in damaged.items():
-            print(f"{name}: {problem}" + (" Removed." if given.repair else ""))
-        print(f"{len(kept.entries())} entries are sound, {len(damaged)} damaged in {kept.path}")
-        return 1 if damaged and not given.repair else 0
-    freed = kept.prune(keep_bytes=given.keep, older_than_days=given.older_than)
-    print(f"{_size(freed)} freed, {_size(kept.size())} left in {kept.path}")
-    return 0
-
-
-def _entry_row(entry: Entry) -> list[str]:
-    facts, notes = entry.specification, entry.notes
-    used = datetime.datetime.fromtimestamp(entry.used).strftime("%Y-%m-%d %H:%M")
-    if entry.kind == "fitted":
-        what = [str(facts.get("whitening") or facts.get("aggregation") or facts.get("codebook", "")), "", "", "", ""]
-    elif entry.kind == "projection":
-        what = [f"{facts.get('method', '')} map, seed {facts.get('seed', '')}", "", "", "", ""]
-    else:
-        what = [
-            f"{notes.get('dataset', '')}/{notes.get('part', '')}",
-            f"{facts.get('backbone', '')} ({notes.get('weights', '')})",
-            str(facts.get("tap", "")),
-            str(facts.get("aggregation", "")),
-            f"{facts.get('image_size', '')} px",
-        ]
-    return [entry.key[:12], used, _size(entry.size_bytes), entry.kind, *what]
-
-
-def _size(size_bytes: int) -> str:
-    size = float(size_bytes)
-    for unit in ("B", "KB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cbirlab.text import printable
+
 Box = tuple[float, float, float, float]
 
 
@@ -59,6 +61,8 @@ class Dataset:
     metadata: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        for shown in ("name", "train_name"):
+            object.__setattr__(self, shown, printable(getattr(self, shown)))
         if not self.images:
             raise ValueError(f"{self.name}: a dataset needs at least one image, got none.")
         if self.labels and len(self.labels) != len(self.queries):
