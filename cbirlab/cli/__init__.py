@@ -12,14 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from cbirlab.cli import saying
-from cbirlab.cli.saying import say
+from cbirlab.cli.saying import UsageError, say
 from cbirlab.registry import UnknownName
 
 __all__ = ["main"]
-
-
-class UsageError(ValueError):
-    """The command line asks for something that cannot be."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -134,6 +130,7 @@ def _versus(given: Any) -> int:
 
     try:
         recipes = [output.recipe_of(output.saved_recipe(given.table, row), {}) for row in (given.a, given.b)]
+        checks.level(recipes[0], given.level)
         checks.table(given.out)
         checks.device(given.device)
     except (ValueError, TypeError) as error:
@@ -211,6 +208,7 @@ def _evaluate(given: Any) -> int:
     try:
         checks.table(given.out)
         checks.table(given.per_query, "--per-query")
+        checks.judging(given)
     except ValueError as error:
         raise UsageError(str(error)) from error
     return judging.evaluate_command(given)

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cbirlab.cli import checks
 from cbirlab.cli.listing import aligned
 from cbirlab.store import Store
 
@@ -130,13 +131,14 @@ def explained(given: Any, options: dict[str, Any]) -> Callable[[], pd.DataFrame]
         recipe = recipe_of(saved_recipe(given.recipe, given.row) if given.recipe else {}, options)
         if not isinstance(recipe, Recipe):
             raise ValueError("a recipe is needed, got a fusion; ask for its members one by one.")
+        checks.level(recipe, given.level)
         how = {"store": store(given), "device": given.device, "progress": not given.quiet}
         return lambda: differences(recipe, **asked, **how)
     others = [name for name in options if name not in OF_RANKING] + ["recipe"] * bool(given.recipe)
     if others:
         raise ValueError(f"a ranking is there already; leave out {', '.join(others)}.")
     dataset = options.pop("dataset", Recipe.dataset)
-    Recipe(**options)
+    checks.level(Recipe(dataset=dataset, **options), given.level)
     return lambda: ranking_differences(read_ranking(given.ranking), load_dataset(dataset), **asked, **options)
 
 

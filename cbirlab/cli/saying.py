@@ -24,6 +24,10 @@ _DOING = {
 }
 
 
+class UsageError(ValueError):
+    """The command line asks for something that cannot be."""
+
+
 def prepare_streams() -> None:
     """What an encoding cannot write shows as an escape: a table that took hours must not end in an error."""
     for stream in (sys.stdout, sys.stderr):
