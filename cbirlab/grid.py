@@ -17,6 +17,7 @@ from cbirlab.datasets.held_out import HELD_OUT
 from cbirlab.encoding import ENCODINGS
 from cbirlab.fusion import FUSIONS, Fusion, FusionMethod, fused_row, run_fusion
 from cbirlab.fusion.recipe import compares_parts
+from cbirlab.methods import listed
 from cbirlab.passes import PASSES, Passes
 from cbirlab.pipeline import Bench, Recipe, table_row
 from cbirlab.pipeline.fitting import check_cell, clipped, warn_of_clipped
@@ -66,9 +67,9 @@ def compare(
 
     Parameters
     ----------
-    backbones, taps, aggregations, encodings, attentions, passes, whitenings : names, or "all". Of taps, None is the
-        backbone's default one, and a backbone takes those of the names that it has. "all" backbones are those whose
-        weights are at hand; the others are named in a warning.
+    backbones, taps, aggregations, encodings, attentions, passes, whitenings : names, also as one text with commas, or
+        "all". Of taps, None is the backbone's default one, and a backbone takes those of the names that it has. "all"
+        backbones are those whose weights are at hand; the others are named in a warning.
     attentions : put before each of the aggregations and encodings; "none" is none, "crow_spatial > crow_channel" both.
     dimensions : kept after a whitening that orders them, one or several; None is all.
     weights : of all backbones, or by backbone; a backbone may say its own, "resnet50@IMAGENET1K_V2".
@@ -195,7 +196,7 @@ def _whitenable(spec: Aggregation, kind: Whitening, base: Recipe, dataset: Datas
 
 def _names(given: Names, registry: Registry[Any]) -> list[str]:
     if isinstance(given, str):
-        return registry.list() if given == "all" else [given]
+        return registry.list() if given == "all" else listed(given)
     return list(given)
 
 
@@ -205,7 +206,7 @@ def _taps(given: Names | None, backbone: Backbone) -> list[str]:
         return [backbone.default_tap]
     if given == "all":
         return list(backbone.taps)
-    wanted = [given] if isinstance(given, str) else list(given)
+    wanted = listed(given) if isinstance(given, str) else list(given)
     known = [tap for tap in wanted if all(member in backbone.taps for _, member in split_taps(tap))]
     if not known:
         for _, member in split_taps(wanted[0]):
@@ -252,7 +253,7 @@ def _check_taps(taps: Names | None, backbones: Sequence[str]) -> None:
         for tap in taps_of(backbone):
             if tap not in known:
                 known.add(tap, backbone, title=tap)
-    for tap in [taps] if isinstance(taps, str) else taps:
+    for tap in listed(taps) if isinstance(taps, str) else taps:
         for _, member in split_taps(tap):
             known.info(member)
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from cbirlab.params import checked, parameters
 from cbirlab.registry import Registry
+from cbirlab.text import split_list, split_outside
+
+_WORD = re.compile(r"[^\W\d][\w.-]*")
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ class Method:
 
     @classmethod
     def parse(cls, text: str | Self) -> Self:
-        """Read ``"gem"`` or ``"gem(p=4)"``, as on the command line and in tables.
+        """Read ``"gem"`` or ``"gem(p=4)"``, as on the command line and in tables; words need no quotes.
 
         Raises
         ------
@@ -89,20 +94,43 @@ def parsed(kind: str, text: str) -> tuple[str, dict[str, Any]]:
     ------
     ValueError : as `Method.parse`.
     """
-    name, _, arguments = text.strip().partition("(")
+    name, bracket, arguments = text.strip().partition("(")
     name = name.strip()
-    if not arguments:
+    if not bracket:
         return name, {}
     try:
-        call = ast.parse(f"f({arguments}", mode="eval").body
-        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
-            raise SyntaxError
-        params = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
-        if len(params) < len(call.keywords) or "None" in params:
-            raise SyntaxError
-    except (SyntaxError, ValueError):
+        if not arguments.endswith(")"):
+            raise ValueError(arguments)
+        given = [part.partition("=") for part in split_outside(arguments[:-1], ",")]
+        if not "".join(given[-1]).strip():  # gem(), or a comma at the end
+            del given[-1]
+        params = {parameter.strip(): _value(value.strip()) for parameter, _, value in given}
+        if len(params) < len(given) or not all(map(str.isidentifier, params)):
+            raise ValueError(arguments)
+    except ValueError:
         raise ValueError(f"{kind}: expected a form like 'gem' or 'gem(p=4)', got {text!r}.") from None
     return name, params
+
+
+def listed(text: str) -> list[str]:
+    """The names in ``"mac,gem(p=4)"``; a comma in the name of a file that is there separates nothing."""
+    place = text.partition("@")[2] or text.removeprefix("hub:").rpartition(":")[0]
+    return [text] if "," in place and Path(place).expanduser().exists() else split_list(text)
+
+
+def _value(text: str) -> Any:
+    """A value as Python writes it; a word that Python does not know is a text.
+
+    Raises
+    ------
+    ValueError : neither.
+    """
+    try:
+        return ast.literal_eval(text)
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):  # all of which it says it raises
+        if _WORD.fullmatch(text):
+            return text
+        raise ValueError(text) from None
 
 
 def plain(value: Any) -> str:

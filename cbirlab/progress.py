@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from cbirlab.text import printable
+
 Listener = Callable[[str, int, int], None]
 """Told of (what is done, how many of it are finished, of how many); what it raises ends the work."""
 
@@ -38,7 +40,7 @@ def bar(
     total : how many there will be, where there are no items.
     show : False draws none; a listener is told all the same.
     """
-    listener = _listener.get()
+    listener, desc = _listener.get(), printable(desc)
     if listener is not None:
         return _Told(listener, items, total, desc)
     from tqdm.auto import tqdm

@@ -23,7 +23,7 @@ from cbirlab.index import Ranking
 from cbirlab.pipeline import Bench, Recipe, Run, table_row
 from cbirlab.pipeline.ahead import Ahead
 from cbirlab.pipeline.fitting import check_cell
-from cbirlab.pipeline.outside import maps_of_views
+from cbirlab.pipeline.outside import known_by, maps_of_views
 from cbirlab.pipeline.recent import Recent
 from cbirlab.pipeline.recipe import split_taps
 from cbirlab.pipeline.stages import Rows, learning_part
@@ -298,7 +298,7 @@ class Session:
         self, image: str | Path | Image.Image, box: Box | None, recipe: Recipe, prepared: bool = False
     ) -> Rows:
         """Descriptors of an image from outside before whitening; its maps are kept for the next move of a slider."""
-        name = (str(image) if isinstance(image, str | Path) else id(image), box and tuple(box), prepared)
+        name = (known_by(image), box and tuple(box), prepared)
         network = Network(self.bench.backbone, precision=self._plain.precision)
         maps = self._foreign.get(
             name, lambda: (image, maps_of_views(network, image, box, self.taps, self._plain, prepared=prepared))

@@ -5,15 +5,27 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cbirlab.cells import MARK, cell, column, text_of
+from cbirlab.text import printable
+
 if TYPE_CHECKING:
     import pandas as pd
 
+TEXTS = ("leak", "whitening_set", "fusion", "fusion_weights", "from", "to", "note")
+"""Columns of texts that may be empty or look like numbers."""
+CELL_SIGNS = 16_000
+"""Of a cell in Excel, which holds 32,767 units of UTF-16."""
+_SHEET, _CONTINUED = "cbirlab", "continued"
+
+_HALF = re.compile("[\ud800-\udfff]")
+_ENTITY = re.compile(r"&(?=#|\w+;)")
 _LATEX_SIGNS = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
@@ -54,8 +66,8 @@ def suffixes() -> list[str]:
 
 
 def to_csv(frame: pd.DataFrame) -> str:
-    """CSV with full precision; missing numbers are empty."""
-    return frame.to_csv(index=False, lineterminator="\n")
+    """CSV with full precision; missing numbers are empty, and texts are no formulas (see `cbirlab.cells`)."""
+    return _in_cells(frame).to_csv(index=False, lineterminator="\n")
 
 
 def to_json(frame: pd.DataFrame) -> str:
@@ -64,7 +76,8 @@ def to_json(frame: pd.DataFrame) -> str:
     for row in rows:
         if isinstance(row.get("recipe"), str):
             row["recipe"] = json.loads(row["recipe"])
-    return json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
+    text = json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
+    return _HALF.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def to_markdown(frame: pd.DataFrame) -> str:
@@ -102,16 +115,25 @@ def read(path: str | os.PathLike[str]) -> pd.DataFrame:
     if suffix == ".json":
         rows = json.loads(source.read_text(encoding="utf-8"))
         return pd.DataFrame([{**row, "recipe": json.dumps(row["recipe"])} if "recipe" in row else row for row in rows])
-    texts = ("leak", "whitening_set", "fusion", "fusion_weights", "from", "to", "note")
-    options: dict[str, Any] = {"keep_default_na": False, "na_values": [""], "dtype": dict.fromkeys(texts, str)}
     if suffix == ".csv":
-        frame = pd.read_csv(source, **options)
+        frame = pd.read_csv(source, keep_default_na=False, dtype=str)
     elif suffix == ".xlsx":
-        with _excel():
-            frame = pd.read_excel(source, engine="openpyxl", **options)
+        frame = _read_excel(source)
     else:
         raise ValueError(f"read: path must end in .csv, .xlsx or .json, got {source.name!r}.")
-    return frame.fillna({name: "" for name in texts if name in frame.columns})
+    return pd.DataFrame({text_of(str(name)): column(frame[name], of_texts=name in TEXTS) for name in frame.columns})
+
+
+def _in_cells(frame: pd.DataFrame) -> pd.DataFrame:
+    """The table with its texts as cells."""
+    import pandas as pd
+
+    def cells(name: Any) -> Any:
+        return [cell(one, of_texts=name in TEXTS) if isinstance(one, str) else one for one in frame[name]]
+
+    numbers = set(frame.select_dtypes("number"))
+    named = {name: frame[name] if name in numbers else cells(name) for name in frame.columns}
+    return pd.DataFrame({cell(str(name), of_texts=True): values for name, values in named.items()})
 
 
 def read_recipe(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -155,12 +177,21 @@ def _aligned(cells: list[str], widths: list[int], numeric: list[bool]) -> list[s
     return [cell.rjust(width) if right else cell.ljust(width) for cell, width, right in both]
 
 
-def _markdown(cell: str) -> str:
-    return cell.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
+def _markdown(text: str) -> str:
+    """No column, tag, entity or link of its own."""
+    plain = _ENTITY.sub("&amp;", _line(text)).replace("<", "&lt;")
+    return plain.replace("\\", "\\\\").replace("|", "\\|").replace("](", "]\\(")
 
 
 def _latex_row(cells: list[str]) -> str:
-    return " & ".join("".join(_LATEX_SIGNS.get(sign, sign) for sign in cell) for cell in cells) + r" \\"
+    row = " & ".join("".join(_LATEX_SIGNS.get(sign, sign) for sign in _line(text)) for text in cells)
+    star = row.lstrip().startswith(("[", "*"))  # which the end of the row above would take for its argument
+    return ("{}" if star else "") + row + r" \\"
+
+
+def _line(text: str) -> str:
+    """One printable line."""
+    return printable(" ".join(re.split(r"[\t\n\r]+", text)))
 
 
 def _write_text(render: Callable[[Any], str]) -> Callable[[Any, Path], None]:
@@ -171,8 +202,38 @@ def _write_text(render: Callable[[Any], str]) -> Callable[[Any, Path], None]:
 
 
 def _write_excel(frame: pd.DataFrame, path: Path) -> None:
+    """Cells are cut at what Excel holds, and the rest of them stands on a second sheet."""
+    import pandas as pd
+
     with _excel():
-        frame.to_excel(path, index=False, sheet_name="cbirlab", engine="openpyxl")
+        written = _in_cells(frame)
+        texts = {name: list(written[name]) for name in written.select_dtypes(exclude="number")}
+        rest = [
+            (row, name, MARK + text[start : start + CELL_SIGNS])
+            for name, values in texts.items()
+            for row, text in enumerate(values)
+            if isinstance(text, str)
+            for start in range(CELL_SIGNS, len(text), CELL_SIGNS)
+        ]
+        if not rest:
+            written.to_excel(path, index=False, sheet_name=_SHEET, engine="openpyxl")
+            return
+        for row, name, _ in rest:
+            texts[name][row] = texts[name][row][:CELL_SIGNS]
+        with pd.ExcelWriter(path, engine="openpyxl") as book:
+            written.assign(**texts).to_excel(book, index=False, sheet_name=_SHEET)
+            pd.DataFrame(rest, columns=["row", "column", "text"]).to_excel(book, index=False, sheet_name=_CONTINUED)
+
+
+def _read_excel(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    with _excel():
+        sheets = pd.read_excel(path, sheet_name=None, engine="openpyxl", keep_default_na=False, dtype=object)
+    frame = next(iter(sheets.values()))
+    for row, name, text in sheets.get(_CONTINUED, pd.DataFrame()).itertuples(index=False, name=None):
+        frame.loc[int(row), name] += text.removeprefix(MARK)
+    return frame
 
 
 def check_excel() -> None:

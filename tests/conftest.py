@@ -63,3 +63,11 @@ def things(pictures: Path) -> Dataset:
 def store(tmp_path: Path) -> Store:
     """An empty store."""
     return Store(tmp_path / "store")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what takes very long unless it is asked for: python -m pytest -m robustness."""
+    if "robustness" not in config.option.markexpr:
+        long = [item for item in items if item.get_closest_marker("robustness")]
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]

@@ -14,6 +14,8 @@ import cbirlab
 PACKAGE = Path(cbirlab.__file__).parent
 ORDER = (
     "text",
+    "cells",
+    "downloads",
     "progress",
     "params",
     "registry",

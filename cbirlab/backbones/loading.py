@@ -12,6 +12,7 @@ from cbirlab.backbones import caffe
 from cbirlab.backbones.backbone import PRECISION, Backbone
 from cbirlab.backbones.catalogue import BACKBONES, CAFFE_MEAN, CAFFE_STD, NO_WEIGHTS, RANDOM, Source, lacking
 from cbirlab.backbones.choosing import chosen
+from cbirlab.text import printable
 from cbirlab.weights import Found, WeightsError, digest, fill, find, label_of, needed, own_file, read
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def _trained(name: str, weights: str | Path | None, facts: Mapping[str, Any]) ->
     module, missing = _filled(name, found, facts)
     if not of_caffe:
         total = _digest(module, facts, missing)
-        label = f"{name}-v1" if facts["bundled"] and weights is None else label_of(found, total)
+        label = f"{name}-v1" if facts["bundled"] and weights is None else printable(label_of(found, total))
         backbone = _assemble(name, module, missing, label, total)
         return (
             backbone
@@ -116,7 +117,7 @@ def _trained(name: str, weights: str | Path | None, facts: Mapping[str, Any]) ->
         )
     caffe.take_red_first(module, f"{name} with {found.path}")
     total = _digest(module, facts, missing)
-    backbone = _assemble(name, module, missing, f"{caffe.PREFIX}{label_of(found, total)}", total)
+    backbone = _assemble(name, module, missing, printable(f"{caffe.PREFIX}{label_of(found, total)}"), total)
     return replace(backbone, mean=CAFFE_MEAN, std=CAFFE_STD)
 
 

@@ -5,29 +5,33 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted; what went wrong is
 
 from __future__ import annotations
 
-import os
 import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from cbirlab.cli import saying
+from cbirlab.cli.saying import UsageError, say
 from cbirlab.registry import UnknownName
 
 __all__ = ["main"]
 
 
-class UsageError(ValueError):
-    """The command line asks for something that cannot be."""
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out a command line and return the exit code."""
+    saying.prepare_streams()
     try:
-        return _carried_out(arguments)
+        try:
+            return _carried_out(arguments)
+        finally:
+            sys.stdout.flush()
     except KeyboardInterrupt:
-        print("cbirlab: interrupted; what was finished is kept in the store.", file=sys.stderr)
+        saying.complain("cbirlab: interrupted; what was finished is kept in the store.")
         return 130
+    except BrokenPipeError:  # whoever reads, as `head` does, has had enough
+        saying.turn_away()
+        return 0
 
 
 def _carried_out(arguments: Sequence[str] | None) -> int:
@@ -44,35 +48,22 @@ def _carried_out(arguments: Sequence[str] | None) -> int:
         return 0
     with warnings.catch_warnings():
         warnings.simplefilter("always", UserWarning)
-        warnings.showwarning = _show_warning
+        warnings.showwarning = saying.show_warning
         try:
             return _COMMANDS[given.command](given)
-        except BrokenPipeError:  # whoever reads, as `head` does, has had enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains as it ends
-            return 0
+        except BrokenPipeError:
+            raise
         except (UsageError, UnknownName) as error:
             return _failed(error, 2, given)
-        except (ValueError, TypeError, OSError, RuntimeError, ImportError, ArithmeticError) as error:
+        except (ValueError, TypeError, OSError, RuntimeError, ImportError, ArithmeticError, MemoryError) as error:
             return _failed(error, 1, given)
 
 
 def _failed(error: Exception, code: int, given: Any) -> int:
     if given.traceback:
         raise error
-    print(f"cbirlab {given.command}: {_sentence(error)}", file=sys.stderr)
+    saying.complain(f"cbirlab {given.command}: {saying.sentence(error, given.command)}")
     return code
-
-
-def _sentence(error: Exception) -> str:
-    """What an error says; where the system says it, the file and the reason without the number."""
-    if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        return f"{error.filename}: {error.strerror[0].lower()}{error.strerror[1:]}."
-    return str(error)
-
-
-def _show_warning(message: Warning | str, category: type[Warning], *_: Any) -> None:
-    if issubclass(category, UserWarning):
-        print(f"warning: {message}", file=sys.stderr)
 
 
 def _options(given: Any) -> dict[str, Any]:
@@ -93,7 +84,8 @@ def _lab(given: Any) -> int:
 def _app(given: Any) -> int:
     from cbirlab.cli.app import launch
 
-    return launch(given.dataset, given.backbone, given.weights, given.voila)
+    limits = {name: getattr(given, name) for name in ("visitors", "idle_minutes", "allow_downloads")}
+    return launch(given.dataset, given.backbone, given.weights, given.voila, **limits)
 
 
 def _list(given: Any) -> int:
@@ -101,7 +93,7 @@ def _list(given: Any) -> int:
 
     if given.kind == "taps" and given.name is None:
         raise UsageError("which backbone? As in: cbirlab list taps resnet50")
-    print(listing.markdown() if given.markdown else listing.text(given.kind, given.name))
+    say(listing.markdown() if given.markdown else listing.text(given.kind, given.name))
     return 0
 
 
@@ -120,15 +112,15 @@ def _run(given: Any) -> int:
     result = output.carried_out(recipe, given)
     for what in checks.without_effect(recipe, result):
         warnings.warn(what, stacklevel=2)
-    print(output.run_text(result))
+    say(output.run_text(result))
     if given.save_ranking:
         from cbirlab.choices import write_ranking
 
-        print(f"written: {write_ranking(result.ranking, given.save_ranking)}")
+        say(f"written: {write_ranking(result.ranking, given.save_ranking)}")
     if given.out:
         import pandas as pd
 
-        print(f"written: {tables.write(pd.DataFrame([output.row_of(result)]), given.out)}")
+        say(f"written: {tables.write(pd.DataFrame([output.row_of(result)]), given.out)}")
     return 0
 
 
@@ -139,15 +131,16 @@ def _versus(given: Any) -> int:
 
     try:
         recipes = [output.recipe_of(output.saved_recipe(given.table, row), {}) for row in (given.a, given.b)]
+        checks.level(recipes[0], given.level)
         checks.table(given.out)
         checks.device(given.device)
     except (ValueError, TypeError) as error:
         raise UsageError(str(error)) from error
     a, b = (output.carried_out(recipe, given) for recipe in recipes)
     frame = versus(a, b, level=given.level)
-    print(output.versus_text(frame, complementarity({"a": a, "b": b}, level=given.level)), end="")
+    say(output.versus_text(frame, complementarity({"a": a, "b": b}, level=given.level)), end="")
     if given.out:
-        print(f"written: {tables.write(frame, given.out)} ({len(frame)} rows)")
+        say(f"written: {tables.write(frame, given.out)} ({len(frame)} rows)")
     return 0
 
 
@@ -162,9 +155,9 @@ def _why(given: Any) -> int:
     except (ValueError, TypeError) as error:
         raise UsageError(str(error)) from error
     frame = explained()
-    print(output.why_text(frame), end="")
+    say(output.why_text(frame), end="")
     if given.out:
-        print(f"written: {tables.write(frame, given.out)} ({len(frame)} rows)")
+        say(f"written: {tables.write(frame, given.out)} ({len(frame)} rows)")
     return 0
 
 
@@ -199,9 +192,9 @@ def _compare(given: Any) -> int:
         **shared,
     )
     frame = beside(frame) if given.published else frame
-    print(output.frame_text(frame), end="")
+    say(output.frame_text(frame), end="")
     if given.out:
-        print(f"written: {tables.write(frame, given.out)} ({len(frame)} rows)")
+        say(f"written: {tables.write(frame, given.out)} ({len(frame)} rows)")
     return 0
 
 
@@ -217,6 +210,7 @@ def _evaluate(given: Any) -> int:
     try:
         checks.table(given.out)
         checks.table(given.per_query, "--per-query")
+        checks.judging(given)
     except ValueError as error:
         raise UsageError(str(error)) from error
     return judging.evaluate_command(given)
@@ -233,9 +227,9 @@ def _published(given: Any) -> int:
 
 
 def _store(given: Any) -> int:
-    from cbirlab.cli import output
+    from cbirlab.cli import store
 
-    return output.store_command(given)
+    return store.command(given)
 
 
 _COMMANDS = {

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cbirlab.fusion import FusedRun, Fusion
@@ -40,6 +41,27 @@ def _check_place(path: Path, option: str) -> None:
         raise NotADirectoryError(f"{option}: {path} cannot be written, because {there} is no folder.")
     if not os.access(there, os.W_OK):
         raise PermissionError(f"{option}: {path} cannot be written, permission is denied in {there}.")
+
+
+def level(recipe: Recipe | Fusion, name: str | None) -> None:
+    """Refuse a level that the protocol of a recipe has not."""
+    from cbirlab.datasets import load_dataset
+    from cbirlab.evaluation import PROTOCOLS
+    from cbirlab.pipeline import Recipe
+
+    if name is not None:
+        one = recipe if isinstance(recipe, Recipe) else recipe.members[0]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # they come when the dataset is loaded for good
+            protocol = one.protocol or load_dataset(one.dataset).protocol
+        PROTOCOLS[protocol].level(name, "--level")
+
+
+def judging(given: Any) -> None:
+    """Refuse what `evaluate` would refuse after it has read the descriptors."""
+    from cbirlab.pipeline import Recipe
+
+    Recipe(**{name: value for name in ("protocol", "average_precision") if (value := getattr(given, name)) is not None})
 
 
 def device(name: str) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import Any
 
 from cbirlab.cli.listing import aligned
+from cbirlab.cli.options import Several
+from cbirlab.cli.saying import UsageError, say
 from cbirlab.datasets import DATASETS, about, availability
 from cbirlab.datasets.roots import data_root
 from cbirlab.text import printable
@@ -38,7 +39,7 @@ def add_actions(parser: argparse.ArgumentParser) -> None:
     check.add_argument("--out", metavar="FILE", help="write what is left out and why: .csv, .md, .tex, .xlsx or .json")
     get.add_argument("--mirror", metavar="URL", help="an address that has the files under their names, tried first")
     get.add_argument(
-        "--only", nargs="+", default=[], metavar="PATTERN", help="files to get, as 'test_*' (default: all)"
+        "--only", action=Several, default=[], metavar="PATTERN", help="files to get, as 'test_*' (default: all)"
     )
     get.add_argument("--keep-archives", action="store_true", help="do not remove an archive once it is unpacked")
     for action in (check, get):
@@ -48,9 +49,9 @@ def add_actions(parser: argparse.ArgumentParser) -> None:
 def command(given: Any) -> int:
     """Carry out ``cbirlab data``."""
     if given.action == "list":
-        print(listing())
+        say(listing())
     elif given.action == "show":
-        print(shown(given.name, given.root))
+        say(shown(given.name, given.root))
     elif given.action == "check":
         return _check(given)
     else:
@@ -70,12 +71,12 @@ def _check(given: Any) -> int:
         from cbirlab.datasets.examining import examine
 
         report = examine(given.name, images=given.images, progress=not given.quiet)
-    print(report.text(None if given.all else SHOWN))
+    say(report.text(None if given.all else SHOWN))
     if given.out:
         import pandas as pd
 
         rows = [(printable(path), printable(reason)) for path, reason in report.left_out]
-        print(f"written: {tables.write(pd.DataFrame(rows, columns=['path', 'reason']), given.out)} ({len(rows)} rows)")
+        say(f"written: {tables.write(pd.DataFrame(rows, columns=['path', 'reason']), given.out)} ({len(rows)} rows)")
     return 0 if report.ok else 1
 
 
@@ -118,12 +119,14 @@ def shown(name: str, root: str | None = None) -> str:
 def _get(given: Any) -> None:
     from cbirlab.datasets.getting import chosen, get
 
-    sources, facts = chosen(given.name, given.only), about(given.name)
+    try:
+        sources, facts = chosen(given.name, given.only), about(given.name)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
     assert facts is not None  # `chosen` refuses what has no facts
-    print(f"{given.name}: {facts.size}, {len(sources)} files\nlicence: {facts.licence}\ncite: {facts.citation}")
+    say(f"{given.name}: {facts.size}, {len(sources)} files\nlicence: {facts.licence}\ncite: {facts.citation}")
     if facts.note:
-        print(f"note: {facts.note}")
-    sys.stdout.flush()
+        say(f"note: {facts.note}")
     folder = get(
         given.name,
         given.root,
@@ -131,9 +134,9 @@ def _get(given: Any) -> None:
         mirror=given.mirror,
         keep_archives=given.keep_archives,
         progress=not given.quiet,
-        told=lambda line: print(line, flush=True),
+        told=say,
     )
-    print(f"in {folder}; compare it with what was published: cbirlab data check {given.name} --root {folder}")
+    say(f"in {folder}; compare it with what was published: cbirlab data check {given.name} --root {folder}")
 
 
 def _files(name: str) -> str:

@@ -6,6 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cbirlab.cli.options import at_least_one
+from cbirlab.cli.saying import UsageError, say
+
 if TYPE_CHECKING:
     from cbirlab.datasets import Dataset
     from cbirlab.evaluation import Evaluation
@@ -25,7 +28,9 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     direction.add_argument("--columns", action="store_true", default=None, help="D x N: a column is an image")
     direction.add_argument("--rows", dest="columns", action="store_false", help="N x D: a row is an image")
     parser.add_argument("--similarity", choices=SIMILARITY.options, default="cosine", help="(default: cosine)")
-    parser.add_argument("--top", type=int, metavar="K", help="judge the first K results alone, which needs less memory")
+    parser.add_argument(
+        "--top", type=at_least_one, metavar="K", help="judge the first K results alone, which needs less memory"
+    )
     parser.add_argument("--protocol", metavar="NAME", help="(default: the dataset's own)")
     parser.add_argument("--average-precision", metavar="NAME", help="trapezoid or finite-sum (default: the protocol's)")
     add_metrics(parser)
@@ -54,16 +59,16 @@ def evaluate_command(given: Any) -> int:
     dataset = load_dataset(given.dataset)
     database, queries = _features(given, dataset)
     found = evaluate_features(database, queries, dataset, similarity=given.similarity, k=given.top, **options)
-    print(_text(found))
+    say(_text(found))
     if given.out:
         import pandas as pd
 
         facts = {"features": Path(given.features).name, "dim": database.shape[1], "similarity": given.similarity}
         row = {"dataset": dataset.name, **facts, "protocol": found.protocol.name}
         row |= {"average_precision": found.protocol.average_precision, **found.metrics}
-        print(f"written: {tables.write(pd.DataFrame([row]), given.out)}")
+        say(f"written: {tables.write(pd.DataFrame([row]), given.out)}")
     if given.per_query:
-        print(f"written: {tables.write(per_query_table(found, dataset), given.per_query)}")
+        say(f"written: {tables.write(per_query_table(found, dataset), given.per_query)}")
     return 0
 
 
@@ -75,11 +80,11 @@ def published_command(given: Any) -> int:
     chosen = {"method": given.method, "metric": given.metric}
     frame = published(given.dataset, **chosen, wide=True)
     if not len(frame):
-        raise ValueError("no published number is like that; leave out --method or --metric to see what there is.")
+        raise UsageError("no published number is like that; leave out --method or --metric to see what there is.")
     same = [name for name in ("dataset", "protocol") if given.dataset and len(set(frame[name])) == 1]
-    print(tables.to_markdown(frame.drop(columns=same).dropna(axis=1, how="all")), end="")
+    say(tables.to_markdown(frame.drop(columns=same).dropna(axis=1, how="all")), end="")
     if given.out:
-        print(f"written: {tables.write(published(given.dataset, **chosen), given.out)}")
+        say(f"written: {tables.write(published(given.dataset, **chosen), given.out)}")
     return 0
 
 

@@ -8,6 +8,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from cbirlab.cli.saying import say
+
 _PACKAGE = Path(__file__).resolve().parents[1]
 WORKING_FOLDER = "cbirlab-notebooks"
 
@@ -38,7 +40,7 @@ def working_folder(folder: str | None) -> Path:
         if not copy.exists():
             shutil.copyfile(notebook, copy)
         elif not filecmp.cmp(notebook, copy, shallow=False):
-            print(f"{copy} is kept as it is; delete it to get the original back.")
+            say(f"{copy} is kept as it is; delete it to get the original back.")
     return target
 
 

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from cbirlab.methods import plain
 from cbirlab.registry import Info, Registry
+from cbirlab.text import printable
 
 if TYPE_CHECKING:
     from cbirlab.backbones import Tap
@@ -85,7 +87,7 @@ def _signature(kind: str, name: str) -> str:
     """Functions with their parameters; of estimators the name, because loading them costs time."""
     if kind not in ("passes", "attentions", "aggregations"):
         return name
-    given = ", ".join(f"{one.name}={_plain(one.default)}" for one in _parameters(kind, name).values())
+    given = ", ".join(f"{one.name}={_bare(one.default)}" for one in _parameters(kind, name).values())
     return f"{name}({given})" if given else name
 
 
@@ -167,6 +169,7 @@ def _where(tap: Tap) -> str:
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
     """Columns of text, two spaces apart."""
+    rows = [[printable(cell) for cell in row] for row in rows]
     if not rows:
         return "none"
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
@@ -176,6 +179,11 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
 
 def _indented(block: str, spaces: int = 2) -> str:
     return "\n".join(" " * spaces + line for line in block.splitlines())
+
+
+def _bare(value: Any) -> str:
+    """A default as it may be written in a method: words need no quotes."""
+    return value if isinstance(value, str) else plain(value)
 
 
 def _plain(value: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from cbirlab.methods import listed
 from cbirlab.preprocessing import CROP, INTERPOLATION, RESIZE
 
 
@@ -19,6 +20,53 @@ class _IntoOptions(argparse.Action):
 
 INTO_RECIPE: dict[str, Any] = {"action": _IntoOptions, "default": argparse.SUPPRESS}
 """How an option becomes a field of the recipe."""
+
+
+class Several(argparse.Action):
+    """Takes names one by one and in lists separated by commas: mac 'gem(p=4)', or mac,gem(p=4).
+
+    Parameters
+    ----------
+    each : makes a value of each name, and raises ArgumentTypeError.
+    split : cuts a text into names.
+    """
+
+    def __init__(self, *given: Any, each: Any = str, split: Any = listed, **options: Any) -> None:
+        super().__init__(*given, nargs="+", **options)
+        self.each, self.split = each, split
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        try:
+            found = [self.each(name) for text in values for name in self.split(text)]
+        except argparse.ArgumentTypeError as error:
+            raise argparse.ArgumentError(self, str(error)) from error
+        if not found:
+            raise argparse.ArgumentError(self, f"must be one or more, got {' '.join(values)!r}")
+        self.keep(parser, namespace, found)
+
+    def keep(self, parser: Any, namespace: Any, values: list[Any]) -> None:
+        setattr(namespace, self.dest, values)
+
+
+class _SeveralIntoOptions(Several):
+    def keep(self, parser: Any, namespace: Any, values: list[Any]) -> None:
+        _IntoOptions(self.option_strings, self.dest)(parser, namespace, values)
+
+
+def whole_number(text: str) -> int:
+    """A whole number."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a whole number, got {text!r}") from None
+
+
+def at_least_one(text: str) -> int:
+    """A whole number >= 1."""
+    number = whole_number(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number >= 1, got {text!r}")
+    return number
 
 
 def add_saved_recipe(parser: argparse.ArgumentParser) -> None:
@@ -63,11 +111,11 @@ def add_recipe_options(parser: argparse.ArgumentParser, *, one: bool) -> None:
     )
     group.add_argument(
         "--scales",
-        type=_number_or_name,
-        nargs="+",
+        action=_SeveralIntoOptions,
+        each=_number_or_name,
         metavar="S",
         help="relative to the image size, or one of the sets down, up_down (default: 1)",
-        **into,
+        default=argparse.SUPPRESS,
     )
     for option, name in (("--crop", "crop"), ("--resize", "resize"), ("--interpolation", "interpolation")):
         group.add_argument(option, metavar="NAME", help=_one_of(name), **into)

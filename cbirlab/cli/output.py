@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cbirlab.cli import checks
 from cbirlab.cli.listing import aligned
-from cbirlab.store import Entry, Store
+from cbirlab.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,13 +131,14 @@ def explained(given: Any, options: dict[str, Any]) -> Callable[[], pd.DataFrame]
         recipe = recipe_of(saved_recipe(given.recipe, given.row) if given.recipe else {}, options)
         if not isinstance(recipe, Recipe):
             raise ValueError("a recipe is needed, got a fusion; ask for its members one by one.")
+        checks.level(recipe, given.level)
         how = {"store": store(given), "device": given.device, "progress": not given.quiet}
         return lambda: differences(recipe, **asked, **how)
     others = [name for name in options if name not in OF_RANKING] + ["recipe"] * bool(given.recipe)
     if others:
         raise ValueError(f"a ranking is there already; leave out {', '.join(others)}.")
     dataset = options.pop("dataset", Recipe.dataset)
-    Recipe(**options)
+    checks.level(Recipe(dataset=dataset, **options), given.level)
     return lambda: ranking_differences(read_ranking(given.ranking), load_dataset(dataset), **asked, **options)
 
 
@@ -210,49 +211,3 @@ def frame_text(frame: pd.DataFrame) -> str:
     same = [name for name in hidden if name in frame.columns and len(set(frame[name])) == 1]
     judged = any(name.endswith("_low") for name in frame.columns)
     return tables.to_markdown(frame.drop(columns=same)) + ("" if judged else f"{NO_TRUTH}\n")
-
-
-def store_command(given: Any) -> int:
-    """``cbirlab store list | verify | prune``."""
-    kept = store(given)
-    if given.action == "list":
-        entries = kept.entries()
-        print(aligned([_entry_row(entry) for entry in entries]) if entries else "no entries")
-        print(f"{len(entries)} entries, {_size(kept.size())} in {kept.path}")
-        return 0
-    if given.action == "verify":
-        damaged = kept.verify(repair=given.repair)
-        for name, problem in damaged.items():
-            print(f"{name}: {problem}" + (" Removed." if given.repair else ""))
-        print(f"{len(kept.entries())} entries are sound, {len(damaged)} damaged in {kept.path}")
-        return 1 if damaged and not given.repair else 0
-    freed = kept.prune(keep_bytes=given.keep, older_than_days=given.older_than)
-    print(f"{_size(freed)} freed, {_size(kept.size())} left in {kept.path}")
-    return 0
-
-
-def _entry_row(entry: Entry) -> list[str]:
-    facts, notes = entry.specification, entry.notes
-    used = datetime.datetime.fromtimestamp(entry.used).strftime("%Y-%m-%d %H:%M")
-    if entry.kind == "fitted":
-        what = [str(facts.get("whitening") or facts.get("aggregation") or facts.get("codebook", "")), "", "", "", ""]
-    elif entry.kind == "projection":
-        what = [f"{facts.get('method', '')} map, seed {facts.get('seed', '')}", "", "", "", ""]
-    else:
-        what = [
-            f"{notes.get('dataset', '')}/{notes.get('part', '')}",
-            f"{facts.get('backbone', '')} ({notes.get('weights', '')})",
-            str(facts.get("tap", "")),
-            str(facts.get("aggregation", "")),
-            f"{facts.get('image_size', '')} px",
-        ]
-    return [entry.key[:12], used, _size(entry.size_bytes), entry.kind, *what]
-
-
-def _size(size_bytes: int) -> str:
-    size = float(size_bytes)
-    for unit in ("B", "KB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"

@@ -9,13 +9,13 @@ from typing import Any
 from cbirlab import __version__
 from cbirlab.cli.options import (
     INTO_RECIPE,
+    Several,
     add_common,
     add_metrics,
     add_recipe_options,
     add_saved_recipe,
     add_timing,
-    days,
-    size_bytes,
+    whole_number,
 )
 
 _EXAMPLES = """
@@ -94,17 +94,19 @@ def _add_lab(commands: Any) -> None:
 
 
 def _add_app(commands: Any) -> None:
+    from cbirlab.cli.app import add_options
+
     more = """
         The first start on new images describes them all before it opens, later ones take what the store has. It needs
         Voilà (pip install 'cbirlab[app]'), and what follows -- goes to it:
 
           cbirlab app --dataset my/photos -- --no-browser --port 9999 --theme=dark
+
+        Each visitor has a process with the network in memory. Visitors see no tracebacks (the log has them; to see them
+        in the page: -- --show_tracebacks=True) and download nothing.
         """
     parser = _command(commands, "app", "open the panel in the browser, without notebooks and cells", more)
-    parser.add_argument("--dataset", metavar="NAME", default="toytown", help="a name or a folder (default: toytown)")
-    parser.add_argument("--backbone", metavar="NAME", default="toynet", help="(default: toynet)")
-    parser.add_argument("--weights", metavar="WEIGHTS", help="'random', a label of torchvision, or a file")
-    parser.add_argument("voila", nargs="*", metavar="-- ARGUMENT", help="passed on to Voilà")
+    add_options(parser)
 
 
 def _add_list(commands: Any) -> None:
@@ -141,10 +143,11 @@ def _add_compare(commands: Any) -> None:
         "fill a table: one row per combination",
         """
         One pass of each image through each network fills the whole table. "all" stands for everything that is
-        registered; all backbones are those whose weights are at hand.
+        registered; all backbones are those whose weights are at hand. Names may stand apart or be separated by commas:
+        --aggregation mac,gem(p=4) is --aggregation mac 'gem(p=4)'.
         """,
     )
-    several: dict[str, Any] = {"nargs": "+", "metavar": "NAME"}
+    several: dict[str, Any] = {"action": Several, "metavar": "NAME"}
     parser.add_argument(
         "--backbone", "--backbones", dest="backbones", default=["toynet"], help="or all (default: toynet)", **several
     )
@@ -196,7 +199,11 @@ def _add_compare(commands: Any) -> None:
         "--fusion-weights", choices=["learned"], help="learned on the train split (default: equal weights)"
     )
     parser.add_argument(
-        "--dimensions", nargs="+", type=int, metavar="D", help="kept after whitening, one or several (default: all)"
+        "--dimensions",
+        action=Several,
+        each=whole_number,
+        metavar="D",
+        help="kept after whitening, one or several (default: all)",
     )
     parser.add_argument(
         "--weights", metavar="WEIGHTS", help="'random', a label of torchvision, or a file (default: the backbone's own)"
@@ -243,7 +250,12 @@ def _add_why(commands: Any) -> None:
         """,
     )
     parser.add_argument(
-        "--choice", "--choices", dest="choices", nargs="+", metavar="NAME", help="e.g. crop junk results (default: all)"
+        "--choice",
+        "--choices",
+        dest="choices",
+        action=Several,
+        metavar="NAME",
+        help="e.g. crop junk results (default: all)",
     )
     parser.add_argument("--level", metavar="NAME", help="of the protocol (default: medium where there are several)")
     parser.add_argument("--ranking", metavar="FILE", help="an .npz with a ranking, in place of a recipe")
@@ -279,22 +291,6 @@ def _add_published(commands: Any) -> None:
 
 
 def _add_store(commands: Any) -> None:
-    parser = _command(commands, "store", "look at, check or shrink the store of computed descriptors")
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    listing = actions.add_parser("list", help="what is in it, the most recently used first")
-    verify = actions.add_parser(
-        "verify", help="read everything and compare checksums; exit code 1 if something is damaged"
-    )
-    verify.add_argument(
-        "--repair", action="store_true", help="remove what is damaged; it is computed again when needed"
-    )
-    prune = actions.add_parser("prune", help="remove what is old: unfinished runs of yesterday, and as asked")
-    prune.add_argument(
-        "--keep",
-        type=size_bytes,
-        metavar="SIZE",
-        help="keep the most recently used up to this size, as 2GB; 0 empties it",
-    )
-    prune.add_argument("--older-than", type=days, metavar="DAYS", help="remove what was not used for so long")
-    for action in (listing, verify, prune):
-        action.add_argument("--store", metavar="FOLDER", help="(default: CBIRLAB_STORE or the platform's cache folder)")
+    from cbirlab.cli.store import add_actions
+
+    add_actions(_command(commands, "store", "look at, check or shrink the store of computed descriptors"))

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cbirlab.datasets.held_out import HeldOut
 
+from cbirlab.text import printable
+
 Box = tuple[float, float, float, float]
 
 
@@ -63,6 +65,8 @@ class Dataset:
     metadata: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        for shown in ("name", "train_name"):
+            object.__setattr__(self, shown, printable(getattr(self, shown)))
         if not self.images:
             raise ValueError(f"{self.name}: a dataset needs at least one image, got none.")
         if self.labels and len(self.labels) != len(self.queries):

@@ -17,6 +17,7 @@ from cbirlab.evaluation.intervals import (
 )
 from cbirlab.evaluation.judgement import Judged
 from cbirlab.evaluation.metrics import measure
+from cbirlab.text import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -152,7 +153,7 @@ def per_query_table(evaluation: Evaluation, dataset: Dataset, level: str | None 
     return pd.DataFrame(
         {
             "query": np.arange(len(dataset.queries)),
-            "image": [query.path.name for query in dataset.queries],
+            "image": [printable(query.path.name) for query in dataset.queries],
             "group": evaluation.groups,
             "positives": judged.n_positive,
             "first": judged.first_rank() + 1,

@@ -29,6 +29,7 @@ from cbirlab.images import USUAL
 from cbirlab.preprocessing import Resizing
 from cbirlab.progress import bar
 from cbirlab.store import Store, StoreUnwritable, digest
+from cbirlab.store.shards import Shards
 
 if TYPE_CHECKING:
     from cbirlab.aggregation import Aggregation
@@ -122,6 +123,10 @@ def extract(
     found = _stored(store, [one for part in planned for one in columns[part.base]])
     for part in planned:
         found |= moved.taken(store, part, [one for one in columns[part.base] if one.key not in found])
+    for part in planned:  # a run that was ended between its last entry and its clearing up has left them
+        Shards(store, part.base).drop(
+            [one.key for one in columns[part.base] if one.key in found], len(part.plan.shards)
+        )
     computed = 0
     if any(one.key not in found for part in planned for one in columns[part.base]):
         computed = _fill(found, planned, columns, backbone, precision, store, progress)

@@ -6,7 +6,7 @@ import math
 import time
 import warnings
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ from cbirlab.extract.decode import Decoded, decode_ahead
 from cbirlab.extract.network import Network
 from cbirlab.extract.plan import Batch
 from cbirlab.extract.pooling import pool
+from cbirlab.images import ImageError
 from cbirlab.store import Entry, Store, StoreUnwritable
 from cbirlab.store.shards import Shards
 
@@ -78,18 +79,22 @@ class Filler:
         done: dict[str, Filled] = {}
         self._pass_ms = {}
         for _ in range(_ATTEMPTS):
-            self._compute(part, shards, [column for column in columns if column.key not in done])
-            for column in columns:
-                if column.key not in done:
-                    try:
-                        done[column.key] = self._assemble(part, shards, column)
-                    except _ShardMissing:
-                        continue
+            done |= {one.key: ready for one in columns if one.key not in done and (ready := self._stored(one))}
+            left = [column for column in columns if column.key not in done]
+            self._compute(part, shards, left)
+            for column in left:
+                with suppress(_ShardMissing):
+                    done[column.key] = self._assemble(part, shards, column)
             if len(done) == len(columns):
                 if not self._unwritable:  # else the shards that were written are all that a later run finds
                     shards.drop([column.key for column in columns], len(part.plan.shards))
                 return done
         raise StoreUnwritable(f"Store {self.store.path}: shards vanish as they are written; is another run pruning it?")
+
+    def _stored(self, column: Column) -> Filled | None:
+        """What another process, which was faster, has put into the store."""
+        entry = self.store.get("descriptors", column.specification)
+        return None if entry is None else entry_values(entry)
 
     def _compute(self, part: Part, shards: Shards, columns: Sequence[Column]) -> None:
         """Compute and write the shards of `columns` that are missing."""
@@ -146,6 +151,7 @@ class Filler:
         return kept if kept is not None else shards.read(shard, column.key)
 
     def _write(self, part: Part, shards: Shards, shard: int, values: Mapping[str, np.ndarray]) -> None:
+        _check_unchanged(part, shard)
         if not self._unwritable:
             try:
                 shards.write(shard, values)
@@ -166,9 +172,9 @@ class Filler:
 
     def _assemble(self, part: Part, shards: Shards, column: Column) -> Filled:
         """Bring the rows of all shards of a column into the order of the part."""
-        ready = self.store.get("descriptors", column.specification)
-        if ready is not None:  # another process was faster
-            return entry_values(ready)
+        ready = self._stored(column)
+        if ready is not None:
+            return ready
         first = self._read(part, shards, 0, column)
         if first is None:
             raise _ShardMissing
@@ -204,6 +210,18 @@ class Filler:
                 reason = self._reasons.get((part.base, int(row)), f"{part.items[row].path}: could not be read.")
                 skipped[str(row)] = reason
             yield rows, np.where(lost[:, None], np.float32(0), values) if lost.any() else values
+
+
+def _check_unchanged(part: Part, shard: int) -> None:
+    """Refuse values of files that were changed since they were looked at: they would be kept as those of the old ones.
+
+    Raises
+    ------
+    ImageError : one was.
+    """
+    for path in {part.items[row].path for row in part.plan.rows(shard)}:
+        if not part.prints[path].still_of(path):
+            raise ImageError(f"{path}: the file was changed while it was described; run again once it is complete.")
 
 
 def _spread(values: np.ndarray, good: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ import torch
 from torchvision.models import get_model
 
 from cbirlab import weights
+from cbirlab.store.files import state_of
 
 # The quickest first: the first of these that has a file is taken.
 DETECTORS = (
@@ -34,7 +35,7 @@ def scored(pixels: np.ndarray) -> np.ndarray:
     WeightsError : no weights file, several that could be meant, or one that does not fit.
     """
     name, path = weights_file()
-    detector = _detector(name, path, path.stat().st_mtime_ns)
+    detector = _detector(name, path, state_of(path.stat()))
     image = torch.tensor(pixels).permute(2, 0, 1) / 255
     images, _ = detector.transform([image])
     boxes = detector.rpn(images, detector.backbone(images.tensors))[0][0]
@@ -75,8 +76,8 @@ def _detector_of(path: Path) -> str | None:
 
 
 @lru_cache(maxsize=1)
-def _detector(name: str, path: Path, changed_ns: int) -> Any:
-    """The detector with the file's weights; `changed_ns` makes a file that was replaced be read again."""
+def _detector(name: str, path: Path, changed: str) -> Any:
+    """The detector with the file's weights; `changed` makes a file that was replaced be read again."""
     detector: Any = get_model(name, weights=None, weights_backbone=None)
     state = weights.read(path)
     for part in ("backbone", "rpn"):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from cbirlab.extract.network import Network
 from cbirlab.passes import Passes, View
 from cbirlab.pipeline.recipe import Recipe
 from cbirlab.preprocessing import region, whole_box
+from cbirlab.store.files import state_of
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -51,6 +53,15 @@ def maps_of_views(
     options = {"image_size": size, "frame": frame, "scale": passes.magnify, "resizing": resizing}
     pixels = [images.pixels(upright, box=one, **options) for one in boxes]
     return [network.maps(one[None].copy(), taps) for one in pixels]
+
+
+def known_by(image: str | Path | Image.Image) -> Hashable:
+    """What tells an image from others in memory: a file's name alone does not, since the file may be changed."""
+    if not isinstance(image, str | Path):
+        return id(image)
+    with suppress(OSError):  # whoever reads it says so
+        return str(image), state_of(Path(image).stat())
+    return str(image)
 
 
 def _views(upright: Image.Image, box: Box | None, passes: Passes) -> list[Box]:

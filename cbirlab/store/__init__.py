@@ -6,24 +6,25 @@ In its folder::
     fitted/<key>/meta.json, mean.npy, ...
     projection/<key>/meta.json, points.npy
     partial/<base>/<shard>/<column>.shard             finished shards of a run that has not ended
-    images/<folder>.json                              sizes and hashes of image files seen before
-    tmp/                                              what is being written
+    images/<folder>.json, views/<scheme>.json         what is known of image files seen before, to save time
+    tmp/<owner>/                                      what is being written, by a process that lives
 
 Whatever is written is written under ``tmp`` and renamed into place: a reader sees all of it or nothing, and of two
-writers of one entry the first wins. Arrays are opened as memory maps after their checksum was compared.
+writers of one entry the first wins. Every file carries its checksum, or another one holds it; arrays are opened as
+memory maps after it was compared.
 """
 
 from __future__ import annotations
 
 import errno
-import json
+import functools
 import os
 import shutil
 import time
-import uuid
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +40,14 @@ from cbirlab.store.files import (
     file_facts,
     file_sha256,
     folders,
-    last_change,
-    read_meta,
     runs,
+    state_of,
     tree_bytes,
     write_all,
 )
+from cbirlab.store.meta import read_meta, read_note, sealed_json, small_files
+from cbirlab.store.owners import left_behind, new_name
+from cbirlab.store.pruning import pruned
 
 __all__ = ["KINDS", "DamagedEntry", "Entry", "Store", "StoreUnwritable", "default_path", "digest"]
 
@@ -63,7 +66,8 @@ class Store:
     def __init__(self, path: str | os.PathLike[str] | None = None, *, budget_bytes: int | None = None) -> None:
         self.path = Path(path).expanduser() if path is not None else default_path()
         self.budget_bytes = budget_bytes
-        self._verified: dict[Path, tuple[int, int]] = {}
+        self._verified: dict[Path, str] = {}
+        self._swept = False
 
     def __repr__(self) -> str:
         return f"Store({str(self.path)!r})"
@@ -88,7 +92,7 @@ class Store:
             if not (folder / "meta.json").exists():  # removed by another process in between
                 return None
             warnings.warn(f"Store: entry {kind}/{folder.name} is damaged and will be rebuilt: {error}", stacklevel=2)
-            self._discard(folder)
+            self.discard(folder)
             return None
         with suppress(OSError):  # a read-only store is still good for reading
             os.utime(folder / "meta.json")
@@ -108,22 +112,29 @@ class Store:
         return sorted(found, key=lambda entry: -entry.used)
 
     def verify(self, *, repair: bool = False) -> dict[str, str]:
-        """Read every entry again and compare checksums.
+        """Read everything again and compare checksums.
 
         Returns
         -------
-        damaged : "kind/key" to what is wrong. With `repair` these entries are removed (a later run rebuilds them).
+        damaged : what lies where, as "descriptors/<key>", to what is wrong with it. With `repair` it is removed (a
+            later run rebuilds it).
         """
         self._verified.clear()
         damaged = {}
-        for kind in KINDS:
-            for folder in folders(self.path / kind):
-                try:
-                    self._open(kind, folder)
-                except (DamagedEntry, OSError) as error:
-                    damaged[f"{kind}/{folder.name}"] = str(error)
-                    if repair:
-                        self._discard(folder)
+        entries = [
+            (folder, functools.partial(self._open, kind, folder))
+            for kind in KINDS
+            for folder in folders(self.path / kind)
+        ]
+        for place, check in chain(entries, small_files(self.path)):
+            try:
+                check()
+            except (DamagedEntry, OSError) as error:
+                if not place.exists():  # removed by another process in between
+                    continue
+                damaged[place.relative_to(self.path).as_posix()] = str(error)
+                if repair:
+                    self.discard(place)
         return damaged
 
     def size(self) -> int:
@@ -183,7 +194,7 @@ class Store:
         ----------
         keep_bytes : remove the least recently used entries until the rest is not larger.
         older_than_days : remove entries not used for so long.
-        partial : also remove shards of runs that did not end, and forgotten temporary files, untouched for a day.
+        partial : also remove shards of runs that did not end, untouched for a day, and what killed runs left behind.
 
         Raises
         ------
@@ -192,35 +203,21 @@ class Store:
         for name, value in (("keep_bytes", keep_bytes), ("older_than_days", older_than_days)):
             if value is not None and not value >= 0:
                 raise ValueError(f"prune: {name} must be a number >= 0 or None, got {value!r}.")
-        freed = 0
-        limit = time.time() - older_than_days * 86400 if older_than_days is not None else -np.inf
-        kept = 0
-        for entry in self.entries():
-            kept += entry.size_bytes
-            if entry.used < limit or (keep_bytes is not None and kept > keep_bytes):
-                kept -= entry.size_bytes
-                freed += entry.size_bytes
-                self._discard(self.folder(entry.kind, entry.key))
-        for folder in [*folders(self.path / "partial"), *folders(self.path / "tmp")] if partial else []:
-            if last_change(folder) < time.time() - 86400 or keep_bytes == 0:
-                freed += tree_bytes(folder)
-                self._discard(folder)
-        return freed
+        return pruned(self, keep_bytes=keep_bytes, older_than_days=older_than_days, unfinished=partial)
 
     # small files
 
     def read_note(self, kind: str, name: str) -> dict[str, Any]:
-        """A JSON object kept for speed only; empty where it is missing or cannot be read."""
+        """A JSON object kept for speed only; empty where it is missing or damaged."""
         try:
-            found = json.loads((self.path / kind / f"{name}.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            return read_note(self.path / kind / f"{name}.json")
+        except DamagedEntry:
             return {}
-        return found if isinstance(found, dict) else {}
 
     def write_note(self, kind: str, name: str, content: Mapping[str, Any]) -> None:
         """Write a JSON object atomically."""
         with self.writing() as folder:
-            (folder / "note").write_text(json.dumps(content), encoding="utf-8")
+            (folder / "note").write_text(sealed_json(content), encoding="utf-8")
             (self.path / kind).mkdir(parents=True, exist_ok=True)
             os.replace(folder / "note", self.path / kind / f"{name}.json")
 
@@ -229,9 +226,13 @@ class Store:
     @contextmanager
     def writing(self) -> Iterator[Path]:
         """A temporary folder that is gone afterwards; what goes wrong with the disk becomes StoreUnwritable."""
-        folder = self.path / "tmp" / f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
+        folder = self.path / "tmp" / new_name()
         try:
             folder.mkdir(parents=True)
+            if not self._swept:
+                self._swept = True
+                for left in left_behind(folder.parent, time.time()):
+                    self.discard(left)
             yield folder
         except OSError as error:
             raise StoreUnwritable(
@@ -244,14 +245,17 @@ class Store:
     def _finish(self, kind: str, specification: Mapping[str, Any], folder: Path, notes: Mapping[str, Any]) -> Entry:
         arrays = {path.stem: file_facts(path) for path in sorted(folder.glob("*.npy"))}
         meta = {"format": FORMAT, "specification": dict(specification), "notes": dict(notes), "arrays": arrays}
-        (folder / "meta.json").write_text(json.dumps(meta, allow_nan=False), encoding="utf-8")
+        (folder / "meta.json").write_text(sealed_json(meta), encoding="utf-8")
         target = self.folder(kind, digest(specification))
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             os.rename(folder, target)
         except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.EACCES) or not (target / "meta.json").exists():
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.EACCES):
                 raise
+            if not (target / "meta.json").exists():  # what is there is no entry, and would stay in the way for good
+                self.discard(target)
+                os.rename(folder, target)
         entry = self.get(kind, specification)
         if entry is None:
             raise OSError(errno.EIO, f"entry {kind}/{target.name} cannot be read back")
@@ -273,7 +277,7 @@ class Store:
         status = path.stat()
         if status.st_size != facts["bytes"]:
             raise DamagedEntry(f"{path.name} has {status.st_size} bytes instead of {facts['bytes']}.")
-        state = (status.st_mtime_ns, status.st_ino)
+        state = state_of(status)
         if self._verified.get(path) != state:
             if file_sha256(path) != facts["sha256"]:
                 raise DamagedEntry(f"{path.name} does not have its checksum.")
@@ -286,10 +290,10 @@ class Store:
         size = sum(facts["bytes"] for facts in meta["arrays"].values())
         return Entry(kind, folder.name, meta["specification"], meta["notes"], size, used, arrays or {})
 
-    def _discard(self, folder: Path) -> None:
-        """Take a folder out of the store in one step, so that nobody reads half of it."""
-        aside = self.path / "tmp" / f"discard-{uuid.uuid4().hex[:12]}"
+    def discard(self, place: Path) -> None:
+        """Take a folder or a file out of the store in one step, so that nobody reads half of it."""
+        aside = self.path / "tmp" / new_name()
         with suppress(OSError):
-            aside.parent.mkdir(parents=True, exist_ok=True)
-            os.rename(folder, aside)
-            shutil.rmtree(aside, ignore_errors=True)
+            aside.mkdir(parents=True)
+            os.rename(place, aside / "discarded")
+        shutil.rmtree(aside, ignore_errors=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -79,19 +80,9 @@ def unseal(sealed: bytes) -> np.ndarray | None:
     return np.frombuffer(sealed, dtype="<f4", offset=16, count=rows * width).reshape(rows, width)
 
 
-def read_meta(folder: Path) -> dict[str, Any]:
-    """Contents of an entry's meta.json, or DamagedEntry."""
-    try:
-        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-        sound = meta["format"] == FORMAT and digest(meta["specification"]) == folder.name
-        sound = (
-            sound and all({"bytes", "sha256"} <= set(facts) for facts in meta["arrays"].values()) and "notes" in meta
-        )
-    except (ValueError, KeyError, TypeError, AttributeError):
-        sound = False
-    if not sound:
-        raise DamagedEntry("meta.json is not what was written.")
-    return meta
+def state_of(status: os.stat_result) -> str:
+    """What changes with a file: size, times of change and the inode, which alone tells two files that were swapped."""
+    return f"{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}-{status.st_ino}"
 
 
 def folders(parent: Path) -> list[Path]:
@@ -133,18 +124,22 @@ def write_all(file: Any, block: memoryview) -> None:
 
 
 def tree_bytes(folder: Path) -> int:
-    """Bytes of all files below `folder`."""
-    total = 0
-    for path in folder.rglob("*"):
-        with suppress(OSError):
-            total += path.stat().st_size if path.is_file() else 0
-    return total
+    """Bytes of all files below `folder`; what vanishes while they are counted does not count."""
+    return sum(status.st_size for status in _below(folder) if stat.S_ISREG(status.st_mode))
 
 
 def last_change(folder: Path) -> float:
-    """Seconds since the epoch of the newest change at or below `folder`."""
-    newest = 0.0
-    for path in [folder, *folder.rglob("*")]:
-        with suppress(OSError):
-            newest = max(newest, path.stat().st_mtime)
-    return newest
+    """Seconds since the epoch of the newest change at or below `folder`; 0 where it has vanished."""
+    try:
+        own = folder.stat().st_mtime
+    except OSError:
+        return 0.0
+    return max([own, *(status.st_mtime for status in _below(folder))])
+
+
+def _below(folder: Path) -> Iterator[os.stat_result]:
+    """Facts of all files and folders below `folder` that are still there when it is their turn."""
+    for place, inside, files in os.walk(folder):
+        for name in (*inside, *files):
+            with suppress(OSError):
+                yield os.stat(os.path.join(place, name), follow_symlinks=False)

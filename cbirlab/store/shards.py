@@ -57,7 +57,7 @@ class Shards:
     def drop(self, columns: Iterable[str], shards: int) -> None:
         """Remove the shards of finished columns, and the folders in which nothing is left."""
         columns = list(columns)
-        for shard in range(shards):
+        for shard in range(shards) if self.folder.exists() else ():
             for column in columns:
                 with suppress(OSError):
                     self._path(shard, column).unlink()

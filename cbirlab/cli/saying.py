@@ -1,0 +1,79 @@
+"""What the command line says: printable on any terminal, and one sentence for what went wrong."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from typing import Any, TextIO
+
+from cbirlab.text import printable
+
+_LESS_WORK = (
+    "take a smaller --image-size, fewer taps, aggregations or images; what was finished is kept in the store and is "
+    "not computed again"
+)
+_DOING = {
+    "run": ("the recipe was carried out", _LESS_WORK),
+    "compare": ("the table was filled", _LESS_WORK),
+    "versus": ("the two rows were carried out", _LESS_WORK),
+    "why": ("the choices were tried", _LESS_WORK),
+    "app": ("the images were described", _LESS_WORK),
+    "evaluate": ("the descriptors were judged", "--top K judges the first K results alone, in less memory"),
+    "data": ("the dataset was looked at", "close other programs, or check it with --images headers"),
+}
+
+
+class UsageError(ValueError):
+    """The command line asks for something that cannot be."""
+
+
+def prepare_streams() -> None:
+    """What an encoding cannot write shows as an escape: a table that took hours must not end in an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def say(text: object, *, end: str = "\n", file: TextIO | None = None) -> None:
+    """Print lines of text at once; the names in them may hold what a terminal would obey."""
+    print(printable(text, keep="\n"), end=end, file=file, flush=True)
+
+
+def complain(text: object) -> None:
+    """Say what is wrong, on stderr."""
+    say(text, file=sys.stderr)
+
+
+def turn_away() -> None:
+    """Nobody reads any more: what is still to be written goes nowhere, or Python complains as it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
+
+
+def sentence(error: BaseException, command: str) -> str:
+    """What an error says; of the system's, the file and the reason without the number; of memory, what takes less."""
+    if out_of_memory(error):
+        doing, smaller = _DOING.get(command, ("it worked", "close other programs"))
+        reason = f" ({str(error).splitlines()[0].rstrip('.')})" if str(error) else ""
+        return f"memory ran out while {doing}{reason}; {smaller}."
+    if isinstance(error, RecursionError):
+        return "something that was read is nested too deeply to be what it should be; --traceback shows where."
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{os.fsdecode(error.filename)}: {error.strerror[0].lower()}{error.strerror[1:]}."
+    return str(error)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether it says that memory is short, in Python's way or in torch's."""
+    told = str(error).lower()
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and ("allocate memory" in told or "out of memory" in told)
+    )
+
+
+def show_warning(message: Warning | str, category: type[Warning], *_: Any) -> None:
+    """In place of `warnings.showwarning`: what is meant for users, in one line of its own."""
+    if issubclass(category, UserWarning):
+        complain(f"warning: {message}")

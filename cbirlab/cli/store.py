@@ -1,0 +1,80 @@
+"""``cbirlab store list | verify | prune``: what was computed and is kept."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+from typing import Any
+
+from cbirlab.cli.listing import aligned
+from cbirlab.cli.options import days, size_bytes
+from cbirlab.cli.saying import say
+from cbirlab.store import Entry, Store
+
+
+def add_actions(parser: argparse.ArgumentParser) -> None:
+    """The grammar of the verb."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    listing = actions.add_parser("list", help="what is in it, the most recently used first")
+    verify = actions.add_parser(
+        "verify", help="read everything and compare checksums; exit code 1 if something is damaged"
+    )
+    verify.add_argument(
+        "--repair", action="store_true", help="remove what is damaged; it is computed again when needed"
+    )
+    prune = actions.add_parser("prune", help="remove what is old: unfinished runs of yesterday, and as asked")
+    prune.add_argument(
+        "--keep",
+        type=size_bytes,
+        metavar="SIZE",
+        help="keep the most recently used up to this size, as 2GB; 0 empties it",
+    )
+    prune.add_argument("--older-than", type=days, metavar="DAYS", help="remove what was not used for so long")
+    for action in (listing, verify, prune):
+        action.add_argument("--store", metavar="FOLDER", help="(default: CBIRLAB_STORE or the platform's cache folder)")
+
+
+def command(given: Any) -> int:
+    """Carry out ``cbirlab store``."""
+    kept = Store(given.store)
+    if given.action == "list":
+        entries = kept.entries()
+        say(aligned([_entry_row(entry) for entry in entries]) if entries else "no entries")
+        say(f"{len(entries)} entries, {_size(kept.size())} in {kept.path}")
+        return 0
+    if given.action == "verify":
+        damaged = kept.verify(repair=given.repair)
+        for name, problem in damaged.items():
+            say(f"{name}: {problem}" + (" Removed." if given.repair else ""))
+        say(f"{len(kept.entries())} entries are sound, {len(damaged)} damaged in {kept.path}")
+        return 1 if damaged and not given.repair else 0
+    freed = kept.prune(keep_bytes=given.keep, older_than_days=given.older_than)
+    say(f"{_size(freed)} freed, {_size(kept.size())} left in {kept.path}")
+    return 0
+
+
+def _entry_row(entry: Entry) -> list[str]:
+    facts, notes = entry.specification, entry.notes
+    used = datetime.datetime.fromtimestamp(entry.used).strftime("%Y-%m-%d %H:%M")
+    if entry.kind == "fitted":
+        what = [str(facts.get("whitening") or facts.get("aggregation") or facts.get("codebook", "")), "", "", "", ""]
+    elif entry.kind == "projection":
+        what = [f"{facts.get('method', '')} map, seed {facts.get('seed', '')}", "", "", "", ""]
+    else:
+        what = [
+            f"{notes.get('dataset', '')}/{notes.get('part', '')}",
+            f"{facts.get('backbone', '')} ({notes.get('weights', '')})",
+            str(facts.get("tap", "")),
+            str(facts.get("aggregation", "")),
+            f"{facts.get('image_size', '')} px",
+        ]
+    return [entry.key[:12], used, _size(entry.size_bytes), entry.kind, *what]
+
+
+def _size(size_bytes: int) -> str:
+    size = float(size_bytes)
+    for unit in ("B", "KB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"

@@ -1,0 +1,102 @@
+"""Small files of the store: JSON objects that carry their own checksum."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from cbirlab.store.files import FORMAT, DamagedEntry, digest, folders, unseal
+
+NOTES = ("images", "views")
+_CHECKSUM = ', "checksum": "'
+_NOTES = {"dataset", "part", "weights", "skipped", "pass_ms", "key"}
+
+
+def sealed_json(content: Mapping[str, Any]) -> str:
+    """A JSON object whose last member is the checksum of all before it."""
+    body = json.dumps(content, allow_nan=False)
+    return f'{body[:-1]}{_CHECKSUM}{sha256(body.encode()).hexdigest()}"}}'
+
+
+def unsealed_json(text: str) -> tuple[dict[str, Any], bool]:
+    """The object of `sealed_json`, and whether a checksum has confirmed it; there are files from before there was one.
+
+    Raises
+    ------
+    ValueError : it is not what was written.
+    """
+    body, mark, checksum = text.rpartition(_CHECKSUM)
+    if mark and checksum != f'{sha256(f"{body}}}".encode()).hexdigest()}"}}':
+        raise ValueError("the checksum differs")
+    found = json.loads(f"{body}}}" if mark else text)
+    if not isinstance(found, dict):
+        raise ValueError("not a JSON object")
+    return found, bool(mark)
+
+
+def read_meta(folder: Path) -> dict[str, Any]:
+    """Contents of an entry's meta.json, or DamagedEntry."""
+    try:
+        meta, sealed = unsealed_json((folder / "meta.json").read_text(encoding="utf-8"))
+        sound = meta["format"] == FORMAT and digest(meta["specification"]) == folder.name
+        sound = sound and set(meta) == {"format", "specification", "notes", "arrays"}
+        sound = sound and all({"bytes", "sha256"} == set(facts) for facts in meta["arrays"].values())
+        sound = sound and (sealed or _sound_notes(meta["notes"]))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        sound = False
+    if not sound:
+        raise DamagedEntry("meta.json is not what was written.")
+    return meta
+
+
+def _sound_notes(notes: Mapping[str, Any]) -> bool:
+    """Whether notes from before there were checksums have the form that all of them had."""
+    skipped, spent = notes.get("skipped", {}), notes.get("pass_ms")
+    rows = all(row.isdecimal() and isinstance(reason, str) for row, reason in skipped.items())
+    return set(notes) <= _NOTES and rows and (spent is None or isinstance(spent, int | float))
+
+
+def read_note(path: Path) -> dict[str, Any]:
+    """A small file kept for speed; empty where it is missing or from before there were checksums.
+
+    Raises
+    ------
+    DamagedEntry : it is not what was written.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        found, sealed = unsealed_json(text)
+    except OSError:
+        return {}
+    except ValueError as error:
+        raise DamagedEntry("it is not what was written.") from error
+    if not sealed and not text.endswith("]}"):  # as all of them ended
+        raise DamagedEntry("it is not what was written.")
+    return found if sealed else {}
+
+
+def small_files(store: Path) -> Iterator[tuple[Path, Callable[[], Any]]]:
+    """What lies beside the entries of a store, and what raises DamagedEntry where it is not what was written."""
+    for kind in NOTES:
+        for path in _files(store / kind):
+            yield path, partial(read_note, path)
+    for run in folders(store / "partial"):
+        for shard in folders(run):
+            for path in _files(shard):
+                yield path, partial(_check_shard, path)
+
+
+def _files(folder: Path) -> list[Path]:
+    with suppress(OSError):
+        return sorted(path for path in folder.iterdir() if path.is_file())
+    return []
+
+
+def _check_shard(path: Path) -> None:
+    if unseal(path.read_bytes()) is None:
+        raise DamagedEntry("it does not have its checksum.")
