@@ -33,7 +33,7 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--protocol", metavar="NAME", help="(default: the dataset's own)")
     parser.add_argument("--average-precision", metavar="NAME", help="trapezoid or finite-sum (default: the protocol's)")
-    add_metrics(parser)
+    add_metrics(parser, of_recipe=False)
     parser.add_argument("--out", metavar="FILE", help="write the numbers: .csv, .md, .tex, .xlsx or .json")
     parser.add_argument("--per-query", metavar="FILE", help="write a row per query in one of these formats")
 

@@ -18,10 +18,6 @@ class _IntoOptions(argparse.Action):
         setattr(namespace.options, self.dest, values)
 
 
-INTO_RECIPE: dict[str, Any] = {"action": _IntoOptions, "default": argparse.SUPPRESS}
-"""How an option becomes a field of the recipe."""
-
-
 class Several(argparse.Action):
     """Takes names one by one and in lists separated by commas: mac 'gem(p=4)', or mac,gem(p=4).
 
@@ -78,7 +74,7 @@ def add_saved_recipe(parser: argparse.ArgumentParser) -> None:
 def add_recipe_options(parser: argparse.ArgumentParser, *, one: bool) -> None:
     """The fields of a recipe; of `one`, or those that the rows of a table share."""
     parser.set_defaults(options=None)
-    into = INTO_RECIPE
+    into: dict[str, Any] = {"action": _IntoOptions, "default": argparse.SUPPRESS}
     group = parser.add_argument_group("recipe")
     group.add_argument(
         "--dataset",
@@ -129,10 +125,14 @@ def add_recipe_options(parser: argparse.ArgumentParser, *, one: bool) -> None:
     )
 
 
-def add_metrics(parser: argparse.ArgumentParser, **how: Any) -> None:
-    """Further metrics."""
+def add_metrics(parser: argparse.ArgumentParser, *, of_recipe: bool) -> None:
+    """Further metrics, as a field of the recipe or as an option of their own."""
     parser.add_argument(
-        "--metrics", nargs="+", metavar="NAME", help="further ones beside the protocol's: recall@1 hit@5 mrr", **how
+        "--metrics",
+        action=_SeveralIntoOptions if of_recipe else Several,
+        default=argparse.SUPPRESS if of_recipe else None,
+        metavar="NAME",
+        help="further ones beside the protocol's: recall@1 hit@5 mrr",
     )
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from cbirlab import __version__
 from cbirlab.cli.options import (
-    INTO_RECIPE,
     Several,
     add_common,
     add_metrics,
@@ -129,7 +128,7 @@ def _add_run(commands: Any) -> None:
         """,
     )
     add_recipe_options(parser, one=True)
-    add_metrics(parser, **INTO_RECIPE)
+    add_metrics(parser, of_recipe=True)
     add_saved_recipe(parser)
     parser.add_argument("--save-ranking", metavar="FILE", help="write the ranking (.npz), for `cbirlab why --ranking`")
     add_timing(parser)
@@ -212,7 +211,7 @@ def _add_compare(commands: Any) -> None:
         "--published", action="store_true", help="put published numbers of the dataset below, with their settings"
     )
     add_recipe_options(parser, one=False)
-    add_metrics(parser, **INTO_RECIPE)
+    add_metrics(parser, of_recipe=True)
     add_timing(parser)
     add_common(parser)
 
