@@ -138,7 +138,12 @@ def explained(given: Any, options: dict[str, Any]) -> Callable[[], pd.DataFrame]
         raise ValueError(f"a ranking is there already; leave out {', '.join(others)}.")
     dataset = options.pop("dataset", Recipe.dataset)
     Recipe(**options)
-    return lambda: ranking_differences(read_ranking(given.ranking), load_dataset(dataset), **asked, **options)
+
+    def judged() -> pd.DataFrame:
+        found = load_dataset(dataset)
+        return ranking_differences(read_ranking(given.ranking, found), found, **asked, **options)
+
+    return judged
 
 
 def why_text(frame: pd.DataFrame) -> str:

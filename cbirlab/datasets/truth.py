@@ -13,6 +13,7 @@ import numpy as np
 
 from cbirlab.datasets.base import Box
 
+_PARTS = ("imlist", "qimlist", "qidx", "gnd")
 _LABELS = ("good", "ok", "easy", "hard", "junk")
 
 
@@ -47,7 +48,9 @@ def read_truth(file: Path) -> Truth:
     if not isinstance(found, Mapping) or not {"imlist", "gnd"} <= found.keys():
         raise ValueError(f"{file}: ground truth needs imlist and gnd, and qimlist or qidx.")
     images = _names(file, "imlist", found["imlist"])
-    entries = [found["gnd"]] if isinstance(found["gnd"], Mapping) else list(found["gnd"])
+    entries = [found["gnd"]] if isinstance(found["gnd"], Mapping) else found["gnd"]
+    if not isinstance(entries, list):
+        raise ValueError(f"{file}: gnd must be a list of mappings, one per query, got {type(entries).__name__}.")
     own = _own(file, found, images, first)
     queries = _names(file, "qimlist", found["qimlist"]) if "qimlist" in found else [images[row] for row in own]
     if len(queries) != len(entries) or not all(isinstance(entry, Mapping) for entry in entries):
@@ -160,12 +163,14 @@ def _loadpickle(file: Path) -> Any:
 
 
 def _loadmat(file: Path) -> Any:
-    from scipy.io import loadmat
+    from cbirlab.datasets import matfiles
 
     try:
-        return loadmat(file, simplify_cells=True)
-    except Exception as error:  # damaged bytes raise nearly anything
-        raise ValueError(f"{file}: cannot be read as a .mat file ({type(error).__name__}: {error}).") from error
+        if matfiles.is_hdf5(file):
+            raise ValueError("version 7.3 is HDF5; save it with -v7")
+        return {one.name: one.load() for one in matfiles.variables(file) if one.name in _PARTS}
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"{file}: cannot be read as a .mat file ({error}).") from error
 
 
 def _names(file: Path, key: str, given: Any) -> list[str]:
