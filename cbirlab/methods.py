@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, ClassVar, Self
 
 from cbirlab.params import checked, parameters
+from cbirlab.plain import shown
 from cbirlab.registry import Registry
 
 
@@ -95,8 +96,8 @@ def parsed(kind: str, text: str) -> tuple[str, dict[str, Any]]:
         params = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
         if len(params) < len(call.keywords) or "None" in params:
             raise SyntaxError
-    except (SyntaxError, ValueError):
-        raise ValueError(f"{kind}: expected a form like 'gem' or 'gem(p=4)', got {text!r}.") from None
+    except (SyntaxError, ValueError, MemoryError, RecursionError):  # the last two of brackets and signs without end
+        raise ValueError(f"{kind}: expected a form like 'gem' or 'gem(p=4)', got {shown(text)}.") from None
     return name, params
 
 

@@ -40,6 +40,8 @@ class Range:
             return None
         try:
             number = float(value)  # pyright: ignore[reportArgumentType]
+        except OverflowError:  # a whole number beyond all floats
+            number = math.inf
         except (TypeError, ValueError):
             raise TypeError(f"{owner}: {name} must be a number {self.describe()}, got {value!r}.") from None
         if isinstance(value, bool) or not math.isfinite(number) or (self.integer and number != int(number)):

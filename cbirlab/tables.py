@@ -11,6 +11,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cbirlab import plain
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -100,7 +102,9 @@ def read(path: str | os.PathLike[str]) -> pd.DataFrame:
     source = Path(path)
     suffix = source.suffix.lower()
     if suffix == ".json":
-        rows = json.loads(source.read_text(encoding="utf-8"))
+        rows = plain.parsed(source.read_text(encoding="utf-8"))
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise ValueError(f"{source}: must hold a list of rows.")
         return pd.DataFrame([{**row, "recipe": json.dumps(row["recipe"])} if "recipe" in row else row for row in rows])
     texts = ("leak", "whitening_set", "fusion", "fusion_weights", "from", "to", "note")
     options: dict[str, Any] = {"keep_default_na": False, "na_values": [""], "dtype": dict.fromkeys(texts, str)}
@@ -123,7 +127,7 @@ def read_recipe(row: Mapping[str, Any]) -> dict[str, Any]:
     """
     recipe = row.get("recipe")
     if isinstance(recipe, str):
-        recipe = json.loads(recipe)
+        recipe = plain.parsed(recipe)
     if not isinstance(recipe, Mapping):
         raise ValueError("read_recipe: row must have a recipe; take it from a .csv, .xlsx or .json table.")
     return dict(recipe)

@@ -14,6 +14,7 @@ import cbirlab
 PACKAGE = Path(cbirlab.__file__).parent
 ORDER = (
     "progress",
+    "plain",
     "params",
     "registry",
     "methods",

@@ -32,10 +32,10 @@ def saved_recipe(path: str, row: int) -> dict[str, Any]:
     ------
     ValueError : no such row, or no recipe in it.
     """
-    from cbirlab import tables
+    from cbirlab import plain, tables
 
     try:
-        found = json.loads(Path(path).read_text(encoding="utf-8")) if Path(path).suffix.lower() == ".json" else None
+        found = plain.parsed(Path(path).read_text(encoding="utf-8")) if Path(path).suffix.lower() == ".json" else None
         if isinstance(found, dict):
             return tables.read_recipe(found) if "recipe" in found else found
         frame = tables.read(path)

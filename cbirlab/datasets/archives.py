@@ -12,7 +12,6 @@ import shutil
 import stat
 import tarfile
 import tempfile
-import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -57,51 +56,41 @@ def unpack(archive: Path, folder: Path) -> None:
             )
         except (OSError, ValueError, EOFError, MemoryError, RuntimeError, NotImplementedError, *_DAMAGED) as error:
             raise ValueError(f"{archive}: cannot be unpacked ({type(error).__name__}: {error}).") from error
-        _merge(Path(scratch), folder)
+        try:
+            _merge(Path(scratch), folder)
+        except OSError as error:
+            raise ValueError(f"{archive}: cannot be put into {folder} ({error}).") from error
 
 
 _DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error)
 
 
 def _write(members: Iterator[_Member], archive: Path, scratch: Path) -> None:
-    """Every member as a new file; its bytes are counted as they come, whatever it says of its size."""
-    packed, total, known = archive.stat().st_size, 0, {}
-    free = shutil.disk_usage(scratch).free
+    """Every member as a new file; none gives more bytes than it says."""
+    packed, free, total = archive.stat().st_size, shutil.disk_usage(scratch).free, 0
     for member in members:
-        parts = _parts(member.name, scratch)
-        if _differs(known, parts):
-            raise ValueError(f"{member.name!r} differs from another name in case alone")
-        place = scratch.joinpath(*parts)
+        place = _place(scratch, member.name)
         if member.open is None:
             place.mkdir(parents=True, exist_ok=True)
             continue
+        total = bounded(total + member.size, packed, "what is in it")
+        if total > free:
+            raise ValueError(f"{total:,} bytes are in it and {free:,} are free")
         place.parent.mkdir(parents=True, exist_ok=True)
         with member.open() as content, place.open("xb") as file:
-            while block := content.read(_BLOCK_BYTES):
-                total = bounded(total + len(block), packed, "what is in it")
-                if total > free:
-                    raise ValueError(f"{free:,} bytes are free, and more are in it")
-                file.write(block)
+            shutil.copyfileobj(content, file, _BLOCK_BYTES)
             if file.tell() != member.size:
                 raise ValueError(f"{member.name!r} must have {member.size:,} bytes, and has {file.tell():,}")
 
 
-def _parts(name: str, scratch: Path) -> list[str]:
-    """The parts of a member's path, as every system can have them."""
-    inside(scratch, name)
-    parts = [part for part in name.split("/") if part not in ("", ".")]
-    if any(len(os.fsencode(part)) > _MOST_NAME_BYTES for part in parts) or len(os.fsencode(name)) > _MOST_PATH_BYTES:
+def _place(scratch: Path, name: str) -> Path:
+    """Where a member is written, by a name that every system can have."""
+    place = inside(scratch, name)
+    if len(os.fsencode(name)) > _MOST_PATH_BYTES or any(
+        len(os.fsencode(part)) > _MOST_NAME_BYTES for part in place.parts
+    ):
         raise ValueError(f"the name {name[:40]!r}... is too long")
-    return parts
-
-
-def _differs(known: dict[str, str], parts: list[str]) -> bool:
-    """Whether a folder or a file on the way has come in another spelling, which some systems take for the same."""
-    for end in range(1, len(parts) + 1):
-        name = "/".join(parts[:end])
-        if known.setdefault(unicodedata.normalize("NFC", name).casefold(), name) != name:
-            return True
-    return False
+    return place
 
 
 def _taped(archive: Path) -> Iterator[_Member]:
@@ -147,8 +136,32 @@ def _zipped(archive: Path) -> Iterator[_Member]:
 
 
 def _merge(scratch: Path, folder: Path) -> None:
-    for here, _, files in os.walk(scratch):
-        there = folder / Path(here).relative_to(scratch)
-        there.mkdir(parents=True, exist_ok=True)
-        for file in files:
-            shutil.move(os.path.join(here, file), there / file)
+    """Move what was unpacked to its place, all of it or nothing."""
+    done: list[tuple[Path, Path | None]] = []
+    with tempfile.TemporaryDirectory(prefix=".replaced-", dir=folder) as aside:
+        try:
+            for here, _, files in os.walk(scratch):
+                there = folder / Path(here).relative_to(scratch)
+                if not there.is_dir():
+                    done.append((there, None))
+                    there.mkdir()
+                for file in files:
+                    was = Path(aside, str(len(done))) if os.path.lexists(there / file) else None
+                    done.append((there / file, was))
+                    if was is not None:
+                        os.replace(there / file, was)
+                    os.replace(os.path.join(here, file), there / file)
+        except BaseException:
+            _undo(done)
+            raise
+
+
+def _undo(done: list[tuple[Path, Path | None]]) -> None:
+    for place, was in reversed(done):
+        if was is not None:
+            if os.path.lexists(was):
+                os.replace(was, place)
+        elif place.is_dir():
+            place.rmdir()
+        else:
+            place.unlink(missing_ok=True)

@@ -83,7 +83,7 @@ def read_text_truth(folder: Path, images: Sequence[str], ignored: Sequence[str] 
     rows = {name: row for row, name in enumerate(images)}
     queries, own, labels, boxes = [], [], [], []
     for file in sorted(folder.glob("*_query.txt")):
-        words = file.read_text(encoding="utf-8").split()
+        words = _words(file)
         if len(words) != 5:
             raise ValueError(f"{file}: must hold an image and the four numbers of its box, got {' '.join(words)!r}.")
         query = words[0].removeprefix("oxc1_")
@@ -91,7 +91,7 @@ def read_text_truth(folder: Path, images: Sequence[str], ignored: Sequence[str] 
         own.append(_rows_of(file, [query], rows, ())[0])
         boxes.append(box_of(file, query, words[1:]))
         entry = {
-            label: _rows_of(part, part.read_text(encoding="utf-8").split(), rows, ignored)
+            label: _rows_of(part, _words(part), rows, ignored)
             for label in ("good", "ok", "junk")
             for part in [_part(file, label)]
         }
@@ -200,6 +200,13 @@ def _integers(file: Path, what: str, given: Any) -> np.ndarray:
     if not whole:
         raise ValueError(f"{file}: {what} must have whole numbers, got {numbers[:3]!r}.")
     return numbers.astype(np.int64)  # unsigned in .mat files: subtracting 1 from 0 would wrap around
+
+
+def _words(file: Path) -> list[str]:
+    try:
+        return file.read_text(encoding="utf-8").split()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file}: cannot be read as text in UTF-8 ({error}).") from error
 
 
 def _part(query: Path, label: str) -> Path:
