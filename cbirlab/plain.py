@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from difflib import get_close_matches
 from typing import Any
@@ -47,32 +47,35 @@ def _parts(value: Any) -> Any:
     return value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
 
 
-def fields_of(record: type, saved: str | Mapping[str, Any], form: str) -> dict[str, Any]:
-    """The fields of a record (a dataclass), from JSON text or a mapping.
-
-    Parameters
-    ----------
-    form : what is expected, in words.
+def object_of(owner: str, saved: str | Mapping[str, Any], form: str = "a JSON object") -> dict[str, Any]:
+    """What a JSON object holds, from its text or as a mapping; `form` says what is expected.
 
     Raises
     ------
-    ValueError : no JSON object, or nested more than `DEEPEST` deep.
-    TypeError : an unknown field.
+    ValueError : something else, or nested more than `DEEPEST` deep.
     """
-    owner = f"{record.__name__}.from_json"
     try:
         found = parsed(saved) if isinstance(saved, str) else dict(saved)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{owner}: expected {form}, got {shown(saved)} ({error}).") from error
     if not isinstance(found, dict):
         raise ValueError(f"{owner}: expected {form}, got {shown(saved)}.")
+    return found
+
+
+def check_fields(owner: str, record: type, given: Iterable[str]) -> None:
+    """Refuse names that are no fields of a record, a dataclass.
+
+    Raises
+    ------
+    TypeError : such a name.
+    """
     known = [field.name for field in fields(record)]
-    for name in found:
+    for name in given:
         if name not in known:
             near = get_close_matches(str(name), known, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise TypeError(f"{owner}: unknown field {shown(name)}; fields: {', '.join(known)}.{hint}")
-    return found
 
 
 def check_texts(record: Any) -> None:

@@ -96,7 +96,7 @@ def _place(scratch: Path, name: str) -> Path:
 def _taped(archive: Path) -> Iterator[_Member]:
     with archive.open("rb") as raw:
         zipped = raw.read(2) == b"\x1f\x8b"
-    with (gzip.open if zipped else open)(archive, "rb") as content:
+    with gzip.open(archive) if zipped else archive.open("rb") as content:
         with tarfile.open(fileobj=_Headers(content), mode="r:") as packed:  # pyright: ignore[reportArgumentType]
             for entry in packed:
                 if entry.isdir():
@@ -142,10 +142,12 @@ def _merge(scratch: Path, folder: Path) -> None:
         try:
             for here, _, files in os.walk(scratch):
                 there = folder / Path(here).relative_to(scratch)
-                if not there.is_dir():
+                if not os.path.lexists(there):
                     done.append((there, None))
                     there.mkdir()
                 for file in files:
+                    if not there.is_dir() or (there / file).is_dir():
+                        raise FileExistsError(f"{there / file} would be in the place of another file or folder")
                     was = Path(aside, str(len(done))) if os.path.lexists(there / file) else None
                     done.append((there / file, was))
                     if was is not None:

@@ -14,6 +14,7 @@ import numpy as np
 from cbirlab.images import IMAGE_SUFFIXES
 
 Name = str | os.PathLike[str]
+_DEEPEST = 8
 
 
 def name_lists(texts: Mapping[str, Sequence[str]], rows: int) -> dict[str, list[str]]:
@@ -40,8 +41,8 @@ def order_of(theirs: Mapping[str, Sequence[str]], names: Iterable[Name]) -> np.n
     ours = [_clean(os.fsdecode(name)) for name in names]
     for given in theirs.values():
         for mine, his in zip(_forms(ours), _forms(given), strict=False):
-            if mine == his:
-                return np.arange(len(ours))
+            if mine == his and len({*mine}) == len({*ours}) and len({*his}) == len({*given}):
+                return np.arange(len(ours))  # also of queries that share their picture
             rows = {name: row for row, name in enumerate(his)}
             if len(rows) == len(his) and {*mine} == rows.keys() and len(mine) == len(his):
                 return np.array([rows[name] for name in mine])
@@ -52,10 +53,13 @@ def order_of(theirs: Mapping[str, Sequence[str]], names: Iterable[Name]) -> np.n
 
 def _difference(key: str, theirs: Sequence[str], ours: Sequence[str]) -> str:
     """Why two lists of names are not of the same images."""
-    mine, his = ([_form(name, 1, suffix=False) for name in names] for names in (ours, theirs))
+    forms = [[_form(name, depth, suffix=False) for name in ours] for depth in range(1, _DEEPEST + 1)]
+    depth = next((depth for depth, form in enumerate(forms, 1) if len({*form}) == len(ours)), 1)
+    mine, his = forms[depth - 1], [_form(name, depth, suffix=False) for name in theirs]
     doubled = [theirs[his.index(name)] for name, times in Counter(his).items() if times > 1]
-    missing = [name for name, stem in zip(ours, mine, strict=True) if stem not in {*his}]
-    unknown = [name for name, stem in zip(theirs, his, strict=True) if stem not in {*mine}]
+    known, held = {*mine}, {*his}
+    missing = [name for name, form in zip(ours, mine, strict=True) if form not in held]
+    unknown = [name for name, form in zip(theirs, his, strict=True) if form not in known]
     parts = [
         f"{len(given):,} {said}, the first is {given[0]!r}"
         for given, said in (
@@ -70,8 +74,7 @@ def _difference(key: str, theirs: Sequence[str], ours: Sequence[str]) -> str:
 
 def _forms(names: Sequence[str]) -> Iterator[list[str]]:
     """The names by their last part with suffix, without, by their last two parts, ..."""
-    deepest = max((name.count("/") for name in names), default=0) + 1
-    for depth in range(1, max(deepest, 8) + 1):
+    for depth in range(1, _DEEPEST + 1):
         for suffix in (True, False):
             yield [_form(name, depth, suffix=suffix) for name in names]
 

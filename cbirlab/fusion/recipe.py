@@ -12,7 +12,7 @@ from cbirlab.fusion.methods import FusionMethod, checked_weights
 from cbirlab.params import Range
 from cbirlab.passes import Passes
 from cbirlab.pipeline import Recipe
-from cbirlab.plain import check_texts, fields_of, shown
+from cbirlab.plain import check_fields, check_texts, object_of, shown
 from cbirlab.store import digest
 from cbirlab.whitening import Whitening
 
@@ -90,9 +90,10 @@ class Fusion:
         ValueError : no JSON object with a list of members.
         TypeError : an unknown field.
         """
-        given = fields_of(cls, saved, form := "a JSON object with a list of members")
+        given = object_of("Fusion.from_json", saved, form := "a JSON object with a list of members")
         if not isinstance(given.get("members"), list | tuple):
             raise ValueError(f"Fusion.from_json: expected {form}, got {shown(saved)}.")
+        check_fields("Fusion.from_json", cls, given)
         return cls(**{**given, "members": tuple(Recipe.from_json(member) for member in given["members"])})
 
     def key(self) -> str:

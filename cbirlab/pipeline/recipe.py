@@ -16,7 +16,7 @@ from cbirlab.extract import SCALE_POOLING
 from cbirlab.index import INDEXES
 from cbirlab.params import Choice, Range
 from cbirlab.passes import Passes
-from cbirlab.plain import check_texts, fields_of, shown
+from cbirlab.plain import check_fields, check_texts, object_of, shown
 from cbirlab.preprocessing import CROP, IMAGE_SIZE, Resizing
 from cbirlab.store import digest
 from cbirlab.whitening import Whitening
@@ -171,7 +171,8 @@ class Recipe:
         TypeError : an unknown field.
         UnknownName, TypeError, ValueError : as of the class.
         """
-        given = fields_of(cls, saved, "a JSON object")
+        given = object_of("Recipe.from_json", saved)
+        check_fields("Recipe.from_json", cls, given)
         if isinstance(given.get("scales"), list):
             given["scales"] = tuple(given["scales"])
         return cls(**given)
