@@ -35,6 +35,8 @@ def parsed(text: str) -> Any:
         found = json.loads(text)
     except RecursionError:
         raise ValueError(f"JSON must be nested at most {DEEPEST} deep") from None
+    except ValueError as error:
+        raise ValueError(f"no JSON: {error}") from None
     level = [found]
     for _ in range(DEEPEST):
         level = [part for one in level for part in _parts(one)]

@@ -93,6 +93,7 @@ class Fusion:
         given = object_of("Fusion.from_json", saved, form := "a JSON object with a list of members")
         if not isinstance(given.get("members"), list | tuple):
             raise ValueError(f"Fusion.from_json: expected {form}, got {shown(saved)}.")
+        _check_count(given["members"])
         check_fields("Fusion.from_json", cls, given)
         return cls(**{**given, "members": tuple(Recipe.from_json(member) for member in given["members"])})
 
@@ -120,8 +121,7 @@ def check_members(members: Sequence[Recipe]) -> None:
     """
     if not members:
         raise ValueError("Fusion: members must be at least one recipe, got none.")
-    if len(members) > MOST_MEMBERS:
-        raise ValueError(f"Fusion: members must be at most {MOST_MEMBERS} recipes, got {len(members):,}.")
+    _check_count(members)
     for member in members:
         if not isinstance(member, Recipe):
             raise TypeError(f"Fusion: members must be recipes, got {type(member).__name__}.")
@@ -130,3 +130,8 @@ def check_members(members: Sequence[Recipe]) -> None:
         given = [value for value in values if value is not None]
         if len(given) > 1:
             raise ValueError(f"Fusion: members must share {name}, got {' and '.join(map(repr, given))}.")
+
+
+def _check_count(members: Sequence[Any]) -> None:
+    if len(members) > MOST_MEMBERS:
+        raise ValueError(f"Fusion: members must be at most {MOST_MEMBERS} recipes, got {len(members):,}.")
