@@ -11,6 +11,8 @@ import pytest
 from scipy.io import savemat
 from scipy.sparse import csc_array
 
+from cbirlab.cli import main
+from cbirlab.datasets import load_dataset
 from cbirlab.datasets.base import Dataset, Query
 from cbirlab.evaluation import evaluate
 from cbirlab.foreign import FeaturesError, evaluate_features, import_features, rank_features
@@ -257,6 +259,20 @@ def test_labels_are_no_names_and_rows_without_names_stay(tmp_path):
         np.testing.assert_array_equal(import_features(tmp_path / "x.npz", **given), X)
     with pytest.raises(FeaturesError, match="must hold 5 images"):
         import_features(tmp_path / "x.npz", names=IMAGES[:5])
+
+
+def test_the_command_puts_named_rows_in_order(tmp_path, capsys):
+    images, rng = load_dataset("toytown").images, np.random.default_rng(0)
+    x, order = rng.normal(size=(len(images), 8)).astype(np.float32), rng.permutation(len(images))
+    said = []
+    for name, rows in (("as they are", range(len(images))), ("shuffled", order)):
+        path = tmp_path / f"{name}.npz"
+        np.savez(path, X=x[[*rows]], names=np.array([images[row].name for row in rows]))
+        queries = tmp_path / "q.npy"
+        np.save(queries, rng.normal(size=(len(load_dataset("toytown").queries), 8)) if not said else np.load(queries))
+        assert main(["evaluate", "--dataset", "toytown", "--features", str(path), "--queries", str(queries)]) == 0
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1] != ""
 
 
 @pytest.mark.parametrize("shape", [(9, 4, 1, 1), (1, 9, 4), (9, 1, 4), (1, 9, 1, 4, 1), (9, 4, 1)])

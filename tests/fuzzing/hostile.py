@@ -365,7 +365,7 @@ def _path_max() -> bytes:
         path += f"{part}/"
     long = "/".join(steps) + "/" + "l" * 254
     given.append((long, tarfile.SYMTYPE, "../" * len(steps), b""))
-    given.append(("escape", tarfile.SYMTYPE, f"{long}/..", b""))
+    given.append(("escape", tarfile.SYMTYPE, f"{long}/../..", b""))
     given.append(("flag", tarfile.LNKTYPE, "escape/out", b""))
     return tape(*given, ("flag", tarfile.REGTYPE, "", b"out"), ("escape/out", tarfile.REGTYPE, "", b"out"))
 

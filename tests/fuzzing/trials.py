@@ -21,7 +21,7 @@ SECONDS, BYTES = 10, 2 << 30
 """What a trial may take: of the processor, and of memory beyond what the worker had before."""
 
 _PATIENCE_SECONDS = 90  # on a busy machine, until a worker that says nothing counts as hanging
-_SMALL = 100_000
+_SMALL = 20_000
 _SPACE = 2 * BYTES  # of addresses; beyond it, whoever does not look gets a MemoryError instead of the machine
 
 
@@ -107,7 +107,7 @@ def _file(files: list[File], rng: random.Random, index: int) -> tuple[File, byte
     """First every file as it is, the good and the hostile ones; then damaged ones, most of them good before."""
     if index < len(files):
         return files[index], files[index].content
-    file = rng.choice([one for one in files if one.good or (len(one.content) < _SMALL and rng.random() < 0.1)])
+    file = rng.choice([one for one in files if one.good or (len(one.content) < _SMALL and rng.random() < 0.05)])
     return file, damaged(rng, file.content, [one.content for one in files if len(one.content) < _SMALL])
 
 
