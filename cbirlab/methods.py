@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from cbirlab.params import checked, parameters
+from cbirlab.plain import shown
 from cbirlab.registry import Registry
 from cbirlab.text import split_list, split_outside
 
@@ -108,7 +109,7 @@ def parsed(kind: str, text: str) -> tuple[str, dict[str, Any]]:
         if len(params) < len(given) or not all(map(str.isidentifier, params)):
             raise ValueError(arguments)
     except ValueError:
-        raise ValueError(f"{kind}: expected a form like 'gem' or 'gem(p=4)', got {text!r}.") from None
+        raise ValueError(f"{kind}: expected a form like 'gem' or 'gem(p=4)', got {shown(text)}.") from None
     return name, params
 
 

@@ -15,6 +15,8 @@ from difflib import get_close_matches
 from functools import lru_cache
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
+from cbirlab.plain import shown
+
 
 @dataclass(frozen=True)
 class Range:
@@ -40,12 +42,14 @@ class Range:
             return None
         try:
             number = float(value)  # pyright: ignore[reportArgumentType]
+        except OverflowError:  # a whole number beyond all floats
+            number = math.inf
         except (TypeError, ValueError):
-            raise TypeError(f"{owner}: {name} must be a number {self.describe()}, got {value!r}.") from None
+            raise TypeError(f"{owner}: {name} must be a number {self.describe()}, got {shown(value)}.") from None
         if isinstance(value, bool) or not math.isfinite(number) or (self.integer and number != int(number)):
-            raise ValueError(f"{owner}: {name} must be {self.describe()}, got {value!r}.")
+            raise ValueError(f"{owner}: {name} must be {self.describe()}, got {shown(value)}.")
         if not self.low <= number <= self.high:
-            raise ValueError(f"{owner}: {name} must be {self.describe()}, got {value!r}.")
+            raise ValueError(f"{owner}: {name} must be {self.describe()}, got {shown(value)}.")
         return int(number) if self.integer else number
 
     def describe(self) -> str:
@@ -66,7 +70,7 @@ class Choice:
             return value
         near = get_close_matches(str(value), [str(option) for option in self.options], n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"{owner}: {name} must be {self.describe()}, got {value!r}.{hint}")
+        raise ValueError(f"{owner}: {name} must be {self.describe()}, got {shown(value)}.{hint}")
 
     def describe(self) -> str:
         """The options in words."""

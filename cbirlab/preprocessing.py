@@ -10,11 +10,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, TypeVar
 
-from cbirlab.params import Choice, checked
+from cbirlab.params import Choice, Range, checked
 
 Box = Sequence[float]
 Size = tuple[int, int]
 B = TypeVar("B", bound=Box)
+
+IMAGE_SIZE = Range(1, 4096, integer=True, optional=True)
+"""Of a recipe, in pixels: at its end the first maps of a ResNet take 1 GB each, where the literature goes to 1,600."""
 
 CROP = Choice(("box", "box_resized", "none"))
 """Of a query with a box: cut to it at the scale of the whole image; cut, and brought to the image size as if it were a

@@ -6,13 +6,16 @@ import json
 import math
 import os
 import re
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cbirlab import plain
 from cbirlab.cells import MARK, cell, column, text_of
+from cbirlab.datasets.unfolding import bounded
 from cbirlab.text import printable
 
 if TYPE_CHECKING:
@@ -26,6 +29,7 @@ _SHEET, _CONTINUED = "cbirlab", "continued"
 
 _HALF = re.compile("[\ud800-\udfff]")
 _ENTITY = re.compile(r"&(?=#|\w+;)")
+_MOST_COLUMNS, _MOST_HEAD_BYTES = 10_000, 1 << 20
 _LATEX_SIGNS = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
@@ -105,15 +109,39 @@ def read(path: str | os.PathLike[str]) -> pd.DataFrame:
 
     Raises
     ------
-    ValueError : another suffix.
+    ValueError : another suffix, or a damaged file.
     ImportError : .xlsx without openpyxl.
     """
+    source = Path(path)
+    try:
+        _check_size(source)
+        return _read(source)
+    except (OSError, ImportError):
+        raise
+    except Exception as error:  # of damaged tables pandas and openpyxl raise anything
+        raise ValueError(f"{source}: cannot be read as a table ({type(error).__name__}: {error}).") from error
+
+
+def _check_size(source: Path) -> None:
+    """Refuse what would take far more memory than the file has bytes: packed sheets, and columns without end."""
+    if source.suffix.lower() == ".xlsx":
+        with zipfile.ZipFile(source) as packed:
+            bounded(sum(entry.file_size for entry in packed.infolist()), source.stat().st_size, "its sheets")
+    elif source.suffix.lower() == ".csv":
+        with source.open("rb") as content:
+            columns = content.readline(_MOST_HEAD_BYTES).count(b",") + 1
+        if columns > _MOST_COLUMNS:
+            raise ValueError(f"a table may have {_MOST_COLUMNS:,} columns, this one has {columns:,}")
+
+
+def _read(source: Path) -> pd.DataFrame:
     import pandas as pd
 
-    source = Path(path)
     suffix = source.suffix.lower()
     if suffix == ".json":
-        rows = json.loads(source.read_text(encoding="utf-8"))
+        rows = plain.parsed(source.read_text(encoding="utf-8"))
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise ValueError("a list of rows is expected")
         return pd.DataFrame([{**row, "recipe": json.dumps(row["recipe"])} if "recipe" in row else row for row in rows])
     if suffix == ".csv":
         frame = pd.read_csv(source, keep_default_na=False, dtype=str)
@@ -145,7 +173,7 @@ def read_recipe(row: Mapping[str, Any]) -> dict[str, Any]:
     """
     recipe = row.get("recipe")
     if isinstance(recipe, str):
-        recipe = json.loads(recipe)
+        recipe = plain.parsed(recipe)
     if not isinstance(recipe, Mapping):
         raise ValueError("read_recipe: row must have a recipe; take it from a .csv, .xlsx or .json table.")
     return dict(recipe)

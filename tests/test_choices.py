@@ -347,6 +347,68 @@ def test_another_file_is_refused_in_one_sentence(tmp_path, arrays, message):
     assert "x.npz" in str(caught.value)
 
 
+def test_a_list_that_minus_one_ends_is_filled_with_what_is_no_answer(tmp_path):
+    rng = np.random.default_rng(5)
+    for k in (1, 4, 9):
+        rows = np.array([rng.permutation(9)[:k] for _ in range(20)])
+        ends = rng.integers(0, k + 1, 20)
+        rows[np.arange(k) >= ends[:, None]] = -1
+        scores = np.where(rows < 0, np.float32(-3.4e38), -np.arange(k, dtype=np.float32))
+        np.savez(tmp_path / "faiss.npz", images=rows, scores=scores)
+        found = read_ranking(tmp_path / "faiss.npz")
+        for line, fallen, given, end in zip(found.images, found.scores, rows, ends, strict=True):
+            assert line[:end].tolist() == given[:end].tolist()
+            assert len({*line}) == k
+            assert 0 <= min(line) <= max(line) < 9
+            assert np.isneginf(fallen).tolist() == [place >= end for place in range(k)]
+
+
+def test_a_list_longer_than_the_database_is_cut_where_nothing_stands(tmp_path):
+    _, data = random_benchmark(np.random.default_rng(1), queries=4, count=12)
+    rows = np.tile(np.append(np.arange(12), [-1] * 8), (4, 1))
+    np.savez(tmp_path / "x.npz", images=rows)
+    assert read_ranking(tmp_path / "x.npz", data).images.shape == (4, 12)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda r, s: (r, -s), "scores must not rise .* are they distances"),
+        (lambda r, s: (r, np.where(r == 3, np.nan, s)), "scores must be finite, or -inf .* got NaN or infinity"),
+        (lambda r, s: (r, np.where(r == 3, np.inf, s)), "scores must be finite, or -inf .* got NaN or infinity"),
+        (
+            lambda r, s: (r, np.where(np.arange(12) % 3, s, s[:, ::-1])),
+            "scores must not rise from one result to the next",
+        ),
+        (lambda r, s: (r + 1, s), r"'images' must count rows from 0, these lie in \[1, 12\]: subtract 1"),
+        (lambda r, s: (r + 7, s), "'images' must hold rows of the 12 images of .*, from 0 to 11, got 18"),
+        (lambda r, s: (r.T, s.T), r"has 4 queries: its lines stand as columns; save images\.T"),
+        (lambda r, s: (r // 2, s), "'images' must have a row once in a line, query 0 has one twice"),
+        (lambda r, s: (np.where(r == 3, -1, r), s), "only -1 may follow in a line that -1 ends"),
+        (lambda r, s: (r - 5, s), "'images' must hold rows from 0"),
+        (lambda r, s: (r.astype(float), s), "must be whole numbers .*, got float64"),
+    ],
+)
+def test_rankings_of_another_sense_are_refused_and_told(tmp_path, change, message):
+    _, data = random_benchmark(np.random.default_rng(1), queries=4, count=12)
+    rows = np.array([np.random.default_rng([8, query]).permutation(12) for query in range(4)])
+    rows[0] = np.arange(12)
+    scores = -np.sort(np.random.default_rng(9).random((4, 12)).astype(np.float32), axis=1)
+    np.savez(tmp_path / "fine.npz", images=rows, scores=scores)
+    np.testing.assert_array_equal(read_ranking(tmp_path / "fine.npz", data).images, rows)
+    images, values = change(rows, scores)
+    np.savez(tmp_path / "x.npz", images=images, scores=values)
+    with pytest.raises(ValueError, match=message) as caught:
+        read_ranking(tmp_path / "x.npz", data)
+    assert "x.npz" in str(caught.value)
+
+
+def test_rows_that_seem_to_count_from_1_are_told_without_a_dataset(tmp_path):
+    np.savez(tmp_path / "x.npz", images=np.array([[2, 1, 3], [3, 2, 1]]))
+    with pytest.warns(UserWarning, match="hold the rows 1 to K and never 0"):
+        assert read_ranking(tmp_path / "x.npz").images.max() == 3
+
+
 def test_what_is_no_archive_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="no such file"):
         read_ranking(tmp_path / "none.npz")

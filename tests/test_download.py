@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import sys
 import tarfile
 import threading
 import zipfile
@@ -379,3 +380,55 @@ def test_what_cannot_be_got_is_said() -> None:
         getting.get("holidays_upright")
     with pytest.raises(ValueError, match="nothing to download"):
         getting.get("toytown")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError, OSError])
+@pytest.mark.parametrize("form", ["a.zip", "a.tar", "a.tgz"])
+def test_whatever_is_raised_nothing_of_an_archive_stays(form: str, error, tmp_path: Path, monkeypatch) -> None:
+    """At the third file while unpacking, and while what was unpacked is moved to its place."""
+    folder = tmp_path / "data"
+    (folder / "in").mkdir(parents=True)
+    (folder / "in" / "0.txt").write_text("mine")
+    _archive(tmp_path / form, {f"in/{number}.txt": f"theirs {number}" for number in range(5)} | {"new/1.txt": "x"})
+    for module, name in (("shutil", "copyfileobj"), ("os", "replace")):
+        real, calls = getattr(sys.modules[module], name), []
+
+        def failing(*given, real=real, calls=calls, **more):
+            calls.append(given)
+            if len(calls) == 3:
+                raise error("pulled")
+            return real(*given, **more)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(f"cbirlab.datasets.archives.{module}.{name}", failing)
+            with pytest.raises((error, ValueError)):
+                unpack(tmp_path / form, folder)
+        assert len(calls) >= 3
+        assert {path.relative_to(folder).as_posix() for path in folder.rglob("*")} == {"in", "in/0.txt"}
+        assert (folder / "in" / "0.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("there", ["file", "folder"])
+def test_a_file_and_a_folder_of_one_name_are_refused(there: str, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    (folder / "a" if there == "folder" else folder).mkdir(parents=True)
+    if there == "file":
+        (folder / "a").write_text("mine")
+    _archive(tmp_path / "a.zip", {"0": "theirs", "a/b" if there == "file" else "a": "theirs"})
+    before = sorted(folder.rglob("*"))
+    with pytest.raises(ValueError, match=r"a\.zip: cannot be put into"):
+        unpack(tmp_path / "a.zip", folder)
+    assert sorted(folder.rglob("*")) == before
+
+
+def _archive(path: Path, files: dict[str, str]) -> None:
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w") as made:
+            for name, text in files.items():
+                made.writestr(name, text)
+        return
+    with tarfile.open(path, "w:gz" if path.suffix == ".tgz" else "w") as made:
+        for name, text in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(text)
+            made.addfile(entry, io.BytesIO(text.encode()))

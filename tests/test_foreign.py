@@ -11,6 +11,8 @@ import pytest
 from scipy.io import savemat
 from scipy.sparse import csc_array
 
+from cbirlab.cli import main
+from cbirlab.datasets import load_dataset
 from cbirlab.datasets.base import Dataset, Query
 from cbirlab.evaluation import evaluate
 from cbirlab.foreign import FeaturesError, evaluate_features, import_features, rank_features
@@ -121,7 +123,9 @@ def test_pickled_objects_do_not_run(tmp_path, form):
         np.save(path, bomb, allow_pickle=True)
     else:
         np.savez(path, X=bomb, allow_pickle=True)
-    with pytest.raises(FeaturesError, match=r"allow_pickle=False|must end in one of .npy, .npz, .mat, .h5, .hdf5"):
+    with pytest.raises(
+        FeaturesError, match=r"nothing here is unpickled|must end in one of .npy, .npz, .mat, .h5, .hdf5"
+    ):
         import_features(path)
     assert not (tmp_path / "ran").exists()
 
@@ -156,9 +160,13 @@ def test_damaged_files_are_named(tmp_path, form, damage):
     ("values", "message"),
     [
         (X[0], "must hold one matrix of numbers.* it holds none"),
-        (X[None], "must hold one matrix of numbers"),
-        (X + 1j, "must hold one matrix of numbers"),
-        (np.array([["a", "b"]]), "must hold one matrix of numbers"),
+        (
+            np.stack([X, X]),
+            r"must hold one matrix of numbers.* it holds none, but 'array' 2 x 9 x 4 float32 \(maps: pool",
+        ),
+        (X + 1j, "must hold one matrix of numbers.*'array' 9 x 4 complex numbers .complex numbers: take their real"),
+        (X > 0, "must hold one matrix of numbers.*'array' 9 x 4 booleans .booleans: save them as uint8"),
+        (np.array([["a", "b"]]), "must hold one matrix of numbers.*'array' 1 x 2 text"),
         (np.where(np.arange(9)[:, None] == 6, np.nan, X), "image 6 holds NaN, infinity"),
         (X.astype(float) * 1e300, "image 0 holds NaN, infinity or values too large"),
     ],
@@ -181,6 +189,111 @@ def test_hdf5_without_h5py_says_what_to_install(tmp_path, monkeypatch):
     hdf5(tmp_path / "x.h5", X=X)
     monkeypatch.setitem(__import__("sys").modules, "h5py", None)
     with pytest.raises(ImportError, match=r"pip install 'cbirlab\[hdf5\]'"):
+        import_features(tmp_path / "x.h5")
+
+
+IMAGES = [f"set {row % 2}/im.{row // 2}.jpg" for row in range(9)]
+SPELT = {
+    "path": lambda name: f"/data/of them/{name}",
+    "relative": lambda name: name,
+    "backslash": lambda name: f"D:\\data\\{name}".replace("/", "\\"),
+    "without suffix": lambda name: name.removesuffix(".jpg"),
+    "other suffix of the whole": lambda name: f"x/{name.removesuffix('.jpg')}",
+}
+
+
+def named(path, x, names):
+    """A file of features and the names of its rows, in every form that can hold them."""
+    if path.suffix == ".npz":
+        np.savez(path, names=np.array(names), X=x, labels=np.array(["a", "b", "c"] * 3))
+    elif path.suffix == ".mat":
+        savemat(path, {"X": x, "imlist": np.array(names, dtype=object)})
+    elif path.suffix == ".h5":
+        hdf5(path, X=x, names=np.array(names, dtype=object))
+    else:
+        np.save(path, x)
+        path.with_suffix(".txt").write_text("\n".join(names) + "\n")
+
+
+@pytest.mark.parametrize("form", ["npz", "mat", "h5", "npy"])
+@pytest.mark.parametrize("spelling", SPELT)
+@pytest.mark.parametrize("seed", range(2))
+def test_rows_that_are_named_come_in_the_order_of_the_names(tmp_path, form, spelling, seed):
+    order = np.random.default_rng(seed).permutation(9)
+    path = tmp_path / f"x.{form}"
+    named(path, X[order], [SPELT[spelling](IMAGES[row]) for row in order])
+    for names in (IMAGES, [Path("/mine") / name for name in IMAGES]):
+        np.testing.assert_array_equal(import_features(path, names=names), X)
+    with pytest.warns(
+        UserWarning, match=r"names the rows \(.* stay in their order; pass names=dataset\.images"
+    ) as said:
+        np.testing.assert_array_equal(import_features(path, count=9), X[order])
+    assert len(said) == 1
+
+
+def test_names_that_are_unique_without_their_folder_need_none(tmp_path):
+    names = [f"{row}.png" for row in range(9)]
+    named(tmp_path / "x.npz", X[::-1], names[::-1])
+    np.testing.assert_array_equal(import_features(tmp_path / "x.npz", names=[f"b/{name}" for name in names]), X)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({3: "new.jpg"}, r"1 images are not named, the first is 'set 1/im\.1\.jpg'; 1 names are of no image.*new\.jpg"),
+        ({3: IMAGES[2]}, r"each once; .*1 images are not named.*names stand there more than once"),
+        (dict(enumerate("abcdefghi")), r"9 images are not named|images are not named.*9 names are of no image"),
+    ],
+)
+def test_names_of_other_images_are_refused(tmp_path, change, message):
+    names = [change.get(row, name) for row, name in enumerate(IMAGES)]
+    named(tmp_path / "x.npz", X, names)
+    with pytest.raises(FeaturesError, match=rf"x\.npz: the names in 'names' must be those of the images.*{message}"):
+        import_features(tmp_path / "x.npz", names=IMAGES)
+
+
+@pytest.mark.filterwarnings("error")
+def test_labels_are_no_names_and_rows_without_names_stay(tmp_path):
+    np.savez(tmp_path / "x.npz", X=X, labels=np.array(["a", "b", "c"] * 3))
+    for given in ({"count": 9}, {"names": IMAGES}, {}):
+        np.testing.assert_array_equal(import_features(tmp_path / "x.npz", **given), X)
+    with pytest.raises(FeaturesError, match="must hold 5 images"):
+        import_features(tmp_path / "x.npz", names=IMAGES[:5])
+
+
+def test_the_command_puts_named_rows_in_order(tmp_path, capsys):
+    images, rng = load_dataset("toytown").images, np.random.default_rng(0)
+    x, order = rng.normal(size=(len(images), 8)).astype(np.float32), rng.permutation(len(images))
+    said = []
+    for name, rows in (("as they are", range(len(images))), ("shuffled", order)):
+        path = tmp_path / f"{name}.npz"
+        np.savez(path, X=x[[*rows]], names=np.array([images[row].name for row in rows]))
+        queries = tmp_path / "q.npy"
+        np.save(queries, rng.normal(size=(len(load_dataset("toytown").queries), 8)) if not said else np.load(queries))
+        assert main(["evaluate", "--dataset", "toytown", "--features", str(path), "--queries", str(queries)]) == 0
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1] != ""
+
+
+@pytest.mark.parametrize("shape", [(9, 4, 1, 1), (1, 9, 4), (9, 1, 4), (1, 9, 1, 4, 1), (9, 4, 1)])
+@pytest.mark.parametrize("form", WRITERS)
+def test_axes_of_length_one_are_left_out(tmp_path, shape, form):
+    path = tmp_path / f"x.{form}"
+    WRITERS[form](path, X.reshape(shape))
+    np.testing.assert_array_equal(import_features(path, count=9), X)
+
+
+def test_one_image_stays_one_row(tmp_path):
+    np.save(tmp_path / "x.npy", X[:1, :, None, None])
+    np.testing.assert_array_equal(import_features(tmp_path / "x.npy"), X[:1])
+
+
+def test_what_is_there_instead_of_a_matrix_is_listed(tmp_path):
+    np.savez(tmp_path / "x.npz", a=X[0], b=np.ones((2, 9, 4, 3)), c=np.array(["x", "y"]), d=np.array(3))
+    with pytest.raises(FeaturesError, match=r"'a' 4 float32, 'b' 2 x 9 x 4 x 3 float64, 'c' 2 text, 'd' one value int"):
+        import_features(tmp_path / "x.npz")
+    hdf5(tmp_path / "x.h5", X=X[0])
+    with pytest.raises(FeaturesError, match="it holds none, but 'X' 4 float32"):
         import_features(tmp_path / "x.h5")
 
 

@@ -7,13 +7,15 @@ import pickle
 import pickletools
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import miniatures
 import numpy as np
 import pytest
+from scipy.io import loadmat, savemat, whosmat
 
-from cbirlab.datasets import pickles
+from cbirlab.datasets import matfiles, pickles
 from cbirlab.datasets.files import inside
 from cbirlab.datasets.truth import box_of, instances, read_truth
 
@@ -166,6 +168,73 @@ def test_ground_truth_that_cannot_be_is_refused(change: dict, message: str, tmp_
     values = {"imlist": ["a", "b"], "qimlist": ["q"], "gnd": [{"ok": [0]}]}
     with pytest.raises(ValueError, match=message):
         read_truth(miniatures.dump(tmp_path / "x.pkl", values | change))
+
+
+@pytest.mark.parametrize("options", [{}, {"do_compression": True}, {"format": "4"}], ids=["5", "compressed", "4"])
+@pytest.mark.parametrize("seed", range(4))
+def test_matlab_files_hold_what_scipy_finds_in_them(options, seed: int, tmp_path: Path) -> None:
+    rng = np.random.default_rng(seed)
+    kinds = ["f8"] if options.get("format") else ["f8", "f4", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8"]
+    held = {f"m{kind}": (rng.normal(size=rng.integers(1, 7, 2)) * 40).astype(kind) for kind in kinds}
+    held |= {"text": "a text", "lines": np.array(["ab", "cde", "f"])}
+    if not options.get("format"):
+        cells = np.array(["a", "bcé", rng.integers(0, 9, (2, 3))], dtype=object)
+        held |= {"cells": cells, "one": {"a": 1.5, "b": {"c": [1, 2]}}, "flags": np.array([[True, False]])}
+        held |= {
+            "many": [{"ok": [1, 2], "bbx": [0.5, 1, 2, 3]}, {"ok": [], "bbx": [3]}],
+            "cube": rng.normal(size=(2, 3, 2)),
+        }
+        held |= {"complex": np.array([[1 + 2j]]), "none": np.zeros((0, 3))}
+    savemat(tmp_path / "x.mat", held, **options)
+    found = {one.name: one for one in matfiles.variables(tmp_path / "x.mat")}
+    for name, wanted in loadmat(tmp_path / "x.mat", simplify_cells=True).items():
+        if not name.startswith("__"):
+            same(found[name].load(), wanted)
+    shapes = {name: shape for name, shape, _ in whosmat(tmp_path / "x.mat")}
+    assert {name: one.shape for name, one in found.items() if one.kind != "char"} == {
+        name: shape for name, shape in shapes.items() if found[name].kind != "char"
+    }
+
+
+def same(found, wanted) -> None:
+    """As SciPy has it, but for what it squeezes: cells are lists here, and arrays keep their axes."""
+    if isinstance(wanted, dict):
+        assert found.keys() == wanted.keys()
+        for name in wanted:
+            same(found[name], wanted[name])
+    elif isinstance(wanted, str):
+        assert found in (wanted, [wanted])
+    elif isinstance(wanted, list) or wanted_objects(wanted):
+        for one, other in zip(found, list(wanted), strict=True):
+            same(one, other)
+    else:
+        np.testing.assert_array_equal(np.ravel(np.squeeze(found)), np.ravel(wanted))
+
+
+def wanted_objects(wanted) -> bool:
+    return isinstance(wanted, np.ndarray) and wanted.dtype.kind in "OU"
+
+
+def test_a_changed_byte_of_a_matlab_file_ends_nothing(tmp_path: Path) -> None:
+    """Every byte of the first variables in turn; SciPy ends the process on some of them."""
+    held = {"imlist": np.array(["a", "b"], dtype=object), "gnd": {"ok": [1]}, "qidx": [1]}
+    savemat(tmp_path / "x.mat", held)
+    whole = (tmp_path / "x.mat").read_bytes()
+    for at in range(128, len(whole)):
+        for value in (0, 19, 255):
+            (tmp_path / "y.mat").write_bytes(whole[:at] + bytes([value]) + whole[at + 1 :])
+            with suppress(ValueError):
+                read_truth(tmp_path / "y.mat")
+
+
+@pytest.mark.parametrize(("width", "depth"), [(60, 3), (2, 40), (1000, 2), (10, 7)])
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_pickles_that_unfold_without_end_are_refused(width: int, depth: int, kind, tmp_path: Path) -> None:
+    held = kind([1] * width)
+    for _ in range(depth):
+        held = kind([held] * width)
+    with pytest.raises(ValueError, match=r"x\.pkl: .*unfolds to more values than it has bytes"):
+        read_truth(miniatures.dump(tmp_path / "x.pkl", {"imlist": held, "gnd": held, "qidx": []}))
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:

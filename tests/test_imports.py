@@ -17,6 +17,7 @@ ORDER = (
     "cells",
     "downloads",
     "progress",
+    "plain",
     "params",
     "registry",
     "methods",

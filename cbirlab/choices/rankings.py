@@ -1,6 +1,7 @@
 """Ranking files: a ranking of any system in an .npz, to be judged here.
 
-images   (Q, K) whole numbers: rows of the database, from 0, best first, one line per query of the dataset
+images   (Q, K) whole numbers: rows of the database, from 0, best first, one line per query of the dataset; -1 ends a
+         line, as faiss writes it
 scores   (Q, K) numbers, larger is better; may be missing
 """
 
@@ -8,11 +9,11 @@ from __future__ import annotations
 
 import os
 import warnings
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
+from cbirlab.datasets import Dataset, arrays
 from cbirlab.index import Ranking
 
 
@@ -38,40 +39,105 @@ def write_ranking(ranking: Ranking, path: str | os.PathLike[str]) -> Path:
     return target
 
 
-def read_ranking(path: str | os.PathLike[str]) -> Ranking:
+def read_ranking(path: str | os.PathLike[str], dataset: Dataset | None = None) -> Ranking:
     """The ranking in a file. Nothing in it is run: pickled objects are refused.
+
+    Behind the end of a line that -1 ends stand rows that are not in it, with the score -inf: they are no answers.
+
+    Parameters
+    ----------
+    dataset : what it ranks; its numbers of queries and images then show lines that stand as columns, and rows that
+        are counted from 1.
 
     Raises
     ------
     FileNotFoundError : no such file.
-    ValueError : no .npz, no array "images" of whole numbers (Q, K), or "scores" of another shape or that
-        `Ranking` does not take.
+    ValueError : no .npz, no array "images" of whole numbers (Q, K), a row twice in a line or one that cannot be, or
+        "scores" of another shape or that `Ranking` does not take.
     """
     source = Path(path)
     if not source.is_file():
         raise FileNotFoundError(f"{source}: no such file.")
-    with source.open("rb") as file:
-        zipped = zipfile.is_zipfile(file)
-    if not zipped:
-        raise ValueError(
-            f"{source}: cannot be read as an .npz, because it is none; numpy.savez(path, images=rows) writes one."
-        )
     try:
-        with np.load(source, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in ("images", "scores") if name in archive}
-    except (ValueError, OSError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{source}: cannot be read as an .npz of plain arrays ({error}).") from error
-    images = arrays.get("images")
+        held = arrays.npz(source)
+        found = {name: held[name].load() for name in ("images", "scores") if name in held}
+    except Exception as error:  # of damaged files the libraries raise anything
+        raise ValueError(
+            f"{source}: cannot be read as an .npz of plain arrays ({error}); numpy.savez(path, images=rows) writes one."
+        ) from error
+    images = found.get("images")
     if images is None or images.ndim != 2 or images.dtype.kind not in "iu":
         got = "none" if images is None else f"{images.dtype} of shape {images.shape}"
-        raise ValueError(f"{source}: the array 'images' must be whole numbers (Q, K), a row per query, got {got}.")
-    scores = arrays.get("scores", np.broadcast_to(-np.arange(images.shape[1], dtype=np.float32), images.shape))
+        others = ", ".join(f"{name!r} {one.dtype} {one.shape}" for name, one in held.items() if name not in found)
+        raise ValueError(
+            f"{source}: the array 'images' must be whole numbers (Q, K), a row per query, got {got}"
+            + (f"; the file also holds {others}." if others else ".")
+        )
+    scores = found.get("scores", np.broadcast_to(-np.arange(images.shape[1], dtype=np.float32), images.shape))
     if scores.shape != images.shape or scores.dtype.kind not in "fiu":
         raise ValueError(
             f"{source}: the array 'scores' must be numbers of the shape of 'images', {images.shape}, got "
             f"{scores.dtype} of shape {scores.shape}."
         )
     try:
-        return Ranking(images.astype(np.int64), scores.astype(np.float32))
+        return _ranking(images.astype(np.int64), scores.astype(np.float32), dataset)
     except ValueError as error:
-        raise ValueError(f"{source}: {error}") from error
+        raise ValueError(f"{source}: {error}") from None
+    except MemoryError as error:
+        raise ValueError(f"{source}: takes more memory than there is.") from error
+
+
+def _ranking(images: np.ndarray, scores: np.ndarray, dataset: Dataset | None) -> Ranking:
+    if dataset is not None:
+        images, scores = _of_dataset(images, scores, dataset)
+    ended = images == -1
+    if images.min(initial=0) < -1 or (ended[:, :-1] & ~ended[:, 1:]).any():
+        raise ValueError("'images' must hold rows from 0; only -1 may follow in a line that -1 ends.")
+    _check_counted_from_0(images, dataset)
+    if ended.any():
+        images, scores = _filled(images, ended), np.where(ended, np.float32(-np.inf), scores)
+    ordered = np.sort(images, axis=1)
+    twice = (ordered[:, :-1] == ordered[:, 1:]).any(axis=1)
+    if twice.any():
+        raise ValueError(f"'images' must have a row once in a line, query {int(twice.argmax())} has one twice.")
+    return Ranking(images, scores)
+
+
+def _of_dataset(images: np.ndarray, scores: np.ndarray, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Checked against the numbers of the dataset; what lies behind as many places as there are images is cut off."""
+    asked, count = len(dataset.queries), len(dataset.images)
+    if len(images) != asked and images.shape[1] == asked:
+        raise ValueError(
+            f"'images' is {images.shape}, and {dataset.name!r} has {asked} queries: its lines stand as columns; save "
+            "images.T and scores.T."
+        )
+    if images.shape[1] > count and (images[:, count:] == -1).all():
+        return images[:, :count], scores[:, :count]
+    return images, scores
+
+
+def _check_counted_from_0(images: np.ndarray, dataset: Dataset | None) -> None:
+    """Without a dataset nobody knows for sure, but lines that hold 1 to K and never 0 are suspicious."""
+    if dataset is None:
+        if images.size and (np.sort(images, axis=1) == np.arange(1, images.shape[1] + 1)).all():
+            warnings.warn("read_ranking: all lines hold the rows 1 to K and never 0; rows count from 0.", stacklevel=4)
+        return
+    count = len(dataset.images)
+    if images.size and images.max() == count and not (images == 0).any():
+        raise ValueError(f"'images' must count rows from 0, these lie in [1, {count}]: subtract 1.")
+    if images.size and images.max() >= count:
+        raise ValueError(
+            f"'images' must hold rows of the {count} images of {dataset.name!r}, from 0 to {count - 1}, got "
+            f"{int(images.max())}."
+        )
+
+
+def _filled(images: np.ndarray, ended: np.ndarray) -> np.ndarray:
+    """The smallest rows that are not in a line, behind its end."""
+    images = images.copy()
+    for query in np.flatnonzero(ended.any(axis=1)):
+        kept = images[query][~ended[query]]
+        free = np.ones(images.shape[1], dtype=bool)
+        free[kept[kept < len(free)]] = False
+        images[query][ended[query]] = np.flatnonzero(free)[: ended[query].sum()]
+    return images

@@ -92,12 +92,12 @@ def _features(given: Any, dataset: Dataset) -> tuple[Any, Any]:
     """Descriptors of database and queries; None where the queries are in the database."""
     from cbirlab.foreign import import_features
 
-    images, asked = len(dataset.images), len(dataset.queries)
-    database = import_features(given.features, columns=given.columns, key=given.key, count=images)
+    asked = [query.path for query in dataset.queries]
+    database = import_features(given.features, columns=given.columns, key=given.key, names=dataset.images)
     path = given.queries or (given.features if given.query_key else None)
     if path is None:
         return database, None
-    return database, import_features(path, columns=given.columns, key=given.query_key, count=asked)
+    return database, import_features(path, columns=given.columns, key=given.query_key, names=asked)
 
 
 def _text(found: Evaluation) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -31,10 +30,10 @@ def saved_recipe(path: str, row: int) -> dict[str, Any]:
     ------
     ValueError : no such row, or no recipe in it.
     """
-    from cbirlab import tables
+    from cbirlab import plain, tables
 
     try:
-        found = json.loads(Path(path).read_text(encoding="utf-8")) if Path(path).suffix.lower() == ".json" else None
+        found = plain.parsed(Path(path).read_text(encoding="utf-8")) if Path(path).suffix.lower() == ".json" else None
         if isinstance(found, dict):
             return tables.read_recipe(found) if "recipe" in found else found
         frame = tables.read(path)
@@ -139,7 +138,12 @@ def explained(given: Any, options: dict[str, Any]) -> Callable[[], pd.DataFrame]
         raise ValueError(f"a ranking is there already; leave out {', '.join(others)}.")
     dataset = options.pop("dataset", Recipe.dataset)
     checks.level(Recipe(dataset=dataset, **options), given.level)
-    return lambda: ranking_differences(read_ranking(given.ranking), load_dataset(dataset), **asked, **options)
+
+    def judged() -> pd.DataFrame:
+        found = load_dataset(dataset)
+        return ranking_differences(read_ranking(given.ranking, found), found, **asked, **options)
+
+    return judged
 
 
 def why_text(frame: pd.DataFrame) -> str:

@@ -1,17 +1,38 @@
-"""Archives, unpacked beside their place first and moved there when all is well; none can write outside of it."""
+"""Archives, unpacked beside their place first and moved there when all is well; none can write outside of it.
+
+No published benchmark needs more than regular files in folders, so nothing else is made: no links, no devices. Files
+are created new, by names that are checked here, and no attribute of an archive is taken over.
+"""
 
 from __future__ import annotations
 
+import gzip
 import os
 import shutil
+import stat
 import tarfile
 import tempfile
 import zipfile
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO, Any, NamedTuple
 
 from cbirlab.datasets.files import inside
+from cbirlab.datasets.unfolding import bounded
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz", ".zip")
+_BLOCK_BYTES = 1 << 20
+_MOST_HEADER_BYTES = 1 << 20
+_MOST_NAME_BYTES, _MOST_PATH_BYTES = 255, 1024
+
+
+class _Member(NamedTuple):
+    """A regular file in an archive, or a folder, which has nothing to open."""
+
+    name: str
+    size: int
+    open: Callable[[], Any] | None
 
 
 def is_archive(name: str) -> bool:
@@ -24,35 +45,125 @@ def unpack(archive: Path, folder: Path) -> None:
 
     Raises
     ------
-    ValueError : a damaged archive, or one with a path or a link that leads out of it; nothing of it is kept.
+    ValueError : a damaged archive, one that holds more than files and folders, a name that leads out of it, two that
+        are one on some systems, or more bytes than are free or than `bounded` allows; nothing of it is kept.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder) as scratch:
+    with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder) as scratch:  # goes whatever is raised
         try:
-            (_unzip if archive.name.lower().endswith(".zip") else _untar)(archive, Path(scratch))
-        except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
+            _write(
+                _zipped(archive) if archive.name.lower().endswith(".zip") else _taped(archive), archive, Path(scratch)
+            )
+        except (OSError, ValueError, EOFError, MemoryError, RuntimeError, NotImplementedError, *_DAMAGED) as error:
             raise ValueError(f"{archive}: cannot be unpacked ({type(error).__name__}: {error}).") from error
-        _merge(Path(scratch), folder)
+        try:
+            _merge(Path(scratch), folder)
+        except OSError as error:
+            raise ValueError(f"{archive}: cannot be put into {folder} ({error}).") from error
 
 
-def _untar(archive: Path, scratch: Path) -> None:
-    with tarfile.open(archive) as packed:
-        packed.extractall(scratch, filter="data")
+_DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error)
 
 
-def _unzip(archive: Path, scratch: Path) -> None:
+def _write(members: Iterator[_Member], archive: Path, scratch: Path) -> None:
+    """Every member as a new file; none gives more bytes than it says."""
+    packed, free, total = archive.stat().st_size, shutil.disk_usage(scratch).free, 0
+    for member in members:
+        place = _place(scratch, member.name)
+        if member.open is None:
+            place.mkdir(parents=True, exist_ok=True)
+            continue
+        total = bounded(total + member.size, packed, "what is in it")
+        if total > free:
+            raise ValueError(f"{total:,} bytes are in it and {free:,} are free")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with member.open() as content, place.open("xb") as file:
+            shutil.copyfileobj(content, file, _BLOCK_BYTES)
+            if file.tell() != member.size:
+                raise ValueError(f"{member.name!r} must have {member.size:,} bytes, and has {file.tell():,}")
+
+
+def _place(scratch: Path, name: str) -> Path:
+    """Where a member is written, by a name that every system can have."""
+    place = inside(scratch, name)
+    if len(os.fsencode(name)) > _MOST_PATH_BYTES or any(
+        len(os.fsencode(part)) > _MOST_NAME_BYTES for part in place.parts
+    ):
+        raise ValueError(f"the name {name[:40]!r}... is too long")
+    return place
+
+
+def _taped(archive: Path) -> Iterator[_Member]:
+    with archive.open("rb") as raw:
+        zipped = raw.read(2) == b"\x1f\x8b"
+    with gzip.open(archive) if zipped else archive.open("rb") as content:
+        with tarfile.open(fileobj=_Headers(content), mode="r:") as packed:  # pyright: ignore[reportArgumentType]
+            for entry in packed:
+                if entry.isdir():
+                    yield _Member(entry.name, 0, None)
+                elif entry.isreg() and not entry.issparse():
+                    yield _Member(entry.name, entry.size, lambda entry=entry: packed.extractfile(entry))
+                else:
+                    raise ValueError(
+                        f"{entry.name!r} is neither a file nor a folder; links and devices are not unpacked"
+                    )
+
+
+class _Headers:
+    """What tarfile reads from: its headers may say any length, and are not taken into memory at any."""
+
+    def __init__(self, content: IO[bytes]) -> None:
+        self.seek, self.tell, self._read = content.seek, content.tell, content.read
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= _MOST_HEADER_BYTES:
+            raise ValueError(f"a header of {size:,} bytes")
+        return self._read(size)
+
+
+def _zipped(archive: Path) -> Iterator[_Member]:
     with zipfile.ZipFile(archive) as packed:
-        for name in packed.namelist():  # zipfile would quietly write them elsewhere
-            inside(scratch, name)
-        needed, free = sum(entry.file_size for entry in packed.infolist()), shutil.disk_usage(scratch).free
-        if needed > free:
-            raise ValueError(f"{needed:,} bytes are in it and {free:,} are free")
-        packed.extractall(scratch)
+        for entry in packed.infolist():
+            kind = stat.S_IFMT(entry.external_attr >> 16)
+            if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+                raise ValueError(
+                    f"{entry.filename!r} is neither a file nor a folder; links and devices are not unpacked"
+                )
+            if entry.orig_filename != entry.filename:  # cut at a NUL, or its separators changed
+                raise ValueError(f"the name {entry.orig_filename!r} cannot be")
+            opened = None if entry.is_dir() else lambda entry=entry: packed.open(entry)
+            yield _Member(entry.filename, entry.file_size, opened)
 
 
 def _merge(scratch: Path, folder: Path) -> None:
-    for here, _, files in os.walk(scratch):
-        there = folder / Path(here).relative_to(scratch)
-        there.mkdir(parents=True, exist_ok=True)
-        for file in files:
-            shutil.move(os.path.join(here, file), there / file)
+    """Move what was unpacked to its place, all of it or nothing."""
+    done: list[tuple[Path, Path | None]] = []
+    with tempfile.TemporaryDirectory(prefix=".replaced-", dir=folder) as aside:
+        try:
+            for here, _, files in os.walk(scratch):
+                there = folder / Path(here).relative_to(scratch)
+                if not os.path.lexists(there):
+                    done.append((there, None))
+                    there.mkdir()
+                for file in files:
+                    if not there.is_dir() or (there / file).is_dir():
+                        raise FileExistsError(f"{there / file} would be in the place of another file or folder")
+                    was = Path(aside, str(len(done))) if os.path.lexists(there / file) else None
+                    done.append((there / file, was))
+                    if was is not None:
+                        os.replace(there / file, was)
+                    os.replace(os.path.join(here, file), there / file)
+        except BaseException:
+            _undo(done)
+            raise
+
+
+def _undo(done: list[tuple[Path, Path | None]]) -> None:
+    for place, was in reversed(done):
+        if was is not None:
+            if os.path.lexists(was):
+                os.replace(was, place)
+        elif place.is_dir():
+            place.rmdir()
+        else:
+            place.unlink(missing_ok=True)

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import io
 import pickle
+import pickletools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+_TOO_MUCH = (MemoryError, RecursionError)
+_DEEPEST = 8
 _KINDS = "biuf"  # of NumPy's types: booleans and numbers, whose bytes can be anything
 
 
@@ -24,12 +27,26 @@ def load(file: Path) -> Any:
     ------
     ValueError : anything else in it, or damaged.
     """
+    raw = file.read_bytes()
     try:
-        return _values(_Reader(io.BytesIO(file.read_bytes()), encoding="latin1").load())
+        _check_lengths(raw)
+        return _Values(len(raw)).of(_Reader(io.BytesIO(raw), encoding="latin1").load())
     except pickle.UnpicklingError as error:
         raise ValueError(f"{file}: {error}") from None
-    except (EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError) as error:
+    except (EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, *_TOO_MUCH) as error:
         raise ValueError(f"{file}: cannot be read as a pickle ({type(error).__name__}: {error}).") from error
+
+
+def _check_lengths(raw: bytes) -> None:
+    """Refuse what says that it is longer than the file, before the unpickler makes room for it.
+
+    Raises
+    ------
+    ValueError : such a text or number of a memo, or no pickle.
+    """
+    for code, value, _ in pickletools.genops(raw):  # reads lengths, and the bytes that must be there
+        if "PUT" in code.name and not 0 <= int(value or 0) < len(raw):
+            raise ValueError(f"it keeps a value under the number {value}, and has {len(raw):,} bytes")
 
 
 class _Reader(pickle.Unpickler):
@@ -90,18 +107,29 @@ class _Array:
 
 def _numbers(raw: Any, kind: Any, shape: Any, by_columns: bool) -> np.ndarray:
     kind = kind if isinstance(kind, _Type) else _Type("?")
-    raw = raw.encode("latin1") if isinstance(raw, str) else bytes(raw)
+    raw = raw.encode("latin1") if isinstance(raw, str) else raw
+    if not isinstance(raw, bytes | bytearray):  # bytes(10**10) would be as many zeros
+        raise TypeError(f"an array is made of bytes, not of {type(raw).__name__}")
     return np.frombuffer(raw, kind.numpy()).reshape(tuple(shape), order="F" if by_columns else "C")
 
 
-def _values(found: Any, depth: int = 0) -> Any:
-    """The arrays put in place of what stands for them, as far down as ground truth goes."""
-    if depth > 4:
+class _Values:
+    """The arrays put in place of what stands for them; a list that is named many times is as many lists.
+
+    Every value that a pickle does not name twice takes a byte of it at least, which bounds how many there can be.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.left = most
+
+    def of(self, found: Any, depth: int = 0) -> Any:
+        if isinstance(found, _Array):
+            return self.of(getattr(found, "values", []), depth)
+        self.left -= found.size if isinstance(found, np.ndarray) else 1
+        if self.left < 0 or depth > _DEEPEST:
+            raise ValueError(f"it unfolds to more values than it has bytes, or more than {_DEEPEST} deep")
+        if isinstance(found, dict):
+            return {key: self.of(value, depth + 1) for key, value in found.items()}
+        if isinstance(found, list | tuple | set | frozenset):
+            return [self.of(value, depth + 1) for value in found]
         return found
-    if isinstance(found, _Array):
-        return _values(getattr(found, "values", []), depth)
-    if isinstance(found, dict):
-        return {key: _values(value, depth + 1) for key, value in found.items()}
-    if isinstance(found, list | tuple):
-        return [_values(value, depth + 1) for value in found]
-    return found

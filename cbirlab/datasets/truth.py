@@ -13,6 +13,7 @@ import numpy as np
 
 from cbirlab.datasets.base import Box
 
+_PARTS = ("imlist", "qimlist", "qidx", "gnd")
 _LABELS = ("good", "ok", "easy", "hard", "junk")
 
 
@@ -47,7 +48,9 @@ def read_truth(file: Path) -> Truth:
     if not isinstance(found, Mapping) or not {"imlist", "gnd"} <= found.keys():
         raise ValueError(f"{file}: ground truth needs imlist and gnd, and qimlist or qidx.")
     images = _names(file, "imlist", found["imlist"])
-    entries = [found["gnd"]] if isinstance(found["gnd"], Mapping) else list(found["gnd"])
+    entries = [found["gnd"]] if isinstance(found["gnd"], Mapping) else found["gnd"]
+    if not isinstance(entries, list):
+        raise ValueError(f"{file}: gnd must be a list of mappings, one per query, got {type(entries).__name__}.")
     own = _own(file, found, images, first)
     queries = _names(file, "qimlist", found["qimlist"]) if "qimlist" in found else [images[row] for row in own]
     if len(queries) != len(entries) or not all(isinstance(entry, Mapping) for entry in entries):
@@ -80,7 +83,7 @@ def read_text_truth(folder: Path, images: Sequence[str], ignored: Sequence[str] 
     rows = {name: row for row, name in enumerate(images)}
     queries, own, labels, boxes = [], [], [], []
     for file in sorted(folder.glob("*_query.txt")):
-        words = file.read_text(encoding="utf-8").split()
+        words = _words(file)
         if len(words) != 5:
             raise ValueError(f"{file}: must hold an image and the four numbers of its box, got {' '.join(words)!r}.")
         query = words[0].removeprefix("oxc1_")
@@ -88,7 +91,7 @@ def read_text_truth(folder: Path, images: Sequence[str], ignored: Sequence[str] 
         own.append(_rows_of(file, [query], rows, ())[0])
         boxes.append(box_of(file, query, words[1:]))
         entry = {
-            label: _rows_of(part, part.read_text(encoding="utf-8").split(), rows, ignored)
+            label: _rows_of(part, _words(part), rows, ignored)
             for label in ("good", "ok", "junk")
             for part in [_part(file, label)]
         }
@@ -160,12 +163,14 @@ def _loadpickle(file: Path) -> Any:
 
 
 def _loadmat(file: Path) -> Any:
-    from scipy.io import loadmat
+    from cbirlab.datasets import matfiles
 
     try:
-        return loadmat(file, simplify_cells=True)
-    except Exception as error:  # damaged bytes raise nearly anything
-        raise ValueError(f"{file}: cannot be read as a .mat file ({type(error).__name__}: {error}).") from error
+        if matfiles.is_hdf5(file):
+            raise ValueError("version 7.3 is HDF5; save it with -v7")
+        return {one.name: one.load() for one in matfiles.variables(file) if one.name in _PARTS}
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"{file}: cannot be read as a .mat file ({error}).") from error
 
 
 def _names(file: Path, key: str, given: Any) -> list[str]:
@@ -195,6 +200,13 @@ def _integers(file: Path, what: str, given: Any) -> np.ndarray:
     if not whole:
         raise ValueError(f"{file}: {what} must have whole numbers, got {numbers[:3]!r}.")
     return numbers.astype(np.int64)  # unsigned in .mat files: subtracting 1 from 0 would wrap around
+
+
+def _words(file: Path) -> list[str]:
+    try:
+        return file.read_text(encoding="utf-8").split()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file}: cannot be read as text in UTF-8 ({error}).") from error
 
 
 def _part(query: Path, label: str) -> Path:

@@ -21,6 +21,7 @@ import numpy as np
 
 from cbirlab.methods import Method
 from cbirlab.params import Range
+from cbirlab.plain import shown
 from cbirlab.registry import Registry
 from cbirlab.whitening import normalise
 
@@ -57,11 +58,14 @@ def checked_weights(owner: str, weights: Sequence[float] | None, members: int) -
     """
     if weights is None:
         return (1.0,) * members
-    values = np.asarray(weights, dtype=np.float64)
+    try:
+        values = np.asarray(weights, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        values = np.empty(0)
     if values.shape != (members,) or not np.isfinite(values).all() or (values < 0).any() or not values.any():
         raise ValueError(
             f"{owner}: weights must be {members} numbers of at least 0, one per member and not all 0, or None for "
-            f"equal ones, got {weights!r}."
+            f"equal ones, got {shown(weights)}."
         )
     return tuple(float(value) for value in values)
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
-from difflib import get_close_matches
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from cbirlab.aggregation import Aggregation
@@ -13,10 +12,12 @@ from cbirlab.fusion.methods import FusionMethod, checked_weights
 from cbirlab.params import Range
 from cbirlab.passes import Passes
 from cbirlab.pipeline import Recipe
+from cbirlab.plain import check_fields, check_texts, object_of, shown
 from cbirlab.store import digest
 from cbirlab.whitening import Whitening
 
 LEARNED = "learned"
+MOST_MEMBERS = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +48,7 @@ class Fusion:
     dimensions: int | None = None
 
     def __post_init__(self) -> None:
+        check_texts(self)
         method, members = FusionMethod.parse(self.method), tuple(self.members)
         whitening = Whitening.parse(self.whitening)
         dimensions = Range(1, 1 << 20, integer=True, optional=True).check("Fusion", "dimensions", self.dimensions)
@@ -89,18 +91,11 @@ class Fusion:
         ValueError : no JSON object with a list of members.
         TypeError : an unknown field.
         """
-        try:
-            given = json.loads(saved) if isinstance(saved, str) else dict(saved)
-        except ValueError as error:
-            raise ValueError(f"Fusion.from_json: expected a JSON object, got {saved!r:.80}.") from error
-        if not isinstance(given, dict) or not isinstance(given.get("members"), Sequence):
-            raise ValueError(f"Fusion.from_json: expected a JSON object with a list of members, got {saved!r:.80}.")
-        known = [field.name for field in fields(cls)]
-        for name in given:
-            if name not in known:
-                near = get_close_matches(name, known, n=1)
-                hint = f" Did you mean {near[0]!r}?" if near else ""
-                raise TypeError(f"Fusion.from_json: unknown field {name!r}; fields: {', '.join(known)}.{hint}")
+        given = object_of("Fusion.from_json", saved, form := "a JSON object with a list of members")
+        if not isinstance(given.get("members"), list | tuple):
+            raise ValueError(f"Fusion.from_json: expected {form}, got {shown(saved)}.")
+        _check_count(given["members"])
+        check_fields("Fusion.from_json", cls, given)
         return cls(**{**given, "members": tuple(Recipe.from_json(member) for member in given["members"])})
 
     def key(self) -> str:
@@ -127,6 +122,7 @@ def check_members(members: Sequence[Recipe]) -> None:
     """
     if not members:
         raise ValueError("Fusion: members must be at least one recipe, got none.")
+    _check_count(members)
     for member in members:
         if not isinstance(member, Recipe):
             raise TypeError(f"Fusion: members must be recipes, got {type(member).__name__}.")
@@ -135,3 +131,8 @@ def check_members(members: Sequence[Recipe]) -> None:
         given = [value for value in values if value is not None]
         if len(given) > 1:
             raise ValueError(f"Fusion: members must share {name}, got {' and '.join(map(repr, given))}.")
+
+
+def _check_count(members: Sequence[Any]) -> None:
+    if len(members) > MOST_MEMBERS:
+        raise ValueError(f"Fusion: members must be at most {MOST_MEMBERS} recipes, got {len(members):,}.")

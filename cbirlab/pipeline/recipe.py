@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from cbirlab.aggregation import Aggregation
@@ -19,7 +18,8 @@ from cbirlab.extract import SCALE_POOLING
 from cbirlab.index import INDEXES
 from cbirlab.params import Choice, Range
 from cbirlab.passes import Passes
-from cbirlab.preprocessing import CROP, Resizing
+from cbirlab.plain import check_fields, check_texts, object_of, shown
+from cbirlab.preprocessing import CROP, IMAGE_SIZE, Resizing
 from cbirlab.store import digest
 from cbirlab.whitening import Whitening
 
@@ -43,6 +43,8 @@ OF_SETTING = ("tap", "aggregation", "whitening", "dimensions")
 
 RIGHT_OF_MAPS = (*OF_SETTING, "whitening_set", "index", "protocol", "average_precision", "metrics")
 """Fields in which the recipes of one bench may differ: its maps are the same for all of them."""
+MOST_SCALES, MOST_TAPS = 16, 16
+"""Each is a pass of its own, or descriptors of its own beside the others."""
 
 ONE_POSITION = "spoc"
 _POSITIVE = Range(1, 1 << 20, integer=True, optional=True)
@@ -113,6 +115,7 @@ class Recipe:
     metrics: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        check_texts(self)
         backbone, weights = chosen(self.backbone, self.weights)
         INDEXES.info(self.index)
         if self.protocol is not None:
@@ -130,12 +133,10 @@ class Recipe:
             "passes": Passes.parse(self.passes).key,
             "whitening": Whitening.parse(self.whitening).key,
             "dimensions": _POSITIVE.check("Recipe", "dimensions", self.dimensions),
-            "image_size": _POSITIVE.check("Recipe", "image_size", self.image_size),
+            "image_size": IMAGE_SIZE.check("Recipe", "image_size", self.image_size),
             "metrics": named(self.metrics),
             "scales": tuple(Range(0.05, 8).check("Recipe", "scales", scale) for scale in _scales(self.scales)),
         }
-        if not clean["scales"]:
-            raise ValueError("Recipe: scales must be at least one number, got none.")
         for name, value in clean.items():
             object.__setattr__(self, name, value)
         self._check_together()
@@ -148,6 +149,11 @@ class Recipe:
             raise ValueError(
                 f"Recipe: resize 'centre_crop' leaves one square of an image, which needs passes 'single', got "
                 f"{passes.key!r}."
+            )
+        if self.image_size and self.image_size * max(self.scales) > IMAGE_SIZE.high:
+            raise ValueError(
+                f"Recipe: image_size times the largest of scales must be at most {IMAGE_SIZE.high:g} pixels, got "
+                f"{self.image_size} x {max(self.scales):g}."
             )
         SCALE_POOLING.check("Recipe", "scale_pooling", self.scale_pooling)
         if self.scale_pooling == "gem" and spec.name != "gem":
@@ -181,19 +187,10 @@ class Recipe:
         ------
         ValueError : no JSON object.
         TypeError : an unknown field.
+        UnknownName, TypeError, ValueError : as of the class.
         """
-        try:
-            given = json.loads(saved) if isinstance(saved, str) else dict(saved)
-        except ValueError as error:
-            raise ValueError(f"Recipe.from_json: expected a JSON object, got {saved!r:.80}.") from error
-        if not isinstance(given, dict):
-            raise ValueError(f"Recipe.from_json: expected a JSON object, got {saved!r:.80}.")
-        known = [field.name for field in fields(cls)]
-        for name in given:
-            if name not in known:
-                near = get_close_matches(name, known, n=1)
-                hint = f" Did you mean {near[0]!r}?" if near else ""
-                raise TypeError(f"Recipe.from_json: unknown field {name!r}; fields: {', '.join(known)}.{hint}")
+        given = object_of("Recipe.from_json", saved)
+        check_fields("Recipe.from_json", cls, given)
         given |= {name: tuple(given[name]) for name in ("scales", "metrics") if isinstance(given.get(name), list)}
         return cls(**given)
 
@@ -244,6 +241,10 @@ def _scales(given: str | Sequence[float]) -> Sequence[float]:
     if isinstance(given, str):
         Choice(tuple(SCALE_SETS)).check("Recipe", "scales", given)
         return SCALE_SETS[given]
+    if isinstance(given, Mapping) or not hasattr(given, "__len__") or not 1 <= len(given) <= MOST_SCALES:
+        raise ValueError(
+            f"Recipe: scales must be 1 to {MOST_SCALES} numbers or one of {', '.join(SCALE_SETS)}, got {shown(given)}."
+        )
     return given
 
 
@@ -252,9 +253,11 @@ def split_taps(text: str) -> list[tuple[float, str]]:
 
     Raises
     ------
-    ValueError : another form, or a weight that is not positive.
+    ValueError : another form, a weight that is not positive, or more than `MOST_TAPS`.
     """
     members = []
+    if text.count("+") >= MOST_TAPS:
+        raise ValueError(f"Recipe: tap must name at most {MOST_TAPS} taps, got {text.count('+') + 1}.")
     for member in text.split("+"):
         weight, star, tap = member.rpartition("*")
         try:

@@ -9,10 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
+from traitlets import TraitError
 
+from cbirlab import plain
+from cbirlab.backbones import chosen
+from cbirlab.params import Choice
 from cbirlab.pipeline import Recipe
+from cbirlab.widgets.comparison import Pinned
 from cbirlab.widgets.download import Download
+from cbirlab.widgets.question import Question
 from cbirlab.widgets.sessions import shared
+from cbirlab.widgets.state import RetrievalState
 
 if TYPE_CHECKING:
     from cbirlab.session import Session
@@ -61,7 +68,7 @@ def read(path: str | Path) -> dict[str, Any]:
     ------
     ValueError : the file holds something else.
     """
-    return parsed(Path(path).read_text(encoding="utf-8"), str(path))
+    return parsed(Path(path).read_bytes().decode("utf-8", "replace"), str(path))
 
 
 def parsed(text: str, name: str) -> dict[str, Any]:
@@ -72,12 +79,46 @@ def parsed(text: str, name: str) -> dict[str, Any]:
     ValueError : it is something else.
     """
     try:
-        state = json.loads(text)
+        state = plain.parsed(text)
     except ValueError:
         state = None
     if not isinstance(state, dict) or state.get("kind") != KIND:
         raise ValueError(f"{name}: expected a state that a workbench has saved, this file holds something else.")
+    _check(state, name)
     return state
+
+
+def _check(state: Mapping[str, Any], name: str) -> None:
+    """Make every part of a state that needs no session, so that one that cannot be is refused before a panel moves.
+
+    Raises
+    ------
+    ValueError : one is missing, or is something else.
+    """
+    try:
+        Recipe.from_json(state["recipe"])
+        Question().from_json(state["question"])
+        sides = [side for side in (state["a"], state["b"]) if side]
+        if not state["a"] or len(sides) <= Choice((False, True)).check("state", "compared", state["compared"]):
+            raise ValueError("a side is missing")
+        for side in sides:
+            RetrievalState().from_json(side["state"])
+            chosen(_text(side["backbone"]), side.get("weights") and _text(side["weights"]))
+        for backbone, weights in state["backbones"].items():
+            chosen(_text(backbone), weights and _text(weights))
+        pinned = [Pinned.from_json(one) for one in state["pinned"]]
+        if len({(*one.per_query, *map(len, one.per_query.values())) for one in pinned if one.per_query}) > 1:
+            raise ValueError("pinned rows are of other queries")
+        for text in (state["dataset"], *(one.row["recipe"] for one in pinned)):
+            _text(text)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, TraitError) as error:
+        raise ValueError(f"{name}: the state is damaged ({type(error).__name__}: {error}).") from error
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"text was expected, got {plain.shown(value)}")
+    return value
 
 
 def session_in(state: Mapping[str, Any], options: dict[str, Any], dataset: Any = None) -> Session:
@@ -113,6 +154,12 @@ def take_over(workbench: Desk, state: Mapping[str, Any]) -> None:
         raise ValueError(
             f"the state was saved on the dataset {state['dataset']!r}, this workbench shows "
             f"{workbench.dataset.name!r}; open it by Workbench.restore."
+        )
+    asked, queries, images = state["question"], len(workbench.dataset.queries), len(workbench.dataset.images)
+    if asked["query"] >= max(1, queries) or (asked["image"] or 0) >= images:
+        raise ValueError(
+            f"the state asks for query {asked['query']} and image {asked['image']}, and the dataset has {queries} and "
+            f"{images}."
         )
     live, workbench.live = workbench.live, False
     try:

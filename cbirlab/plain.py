@@ -1,0 +1,104 @@
+"""Plain data of strangers: JSON that may hold anything, and records whose fields may be given anything."""
+
+from __future__ import annotations
+
+import json
+import os
+import reprlib
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from difflib import get_close_matches
+from typing import Any
+
+DEEPEST = 32
+MOST_BYTES = 64 << 20
+"""Of a JSON text: as Python's lists and numbers it takes up to twenty times as much."""
+
+MOST_LETTERS = 4096
+"""Of a text in a recipe: the name of a method with its parameters, of a data set, of a tap."""
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
+_SHORT.maxlevel = 2
+
+
+def parsed(text: str) -> Any:
+    """The value in a JSON text.
+
+    Raises
+    ------
+    ValueError : no JSON, longer than `MOST_BYTES`, or nested more than `DEEPEST` deep.
+    """
+    if len(text) > MOST_BYTES:
+        raise ValueError(f"JSON must have at most {MOST_BYTES:,} letters, got {len(text):,}")
+    try:
+        found = json.loads(text)
+    except RecursionError:
+        raise ValueError(f"JSON must be nested at most {DEEPEST} deep") from None
+    except ValueError as error:
+        raise ValueError(f"no JSON: {error}") from None
+    level = [found]
+    for _ in range(DEEPEST):
+        level = [part for one in level for part in _parts(one)]
+        if not level:
+            return found
+    raise ValueError(f"JSON must be nested at most {DEEPEST} deep")
+
+
+def _parts(value: Any) -> Any:
+    return value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+
+
+def object_of(owner: str, saved: str | Mapping[str, Any], form: str = "a JSON object") -> dict[str, Any]:
+    """What a JSON object holds, from its text or as a mapping; `form` says what is expected.
+
+    Raises
+    ------
+    ValueError : something else, or nested more than `DEEPEST` deep.
+    """
+    try:
+        found = parsed(saved) if isinstance(saved, str) else dict(saved)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{owner}: expected {form}, got {shown(saved)} ({error}).") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"{owner}: expected {form}, got {shown(saved)}.")
+    return found
+
+
+def check_fields(owner: str, record: type, given: Iterable[str]) -> None:
+    """Refuse names that are no fields of a record, a dataclass.
+
+    Raises
+    ------
+    TypeError : such a name.
+    """
+    known = [field.name for field in fields(record)]
+    for name in given:
+        if name not in known:
+            near = get_close_matches(str(name), known, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise TypeError(f"{owner}: unknown field {shown(name)}; fields: {', '.join(known)}.{hint}")
+
+
+def check_texts(record: Any) -> None:
+    """Refuse what is no text in those fields of a record that are declared as text.
+
+    Raises
+    ------
+    TypeError : neither a text, a path nor a method, or None where that is not declared.
+    ValueError : a text of more than `MOST_LETTERS`.
+    """
+    for field in fields(record):
+        value = getattr(record, field.name)
+        if not str(field.type).startswith("str") or (value is None and "None" in str(field.type)):
+            continue
+        owner = f"{type(record).__name__}: {field.name} must be text"
+        if not isinstance(value, str | os.PathLike) and not hasattr(value, "key"):
+            raise TypeError(f"{owner}{' or None' if 'None' in str(field.type) else ''}, got {shown(value)}.")
+        if isinstance(value, str) and len(value) > MOST_LETTERS:
+            raise ValueError(f"{owner} of at most {MOST_LETTERS} letters, got {len(value):,}.")
+
+
+def shown(value: Any) -> str:
+    """A value for a message, however long or deep it is."""
+    return _SHORT.repr(value)
