@@ -46,6 +46,6 @@ class Download(anywidget.AnyWidget):
         super().__init__(description=description, **traits)
         self.guard.received(self, self._answer)
 
-    def _answer(self, content: dict[str, Any], _buffers: Any) -> None:
+    def _answer(self, _widget: Any, content: dict[str, Any], _buffers: Any) -> None:
         if content.get("make"):
             self.send({"file": self.name, "mime": self.mime}, [self._make()])

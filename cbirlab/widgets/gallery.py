@@ -125,7 +125,7 @@ class Pictures(anywidget.AnyWidget):
             self.send({"thumbnails": batch}, [self.thumbnails[item] for item in batch])
             self.thumbnails.shipped.update(batch)
 
-    def _answer(self, content: dict[str, Any], _buffers: Any) -> None:
+    def _answer(self, _widget: Any, content: dict[str, Any], _buffers: Any) -> None:
         self.heard.set()
         known = range(len(self.thumbnails))
         self.ship([item for item in content.get("need", ()) if item in known])

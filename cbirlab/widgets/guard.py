@@ -75,9 +75,9 @@ class Guard:
         """Call `action` when a button is pressed."""
         button.on_click(Guarded(self, _without_event(action)))
 
-    def received(self, widget: Any, action: Callable[[dict[str, Any], Sequence[Any]], Any]) -> None:
-        """Call `action` with the content and the buffers of each message of the page."""
-        widget.on_msg(Guarded(self, lambda _widget, content, buffers: action(content, buffers)))
+    def received(self, widget: Any, action: Callable[[Any, dict[str, Any], Any], Any]) -> None:
+        """Call `action` with the widget, the content and the buffers of each message of the page."""
+        widget.on_msg(Guarded(self, action))
 
     def thread(self, action: Callable[..., Any], *given: Any) -> threading.Thread:
         """`action` in a thread of its own, begun."""

@@ -55,7 +55,7 @@ class QueryPicture(anywidget.AnyWidget):
             self.given = list(given or ())
             self.shown = {"box": list(box or ()), "count": self.asked.get("count", 0)}
 
-    def _receive(self, content: dict[str, Any], buffers: Any) -> None:
+    def _receive(self, _widget: Any, content: dict[str, Any], buffers: Any) -> None:
         if "unreadable" in content:
             raise ValueError(f"{content['unreadable']}: the browser cannot read this as a picture.")
         if "own" in content and buffers:
