@@ -71,7 +71,7 @@ PANELS = {
 
 def guarded() -> list[Guarded]:
     gc.collect()
-    return [one for one in gc.get_objects() if isinstance(one, Guarded)]
+    return [one for one in gc.get_objects() if type(one) is Guarded]
 
 
 def alerts(widget) -> str:

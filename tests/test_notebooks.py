@@ -178,7 +178,7 @@ def town(tmp_path_factory):
 @pytest.fixture(scope="session")
 def village(tmp_path_factory):
     """A smaller part, in small pictures, for a network that takes its time."""
-    return written(part_of("toytown", queries=6, images=60, train=48), tmp_path_factory.mktemp("village"), shrink=4)
+    return written(part_of("toytown", queries=4, images=40, train=96), tmp_path_factory.mktemp("village"), shrink=8)
 
 
 def written(part, folder, *, shrink=1):
