@@ -268,7 +268,8 @@ def elsewhere(village, tmp_path_factory):
                 if path.stem in UNTIL_THE_PANEL and not WHOLE:
                     last = max(place for place, cell in enumerate(notebook.cells) if "panel = " in cell.source)
                     del notebook.cells[last + 1 :]
-                known[path] = run_here(notebook, f"DATASET, BACKBONE, WEIGHTS = {str(village)!r}, *{OTHER}")
+                small = "" if WHOLE else "\nIMAGE_SIZE = 64"
+                known[path] = run_here(notebook, f"DATASET, BACKBONE, WEIGHTS = {str(village)!r}, *{OTHER}{small}")
         return known[path]
 
     yield run

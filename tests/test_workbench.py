@@ -262,12 +262,12 @@ def test_b_begins_where_a_is_on_any_backbone(others, first, own, change):
     """Its taps are not those of the first backbone, and a picture from outside may be asked with."""
     bench = others()
     bench.a.backbone.value = in_one_word(first, None if first == "handcrafted" else "random")
-    assert bench.work.wait()
+    assert bench.work.wait(300)
     if own:
         bench.ask_own("mine.jpg", jpeg(Image.new("RGB", (90, 60), "red")))
     for name, value in change.items():
         setattr(bench.state, name, value)
-    assert bench.work.wait()
+    assert bench.work.wait(300)
     bench.compare.value = True
     assert bench.error.value == ""
     assert (bench.b.key, bench.b.session) == (bench.a.key, bench.a.session)

@@ -107,6 +107,8 @@ class MatchView(LookPanel):
             self.results = results_of_query(dataset, ranking, query, shown=self.shown)
         else:
             self.results = results_of_image(dataset, ranking, item, shown=self.shown)
+        if not self.results.rows:
+            raise ValueError(f"MatchView: {dataset.name} holds no other image to compare this one with; add one.")
         other = self._partner
         self.results.show_in(self.gallery)  # before the pictures, which would otherwise be pushed down by it
         self.gallery.current = other
