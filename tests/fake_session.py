@@ -142,6 +142,9 @@ class FakeSession:
             time.sleep(self.pause)
         self.unready.discard(aggregation)
 
+    def allowed(self, tap: str, aggregation: str) -> bool:
+        return True
+
     def vectors(self, tap, aggregation, whitening="none", dimensions=None):
         queries, images = self._descriptors(tap, aggregation, whitening, dimensions)
         return np.concatenate([images, queries]), str((tap, aggregation, whitening, dimensions))

@@ -10,18 +10,19 @@ import numpy as np
 import pytest
 from fake_session import write_toytown_form
 from PIL import Image
+from traitlets import TraitError
 
 from cbirlab.datasets import load_dataset
 from cbirlab.fusion import versus
 from cbirlab.looking import missed
 from cbirlab.session import Session
 from cbirlab.store import Store
-from cbirlab.widgets import charts
+from cbirlab.widgets import BreaksPanel, Explorer, ProbePanel, Workbench, charts
 from cbirlab.widgets.bars import Bars
 from cbirlab.widgets.drawing import Drawing, titled_sheet
 from cbirlab.widgets.gallery import Thumbnails
 from cbirlab.widgets.looking import MatchView, Missed, PoolingView, WhiteningLab, WinLoss
-from cbirlab.widgets.state import RetrievalState
+from cbirlab.widgets.state import RetrievalState, usual_start
 
 PANELS = (PoolingView, MatchView, WhiteningLab, WinLoss, Missed)
 
@@ -371,3 +372,70 @@ def test_bar_chart_draws_losses_below_and_marks_the_chosen_bar():
     mark = np.argwhere((paper == [230, 159, 0]).all(axis=2))
     assert losses[:, 1].min() <= mark[:, 1].mean() <= losses[:, 1].max()
     assert mark[:, 0].min() > losses[:, 0].max()
+
+
+# What a panel starts with, and what it follows
+
+
+def names_of(panel) -> set[str]:
+    """Descriptions of the controls."""
+    found, waiting = set(), [panel]
+    while waiting:
+        widget = waiting.pop()
+        waiting += getattr(widget, "children", ())
+        found.add(getattr(widget, "description", ""))
+    return found
+
+
+STARTED = {"tap": "layer2", "aggregation": "crow", "query": 2, "whitening": "none"}
+
+
+@pytest.mark.parametrize(
+    "kind", [PoolingView, MatchView, WhiteningLab, Missed, ProbePanel, BreaksPanel, Explorer, Workbench]
+)
+def test_a_panel_starts_with_values_and_has_its_controls(kind, session):
+    quick = {"prefetch": False, "pause": 0} if kind in (Explorer, Workbench) else {"pause": 0}
+    panel = kind(session, start=STARTED, **quick)
+    assert panel.error.value == ""
+    assert {name: panel.state.trait_values()[name] for name in STARTED} == STARTED
+    assert {"tap", "pooling", "attention"} <= names_of(panel)
+    panel.close()
+
+
+def test_win_loss_starts_both_sides(session):
+    panel = WinLoss(session, start_a={"tap": "layer3"}, start_b={"tap": "layer2"}, pause=0)
+    assert (panel.state.tap, panel.other.tap, panel.other.whitening) == ("layer3", "layer2", "pca")
+    assert sum(getattr(part, "titles", ()) in (("Setting A",), ("Setting B",)) for part in parts_of(panel)) == 2
+    panel.close()
+
+
+def parts_of(widget):
+    yield widget
+    for child in getattr(widget, "children", ()):
+        yield from parts_of(child)
+
+
+def test_the_whitening_lab_starts_with_its_own_controls_too(session):
+    panel = WhiteningLab(session, start={"tap": "layer3", "whitening": "pca(power=0.25)", "dimensions": 8}, pause=0)
+    assert panel.setting == ("layer3", "gem(p=3)", "pca(power=0.25)", 8)
+    panel.close()
+
+
+def test_what_a_panel_starts_with_is_checked(session):
+    with pytest.raises(ValueError, match="not both"):
+        PoolingView(session, state=RetrievalState(tap="layer4"), start={"tap": "layer3"})
+    with pytest.raises(TraitError, match="poolin; known: "):
+        PoolingView(session, start={"poolin": "gem"})
+    with pytest.raises(ValueError, match=r"tap must be one of stem, .*, got 'layer9'"):
+        PoolingView(session, start={"tap": "layer9"})
+    with pytest.raises(ValueError, match=r"aggregation must be one of spoc, .*, got 'pwa'"):
+        PoolingView(session, start={"aggregation": "pwa"})
+
+
+def test_a_panel_starts_where_its_session_can(tmp_path, session):
+    """No GeM on offer, and no pooling of the deepest tap: it begins with what there is."""
+    by_hand = Session(session.dataset, "handcrafted", aggregations=["spoc", "gem"], store=Store(tmp_path))
+    panel = PoolingView(Session(session.dataset, "toynet", "random", ["mac"], store=session.store), pause=0)
+    assert (panel.state.aggregation, panel.error.value) == ("mac", "")
+    panel.close()
+    assert usual_start(by_hand)["tap"] == "gist"

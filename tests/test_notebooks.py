@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import ast
 import base64
+import contextlib
 import io
 import json
 import os
 import re
+import sys
 from pathlib import Path
 
 import nbformat
@@ -20,15 +22,26 @@ from PIL import Image
 
 from cbirlab.datasets import load_dataset
 from cbirlab.exercises import EXERCISES, part_of
+from cbirlab.widgets.bars import Bars
+from cbirlab.widgets.gallery import Gallery
+from cbirlab.widgets.region import QueryPicture
+from cbirlab.widgets.scatter import Scatter
 
 REPOSITORY = Path(__file__).parents[1]
 NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
 WHOLE = os.environ.get("CBIRLAB_NOTEBOOKS") == "whole"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 PROGRESS = re.compile(r"\d+%\||FloatProgress")  # tqdm's bars show themselves as text without a kernel
+OTHER = ("squeezenet1_1", "random")  # taps with other names, none of them a classifier's; it is small and here
+UNTIL_THE_PANEL = {"0", "4", "5", "6", "8", "9", "12"}
+"""Notebooks that are not run to the end with it: what follows the panel takes long, and names no tap."""
+SMALL = "IMAGE_SIZE, AGGREGATIONS, WHITENINGS = 64, ['mac', 'gem'], ['none', 'pca']"
 MOST_LINES = 10
 MOST_CELLS = 12
 BY_NAME = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+
+EXTRAS = ("openpyxl", "h5py", "timm", "voila", "faiss", "mitsuba")
+WITHOUT_EXTRAS = f"import sys\nsys.modules |= dict.fromkeys({EXTRAS})  # as after a plain pip install"
 
 TRY = '''
 from cbirlab.exercises import judge, solution
@@ -57,6 +70,41 @@ def try_both(name, **given):
         assert verdict.right is False and verdict.sentence.startswith("Not yet"), (name, wrong, verdict)
     print("tried", name)
 '''
+
+
+def called(*descriptions):
+    """Whether a part of a panel is a control of that name."""
+    return lambda part: getattr(part, "description", "") in descriptions
+
+
+CONTROLS = {
+    r"Move the controls": called("tap"),
+    r"(Move the|Choose a) tap": called("tap"),
+    r"Choose a( tap, a)? pooling|before SPoC, GeM and MAC": called("pooling"),
+    r"with the embeddings in its menu": lambda part: called("pooling")(part) and "vlad" in dict(part.options).values(),
+    r"R-MAC's levels": called("R-MAC levels"),
+    r"CroW's exponents": called("CroW a"),
+    r"GeM's p": called("GeM p"),
+    r"`attention`": called("attention"),
+    r"a whitening, move its power": called("power"),
+    r"and a whitening": called("whitening"),
+    r"its power and the\s+dimensions": called("dimensions"),
+    r"Change the backbone": called("backbone"),
+    r"Compare A \| B": called("Compare A | B"),
+    r"[Pp]in settings": called("Pin this setting"),
+    r"download the table|its buttons export": called("Download CSV"),
+    r"change the method": called("map"),
+    r"Let junk count": called("junk"),
+    r"take\s+another\s+level": called("level"),
+    r"cut the list": called("results"),
+    r"Both settings\s+can be changed": lambda part: getattr(part, "titles", ()) == ("Setting B",),
+    r"Click a bar": lambda part: isinstance(part, Bars),
+    r"draw around some": lambda part: isinstance(part, Scatter),
+    r"dropped in|marked to search": lambda part: isinstance(part, QueryPicture),
+    r"[Cc]lick a query|Click another picture|which queries change|over several queries|Look for a query":
+        lambda part: isinstance(part, Gallery) and part.arrangement == "strip",
+}  # fmt: skip
+"""What a reader is told to move, as a pattern of the text before a panel, and how to know it in the panel."""
 
 
 def code_cells(notebook):
@@ -127,14 +175,24 @@ def test_each_exercise_is_asked_once(path):
 @pytest.fixture(scope="session")
 def town(tmp_path_factory):
     """A part of Toytown on disk, in the form of the whole."""
-    folder = tmp_path_factory.mktemp("town")
-    part = part_of("toytown", queries=8, images=140, train=96)
+    return written(part_of("toytown", queries=8, images=140, train=96), tmp_path_factory.mktemp("town"))
+
+
+@pytest.fixture(scope="session")
+def village(tmp_path_factory):
+    """A smaller part, in small pictures, for a network that takes its time."""
+    return written(part_of("toytown", queries=6, images=40, train=96), tmp_path_factory.mktemp("village"), shrink=4)
+
+
+def written(part, folder, *, shrink=1):
+    """A part in the form of the whole; its pictures, where they are not smaller, are links."""
     rows = {name: known for kind in ("images", "queries", "train") for name, known in _named(part, kind)}
     truth = {
         "imlist": [path.stem for path in part.images],
         "qimlist": [query.path.stem for query in part.queries],
         "gnd": [
-            {"bbx": query.box, "pairs": pairs} | {name: list(found) for name, found in labels.items()}
+            {"bbx": [edge / shrink for edge in query.box], "pairs": pairs}
+            | {name: list(found) for name, found in labels.items()}
             for query, labels, pairs in zip(part.queries, part.labels, part.metadata["pairs"], strict=True)
         ],
     }
@@ -143,8 +201,11 @@ def town(tmp_path_factory):
     for place, paths in {"images": [*part.images, *_paths(part.queries)], "train": part.train}.items():
         (folder / place).mkdir()
         for path in paths:
-            (folder / place / path.name).symlink_to(path)
-    assert len(load_dataset(folder).metadata["pairs"]) == 8
+            if shrink == 1:
+                (folder / place / path.name).symlink_to(path)
+            else:
+                Image.open(path).reduce(shrink).save(folder / place / path.name, quality=95)
+    assert len(load_dataset(folder).metadata["pairs"]) == len(part.queries)
     return folder
 
 
@@ -193,6 +254,77 @@ def test_runs_from_top_to_bottom(path, town, shared_store, tmp_path, monkeypatch
     assert not [data for data in shown if "cbirlab-error" in data["text/plain"]]
 
 
+@pytest.fixture(scope="session")
+def elsewhere(village, tmp_path_factory):
+    """Runs a notebook with another network, in this process; gives (text before it, panel) for each of its panels."""
+    store, known = tmp_path_factory.mktemp("elsewhere"), {}
+
+    def run(path):
+        if path not in known:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("CBIRLAB_STORE", str(store))
+                for name in EXTRAS:
+                    patch.setitem(sys.modules, name, None)
+                notebook = read(path)
+                if path.stem.split("_")[0] in UNTIL_THE_PANEL and not WHOLE:
+                    last = max(place for place, cell in enumerate(notebook.cells) if "panel = " in cell.source)
+                    del notebook.cells[last + 1 :]
+                small = "" if WHOLE else f"\n{SMALL}"
+                known[path] = run_here(notebook, f"DATASET, BACKBONE, WEIGHTS = {str(village)!r}, *{OTHER}{small}")
+        return known[path]
+
+    yield run
+    for panels in known.values():
+        for _, panel in panels:
+            panel.close()
+
+
+def run_here(notebook, parameters):
+    code_cells(notebook)[0].source += f"\n{parameters}"
+    asked = with_trials(notebook)
+    said, text, panels, names = io.StringIO(), "", [], {"display": lambda *shown: None}
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            text = cell.source
+            continue
+        with contextlib.redirect_stdout(said):
+            exec(compile(cell.source, "<cell>", "exec"), names)
+        if "panel = " in cell.source:
+            panels.append((text, names["panel"]))
+    assert [line.split()[1] for line in said.getvalue().splitlines() if line.startswith("tried ")] == asked
+    return panels
+
+
+@BY_NAME
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_runs_with_another_network(path, elsewhere):
+    for _, panel in elsewhere(path):
+        assert not alerts(panel)
+        assert panel.still().startswith(b"\xff\xd8")
+
+
+@BY_NAME
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_what_the_text_before_a_panel_names_is_in_the_panel(path, elsewhere):
+    for text, panel in elsewhere(path):
+        named = {word: there for word, there in CONTROLS.items() if re.search(word, text)}
+        assert named, f"this test does not know what the reader is told to do: {text}"
+        parts = [*tree(panel)]
+        for word, there in named.items():
+            assert any(there(part) for part in parts), f"{word!r} is in the text, and not in the panel"
+
+
+def tree(widget):
+    """A widget, and all that is in it."""
+    yield widget
+    for child in getattr(widget, "children", ()):
+        yield from tree(child)
+
+
+def alerts(panel):
+    return [part.value for part in tree(panel) if "role='alert'" in str(getattr(part, "value", ""))]
+
+
 def test_a_progress_bar_leaves_nothing_in_the_notebook(tmp_path, monkeypatch):
     """Its widget ends with the bar: an opened notebook would have an error in its place."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH", "")])))
@@ -224,6 +356,6 @@ def with_trials(notebook):
             trial = ast.Call(ast.Name("try_both"), [name], given)
             cells.append(nbformat.v4.new_code_cell(ast.unparse(trial)))
             asked.append(ast.literal_eval(name))
-    cells.insert(0, nbformat.v4.new_code_cell(TRY.strip()))
+    cells[:0] = [nbformat.v4.new_code_cell(text.strip()) for text in (WITHOUT_EXTRAS, TRY)]
     notebook.cells = cells
     return asked

@@ -19,7 +19,7 @@ from fake_session import FakeSession, draw_pictures, fake_dataset, write_toytown
 from PIL import Image
 
 from cbirlab import tables
-from cbirlab.backbones import BACKBONES
+from cbirlab.backbones import BACKBONES, in_one_word
 from cbirlab.cli.output import recipe_of
 from cbirlab.cli.parser import build_parser
 from cbirlab.datasets import DATASETS, load_dataset
@@ -252,6 +252,50 @@ def test_the_tabs_choose_whose_controls_and_map_are_shown(bench):
     assert bench.active is bench.b
     assert list(bench.map.scatter.highlight) == list(bench.b.results.rows)
     assert bench.map._wanted.key == bench.b.session.vectors(*bench.b.setting)[1]
+
+
+CHANGED = {"dimensions": 48, "whitening": "pca(power=0.25)", "aggregation": "mac"}
+
+
+@pytest.mark.parametrize(("first", "own", "change"), [("squeezenet1_1", True, CHANGED), ("handcrafted", False, {})])
+def test_b_begins_where_a_is_on_any_backbone(others, first, own, change):
+    """Its taps are not those of the first backbone, and a picture from outside may be asked with."""
+    bench = others()
+    bench.a.backbone.value = in_one_word(first, None if first == "handcrafted" else "random")
+    assert bench.work.wait(300)
+    if own:
+        bench.ask_own("mine.jpg", jpeg(Image.new("RGB", (90, 60), "red")))
+    for name, value in change.items():
+        setattr(bench.state, name, value)
+    assert bench.work.wait(300)
+    bench.compare.value = True
+    assert bench.error.value == ""
+    assert (bench.b.key, bench.b.session) == (bench.a.key, bench.a.session)
+    assert bench.b.controls.tap.options == tuple(bench.a.session.taps)
+    assert {*bench.b.gallery.notes} == {"="}
+    again = others()
+    again.from_json(json.loads(json.dumps(bench.to_json())))
+    assert (again.b.key, again.error.value) == (bench.b.key, "")
+    bench.close()
+    again.close()
+
+
+@pytest.fixture
+def others(towers):
+    """Workbenches on a session of toynet, with two other backbones on offer."""
+    backbones = {"toynet": "random", "squeezenet1_1": "random", "handcrafted": None}
+    return lambda: real_bench(towers, image_size=64, backbones=backbones)
+
+
+def test_a_state_that_cannot_be_shown_changes_nothing(others, towers):
+    bench = others()
+    before = bench.a.key
+    saved = bench.to_json()
+    saved["a"]["state"] |= {"aggregation": "pwa"}
+    with pytest.raises(ValueError, match="aggregation must be one of gem, mac, got 'pwa'"):
+        bench.from_json(saved)
+    assert bench.a.key == before
+    bench.close()
 
 
 # Pictures from outside, and parts

@@ -23,7 +23,7 @@ from cbirlab.exercises import (
     whitening,
 )
 from cbirlab.exercises.base import EXERCISES, Solution, Verdict, check, exercise, judge, solution
-from cbirlab.exercises.part import part_of, spread
+from cbirlab.exercises.part import maps_of, part_of, spread
 
 __all__ = [
     "EXERCISES",
@@ -39,6 +39,7 @@ __all__ = [
     "judge",
     "layers",
     "maps",
+    "maps_of",
     "own_images",
     "part_of",
     "pooling",

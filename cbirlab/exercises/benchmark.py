@@ -27,7 +27,7 @@ def overlap(table: Any) -> Solution:
     count = int(_overlaps(table).sum())
     return Solution(
         answer=count,
-        why=f"Of {len(table) - 1}: by these intervals alone little can be said.",
+        why=f"Of {len(table) - 1}; of these the intervals alone do not say whether they are worse.",
         hints=(
             f'Compare the column "{score(table)}_high" of each row with "{score(table)}_low" of the first.',
             "The best row itself does not count.",

@@ -75,11 +75,12 @@ def fisher_width(k: int = 32, dims: int = 128) -> Solution:
 def codebook(table: Any) -> Solution:
     """How many words VLAD does best with; `table` has the columns "method", "k" and mAP."""
     of_vlad = table[table["method"] == "vlad"]
-    k, largest = int(best(of_vlad, "k")), int(of_vlad["k"].max())
+    k, sizes = int(best(of_vlad, "k")), of_vlad["k"]
+    other = int(sizes.max() if k != sizes.max() else sizes.min())
     values = of_vlad.set_index("k")[score(table)]
     return Solution(
         answer=k,
-        why=f"mAP {values[k]:.3f}, against {values[largest]:.3f} with {largest} words.",
+        why=f"mAP {values[k]:.3f}, against {values[other]:.3f} with {other} words.",
         hints=("Look at the line of VLAD alone.", "Sort the rows of VLAD by mAP."),
     )
 
@@ -90,8 +91,8 @@ def against_sift(wins: Any) -> Solution:
     word, interval = told_apart(wins)
     return Solution(
         answer=word,
-        why=f"The mean difference is {interval}. The network was trained on pictures of the same maker; on other "
-        "pictures it has to be measured again.",
+        why=f"The mean difference is {interval}. It depends on what the network was trained on: on other pictures it "
+        "has to be measured again.",
         hints=(
             "Does the interval of the mean difference contain 0, or is p above 0.05?",
             'Above 0: "yes". Below 0: "no". On both sides: "cannot tell".',

@@ -23,6 +23,11 @@ def prediction(table: Any) -> Solution:
 def queries(dataset: Dataset) -> Solution:
     """How many queries a folder gives, and how many right answers each of them has."""
     count = len(dataset.queries)
+    if not count:
+        raise ValueError(
+            f"10_your_own_images.1: the folder must have sub-folders, one per thing to find; {dataset.name!r} gives no "
+            "query."
+        )
     right = {len(labels["positive"]) for labels in dataset.labels}
     most = max(right)
     return Solution(

@@ -1,4 +1,4 @@
-"""A part of a benchmark, for what would take too long on all of it."""
+"""What a notebook works on: a part of a benchmark, where all of it would take too long, and a network's maps."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from cbirlab.backbones import load_backbone
 from cbirlab.datasets import Dataset, load_dataset
 
 
@@ -41,6 +42,22 @@ def part_of(dataset: str | Dataset, *, queries: int = 24, images: int = 250, tra
         instances=_some(whole.instances, rows),
         metadata=_metadata(whole.metadata, asked, place, taught),
     )
+
+
+def maps_of(backbone: str, weights: str | None = None) -> list[str]:
+    """Taps of a network that are maps, shallow to deep; the last one is its default.
+
+    Raises
+    ------
+    UnknownName, WeightsError : as `load_backbone` does.
+    ValueError : no tap is a map.
+    """
+    network = load_backbone(backbone, weights)
+    names = [*network.taps]
+    maps = [tap for tap in names[: names.index(network.default_tap) + 1] if network.taps[tap].kind == "map"]
+    if not maps:
+        raise ValueError(f"maps_of: backbone must have a tap that is a map, got {backbone!r} with {', '.join(names)}.")
+    return maps
 
 
 def spread(members: Sequence[Any], most: int) -> list[Any]:

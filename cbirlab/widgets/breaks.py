@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,7 @@ class BreaksPanel(LivePanel):
     session : dataset and backbone; prepared here if it is not yet.
     settings : to start with, each as the arguments of `Session.rank`.
     state : of another panel, whose setting the button adds; by default the panel has controls of its own.
+    start : what these start with, as of `LivePanel`.
     pause : seconds between a request and the chart; 0 draws at once.
     """
 
@@ -43,6 +44,7 @@ class BreaksPanel(LivePanel):
         settings: Sequence[Sequence[Any]] = (),
         *,
         state: RetrievalState | None = None,
+        start: Mapping[str, Any] | None = None,
         pause: float = PAUSE,
     ) -> None:
         self.factor = menu([(about.title, name) for name, about in FACTORS.items()], description="change of")
@@ -51,7 +53,7 @@ class BreaksPanel(LivePanel):
         self.clear_button = widgets.Button(description="Clear", layout={"width": "70px"})
         self.table = widgets.HTML()
         self._pairs: dict[Setting, pd.DataFrame] = {}
-        super().__init__(session, state, pause)
+        super().__init__(session, state, pause, start)
         for one in settings:
             self.add(*one)
 
@@ -63,11 +65,11 @@ class BreaksPanel(LivePanel):
 
     def _connect(self) -> None:
         super()._connect()
-        self.observe(lambda _change: self._ask(), names="settings")
+        self.guard.observe(self, "settings", self._ask)
         for one in (self.factor, self.measure):
-            one.observe(lambda _change: self._ask(), names="value")
-        self.add_button.on_click(lambda _button: self.add(*self.state.setting))
-        self.clear_button.on_click(lambda _button: self.clear())
+            self.guard.observe(one, "value", self._ask)
+        self.guard.clicked(self.add_button, lambda: self.add(*self.state.setting))
+        self.guard.clicked(self.clear_button, self.clear)
 
     def add(self, tap: str, aggregation: str, whitening: str = "none", dimensions: int | None = None) -> None:
         """One more line in the chart, unless it is there."""

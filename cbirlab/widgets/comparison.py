@@ -17,6 +17,7 @@ from cbirlab import tables
 from cbirlab.evaluation import paired_difference, randomisation_p
 from cbirlab.widgets import views
 from cbirlab.widgets.download import Download
+from cbirlab.widgets.guard import Guard
 
 if TYPE_CHECKING:
     from cbirlab.evaluation import Evaluation
@@ -89,7 +90,7 @@ class Comparison(widgets.VBox):
         on_error: Callable[[Exception], None],
     ) -> None:
         self.pinned: list[Pinned] = []
-        self._current, self._on_error = current, on_error
+        self._current, self.guard = current, Guard(on_error)
         self.pin_button = widgets.Button(description="Pin this setting", icon="thumb-tack")
         self.clear_button = widgets.Button(description="Clear", disabled=True, layout={"width": "70px"})
         self.downloads = {
@@ -105,8 +106,8 @@ class Comparison(widgets.VBox):
             for suffix, (title, mime) in FORMATS.items()
         }
         self.table = widgets.HTML(views.comparison_table([]), layout={"overflow": "auto"})
-        self.pin_button.on_click(lambda _button: self.pin())
-        self.clear_button.on_click(lambda _button: self.clear())
+        self.guard.clicked(self.pin_button, self.pin)
+        self.guard.clicked(self.clear_button, self.clear)
         buttons = widgets.HBox(
             [self.pin_button, self.clear_button, *self.downloads.values()], layout={"flex_flow": "row wrap"}
         )
@@ -124,11 +125,11 @@ class Comparison(widgets.VBox):
 
     def pin(self) -> None:
         """Add the settings shown now, unless they are there already."""
-        try:
-            for row, evaluation in self._current():
-                self.add(row, evaluation)
-        except Exception as error:  # shown in the panel
-            self._on_error(error)
+        self.guard.run(self._pin)
+
+    def _pin(self) -> None:
+        for row, evaluation in self._current():
+            self.add(row, evaluation)
 
     def add(self, row: Mapping[str, Any], evaluation: Evaluation | None) -> None:
         """Add a row, unless its recipe is there already."""

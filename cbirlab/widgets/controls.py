@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import ipywidgets as widgets
-from traitlets import link
 
 from cbirlab.aggregation import registry_of
 from cbirlab.attention import ATTENTIONS
 from cbirlab.params import Choice, Parameter, Range, parameters
 from cbirlab.registry import Registry
 from cbirlab.whitening import WHITENINGS, Whitening
+from cbirlab.widgets.guard import Guard
 from cbirlab.widgets.state import RetrievalState
 
 DESCRIPTION = {"description_width": "84px"}
@@ -70,6 +71,11 @@ def titled(names: Sequence[str], registry: Callable[[str], Registry[Any]]) -> li
     return [(registry(name).info(name).title, name) for name in names]
 
 
+def _values(widget: Any) -> list[Any]:
+    """What a menu or a slider of options has to offer."""
+    return [option[1] if isinstance(option, tuple) else option for option in widget.options]
+
+
 def dimension_steps(full: int) -> list[int]:
     """Numbers of dimensions worth comparing: 2, 3, 4, 6, 8, 12, ... and `full`."""
     powers = [2**power for power in range(1, 16)]
@@ -87,6 +93,11 @@ class RetrievalControls:
     aggregations : names of the pooling methods and encodings on offer.
     dimensions : largest number of dimensions at a tap with an aggregation.
     whitenings : names on offer.
+    on_error : told of an exception in a callback.
+
+    Raises
+    ------
+    ValueError : the state has a tap or a pooling that is not on offer.
     """
 
     def __init__(
@@ -97,8 +108,9 @@ class RetrievalControls:
         aggregations: Sequence[str],
         dimensions: Callable[[str, str], int],
         whitenings: Sequence[str] | None = None,
+        on_error: Callable[[Exception], None] | None = None,
     ) -> None:
-        self.state = state
+        self.state, self.guard = state, Guard(on_error)
         self._drawing = False
         self._full = dimensions
         looks = {"style": DESCRIPTION, "layout": LAYOUT}
@@ -106,10 +118,7 @@ class RetrievalControls:
         attention = [("None", "none"), *titled([*ATTENTIONS], lambda _: ATTENTIONS)]
         self.attention = menu(attention, description="attention")
         self.aggregation = menu(titled(aggregations, registry_of), description="pooling")
-        kinds = titled(whitenings or [*WHITENINGS], lambda _: WHITENINGS)
-        if state.whitening not in dict(kinds).values():
-            kinds.append((state.whitening, state.whitening))
-        self.whitening = menu(kinds, description="whitening")
+        self.whitening = menu(titled(whitenings or [*WHITENINGS], lambda _: WHITENINGS), description="whitening")
         self.dimensions = widgets.SelectionSlider(options=[("all", ALL)], description="dimensions", **looks)
         self.parameters = {
             (method, name): control(
@@ -121,11 +130,12 @@ class RetrievalControls:
             if parameter.default is not None
         }
         for name in ("tap", "attention", "aggregation", "whitening"):
-            link((state, name), (getattr(self, name), "value"))
+            self._follow(name)
+            self._bind(name)
         for key, widget in self.parameters.items():
             self._bind_parameter(key, widget)
-        self.dimensions.observe(self._dimensions_moved, names="value")
-        state.observe(self._refresh, names=["tap", "aggregation", "whitening", "dimensions", "parameters"])
+        self.guard.observe(self.dimensions, "value", self._dimensions_moved)
+        self.guard.observe(state, ["tap", "aggregation", "whitening", "dimensions", "parameters"], self._refresh)
         self._refresh()
 
     @property
@@ -133,15 +143,54 @@ class RetrievalControls:
         """All controls, top to bottom."""
         return [self.tap, self.attention, self.aggregation, *self.parameters.values(), self.whitening, self.dimensions]
 
+    def offer_taps(self, taps: Sequence[str], tap: str) -> None:
+        """Offer the taps of another network, and set one of them."""
+        with self._quietly():
+            self.tap.options = list(taps)
+        self.state.tap = tap
+        self._follow("tap")
+
+    def check(self, values: Mapping[str, Any], taps: Sequence[str]) -> None:
+        """Raise ValueError where values of a state name what is not on offer, beside `taps`."""
+        for name, offered in (("tap", taps), ("aggregation", _values(self.aggregation))):
+            if values[name] not in offered:
+                raise ValueError(f"panel: {name} must be one of {', '.join(offered)}, got {values[name]!r}.")
+
+    @contextmanager
+    def _quietly(self) -> Iterator[None]:
+        """Inside, the state does not follow: other options choose another one by themselves."""
+        before, self._drawing = self._drawing, True
+        try:
+            yield
+        finally:
+            self._drawing = before
+
+    def _bind(self, name: str) -> None:
+        """The state follows a menu, and the menu the state."""
+        self.guard.observe(getattr(self, name), "value", lambda: self._chosen(name))
+        self.guard.observe(self.state, name, lambda: self._follow(name))
+
+    def _chosen(self, name: str) -> None:
+        if not self._drawing:
+            setattr(self.state, name, getattr(self, name).value)
+
+    def _follow(self, name: str) -> None:
+        widget, value = getattr(self, name), getattr(self.state, name)
+        if name == "whitening" and value not in _values(widget):  # one with parameters
+            with self._quietly():
+                widget.options = [*widget.options, (value, value)]
+        self.check(self.state.to_json(), _values(self.tap))
+        widget.value = value
+
     def _bind_parameter(self, key: tuple[str, str], widget: Any) -> None:
         domain = parameters(registry_of(key[0])[key[0]])[key[1]].domain
-        widget.observe(lambda change: self.state.set_parameter(*key, on_stop(domain, change["new"])), names="value")
+        self.guard.observe(widget, "value", lambda: self.state.set_parameter(*key, on_stop(domain, widget.value)))
 
-    def _dimensions_moved(self, change: Any) -> None:
+    def _dimensions_moved(self) -> None:
         if not self._drawing:
-            self.state.dimensions = change["new"] or None
+            self.state.dimensions = self.dimensions.value or None
 
-    def _refresh(self, _change: Any = None) -> None:
+    def _refresh(self) -> None:
         """Show what applies, and let the sliders follow a state that was set elsewhere."""
         for (method, name), widget in self.parameters.items():
             widget.disabled = method != self.state.aggregation
@@ -149,11 +198,8 @@ class RetrievalControls:
             wanted = self.state.parameter(method, name)
             if isinstance(wanted, bool | str) or not math.isclose(widget.value, wanted, rel_tol=1e-9):
                 widget.value = wanted
-        self._drawing = True
-        try:
+        with self._quietly():
             self._refresh_dimensions()
-        finally:
-            self._drawing = False
 
     def _refresh_dimensions(self) -> None:
         setting = self.state.setting

@@ -10,6 +10,7 @@ import ipywidgets as widgets
 from cbirlab.datasets import DATASETS, availability
 from cbirlab.widgets import views
 from cbirlab.widgets.controls import menu
+from cbirlab.widgets.guard import Guard
 from cbirlab.widgets.work import Work
 
 if TYPE_CHECKING:
@@ -34,8 +35,9 @@ class DatasetMenu(widgets.VBox):
         self.menu = menu(dataset_titles(shown, title), description="dataset")
         self.menu.value = shown
         self.note = widgets.HTML()
+        self.guard = Guard(self._failed)
         self.work = Work(done=self._done, failed=self._failed, cancelled=self._back)
-        self.menu.observe(lambda change: self._choose(change["new"]), names="value")
+        self.guard.observe(self.menu, "value", lambda: self._choose(self.menu.value))
         super().__init__([self.menu, self.work, self.note])
         self.add_class("cbirlab-datasets")
 

@@ -13,6 +13,7 @@ from traitlets import Bool
 from cbirlab.widgets import saved, views
 from cbirlab.widgets.comparison import Comparison
 from cbirlab.widgets.gallery import Thumbnails, close_all
+from cbirlab.widgets.guard import Guard
 from cbirlab.widgets.map import MapPanel
 from cbirlab.widgets.question import Question
 from cbirlab.widgets.region import QueryPicture
@@ -45,7 +46,7 @@ class Desk(WithStill, widgets.VBox):
     live = Bool(True)
 
     def __init__(self, datasets: widgets.Widget, shown: int) -> None:
-        self.datasets, self.shown = datasets, shown
+        self.datasets, self.shown, self.guard = datasets, shown, Guard(self.show_error)
         super().__init__()
         self.add_class("cbirlab-panel")
         self.add_class("cbirlab-workbench")
@@ -63,7 +64,7 @@ class Desk(WithStill, widgets.VBox):
         self.question = Question(query=state.query, image=state.image)
         self.thumbnails = Thumbnails.of_dataset(self.dataset)
         self.large = Thumbnails(self.thumbnails.paths, side=PICTURE_SIDE)
-        self.a, self.b = Side("A", sessions, self.thumbnails, state), None
+        self.a, self.b = Side("A", sessions, self.thumbnails, state, on_error=self.show_error), None
         self._build()
         self.children = [self.datasets, *self._arranged()]
 
@@ -76,7 +77,7 @@ class Desk(WithStill, widgets.VBox):
         return [*self.children[1:], *(part for side in sides for part in (side.panel, side.column))]
 
     def _build(self) -> None:
-        self.strip = strip_of(self.dataset, self.thumbnails)
+        self.strip = strip_of(self.dataset, self.thumbnails, on_error=self.show_error)
         self.picture = QueryPicture(self.ask_own, self.show_error)
         self.metrics, self.note, self.tests, self.error, self.code = (widgets.HTML() for _ in range(5))
         self.work = Work(done=self.ask, failed=self.give_up, cancelled=self.go_back)

@@ -9,6 +9,7 @@ import anywidget
 from traitlets import Bool, Unicode
 
 from cbirlab.widgets.gallery import page_text
+from cbirlab.widgets.guard import Guard
 
 
 class Download(anywidget.AnyWidget):
@@ -41,18 +42,10 @@ class Download(anywidget.AnyWidget):
         **traits: Any,
     ) -> None:
         self.name, self.mime = name, mime
-        self._make, self._on_error = make, on_error
+        self._make, self.guard = make, Guard(on_error)
         super().__init__(description=description, **traits)
-        self.on_msg(self._answer)
+        self.guard.received(self, self._answer)
 
     def _answer(self, _widget: Any, content: dict[str, Any], _buffers: Any) -> None:
-        if not content.get("make"):
-            return
-        try:
-            made = self._make()
-        except Exception as error:  # shown in the panel: an exception in a callback is visible nowhere else
-            if self._on_error is None:
-                raise
-            self._on_error(error)
-            return
-        self.send({"file": self.name, "mime": self.mime}, [made])
+        if content.get("make"):
+            self.send({"file": self.name, "mime": self.mime}, [self._make()])

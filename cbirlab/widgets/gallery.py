@@ -21,6 +21,7 @@ from traitlets import Dict, Enum, Int, List, Unicode
 from cbirlab.datasets.base import Box, Dataset
 from cbirlab.images import size, thumbnail
 from cbirlab.pipeline.recent import Recent
+from cbirlab.widgets.guard import Guard
 from cbirlab.widgets.marks import MARKS
 from cbirlab.widgets.still import WithStill, jpeg_bytes, picture_sheet
 
@@ -96,6 +97,7 @@ class Pictures(anywidget.AnyWidget):
     Parameters
     ----------
     thumbnails : where the pictures come from; views that share them share the page's copies, and the picture hovered.
+    on_error : told of an exception when the page asks for pictures, and in the threads that send them.
 
     Attributes
     ----------
@@ -109,10 +111,12 @@ class Pictures(anywidget.AnyWidget):
     picked = Int(-1).tag(sync=True, echo_update=False)
     clicks = Int(0).tag(sync=True, echo_update=False)
 
-    def __init__(self, thumbnails: Thumbnails, **traits: Any) -> None:
-        self.thumbnails, self.heard = thumbnails, threading.Event()
+    def __init__(
+        self, thumbnails: Thumbnails, *, on_error: Callable[[Exception], None] | None = None, **traits: Any
+    ) -> None:
+        self.thumbnails, self.heard, self.guard = thumbnails, threading.Event(), Guard(on_error)
         super().__init__(store=thumbnails.name, **traits)
-        self.on_msg(self._answer)
+        self.guard.received(self, self._answer)
 
     def ship(self, ids: Sequence[int]) -> None:
         """Send thumbnails to the page."""
@@ -201,7 +205,7 @@ def send_ahead(gallery: Pictures, stop: threading.Event) -> None:
             return
         gallery.ship([item for item in batch if item not in gallery.thumbnails.shipped])
 
-    threading.Thread(target=lambda: gallery.thumbnails.make_all(send, stop=stop), daemon=True).start()
+    gallery.guard.thread(lambda: gallery.thumbnails.make_all(send, stop=stop))
 
 
 def close_all(*roots: Any) -> None:

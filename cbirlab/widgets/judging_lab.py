@@ -18,6 +18,7 @@ from cbirlab.params import Parameter
 from cbirlab.widgets import views
 from cbirlab.widgets.controls import control, menu
 from cbirlab.widgets.gallery import Gallery, Thumbnails
+from cbirlab.widgets.guard import Guard
 from cbirlab.widgets.latest import Latest
 from cbirlab.widgets.look_panel import PAUSE, side_by_side
 from cbirlab.widgets.marks import MARKS
@@ -68,8 +69,9 @@ class JudgingLab(WithStill, widgets.VBox):
         self.usual = Judging.of(rules)
         self.query = query
         thumbnails = Thumbnails.of_dataset(dataset)
-        self.strip, self.gallery = strip_of(dataset, thumbnails), Gallery(thumbnails)
-        self.numbers, self.error = widgets.HTML(), widgets.HTML()
+        self.numbers, self.error, self.guard = widgets.HTML(), widgets.HTML(), Guard(self._failed)
+        self.strip = strip_of(dataset, thumbnails, on_error=self._failed)
+        self.gallery = Gallery(thumbnails, on_error=self._failed)
         self.menus = self._menus()
         self._before = self.usual.values(self.lists, dataset)
         self._update = Latest(self._draw, on_error=self._failed, afterwards=self._draw_rest, pause=pause)
@@ -78,8 +80,8 @@ class JudgingLab(WithStill, widgets.VBox):
         super().__init__([self.strip, self.error, side_by_side(side, [self.gallery])])
         self.add_class("cbirlab-panel")
         for widget in self.menus.values():
-            widget.observe(lambda _change: self._update(), names="value")
-        self.strip.observe(lambda _change: self.choose(self.strip.picked - len(dataset.images)), names="clicks")
+            self.guard.observe(widget, "value", self._update)
+        self.guard.observe(self.strip, "clicks", lambda: self.choose(self.strip.picked - len(dataset.images)))
         self._update()
 
     def _menus(self) -> dict[str, Any]:

@@ -3,29 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
-from traitlets import HasTraits
-
-
-def when_changed(owner: HasTraits, names: Sequence[str], action: Callable[[], None]) -> None:
-    """Call `action` when any of these traits has changed, once for those that change in one step.
-
-    `observe` tells of them one by one even where notifications were held: what is drawn would be drawn again.
-    """
-    lock = threading.Lock()
-    last = [getattr(owner, name) for name in names]
-
-    def told(_change: Any) -> None:
-        nonlocal last
-        with lock:
-            before, last = last, [getattr(owner, name) for name in names]
-            changed = before != last
-        if changed:
-            action()
-
-    owner.observe(told, names=list(names))
+from cbirlab.widgets.guard import Guard
 
 
 class Latest:
@@ -37,7 +17,7 @@ class Latest:
     Parameters
     ----------
     action : the work.
-    on_error : told of an exception in the work; exceptions in a widget's callback are visible nowhere else.
+    on_error : told of an exception in the work.
     afterwards : the rest of the work, done `pause` seconds after `action`, and not at all where a newer request came
         meanwhile: kernel and page are busy enough with what the eye follows.
     pause : in seconds; 0 does the rest at once.
@@ -51,7 +31,7 @@ class Latest:
         afterwards: Callable[[], None] | None = None,
         pause: float = 0.0,
     ) -> None:
-        self._action, self._on_error = action, on_error
+        self._action, self.guard = action, Guard(on_error)
         self._afterwards, self.pause = afterwards, pause
         self._work = threading.RLock()  # a callback of the action itself may ask again in the same thread
         self._count = threading.Lock()
@@ -63,20 +43,11 @@ class Latest:
             mine = self._newest
         if self._do(self._action, mine) and self._afterwards is not None:
             if self.pause:
-                rest = threading.Timer(self.pause, self._do, [self._afterwards, mine])
-                rest.daemon = True
-                rest.start()
+                self.guard.later(self.pause, self._do, self._afterwards, mine)
             else:
                 self._do(self._afterwards, mine)
 
     def _do(self, work: Callable[[], None], mine: int) -> bool:
         """Whether request `mine` was still the newest, and its work went well."""
         with self._work:
-            if mine != self._newest:
-                return False
-            try:
-                work()
-            except Exception as error:  # every failure belongs in the panel
-                self._on_error(error)
-                return False
-            return True
+            return mine == self._newest and self.guard.run(work)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,9 @@ from traitlets import Bool
 from cbirlab.widgets import views
 from cbirlab.widgets.controls import RetrievalControls
 from cbirlab.widgets.gallery import page_text
+from cbirlab.widgets.guard import Guard
 from cbirlab.widgets.latest import Latest
-from cbirlab.widgets.state import RetrievalState, Setting
+from cbirlab.widgets.state import RetrievalState, Setting, state_of, usual_start
 from cbirlab.widgets.still import WithStill, data_uri, jpeg_bytes
 
 if TYPE_CHECKING:
@@ -28,22 +30,32 @@ class LivePanel(WithStill, widgets.VBox):
     Parameters
     ----------
     session : dataset and backbone; prepared here if it is not yet.
-    state : of another panel, to follow; by default a new one, with controls of its own.
+    state : of another panel, to follow: the controls are there.
     pause : in seconds.
+    start : without a `state`, what the panel's own controls start with, as {"aggregation": "crow", "query": 4}; names
+        are those of `RetrievalState`.
+
+    Attributes
+    ----------
+    controls : of the setting, top to bottom; none where another panel has them.
     """
 
     live = Bool(True)
 
-    def __init__(self, session: Session, state: RetrievalState | None, pause: float) -> None:
+    def __init__(
+        self,
+        session: Session,
+        state: RetrievalState | None,
+        pause: float,
+        start: Mapping[str, Any] | None = None,
+    ) -> None:
         session.prepare()
         session.learn_ahead()
         self.session = session
-        self.state = state or RetrievalState(tap=session.default_tap)
-        own = RetrievalControls(
-            self.state, taps=session.taps, aggregations=session.methods, dimensions=session.dimensions
-        )
-        self.controls = [] if state else own.widgets
+        self.state = state_of(state, start, self._usual(session))
         self.error, self.note, self.chart = widgets.HTML(), widgets.HTML(), widgets.HTML()
+        self.guard = Guard(self._failed)
+        self.controls = self._own_controls(self.state) if state is None else []
         self._asked = self._drawn = 0
         self._update = Latest(self._draw, on_error=self._failed, afterwards=self._draw_rest, pause=pause)
         super().__init__([_style(), *self._arranged()])
@@ -51,11 +63,21 @@ class LivePanel(WithStill, widgets.VBox):
         self._connect()
         self._ask()
 
+    @staticmethod
+    def _usual(session: Session) -> dict[str, Any]:
+        """What the panel starts with, where nothing else is said."""
+        return usual_start(session)
+
+    def _own_controls(self, state: RetrievalState) -> list[Any]:
+        session = self.session
+        offered = {"taps": session.taps, "aggregations": session.methods, "dimensions": session.dimensions}
+        return RetrievalControls(state, **offered, on_error=self._failed).widgets
+
     def _arranged(self) -> list[Any]:
         raise NotImplementedError
 
     def _connect(self) -> None:
-        self.observe(lambda _change: self._ask(), names="live")
+        self.guard.observe(self, "live", self._ask)
 
     def _draw(self) -> None:
         raise NotImplementedError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
@@ -9,7 +10,6 @@ import ipywidgets as widgets
 from cbirlab.looking import Looker
 from cbirlab.widgets.controls import DESCRIPTION, LAYOUT
 from cbirlab.widgets.gallery import Gallery, Thumbnails
-from cbirlab.widgets.latest import when_changed
 from cbirlab.widgets.live import LivePanel
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class LookPanel(LivePanel):
     ----------
     session : dataset and backbone; prepared here if it is not yet.
     state : of another panel, whose setting and query this one follows; by default it has controls of its own.
+    start : what these start with, as of `LivePanel`.
     thumbnails : of the dataset, to share the page's copies with another panel.
     pause : seconds between the picture and the rest; 0 computes it at once.
     """
@@ -37,13 +38,14 @@ class LookPanel(LivePanel):
         session: Session,
         *,
         state: RetrievalState | None = None,
+        start: Mapping[str, Any] | None = None,
         thumbnails: Thumbnails | None = None,
         pause: float = PAUSE,
     ) -> None:
         self.looker = Looker(session)
         self.thumbnails = thumbnails or Thumbnails.of_dataset(session.dataset)
-        self.strip = Gallery(self.thumbnails, arrangement="strip", side=92)
-        super().__init__(session, state, pause)
+        self.strip = Gallery(self.thumbnails, on_error=self._failed, arrangement="strip", side=92)
+        super().__init__(session, state, pause, start)
 
     @property
     def item(self) -> int:
@@ -60,8 +62,8 @@ class LookPanel(LivePanel):
 
     def _connect(self) -> None:
         super()._connect()
-        when_changed(self.state, self.state.trait_names(), self._ask)
-        self.strip.observe(lambda _change: self._picked(self.strip.picked), names="clicks")
+        self.guard.when_changed(self.state, self.state.trait_names(), self._ask)
+        self.guard.observe(self.strip, "clicks", lambda: self._picked(self.strip.picked))
         images, queries = len(self.session.dataset.images), len(self.session.dataset.queries)
         ids = range(images, images + queries) if queries else range(images)
         self.strip.show(ids, title="Choose a query" if queries else "Choose a picture", ahead=False)

@@ -15,6 +15,7 @@ from cbirlab.projection import PROJECTIONS, Projection, cached, honesty, project
 from cbirlab.text import printable
 from cbirlab.widgets import views
 from cbirlab.widgets.gallery import Thumbnails
+from cbirlab.widgets.guard import Guard
 from cbirlab.widgets.scatter import Scatter
 
 if TYPE_CHECKING:
@@ -75,7 +76,8 @@ class MapPanel(widgets.VBox):
         self.seed = widgets.BoundedIntText(0, min=0, max=9999, description="seed", layout={"width": "150px"})
         self.cancel = widgets.Button(description="Cancel", layout={"display": "none", "width": "90px"})
         self.progress = widgets.HTML()
-        self.scatter = Scatter(thumbnails, height=height)
+        self.guard = Guard(self._failed)
+        self.scatter = Scatter(thumbnails, on_error=self._failed, height=height)
         self.honesty = widgets.HTML()
         self.error = widgets.HTML()
         self._wanted: Wanted | None = None
@@ -90,9 +92,9 @@ class MapPanel(widgets.VBox):
         super().__init__([controls, self.error, self.scatter, self.honesty])
         self.add_class("cbirlab-panel")
         self.add_class("cbirlab-map")
-        self.method.observe(lambda _change: self._ask(), names="value")
-        self.seed.observe(lambda _change: self._ask(), names="value")
-        self.cancel.on_click(lambda _button: self.stop())
+        for widget in (self.method, self.seed):
+            self.guard.observe(widget, "value", self._ask)
+        self.guard.clicked(self.cancel, self.stop)
 
     def show(self, vectors: Any, key: str, highlight: Sequence[int] = (), current: int | None = None) -> None:
         """Show these descriptors; returns at once.
@@ -119,8 +121,7 @@ class MapPanel(widgets.VBox):
         with self._drawing:  # two may ask at once, from the menu and for another setting: the older one must be told
             self._stop.set()
             self._wanted, self._stop = wanted, threading.Event()
-            self._thread = threading.Thread(target=self._work, args=(wanted, self._stop), daemon=True)
-            self._thread.start()
+            self._thread = self.guard.thread(self._work, wanted, self._stop)
 
     def stop(self) -> None:
         """End the work in hand; what is on the map stays."""
@@ -139,13 +140,14 @@ class MapPanel(widgets.VBox):
         try:
             with listening(self._listener(stop)):
                 self._make(wanted, stop)
-        except Cancelled:
-            pass
-        except Exception as error:  # an exception in a thread is visible nowhere else
-            with self._drawing:
-                if not stop.is_set():
-                    self._say("")
-                    self.error.value = views.error_box(error)
+        except Exception as error:
+            if not (stop.is_set() or isinstance(error, Cancelled)):
+                raise
+
+    def _failed(self, error: Exception) -> None:
+        with self._drawing:
+            self._say("")
+            self.error.value = views.error_box(error)
 
     def _make(self, wanted: Wanted, stop: threading.Event) -> None:
         if stop.wait(MOMENT):

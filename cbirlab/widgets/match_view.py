@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from cbirlab.widgets.gallery import Gallery
 from cbirlab.widgets.live import picture_html
 from cbirlab.widgets.look_panel import PAUSE, LookPanel, name_of, opacity_slider, side_by_side, whole_slider
 from cbirlab.widgets.results import Results, results_of_image, results_of_query
+from cbirlab.widgets.state import usual_start
 from cbirlab.widgets.still import jpeg_bytes
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ class MatchView(LookPanel):
 
     Parameters
     ----------
-    session, state, thumbnails, pause : as of `LookPanel`.
+    session, state, start, thumbnails, pause : as of `LookPanel`.
     shown : results to choose from.
 
     Attributes
@@ -51,6 +53,7 @@ class MatchView(LookPanel):
         session: Session,
         *,
         state: RetrievalState | None = None,
+        start: Mapping[str, Any] | None = None,
         thumbnails: Thumbnails | None = None,
         shown: int = SHOWN,
         pause: float = PAUSE,
@@ -67,22 +70,25 @@ class MatchView(LookPanel):
         self.other: int | None = None
         self.match: Match | None = None
         self._seen: int | None = None
-        super().__init__(session, state=state, thumbnails=thumbnails, pause=pause)
+        super().__init__(session, state=state, start=start, thumbnails=thumbnails, pause=pause)
+
+    @staticmethod
+    def _usual(session: Session) -> dict[str, Any]:
+        """What is exact, and shows most."""
+        usual = usual_start(session, "pca")
+        return usual | ({"aggregation": "spoc"} if "spoc" in session.methods else {})
 
     def _arranged(self) -> list[Any]:
-        self.gallery = Gallery(self.thumbnails, arrangement="strip", side=110)
+        self.gallery = Gallery(self.thumbnails, on_error=self._failed, arrangement="strip", side=110)
         side = [*self.controls, self.share_mean, self.numbers, self.opacity, self.facts, self.note]
         both = widgets.HBox([self.left, self.right], layout={"flex_flow": "row wrap"})
         return [self.strip, self.error, side_by_side(side, [self.gallery, both])]
 
     def _connect(self) -> None:
-        if self.controls:  # to start with what is exact, and shows most
-            self.state.whitening = "pca"
-            self.state.aggregation = "spoc" if "spoc" in self.session.methods else self.state.aggregation
         super()._connect()
         for slider in (self.opacity, self.numbers, self.share_mean):
-            slider.observe(lambda _change: self._ask(), names="value")
-        self.gallery.observe(lambda _change: self.choose(self.gallery.picked), names="clicks")
+            self.guard.observe(slider, "value", self._ask)
+        self.guard.observe(self.gallery, "clicks", lambda: self.choose(self.gallery.picked))
 
     def choose(self, row: int) -> None:
         """Show the match with another database image."""
@@ -101,6 +107,8 @@ class MatchView(LookPanel):
             self.results = results_of_query(dataset, ranking, query, shown=self.shown)
         else:
             self.results = results_of_image(dataset, ranking, item, shown=self.shown)
+        if not self.results.rows:
+            raise ValueError(f"MatchView: {dataset.name} holds no other image to compare this one with; add one.")
         other = self._partner
         self.results.show_in(self.gallery)  # before the pictures, which would otherwise be pushed down by it
         self.gallery.current = other

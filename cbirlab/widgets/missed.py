@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
@@ -28,7 +29,7 @@ class Missed(LookPanel):
 
     Parameters
     ----------
-    session, state, thumbnails, pause : as of `LookPanel`; the dataset has ground truth.
+    session, state, start, thumbnails, pause : as of `LookPanel`; the dataset has ground truth.
 
     Attributes
     ----------
@@ -42,6 +43,7 @@ class Missed(LookPanel):
         session: Session,
         *,
         state: RetrievalState | None = None,
+        start: Mapping[str, Any] | None = None,
         thumbnails: Thumbnails | None = None,
         first: int = FIRST,
         pause: float = PAUSE,
@@ -50,17 +52,17 @@ class Missed(LookPanel):
         self.level = menu([("level", "")], description="level")
         self.picture, self.said = widgets.HTML(), widgets.HTML()
         self.found: list[Positive] = []
-        super().__init__(session, state=state, thumbnails=thumbnails, pause=pause)
+        super().__init__(session, state=state, start=start, thumbnails=thumbnails, pause=pause)
 
     def _arranged(self) -> list[Any]:
-        self.gallery = Gallery(self.thumbnails)
+        self.gallery = Gallery(self.thumbnails, on_error=self._failed)
         side = [self.picture, *self.controls, self.level, self.first, self.said, self.note]
         return [self.strip, self.error, side_by_side(side, [self.gallery])]
 
     def _connect(self) -> None:
         super()._connect()
         for widget in (self.first, self.level):
-            widget.observe(lambda _change: self._ask(), names="value")
+            self.guard.observe(widget, "value", self._ask)
 
     def _draw(self) -> None:
         self._drawn = self._asked

@@ -14,10 +14,11 @@ from cbirlab.widgets import views
 from cbirlab.widgets.comparison import Comparison
 from cbirlab.widgets.controls import RetrievalControls
 from cbirlab.widgets.gallery import Gallery, Thumbnails, close_all, send_ahead
-from cbirlab.widgets.latest import Latest, when_changed
+from cbirlab.widgets.guard import Guard
+from cbirlab.widgets.latest import Latest
 from cbirlab.widgets.reproduce import to_python
 from cbirlab.widgets.results import Results, results_of_image, results_of_query, strip_of
-from cbirlab.widgets.state import RetrievalState
+from cbirlab.widgets.state import RetrievalState, state_of, usual_start
 from cbirlab.widgets.still import WithStill, data_uri, jpeg_bytes, picture_sheet
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Explorer(WithStill, widgets.VBox):
     ----------
     session : dataset and backbone; prepared here if it is not yet.
     state : what to start with; by default the deepest tap, GeM, PCA whitening.
+    start : the same as plain values, each in place of a default, as of `LivePanel`.
     shown : pictures in the gallery.
     prefetch : make and send all thumbnails from a background thread, so that later rankings need no new picture.
     pause : seconds between a new gallery and its mAP, in which the page paints; 0 computes it at once.
@@ -66,6 +68,7 @@ class Explorer(WithStill, widgets.VBox):
         session: Session,
         *,
         state: RetrievalState | None = None,
+        start: Mapping[str, Any] | None = None,
         shown: int = SHOWN,
         prefetch: bool = True,
         pause: float = PAUSE,
@@ -74,12 +77,12 @@ class Explorer(WithStill, widgets.VBox):
         session.prepare()
         session.learn_ahead()
         self.session, self.shown = session, shown
-        self.state = state or RetrievalState(tap=session.default_tap, whitening="pca")
+        self.state = state_of(state, start, usual_start(session, "pca"))
         if not session.dataset.queries and self.state.image is None:
             self.state.image = 0
-        self.controls = RetrievalControls(
-            self.state, taps=session.taps, aggregations=session.methods, dimensions=session.dimensions
-        )
+        self.guard = Guard(self._show_error)
+        offered = {"taps": session.taps, "aggregations": session.methods, "dimensions": session.dimensions}
+        self.controls = RetrievalControls(self.state, **offered, on_error=self._show_error)
         self.thumbnails = Thumbnails.of_dataset(session.dataset)
         self._large = Thumbnails.of_dataset(session.dataset, side=280)
         self._build_views()
@@ -93,8 +96,8 @@ class Explorer(WithStill, widgets.VBox):
             send_ahead(self.gallery, self._stop)
 
     def _build_views(self) -> None:
-        self.strip = strip_of(self.session.dataset, self.thumbnails)
-        self.gallery = Gallery(self.thumbnails)
+        self.strip = strip_of(self.session.dataset, self.thumbnails, on_error=self._show_error)
+        self.gallery = Gallery(self.thumbnails, on_error=self._show_error)
         self.picture = widgets.HTML()
         self.metrics = widgets.HTML()
         self.note = widgets.HTML()
@@ -112,10 +115,10 @@ class Explorer(WithStill, widgets.VBox):
         return [self.strip, self.error, room, self.comparison, code]
 
     def _connect(self) -> None:
-        when_changed(self.state, self.state.trait_names(), self._ask)
-        self.observe(lambda _change: self._ask(), names="live")
-        self.strip.observe(lambda _change: self._picked(self.strip.picked), names="clicks")
-        self.gallery.observe(lambda _change: self._picked(self.gallery.picked), names="clicks")
+        self.guard.when_changed(self.state, self.state.trait_names(), self._ask)
+        self.guard.observe(self, "live", self._ask)
+        for gallery in (self.strip, self.gallery):
+            self.guard.observe(gallery, "clicks", lambda gallery=gallery: self._picked(gallery.picked))
 
     def _ask(self) -> None:
         if self.live:

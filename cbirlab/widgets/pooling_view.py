@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
@@ -29,7 +30,7 @@ class PoolingView(LookPanel):
 
     Parameters
     ----------
-    session, state, thumbnails, pause : as of `LookPanel`.
+    session, state, start, thumbnails, pause : as of `LookPanel`.
 
     Attributes
     ----------
@@ -43,6 +44,7 @@ class PoolingView(LookPanel):
         session: Session,
         *,
         state: RetrievalState | None = None,
+        start: Mapping[str, Any] | None = None,
         thumbnails: Thumbnails | None = None,
         pause: float = PAUSE,
     ) -> None:
@@ -50,7 +52,7 @@ class PoolingView(LookPanel):
         self.region = whole_slider("region", 0, 0, 0)
         self.picture, self.channels, self.facts = widgets.HTML(), widgets.HTML(), widgets.HTML()
         self.seen: Overlay | None = None
-        super().__init__(session, state=state, thumbnails=thumbnails, pause=pause)
+        super().__init__(session, state=state, start=start, thumbnails=thumbnails, pause=pause)
 
     def _arranged(self) -> list[Any]:
         side = [*self.controls[:-2], self.region, self.opacity, self.facts, self.note]  # nothing is whitened here
@@ -58,8 +60,8 @@ class PoolingView(LookPanel):
 
     def _connect(self) -> None:
         super()._connect()
-        self.opacity.observe(lambda _change: self._ask(), names="value")
-        self.region.observe(lambda _change: self._ask(), names="value")
+        for slider in (self.opacity, self.region):
+            self.guard.observe(slider, "value", self._ask)
 
     def _draw(self) -> None:
         self._drawn = self._asked

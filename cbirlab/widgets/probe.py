@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
@@ -14,7 +15,6 @@ from cbirlab.widgets import views
 from cbirlab.widgets.breaks import BreaksPanel
 from cbirlab.widgets.controls import DESCRIPTION, LAYOUT, control, menu, on_stop
 from cbirlab.widgets.gallery import Gallery, Thumbnails
-from cbirlab.widgets.latest import when_changed
 from cbirlab.widgets.live import LivePanel, figure_html, picture_html
 from cbirlab.widgets.results import results_of_query
 from cbirlab.widgets.state import RetrievalState, Setting
@@ -47,6 +47,7 @@ class ProbePanel(LivePanel):
     ----------
     session : dataset and backbone; prepared here if it is not yet.
     state : of another panel, whose setting and query this one follows; by default it has controls of its own.
+    start : what these start with, as of `LivePanel`.
     shown : pictures in the gallery.
     thumbnails : of the dataset, to share the page's copies with another panel.
     pause : seconds between a new gallery and the curve over all amounts; 0 computes it at once.
@@ -62,12 +63,13 @@ class ProbePanel(LivePanel):
         session: Session,
         *,
         state: RetrievalState | None = None,
+        start: Mapping[str, Any] | None = None,
         shown: int = SHOWN,
         thumbnails: Thumbnails | None = None,
         pause: float = PAUSE,
     ) -> None:
         self.shown = shown
-        self.gallery = Gallery(thumbnails or Thumbnails.of_dataset(session.dataset))
+        self.gallery = Gallery(thumbnails or Thumbnails.of_dataset(session.dataset), on_error=self._failed)
         self.query = widgets.BoundedIntText(
             min=0, max=max(0, len(session.dataset.queries) - 1), description="query", style=DESCRIPTION, layout=LAYOUT
         )
@@ -79,7 +81,7 @@ class ProbePanel(LivePanel):
         self.measure = menu([(title, name) for name, title in CURVES.items()], description="curve")
         self.before, self.after, self.ranks = widgets.HTML(), widgets.HTML(), widgets.HTML()
         self._pictures, self._known = Recent(4), Recent(64)
-        super().__init__(session, state, pause)
+        super().__init__(session, state, pause, start)
 
     def _arranged(self) -> list[Any]:
         pictures = widgets.HBox([self.before, self.after], layout={"flex_flow": "row wrap", "overflow": "visible"})
@@ -91,11 +93,11 @@ class ProbePanel(LivePanel):
     def _connect(self) -> None:
         super()._connect()
         link((self.state, "query"), (self.query, "value"))
-        when_changed(self.state, self.state.trait_names(), self._ask)
-        self.kind.observe(lambda _change: self._kind_chosen(), names="value")
-        self.measure.observe(lambda _change: self._ask(), names="value")
+        self.guard.when_changed(self.state, self.state.trait_names(), self._ask)
+        self.guard.observe(self.kind, "value", self._kind_chosen)
+        self.guard.observe(self.measure, "value", self._ask)
         for slider in self.amounts.values():
-            slider.observe(lambda _change: self._ask(), names="value")
+            self.guard.observe(slider, "value", self._ask)
         self._show_slider()
 
     def _kind_chosen(self) -> None:

@@ -9,6 +9,7 @@ import anywidget
 from traitlets import Bytes, Dict, Float, List, Unicode
 
 from cbirlab.widgets.gallery import page_text
+from cbirlab.widgets.guard import Guard
 
 Fractions = tuple[float, float, float, float]
 
@@ -43,9 +44,9 @@ class QueryPicture(anywidget.AnyWidget):
     def __init__(
         self, on_picture: Callable[[str, bytes], None], on_error: Callable[[Exception], None], **traits: Any
     ) -> None:
-        self._on_picture, self._on_error = on_picture, on_error
+        self._on_picture, self.guard = on_picture, Guard(on_error)
         super().__init__(**traits)
-        self.on_msg(self._receive)
+        self.guard.received(self, self._receive)
 
     def show(self, picture: bytes, *, description: str, given: Fractions | None, box: Fractions | None) -> None:
         """Show another picture, or another rectangle on it."""
@@ -56,6 +57,6 @@ class QueryPicture(anywidget.AnyWidget):
 
     def _receive(self, _widget: Any, content: dict[str, Any], buffers: Any) -> None:
         if "unreadable" in content:
-            self._on_error(ValueError(f"{content['unreadable']}: the browser cannot read this as a picture."))
-        elif "own" in content and buffers:
+            raise ValueError(f"{content['unreadable']}: the browser cannot read this as a picture.")
+        if "own" in content and buffers:
             self._on_picture(str(content["own"]), bytes(buffers[0]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -134,12 +134,12 @@ def ranked_gallery(run: Run, query: int = 0, *, shown: int = 8) -> Gallery:
     return gallery
 
 
-def strip_of(dataset: Dataset, thumbnails: Thumbnails) -> Gallery:
+def strip_of(dataset: Dataset, thumbnails: Thumbnails, on_error: Callable[[Exception], None] | None = None) -> Gallery:
     """The queries of a dataset, or where it has none its images, in a strip to pick from."""
     first = len(dataset.images)
     boxed = "; the box is what is sought" if any(query.box for query in dataset.queries) else ""
     ids = range(first, first + len(dataset.queries)) if dataset.queries else range(first)
-    strip = Gallery(thumbnails, arrangement="strip", side=92)
+    strip = Gallery(thumbnails, on_error=on_error, arrangement="strip", side=92)
     strip.show(ids, title=f"{dataset.name}: {len(dataset.queries)} queries, {first} images{boxed}", ahead=False)
     return strip
 

@@ -187,12 +187,9 @@ def buttons(workbench: Desk) -> widgets.HBox:
     )
     upload = widgets.FileUpload(accept=".json", description="Load state", layout={"width": "auto"})
 
-    def load(change: Any) -> None:
-        try:
-            for file in change["new"]:
-                workbench.from_json(parsed(bytes(file["content"]).decode("utf-8", "replace"), file["name"]))
-        except Exception as error:  # shown in the panel
-            workbench.show_error(error)
+    def load() -> None:
+        for file in upload.value:
+            workbench.from_json(parsed(bytes(file["content"]).decode("utf-8", "replace"), file["name"]))
 
-    upload.observe(load, names="value")
+    workbench.guard.observe(upload, "value", load)
     return widgets.HBox([download, upload], layout={"flex_flow": "row wrap"})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
@@ -16,7 +16,7 @@ from cbirlab.widgets.gallery import Gallery, Thumbnails
 from cbirlab.widgets.question import Question
 from cbirlab.widgets.results import Results
 from cbirlab.widgets.sessions import Sessions, backbone_titles, key_of
-from cbirlab.widgets.state import RetrievalState, Setting
+from cbirlab.widgets.state import RetrievalState, Setting, possible_tap
 
 if TYPE_CHECKING:
     from cbirlab.pipeline import Run
@@ -35,6 +35,8 @@ class Side:
     sessions : of all backbones on offer.
     thumbnails : shared by all galleries of the panel.
     state : what to start with.
+    session : whose backbone to start with; by default the first.
+    on_error : told of an exception in a callback.
 
     Attributes
     ----------
@@ -44,9 +46,18 @@ class Side:
     ranking, results : what was found last; None before that.
     """
 
-    def __init__(self, name: str, sessions: Sessions, thumbnails: Thumbnails, state: RetrievalState) -> None:
+    def __init__(
+        self,
+        name: str,
+        sessions: Sessions,
+        thumbnails: Thumbnails,
+        state: RetrievalState,
+        *,
+        session: Session | None = None,
+        on_error: Callable[[Exception], None] | None = None,
+    ) -> None:
         self.name, self.sessions, self.state = name, sessions, state
-        self.session = sessions.first
+        self.session = session or sessions.first
         self.backbone = menu(backbone_titles(sessions.names), description="backbone")
         self.backbone.value = key_of(self.session)
         self.backbone.layout.display = None if len(sessions.names) > 1 else "none"
@@ -55,10 +66,11 @@ class Side:
             taps=self.session.taps,
             aggregations=self.session.methods,
             dimensions=lambda tap, aggregation: self.session.dimensions(tap, aggregation),
+            on_error=on_error,
         )
         self.panel = widgets.VBox([self.backbone, *self.controls.widgets]).add_class(f"cbirlab-side-{name.lower()}")
         self.heading = widgets.HTML()
-        self.gallery = Gallery(thumbnails)
+        self.gallery = Gallery(thumbnails, on_error=on_error)
         self.column = widgets.VBox(
             [self.heading, self.gallery], layout={"flex": "1 1 0", "min_width": "0", "overflow": "visible"}
         )
@@ -127,11 +139,12 @@ class Side:
 
         Raises
         ------
-        ValueError : it is not.
+        ValueError : it is not, or has no such tap; or its pooling is not on offer here.
         """
         session = self.sessions.get(self.sessions.offer(saved["backbone"], saved.get("weights")))
         if session is None:
             raise ValueError(f"backbone {saved['backbone']!r} is not open; open are those that were chosen before.")
+        self.controls.check(saved["state"], session.taps)
         self.backbone.value = key_of(session)
         if session is not self.session:
             self._take(session, saved["state"]["tap"])
@@ -140,10 +153,7 @@ class Side:
     def _take(self, session: Session, tap: str) -> None:
         """Another backbone: its taps, of which the same one where it has it, or else one that the pooling can be of."""
         self.session = session
-        self.controls.tap.options = list(session.taps)
-        wished = [one for one in (tap, session.default_tap, *reversed(session.taps)) if one in session.taps]
-        possible = (one for one in wished if session.allowed(one, self.setting.aggregation))
-        self.state.tap = next(possible, session.default_tap)
+        self.controls.offer_taps(session.taps, possible_tap(session, self.setting.aggregation, tap))
 
     def show(self, changes: Sequence[str] = (), *, compared: bool = False) -> None:
         """Draw the gallery, with a note per picture on how the other side differs; beside it there is less room."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from traitlets import Dict, HasTraits, Int, TraitError, Unicode, validate
 
@@ -11,6 +11,9 @@ from cbirlab.aggregation import Aggregation, registry_of
 from cbirlab.attention import ATTENTIONS
 from cbirlab.params import checked
 from cbirlab.whitening import Whitening
+
+if TYPE_CHECKING:
+    from cbirlab.session import Session
 
 
 class Setting(NamedTuple):
@@ -73,6 +76,18 @@ class RetrievalState(HasTraits):
         """The value of one parameter: the one that was set, else its default."""
         return checked(registry_of(method)[method], self.parameters.get(method, {}), owner=method)[name]
 
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> RetrievalState:
+        """A state with these values, by the names of its attributes.
+
+        Raises
+        ------
+        TraitError : an unknown name.
+        """
+        made = cls()
+        made.from_json(values)
+        return made
+
     @property
     def setting(self) -> Setting:
         """What `Session.rank` needs to know."""
@@ -96,9 +111,38 @@ class RetrievalState(HasTraits):
         """
         unknown = [name for name in saved if not self.has_trait(name)]
         if unknown:
-            raise TraitError(
-                f"saved state: unknown names {', '.join(unknown)}; known: {', '.join(self.trait_names())}."
-            )
+            raise TraitError(f"state: unknown names {', '.join(unknown)}; known: {', '.join(self.trait_names())}.")
         with self.hold_trait_notifications():
             for name, value in saved.items():
                 setattr(self, name, value)
+
+
+def usual_start(session: Session, whitening: str = "none") -> dict[str, Any]:
+    """GeM, or the first pooling on offer, at the deepest tap that it can be taken of."""
+    aggregation = "gem" if "gem" in session.methods else session.methods[0]
+    return {"aggregation": aggregation, "tap": possible_tap(session, aggregation), "whitening": whitening}
+
+
+def possible_tap(session: Session, aggregation: str, wished: str = "") -> str:
+    """The tap that is wished for if a pooling can be taken of it, or else the deepest one that it can be taken of."""
+    taps = [tap for tap in (wished, session.default_tap, *reversed(session.taps)) if tap in session.taps]
+    return next((tap for tap in taps if session.allowed(tap, aggregation)), session.default_tap)
+
+
+def state_of(state: RetrievalState | None, start: Mapping[str, Any] | None, usual: Mapping[str, Any]) -> RetrievalState:
+    """The state of a panel: the one that is given, or a new one.
+
+    Parameters
+    ----------
+    start : what the new one starts with, in place of what is `usual`.
+
+    Raises
+    ------
+    ValueError : both are given.
+    TraitError : an unknown name in `start`.
+    """
+    if state is None:
+        return RetrievalState.of({**usual, **(start or {})})
+    if start is not None:
+        raise ValueError("panel: give either a state or what to start with, not both; a state starts with its values.")
+    return state

@@ -36,13 +36,15 @@ def metrics_table(metrics: Mapping[str, float]) -> str:
     ]
     named = "mAP" if set(levels) <= set(LEVELS) else "metric"
     head = f"<tr><th>{named}</th><th></th><th></th><th>95 % interval</th></tr>"
-    return f"<table class='cbirlab-metrics'>{head}{''.join(rows)}</table>"
+    known = any(not math.isnan(metrics[name]) for name in levels)
+    remark = "" if known else note("No query has a right answer, so there is nothing to take a mean of.")
+    return f"<table class='cbirlab-metrics'>{head}{''.join(rows)}</table>{remark}"
 
 
 def metrics_line(metrics: Mapping[str, float]) -> str:
     """The same in one line of plain text."""
     levels = levels_of(metrics)
-    written = "  ".join(f"{label_of(name)} {metrics[name]:.3f}" for name in levels)
+    written = "  ".join(f"{label_of(name)} {number(metrics[name])}" for name in levels)
     return (f"mAP: {written}" if set(levels) <= set(LEVELS) else written) if levels else "no ground truth"
 
 
@@ -53,7 +55,12 @@ def _metric_row(name: str, value: float, low: float | None, high: float | None) 
         interval = f"{low:.3f} to {high:.3f}"
     bar = f"<span class='cbirlab-bar'><i style='width:{100 * _number(value) / whole:.1f}%'></i>{line}</span>"
     label = escape(label_of(name))
-    return f"<tr><td>{label}</td><td>{bar}</td><td><strong>{value:.3f}</strong></td><td>{interval}</td></tr>"
+    return f"<tr><td>{label}</td><td>{bar}</td><td><strong>{number(value)}</strong></td><td>{interval}</td></tr>"
+
+
+def number(value: float, missing: str = "none") -> str:
+    """A metric with three digits, or a word where there is none."""
+    return missing if math.isnan(value) else f"{value:.3f}"
 
 
 def _number(value: float) -> float:
@@ -64,7 +71,7 @@ def query_note(values: Mapping[str, float], *, side: str = "") -> str:
     """Average precision, or another main metric, of the one query shown, per level; of one of two sides."""
     if not values:
         return ""
-    found = {level: "no positive" if math.isnan(value) else f"{value:.3f}" for level, value in values.items()}
+    found = {level: number(value, "no positive") for level, value in values.items()}
     several = len(found) > 1
     name = "AP" if several else title_of(next(iter(found))).replace("mAP", "AP")
     written = " · ".join(f"{level} {value}" if several else value for level, value in found.items())
@@ -128,14 +135,14 @@ def difference(mean: float, low: float, high: float, p: float = math.nan) -> str
 def side_heading(name: str, title: str, metrics: Mapping[str, float]) -> str:
     """Which of two settings a gallery shows, and its mAP or other main metric."""
     shown = levels_of(metrics)
-    number = ""
+    measured = ""
     if shown:
         level = "map_medium" if "map_medium" in shown else shown[0]
         low, high = (metrics.get(f"{level}_{end}", math.nan) for end in ("low", "high"))
         interval = "" if math.isnan(low + high) else f" [{low:.3f}, {high:.3f}]"
         metric = "mAP Medium" if level == "map_medium" else title_of(level)
-        number = f"<br>{escape(metric)} {metrics[level]:.3f}{interval}"
-    return f"<div class='cbirlab-heading'><b>{escape(name)}</b>{escape(title)}{number}</div>"
+        measured = f"<br>{escape(metric)} {number(metrics[level])}{interval}"
+    return f"<div class='cbirlab-heading'><b>{escape(name)}</b>{escape(title)}{measured}</div>"
 
 
 def paired_table(levels: Mapping[str, Sequence[float]], wins: Mapping[str, tuple[int, int]]) -> str:

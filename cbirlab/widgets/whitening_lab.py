@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
@@ -11,7 +12,6 @@ from cbirlab.whitening import WHITENINGS, Whitening
 from cbirlab.widgets import charts, views
 from cbirlab.widgets.controls import ALL, DESCRIPTION, LAYOUT, control, dimension_steps, menu, on_stop, titled
 from cbirlab.widgets.drawing import stacked, titled_sheet
-from cbirlab.widgets.latest import when_changed
 from cbirlab.widgets.live import LivePanel
 from cbirlab.widgets.look_panel import PAUSE, side_by_side
 from cbirlab.widgets.state import Setting
@@ -32,6 +32,7 @@ class WhiteningLab(LivePanel):
     ----------
     session : dataset and backbone; prepared here if it is not yet.
     state : of another panel, whose tap and pooling this one follows; the whitening is chosen here.
+    start : what the own controls start with, as of `LivePanel`; also the whitening and the dimensions.
     whitening : to start with.
     pause : seconds between the charts and the mAP; 0 computes it at once.
 
@@ -46,6 +47,7 @@ class WhiteningLab(LivePanel):
         session: Session,
         *,
         state: RetrievalState | None = None,
+        start: Mapping[str, Any] | None = None,
         whitening: str = "pca",
         pause: float = PAUSE,
     ) -> None:
@@ -59,7 +61,7 @@ class WhiteningLab(LivePanel):
             for one in parameters(WHITENINGS[name]).values()
             if _slides(one)
         }
-        given = Whitening.parse(whitening)
+        given = Whitening.parse((start or {}).get("whitening", whitening))
         self.kind.value = given.name
         for (name, parameter), slider in self.sliders.items():
             if name == given.name and parameter in given.parameters:
@@ -69,7 +71,8 @@ class WhiteningLab(LivePanel):
         )
         self.spectrum, self.before, self.after, self.metrics = (widgets.HTML() for _ in range(4))
         self.report: WhiteningReport | None = None
-        super().__init__(session, state, pause)
+        self._wish = (start or {}).get("dimensions") or ALL
+        super().__init__(session, state, pause, start)
 
     def _arranged(self) -> list[Any]:
         own = [*self.controls[:-2], self.kind, *self.sliders.values(), self.dimensions]
@@ -83,9 +86,9 @@ class WhiteningLab(LivePanel):
 
     def _connect(self) -> None:
         super()._connect()
-        when_changed(self.state, ["tap", "attention", "aggregation", "parameters"], self._ask)
+        self.guard.when_changed(self.state, ["tap", "attention", "aggregation", "parameters"], self._ask)
         for widget in (self.kind, self.dimensions, *self.sliders.values()):
-            widget.observe(lambda _change: self._ask(), names="value")
+            self.guard.observe(widget, "value", self._ask)
 
     @property
     def whitening(self) -> str:
@@ -152,7 +155,9 @@ class WhiteningLab(LivePanel):
         options = [*((str(step), step) for step in fewer), (f"{most} (all)", ALL)]
         self.dimensions.disabled = not ordered
         if tuple(options) != tuple(self.dimensions.options) or (not ordered and self.dimensions.value):
-            wanted = self.dimensions.value if ordered and self.dimensions.value in fewer else ALL
+            wish = self.dimensions.value or self._wish
+            wanted = wish if ordered and wish in fewer else ALL
+            self._wish = ALL
             with self.hold_trait_notifications():
                 self.dimensions.options = options
                 self.dimensions.value = wanted

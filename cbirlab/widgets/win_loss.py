@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
@@ -14,14 +14,13 @@ from cbirlab.lists import lists_of
 from cbirlab.widgets import views
 from cbirlab.widgets.bars import Bars
 from cbirlab.widgets.charts import bar_chart
-from cbirlab.widgets.controls import RetrievalControls, menu
+from cbirlab.widgets.controls import menu
 from cbirlab.widgets.drawing import stacked
 from cbirlab.widgets.gallery import Gallery, Thumbnails
-from cbirlab.widgets.latest import when_changed
 from cbirlab.widgets.live import LivePanel, setting_name
 from cbirlab.widgets.look_panel import PAUSE, offer_levels
 from cbirlab.widgets.results import results_of_query
-from cbirlab.widgets.state import RetrievalState
+from cbirlab.widgets.state import RetrievalState, state_of
 from cbirlab.widgets.still import data_uri, jpeg_bytes, picture_sheet
 
 if TYPE_CHECKING:
@@ -39,7 +38,8 @@ class WinLoss(LivePanel):
     Parameters
     ----------
     session : dataset and backbone, with ground truth; prepared here if it is not yet.
-    a, b : states of two settings; by default GeM as it is, and PCA-whitened, with controls.
+    a, b : states of other panels, which the two settings follow; by default each has controls of its own.
+    start_a, start_b : what these start with, as of `LivePanel`; by default GeM as it is, and PCA-whitened.
     thumbnails : of the dataset, to share the page's copies with another panel.
     shown : pictures in each gallery.
     pause : seconds between the bars and the galleries; 0 draws them at once.
@@ -56,26 +56,30 @@ class WinLoss(LivePanel):
         *,
         a: RetrievalState | None = None,
         b: RetrievalState | None = None,
+        start_a: Mapping[str, Any] | None = None,
+        start_b: Mapping[str, Any] | None = None,
         thumbnails: Thumbnails | None = None,
         shown: int = SHOWN,
         pause: float = PAUSE,
     ) -> None:
         self.shown = shown
-        self.other = b or RetrievalState(tap=session.default_tap, whitening="pca")
-        self._others_controls = [] if b else _controls(session, self.other)
+        self.other, self._follows_other = (
+            state_of(b, start_b, self._usual(session) | {"whitening": "pca"}),
+            b is not None,
+        )
         self.thumbnails = thumbnails or Thumbnails.of_dataset(session.dataset)
-        self.galleries = tuple(Gallery(self.thumbnails) for _ in range(2))
+        self.galleries = tuple(Gallery(self.thumbnails, on_error=self._failed) for _ in range(2))
         self.bars, self.query, self.summary = Bars(), widgets.HTML(), widgets.HTML()
         self.level = menu([("level", "")], description="level")
         self.frame: pd.DataFrame | None = None
         self._runs: tuple[Run, Run] | None = None
         self._chosen_query: int | None = None
-        super().__init__(session, a, pause)
+        super().__init__(session, a, pause, start_a)
 
     def _arranged(self) -> list[Any]:
-        heads = []
+        heads, others = [], [] if self._follows_other else self._own_controls(self.other)
         self.headings = tuple(widgets.HTML() for _ in "AB")
-        for name, head, controls in zip("AB", self.headings, (self.controls, self._others_controls), strict=True):
+        for name, head, controls in zip("AB", self.headings, (self.controls, others), strict=True):
             folded = [widgets.Accordion([widgets.VBox(controls)], titles=(f"Setting {name}",))] if controls else []
             heads.append([head, *folded])
         # Two rows, so that the galleries stand level where one side alone has controls.
@@ -86,9 +90,9 @@ class WinLoss(LivePanel):
         super()._connect()
         for state in (self.state, self.other):
             names = [name for name in state.trait_names() if name not in ("query", "image")]
-            when_changed(state, names, self._ask)
-        self.level.observe(lambda _change: self._ask(), names="value")
-        self.bars.observe(lambda _change: self.choose(self.bars.chosen), names="clicks")
+            self.guard.when_changed(state, names, self._ask)
+        self.guard.observe(self.level, "value", self._ask)
+        self.guard.observe(self.bars, "clicks", lambda: self.choose(self.bars.chosen))
 
     def choose(self, place: int) -> None:
         """Show both answers to the query at a place among the bars."""
@@ -96,10 +100,7 @@ class WinLoss(LivePanel):
             return
         self.bars.chosen = place
         self._chosen_query = int(self.frame["query"].iloc[place])
-        try:
-            self._show_answers()
-        except Exception as error:  # shown in the panel
-            self._failed(error)
+        self.guard.run(self._show_answers)
 
     def _draw(self) -> None:
         self._drawn = self._asked
@@ -170,12 +171,6 @@ def bar_words(frame: pd.DataFrame) -> list[str]:
 
 def _rank(rank: float) -> str:
     return "none" if math.isnan(rank) else f"{rank:.0f}"
-
-
-def _controls(session: Session, state: RetrievalState) -> list[Any]:
-    return RetrievalControls(
-        state, taps=session.taps, aggregations=session.methods, dimensions=session.dimensions
-    ).widgets
 
 
 def _columns(parts: Sequence[list[Any]]) -> Any:

@@ -11,6 +11,7 @@ import ipywidgets as widgets
 
 from cbirlab.progress import Cancelled, listening
 from cbirlab.widgets import views
+from cbirlab.widgets.guard import Guard
 
 BETWEEN_NOTES = 0.2  # seconds: a note per batch would flood the page
 
@@ -23,23 +24,23 @@ class Work(widgets.HBox):
     Parameters
     ----------
     done : called in the thread when a task has ended well.
-    failed : told of an exception in a task.
+    failed : told of an exception in a task, and of one in what is called when it has ended.
     cancelled : called when the user has ended a task.
     """
 
     def __init__(
         self, done: Callable[[], None], failed: Callable[[Exception], None], cancelled: Callable[[], None]
     ) -> None:
-        self._done, self._failed, self._cancelled = done, failed, cancelled
+        self._done, self._cancelled, self.guard = done, cancelled, Guard(failed)
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._key: Hashable = None
         self._next: tuple[Hashable, str, Callable[[], None]] | None = None
-        self._stop, self._by_user = threading.Event(), False
+        self._stop, self._by_user, self._ended_early = threading.Event(), False, False
         self._title, self._said = "", 0.0
         self.note = widgets.HTML(layout={"flex": "1 1 auto", "min_width": "0"})
         self.button = widgets.Button(description="Cancel", icon="times", layout={"width": "90px"})
-        self.button.on_click(lambda _button: self.cancel())
+        self.guard.clicked(self.button, self.cancel)
         super().__init__([self.note, self.button], layout={"display": "none", "align_items": "center"})
 
     @property
@@ -55,8 +56,7 @@ class Work(widgets.HBox):
             self._next, self._by_user = (key, title, task), False
             self._stop.set()
             if self._thread is None:
-                self._thread = threading.Thread(target=self._loop, daemon=True)
-                self._thread.start()
+                self._thread = self.guard.thread(self._loop)
 
     def drop(self) -> None:
         """End what runs: nobody wants it any more."""
@@ -82,27 +82,30 @@ class Work(widgets.HBox):
 
     def _loop(self) -> None:
         while self._take():
-            try:
-                with listening(self._told):
-                    self._task()
-                ended = None
-            except Exception as error:  # every failure belongs in the panel
-                ended = error
-            with self._lock:
-                self._key = None
-                overtaken = self._stop.is_set()
+            if self.guard.run(self._do) and not (self._by_user or self._ended_early):
+                self.guard.run(self._done)
             if self._by_user:
                 self._say_cancelled()
-            elif ended is None:
-                self._done()
-            elif not (overtaken and isinstance(ended, Cancelled)):
-                self._failed(ended)
         if self._by_user:  # before the task had begun
             self._say_cancelled()
 
+    def _do(self) -> None:
+        """The task; that it was ended is no failure."""
+        self._ended_early = False
+        try:
+            with listening(self._told):
+                self._task()
+        except Exception as error:
+            self._ended_early = self._by_user or (self._stop.is_set() and isinstance(error, Cancelled))
+            if not self._ended_early:
+                raise
+        finally:
+            with self._lock:
+                self._key = None
+
     def _say_cancelled(self) -> None:
         self._by_user = False
-        self._cancelled()
+        self.guard.run(self._cancelled)
 
     def _take(self) -> bool:
         """Begin the next task, if there is one."""

@@ -14,13 +14,13 @@ from cbirlab.widgets import saved, views
 from cbirlab.widgets.dataset_menu import DatasetMenu
 from cbirlab.widgets.desk import NARROW, PICTURE_SIDE, WIDE, Desk
 from cbirlab.widgets.gallery import close_all, send_ahead
-from cbirlab.widgets.latest import Latest, when_changed
+from cbirlab.widgets.latest import Latest
 from cbirlab.widgets.panel import PAUSE, PREFETCH_AT_MOST, SHOWN
 from cbirlab.widgets.question import OwnPicture
 from cbirlab.widgets.reproduce import screen_as_commands, screen_as_python
 from cbirlab.widgets.sessions import Sessions
 from cbirlab.widgets.sides import Side, difference, gone, make_ready, moved
-from cbirlab.widgets.state import RetrievalState
+from cbirlab.widgets.state import RetrievalState, state_of, usual_start
 
 if TYPE_CHECKING:
     from cbirlab.datasets import Dataset
@@ -42,6 +42,7 @@ class Workbench(Desk):
     backbone : a name in `BACKBONES`, where no session is given.
     backbones : those on offer, names or names with their weights; by default those whose weights are on this machine.
     state : what A starts with; by default the deepest tap, GeM, PCA whitening.
+    start : the same as plain values, each in place of a default, as of `LivePanel`.
     shown : pictures in a gallery.
     prefetch : make and send all thumbnails from a background thread, so that later rankings need no new picture.
     pause : seconds between a new gallery and its numbers, in which the page paints; 0 computes them at once.
@@ -66,6 +67,7 @@ class Workbench(Desk):
         *,
         backbones: Any = None,
         state: RetrievalState | None = None,
+        start: Mapping[str, Any] | None = None,
         shown: int = SHOWN,
         prefetch: bool = True,
         pause: float = PAUSE,
@@ -76,9 +78,9 @@ class Workbench(Desk):
         self._pause, self._prefetch = pause, prefetch
         menu = DatasetMenu(session.common.dataset, session.dataset.name, self._session_on, self.show)
         super().__init__(menu, shown)
-        self._begin(session, backbones, state)
-        self.observe(lambda _change: self.ask(), names=["live", "only"])
-        self.observe(lambda _change: self._arrange_sides(), names="compared")
+        self._begin(session, backbones, state_of(state, start, usual_start(session, "pca")))
+        self.guard.observe(self, ["live", "only"], self.ask)
+        self.guard.observe(self, "compared", self._arrange_sides)
 
     def show(self, session: Session) -> None:
         """Show another dataset in place of this one, with a setting of its own; the backbones on offer stay."""
@@ -86,13 +88,12 @@ class Workbench(Desk):
         self.only, self.compared = (), False
         self._compared.unlink()
         leaving = self.leave()
-        self._begin(session, self.sessions.weights, None)
+        self._begin(session, self.sessions.weights, RetrievalState.of(usual_start(session, "pca")))
         self.live = live
         close_all(*leaving)
 
-    def _begin(self, session: Session, backbones: Any, state: RetrievalState | None) -> None:
+    def _begin(self, session: Session, backbones: Any, state: RetrievalState) -> None:
         session.learn_ahead()
-        state = state or RetrievalState(tap=session.default_tap, whitening="pca")
         if not session.dataset.queries and state.image is None:
             state.image = 0
         self.furnish(Sessions(session, backbones), state)
@@ -114,27 +115,27 @@ class Workbench(Desk):
 
     def _connect(self) -> None:
         self._connect_side(self.a)
-        self.state.observe(self._state_asks, names=["query", "image"])
-        when_changed(self.question, ["query", "image", "own", "box"], self.ask)
+        self.guard.observe(self.state, ["query", "image"], self._state_asks)
+        self.guard.when_changed(self.question, ["query", "image", "own", "box"], self.ask)
         self._compared = widgets.link((self, "compared"), (self.compare, "value"))
-        self.tabs.observe(lambda _change: self._arrange_sides(), names="value")
-        self.strip.observe(lambda _change: self.pick(self.strip.picked), names="clicks")
-        self.map.scatter.observe(lambda _change: self.pick(self.map.scatter.picked), names="clicks")
-        self.map.scatter.observe(lambda change: self._choose(change["new"]), names="selected")
-        self.clear.on_click(lambda _button: self._choose(()))
-        self.picture.observe(lambda change: self._region_drawn(change["new"]["box"]), names="asked")
+        self.guard.observe(self.tabs, "value", self._arrange_sides)
+        for shown in (self.strip, self.map.scatter):
+            self.guard.observe(shown, "clicks", lambda shown=shown: self.pick(shown.picked))
+        self.guard.observe(self.map.scatter, "selected", lambda: self._choose(self.map.scatter.selected))
+        self.guard.clicked(self.clear, lambda: self._choose(()))
+        self.guard.observe(self.picture, "asked", lambda: self._region_drawn(self.picture.asked["box"]))
         self._arrange_sides()
 
     def _connect_side(self, side: Side) -> None:
-        when_changed(side.state, SETTING, self.ask)
-        side.backbone.observe(lambda _change: self.ask(), names="value")
-        side.gallery.observe(lambda _change: self.pick(side.gallery.picked), names="clicks")
+        self.guard.when_changed(side.state, SETTING, self.ask)
+        self.guard.observe(side.backbone, "value", self.ask)
+        self.guard.observe(side.gallery, "clicks", lambda: self.pick(side.gallery.picked))
 
     def side_b(self) -> Side:
         """B, which begins as A is."""
         if self.b is None:
-            self.b = Side("B", self.sessions, self.thumbnails, RetrievalState(tap=self.state.tap))
-            self.b.take_over(self.a.to_json())
+            state = RetrievalState.of(self.state.to_json())
+            self.b = Side("B", self.sessions, self.thumbnails, state, session=self.a.session, on_error=self.show_error)
             self._connect_side(self.b)
         return self.b
 
@@ -177,7 +178,7 @@ class Workbench(Desk):
         else:
             self.question.box = None
 
-    def _state_asks(self, _change: Any) -> None:
+    def _state_asks(self) -> None:
         """`state` names another query: it was set from Python."""
         if (self.state.query, self.state.image) != (self.question.query, self.question.image):
             self.question.ask(query=self.state.query, image=self.state.image)
