@@ -65,5 +65,7 @@ def voila_arguments(path: Path, arguments: Sequence[str]) -> list[str]:
 
 def _from_here(weights: str) -> str:
     """A weights file in full; names of weights as they are."""
-    path = Path(weights).expanduser()
-    return str(path.resolve()) if path.is_file() else weights
+    from cbirlab.weights import file_and_part
+
+    path, part = file_and_part(weights)
+    return ":".join(filter(None, [str(path.resolve()), part])) if path.is_file() else weights
