@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from cbirlab.backbones.catalogue import Source
 from cbirlab.backbones.modules import add_traced
+from cbirlab.backbones.places import Size
+from cbirlab.backbones.running import digests, evaluating
 from cbirlab.backbones.tracing import trace
 from cbirlab.registry import UnknownName
 from cbirlab.weights import FOLDER_VARIABLE, WeightsError
@@ -39,7 +41,7 @@ def register(name: str) -> None:
     add_traced(
         name,
         lambda: built(model),
-        trace(module, SIDE if _any_size(module) else tuple(config.input_size[1:])),
+        trace(module, _size(module, config), scores=_classifier(module)),
         title=f"{model} (timm)",
         reference=_reference(config),
         mean=tuple(config.mean),
@@ -146,10 +148,12 @@ def _knock() -> None:
         return
 
 
-def _any_size(module: nn.Module) -> bool:
-    """Whether it takes images of many sizes: a network without patches, or one told to."""
+def _size(module: nn.Module, config: Any) -> Size:
+    """The usual size for a network that takes many, without patches or told to; else its own."""
     patches = getattr(module, "patch_embed", None)
-    return not getattr(patches, "strict_img_size", False)
+    free = not (getattr(patches, "strict_img_size", False) or config.fixed_input_size)
+    with evaluating(module):
+        return (SIDE, SIDE) if free and digests(module, (SIDE, SIDE)) else tuple(config.input_size[1:])
 
 
 def _classifier(module: nn.Module) -> str:
