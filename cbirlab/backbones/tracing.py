@@ -12,7 +12,6 @@ import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from math import lcm
 from typing import TYPE_CHECKING
 
 from cbirlab.backbones.catalogue import Tap
@@ -92,13 +91,13 @@ def trace(module: nn.Module, image_size: int | Size | None = None, *, scores: st
         larger = None if multiple is None else _larger(size, multiple)
         second = None if larger is None else run(module, larger)
         if second is not None and not _grows(first, second):  # it brings images to a size of its own
-            multiple, second, larger, size = None, None, None, given
-            first = run(module, size)
+            multiple, second, larger = None, None, None
+        if multiple is None and size != given:  # strides are those of the size that images are going to have
+            size, first = given, run(module, given)
         places = _maps_alone(module, _places(first, second, size, larger, scores), size)
         taps = chosen(places, _has_class_token(module))
         if not taps:
             raise ValueError(f"{type(module).__name__}: no part of it gives maps or vectors that could be tapped.")
-        multiple = None if multiple is None else _whole(module, taps, size, multiple)
         return Traced(
             places={path: replace(place.tap, path=path) for place in places if place.tap for path in place.paths},
             taps=taps,
@@ -143,20 +142,6 @@ def _maps_alone(module: nn.Module, places: list[Place], size: Size) -> list[Plac
     taps = [place.tap for place in places if place.tap is not None and place.tap.kind == "map"]
     wrong = elsewhere(module, size, taps)
     return [replace(place, tap=None) if place.path in wrong else place for place in places]
-
-
-def _whole(module: nn.Module, taps: Mapping[str, Tap], size: Size, multiple: int) -> int:
-    """The multiple, or the whole patches that tokens need of a network that fills up what is left of others."""
-    tokens = {tap.path: tap for tap in taps.values() if tap.kind == "map" and tap.layout == "BNC"}
-    patch = max((tap.stride for tap in tokens.values()), default=1)
-    if multiple % patch == 0:
-        return multiple
-    odd = (size[0] + multiple, size[1] + 2 * multiple)
-    for place in run(module, odd):
-        for tap in (tokens[path] for path in place.paths if path in tokens):
-            if place.shape[1] != tap.before + (odd[0] // tap.stride) * (odd[1] // tap.stride):
-                return lcm(multiple, patch)
-    return multiple
 
 
 def _patch(places: Sequence[Place], size: Size) -> int:

@@ -30,6 +30,9 @@ def launch(dataset: str, backbone: str, weights: str | None, arguments: Sequence
         from voila.app import Voila
     except ImportError as error:
         raise ImportError("the app is served by Voilà, which is not installed: pip install 'cbirlab[app]'") from error
+    from cbirlab.extract.threads import wait_quietly
+
+    wait_quietly()  # kernels inherit it
     prepare(dataset, backbone, weights)
     with tempfile.TemporaryDirectory(prefix="cbirlab-app-") as folder:
         path = Path(folder) / NOTEBOOK
