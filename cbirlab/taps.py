@@ -91,8 +91,8 @@ def _as_maps(backbone: Backbone, tap: str, output: Tensor, batch: Tensor) -> Ten
         grid = _grid(patches.shape[2], batch.shape[2], batch.shape[3], entry.stride)
         if grid is None:
             raise ValueError(
-                f"{backbone.name}: tap {tap!r} gives {patches.shape[2]} tokens, which must lie on a grid of the image's "
-                f"{batch.shape[2]} x {batch.shape[3]} pixels in steps of {entry.stride}; declare another `before` or stride."
+                f"{backbone.name}: tap {tap!r} gives {patches.shape[2]} tokens, which must be a grid over the "
+                f"{batch.shape[2]} x {batch.shape[3]} pixels in steps of {entry.stride}; declare what stands before."
             )
         output = patches.unflatten(2, grid).contiguous(memory_format=layout)
     elif entry.layout == "BHWC" and output.ndim == 4:

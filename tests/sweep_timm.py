@@ -1,7 +1,7 @@
-"""The default tap of one network per family of timm, with random weights: a map, of the whole network, and not its scores.
+"""The default tap of one network per family of timm, with random weights: a map of most of the network, not its scores.
 
-``python tests/sweep_timm.py`` tries all of them (half an hour of one core, 6 GB); ``python tests/sweep_timm.py NAME ...``
-those that are named. `test_tracing.py` tries some.
+``python tests/sweep_timm.py`` tries all of them (half an hour of one core, 6 GB), followed by names those alone.
+`test_tracing.py` tries some.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ def faults(name: str) -> list[str]:
     said = []
     if tap.kind != "map":
         said.append(f"a {tap.kind}")
-    if tap.path == backbone.classifier:
+    if tap.channels == getattr(module, "num_classes", 0):
         said.append("the scores")
     found = taps.forward(backbone, image, [backbone.default_tap])[backbone.default_tap]
     rows = (round(height / max(1, tap.stride)), round(width / max(1, tap.stride)))

@@ -41,7 +41,7 @@ def register(name: str) -> None:
     add_traced(
         name,
         lambda: built(model),
-        trace(module, _size(module, config), scores=_classifier(module)),
+        trace(module, _size(module, config), scores=_scores(module)),
         title=f"{model} (timm)",
         reference=_reference(config),
         mean=tuple(config.mean),
@@ -156,13 +156,20 @@ def _size(module: nn.Module, config: Any) -> Size:
         return (SIDE, SIDE) if free and digests(module, (SIDE, SIDE)) else tuple(config.input_size[1:])
 
 
+def _scores(module: nn.Module) -> list[str]:
+    """Paths of the parts that give class scores; some networks have several."""
+    paths = getattr(module, "pretrained_cfg", {}).get("classifier") or ()
+    known = dict(module.named_modules())
+    return [path for path in ([paths] if isinstance(paths, str) else paths) if path in known]
+
+
 def _classifier(module: nn.Module) -> str:
-    """Path of the linear layer that gives class scores; "" where there is none."""
+    """Path of the linear layer that alone gives class scores; "" where there is none."""
     from torch import nn
 
-    path = getattr(module, "pretrained_cfg", {}).get("classifier") or ""
-    found = dict(module.named_modules()).get(path) if isinstance(path, str) else None
-    return path if isinstance(found, nn.Linear | nn.Conv2d) else ""
+    paths = _scores(module)
+    alone = len(paths) == 1 and isinstance(module.get_submodule(paths[0]), nn.Linear | nn.Conv2d)
+    return paths[0] if alone else ""
 
 
 def _reference(config: Any) -> str:

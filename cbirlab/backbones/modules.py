@@ -80,7 +80,7 @@ def add_module(
     mean, std = colours(name, "mean", mean), colours(name, "std", std)
     _check_module(name, module)
     own = copy.deepcopy(module)
-    traced = trace(own, image_size, scores=classifier)
+    traced = trace(own, image_size, scores=[classifier] if classifier else [])
     facts = {"title": title or name, "reference": reference or type(module).__name__, "mean": mean, "std": std}
     source = Source(lambda: copy.deepcopy(own), name, here=lambda: True, untrained=False)
     if name in BACKBONES:

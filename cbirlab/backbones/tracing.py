@@ -68,7 +68,7 @@ class Traced:
         return "\n".join(lines)
 
 
-def trace(module: nn.Module, image_size: int | Size | None = None, *, scores: str = "") -> Traced:
+def trace(module: nn.Module, image_size: int | Size | None = None, *, scores: Sequence[str] = ()) -> Traced:
     """The places of `module` and the taps to take of them, from a few passes over noise; it stays as it is.
 
     Parameters
@@ -76,7 +76,7 @@ def trace(module: nn.Module, image_size: int | Size | None = None, *, scores: st
     module : takes normalised images (B, 3, H, W).
     image_size : (height, width), or the side of a square, that it takes for certain; None for the first of `SIDES`
         that it takes.
-    scores : path of the part that gives class scores, which is no map.
+    scores : paths of the parts that give class scores, which are no maps.
 
     Raises
     ------
@@ -173,14 +173,18 @@ def _min_side(module: nn.Module, enough: int, multiple: int) -> int:
 
 
 def _places(
-    first: list[Place], second: list[Place] | None, size: Size, larger: Size | None, scores: str
+    first: list[Place], second: list[Place] | None, size: Size, larger: Size | None, scores: Sequence[str]
 ) -> list[Place]:
     """The places of the first pass with what comparing it to the second says of them."""
     grown = {place.path: place.shape for place in second} if second is not None else {}
     known, last = [], None
     for place in first:
         tap = tap_at(place, size, grown.get(place.path), larger, last)
-        if tap is not None and tap.kind == "map" and scores and any(_inside(path, scores) for path in place.paths):
+        if (
+            tap is not None
+            and tap.kind == "map"
+            and any(_inside(path, part) for path in place.paths for part in scores)
+        ):
             tap = None
         known.append(replace(place, tap=tap))
         if tap is not None and tap.kind == "map" and tap.layout != "BNC":
