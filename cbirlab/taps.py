@@ -8,6 +8,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from cbirlab.backbones import Backbone, Tap, check_tap
+from cbirlab.backbones.places import grid_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -88,7 +89,7 @@ def _as_maps(backbone: Backbone, tap: str, output: Tensor, batch: Tensor) -> Ten
         output = output[:, 0]  # the class token
     elif entry.layout == "BNC":
         patches = output[:, entry.before :].transpose(1, 2)
-        grid = _grid(patches.shape[2], batch.shape[2], batch.shape[3], entry.stride)
+        grid = grid_of(patches.shape[2], batch.shape[2], batch.shape[3], entry.stride)
         if grid is None:
             raise ValueError(
                 f"{backbone.name}: tap {tap!r} gives {patches.shape[2]} tokens, which must be a grid over the "
@@ -107,18 +108,6 @@ def _as_maps(backbone: Backbone, tap: str, output: Tensor, batch: Tensor) -> Ten
             f"{output.shape[2]} x {output.shape[3]}; declare it a map with its stride."
         )
     return output
-
-
-def _grid(count: int, height: int, width: int, stride: int) -> tuple[int, int] | None:
-    """Rows and columns of tokens: of whole patches, of those that are filled up, or of patches that overlap."""
-    for around in (0, stride - 1):
-        rows, columns = (height + around) // stride, (width + around) // stride
-        if rows * columns == count:
-            return rows, columns
-    fits = [(rows, count // rows) for rows in range(1, count + 1) if count % rows == 0]
-    best = min(fits, key=lambda one: abs(one[0] * width - one[1] * height))
-    near = all(abs(cells - side / stride) <= 2 for cells, side in zip(best, (height, width), strict=True))
-    return best if near else None
 
 
 def _check_untouched(backbone: Backbone, maps: dict[str, Tensor], versions: dict[str, int]) -> None:

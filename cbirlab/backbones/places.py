@@ -120,6 +120,24 @@ def _grid(count: int, size: Size, grown: int, larger: Size | None) -> tuple[int,
     return 0, 0
 
 
+def grid_of(count: int, height: int, width: int, stride: int) -> Size | None:
+    """Rows and columns of tokens of an image; None where they fit no grid in steps of `stride` pixels.
+
+    The patches may be whole ones alone, or what is left over fills up, or they overlap.
+
+    >>> grid_of(12, 64, 48, 16), grid_of(35, 100, 75, 16), grid_of(729, 224, 224, 8), grid_of(50, 224, 224, 32)
+    ((4, 3), (7, 5), (27, 27), None)
+    """
+    for around in (0, stride - 1):
+        rows, columns = (height + around) // stride, (width + around) // stride
+        if rows * columns == count:
+            return rows, columns
+    fits = [(rows, count // rows) for rows in range(1, count + 1) if count % rows == 0]
+    best = min(fits, key=lambda one: abs(one[0] * width - one[1] * height), default=(0, 0))
+    near = all(abs(cells - side / stride) < 2 for cells, side in zip(best, (height, width), strict=True))
+    return best if near else None
+
+
 def chosen(places: Sequence[Place], class_token: bool | None) -> dict[str, Tap]:
     """The taps to take if nobody says which: see `Traced.taps`.
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cbirlab.backbones.catalogue import Tap
-from cbirlab.backbones.places import Place, Size
+from cbirlab.backbones.places import Place, Size, grid_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -118,7 +118,11 @@ def _span(share: tuple[float, float], cells: int, margin: float = 0) -> slice:
 def _strays(change: Tensor, tap: Tap, size: Size) -> bool:
     """Whether a change (2, ...) at a tap is gathered, and not where the image was changed."""
     if tap.layout == "BNC":
-        change = change[:, tap.before :].sum(2).unflatten(1, (size[0] // tap.stride, size[1] // tap.stride))
+        change = change[:, tap.before :].sum(2)
+        grid = grid_of(change.shape[1], *size, tap.stride)
+        if grid is None:
+            return True
+        change = change.unflatten(1, grid)
     else:
         change = change.sum(1 if tap.layout == "BCHW" else 3)
     height, width = change.shape[1:]

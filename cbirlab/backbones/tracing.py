@@ -12,6 +12,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from math import ceil, lcm, log2
 from typing import TYPE_CHECKING
 
 from cbirlab.backbones.catalogue import Tap
@@ -86,9 +87,10 @@ def trace(module: nn.Module, image_size: int | Size | None = None, *, scores: Se
         given = _given(module, image_size)
         size = SMALL if min(given) > SMALL[0] and digests(module, SMALL) else given
         first = run(module, size)
-        steps = sorted({*_MULTIPLES, _patch(first, size)})
+        patch = _patch(first, size)
+        steps = sorted({*_MULTIPLES, patch})
         multiple = next((step for step in steps if _takes(module, size, step)), None)
-        larger = None if multiple is None else _larger(size, multiple)
+        larger = None if multiple is None else _larger(size, lcm(multiple, patch))
         second = None if larger is None else run(module, larger)
         if second is not None and not _grows(first, second):  # it brings images to a size of its own
             multiple, second, larger = None, None, None
@@ -153,8 +155,8 @@ def _patch(places: Sequence[Place], size: Size) -> int:
 
 
 def _larger(size: Size, step: int) -> Size:
-    """A size of another shape, too, larger by a multiple of `step` that shows in every map."""
-    height = step * -(-GROWTH // step)
+    """A size of another shape, too, larger by so many doublings of `step` that it shows in every map."""
+    height = step * 2 ** max(0, ceil(log2(GROWTH / step)))
     return size[0] + height, size[1] + 2 * height
 
 

@@ -95,21 +95,21 @@ def digest(module: nn.Module, missing: Set[str] = frozenset(), owner: str = "") 
 
     Raises
     ------
-    WeightsError : one of them holds NaN or infinity (minus infinity may stand in a buffer, as masks have it).
+    WeightsError : one of them holds NaN or infinity (which may stand in a buffer, as masks and bounds have it).
     """
     total = hashlib.sha256()
     learned = dict(module.named_parameters())
     for key, value in sorted(module.state_dict().items()):
         if key not in missing and not key.endswith("num_batches_tracked"):
-            _check_finite(owner or type(module).__name__, key, value, key in learned)
+            statistic = key.endswith(("running_mean", "running_var"))
+            _check_finite(owner or type(module).__name__, key, value, key in learned or statistic)
             total.update(f"{key} {value.dtype} {tuple(value.shape)};".encode())
             total.update(value.detach().cpu().contiguous().numpy().data)
     return total.hexdigest()
 
 
 def _check_finite(owner: str, key: str, value: Tensor, learned: bool) -> None:
-    good = value.isfinite() if learned else value.isfinite() | value.isneginf()
-    bad = value.numel() - int(good.sum())
+    bad = int((~value.isfinite() if learned else value.isnan()).sum())
     if bad:
         raise WeightsError(
             f"{owner}: weights must be finite numbers, {key} holds NaN or infinity in {bad} of {value.numel()} places; "

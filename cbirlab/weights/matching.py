@@ -52,7 +52,8 @@ def matched(
     state = _unmarked(state, own)
     if part:
         return _part(state, part, own, owner, own_name)
-    counts = _fitting(state, own, own_name)
+    named, shaped = _fitting(state, own, own_name)
+    counts = shaped if any(shaped.values()) else named
     best = max(counts, key=lambda one: (counts[one], -len(one)), default="")
     if not best and counts[best] == 0:
         return _wrapped(state, own)
@@ -62,7 +63,7 @@ def matched(
     if counts[best] < ENOUGH * min(len(own), len(within)):
         return dict(state)
     explained = {best + rest for rest in within if own_name(rest) in own}
-    others = _fitting({name: value for name, value in state.items() if name not in explained}, own, own_name)
+    _, others = _fitting({name: value for name, value in state.items() if name not in explained}, own, own_name)
     rivals = [best, *(one for one, count in others.items() if count >= max(1, RIVAL * counts[best]))]
     if len(rivals) > 1:
         names = sorted(one.rstrip(".") for one in rivals)
@@ -107,8 +108,10 @@ def _unmarked(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> Mapping
     return bare if len(bare) == len(state) else state
 
 
-def _fitting(state: Mapping[str, Tensor], own: Mapping[str, Tensor], own_name: Callable[[str], str]) -> Counter[str]:
-    """How many tensors fit the network, by what stands before their names; by name alone where no shape does."""
+def _fitting(
+    state: Mapping[str, Tensor], own: Mapping[str, Tensor], own_name: Callable[[str], str]
+) -> tuple[Counter[str], Counter[str]]:
+    """How many tensors fit the network by name, and how many by shape too, by what stands before their names."""
     named: Counter[str] = Counter()
     shaped: Counter[str] = Counter()
     most = _longest(own)
@@ -118,7 +121,7 @@ def _fitting(state: Mapping[str, Tensor], own: Mapping[str, Tensor], own_name: C
             if known is not None:
                 named[prefix] += 1
                 shaped[prefix] += known.shape == value.shape
-    return shaped if any(shaped.values()) else named
+    return named, shaped
 
 
 def _longest(names: Mapping[str, Tensor]) -> int:

@@ -65,15 +65,6 @@ class _Setting:
         pass
 
 
-def _mapping(*given: object) -> dict:
-    """Stands for a mapping with a default: its entries follow."""
-    return {}
-
-
-def _sequence(*given: object) -> list:
-    return []
-
-
 def read(path: Path) -> dict[str, Tensor]:
     """The tensors in a file that torch or safetensors wrote, by name.
 
@@ -174,10 +165,9 @@ def _unpickled(path: Path, kind: str) -> Any:
     import torch
 
     stand_ins = [(_Setting, name) for name in _SETTINGS]
-    stand_ins += [(_mapping, "collections.defaultdict"), (_sequence, "collections.deque")]
     try:
-        with torch.serialization.safe_globals(stand_ins):  # pyright: ignore[reportArgumentType]
-            return torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as file, torch.serialization.safe_globals(stand_ins):  # pyright: ignore[reportArgumentType]
+            return torch.load(file, map_location="cpu", weights_only=True)  # of a name it would believe the ending
     except UnpicklingError as error:  # torch's words go on for a page, and advise to run what is in the file
         asked = re.search(r"GLOBAL ([\w.]+)|load (?:module|global) ([\w.]+)|module whose .* is ([\w.]+)", str(error))
         if asked is None:
