@@ -132,7 +132,7 @@ MORE = (
     "vit_medium_patch16_reg4_gap_256",
 )
 """Networks that are built otherwise than the one of their family."""
-BRIEF = ()
+BRIEF = ("levit_128s", "mixer_s32_224", "efficientvit_m0", "regnetx_002")
 """Small ones of families as different as can be."""
 NOT_HAD: dict[str, str] = {}
 """Networks without such a default tap, and what it takes to have one."""

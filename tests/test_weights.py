@@ -9,7 +9,7 @@ import io
 import tarfile
 import warnings
 import zipfile
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -157,6 +157,8 @@ def test_the_other_network_in_a_file_may_be_of_another_kind(tmp_path: Path) -> N
         np.arange(3),
         argparse.Namespace(lr=0.1, where=Path("x")),
         Path("a/b"),
+        defaultdict(list, a=[1]),
+        deque([1, 2], maxlen=3),
         datetime.datetime(2020, 1, 2),
     ],
 )

@@ -40,6 +40,7 @@ _SETTINGS = (
     *(f"pathlib.{kind}" for kind in ("Path", "PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath")),
     *(f"pathlib._local.{kind}" for kind in ("Path", "PosixPath", "WindowsPath")),
     *(f"datetime.{kind}" for kind in ("datetime", "date", "time", "timedelta", "timezone")),
+    *(f"builtins.{kind}" for kind in ("list", "dict", "set", "tuple", "int", "float", "str", "bool", "slice")),
     *("uuid.UUID", "decimal.Decimal", "fractions.Fraction", "typing.Any"),
     *(f"{core}.multiarray.{made}" for core in ("numpy.core", "numpy._core") for made in ("scalar", "_reconstruct")),
     *("numpy.dtype", "numpy.ndarray", "numpy._core.numeric._frombuffer", "numpy.core.numeric._frombuffer"),
@@ -63,6 +64,16 @@ class _Setting:
 
     def __setstate__(self, state: object) -> None:
         pass
+
+
+def _mapping(*given: object) -> dict:
+    """Stands for a mapping with a default: its entries follow."""
+    return {}
+
+
+def _sequence(*given: object) -> list:
+    """Stands for a queue: its entries follow."""
+    return []
 
 
 def read(path: Path) -> dict[str, Tensor]:
@@ -164,9 +175,10 @@ def _unpickled(path: Path, kind: str) -> Any:
     """
     import torch
 
-    stand_ins = [(_Setting, name) for name in _SETTINGS]
+    stand_ins: list[Any] = [(_Setting, name) for name in _SETTINGS]
+    stand_ins += [(_mapping, "collections.defaultdict"), (_sequence, "collections.deque")]
     try:
-        with path.open("rb") as file, torch.serialization.safe_globals(stand_ins):  # pyright: ignore[reportArgumentType]
+        with path.open("rb") as file, torch.serialization.safe_globals(stand_ins):
             return torch.load(file, map_location="cpu", weights_only=True)  # of a name it would believe the ending
     except UnpicklingError as error:  # torch's words go on for a page, and advise to run what is in the file
         asked = re.search(r"GLOBAL ([\w.]+)|load (?:module|global) ([\w.]+)|module whose .* is ([\w.]+)", str(error))
