@@ -1,6 +1,6 @@
 """The default tap of one network per family of timm, with random weights: a map of most of the network, not its scores.
 
-``python tests/sweep_timm.py`` tries all of them (half an hour of one core, 6 GB), followed by names those alone.
+``python tests/sweep_timm.py`` tries all of them (an hour of one core, 6 GB), followed by names those alone.
 `test_tracing.py` tries some.
 """
 

@@ -85,7 +85,7 @@ def elsewhere(module: nn.Module, size: Size, taps: Sequence[Tap]) -> set[str]:
     """Paths of those of `taps` that are no maps: what is changed in the image shows somewhere else.
 
     So it is with tokens in another order than row by row, and with matrices of attention. Where a change shows all
-    over, nothing is said.
+    over, nothing is said but of tokens: they are as the others on their grid.
     """
     import torch
 
@@ -104,7 +104,10 @@ def elsewhere(module: nn.Module, size: Size, taps: Sequence[Tap]) -> set[str]:
         module(images.to(_device(module)))
         before, kept = kept, {}
         module(changed.to(_device(module)))
-    return {path for path, tap in by_path.items() if _strays((kept[path] - before[path]).abs().float(), tap, size)}
+    strays = {path: _strays((kept[path] - before[path]).abs().float(), tap, size) for path, tap in by_path.items()}
+    tokens = {path: tap.stride for path, tap in by_path.items() if tap.layout == "BNC"}
+    right, wrong = ({tokens[path] for path in tokens if strays[path] is told} for told in (False, True))
+    return {path for path, told in strays.items() if told or (told is None and tokens.get(path) in wrong - right)}
 
 
 _CHANGED = (((0.0, 0.25), (0.75, 1.0)), ((0.75, 1.0), (0.25, 0.5)))
@@ -115,8 +118,8 @@ def _span(share: tuple[float, float], cells: int, margin: float = 0) -> slice:
     return slice(max(0, round((share[0] - margin) * cells)), round((share[1] + margin) * cells))
 
 
-def _strays(change: Tensor, tap: Tap, size: Size) -> bool:
-    """Whether a change (2, ...) at a tap is gathered, and not where the image was changed."""
+def _strays(change: Tensor, tap: Tap, size: Size) -> bool | None:
+    """Whether a change (2, ...) at a tap is gathered elsewhere than in the image; None where it shows all over."""
     if tap.layout == "BNC":
         change = change[:, tap.before :].sum(2)
         grid = grid_of(change.shape[1], *size, tap.stride)
@@ -128,13 +131,13 @@ def _strays(change: Tensor, tap: Tap, size: Size) -> bool:
     height, width = change.shape[1:]
     total = float(change.sum())
     if min(height, width) < 4 or not total > 0:
-        return False
+        return None
     inside = sum(
         float(one[_span(rows, height, 0.125), _span(columns, width, 0.125)].sum())
         for one, (rows, columns) in zip(change, _CHANGED, strict=True)
     )
     gathered = float(change.flatten(1).topk(height * width // 4).values.sum())
-    return inside < _CHANCE * total and gathered > _GATHERED * total
+    return inside < _CHANCE * total if gathered > _GATHERED * total else None
 
 
 _CHANCE = 0.25
