@@ -185,7 +185,7 @@ def _behind(module: Any, image: torch.Tensor, path: str) -> int:
         if one is None or one in seen:
             continue
         seen.add(one)
-        total += one.variable.numel() if hasattr(one, "variable") else 0
+        total += getattr(one, "variable", torch.empty(0)).numel()
         stack += [before for before, _ in one.next_functions]
     module.requires_grad_(False)
     return total
