@@ -8,6 +8,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from cbirlab.backbones import Backbone, Tap, check_tap
+from cbirlab.backbones.places import grid_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -87,8 +88,13 @@ def _as_maps(backbone: Backbone, tap: str, output: Tensor, batch: Tensor) -> Ten
     if entry.layout == "BNC" and entry.kind == "vector":
         output = output[:, 0]  # the class token
     elif entry.layout == "BNC":
-        grid = (batch.shape[2] // entry.stride, batch.shape[3] // entry.stride)
         patches = output[:, entry.before :].transpose(1, 2)
+        grid = grid_of(patches.shape[2], batch.shape[2], batch.shape[3], entry.stride)
+        if grid is None:
+            raise ValueError(
+                f"{backbone.name}: tap {tap!r} gives {patches.shape[2]} tokens, which must be a grid over the "
+                f"{batch.shape[2]} x {batch.shape[3]} pixels in steps of {entry.stride}; declare what stands before."
+            )
         output = patches.unflatten(2, grid).contiguous(memory_format=layout)
     elif entry.layout == "BHWC" and output.ndim == 4:
         output = output.permute(0, 3, 1, 2).contiguous(memory_format=layout)

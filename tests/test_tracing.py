@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from urllib.error import URLError
 
 import numpy as np
 import pytest
+import sweep_timm
 import torch
 from safetensors.torch import save_file
 from test_backbones import REAL, timm_named
@@ -321,9 +323,182 @@ def test_tokens_become_a_map_without_class_token_and_registers(registers: int) -
         torch.testing.assert_close(found["block2"][..., row, column], after_two[:, place])
 
 
-# timm
-
 timm: Any = pytest.importorskip("timm", reason="timm is not installed")
+
+# What is no map
+
+
+class Shuffled(Tokens):
+    """Its blocks see the patches in another order than row by row, as a hierarchical transformer's do."""
+
+    def tokens(self, x: torch.Tensor) -> torch.Tensor:
+        tokens = self.patches(x).flatten(2).transpose(1, 2)
+        tokens = tokens[:, torch.randperm(tokens.shape[1], generator=torch.Generator().manual_seed(0))]
+        for block in self.blocks:
+            tokens = block(tokens)
+        return self.norm(tokens)
+
+
+def test_tokens_in_another_order_are_no_map() -> None:
+    torch.manual_seed(0)
+    traced = trace(Shuffled(0))
+    assert [path for path, tap in traced.places.items() if tap.kind == "map"] == ["patches"]
+
+
+class Attending(nn.Module):
+    """Patches, then attention whose matrix is the output of a part, as large as an image of 64 pixels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, 16, 8, 8)
+        self.drop = nn.Dropout()
+        self.last = nn.Linear(16, 16)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        assert x.shape[2:] == (64, 64)
+        tokens = self.patches(x).flatten(2).transpose(1, 2)
+        weights = self.drop((tokens @ tokens.transpose(1, 2)).softmax(-1)[:, None])
+        return self.last(tokens + (weights[:, 0] @ tokens)).mean(1)
+
+
+def test_a_matrix_of_attention_is_no_map() -> None:
+    torch.manual_seed(0)
+    traced = add_module("mine", Attending())
+    assert (traced.image_size, traced.fixed_size) == ((64, 64), True)
+    assert "drop" not in traced.places
+    assert load_backbone("mine").default_tap == "last"
+
+
+class PatchedAhead(nn.Module):
+    """Cuts patches itself, so that no map comes before its tokens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Linear(3 * 16 * 16, 12)
+        self.norm = nn.LayerNorm(12)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        patches = functional.unfold(x, 16, stride=16).transpose(1, 2)
+        return self.norm(self.embed(patches)).mean(1)
+
+
+@pytest.mark.parametrize("size", [(96, 80), (70, 51)])
+def test_tokens_without_a_map_before_them_lie_on_the_grid_that_their_number_says(size: tuple[int, int]) -> None:
+    traced = add_module("mine", PatchedAhead())
+    assert traced.taps["norm"] == Tap("norm", 12, 16, "map", True, "BNC")
+    found = taps.forward(load_backbone("mine"), batch(1, 3, *size), ["norm"])["norm"]
+    assert found.shape == (1, 12, size[0] // 16, size[1] // 16)
+
+
+@pytest.mark.parametrize("side", [256, 112, 32])
+def test_a_network_of_an_unusual_size_is_run_at_that_and_it_is_kept(side: int) -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 3, 4, 1), nn.ReLU(), nn.Flatten(), nn.Linear(4 * (side // 4) ** 2, 5))
+    traced = add_module("mine", net)
+    assert (traced.image_size, traced.fixed_size) == ((side, side), True)
+    assert traced.taps["1"].stride == 4
+    assert taps.forward(load_backbone("mine"), batch(1, 3, 50, 90), ["1"])["1"].shape == (1, 4, side // 4, side // 4)
+
+
+def test_a_network_without_maps_or_with_early_ones_alone_says_so() -> None:
+    flat = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 4))
+    with pytest.warns(UserWarning, match="mine: no part of it gives maps, its default tap is 2, a vector"):
+        add_module("mine", flat)
+    late = nn.Sequential(nn.Conv2d(3, 4, 3, 2, bias=False), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    late.extend(nn.Linear(4, 4) for _ in range(12))
+    with pytest.warns(UserWarning, match="its default tap 0 lies in the first tenth of the network"):
+        add_module("mine", late, replace=True)
+
+
+@pytest.mark.parametrize("name", sweep_timm.BRIEF)
+def test_the_default_tap_of_a_family_of_timm_is_a_map_of_most_of_the_network(name: str) -> None:
+    assert sweep_timm.faults(name) == []
+
+
+def test_every_family_of_timm_is_in_the_sweep() -> None:
+    assert set(sweep_timm.FAMILIES) >= set(timm.list_modules())
+    assert set(sweep_timm.BRIEF) <= {*sweep_timm.FAMILIES.values(), *sweep_timm.MORE}
+    assert set(sweep_timm.NOT_HAD) <= {*sweep_timm.FAMILIES.values(), *sweep_timm.MORE}
+
+
+# What is handed over
+
+
+@pytest.mark.parametrize("argument", ["mean", "std"])
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ((123.7, 116.3, 103.5), "divided by 255"),
+        ((58, 57, 57), "divided by 255"),
+        ((0.5,), "three"),
+        (0.5, "three"),
+        (("a", "b", "c"), "three"),
+        ((0.5, float("nan"), 0.5), "three"),
+        ((0.5, float("inf"), 0.5), "three"),
+        ((0.5, -0.1, 0.5), "three"),
+        ((0.1, 0.2, 0.3, 0.4), "three"),
+    ],
+)
+def test_means_and_deviations_are_of_colours_in_0_to_1(argument: str, values: Any, words: str) -> None:
+    net = nn.Conv2d(3, 4, 3)
+    with pytest.raises(
+        ValueError, match=f"mine: {argument} must be three numbers .*{words if words != 'three' else ''}"
+    ):
+        add_module("mine", nn.Sequential(net), **{argument: values})
+    with pytest.raises(ValueError, match=f"mine: {argument} must be"):
+        catalogue.add_backbone("mine", lambda: net, title="m", taps={"a": Tap("0", 4, 1)}, **{argument: values})
+    assert "mine" not in BACKBONES
+
+
+def test_a_deviation_is_not_zero() -> None:
+    with pytest.raises(ValueError, match=r"mine: std must be three numbers in \(0, 1\]"):
+        add_module("mine", nn.Sequential(nn.Conv2d(3, 4, 3)), std=(0.2, 0.0, 0.2))
+
+
+def script() -> nn.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.jit.script(nn.Sequential(nn.Conv2d(3, 4, 3)))
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        (script, "got a program of TorchScript"),
+        (lambda: nn.Conv2d(3, 4, 3).half(), r"must be in float32, weight is torch\.float16; call \.float\(\)"),
+        (lambda: nn.Conv2d(3, 4, 3).double(), "must be in float32"),
+        (lambda: nn.Conv2d(3, 4, 3, device="meta"), "device 'meta'"),
+        (lambda: {"weight": torch.ones(3)}, r"must be a torch\.nn\.Module, got dict"),
+        (lambda: nn.Sequential(nn.Conv2d(1, 4, 3)), r"it must take images \(B, 3, 224, 224\)"),
+    ],
+)
+def test_what_is_no_network_that_can_be_run_here_is_one_sentence(module: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=words) as caught:
+        add_module("mine", module())
+    assert "\n" not in str(caught.value)
+
+
+class Answers(nn.Module):
+    """Gives several things at once, in a tuple or by name."""
+
+    def __init__(self, by_name: bool) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.ReLU())
+        self.by_name = by_name
+
+    def forward(self, x: torch.Tensor) -> Any:
+        maps = self.body(x)
+        return {"maps": maps, "mean": maps.mean()} if self.by_name else (maps, [maps.mean((2, 3))])
+
+
+@pytest.mark.parametrize("by_name", [True, False])
+def test_a_network_in_training_that_gives_several_things_is_read_by_its_parts(by_name: bool) -> None:
+    net = Answers(by_name).train()
+    add_module("mine", net)
+    assert net.training
+    assert load_backbone("mine").default_tap == "body"
+
+
+# timm
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cbirlab.weights import WeightsError
+from cbirlab.weights import WeightsError, file_and_part
 
 if TYPE_CHECKING:
     from torch import nn
@@ -31,10 +31,10 @@ def marked(weights: str | Path | None) -> tuple[str | Path | None, bool]:
     """
     if not isinstance(weights, str) or not weights.startswith(PREFIX):
         return weights, False
-    path = Path(weights.removeprefix(PREFIX)).expanduser()
-    if not path.is_file():
+    file = weights.removeprefix(PREFIX)
+    if not file_and_part(file)[0].is_file():
         raise WeightsError(f"weights: {PREFIX!r} must be followed by the path of an existing file, got {weights!r}.")
-    return path, True
+    return file, True
 
 
 def take_red_first(module: nn.Module, owner: str) -> None:

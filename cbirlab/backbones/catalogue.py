@@ -6,7 +6,7 @@ sit after a ReLU, because GeM and CroW need values >= 0; those that do not say s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -120,8 +120,8 @@ def add_backbone(
     source : of a network that is delivered with its weights.
     requires : package that builds it and is an extra of this one, of the same name.
     """
-    maps = [tap for tap, entry in taps.items() if entry.kind == "map"]
-    default = default_tap or (maps or list(taps))[-1]
+    mean, std = colours(name, "mean", mean), colours(name, "std", std)
+    default = default_tap or default_of(taps)
     if default not in taps:
         raise ValueError(f"{name}: default_tap must be one of {', '.join(taps)}, got {default!r}.")
     if classifier_tap and classifier_tap not in taps:
@@ -148,6 +148,34 @@ def add_backbone(
         "requires": requires,
     }
     BACKBONES.add(name, builder, title=title, reference=reference, **facts)
+
+
+def default_of(taps: Mapping[str, Tap]) -> str:
+    """The last map, or the last tap of a network without maps."""
+    maps = [tap for tap, entry in taps.items() if entry.kind == "map"]
+    return (maps or list(taps))[-1]
+
+
+def colours(owner: str, argument: str, values: Sequence[float]) -> tuple[float, ...]:
+    """Three means, or three deviations, of red, green and blue in 0..1.
+
+    Raises
+    ------
+    ValueError : other numbers, or another count of them.
+    """
+    deviations = argument == "std"
+    told = "three numbers in (0, 1]" if deviations else "three numbers in [0, 1]"
+    got = f"{owner}: {argument} must be {told}, of red, green and blue in 0..1, got {values!r}"
+    try:
+        numbers = tuple(float(value) for value in values)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{got}.") from error
+    if len(numbers) != 3:
+        raise ValueError(f"{got}; a network that takes images without colour needs a first layer that takes three.")
+    if not all((0 < one if deviations else 0 <= one) and one <= 1 for one in numbers):
+        bytes_of = all(0 < one <= 255 for one in numbers) and max(numbers) > 1
+        raise ValueError(f"{got}{'; those of bytes must be divided by 255' if bytes_of else ''}.")
+    return numbers
 
 
 def taps_of(name: str) -> dict[str, Tap]:

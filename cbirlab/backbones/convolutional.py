@@ -23,9 +23,14 @@ class RectifiedDenseNet(DenseNet):
         return self.classifier(self.features(x).mean((-2, -1)))
 
     @staticmethod
-    def adopted(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The tensors under today's names; published files say "norm.1" where the network says "norm1"."""
-        return {_DENSE_LAYER.sub(r"\1\2.", key): value for key, value in state.items()}
+    def own_name(key: str) -> str:
+        """Today's name of a tensor; published files say "norm.1" where the network says "norm1"."""
+        return _DENSE_LAYER.sub(r"\1\2.", key)
+
+    @classmethod
+    def adopted(cls, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The tensors under today's names."""
+        return {cls.own_name(key): value for key, value in state.items()}
 
 
 class PlainGoogLeNet(GoogLeNet):

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from cbirlab import downloads
 from cbirlab.backbones.catalogue import Source
 from cbirlab.backbones.modules import add_traced
+from cbirlab.backbones.places import Size
+from cbirlab.backbones.running import digests, evaluating
 from cbirlab.backbones.tracing import trace
 from cbirlab.registry import UnknownName
 from cbirlab.weights import FOLDER_VARIABLE, WeightsError
@@ -40,7 +42,7 @@ def register(name: str) -> None:
     add_traced(
         name,
         lambda: built(model),
-        trace(module, SIDE if _any_size(module) else tuple(config.input_size[1:])),
+        trace(module, _size(module, config), scores=_scores(module)),
         title=f"{model} (timm)",
         reference=_reference(config),
         mean=tuple(config.mean),
@@ -149,19 +151,28 @@ def _knock() -> None:
         return
 
 
-def _any_size(module: nn.Module) -> bool:
-    """Whether it takes images of many sizes: a network without patches, or one told to."""
+def _size(module: nn.Module, config: Any) -> Size:
+    """The usual size for a network that takes many, without patches or told to; else its own."""
     patches = getattr(module, "patch_embed", None)
-    return not getattr(patches, "strict_img_size", False)
+    free = not (getattr(patches, "strict_img_size", False) or config.fixed_input_size)
+    with evaluating(module):
+        return (SIDE, SIDE) if free and digests(module, (SIDE, SIDE)) else tuple(config.input_size[1:])
+
+
+def _scores(module: nn.Module) -> list[str]:
+    """Paths of the parts that give class scores; some networks have several."""
+    paths = getattr(module, "pretrained_cfg", {}).get("classifier") or ()
+    known = dict(module.named_modules())
+    return [path for path in ([paths] if isinstance(paths, str) else paths) if path in known]
 
 
 def _classifier(module: nn.Module) -> str:
-    """Path of the linear layer that gives class scores; "" where there is none."""
+    """Path of the linear layer that alone gives class scores; "" where there is none."""
     from torch import nn
 
-    path = getattr(module, "pretrained_cfg", {}).get("classifier") or ""
-    found = dict(module.named_modules()).get(path) if isinstance(path, str) else None
-    return path if isinstance(found, nn.Linear | nn.Conv2d) else ""
+    paths = _scores(module)
+    alone = len(paths) == 1 and isinstance(module.get_submodule(paths[0]), nn.Linear | nn.Conv2d)
+    return paths[0] if alone else ""
 
 
 def _reference(config: Any) -> str:

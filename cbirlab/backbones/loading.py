@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -13,7 +13,7 @@ from cbirlab.backbones.backbone import PRECISION, Backbone
 from cbirlab.backbones.catalogue import BACKBONES, CAFFE_MEAN, CAFFE_STD, NO_WEIGHTS, RANDOM, Source, lacking
 from cbirlab.backbones.choosing import chosen
 from cbirlab.text import printable
-from cbirlab.weights import Found, WeightsError, digest, fill, find, label_of, needed, own_file, read
+from cbirlab.weights import Found, WeightsError, digest, fill, find, label_of, matched, needed, own_file, read
 
 if TYPE_CHECKING:
     from torch import device as Device
@@ -84,7 +84,7 @@ def _random(name: str, seed: int) -> Backbone:
     module = BACKBONES[name]()
     _declare_classes(module, facts)
     label = "random" if seed == 0 else f"random(seed={seed})"
-    return _assemble(name, module, set(), label, _digest(module, facts))
+    return _assemble(name, module, set(), label, _digest(name, module, facts))
 
 
 def _declare_classes(module: nn.Module, facts: Mapping[str, Any]) -> None:
@@ -101,13 +101,13 @@ def _trained(name: str, weights: str | Path | None, facts: Mapping[str, Any]) ->
     source: Source | None = facts["source"]
     if source is not None and weights is None and own_file(name) is None:
         module = source.load()
-        total = _digest(module, facts)
+        total = _digest(name, module, facts)
         return _assemble(name, module, set(), f"{source.label}@{total[:8]}", total)
     file, of_caffe = caffe.marked(weights)
     found = find(name, file, default=facts["weights"], bundled=facts["bundled"])
     module, missing = _filled(name, found, facts)
     if not of_caffe:
-        total = _digest(module, facts, missing)
+        total = _digest(f"{name} with {found.path}", module, facts, missing)
         label = f"{name}-v1" if facts["bundled"] and weights is None else printable(label_of(found, total))
         backbone = _assemble(name, module, missing, label, total)
         return (
@@ -116,29 +116,31 @@ def _trained(name: str, weights: str | Path | None, facts: Mapping[str, Any]) ->
             else replace(backbone, mean=found.published.mean, std=found.published.std)
         )
     caffe.take_red_first(module, f"{name} with {found.path}")
-    total = _digest(module, facts, missing)
+    total = _digest(f"{name} with {found.path}", module, facts, missing)
     backbone = _assemble(name, module, missing, printable(f"{caffe.PREFIX}{label_of(found, total)}"), total)
     return replace(backbone, mean=CAFFE_MEAN, std=CAFFE_STD)
 
 
 def _filled(name: str, found: Found, facts: Mapping[str, Any]) -> tuple[nn.Module, set[str]]:
     """A new network with the tensors of a file, and the names of those that the file lacks."""
-    state = read(found.path)
     module = BACKBONES[name]()
+    owner = f"{name} with {found.path}"
+    own_name = getattr(module, "own_name", str)
+    state = matched(read(found.path), module.state_dict(), owner, part=found.part, own_name=own_name)
     adopted = getattr(module, "adopted", None)  # a network may know names and shapes that others gave its tensors
     if adopted is not None:
         state = adopted(state)
     _fit_classifier(module, facts["classifier"], state)
-    missing = fill(module, state, f"{name} with {found.path}")
+    missing = fill(module, state, owner)
     beside = {key for key in missing if not facts["classifier"] or not key.startswith(f"{facts['classifier']}.")}
     if facts["source"] and beside:  # what depends on what is not known of a network that somebody else defined
-        raise WeightsError(f"{name} with {found.path}: the file must be complete, {sorted(beside)[0]} is missing.")
+        raise WeightsError(f"{owner}: the file must be complete, {sorted(beside)[0]} is missing.")
     return module, missing
 
 
-def _digest(module: nn.Module, facts: Mapping[str, Any], missing: set[str] = frozenset()) -> str:  # pyright: ignore
+def _digest(owner: str, module: nn.Module, facts: Mapping[str, Any], missing: Set[str] = frozenset()) -> str:
     """What tells this network from all others; of one that is defined elsewhere its code counts too."""
-    total = digest(module, missing)
+    total = digest(module, missing, owner)
     if facts["source"] is None:
         return total
     from cbirlab.backbones.tracing import code_of

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cbirlab.backbones.catalogue import BACKBONES, IMAGENET_MEAN, IMAGENET_STD, Source, Tap, add_backbone
+from cbirlab.backbones.catalogue import (
+    BACKBONES,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    Source,
+    Tap,
+    add_backbone,
+    colours,
+    default_of,
+)
 from cbirlab.registry import Registry
 
 if TYPE_CHECKING:
     from torch import nn
 
     from cbirlab.backbones.tracing import Traced
+
+EARLY = 0.1
+"""A default tap that depends on less of the network is told of."""
 
 Taps = Mapping[str, str | Tap] | Sequence[str]
 
@@ -26,7 +39,7 @@ def add_module(
     reference: str = "",
     mean: tuple[float, ...] = IMAGENET_MEAN,
     std: tuple[float, ...] = IMAGENET_STD,
-    image_size: int | tuple[int, int] = 224,
+    image_size: int | tuple[int, int] | None = None,
     default_tap: str | None = None,
     classifier: str = "",
     replace: bool = False,
@@ -46,7 +59,8 @@ def add_module(
     module : takes normalised images (B, 3, H, W). It is copied; what happens to it later changes nothing.
     taps : names and paths of its parts (or paths alone, or whole `Tap`s); None for those that `trace` chooses.
     mean, std : of RGB in 0..1, as it was trained.
-    image_size : (height, width), or the side of a square, that it takes for certain.
+    image_size : (height, width), or the side of a square, that it takes for certain; None for 224 or, where it does not
+        take that, another usual side.
     classifier : path of its last layer, for class scores.
     replace : a network of that name gives way.
 
@@ -56,14 +70,17 @@ def add_module(
 
     Raises
     ------
-    ValueError : the name is taken, the module does not take such images, or a path names no part that can be tapped.
+    ValueError : the name is taken; the module does not take such images, is no network in float32 or is a program of
+        TorchScript; a path names no part that can be tapped; mean or std are none of colours in 0..1.
     """
     from cbirlab.backbones.tracing import trace
 
     if name in BACKBONES and not replace:
         raise ValueError(f"add_module: backbone {name!r} is registered already; choose another name, or replace=True.")
+    mean, std = colours(name, "mean", mean), colours(name, "std", std)
+    _check_module(name, module)
     own = copy.deepcopy(module)
-    traced = trace(own, image_size)
+    traced = trace(own, image_size, scores=[classifier] if classifier else [])
     facts = {"title": title or name, "reference": reference or type(module).__name__, "mean": mean, "std": std}
     source = Source(lambda: copy.deepcopy(own), name, here=lambda: True, untrained=False)
     if name in BACKBONES:
@@ -92,10 +109,15 @@ def add_traced(
     **facts: Any,
 ) -> None:
     """Register a network by what running it showed; `facts` as for `add_backbone`."""
+    wanted = dict(traced.taps) if taps is None else _wanted(name, traced, taps)
+    if taps is None and facts.get("default_tap") is None:
+        told = _early(name, traced, wanted[default_of(wanted)])
+        if told:
+            warnings.warn(told, stacklevel=3)
     add_backbone(
         name,
         builder,
-        taps=dict(traced.taps) if taps is None else _wanted(name, traced, taps),
+        taps=wanted,
         min_side=traced.min_side,
         multiple=traced.multiple,
         fixed_size=traced.fixed_size,
@@ -104,6 +126,34 @@ def add_traced(
         source=source,
         **facts,
     )
+
+
+def _check_module(name: str, module: object) -> None:
+    import torch
+
+    owner = f"add_module: {name!r}"
+    if not isinstance(module, torch.nn.Module):
+        raise ValueError(f"{owner} must be a torch.nn.Module, got {type(module).__name__}.")
+    if isinstance(module, torch.jit.ScriptModule):
+        raise ValueError(
+            f"{owner} must be a torch.nn.Module whose parts can be read, got a program of TorchScript; build the "
+            "network in Python and load the program's state_dict() into it."
+        )
+    for key, value in module.state_dict().items():
+        if value.is_floating_point() and value.dtype != torch.float32:
+            raise ValueError(f"{owner} must be in float32, {key} is {value.dtype}; call .float() on it first.")
+        if value.is_meta:
+            raise ValueError(f"{owner} must have its numbers, {key} is on the device 'meta'; load its weights first.")
+
+
+def _early(name: str, traced: Traced, default: Tap) -> str:
+    """What is to be said of a default tap that nobody chose; "" of a good one."""
+    advice = "print(cbirlab.backbones.taps_of(...)) lists its taps, add_module(taps=, default_tap=) chooses others"
+    if default.kind != "map":
+        return f"{name}: no part of it gives maps, its default tap is {default.path}, a vector; {advice}."
+    if traced.shares[default.path] < EARLY:
+        return f"{name}: its default tap {default.path} lies in the first tenth of the network; {advice}."
+    return ""
 
 
 def _wanted(name: str, traced: Traced, taps: Taps) -> dict[str, Tap]:

@@ -11,6 +11,8 @@ from cbirlab.backbones.catalogue import Tap
 
 MOST_BEFORE = 32
 """At most so many tokens are taken to stand before those of the patches."""
+NEARLY = 0.9
+"""The last block of a plain transformer depends on so much of what any map depends on."""
 _BLOCK = re.compile(r"(.*?)(\d+)")
 
 Size = tuple[int, int]
@@ -26,6 +28,7 @@ class Place:
     shape : of its output, for two images.
     signed : values below 0 can occur.
     norm : the part is a layer norm.
+    share : of the network's parameters, one tensor like another, that it depends on.
     tap : how to read it; None where that is not known.
     """
 
@@ -33,6 +36,7 @@ class Place:
     shape: tuple[int, ...]
     signed: bool
     norm: bool = False
+    share: float = 1.0
     tap: Tap | None = None
 
     @property
@@ -61,13 +65,13 @@ def tap_at(
     if len(shape) == 2 or (len(shape) == 4 and shape[2:] == (1, 1) and grown in (None, shape)):
         return Tap(place.path, shape[1], 0, "vector", place.signed)
     if len(shape) == 3:
-        return _tokens(place, grown, last)
+        return _tokens(place, size, grown, larger, last)
     if len(shape) != 4 or (larger is not None and grown is None):
         return None
     for layout, rows, columns, channels in (("BCHW", 2, 3, 1), ("BHWC", 1, 2, 3)):
         if grown is None or larger is None:
             square = shape[rows] * size[1] == shape[columns] * size[0] and shape[rows] != shape[channels]
-            stride = round(size[0] / shape[rows]) if square and shape[rows] > 1 else 0
+            stride = round(size[0] / shape[rows]) if square and 1 < shape[rows] <= size[0] else 0
         else:
             stride = _stride(size, larger, (shape[rows], shape[columns]), (grown[rows], grown[columns]))
             stride = stride if grown[channels] == shape[channels] else 0
@@ -85,15 +89,53 @@ def _stride(size: Size, larger: Size, cells: Size, grown: Size) -> int:
     return strides.pop() if len(strides) == 1 else 0
 
 
-def _tokens(place: Place, grown: tuple[int, ...] | None, last: Place | None) -> Tap | None:
-    """Tokens (B, N, C) of patches, on the grid of the map that they were made from, behind a few others."""
+def _tokens(
+    place: Place, size: Size, grown: tuple[int, ...] | None, larger: Size | None, last: Place | None
+) -> Tap | None:
+    """Tokens (B, N, C) of patches behind a few others: on the grid of the last map, or one that their number says."""
     count, channels = place.shape[1:]
-    if last is None or last.tap is None or (grown is not None and (grown[1] <= count or grown[2] != channels)):
+    if larger is not None and (grown is None or grown[1] <= count or grown[2] != channels):
         return None
-    before = count - last.cells
+    before, stride = -1, 0
+    if last is not None and last.tap is not None:
+        before, stride = count - last.cells, last.tap.stride
     if not 0 <= before <= MOST_BEFORE:
+        before, stride = _grid(count, size, grown[1] if grown else 0, larger)
+    if not stride:
         return None
-    return Tap(place.path, channels, last.tap.stride, "map", place.signed, "BNC", before)
+    return Tap(place.path, channels, stride, "map", place.signed, "BNC", before)
+
+
+def _grid(count: int, size: Size, grown: int, larger: Size | None) -> tuple[int, int]:
+    """How many tokens stand before those of the patches, as few as can be, and the patch in pixels; 0 if none fits."""
+    for before in range(MOST_BEFORE + 1):
+        for stride in range(2, min(size) // 2 + 1):
+            fits = all(
+                not (sides[0] % stride or sides[1] % stride)
+                and (sides[0] // stride) * (sides[1] // stride) == tokens - before
+                for sides, tokens in ([(size, count)] if larger is None else [(size, count), (larger, grown)])
+            )
+            if fits:
+                return before, stride
+    return 0, 0
+
+
+def grid_of(count: int, height: int, width: int, stride: int) -> Size | None:
+    """Rows and columns of tokens of an image; None where they fit no grid in steps of `stride` pixels.
+
+    The patches may be whole ones alone, or what is left over fills up, or they overlap.
+
+    >>> grid_of(12, 64, 48, 16), grid_of(35, 100, 75, 16), grid_of(729, 224, 224, 8), grid_of(50, 224, 224, 32)
+    ((4, 3), (7, 5), (27, 27), None)
+    """
+    for around in (0, stride - 1):
+        rows, columns = (height + around) // stride, (width + around) // stride
+        if rows * columns == count:
+            return rows, columns
+    fits = [(rows, count // rows) for rows in range(1, count + 1) if count % rows == 0]
+    best = min(fits, key=lambda one: abs(one[0] * width - one[1] * height), default=(0, 0))
+    near = all(abs(cells - side / stride) < 2 for cells, side in zip(best, (height, width), strict=True))
+    return best if near else None
 
 
 def chosen(places: Sequence[Place], class_token: bool | None) -> dict[str, Tap]:
@@ -104,8 +146,9 @@ def chosen(places: Sequence[Place], class_token: bool | None) -> dict[str, Tap]:
     class_token : whether the first token is one; None where it is not known, then a single one before the patches is.
     """
     known = [(place, place.tap) for place in places if place.tap is not None]
+    share = {tap.path: place.share for place, tap in known if tap.kind == "map"}
     blocks = _blocks(places)
-    if blocks:
+    if blocks and share[[*blocks.values()][-1].path] >= NEARLY * max(share.values()):
         taps = dict(blocks)
         last = [*blocks.values()][-1]
         if last.before and (class_token or (class_token is None and last.before == 1)):

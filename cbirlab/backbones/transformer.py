@@ -60,6 +60,11 @@ class AnySizeTransformer(VisionTransformer):
         tokens = self.encoder.ln(self.encoder.layers(self.encoder.dropout(tokens)))
         return self.heads(tokens[:, 0])
 
+    @staticmethod
+    def own_name(key: str) -> str:
+        """torchvision's name of today for a tensor; a name that is not known stays as it is."""
+        return _own_name(key)
+
     def adopted(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The tensors under the names that this network gives them, which takes over the grid they were learned on."""
         state = own_names(state)

@@ -75,6 +75,9 @@ def launch(
         from voila.app import Voila
     except ImportError as error:
         raise ImportError("the app is served by Voilà, which is not installed: pip install 'cbirlab[app]'") from error
+    from cbirlab.extract.threads import wait_quietly
+
+    wait_quietly()  # kernels inherit it
     prepare(dataset, backbone, weights)
     with tempfile.TemporaryDirectory(prefix="cbirlab-app-") as folder, _kernels_that_fetch(allow_downloads):
         path = Path(folder) / NOTEBOOK
@@ -143,5 +146,7 @@ def _kernels_that_fetch(allowed: bool) -> Iterator[None]:
 
 def _from_here(weights: str) -> str:
     """A weights file in full; names of weights as they are."""
-    path = Path(weights).expanduser()
-    return str(path.resolve()) if path.is_file() else weights
+    from cbirlab.weights import file_and_part
+
+    path, part = file_and_part(weights)
+    return ":".join(filter(None, [str(path.resolve()), part])) if path.is_file() else weights

@@ -96,7 +96,7 @@ def _place(scratch: Path, name: str) -> Path:
 def _taped(archive: Path) -> Iterator[_Member]:
     with archive.open("rb") as raw:
         zipped = raw.read(2) == b"\x1f\x8b"
-    with gzip.open(str(archive), "rb") if zipped else archive.open("rb") as content:
+    with gzip.GzipFile(archive) if zipped else archive.open("rb") as content:
         with tarfile.open(fileobj=_Headers(content), mode="r:") as packed:  # pyright: ignore[reportArgumentType]
             for entry in packed:
                 if entry.isdir():

@@ -24,6 +24,7 @@ from cbirlab.extract.network import Network
 from cbirlab.extract.plan import BATCH_PIXELS, PARTS, part_items
 from cbirlab.extract.sampling import Sampler
 from cbirlab.extract.scales import SCALE_POOLING, exponent_of, over_scales
+from cbirlab.extract.threads import spare_cores
 from cbirlab.extract.views import views_of
 from cbirlab.images import USUAL
 from cbirlab.preprocessing import Resizing
@@ -260,8 +261,13 @@ def _fill(
     with bar(total=total, desc=label, unit="image", show=progress) as shown:
         image_size = int(planned[0].specification["image_size"])
         network = Network(backbone, precision=precision)
-        filler = Filler(network, store, image_size=image_size, advance=shown.update)
-        with kept_memory():
+        with kept_memory(), spare_cores() as look:
+
+            def advance(images: int) -> None:
+                shown.update(images)
+                look()
+
+            filler = Filler(network, store, image_size=image_size, advance=advance)
             for base, part in parts.items():
                 found |= filler.fill(part, missing[base])
                 moved.remember(store, part)

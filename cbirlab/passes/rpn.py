@@ -53,7 +53,7 @@ def weights_file() -> tuple[str, Path]:
     """
     folder = os.environ.get(weights.FOLDER_VARIABLE, "")
     files = sorted(Path(folder).rglob("fasterrcnn_*")) if folder else []
-    files = [path for path in files if path.suffix in (".pth", ".pt", ".safetensors")]
+    files = [path for path in files if path.suffix.lower() in weights.SUFFIXES]
     for name in DETECTORS:
         mine = [path for path in files if _detector_of(path) == name]
         if len(mine) > 1:
@@ -79,7 +79,7 @@ def _detector_of(path: Path) -> str | None:
 def _detector(name: str, path: Path, changed: str) -> Any:
     """The detector with the file's weights; `changed` makes a file that was replaced be read again."""
     detector: Any = get_model(name, weights=None, weights_backbone=None)
-    state = weights.read(path)
+    state = weights.matched(weights.read(path), detector.state_dict(), name)
     for part in ("backbone", "rpn"):
         own = {key.removeprefix(f"{part}."): value for key, value in state.items() if key.startswith(f"{part}.")}
         if not own:

@@ -1,6 +1,6 @@
 """Weights: where a network's numbers come from, and which of its taps they serve.
 
-Nothing here unpickles code: ``.pth`` files are read with ``weights_only=True``, the rest is safetensors.
+Nothing here unpickles code.
 """
 
 from __future__ import annotations
@@ -14,22 +14,38 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from pickle import UnpicklingError
-from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
 from cbirlab import downloads
 from cbirlab.datasets.bundled import data_folder
+from cbirlab.weights.errors import WeightsError
+from cbirlab.weights.fitting import digest, fill, needed
+from cbirlab.weights.matching import matched
+from cbirlab.weights.reading import read
 
-if TYPE_CHECKING:
-    from torch import Tensor, nn
+__all__ = [
+    "FOLDER_VARIABLE",
+    "SUFFIXES",
+    "Found",
+    "Published",
+    "WeightsError",
+    "digest",
+    "file_and_part",
+    "fill",
+    "find",
+    "hub_folder",
+    "label_of",
+    "matched",
+    "needed",
+    "own_file",
+    "own_files",
+    "published",
+    "read",
+]
 
 FOLDER_VARIABLE = "CBIRLAB_WEIGHTS"
-_SUFFIXES = (".pth", ".pt", ".safetensors")
-
-
-class WeightsError(RuntimeError):
-    """Weights that cannot be had, cannot be read, or do not fit; its message says what to do."""
+SUFFIXES = (".pth", ".pt", ".safetensors", ".bin", ".ckpt", ".tar")
+_UNREAD = (".caffemodel", ".gguf", ".gz", ".h5", ".hdf5", ".keras", ".npz", ".onnx", ".pb", ".pkl", ".tgz", ".zip")
 
 
 @dataclass(frozen=True)
@@ -49,11 +65,15 @@ class Published:
 
 @dataclass(frozen=True)
 class Found:
-    """A weights file on this machine, what tables call it, and what was published as it (None: the user's own)."""
+    """A weights file on this machine, what tables call it, and what was published as it (None: the user's own).
+
+    `part` is what stands in the file before the names of the wanted tensors, where somebody said it.
+    """
 
     path: Path
     label: str
     published: Published | None = None
+    part: str = ""
 
 
 def published(name: str) -> dict[str, Published]:
@@ -76,7 +96,8 @@ def find(name: str, weights: str | Path | None, *, default: str = "", bundled: s
 
     Parameters
     ----------
-    weights : None for the default ones, a label that torchvision publishes, or the path of a file.
+    weights : None for the default ones, a label that torchvision publishes, or the path of a file, behind which a
+        colon and a name say which of several networks in it is meant, "run.ckpt:ema".
     default : label that None stands for.
     bundled : path of the bundled file below the data folder, for a network that has one.
 
@@ -94,14 +115,34 @@ def find(name: str, weights: str | Path | None, *, default: str = "", bundled: s
         return own_file(name) or _raise(
             f"{name} has no weights of its own: pass weights='random' or the path of a file."
         )
-    path = Path(weights).expanduser()
+    path, part = file_and_part(weights)
     if path.is_file():  # preprocessing travels with the weights: a published file is known by its name
         release = next((one for one in sets.values() if one.file_name == path.name), None)
-        return Found(path, path.name) if release is None else _checked(path, release)
+        own_label = f"{path.name}:{part}" if part else path.name
+        return Found(path, own_label, part=part) if release is None or part else _checked(path, release)
+    if path.is_dir():
+        files = sorted(str(one) for one in path.iterdir() if _suffix(one) in SUFFIXES)
+        raise WeightsError(
+            f"{name}: weights must be a file, got the folder {path}; "
+            + (f"pass one in it: {', '.join(files[:3])}." if files else "no file in it has the name of weights.")
+        )
     options = ["random", *sets]
     near = get_close_matches(label, options, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise WeightsError(f"{name}: weights must be {', '.join(options)} or an existing file, got {label!r}.{hint}")
+
+
+def file_and_part(weights: str | Path | None) -> tuple[Path, str]:
+    """The path, and what stands behind a colon after that of an existing file.
+
+    >>> file_and_part("nowhere.pth")
+    (PosixPath('nowhere.pth'), '')
+    """
+    path = Path(weights or "").expanduser()
+    before, colon, part = str(weights).rpartition(":")
+    if colon and not path.exists() and Path(before).expanduser().is_file():
+        return Path(before).expanduser(), part.strip(".")
+    return path, ""
 
 
 def own_file(name: str, published: Collection[str] = ()) -> Found | None:
@@ -113,8 +154,19 @@ def own_file(name: str, published: Collection[str] = ()) -> Found | None:
     Raises
     ------
     WeightsError : the folder does not exist, or holds several such files.
+
+    Warns
+    -----
+    UserWarning : there are files of such a name in forms that are not read.
     """
     pattern = rf"{re.escape(re.sub('[:/]', '_', name))}(?![0-9a-z])"
+    unread = [path for path in _files(_UNREAD) if re.match(pattern, path.name)]
+    if unread:
+        warnings.warn(
+            f"{FOLDER_VARIABLE}: {', '.join(path.name for path in unread)} cannot be weights of {name}: those end in "
+            f"{', '.join(SUFFIXES)}.",
+            stacklevel=3,
+        )
     mine = [path for path in own_files() if re.match(pattern, path.name) and path.name not in published]
     if len(mine) > 1:
         listed = ", ".join(str(path) for path in mine)
@@ -131,12 +183,20 @@ def own_files() -> list[Path]:
     ------
     WeightsError : the folder does not exist.
     """
+    return _files(SUFFIXES)
+
+
+def _files(suffixes: Sequence[str]) -> list[Path]:
     folder = os.environ.get(FOLDER_VARIABLE)
     if not folder:
         return []
     if not Path(folder).is_dir():
         raise WeightsError(f"{FOLDER_VARIABLE} must name a folder with weights, got {folder!r}.")
-    return sorted(path for path in Path(folder).rglob("*") if path.suffix in _SUFFIXES and path.is_file())
+    return sorted(path for path in Path(folder).rglob("*") if _suffix(path) in suffixes and path.is_file())
+
+
+def _suffix(path: Path) -> str:
+    return path.suffix.lower()
 
 
 def hub_folder() -> Path:
@@ -146,97 +206,6 @@ def hub_folder() -> Path:
         return Path(torch.hub.get_dir()) / "checkpoints"
     cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
     return Path(os.environ.get("TORCH_HOME", f"{cache}/torch")).expanduser() / "hub" / "checkpoints"
-
-
-def read(path: Path) -> dict[str, Tensor]:
-    """The tensors in a ``.safetensors`` or ``.pth`` file, by name; wrapping (``state_dict``, ``module.``) is taken off.
-
-    Raises
-    ------
-    WeightsError : damaged, or something else than named tensors.
-    """
-    import torch
-
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            state: Any = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except UnpicklingError as error:  # torch's words go on for a page, and advise to run what is in the file
-        raise WeightsError(f"{path}: cannot be read as weights: damaged, or more than tensors.") from error
-    except Exception as error:  # unpickling damaged bytes raises nearly anything
-        raise WeightsError(f"{path}: cannot be read as weights ({type(error).__name__}: {error}).") from error
-    for key in ("state_dict", "model"):
-        if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
-            state = state[key]
-    if not isinstance(state, Mapping) or not state or not all(isinstance(v, torch.Tensor) for v in state.values()):
-        raise WeightsError(f"{path}: weights must be a mapping from names to tensors, got {type(state).__name__}.")
-    if all(key.startswith("module.") for key in state):
-        state = {key.removeprefix("module."): value for key, value in state.items()}
-    return dict(state)
-
-
-def fill(module: nn.Module, state: Mapping[str, Tensor], owner: str) -> set[str]:
-    """Copy the tensors into `module`; return the names of those of its tensors that are still missing.
-
-    Tensors that the network has no place for are left out, with a warning; those without a single number are missing
-    (torchvision publishes features of VGG-16 with such a classifier).
-
-    Raises
-    ------
-    WeightsError : none has a place in the network, or one has another shape: the file belongs to another network.
-    """
-    own = module.state_dict()
-    fitting = {key: value for key, value in state.items() if key in own and not _empty(value)}
-    if not fitting:
-        raise WeightsError(
-            f"{owner}: the file belongs to another network, it has no tensor of this one "
-            f"(its first is {next(iter(state))!r}, the network's {next(iter(own))!r})."
-        )
-    for key, value in fitting.items():
-        if value.shape != own[key].shape:
-            raise WeightsError(
-                f"{owner}: the file belongs to another network, {key} must have shape "
-                f"{tuple(own[key].shape)}, got {tuple(value.shape)}."
-            )
-    left_over = sorted(set(state) - set(own))
-    if left_over:
-        shown = ", ".join(left_over[:3]) + (", ..." if len(left_over) > 3 else "")
-        warnings.warn(f"{owner}: the network has no place for {len(left_over)} tensors: {shown}.", stacklevel=4)
-    module.load_state_dict(fitting, strict=False)
-    return {key for key in own if key not in fitting and not key.endswith("num_batches_tracked")}
-
-
-def _empty(value: Tensor) -> bool:
-    return value.is_floating_point() and value.numel() > 0 and bool(value.isnan().all())
-
-
-def needed(module: nn.Module, path: str) -> set[str]:
-    """Names of the tensors that the output at `path` depends on, for a network defined in the order it runs."""
-    names: set[str] = set()
-    reached = False
-    for name, part in module.named_modules():
-        inside = name == path or name.startswith(f"{path}.")
-        if reached and not inside:
-            break
-        reached = reached or inside
-        own = [*part.named_parameters(recurse=False), *part.named_buffers(recurse=False)]
-        names.update(f"{name}.{key}" if name else key for key, _ in own)
-    if not reached:
-        raise ValueError(f"A tap's path must name a part of {type(module).__name__}, got {path!r}.")
-    return {name for name in names if not name.endswith("num_batches_tracked")}
-
-
-def digest(module: nn.Module, missing: set[str] = frozenset()) -> str:  # pyright: ignore[reportArgumentType]
-    """sha256 of the network's tensors with their names and types, leaving out the `missing` ones."""
-    total = hashlib.sha256()
-    for key, value in sorted(module.state_dict().items()):
-        if key not in missing and not key.endswith("num_batches_tracked"):
-            total.update(f"{key} {value.dtype} {tuple(value.shape)};".encode())
-            total.update(value.detach().cpu().contiguous().numpy().data)
-    return total.hexdigest()
 
 
 def _bundled(name: str, bundled: str) -> Found:
