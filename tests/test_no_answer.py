@@ -6,6 +6,8 @@ import itertools
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,8 +23,10 @@ from cbirlab.foreign import SIMILARITY, evaluate_features, rank_features
 from cbirlab.fusion import FUSIONS
 from cbirlab.fusion.members import Member, fuse, own_rows
 from cbirlab.index import INDEXES, Ranking, ranked
+from cbirlab.looking.positives import positives
 from cbirlab.passes import match
 from cbirlab.probe.answers import answer_of
+from cbirlab.probe.factors import pairs
 from cbirlab.whitening import WHITENINGS, learn, normalise, whiten
 from cbirlab.widgets.results import results_of_query
 
@@ -234,6 +238,13 @@ def test_a_gallery_a_probe_and_the_table_of_why_take_no_row_of_zeros_for_an_answ
     assert "no descriptor" in results_of_query(data, ranking.top(12), 0, shown=12).title
     assert (judge(ranking, data)[0] == "no answer").all()
     assert ((judge(ranking, data) == "no answer") == (ranking.scores == -np.inf)).all()
+    run: Any = SimpleNamespace(ranking=ranking, dataset=data, evaluation=evaluate(ranking, data, resamples=0))
+    for query in range(len(queries)):
+        assert {one.row for one in positives(run, query) if one.rank is not None} <= (there if query else set())
+    known = tuple({"index": [row for rows in labels.values() for row in rows]} for labels in data.labels)
+    frame = pairs(ranking, replace(data, metadata={"pairs": known}))
+    lost = (frame["query"] == 0) | ~frame["image"].isin(there)
+    assert (frame["auc"][lost] == 0).all()
     ours = Judging.of(PROTOCOLS["revisited"]).values(ranking, data)
     np.testing.assert_allclose(ours, evaluate(ranking, data, resamples=0).per_query["medium"])
 

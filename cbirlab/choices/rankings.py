@@ -44,7 +44,8 @@ def read_ranking(path: str | os.PathLike[str]) -> Ranking:
     Raises
     ------
     FileNotFoundError : no such file.
-    ValueError : no .npz, no array "images" of whole numbers (Q, K), or "scores" of another shape.
+    ValueError : no .npz, no array "images" of whole numbers (Q, K), or "scores" of another shape or that
+        `Ranking` does not take.
     """
     source = Path(path)
     if not source.is_file():
@@ -70,4 +71,7 @@ def read_ranking(path: str | os.PathLike[str]) -> Ranking:
             f"{source}: the array 'scores' must be numbers of the shape of 'images', {images.shape}, got "
             f"{scores.dtype} of shape {scores.shape}."
         )
-    return Ranking(images.astype(np.int64), scores.astype(np.float32))
+    try:
+        return Ranking(images.astype(np.int64), scores.astype(np.float32))
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}") from error

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Positive(NamedTuple):
-    """A right answer: database row, rank from 1 with junk taken out (None where the list does not hold it), label."""
+    """A right answer: database row, rank from 1 with junk taken out (None where the list has no such answer), label."""
 
     row: int
     rank: int | None
@@ -42,7 +42,8 @@ def positives(run: Run | FusedRun, query: int, level: str | None = None) -> list
     chosen = protocol.level(level, "positives")
     own = [run.dataset.queries[query].index] if protocol.own_image == "dropped" else []
     junk = [row for label in chosen.junk for row in labels.get(label, ())] + [row for row in own if row is not None]
-    listed = lists_of(run.ranking).of(query).images[0]
+    answer = lists_of(run.ranking).of(query)
+    listed = answer.images[0, : answer.answers()[0]]
     kept = listed[~np.isin(listed, junk)]
     ranks = {int(row): place for place, row in enumerate(kept, start=1)}
     found = [

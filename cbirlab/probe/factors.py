@@ -84,9 +84,9 @@ def pairs(ranking: Ranking | Lists, dataset: Dataset) -> pd.DataFrame:
         )
     groups = query_groups(dataset)
     found = []
-    rows = (row for block in lists for row in block.images)
-    for query, (changed, row) in enumerate(zip(known, rows, strict=True)):
-        before, negatives = _negatives_before(row, dataset, query)
+    answered = (pair for block in lists for pair in zip(block.images, block.answers(), strict=True))
+    for query, (changed, (row, answers)) in enumerate(zip(known, answered, strict=True)):
+        before, negatives = _negatives_before(row, int(answers), dataset, query)
         rank = 1 + before[np.asarray(changed["index"], np.int64)]
         found.append(
             pd.DataFrame(
@@ -104,8 +104,11 @@ def pairs(ranking: Ranking | Lists, dataset: Dataset) -> pd.DataFrame:
     return pd.concat(found, ignore_index=True)
 
 
-def _negatives_before(row: np.ndarray, dataset: Dataset, query: int) -> tuple[np.ndarray, int]:
-    """For each database row (N,), how many images without a label are ranked before it; and how many there are."""
+def _negatives_before(row: np.ndarray, answers: int, dataset: Dataset, query: int) -> tuple[np.ndarray, int]:
+    """For each database row (N,), how many images without a label are ranked before it; and how many there are.
+
+    All of them are before an image that is no answer.
+    """
     negative = np.ones(len(row), bool)
     negative[[image for labelled in dataset.labels[query].values() for image in labelled]] = False
     own = dataset.queries[query].index
@@ -113,6 +116,7 @@ def _negatives_before(row: np.ndarray, dataset: Dataset, query: int) -> tuple[np
         negative[own] = False
     before = np.empty(len(row), np.int64)
     before[row] = np.cumsum(negative[row])
+    before[row[answers:]] = negative.sum()
     return before, int(negative.sum())
 
 
