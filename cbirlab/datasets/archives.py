@@ -97,7 +97,8 @@ def _taped(archive: Path) -> Iterator[_Member]:
     with archive.open("rb") as raw:
         zipped = raw.read(2) == b"\x1f\x8b"
     with gzip.open(archive) if zipped else archive.open("rb") as content:
-        with tarfile.open(fileobj=_Headers(content), mode="r:") as packed:  # pyright: ignore[reportArgumentType]
+        headers: Any = _Headers(content)
+        with tarfile.open(fileobj=headers, mode="r:") as packed:
             for entry in packed:
                 if entry.isdir():
                     yield _Member(entry.name, 0, None)
