@@ -252,6 +252,12 @@ def test_names_of_other_images_are_refused(tmp_path, change, message):
         import_features(tmp_path / "x.npz", names=IMAGES)
 
 
+def test_names_that_would_have_to_be_unpickled_are_told(tmp_path):
+    np.savez(tmp_path / "x.npz", X=X, names=np.array(IMAGES, dtype=object), allow_pickle=True)
+    with pytest.warns(UserWarning, match=r"'names' holds objects, which are not unpickled; .* names\.astype\(str\)"):
+        np.testing.assert_array_equal(import_features(tmp_path / "x.npz", names=IMAGES), X)
+
+
 @pytest.mark.filterwarnings("error")
 def test_labels_are_no_names_and_rows_without_names_stay(tmp_path):
     np.savez(tmp_path / "x.npz", X=X, labels=np.array(["a", "b", "c"] * 3))

@@ -16,7 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from cbirlab.datasets.files import inside
 from cbirlab.datasets.unfolding import bounded
@@ -97,7 +97,8 @@ def _taped(archive: Path) -> Iterator[_Member]:
     with archive.open("rb") as raw:
         zipped = raw.read(2) == b"\x1f\x8b"
     with gzip.GzipFile(archive) if zipped else archive.open("rb") as content:
-        with tarfile.open(fileobj=_Headers(content), mode="r:") as packed:  # pyright: ignore[reportArgumentType]
+        headers: Any = _Headers(content)
+        with tarfile.open(fileobj=headers, mode="r:") as packed:
             for entry in packed:
                 if entry.isdir():
                     yield _Member(entry.name, 0, None)
@@ -112,7 +113,7 @@ def _taped(archive: Path) -> Iterator[_Member]:
 class _Headers:
     """What tarfile reads from: its headers may say any length, and are not taken into memory at any."""
 
-    def __init__(self, content: IO[bytes]) -> None:
+    def __init__(self, content: Any) -> None:
         self.seek, self.tell, self._read = content.seek, content.tell, content.read
 
     def read(self, size: int = -1) -> bytes:

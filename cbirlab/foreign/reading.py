@@ -97,6 +97,13 @@ def _order(held: Mapping[str, Held], names: Sequence[Name] | None, rows: int, so
     }
     texts = {name: one for name, one in texts.items() if all(isinstance(part, str | bytes) for part in one)}
     found = name_lists(texts | _beside(source), rows)
+    closed = [name for name, one in held.items() if one.said == "objects" and one.shape == (rows,)]
+    if closed and not found:
+        warnings.warn(
+            f"import_features: {source.name}: {closed[0]!r} holds objects, which are not unpickled; if they name the "
+            "rows, save them as text, names.astype(str), to have the rows put in order.",
+            stacklevel=3,
+        )
     if names is not None:
         try:
             return order_of(found, names)
