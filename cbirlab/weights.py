@@ -18,6 +18,7 @@ from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
+from cbirlab import downloads
 from cbirlab.datasets.bundled import data_folder
 
 if TYPE_CHECKING:
@@ -280,6 +281,7 @@ def _checked(path: Path, wanted: Published) -> Found:
 def _download(name: str, wanted: Published, target: Path) -> None:
     import torch
 
+    downloads.check(f"{name}: {wanted.file_name}", WeightsError)
     match = re.search(r"-([0-9a-f]{8,})\.pth$", wanted.file_name)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import ClassVar
 
 import nbformat
 import pytest
 from fake_session import draw_pictures
+from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
+from tornado.web import HTTPError
 
-from cbirlab import cli
+from cbirlab import cli, downloads, weights
 from cbirlab.cli import app
+from cbirlab.cli.kernels import LimitedKernelManager
+from cbirlab.cli.parser import build_parser
+from cbirlab.session import Session
+from cbirlab.store import Store
+from cbirlab.weights import WeightsError
 
 
 @pytest.fixture
@@ -20,9 +29,12 @@ def served(monkeypatch):
     asked = []
 
     class Voila:
-        @staticmethod
-        def launch_instance(argv):
+        downloads: ClassVar[list[bool]] = []
+
+        @classmethod
+        def launch_instance(cls, argv):
             asked.append((argv, nbformat.read(argv[0], as_version=4)))
+            cls.downloads.append(downloads.allowed())
 
     module = ModuleType("voila.app")
     module.Voila = Voila
@@ -36,7 +48,7 @@ def test_it_serves_one_cell_with_the_panel_and_passes_arguments_on(served, monke
     monkeypatch.setattr(app, "prepare", lambda *given: prepared.append(given))
     assert cli.main(["app", "--", "--no-browser", "--port", "9999"]) == 0
     ((arguments, notebook),) = served
-    assert arguments[1:] == ["--show_tracebacks=True", "--no-browser", "--port", "9999"]
+    assert arguments[1:] == [*app.voila_arguments(Path(arguments[0]), [])[1:], "--no-browser", "--port", "9999"]
     nbformat.validate(notebook)
     (cell,) = notebook.cells
     assert cell.source.endswith(f"panel = {app.PANEL}('toytown', 'toynet')\npanel")
@@ -84,3 +96,105 @@ def test_the_panel_it_names_exists():
     import cbirlab.widgets
 
     assert callable(getattr(cbirlab.widgets, app.PANEL))
+
+
+def manager_of(*arguments):
+    """Voilà's configuration and the manager of its kernels for a command line of `cbirlab app`."""
+    pytest.importorskip("voila")
+    from voila.app import Voila
+    from voila.configuration import VoilaConfiguration
+
+    given = build_parser().parse_args(["app", *arguments])
+    served = Voila()
+    served.parse_command_line(app.voila_arguments(Path("x.ipynb"), given.voila, given.visitors, given.idle_minutes)[1:])
+    settings = VoilaConfiguration(parent=served)
+    return settings, settings.multi_kernel_manager_class(parent=served)
+
+
+def test_visitors_are_limited_idle_ones_are_let_go_and_tracebacks_stay_here():
+    settings, manager = manager_of()
+    assert not settings.show_tracebacks
+    assert isinstance(manager, LimitedKernelManager)
+    assert manager.most == app.VISITORS
+    assert manager.cull_idle_timeout == 60 * app.IDLE_MINUTES
+    assert 0 < manager.cull_interval <= 60
+    assert manager.cull_connected
+    settings, manager = manager_of("--visitors", "3", "--idle-minutes", "5", "--", "--show_tracebacks=True")
+    assert (manager.most, manager.cull_idle_timeout, settings.show_tracebacks) == (3, 300, True)
+
+
+def test_no_more_kernels_are_started_than_may_be(monkeypatch):
+    _, manager = manager_of("--visitors", "2")
+    running, release = {}, asyncio.Event()
+
+    async def start(self, *given, **options):
+        await release.wait()
+        running[len(running)] = True
+        return str(len(running))
+
+    monkeypatch.setattr(AsyncMappingKernelManager, "start_kernel", start)
+    monkeypatch.setattr(AsyncMappingKernelManager, "__len__", lambda self: len(running))
+
+    async def visit():
+        first = [asyncio.ensure_future(manager.start_kernel()) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(HTTPError, match="All 2 places are taken"):
+            await manager.start_kernel()
+        release.set()
+        await asyncio.gather(*first)
+        with pytest.raises(HTTPError, match="503"):
+            await manager.start_kernel()
+        running.popitem()
+        assert await manager.start_kernel() == "2"
+
+    asyncio.run(visit())
+
+
+@pytest.mark.parametrize(("arguments", "allowed"), [((), False), (("--allow-downloads",), True)])
+def test_what_is_served_downloads_only_where_that_was_said(served, monkeypatch, arguments, allowed):
+    monkeypatch.setattr(app, "prepare", lambda *_: None)
+    monkeypatch.delenv(downloads.VARIABLE, raising=False)
+    assert cli.main(["app", *arguments]) == 0
+    assert sys.modules["voila.app"].Voila.downloads[-1] is allowed
+    assert downloads.allowed(), "the environment is as it was"
+
+
+def test_where_nothing_may_be_fetched_nothing_is(tmp_path, monkeypatch):
+    from cbirlab.backbones import from_hub, from_timm
+    from cbirlab.datasets.catalogue import Source
+    from cbirlab.datasets.download import DownloadError, fetch
+
+    monkeypatch.setenv(downloads.VARIABLE, "off")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(weights, "hub_folder", lambda: tmp_path / "checkpoints")
+    monkeypatch.delenv(weights.FOLDER_VARIABLE, raising=False)
+    monkeypatch.setattr(from_timm, "cached", lambda repository: None)
+    monkeypatch.setattr(from_hub, "hub_folder", lambda: tmp_path / "hub" / "checkpoints")
+    monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: pytest.fail("something was fetched"))
+    asked = {
+        "resnet18": lambda: weights.find("resnet18", None, default="IMAGENET1K_V1"),
+        "timm:resnet18": lambda: from_timm._pretrained("timm:resnet18", "resnet18", "timm/resnet18.a1_in1k"),
+        "hub:o/r:e": lambda: from_hub._built("hub:o/r:e", from_hub.Address("o/r", "e")),
+        "a.zip": lambda: fetch(Source("a.zip", ("https://example.org/a.zip",)), tmp_path),
+    }
+    for name, ask in asked.items():
+        with pytest.raises((WeightsError, DownloadError), match=rf"{name}.* must be fetched, and here nothing is"):
+            ask()
+    (tmp_path / "hub" / "o_r_main").mkdir(parents=True)
+    assert from_hub._fetched("o/r")
+    assert not from_hub._fetched("o/q")
+
+
+def test_a_state_that_a_visitor_brings_opens_nothing_that_is_not_on_offer(tmp_path, monkeypatch):
+    from cbirlab.widgets.sessions import Sessions
+
+    session = Session(draw_pictures(tmp_path / "photos", views=1), "toynet", "random", store=Store(tmp_path / "store"))
+    (tmp_path / "mine.pth").touch()
+    sessions = Sessions(session, ["toynet", "mobilenet_v2"])
+    monkeypatch.setenv(downloads.VARIABLE, "off")
+    assert sessions.offer("mobilenet_v2") == "mobilenet_v2"
+    for asked in (("resnet18", None), ("mobilenet_v2", str(tmp_path / "mine.pth")), ("toynet", "/etc/hostname")):
+        with pytest.raises(ValueError, match="is not on offer here"):
+            sessions.offer(*asked)
+    monkeypatch.setenv(downloads.VARIABLE, "on")
+    assert sessions.offer("resnet18") == "resnet18"

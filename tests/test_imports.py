@@ -15,6 +15,7 @@ PACKAGE = Path(cbirlab.__file__).parent
 ORDER = (
     "text",
     "cells",
+    "downloads",
     "progress",
     "params",
     "registry",

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from cbirlab import downloads
 from cbirlab.backbones.catalogue import Source
 from cbirlab.backbones.modules import add_traced
 from cbirlab.backbones.tracing import trace
@@ -93,6 +94,8 @@ def _built(name: str, address: Address, **options: Any) -> nn.Module:
     """What the repository's `hubconf.py` gives; runs its code."""
     import torch
 
+    if not address.local and not _fetched(address.repository):
+        downloads.check(f"{name}: the code of its repository", WeightsError)
     place = str(Path(address.repository).expanduser()) if address.local else address.repository
     options |= {"source": "local" if address.local else "github", "trust_repo": True, "verbose": False}
     try:
@@ -102,6 +105,13 @@ def _built(name: str, address: Address, **options: Any) -> nn.Module:
     if not isinstance(found, torch.nn.Module):
         raise WeightsError(f"{name}: its entry must give a torch.nn.Module, got {type(found).__name__}.")
     return found
+
+
+def _fetched(repository: str) -> bool:
+    """Whether torch's cache has the code of "owner/name" or "owner/name:branch"."""
+    name, _, branch = repository.partition(":")
+    owned = f"{name}_{branch}".replace("/", "_")
+    return any(path.name.startswith(owned) for path in hub_folder().parent.glob("*") if path.is_dir())
 
 
 def _explained(error: Exception, name: str, address: Address, options: Mapping[str, Any]) -> Exception:

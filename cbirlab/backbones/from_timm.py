@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cbirlab import downloads
 from cbirlab.backbones.catalogue import Source
 from cbirlab.backbones.modules import add_traced
 from cbirlab.backbones.tracing import trace
@@ -115,6 +116,8 @@ def built(model: str, **options: Any) -> nn.Module:
 def _pretrained(name: str, model: str, repository: str) -> nn.Module:
     """The network with its weights, from the cache of the hub, or fetched."""
     file = cached(repository)
+    if file is None:
+        downloads.check(f"{name}: the file of its weights", WeightsError)
     try:
         if file is not None:
             return built(model, pretrained=True, pretrained_cfg_overlay={"file": str(file)})

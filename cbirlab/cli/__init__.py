@@ -84,7 +84,8 @@ def _lab(given: Any) -> int:
 def _app(given: Any) -> int:
     from cbirlab.cli.app import launch
 
-    return launch(given.dataset, given.backbone, given.weights, given.voila)
+    limits = {name: getattr(given, name) for name in ("visitors", "idle_minutes", "allow_downloads")}
+    return launch(given.dataset, given.backbone, given.weights, given.voila, **limits)
 
 
 def _list(given: Any) -> int:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from cbirlab import downloads
+from cbirlab.cli.options import at_least_one
+
+VISITORS, IDLE_MINUTES = 8, 30
 PANEL = "Workbench"
 NOTEBOOK = "cbirlab.ipynb"
 CODE = """from cbirlab.progress import listening
@@ -18,8 +25,46 @@ with listening(lambda what, done, total: None):  # Voilà shows a bar that was c
 panel"""
 
 
-def launch(dataset: str, backbone: str, weights: str | None, arguments: Sequence[str]) -> int:
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options of ``cbirlab app``."""
+    parser.add_argument("--dataset", metavar="NAME", default="toytown", help="a name or a folder (default: toytown)")
+    parser.add_argument("--backbone", metavar="NAME", default="toynet", help="(default: toynet)")
+    parser.add_argument("--weights", metavar="WEIGHTS", help="'random', a label of torchvision, or a file")
+    parser.add_argument(
+        "--visitors", type=at_least_one, metavar="N", default=VISITORS, help=f"at once (default: {VISITORS})"
+    )
+    parser.add_argument(
+        "--idle-minutes",
+        type=at_least_one,
+        metavar="N",
+        default=IDLE_MINUTES,
+        help=f"after which the process of somebody who does nothing is ended (default: {IDLE_MINUTES})",
+    )
+    parser.add_argument(
+        "--allow-downloads",
+        action="store_true",
+        help="let visitors choose networks that are downloaded first, and load states that name files",
+    )
+    parser.add_argument("voila", nargs="*", metavar="-- ARGUMENT", help="passed on to Voilà")
+
+
+def launch(
+    dataset: str,
+    backbone: str,
+    weights: str | None,
+    arguments: Sequence[str],
+    *,
+    visitors: int = VISITORS,
+    idle_minutes: int = IDLE_MINUTES,
+    allow_downloads: bool = False,
+) -> int:
     """Write the notebook and serve it until it is stopped.
+
+    Parameters
+    ----------
+    visitors : how many may look at it at once; each has a kernel, with its network in memory.
+    idle_minutes : after which the kernel of somebody who does nothing is ended.
+    allow_downloads : let visitors choose networks that are fetched first, and load states that name files.
 
     Raises
     ------
@@ -31,10 +76,10 @@ def launch(dataset: str, backbone: str, weights: str | None, arguments: Sequence
     except ImportError as error:
         raise ImportError("the app is served by Voilà, which is not installed: pip install 'cbirlab[app]'") from error
     prepare(dataset, backbone, weights)
-    with tempfile.TemporaryDirectory(prefix="cbirlab-app-") as folder:
+    with tempfile.TemporaryDirectory(prefix="cbirlab-app-") as folder, _kernels_that_fetch(allow_downloads):
         path = Path(folder) / NOTEBOOK
         path.write_text(json.dumps(notebook(dataset, backbone, weights)), encoding="utf-8")
-        Voila.launch_instance(argv=voila_arguments(path, arguments))
+        Voila.launch_instance(argv=voila_arguments(path, arguments, visitors, idle_minutes))
     return 0
 
 
@@ -58,9 +103,42 @@ def notebook(dataset: str, backbone: str, weights: str | None = None) -> dict[st
     return {"cells": [cell], "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
 
 
-def voila_arguments(path: Path, arguments: Sequence[str]) -> list[str]:
-    """Command line of Voilà; later arguments override earlier ones. It runs for root as for anyone."""
-    return [str(path), "--show_tracebacks=True", *arguments]
+def voila_arguments(
+    path: Path, arguments: Sequence[str], visitors: int = VISITORS, idle_minutes: int = IDLE_MINUTES
+) -> list[str]:
+    """Command line of Voilà; what is in `arguments` is not set here. It runs for root as for anyone.
+
+    Visitors see no tracebacks, which name files of this machine; they are in the log.
+    """
+    own = {
+        "show_tracebacks": False,
+        "VoilaConfiguration.multi_kernel_manager_class": "cbirlab.cli.kernels.LimitedKernelManager",
+        "LimitedKernelManager.most": visitors,
+        "MappingKernelManager.cull_idle_timeout": 60 * idle_minutes,
+        "MappingKernelManager.cull_interval": 60,
+        "MappingKernelManager.cull_connected": True,
+    }
+    given = {_option(argument) for argument in arguments}
+    return [str(path), *(f"--{name}={value}" for name, value in own.items() if _option(name) not in given), *arguments]
+
+
+def _option(argument: str) -> str:
+    """The name of an option of Voilà, without the class that it may be written with."""
+    return argument.lstrip("-").partition("=")[0].rpartition(".")[2]
+
+
+@contextmanager
+def _kernels_that_fetch(allowed: bool) -> Iterator[None]:
+    """Kernels that are started inside may download, or may not: they inherit this environment."""
+    before = os.environ.get(downloads.VARIABLE)
+    os.environ[downloads.VARIABLE] = "on" if allowed else "off"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[downloads.VARIABLE]
+        else:
+            os.environ[downloads.VARIABLE] = before
 
 
 def _from_here(weights: str) -> str:

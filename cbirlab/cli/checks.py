@@ -61,8 +61,6 @@ def judging(given: Any) -> None:
     """Refuse what `evaluate` would refuse after it has read the descriptors."""
     from cbirlab.pipeline import Recipe
 
-    if given.top is not None and given.top < 1:
-        raise ValueError(f"--top must be a whole number >= 1, got {given.top}.")
     Recipe(**{name: value for name in ("protocol", "average_precision") if (value := getattr(given, name)) is not None})
 
 

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cbirlab.cli.options import at_least_one
 from cbirlab.cli.saying import UsageError, say
 
 if TYPE_CHECKING:
@@ -26,7 +27,9 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     direction.add_argument("--columns", action="store_true", default=None, help="D x N: a column is an image")
     direction.add_argument("--rows", dest="columns", action="store_false", help="N x D: a row is an image")
     parser.add_argument("--similarity", choices=SIMILARITY.options, default="cosine", help="(default: cosine)")
-    parser.add_argument("--top", type=int, metavar="K", help="judge the first K results alone, which needs less memory")
+    parser.add_argument(
+        "--top", type=at_least_one, metavar="K", help="judge the first K results alone, which needs less memory"
+    )
     parser.add_argument("--protocol", metavar="NAME", help="(default: the dataset's own)")
     parser.add_argument("--average-precision", metavar="NAME", help="trapezoid or finite-sum (default: the protocol's)")
     parser.add_argument("--out", metavar="FILE", help="write the numbers: .csv, .md, .tex, .xlsx or .json")

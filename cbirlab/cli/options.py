@@ -57,6 +57,14 @@ def whole_number(text: str) -> int:
         raise argparse.ArgumentTypeError(f"must be a whole number, got {text!r}") from None
 
 
+def at_least_one(text: str) -> int:
+    """A whole number >= 1."""
+    number = whole_number(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number >= 1, got {text!r}")
+    return number
+
+
 def add_saved_recipe(parser: argparse.ArgumentParser) -> None:
     """A recipe from a file."""
     parser.add_argument("--recipe", metavar="FILE", help="a recipe or a table (.json, .csv); options override it")

@@ -91,17 +91,19 @@ def _add_lab(commands: Any) -> None:
 
 
 def _add_app(commands: Any) -> None:
+    from cbirlab.cli.app import add_options
+
     more = """
         The first start on new images describes them all before it opens, later ones take what the store has. It needs
         Voilà (pip install 'cbirlab[app]'), and what follows -- goes to it:
 
           cbirlab app --dataset my/photos -- --no-browser --port 9999 --theme=dark
+
+        Each visitor has a process with the network in memory. Visitors see no tracebacks (the log has them; to see them
+        in the page: -- --show_tracebacks=True) and download nothing.
         """
     parser = _command(commands, "app", "open the panel in the browser, without notebooks and cells", more)
-    parser.add_argument("--dataset", metavar="NAME", default="toytown", help="a name or a folder (default: toytown)")
-    parser.add_argument("--backbone", metavar="NAME", default="toynet", help="(default: toynet)")
-    parser.add_argument("--weights", metavar="WEIGHTS", help="'random', a label of torchvision, or a file")
-    parser.add_argument("voila", nargs="*", metavar="-- ARGUMENT", help="passed on to Voilà")
+    add_options(parser)
 
 
 def _add_list(commands: Any) -> None:

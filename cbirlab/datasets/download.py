@@ -14,6 +14,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
+from cbirlab import downloads
 from cbirlab.datasets.catalogue import Source
 from cbirlab.progress import bar
 
@@ -50,6 +51,7 @@ def fetch(source: Source, folder: Path, *, progress: bool = True, pause: Pause =
     part = target.with_name(f"{target.name}.part")
     if target.is_file():
         return target
+    downloads.check(source.file, DownloadError)
     folder.mkdir(parents=True, exist_ok=True)
     reasons = []
     for url in source.urls:

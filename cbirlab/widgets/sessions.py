@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from cbirlab import downloads
 from cbirlab.backbones import BACKBONES, availability, choices_of, chosen, in_one_word
 
 if TYPE_CHECKING:
@@ -44,11 +45,21 @@ class Sessions:
         weights = dict(given) if isinstance(given, Mapping) else dict.fromkeys(given)
         self.weights: dict[str, str | None] = {key_of(first): first.common.weights}
         for text, beside in weights.items():
-            self.offer(text, beside)
+            self._add(*chosen(text, beside))
 
     def offer(self, backbone: str, weights: str | None = None) -> str:
-        """Put a backbone on offer, unless it is; its key here."""
+        """Put a backbone on offer, unless it is; its key here.
+
+        Raises
+        ------
+        ValueError : a saved state asks for it, in an app whose visitors name no files and download nothing.
+        """
         name, label = chosen(backbone, weights)
+        if not downloads.allowed() and in_one_word(name, label) not in self.weights:
+            raise ValueError(f"backbone {in_one_word(name, label)!r} is not on offer here; its menu has all that are.")
+        return self._add(name, label)
+
+    def _add(self, name: str, label: str | None) -> str:
         self.weights.setdefault(key := in_one_word(name, label), label)
         return key
 

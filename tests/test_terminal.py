@@ -1,0 +1,260 @@
+"""Terminal: whatever names, encodings and memory there are, the command line answers with text and an exit code."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from robustness.small import make_folder
+
+from cbirlab import cli
+from cbirlab.cli import listing, saying
+from cbirlab.cli.parser import build_parser
+from cbirlab.methods import Method, listed, parsed
+
+NAMES = [b"caf\xe9", b"\x1b[2Jgone", b"\xff\xfe", "Kož, (a) 日本".encode(), b"=1+1", b'it\'s "$HOME"']
+
+
+def run_in(folder: Path, *arguments: object, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    known = {name: value for name, value in os.environ.items() if not name.startswith(("LANG", "LC_", "PYTHON"))}
+    known |= {"PYTHONPATH": str(Path(cli.__file__).parents[2]), "CBIRLAB_STORE": str(folder / "store"), **environment}
+    command = [sys.executable, "-m", "cbirlab", *(os.fsencode(str(argument)) for argument in arguments)]
+    return subprocess.run(command, capture_output=True, env=known, cwd=folder)
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory) -> Path:
+    """A folder with pictures in sub-folders of odd names, and one that cannot be read in each."""
+    place = tmp_path_factory.mktemp("odd")
+    plain = make_folder(place / "plain", 2)
+    for name in NAMES:
+        folder = os.path.join(os.fsencode(place), b"own \xe9", name)
+        os.makedirs(folder)
+        for number in range(2):
+            shutil.copy(plain / "g0" / f"{number}.bmp", os.path.join(folder, name + b"%d.bmp" % number))
+        with open(os.path.join(folder, name + b".png"), "wb") as file:
+            file.write(b"\x89PNG no picture")
+    return place
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"PYTHONIOENCODING": "cp1252"},
+        {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
+        {"LC_ALL": "C.UTF-8"},
+    ],
+    ids=["cp1252", "C", "UTF-8"],
+)
+def test_names_of_any_bytes_are_run_and_shown_on_any_terminal(odd, environment):
+    folder, out = os.fsdecode(b"own \xe9"), os.fsdecode(b"t\xe9.csv")
+    shared = ("--whitening", "none", "--image-size", "48", "--quiet")
+    ran = run_in(
+        odd, "compare", "--dataset", folder, "--aggregation", "mac,gem(p=4)", *shared, "--out", out, **environment
+    )
+    assert ran.returncode == 0, ran.stderr
+    for stream in (ran.stdout, ran.stderr):
+        assert b"Traceback" not in stream
+        assert b"\x1b" not in stream
+    assert b"written: t\\xe9.csv (2 rows)" in ran.stdout
+    assert b"\\x1b[2Jgone.png" in ran.stderr
+    again = run_in(odd, "run", "--recipe", out, "--row", "1", **environment)
+    assert again.returncode == 0, again.stderr
+    assert b"gem(p=4)" in again.stdout
+
+
+def test_every_table_of_odd_names_is_written(odd, monkeypatch, capsys):
+    monkeypatch.setenv("CBIRLAB_STORE", str(odd / "store"))
+    monkeypatch.chdir(odd)
+    base = ["run", "--dataset", os.fsdecode(b"own \xe9"), "--whitening", "none", "--image-size", "48", "--quiet"]
+    for suffix in ("csv", "md", "tex", "xlsx", "json"):
+        assert cli.main([*base, "--out", f"t.{suffix}"]) == 0
+        (odd / f"t.{suffix}").read_bytes().decode("latin-1" if suffix == "xlsx" else "utf-8")
+    assert "\x1b" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_what_is_said_is_written_in_any_encoding(monkeypatch, encoding):
+    out = io.TextIOWrapper(io.BytesIO(), encoding=encoding, write_through=True)
+    monkeypatch.setattr(sys, "stdout", out)
+    saying.prepare_streams()
+    saying.say("Radenović\u2028 caf\udce9 \x1b[31m\nnext")
+    written = out.buffer.getvalue().decode(encoding)
+    assert written.count("\n") == 2
+    assert r"\u2028 caf\xe9 \x1b[31m" in written
+
+
+def test_what_is_listed_is_written_in_ascii(tmp_path):
+    ran = run_in(tmp_path, "list", PYTHONIOENCODING="ascii")
+    assert ran.returncode == 0, ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            MemoryError("Unable to allocate 3.2 GiB"),
+            "memory ran out while .* (Unable to allocate 3.2 GiB); .*--image-size",
+        ),
+        (MemoryError(), "memory ran out while the table was filled; take a smaller"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), "memory ran out"),
+        (RecursionError("maximum recursion depth exceeded"), "nested too deeply"),
+    ],
+)
+def test_too_little_memory_is_one_sentence(monkeypatch, capsys, error, told):
+    def fails(*_, **__):
+        raise error
+
+    monkeypatch.setitem(cli._COMMANDS, "compare", fails)
+    assert cli.main(["compare"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("cbirlab compare: ")
+    assert said.count("\n") == 1
+    for part in told.split(" .* "):
+        assert part.replace(".*", "") in said or part.partition(".*")[0] in said
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes are POSIX here")
+@pytest.mark.parametrize("arguments", [["list"], ["--help"], ["list", "nothing"], []])
+def test_a_reader_who_leaves_early_is_no_error(arguments):
+    """As `cbirlab list | head -0`: the pipe is closed before anything is written."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        ran = subprocess.run([sys.executable, "-m", "cbirlab", *arguments], stdout=writing, stderr=subprocess.PIPE)
+    finally:
+        os.close(writing)
+    assert b"BrokenPipe" not in ran.stderr
+    assert b"Traceback" not in ran.stderr
+
+
+LISTS = {
+    "--aggregation": ("aggregations", ["mac", "gem(p=4)", "vlad(k=32, intra=False)"]),
+    "--taps": ("taps", ["layer3", "layer4", "layer3+0.5*layer4"]),
+    "--whitening": ("whitenings", ["none", "pca(power=0.25)", "lw"]),
+    "--backbones": ("backbones", ["toynet", "resnet50@IMAGENET1K_V2"]),
+    "--passes": ("passes", ["single", "spm(levels=3)", "grid(rows=1, columns=2, whole=False)"]),
+    "--attention": ("attentions", ["none", "crow_spatial > crow_channel"]),
+    "--encodings": ("encodings", ["bow", "vlad(k=64)"]),
+    "--fusion": ("fusions", ["rrf", "sum"]),
+    "--dimensions": ("dimensions", [64, 128]),
+}
+
+
+@pytest.mark.parametrize("option", LISTS)
+def test_lists_may_have_commas(option):
+    name, values = LISTS[option]
+    words = [str(value) for value in values]
+    for given_words in ([",".join(words)], [", ".join(words)], words, [f"{words[0]},", *words[1:]]):
+        assert getattr(build_parser().parse_args(["compare", option, *given_words]), name) == values
+
+
+def test_lists_of_other_commands_may_have_commas():
+    assert build_parser().parse_args(["why", "--choice", "crop,junk", "level"]).choices == ["crop", "junk", "level"]
+    assert build_parser().parse_args(["run", "--scales", "1,0.7"]).options.scales == [1.0, 0.7]
+    assert build_parser().parse_args(["data", "get", "x", "--only", "a*,b"]).only == ["a*", "b"]
+
+
+@pytest.mark.parametrize("words", [["--aggregation", ","], ["--dimensions", "64,x"], ["--dimensions", ""]])
+def test_a_list_of_nothing_and_a_wrong_number_are_wrong_usage(words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        build_parser().parse_args(["compare", *words])
+    assert ended.value.code == 2
+    assert f"argument {words[0]}" in capsys.readouterr().err
+
+
+def test_a_comma_in_a_file_that_is_there_separates_nothing(tmp_path):
+    path = tmp_path / "a,b.pth"
+    assert listed(f"toynet@{path}") == [f"toynet@{tmp_path / 'a'}", "b.pth"]
+    path.touch()
+    assert listed(f"toynet@{path}") == [f"toynet@{path}"]
+
+
+def methods() -> list[tuple[str, type[Method]]]:
+    from cbirlab.aggregation import Aggregation
+    from cbirlab.attention import Attention
+    from cbirlab.fusion import FusionMethod
+    from cbirlab.passes import Passes
+    from cbirlab.whitening import Whitening
+
+    kinds = {
+        "passes": Passes,
+        "attentions": Attention,
+        "aggregations": Aggregation,
+        "encodings": Aggregation,
+        "whitenings": Whitening,
+        "fusions": FusionMethod,
+    }
+    return [(kind, reader) for kind, reader in kinds.items()]
+
+
+@pytest.mark.parametrize(("kind", "reader"), methods())
+def test_every_line_that_is_listed_is_read_back(kind, reader):
+    lines = listing.text(kind).splitlines()
+    for name, line in zip(listing.registry(kind), lines, strict=True):
+        text = line.split("  ")[0]
+        method = reader.parse(text)
+        assert method.name == name
+        assert method == reader.parse(name), "what is listed are the defaults"
+        assert reader.parse(method.key) == method
+        words = method.key.replace("'", "").replace('"', "")
+        assert reader.parse(words) == method, "words need no quotes"
+        assert reader.parse(words).key == method.key
+
+
+@given(st.text(max_size=20) | st.text("gem(p=4,)'\" [{]}x-.", max_size=20))
+def test_any_text_is_a_method_or_a_sentence(text):
+    try:
+        name, parameters = parsed("aggregation", text)
+    except ValueError as error:
+        assert "expected a form like 'gem' or 'gem(p=4)'" in str(error)
+    else:
+        assert isinstance(name, str)
+        assert all(isinstance(parameter, str) for parameter in parameters)
+
+
+@pytest.mark.parametrize("text", ["gem(", "gem(4)", "gem(p)", "gem(p=4", "gem(p=4)x", "gem(p=4, p=5)", "gem(p=)", "gem(**p)", "gem(p==4)", "gem(p=(((", "gem(p=1,,q=2)", "gem(p=" + "(" * 5000 + ")"])  # fmt: skip
+def test_what_is_no_method_is_refused(text):
+    with pytest.raises(ValueError, match="expected a form like"):
+        parsed("aggregation", text)
+
+
+@pytest.mark.parametrize(("text", "parameters"), [
+    ("head(loss=multisim)", {"loss": "multisim"}),
+    ("qe(k1=auto, k2=6)", {"k1": "auto", "k2": 6}),
+    ("lw(form=rank-safe)", {"form": "rank-safe"}),
+    ("x(a='b, c', d=[1, 2], e=None, f=True, g=-1.5e3)", {"a": "b, c", "d": [1, 2], "e": None, "f": True, "g": -1500.0}),
+    ("x()", {}),
+    ("x(a=1,)", {"a": 1}),
+])  # fmt: skip
+def test_words_are_texts_and_values_are_pythons(text, parameters):
+    assert parsed("method", text)[1] == parameters
+
+
+def test_wrong_levels_and_choices_are_wrong_usage_before_anything_is_computed(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("CBIRLAB_STORE", str(tmp_path / "store"))
+    folder = str(make_folder(tmp_path / "own"))
+    monkeypatch.setattr("cbirlab.extract.extract", lambda *_, **__: pytest.fail("something was computed"))
+    (tmp_path / "r.json").write_text('{"dataset": "%s"}' % folder)
+    (tmp_path / "t.json").write_text(
+        '[{"recipe": {"dataset": "%s"}}, {"recipe": {"dataset": "%s"}}]' % (folder, folder)
+    )
+    (tmp_path / "x.npy").touch()
+    for words in (
+        ["why", "--dataset", folder, "--level", "hrad"],
+        ["why", "--dataset", folder, "--choice", "crop,jnk"],
+        ["versus", str(tmp_path / "t.json"), "0", "1", "--level", "hrad"],
+        ["run", "--recipe", str(tmp_path / "r.json"), "--tap", "layr4"],
+        ["evaluate", "--dataset", folder, "--features", str(tmp_path / "x.npy"), "--average-precision", "trapez"],
+        ["published", "--metric", "mapp"],
+        ["data", "get", "oxford5k", "--only", "zzz"],
+    ):
+        assert cli.main(words) == 2, words
+        assert capsys.readouterr().err.count("\n") == 1
