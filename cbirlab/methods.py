@@ -89,9 +89,9 @@ def parsed(kind: str, text: str) -> tuple[str, dict[str, Any]]:
     ------
     ValueError : as `Method.parse`.
     """
-    name, _, arguments = text.strip().partition("(")
+    name, bracket, arguments = text.strip().partition("(")
     name = name.strip()
-    if not arguments:
+    if not bracket:
         return name, {}
     try:
         if not arguments.endswith(")"):
