@@ -285,3 +285,25 @@ def test_pictures_stand_side_by_side_at_one_scale():
     assert plots.png(ax).startswith(b"\x89PNG")
     with pytest.raises(ValueError, match="at least one picture"):
         plots.pictures({})
+
+
+NAMES = ["a$b", "$\\frac$", "$x$ and $y", "caf\udce9", "\x1b[31m", "\\$1"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_of_any_kind_are_labels_as_they_are(name):
+    frame = pd.DataFrame({"weights": [name, "other"], "map": [0.1, 0.2], "x": [1, 2]})
+    changed = {"choice": ["junk"], "from": [name], "to": [name], "change": [0.1], "change_low": [0.0]}
+    changed = pd.DataFrame({**changed, "change_high": [0.2], "forward_pass": [False]})
+    drawn = [
+        plots.bars(frame, "weights", "map"),
+        plots.lines(frame, "weights", None, "map"),
+        plots.lines(frame, "x", "weights", "map"),
+        plots.changes(changed),
+        plots.win_loss(pd.DataFrame({"difference": [0.1, -0.1]}), names=(name, "b")),
+        plots.cosines([0.5], [0.1], title=name),
+        plots.pictures({name: np.zeros((4, 4, 3), np.uint8)}),
+    ]
+    for ax in drawn:
+        assert plots.png(ax)
+    assert "a$b" in plots.described(plots.cosines([0.5], [0.1], title="a$b"))

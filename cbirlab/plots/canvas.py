@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cbirlab.evaluation import title_of as metric_title
+from cbirlab.text import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,10 +87,10 @@ def described(ax: Axes) -> str:
     title = f"{ax.get_title()}: " if ax.get_title() else ""
     series = [label for label in ax.get_legend_handles_labels()[1] if not label.startswith("_")]
     if not ax.get_xlabel() and not ax.get_ylabel():
-        return f"{title}picture"
+        return f"{title}picture".replace(r"\$", "$")
     named = f"; {', '.join(series)}" if series else ""
     across = ax.get_ylabel() or ", ".join(label.get_text() for label in ax.get_yticklabels())
-    return " ".join(f"{title}{across} against {ax.get_xlabel()}{named}".split())
+    return " ".join(f"{title}{across} against {ax.get_xlabel()}{named}".split()).replace(r"\$", "$")
 
 
 def ink(ax: Axes) -> Any:
@@ -128,14 +129,19 @@ def whiskers(colour: Any) -> dict[str, Any]:
 def title_of(column: str) -> str:
     """A column of a table as a label."""
     name = metric_title(column)
-    return name if name != column else TITLES.get(column, column.replace("_", " "))
+    return name if name != column else TITLES.get(column, plain(column.replace("_", " ")))
 
 
 def written(value: Any) -> str:
     """A value of a table as a label."""
     if isinstance(value, float | np.floating):
         return "none" if np.isnan(value) else f"{value:g}"
-    return "none" if value is None else str(value)
+    return "none" if value is None else plain(value)
+
+
+def plain(text: Any) -> str:
+    """A text as a label: dollars are dollars, which matplotlib would read as formulas."""
+    return printable(text, keep="\n").replace("$", r"\$")
 
 
 def interval(frame: pd.DataFrame, value: str) -> tuple[np.ndarray, np.ndarray] | None:

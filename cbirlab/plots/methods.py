@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cbirlab.plots.canvas import COLOURS, HATCHES, LINES, ink, legend, new_axes, tidy
+from cbirlab.plots.canvas import COLOURS, HATCHES, LINES, ink, legend, new_axes, plain, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,7 +63,7 @@ def cosines(matching: Any, other: Any, *, title: str = "", ax: Axes | None = Non
         ax.hist(values, edges, density=True, histtype="step", linewidth=1.8, label=label, zorder=3 - place, **looks)
     ax.set_xlabel("cosine")
     ax.set_ylabel("density")
-    ax.set_title(title, color=ink(ax))
+    ax.set_title(plain(title), color=ink(ax))
     legend(ax, 1)
     return tidy(ax, grid="y")
 
@@ -119,7 +119,7 @@ def overlay(
         ):  # a white rim stands out on any picture
             ax.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, linewidth=line, **over))
     ax.set_axis_off()
-    ax.set_title(title, color=ink(ax))
+    ax.set_title(plain(title), color=ink(ax))
     return ax
 
 
@@ -144,7 +144,7 @@ def pictures(shown: Mapping[str, Any], *, ax: Axes | None = None) -> Axes:
     ax = ax or new_axes(width=width, height=0.6 + width * height / starts[-1])
     for start, (name, array) in zip(starts, zip(shown, arrays, strict=True), strict=False):
         ax.imshow(array, extent=(start, start + array.shape[1], array.shape[0], 0), interpolation="nearest")
-        label = f"{name}\n{array.shape[0]} x {array.shape[1]}"
+        label = f"{plain(name)}\n{array.shape[0]} x {array.shape[1]}"
         ax.text(start, -room / 2, label, va="bottom", fontsize=8, color=ink(ax))
     ax.set_xlim(0, starts[-1])
     ax.set_ylim(height, -room / 2)

@@ -19,6 +19,7 @@ from cbirlab.plots.canvas import (
     looks,
     need,
     new_axes,
+    plain,
     tidy,
     title_of,
     whiskers,
@@ -103,7 +104,7 @@ def changes(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax.errorbar(values, places, xerr=[np.fmax(values - low, 0), np.fmax(high - values, 0)], **whiskers(ink(ax)))
     ax.axvline(0, color=ink(ax), linewidth=1)
     named = frame[["choice", "from", "to"]].itertuples(index=False)
-    ax.set_yticks(places, [f"{title_of(choice)}: {was} → {to}" for choice, was, to in named])
+    ax.set_yticks(places, [f"{title_of(choice)}: {plain(was)} → {plain(to)}" for choice, was, to in named])
     ax.invert_yaxis()
     ax.set_xlabel("change, paired 95 % interval")
     ax.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, frameon=False, labelcolor=ink(ax))
@@ -216,7 +217,7 @@ def win_loss(frame: pd.DataFrame, *, names: tuple[str, str] = ("A", "B"), ax: Ax
     ValueError : a table without "difference", or without rows.
     """
     need("win_loss", frame, ["difference"])
-    ax = ax or new_axes()
+    ax, names = ax or new_axes(), (plain(names[0]), plain(names[1]))
     differences = frame["difference"].to_numpy(float)
     for place, (name, chosen) in enumerate(zip(names, (differences > 0, differences < 0), strict=True)):
         label = f"{name} better: {int(chosen.sum())} queries"

@@ -12,6 +12,7 @@ import numpy as np
 
 from cbirlab.progress import Cancelled, listening
 from cbirlab.projection import PROJECTIONS, Projection, cached, honesty, project, shared_neighbours
+from cbirlab.text import printable
 from cbirlab.widgets import views
 from cbirlab.widgets.gallery import Thumbnails
 from cbirlab.widgets.scatter import Scatter
@@ -215,8 +216,8 @@ class MapPanel(widgets.VBox):
             return None, None
         dataset = self.session.dataset
         instances = [*(dataset.instances or [""] * len(dataset.images)), *[""] * len(dataset.queries)]
-        names = [path.stem for path in self.thumbnails.paths]
-        return [str(one) for one in instances[:count]], names[:count]
+        names = [printable(path.stem) for path in self.thumbnails.paths[:count]]
+        return [printable(one) for one in instances[:count]], names
 
     def _say(self, text: str, *, working: bool = False) -> None:
         self.progress.value = views.note(text) if text else ""
