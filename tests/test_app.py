@@ -194,8 +194,10 @@ def test_a_state_that_a_visitor_brings_opens_nothing_that_is_not_on_offer(tmp_pa
     sessions = Sessions(session, ["toynet", "mobilenet_v2"])
     monkeypatch.setenv(downloads.VARIABLE, "off")
     assert sessions.offer("mobilenet_v2") == "mobilenet_v2"
-    for asked in (("resnet18", None), ("mobilenet_v2", str(tmp_path / "mine.pth")), ("toynet", "/etc/hostname")):
+    for name, label in (("resnet18", None), ("mobilenet_v2", "IMAGENET1K_V1")):
         with pytest.raises(ValueError, match="is not on offer here"):
-            sessions.offer(*asked)
+            sessions.offer(name, label)
+    for name in ("mobilenet_v2", "toynet"):
+        assert sessions.weights[sessions.offer(name, str(tmp_path / "mine.pth"))] in (None, "random"), "not the file"
     monkeypatch.setenv(downloads.VARIABLE, "on")
     assert sessions.offer("resnet18") == "resnet18"

@@ -248,8 +248,6 @@ def test_wrong_levels_and_choices_are_wrong_usage_before_anything_is_computed(tm
         ["versus", str(tmp_path / "t.json"), "0", "1", "--level", "hrad"],
         ["run", "--recipe", str(tmp_path / "r.json"), "--tap", "layr4"],
         ["evaluate", "--dataset", folder, "--features", str(tmp_path / "x.npy"), "--average-precision", "trapez"],
-        ["published", "--metric", "mapp"],
-        ["data", "get", "oxford5k", "--only", "zzz"],
     ):
         assert cli.main(words) == 2, words
         assert capsys.readouterr().err.count("\n") == 1

@@ -7,7 +7,7 @@ from typing import Any
 
 from cbirlab.cli.listing import aligned
 from cbirlab.cli.options import Several
-from cbirlab.cli.saying import UsageError, say
+from cbirlab.cli.saying import say
 from cbirlab.datasets import DATASETS, about, availability
 from cbirlab.datasets.roots import data_root
 
@@ -96,10 +96,7 @@ def shown(name: str, root: str | None = None) -> str:
 def _get(given: Any) -> None:
     from cbirlab.datasets.getting import chosen, get
 
-    try:
-        sources, facts = chosen(given.name, given.only), about(given.name)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    sources, facts = chosen(given.name, given.only), about(given.name)
     assert facts is not None  # `chosen` refuses what has no facts
     say(f"{given.name}: {facts.size}, {len(sources)} files\nlicence: {facts.licence}\ncite: {facts.citation}")
     if facts.note:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cbirlab.cli.options import at_least_one
-from cbirlab.cli.saying import UsageError, say
+from cbirlab.cli.saying import say
 
 if TYPE_CHECKING:
     from cbirlab.datasets import Dataset
@@ -76,7 +76,7 @@ def published_command(given: Any) -> int:
     chosen = {"method": given.method, "metric": given.metric}
     frame = published(given.dataset, **chosen, wide=True)
     if not len(frame):
-        raise UsageError("no published number is like that; leave out --method or --metric to see what there is.")
+        raise ValueError("no published number is like that; leave out --method or --metric to see what there is.")
     same = [name for name in ("dataset", "protocol") if given.dataset and len(set(frame[name])) == 1]
     say(tables.to_markdown(frame.drop(columns=same).dropna(axis=1, how="all")), end="")
     if given.out:
