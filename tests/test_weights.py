@@ -328,6 +328,18 @@ def test_a_file_that_refers_to_itself_takes_no_more_than_its_size(tmp_path: Path
     assert "conv.weight must have shape" in refused(saved(tmp_path / "y.pth", stretched))
 
 
+def test_a_file_makes_no_room_that_it_does_not_fill(tmp_path: Path) -> None:
+    asks = b"\x80\x02}q\x00X\x01\x00\x00\x00ac__builtin__\nbytearray\n\x8a\x05\x00\x00\x00\x00\x02\x85Rs."
+    made = io.BytesIO()
+    with warnings.catch_warnings(), zipfile.ZipFile(made, "w") as archive:
+        archive.writestr("x/data.pkl", asks)
+        archive.writestr("x/version", "3")
+    (tmp_path / "x.pth").write_bytes(made.getvalue())
+    assert "bytearray" in refused(tmp_path / "x.pth")
+    (tmp_path / "y.pth").write_bytes(asks)
+    assert "bytearray" in refused(tmp_path / "y.pth")
+
+
 @pytest.mark.parametrize("form", ["zip", "pickle", "safetensors"])
 def test_damaged_files_load_or_are_refused(tmp_path: Path, form: str) -> None:
     made = io.BytesIO()
