@@ -136,6 +136,8 @@ def test_of_several_networks_in_a_file_one_has_to_be_chosen(tmp_path: Path, held
         backbone = load_backbone("small", f"{path}:{name}")
         assert torch.equal(backbone.module.state_dict()["layer.conv.weight"], own["layer.conv.weight"])
         assert backbone.weights.startswith(f"x.pth:{name}@")
+        last = name.rpartition(".")[2]
+        assert load_backbone("small", f"{path}:{last}").digest == backbone.digest
     assert "nothing named 'pupil'" in refused(f"{path}:pupil")
 
 
