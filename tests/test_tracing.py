@@ -390,6 +390,13 @@ def test_tokens_without_a_map_before_them_lie_on_the_grid_that_their_number_says
     assert found.shape == (1, 12, size[0] // 16, size[1] // 16)
 
 
+def test_strides_of_layers_without_padding_and_of_odd_patches_are_told() -> None:
+    valid = [layer for _ in range(5) for layer in (nn.Conv2d(3 if not _ else 4, 4, 3, 2), nn.ReLU())]
+    assert [tap.stride for tap in trace(nn.Sequential(*valid)).taps.values()] == [2, 4, 8, 16, 32]
+    odd = nn.Sequential(nn.Conv2d(3, 4, 7, 7), nn.ReLU(), nn.Conv2d(4, 4, 2, 2), nn.ReLU())
+    assert [tap.stride for tap in trace(odd).taps.values()] == [7, 14]
+
+
 @pytest.mark.parametrize("side", [256, 112, 32])
 def test_a_network_of_an_unusual_size_is_run_at_that_and_it_is_kept(side: int) -> None:
     net = nn.Sequential(nn.Conv2d(3, 4, 3, 4, 1), nn.ReLU(), nn.Flatten(), nn.Linear(4 * (side // 4) ** 2, 5))

@@ -136,6 +136,8 @@ def test_of_several_networks_in_a_file_one_has_to_be_chosen(tmp_path: Path, held
         backbone = load_backbone("small", f"{path}:{name}")
         assert torch.equal(backbone.module.state_dict()["layer.conv.weight"], own["layer.conv.weight"])
         assert backbone.weights.startswith(f"x.pth:{name}@")
+        last = name.rpartition(".")[2]
+        assert load_backbone("small", f"{path}:{last}").digest == backbone.digest
     assert "nothing named 'pupil'" in refused(f"{path}:pupil")
 
 
@@ -326,6 +328,18 @@ def test_a_file_that_refers_to_itself_takes_no_more_than_its_size(tmp_path: Path
         load_backbone("small", saved(tmp_path / "x.pth", held))
     stretched = {**tensors(), "conv.weight": torch.zeros(1).expand(1 << 40)}
     assert "conv.weight must have shape" in refused(saved(tmp_path / "y.pth", stretched))
+
+
+def test_a_file_makes_no_room_that_it_does_not_fill(tmp_path: Path) -> None:
+    asks = b"\x80\x02}q\x00X\x01\x00\x00\x00ac__builtin__\nbytearray\n\x8a\x05\x00\x00\x00\x00\x02\x85Rs."
+    made = io.BytesIO()
+    with warnings.catch_warnings(), zipfile.ZipFile(made, "w") as archive:
+        archive.writestr("x/data.pkl", asks)
+        archive.writestr("x/version", "3")
+    (tmp_path / "x.pth").write_bytes(made.getvalue())
+    assert "bytearray" in refused(tmp_path / "x.pth")
+    (tmp_path / "y.pth").write_bytes(asks)
+    assert "bytearray" in refused(tmp_path / "y.pth")
 
 
 @pytest.mark.parametrize("form", ["zip", "pickle", "safetensors"])

@@ -48,7 +48,7 @@ def register(name: str) -> None:
 
     Raises
     ------
-    ValueError : another form of name; or the network does not take images of 224 x 224 pixels.
+    ValueError : another form of name; or the network takes images of no usual size.
     Untrusted : nobody said that code of that repository may run.
     UnknownName : the repository has no such entry.
     WeightsError : the repository cannot be had, or its code does not run.

@@ -28,6 +28,8 @@ GROWTH = 64
 """By how many pixels, at least, the second image is taller than the first; it is wider by twice as many."""
 SIDES = (224, 256, 240, 384, 192, 288, 299, 320, 336, 448, 512, 128, 112, 96, 64, 32)
 """Sides in pixels of the squares that are tried, in turn, on a network of which nobody says what it takes."""
+LEAST = 4
+"""A map of fewer rows says nothing of how many pixels a row is: padding counts for as much."""
 _MULTIPLES = (1, 8, 16, 32, 64)
 
 
@@ -149,7 +151,7 @@ def _maps_alone(module: nn.Module, places: list[Place], size: Size) -> list[Plac
 def _patch(places: Sequence[Place], size: Size) -> int:
     """The step in pixels of the first map that is a whole number of them: a transformer's patch; 1 for none."""
     for place in places:
-        if len(place.shape) == 4 and place.shape[2] and size[0] % place.shape[2] == 0:
+        if len(place.shape) == 4 and place.shape[2] >= LEAST and size[0] % place.shape[2] == 0:
             return max(1, size[0] // place.shape[2])
     return 1
 

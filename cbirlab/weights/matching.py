@@ -80,6 +80,9 @@ def _part(
     """What stands under that name, itself perhaps below something more."""
     wanted = ".".join(one for one in part.split(".") if one not in MARKS or _has(own, one))
     found = _under(state, f"{wanted}.") if wanted else dict(state)
+    fronts = {name[: at + 1] for name in state if (at := name.find(f".{wanted}.")) >= 0}
+    if not found and len(fronts) == 1:
+        found = _under(state, f"{fronts.pop()}{wanted}.")
     if not found:
         groups = list(dict.fromkeys(name.rsplit(".", 1)[0] for name in _beginnings(state)))
         near = get_close_matches(part, groups, n=3) or groups[:3]

@@ -6,6 +6,7 @@ of classes; the settings that trainers save beside the weights (a ``Namespace``,
 
 from __future__ import annotations
 
+import mmap
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -156,7 +157,8 @@ def _check_archive(path: Path) -> None:
         raise WeightsError(
             f"{path}: cannot be read as weights: it is a zip archive that torch did not write; unpack it first."
         )
-    if any(entry.compress_type != zipfile.ZIP_STORED or entry.file_size > path.stat().st_size for entry in entries):
+    packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
+    if packed or sum(entry.file_size for entry in entries) > path.stat().st_size:
         raise WeightsError(f"{path}: cannot be read as weights: torch packs no file of its archives, and here one is.")
 
 
@@ -175,6 +177,7 @@ def _unpickled(path: Path, kind: str) -> Any:
     """
     import torch
 
+    _check_room(path)
     stand_ins: list[Any] = [(_Setting, name) for name in _SETTINGS]
     stand_ins += [(_mapping, "collections.defaultdict"), (_sequence, "collections.deque")]
     try:
@@ -189,6 +192,16 @@ def _unpickled(path: Path, kind: str) -> Any:
             f"{path}: cannot be read as weights: it holds more than tensors and asks for {name}, which is code; where "
             f"it was trained, save the tensors alone: {SAVE}."
         ) from error
+
+
+def _check_room(path: Path) -> None:
+    """The only thing that torch's reader of weights makes of a number alone, as large as the number says."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        if content.find(b"\nbytearray\n") >= 0:
+            raise WeightsError(
+                f"{path}: cannot be read as weights: it asks for a bytearray, of any size; where it was trained, "
+                f"save the tensors alone: {SAVE}."
+            )
 
 
 def _flat(state: Mapping[Any, Any], before: str, depth: int, seen: set[int]) -> Iterator[tuple[str, Tensor]]:
