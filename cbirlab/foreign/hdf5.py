@@ -60,6 +60,9 @@ class _Process:
             values = _array(said, process.stdout) if "type" in said else None
         except OSError:
             said, values = {}, None
+        except BaseException:  # interrupted: what is still to come would be taken for the next answer
+            self.end()
+            raise
         finally:
             timer.cancel()
         if not said:
