@@ -16,6 +16,7 @@ from cbirlab.datasets import load_dataset
 from cbirlab.datasets.base import Dataset, Query
 from cbirlab.evaluation import evaluate
 from cbirlab.foreign import FeaturesError, evaluate_features, import_features, rank_features
+from cbirlab.foreign import hdf5 as reader
 from cbirlab.index import ExactIndex
 from cbirlab.whitening import normalise
 
@@ -143,6 +144,22 @@ def test_hdf5_data_of_other_files_is_not_read(tmp_path):
     for key in (None, "linked", "raw", "virtual"):
         with pytest.raises(FeaturesError, match="none"):
             import_features(tmp_path / "x.h5", key=key)
+
+
+@pytest.mark.parametrize("does", ["import os; os.abort()", "import sys; next(sys.stdin)\nwhile True: pass", "1 / 0"])
+@pytest.mark.parametrize("form", ["h5", "mat73.mat"])
+def test_an_hdf5_library_that_ends_or_does_not_end_costs_its_own_process_alone(tmp_path, monkeypatch, does, form):
+    path = tmp_path / f"x.{form}"
+    WRITERS[form](path, X)
+    np.testing.assert_array_equal(import_features(path, count=9), X)
+    (tmp_path / "script.py").write_text(does)
+    reader.PROCESS.end()
+    with monkeypatch.context() as patched:
+        patched.setattr(reader, "SCRIPT", tmp_path / "script.py")
+        patched.setattr(reader, "PATIENCE_SECONDS", 1)
+        with pytest.raises(FeaturesError, match=rf"{path.name} is damaged .* did not come to an end with it"):
+            import_features(path)
+    np.testing.assert_array_equal(import_features(path, count=9), X)
 
 
 @pytest.mark.parametrize("form", WRITERS)

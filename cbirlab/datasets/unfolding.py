@@ -7,6 +7,11 @@ FACTOR = 100
 """Words and masks, mostly zeros, shrink to a fiftieth; what shrinks to a thousandth was made to fill a machine."""
 
 
+def most_bytes(file_bytes: int) -> int:
+    """What a file of a size may unfold to."""
+    return max(ALWAYS_BYTES, FACTOR * file_bytes)
+
+
 def bounded(size: int, file_bytes: int, what: str) -> int:
     """The `size` in bytes that a part of a file has once it is unfolded, if that can be.
 
@@ -14,7 +19,7 @@ def bounded(size: int, file_bytes: int, what: str) -> int:
     ------
     ValueError : more than `ALWAYS_BYTES`, and than `FACTOR` times the file.
     """
-    if size > max(ALWAYS_BYTES, FACTOR * file_bytes):
+    if size > most_bytes(file_bytes):
         raise ValueError(
             f"{what} would take {size:,} bytes, and the file has {file_bytes:,}: more than {FACTOR} times as much is "
             "not unfolded; save it uncompressed"

