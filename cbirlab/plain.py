@@ -14,7 +14,7 @@ DEEPEST = 32
 MOST_BYTES = 64 << 20
 """Of a JSON text: as Python's lists and numbers it takes up to twenty times as much."""
 
-MOST_LETTERS = 4096
+MOST_LETTERS = 1000
 """Of a text in a recipe: the name of a method with its parameters, of a data set, of a tap."""
 
 _SHORT = reprlib.Repr()

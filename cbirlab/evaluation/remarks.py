@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 NAMED = 3
 """Images that a sentence names."""
 
-NOTICED = 5e-5
-"""Half a unit of the last digit that papers give. In a large database some float32 scores are equal by chance."""
+NOTICED = 5e-4
+"""Half a unit of the last digit that tables show. In a large database some float32 scores are equal by chance."""
 
 
 class Answers:
