@@ -138,7 +138,8 @@ class Registry(Mapping[str, T], Generic[T]):
     def _unknown(self, name: object) -> str:
         near = get_close_matches(str(name).lower(), self._entries, n=3, cutoff=0.5)
         hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
-        return f"Unknown {self.kind} {name!r}.{hint} Known: {', '.join(self._entries) or 'none'}."
+        shown = name if len(repr(name)) <= 100 else f"{str(name)[:80]}..."
+        return f"Unknown {self.kind} {shown!r}.{hint} Known: {', '.join(self._entries) or 'none'}."
 
 
 def _imported(target: str) -> Any:
