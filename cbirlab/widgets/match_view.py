@@ -108,6 +108,8 @@ class MatchView(LookPanel):
         else:
             self.results = results_of_image(dataset, ranking, item, shown=self.shown)
         if not self.results.rows:
+            if len(dataset.images) > 1:
+                raise ValueError("MatchView: this picture has no descriptor, so it finds nothing; choose another one.")
             raise ValueError(f"MatchView: {dataset.name} holds no other image to compare this one with; add one.")
         other = self._partner
         self.results.show_in(self.gallery)  # before the pictures, which would otherwise be pushed down by it
