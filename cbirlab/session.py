@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -117,6 +117,10 @@ class Session:
             self.bench.fill(recipes := self._prepared())
             for recipe in recipes:
                 self.bench.leak(recipe)
+
+    def unreadable(self, part: str) -> Mapping[int, str]:
+        """Rows of "images" or "queries" that cannot be described, and why."""
+        return self.bench.unreadable(part)
 
     def learn_ahead(self) -> None:
         """In a thread, for panels: PCA-whitening of all that `prepare` makes, nearest to the last ranking first."""

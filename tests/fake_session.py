@@ -125,6 +125,9 @@ class FakeSession:
     def prepare(self, progress: bool = True) -> None:
         self.prepared = True
 
+    def unreadable(self, part):
+        return {}
+
     def learn_ahead(self) -> None:
         """There is nothing to learn, but who waits for it is counted."""
         self.learners += 1

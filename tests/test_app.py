@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 from typing import ClassVar
@@ -147,7 +148,8 @@ def test_no_more_kernels_are_started_than_may_be(monkeypatch):
         running.popitem()
         assert await manager.start_kernel() == "2"
 
-    asyncio.run(visit())
+    with ThreadPoolExecutor(1) as thread:  # this thread may hold the loop of the browser tests
+        thread.submit(asyncio.run, visit()).result()
 
 
 @pytest.mark.parametrize(("arguments", "allowed"), [((), False), (("--allow-downloads",), True)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 
 import numpy as np
 import pytest
@@ -56,6 +57,7 @@ def test_a_workbench_says_what_there_is_and_nothing_fails(session, tmp_path):
     dataset = session.dataset
     bench.map.method.value = "pca"
     draw(5, 1).save(tmp_path / "own.png")
+    assert bench.question.unreadable(session) == "", "the first picture that is read is asked for"
     steps = [
         lambda: None,
         lambda: setattr(bench, "compared", True),
@@ -63,7 +65,7 @@ def test_a_workbench_says_what_there_is_and_nothing_fails(session, tmp_path):
         lambda: bench.pick(len(dataset.images) - 1),
         bench.comparison.pin,
         *([lambda: bench.pick(len(dataset.images))] if dataset.queries else []),
-        lambda: setattr(bench.question, "box", (2, 2, 30, 30)),
+        lambda: setattr(bench.question, "box", (2, 2, 30, 30)) if not bench.question.unreadable(session) else None,
         lambda: bench.ask_own("own.png", (tmp_path / "own.png").read_bytes()),
         lambda: bench.map.scatter.set_trait("selected", (0,)),
     ]
@@ -73,7 +75,9 @@ def test_a_workbench_says_what_there_is_and_nothing_fails(session, tmp_path):
         assert bench.map.wait()
         texts = (bench.error, bench.map.error, bench.metrics, bench.note, bench.tests, bench.a.heading)
         said = " ".join(words(part.value) for part in (*texts, bench.comparison.table))
-        assert "Error" not in said
+        reason = bench.question.unreadable(session)
+        assert reason in unescape(bench.note.value)
+        assert "Error" not in unescape(said).replace(reason, "")
         assert not re.search(r"\bnan\b|\binf\b", said), said
         assert bench.still().startswith(b"\xff\xd8")
     if dataset.labels and not any(one["positive"] for one in dataset.labels):

@@ -104,7 +104,7 @@ def test_a_recipe_of_a_folder_runs_from_its_json_alone(pictures, warm):
         ({"average_precision": "mean"}, ValueError, "average_precision must be one of"),
         ({"dimensions": 0}, ValueError, "dimensions must be a whole number"),
         ({"image_size": 1.5}, ValueError, "image_size must be a whole number"),
-        ({"scales": ()}, ValueError, "scales must be at least one"),
+        ({"scales": ()}, ValueError, "scales must be 1 to 16 numbers"),
     ],
 )
 def test_a_wrong_recipe_is_refused_at_once(wrong, error, message):

@@ -44,6 +44,7 @@ def filled(tmp_path_factory) -> tuple[Path, Path, list]:
         "descriptors",
         "fitted",
         "images",
+        "orders",
         "views",
         "partial",
     }

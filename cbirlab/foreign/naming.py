@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from cbirlab.images import IMAGE_SUFFIXES
 
 Name = str | os.PathLike[str]
 _DEEPEST = 8
@@ -83,7 +82,7 @@ def _form(name: str, depth: int, *, suffix: bool) -> str:
     """The last parts of a path; only the suffix of an image is taken off, as names may have other points."""
     parts = name.split("/")[-depth:]
     stem, ending = os.path.splitext(parts[-1])
-    if not suffix and ending.lower() in IMAGE_SUFFIXES:
+    if not suffix and _is_image(ending):
         parts[-1] = stem
     return "/".join(parts)
 
@@ -95,4 +94,10 @@ def _clean(name: Any) -> str:
 
 
 def _as_files(names: Sequence[str]) -> bool:
-    return all(os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES for name in names)
+    return all(_is_image(os.path.splitext(name)[1]) for name in names)
+
+
+def _is_image(ending: str) -> bool:
+    from cbirlab.images import IMAGE_SUFFIXES  # here, as it loads Pillow and the command line asks for this package
+
+    return ending.lower() in IMAGE_SUFFIXES

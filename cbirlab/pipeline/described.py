@@ -153,10 +153,9 @@ class Described:
         found = self._extract(dataset, cells, ["images"], states, store)
         return max(found.pass_ms[cell]["images"] for cell in found)
 
-    @property
-    def unreadable(self) -> Mapping[int, str]:
-        """Rows of the database that cannot be described, and why."""
-        return self._skipped.get("images", {})
+    def unreadable(self, part: str) -> Mapping[int, str]:
+        """Rows of "images" or "queries" that cannot be described, and why; of those described so far."""
+        return self._skipped.get(part, {})
 
     def _take(self, found: Descriptors, part: str, name: str, learning_set: str) -> None:
         for tap, key in found:

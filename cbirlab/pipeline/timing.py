@@ -53,7 +53,7 @@ def ms_per_image(bench: Bench, recipes: Sequence[Recipe]) -> Mapping[Recipe, flo
     cells = {_described(recipe): recipe for recipe in recipes}
     best: dict[Any, float] = {}
     with tempfile.TemporaryDirectory(prefix="cbirlab-timing-") as scratch:
-        sample = _sample(bench.dataset, bench.unreadable)
+        sample = _sample(bench.dataset, bench.unreadable("images"))
         bench.describe(sample, next(iter(cells.values())), Store(Path(scratch) / "warm"))
         for turn in range(ROUNDS):
             for number, (name, recipe) in enumerate(cells.items()):

@@ -7,6 +7,7 @@ In its folder::
     projection/<key>/meta.json, points.npy
     partial/<base>/<shard>/<column>.shard             finished shards of a run that has not ended
     images/<folder>.json, views/<scheme>.json         what is known of image files seen before, to save time
+    orders/<specification>.json                       in which order images stood whose descriptors are here
     tmp/<owner>/                                      what is being written, by a process that lives
 
 Whatever is written is written under ``tmp`` and renamed into place: a reader sees all of it or nothing, and of two
@@ -45,7 +46,7 @@ from cbirlab.store.files import (
     tree_bytes,
     write_all,
 )
-from cbirlab.store.meta import read_meta, read_note, sealed_json, small_files
+from cbirlab.store.meta import NOTES, read_meta, read_note, sealed_json, small_files
 from cbirlab.store.owners import left_behind, new_name
 from cbirlab.store.pruning import pruned
 
@@ -215,7 +216,9 @@ class Store:
             return {}
 
     def write_note(self, kind: str, name: str, content: Mapping[str, Any]) -> None:
-        """Write a JSON object atomically."""
+        """Write a JSON object atomically; `kind` is one of those that `verify` looks through."""
+        if kind not in NOTES:
+            raise ValueError(f"Store: the kind of a note must be one of {', '.join(NOTES)}, got {kind!r}.")
         with self.writing() as folder:
             (folder / "note").write_text(sealed_json(content), encoding="utf-8")
             (self.path / kind).mkdir(parents=True, exist_ok=True)

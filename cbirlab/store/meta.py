@@ -12,7 +12,7 @@ from typing import Any
 
 from cbirlab.store.files import FORMAT, DamagedEntry, digest, folders, unseal
 
-NOTES = ("images", "views")
+NOTES = ("images", "orders", "views")
 _CHECKSUM = ', "checksum": "'
 _NOTES = {"dataset", "part", "weights", "skipped", "pass_ms", "key"}
 

@@ -99,6 +99,13 @@ class Question(HasTraits):
             return self.own.image
         return dataset.queries[self.query].path if self.image is None else dataset.images[self.image]
 
+    def unreadable(self, session: Session) -> str:
+        """Why the picture cannot be read; empty where it can."""
+        if self.own is not None:
+            return ""
+        part, row = ("queries", self.query) if self.image is None else ("images", self.image)
+        return session.unreadable(part).get(row, "")
+
     def own_row(self, dataset: Dataset) -> int | None:
         """The database row that is the query's own picture, which its answer leaves out."""
         if self.own is not None:

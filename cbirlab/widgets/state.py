@@ -118,9 +118,17 @@ class RetrievalState(HasTraits):
 
 
 def usual_start(session: Session, whitening: str = "none") -> dict[str, Any]:
-    """GeM, or the first pooling on offer, at the deepest tap that it can be taken of."""
+    """GeM, or the first pooling on offer, at the deepest tap that it can be taken of; the first picture that is read.
+
+    That is a query, or an image of the database where the dataset has no queries.
+    """
     aggregation = "gem" if "gem" in session.methods else session.methods[0]
-    return {"aggregation": aggregation, "tap": possible_tap(session, aggregation), "whitening": whitening}
+    setting = {"aggregation": aggregation, "tap": possible_tap(session, aggregation), "whitening": whitening}
+    rows, part, name = session.dataset.queries, "queries", "query"
+    if not rows:
+        rows, part, name = session.dataset.images, "images", "image"
+    unreadable = session.unreadable(part)
+    return {**setting, name: next((row for row in range(len(rows)) if row not in unreadable), 0)}
 
 
 def possible_tap(session: Session, aggregation: str, wished: str = "") -> str:

@@ -170,7 +170,9 @@ class Workbench(Desk):
         self.question.ask(own=own)
 
     def _region_drawn(self, box: Sequence[float]) -> None:
-        """A rectangle was drawn on the query, or cleared."""
+        """A rectangle was drawn on the query, or cleared; on one that cannot be read it means nothing."""
+        if self._unreadable:
+            return
         height, width = images.size(self.question.picture(self.dataset))
         if box:
             x0, y0, x1, y1 = (round(edge * side) for edge, side in zip(box, (width, height) * 2, strict=True))
@@ -227,7 +229,16 @@ class Workbench(Desk):
         self.selected_box.layout.display = None if self.only else "none"
         self._show_picture(item)
 
+    @property
+    def _unreadable(self) -> str:
+        """Why the query's picture cannot be read; empty where it can."""
+        return self.question.unreadable(self.a.session)
+
     def _show_picture(self, item: int | None) -> None:
+        if item is not None and self._unreadable:
+            words = f"{self.question.words}, which cannot be read"
+            self.picture.show(self.large[item], description=words, given=None, box=None)
+            return
         picture = self.question.picture(self.dataset)
         height, width = images.size(picture)
         jpeg = images.thumbnail(picture, PICTURE_SIDE) if item is None else self.large[item]
@@ -260,6 +271,8 @@ class Workbench(Desk):
         self.tests.value = tested + (views.note(CHANGES) if self.compared else "")
         aps = {name: self._aps(run) for name, run in runs.items()}
         remark = self.question.remark(self.dataset)
+        if self._unreadable:
+            remark = f"{self._unreadable} So it has no descriptor and finds nothing; pick another picture."
         notes = [views.query_note(values, side=name if self.compared else "") for name, values in aps.items()]
         self.note.value = views.note(remark) if remark else "".join(notes)
 

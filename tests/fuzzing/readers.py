@@ -23,6 +23,7 @@ from scipy.io import savemat
 from cbirlab import images, tables, weights
 from cbirlab.choices import read_ranking
 from cbirlab.datasets.archives import unpack
+from cbirlab.datasets.files import MissingImages
 from cbirlab.datasets.table import table
 from cbirlab.datasets.truth import read_text_truth, read_truth
 from cbirlab.foreign import FeaturesError, import_features
@@ -197,7 +198,7 @@ READERS["truth.txt"] = Reader(
     (ValueError, FileNotFoundError),
     named=False,  # what is wrong may show in the file beside it
 )
-READERS["csv"] = Reader(table, listed, (ValueError, FileNotFoundError), pattern="*.csv", hostile=hostile.lists)
+READERS["csv"] = Reader(table, listed, (ValueError, FileNotFoundError, MissingImages), pattern="*.csv", hostile=hostile.lists)
 
 
 def packed(folder: Path) -> None:
@@ -242,7 +243,7 @@ def states(folder: Path) -> None:
 
 def weights_used(path: Path) -> None:
     module = torch.nn.ModuleDict({"conv": torch.nn.Linear(4, 3)})
-    weights.fill(module, weights.read(path), path.name)
+    weights.fill(module, weights.matched(weights.read(path), module.state_dict(), path.name), path.name)
 
 
 READERS["weights"] = Reader(weights_used, states, (WeightsError,), hostile=hostile.states)
