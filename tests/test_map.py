@@ -93,8 +93,10 @@ def test_another_map_of_the_same_pictures_keeps_groups_and_selection(thumbnails)
     assert (scatter.names, scatter.labels, scatter.selected, scatter.title) == (["a", "b"], ["x", "y"], (1,), "turned")
     assert scatter.serial == serial + 1
     scatter.show(np.zeros((3, 2)))
-    assert (scatter.names, scatter.labels, scatter.selected) == ([], [], ())
+    assert (scatter.names, scatter.labels, scatter.selected) == ([], [], (1,))
     np.testing.assert_array_equal(np.frombuffer(scatter.groups, "<i2"), [-1, -1, -1])
+    scatter.show(np.zeros((1, 2)))
+    assert scatter.selected == ()
 
 
 def test_a_redrawn_map_is_one_message(thumbnails):
@@ -190,6 +192,27 @@ def test_pca_is_shown_with_its_worth(panel, vectors, dataset):
     assert "trustworthiness 0." in panel.honesty.value
     assert "a picture, not the search" in panel.honesty.value
     assert panel.error.value == ""
+
+
+def test_who_hears_of_the_selection_may_wait_for_who_shows_another_map(panel, vectors):
+    busy, heard = threading.RLock(), threading.Event()
+
+    def hear(_change):
+        heard.set()
+        with busy:
+            pass
+
+    panel.scatter.selected = (len(vectors) + 3,)
+    panel.scatter.observe(hear, names="selected")
+    with busy:
+        panel.show(vectors, "one")
+        assert heard.wait(30)
+        other = threading.Thread(target=panel.show, args=(-vectors, "two"), daemon=True)
+        other.start()
+        other.join(30)
+        assert not other.is_alive()
+    assert panel.wait(30)
+    assert panel.scatter.selected == ()
 
 
 def test_the_same_key_changes_marks_only(panel, vectors):

@@ -207,10 +207,11 @@ class MapPanel(widgets.VBox):
             self.error.value = ""
             if made is not self._shown:
                 groups, labels = self._texts(len(made.points))
-                self.scatter.show(made.points, groups, labels, title=f"{title} of {len(made.points)} descriptors")
+                self.scatter.place(made.points, groups, labels, title=f"{title} of {len(made.points)} descriptors")
                 self._shown = made
             self.honesty.value = views.note(line) if line else ""
             self._say(meanwhile, working=bool(meanwhile))
+        self.scatter.trim()  # outside the lock, for which those may wait whom it is told
 
     def _texts(self, count: int) -> tuple[list[str] | None, list[str] | None]:
         """Instance and file name of every picture; None, None where the map has them already."""

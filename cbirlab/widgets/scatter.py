@@ -70,10 +70,19 @@ class Scatter(WithStill, Pictures):
     ) -> None:
         """Show another map. Groups and labels stay as they are if not given and the number of points is the same.
 
+        What is selected and on the map no more is selected no more.
+
         Raises
         ------
         ValueError : not (N, 2), not finite, more points than thumbnails, or not one group and label per point.
         """
+        self.place(points, groups, labels, title=title)
+        self.trim()
+
+    def place(
+        self, points: Any, groups: Sequence[str] | None = None, labels: Sequence[str] | None = None, *, title: str = ""
+    ) -> None:
+        """As `show`, but what is selected stays: nothing changes that others listen to."""
         placed = np.asarray(points, dtype=np.float32).reshape(-1, 2) if len(points) == 0 else np.asarray(points)
         if placed.ndim != 2 or placed.shape[1] != 2 or not np.isfinite(placed).all():
             raise ValueError(f"Scatter: points must be (N, 2) and finite, got {placed.shape} or NaN or infinity.")
@@ -91,9 +100,11 @@ class Scatter(WithStill, Pictures):
             if labels is not None or not same:
                 self.labels = [str(label) for label in labels or ()]
             self.title = title
-            if not same:
-                self.selected = ()
             self.serial += 1
+
+    def trim(self) -> None:
+        """Select no more what is not on the map."""
+        self.selected = tuple(item for item in self.selected if item < len(self.positions))
 
     @property
     def positions(self) -> np.ndarray:
