@@ -100,7 +100,7 @@ def compare(
     widths = list(dimensions) if isinstance(dimensions, Sequence) else [dimensions]
     methods = [FusionMethod.parse(one).key for one in _names(fusions, FUSIONS)]
     learning = [*(kind.fact("learned") for kind in kinds), *(spec.learns for spec in specs)]
-    if loaded.held_out and any(learning):  # all rows are judged on the same half
+    if loaded.learns_on_itself and any(learning):  # all rows are judged on the same half
         shared.setdefault("whitening_set", HELD_OUT)
     rows, done = [], []
     for backbone, weight in _backbones(networks, device, all_of_them=backbones == "all"):

@@ -95,7 +95,7 @@ class Session:
         self.aggregations = slider_stops(_PREPARED) if given is None else given
         named = [*AGGREGATIONS, *ENCODINGS] if given is None else [spec.name for spec in given]
         self.methods = tuple(dict.fromkeys(named))
-        if self.dataset.held_out:  # all settings are judged on the same half
+        if self.dataset.learns_on_itself:  # all settings are judged on the same half
             recipe = {"whitening_set": HELD_OUT, **recipe}
         self.common = Recipe(dataset=name, backbone=backbone, weights=weights, **recipe)
         # The whitening set is resolved for a whitening that learns; plain rankings leave it out again.
@@ -141,7 +141,7 @@ class Session:
         Their whitening too, unless it is learned on other images: these are described when it is first asked for.
         """
         taps = sorted(self.taps, key=lambda tap: tap != self.default_tap)
-        own = self.dataset.train or self.dataset.held_out
+        own = self.dataset.train or self.dataset.learns_on_itself
         made = (
             self.recipe(tap, spec.key, PREPARED_WHITENING if own else "none")
             for tap, spec in itertools.product(taps, self.aggregations)

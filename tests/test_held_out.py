@@ -42,7 +42,8 @@ def kinds(sizes: list[int], *, folder: str = "d", instances: bool = True) -> Dat
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch):
-    monkeypatch.setattr(module, "LEAST", 3)
+    monkeypatch.setattr(module, "ENOUGH", 3)
+    monkeypatch.setattr(module, "ENOUGH_KINDS", 2)
 
 
 @given(st.lists(st.integers(2, 9), min_size=2, max_size=12), st.booleans())
@@ -100,9 +101,8 @@ def test_answers_that_overlap_belong_together_and_a_query_outside_the_database_c
     assert any(path.parent.name == "q" for path in held.learning.train)
 
 
-def test_there_is_nothing_to_hold_out_of_one_kind_of_few_images_without_labels_or_beside_a_train_split():
+def test_there_is_nothing_to_hold_out_of_one_kind_without_labels_or_beside_a_train_split():
     assert hold_out(kinds([40])) is None
-    assert hold_out(kinds([2, 2])) is None
     assert hold_out(replace(kinds([9, 9, 9]), labels=())) is None
     assert hold_out(replace(kinds([9, 9, 9]), train=(Path("t.jpg"),))) is None
     assert hold_out(kinds([9, 9, 9])) is not None
@@ -172,11 +172,15 @@ def test_other_sets_are_there_by_name_and_held_out_says_where_it_cannot_be(own, 
     for name, called in (("toytown", "toytown"), ("database", f"{own.name}/images")):
         assert replace(RECIPE, whitening_set=name).resolved(own).whitening_set == called
     assert learning_part("toytown/train", own)[1] == "train"
-    monkeypatch.setattr(module, "LEAST", 1000)
-    small = replace(own, name="small")
-    assert RECIPE.resolved(small).whitening_set == "toytown/train"
-    with pytest.raises(ValueError, match=r"whitening_set 'held_out' needs a dataset .* 'small' is not"):
-        replace(RECIPE, whitening_set="held_out").resolved(small)
+    single = replace(own, name="single", instances=("one",) * len(own.images))
+    assert RECIPE.resolved(single).whitening_set == "toytown/train"
+    with pytest.raises(ValueError, match=r"whitening_set 'held_out' needs a dataset .* 'single' is not"):
+        replace(RECIPE, whitening_set="held_out").resolved(single)
+    for name in ("ENOUGH", "ENOUGH_KINDS"):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, 1000)
+            assert RECIPE.resolved(own).whitening_set == "toytown/train"
+            assert replace(RECIPE, whitening_set="held_out").resolved(own).whitening_set == f"{own.name}/held_out"
 
 
 def test_what_is_held_out_is_judged_by_no_choice_and_in_no_fusion(own, warm):

@@ -94,3 +94,8 @@ class Dataset:
         from cbirlab.datasets.held_out import hold_out
 
         return hold_out(self)
+
+    @property
+    def learns_on_itself(self) -> bool:
+        """Whether that is what whitening learns on, where nothing else is asked for."""
+        return self.held_out is not None and self.held_out.enough

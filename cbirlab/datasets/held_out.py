@@ -11,8 +11,12 @@ import numpy as np
 from cbirlab.datasets.base import Dataset
 
 HELD_OUT = "held_out"
-LEAST, MOST = 64, 5000
-"""Images to learn on: fewer teach a whitening less than Toytown's train split does, and more hardly change it."""
+ENOUGH, ENOUGH_KINDS = 100, 20
+"""Images and kinds from which on they are learned on where nothing else is asked for: of photographs, fewer images or
+kinds taught most whitenings less than Toytown's renderings did (data/results, `learning set`)."""
+
+MOST = 5000
+"""Images to learn on: more hardly change a whitening."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,11 +28,18 @@ class HeldOut:
     learning : the dataset with the images that are held out as its train split.
     judged : the dataset with the labels of the other queries; those whose answers are held out have none.
     rows : (N,) bool, the database images that are held out: they are taken out of a ranking before it is judged.
+    kinds : how many kinds of images are held out.
     """
 
     learning: Dataset
     judged: Dataset
     rows: np.ndarray
+    kinds: int
+
+    @property
+    def enough(self) -> bool:
+        """Whether so much is held out that it is learned on where nothing else is asked for."""
+        return self.kinds >= ENOUGH_KINDS and len(self.learning.train) >= ENOUGH
 
     @property
     def evaluated(self) -> list[Path]:
@@ -43,7 +54,7 @@ def hold_out(dataset: Dataset) -> HeldOut | None:
 
     Images belong together where they are right answers to one query, its own image included, or show one instance.
     Which are held out depends on the names of the files alone, not on their order or their folder's place. None where
-    that cannot be had: no labels, a train split of its own, everything belongs together, or fewer than `LEAST` images.
+    that cannot be had: no labels, a train split of its own, or everything belongs together.
     """
     if not dataset.labels or dataset.train:
         return None
@@ -57,7 +68,7 @@ def hold_out(dataset: Dataset) -> HeldOut | None:
     images = {kind: list(dict.fromkeys(members.get(kind, []) + paths)) for kind, paths in asked.items()}
     held = _half(images)
     learned = [(path, kind) for kind in held for path in images[kind]]
-    if len(learned) < LEAST or len(held) == len(images):
+    if not learned or len(held) == len(images):
         return None
     return HeldOut(
         learning=replace(
@@ -73,6 +84,7 @@ def hold_out(dataset: Dataset) -> HeldOut | None:
             ),
         ),
         rows=np.isin(kind_of_row, list(held)),
+        kinds=len(held),
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cbirlab.aggregation import Aggregation
 from cbirlab.backbones import chosen
 from cbirlab.backbones.loading import PRECISION
-from cbirlab.datasets.held_out import HELD_OUT, LEAST
+from cbirlab.datasets.held_out import HELD_OUT
 from cbirlab.evaluation import PROTOCOLS
 from cbirlab.evaluation.judgement import AP_METHODS
 from cbirlab.evaluation.metrics import named
@@ -71,7 +71,7 @@ class Recipe:
     whitening_set : what whitening, codebooks and projections of regions are learned on: "train" (the dataset's),
         "held_out" (about half of the dataset; the other half is judged, see `Dataset.held_out`), "database" (the
         evaluated images; reported as a leak), or another dataset, as "toytown" or "toytown/train". By default the train
-        split, or else what is held out; of a dataset that is too small for that, or has no ground truth, Toytown's.
+        split, or else what is held out; of a dataset too small for that (`Dataset.learns_on_itself`), Toytown's.
         With "held_out" half is judged also where nothing is learned, so that rows can be compared.
     image_size : long side in pixels.
     scales : relative to `image_size`; with several, descriptors are pooled over them. or a name in `SCALE_SETS`.
@@ -293,9 +293,9 @@ def learning_set(given: str | None, dataset: Dataset) -> str:
     if given in (HELD_OUT, own_half) and dataset.held_out is None:
         raise ValueError(
             f"Recipe: whitening_set 'held_out' needs a dataset with ground truth and no train split, of which half can "
-            f"be held out, {LEAST} images or more that answer other queries than the rest; {dataset.name!r} is not. "
+            f"be held out, images that answer other queries than the rest; {dataset.name!r} is not. "
             "Give another dataset, as 'toytown', or 'database'."
         )
     if given is None:
-        return own_train if dataset.train else own_half if dataset.held_out else FALLBACK_WHITENING_SET
+        return own_train if dataset.train else own_half if dataset.learns_on_itself else FALLBACK_WHITENING_SET
     return {"train": own_train, HELD_OUT: own_half}.get(given, given)

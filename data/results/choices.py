@@ -226,10 +226,7 @@ def network(lab: Lab) -> Blocks:
 
 
 def learning_set(lab: Lab) -> Blocks:
-    """Where a whitening of photographs is learned: on Toytown's renderings, or on half of the photographs themselves.
-
-    All rows are judged on the other half, without the images that are held out.
-    """
+    """Where a whitening of photographs is learned: Toytown's renderings, or about half of them; the others are judged."""
     for dataset in lab.photographs:
         here = replace(lab, dataset=dataset)
         frames = [
