@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-
 Name = str | os.PathLike[str]
 _DEEPEST = 8
 

@@ -226,7 +226,7 @@ def network(lab: Lab) -> Blocks:
 
 
 def learning_set(lab: Lab) -> Blocks:
-    """Where a whitening of photographs is learned: Toytown's renderings, or about half of them; the others are judged."""
+    """Where a whitening of photographs is learned: on Toytown's renderings, or on half of them; the rest is judged."""
     for dataset in lab.photographs:
         here = replace(lab, dataset=dataset)
         frames = [

@@ -198,7 +198,9 @@ READERS["truth.txt"] = Reader(
     (ValueError, FileNotFoundError),
     named=False,  # what is wrong may show in the file beside it
 )
-READERS["csv"] = Reader(table, listed, (ValueError, FileNotFoundError, MissingImages), pattern="*.csv", hostile=hostile.lists)
+READERS["csv"] = Reader(
+    table, listed, (ValueError, FileNotFoundError, MissingImages), pattern="*.csv", hostile=hostile.lists
+)
 
 
 def packed(folder: Path) -> None:
