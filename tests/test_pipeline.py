@@ -338,8 +338,8 @@ def test_a_dataset_without_queries_can_still_be_looked_at(things, warm):
     assert bare.rank_image(3, "layer4", "gem", "pca").images[0, 0] == 3
 
 
-def test_a_move_is_fast_at_the_size_of_toytown():
-    """96 queries, 1000 images, 256 dimensions, 600 to learn on: the median move within 30 ms when nothing else runs."""
+def test_a_move_costs_little_more_than_its_ranking_at_the_size_of_toytown():
+    """96 queries, 1000 images, 256 dimensions, 600 to learn on."""
     random = np.random.default_rng(0)
     truth = random.permutation(1000)[:960].reshape(96, 10)
     labels = tuple({"easy": tuple(row[:4]), "hard": tuple(row[4:8]), "junk": tuple(row[8:])} for row in truth.tolist())
@@ -369,14 +369,18 @@ def test_a_move_is_fast_at_the_size_of_toytown():
             bench._columns["layer4", spec.key, part] = Column(values, np.ones(rows, int), "key", 0.0)
         bench._leaks["big/train"] = ""
         bench.whitening(replace(recipe, aggregation=spec.key))
-    seconds = []
+    seconds, bare = [], []
     for move in range(40):
+        start = time.perf_counter()
+        np.argsort(-(values[:96] @ random.random((256, 1000), np.float32)), axis=1, kind="stable")
+        bare.append(time.perf_counter() - start)
         changed = replace(recipe, aggregation=f"gem(p={1 + move % 19 / 2})", dimensions=[None, 32, 64, 128][move % 4])
         start = time.perf_counter()
         bench.run(changed)
         seconds.append(time.perf_counter() - start)
-    print(f"\nmove: median {1000 * np.median(seconds):.1f} ms, p95 {1000 * np.quantile(seconds, 0.95):.1f} ms")
-    assert np.median(seconds) < 0.1
+    ratio = np.median(seconds) / np.median(bare)
+    print(f"\nmove: median {1000 * np.median(seconds):.1f} ms, {ratio:.1f} times the bare ranking")
+    assert ratio < 20
 
 
 def things_path(row: int):

@@ -30,6 +30,7 @@ def tiny(choices, things, store, monkeypatch):
     monkeypatch.setattr(choices, "ENCODINGS", ["vlad(k=4)", "asmk(k=4)"])
     monkeypatch.setattr(choices, "CODEBOOKS_OF_SIFT", ["bow(k=4)", "vlad(k=4)"])
     monkeypatch.setattr(choices, "WHITENINGS", ["none", "pca", "lw"])
+    monkeypatch.setattr(choices, "PUBLISHED", "shrinkage")  # Lw as published needs more pairs than there are
     monkeypatch.setattr(choices, "POOLINGS", ["mac", "cam"])
     monkeypatch.setattr(choices, "LEARNED", ["rmac(learned=True)"])
     monkeypatch.setattr(choices, "FEW", 8)
@@ -55,6 +56,23 @@ def test_every_table_is_made(choices, tiny, name):
     text = "\n".join(blocks)
     assert str(tiny.dataset.images[0].parent.parent) not in text
     assert "nan" not in text
+
+
+def test_where_a_whitening_is_learned_is_tabled_for_all_photographs_and_for_draws_of_them(
+    choices, tiny, things, monkeypatch
+):
+    for name, value in (("TEMPERED", ["pca"]), ("DRAWN", [4, 6, 30]), ("DRAWS", 2)):
+        monkeypatch.setattr(choices, name, value)
+    own = replace(things, train=(), train_instances=())
+    title, table, few, draws = choices.TABLES["learning set"](replace(tiny, photographs=(own,)))
+    assert title == "### things: 4 kinds with 20 images are held out, 20 of 40 queries are judged"
+    assert table.splitlines()[0] == "| network | tap | none | pca, Toytown | pca, own |"
+    assert few.startswith("#### Some of the 8 kinds")
+    assert [line.split(" | ")[:2] for line in draws.splitlines()[2:]] == [
+        ["| 4", "2 with 10 images"],
+        ["| 6", "3 with 15 images"],
+    ]
+    assert "nan" not in table + draws
 
 
 def test_the_readme_speaks_of_every_table(choices):

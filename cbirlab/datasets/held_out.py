@@ -11,7 +11,7 @@ import numpy as np
 from cbirlab.datasets.base import Dataset
 
 HELD_OUT = "held_out"
-ENOUGH, ENOUGH_KINDS = 100, 20
+ENOUGH, ENOUGH_KINDS = 75, 15
 """Images and kinds from which on they are learned on where nothing else is asked for: of photographs, fewer images or
 kinds taught most whitenings less than Toytown's renderings did (data/results, `learning set`)."""
 

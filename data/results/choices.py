@@ -26,6 +26,7 @@ from lab import (
     TOYNET,
     Lab,
     difference,
+    drawn,
     listing,
     main_level,
     markdown,
@@ -36,7 +37,7 @@ from lab import (
     summary,
 )
 
-from cbirlab import ATTENTIONS, FUSIONS, Fusion, Recipe, complementarity, load_dataset, run_fusion, versus
+from cbirlab import ATTENTIONS, FUSIONS, Dataset, Fusion, Recipe, complementarity, load_dataset, run_fusion, versus
 from cbirlab.aggregation import Aggregation
 from cbirlab.datasets.held_out import HELD_OUT
 from cbirlab.fusion import fused_row
@@ -55,6 +56,7 @@ NARROW = ["mac", "spoc", GEM, "rmac", "crow", "cam"]
 """Poolings whose width the matching pairs of Toytown's train split span, which Lw as published needs."""
 TEMPERED = ["pca", "pca(power=0.25)", "shrinkage"]
 SETS = [RENDERED, HELD_OUT]
+DRAWN, DRAWS = [12, 20, 30, 50], 3
 ENCODINGS = ["bow", "vlad", "fisher", "netvlad", "asmk"]
 CODEBOOKS_OF_SIFT = ["bow", "vlad", "fisher", "asmk"]
 FEW = 64  # dimensions
@@ -228,21 +230,40 @@ def network(lab: Lab) -> Blocks:
 def learning_set(lab: Lab) -> Blocks:
     """Where a whitening of photographs is learned: on Toytown's renderings, or on half of them; the rest is judged."""
     for dataset in lab.photographs:
-        here = replace(lab, dataset=dataset)
-        frames = [
-            here.compare(one, taps=one.image_taps()[-1], aggregations=GEM, whitenings=kind, whitening_set=name)
-            for one in (*lab.networks, *lab.others, TOYNET)
-            for kind, name in (("none", HELD_OUT), *((kind, name) for kind in TEMPERED for name in SETS))
-        ]
-        frame = _named(pd.concat(frames, ignore_index=True))
-        held = dataset.held_out
-        assert held is not None, f"{dataset.name} is too small to be taken apart"
-        own = f"{len(held.learning.train)} of its own"
-        frame["learned on"] = [own if HELD_OUT in name else "Toytown" * (name != "") for name in frame["whitening_set"]]
-        frame.loc[frame["whitening"] == "none", "learned on"] = ""
-        frame["map"] = [on_the_other_half(here.run(row), held) for _, row in frame.iterrows()]
-        yield f"### {dataset.name}: {sum(map(bool, held.judged.labels))} of {len(dataset.queries)} queries"
+        frame, held = _learned(replace(lab, dataset=dataset)), dataset.held_out
+        judged = sum(map(bool, held.judged.labels))
+        sizes = f"{held.kinds} kinds with {len(held.learning.train)} images are held out"
+        yield f"### {dataset.name}: {sizes}, {judged} of {len(dataset.queries)} queries are judged"
         yield summary(frame, ["network", "tap"], ["whitening", "learned on"])
+        counts = [count for count in DRAWN if count < len({*dataset.instances})]
+        if counts[1:]:
+            yield f"#### Some of the {len({*dataset.instances})} kinds: means over networks and {DRAWS} draws"
+            yield summary(_of_few(lab, dataset, counts), ["kinds", "held out"], ["whitening", "learned on"])
+
+
+def _learned(lab: Lab) -> pd.DataFrame:
+    """A row for each network, whitening and what it is learned on, all judged on the same half of the photographs."""
+    frames = [
+        lab.compare(one, taps=one.image_taps()[-1], aggregations=GEM, whitenings=kind, whitening_set=name)
+        for one in (*lab.networks, *lab.others, TOYNET)
+        for kind, name in (("none", HELD_OUT), *((kind, name) for kind in TEMPERED for name in SETS))
+    ]
+    frame = _named(pd.concat(frames, ignore_index=True))
+    frame["learned on"] = ["own" if HELD_OUT in name else "Toytown" * (name != "") for name in frame["whitening_set"]]
+    frame.loc[frame["whitening"] == "none", "learned on"] = ""
+    frame["map"] = [on_the_other_half(lab.run(row), lab.dataset.held_out) for _, row in frame.iterrows()]
+    return frame
+
+
+def _of_few(lab: Lab, dataset: Dataset, counts: Sequence[int]) -> pd.DataFrame:
+    """The same of random draws of a few kinds: mean mAP by their number, whitening and what it is learned on."""
+    frames = []
+    for count, seed in itertools.product(counts, range(DRAWS)):
+        some = drawn(dataset, count, seed)
+        held = f"{some.held_out.kinds} with {len(some.held_out.learning.train)} images"
+        frames.append(_learned(replace(lab, dataset=some)).assign(**{"kinds": count, "held out": held}))
+    names = ["kinds", "held out", "whitening", "learned on"]
+    return pd.concat(frames).groupby(names, sort=False, as_index=False)["map"].mean()
 
 
 TABLES: dict[str, Callable[[Lab], Blocks]] = {

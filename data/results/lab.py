@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import math
+import random
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -167,6 +168,25 @@ def photograph_benchmark(folder: Path) -> Dataset:
 
 def _shown(rows: Iterable[dict[str, str]]) -> list[str]:
     return [row["shows"] for row in rows]
+
+
+def drawn(dataset: Dataset, count: int, seed: int) -> Dataset:
+    """The dataset with the images and queries of so many of its instances, drawn at random."""
+    kept = {*random.Random(seed).sample(sorted({*dataset.instances}), count)}
+    rows = [row for row, shown in enumerate(dataset.instances) if shown in kept]
+    places = {row: place for place, row in enumerate(rows)}
+    asked = [
+        (query, tuple(places[row] for row in labels["positive"] if row in places))
+        for query, labels in zip(dataset.queries, dataset.labels, strict=True)
+    ]
+    asked = [(query, answers) for query, answers in asked if answers]
+    return replace(
+        dataset,
+        images=tuple(dataset.images[row] for row in rows),
+        instances=tuple(dataset.instances[row] for row in rows),
+        queries=tuple(replace(query, index=places.get(query.index)) for query, _ in asked),
+        labels=tuple({"positive": answers} for _, answers in asked),
+    )
 
 
 def on_the_other_half(run: Any, held: HeldOut) -> float:
