@@ -135,7 +135,7 @@ def test_whatever_the_result_depends_on_is_in_the_key(things, toynet, store, cha
         shutil.copyfile(things.images[1], copied)
         changed = keys(replace(things, queries=(Query(copied), *things.queries[1:])))
     elif change == "code":
-        monkeypatch.setattr("cbirlab.extract.columns._code_digest", lambda: "another")
+        monkeypatch.setattr("cbirlab.extract.columns.ROOMS", ("images",))
         changed = keys()
     else:
         original_function = AGGREGATIONS["gem"]

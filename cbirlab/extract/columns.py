@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,27 +16,19 @@ from cbirlab.extract.sampling import Sampler
 from cbirlab.images import USUAL
 from cbirlab.preprocessing import Resizing
 from cbirlab.store import digest
+from cbirlab.store.code import code_version
 
 if TYPE_CHECKING:
     from cbirlab.aggregation import Aggregation
     from cbirlab.backbones import Backbone
 
-_PACKAGE = Path(__file__).parent.parent
-_ROOMS = (
-    "preprocessing.py",
-    "images.py",
-    "backbones*",
-    "taps.py",
-    "toynet.py",
-    "handcrafted*",
-    "attention*",
-    "encoding*",
-    "aggregation*",
-    "extract/network.py",
-    "extract/sampling.py",
-    "extract/pooling.py",
-    "extract/walk.py",
+ROOMS = (
+    *("decoding", "images", "preprocessing"),
+    *("taps", "backbones.places", "handcrafted"),
+    *("attention", "encoding", "aggregation"),
+    *("extract.network", "extract.sampling", "extract.pooling", "extract.walk"),
 )
+"""What turns a file into a vector; of networks, what is told of each in `_network` counts instead."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,13 +118,11 @@ def plan_part(
     options = {"batch_pixels": batch_pixels, "min_side": backbone.min_side, "resize": resizing.resize}
     plan = make_plan(items, prints, image_size=image_size, scale=scale, **options)
     specification = {
-        "code": _code_digest(),
         "images": _items_digest(items, prints),
         "backbone": backbone.name,
         "architecture": sha256(repr(backbone.module).encode()).hexdigest(),
         "weights": backbone.digest,
-        "mean": [float(value) for value in backbone.mean],
-        "std": [float(value) for value in backbone.std],
+        **_network(backbone),
         "image_size": int(image_size),
         "scale": float(scale),
         "precision": precision,
@@ -144,7 +133,7 @@ def plan_part(
 
 def column(part: Part, tap: str, aggregation: Aggregation | Sampler, state: State | None = None) -> Column:
     """The column of `tap` pooled by `aggregation`."""
-    own = {"tap": tap, "aggregation": aggregation.key, "aggregation_code": _text_digest(aggregation.target())}
+    own = {"tap": tap, "aggregation": aggregation.key, "aggregation_code": code_version(aggregation.target())}
     if state is None:
         return Column(tap, aggregation, {**part.specification, **own})
     asked = part.name == "queries" and state.of_queries is not None
@@ -167,23 +156,17 @@ def _frame(item: Item) -> list[list[float]]:
     return [list(item.frame)] if item.frame else []
 
 
-@lru_cache(maxsize=1)
-def _code_digest() -> str:
-    """Hash of the rooms that turn a file into a vector: a change in one of them gives new descriptors, not old ones."""
-    checksum = sha256()
-    for pattern in _ROOMS:
-        for path in sorted(_PACKAGE.glob(pattern)):
-            for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-                checksum.update(file.relative_to(_PACKAGE).as_posix().encode() + file.read_bytes())
-    return checksum.hexdigest()
+def _network(backbone: Backbone) -> dict[str, Any]:
+    """What of a network its weights and its architecture do not tell: how it is fed, and the code of its own parts."""
+    own = {type(part).__module__.removeprefix("cbirlab.") for part in backbone.module.modules() if _is_own(part)}
+    return {
+        "mean": [float(value) for value in backbone.mean],
+        "std": [float(value) for value in backbone.std],
+        "multiple": backbone.multiple,
+        "fixed_size": backbone.fixed_size,
+        "code": code_version(*ROOMS, *sorted(own)),
+    }
 
 
-def _text_digest(target: Any) -> str:
-    """Hash of a function's or class's text: one that is defined again in a notebook is another one."""
-    target = inspect.unwrap(target)
-    try:
-        text = inspect.getsource(target)
-    except (OSError, TypeError):
-        code = target.__code__
-        text = repr((code.co_code, code.co_consts, code.co_names))
-    return sha256(text.encode()).hexdigest()
+def _is_own(part: Any) -> bool:
+    return type(part).__module__.startswith("cbirlab.")

@@ -16,6 +16,7 @@ from cbirlab.pipeline.recipe import Recipe, split_taps
 from cbirlab.pipeline.stages import Rows
 from cbirlab.progress import bar
 from cbirlab.store import Store
+from cbirlab.store.code import code_version
 from cbirlab.whitening import normalise
 
 if TYPE_CHECKING:
@@ -152,7 +153,8 @@ def view_codebook(values: np.ndarray, key: str, store: Store) -> Mapping[str, np
     """The codebook for VLAD over views, learned on the views of the train split."""
     from cbirlab import passes
 
-    return stages.remembered(store, {"codebook": "views", "on": key, "version": 1}, lambda: passes.learn_vlad(values))
+    code = code_version("passes", "encoding")
+    return stages.remembered(store, {"codebook": "views", "on": key, "code": code}, lambda: passes.learn_vlad(values))
 
 
 def concatenated(members: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:

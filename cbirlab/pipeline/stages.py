@@ -10,7 +10,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib import import_module
-from inspect import getsource, unwrap
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,9 +25,8 @@ from cbirlab.index import INDEXES, Ranking, ranked
 from cbirlab.lists import Kept, Lists, without
 from cbirlab.pipeline.recipe import Recipe, held_for
 from cbirlab.store import Store, StoreUnwritable, digest
+from cbirlab.store.code import code_version
 from cbirlab.whitening import Whitening, learn, normalise, project
-
-_FITTED_VERSION = 2
 
 T = TypeVar("T")
 
@@ -150,14 +148,15 @@ def learned(whitening: Whitening, values: np.ndarray, labels: Sequence[str], key
     """
     estimator = whitening.target()
     pairs = {"labels": sha256(repr(list(labels)).encode()).hexdigest()} if whitening.fact("pairs") else {}
-    specification = {"whitening": whitening.name, "parameters": whitening.parameters, "on": key, **pairs}
+    code = code_version("whitening", estimator)
+    specification = {"whitening": whitening.name, "parameters": whitening.parameters, "code": code, "on": key, **pairs}
 
     def fit() -> dict[str, np.ndarray]:
         fitted = learn(whitening, values, labels if pairs else None)
         return {name: np.asarray(value) for name, value in vars(fitted).items() if name not in fitted.get_params()}
 
     fitted = estimator(**whitening.parameters)
-    for attribute, value in remembered(store, {**specification, "version": _FITTED_VERSION}, fit).items():
+    for attribute, value in remembered(store, specification, fit).items():
         setattr(fitted, attribute, value.item() if value.ndim == 0 else value)
     return fitted
 
@@ -195,8 +194,8 @@ def learned_state(
     ----------
     given : arrays that it needs besides, of the network's classifier.
     """
-    code = sha256(getsource(unwrap(spec.target())).encode()).hexdigest()
-    specification = {"aggregation": spec.key, "code": code, "on": key, "version": _FITTED_VERSION}
+    code = code_version("aggregation", "encoding", spec.target())
+    specification = {"aggregation": spec.key, "code": code, "on": key}
     arrays = remembered(store, specification, lambda: spec.learn(*unpacked(rows, sampler)))
     both = {**arrays, **given}
     of_queries = spec.prepare(both, queries=True) if spec.fact("similarity") else None

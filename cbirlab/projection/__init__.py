@@ -23,6 +23,7 @@ from cbirlab.projection.honesty import honesty, shared_neighbours
 from cbirlab.projection.neighbours import unit_rows
 from cbirlab.registry import Registry
 from cbirlab.store import Store, StoreUnwritable
+from cbirlab.store.code import code_version
 
 __all__ = ["PROJECTIONS", "Projection", "cached", "honesty", "project", "seed_stability", "shared_neighbours"]
 
@@ -54,7 +55,6 @@ PROJECTIONS.add(
 
 PLANAR = 3  # so many points lie in a plane as they are: nothing is left to a method
 _LARGEST_SEED = 2**32 - 1
-_CODE = 1  # raise it when a layout changes, so that maps in stores are made anew
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,7 +179,7 @@ def _specification(rows: np.ndarray, method: str, seed: int, neighbours: int) ->
         "seed": int(seed) if seeded else 0,
         "neighbours": int(neighbours) if seeded else 0,
         "needs": f"{needed} {version(needed)}",
-        "code": _CODE,
+        "code": code_version("projection", PROJECTIONS[method]),
     }
 
 
