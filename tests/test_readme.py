@@ -1,4 +1,4 @@
-"""What the README prints is what the package says and does."""
+"""What the README and the documents that it leads to print is what the package says and does."""
 
 from __future__ import annotations
 
@@ -16,15 +16,48 @@ from cbirlab.cli import main
 from cbirlab.cli.listing import markdown
 from cbirlab.passes import PASSES, Passes, View
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = (
+    "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "cbirlab/METHODS.md",
+    "data/README.md",
+    "data/results/README.md",
+    "data/results/tables.md",
+    "data/toynet/README.md",
+    "data/toytown/README.md",
+    "notebooks/README.md",
+)
+TEXTS = {name: (ROOT / name).read_text(encoding="utf-8") for name in DOCUMENTS}
+FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
+BLOCKS = [block for text in TEXTS.values() for block in FENCED.findall(text)]
 PYTHON = [code for language, code in BLOCKS if language == "python"]
 COMMANDS = [shlex.split(line)[1:] for _, block in BLOCKS for line in block.splitlines() if line.startswith("cbirlab ")]
+LINKS = [
+    (name, link)
+    for name, text in TEXTS.items()
+    for link in dict.fromkeys(re.findall(r"\]\((?!https?:)([^)\s]+)\)", FENCED.sub("", text)))
+]
+
+
+def anchors(text: str) -> list[str]:
+    """What GitHub calls the headings of a document in its address."""
+    titles = re.findall(r"^#+ (.+)$", FENCED.sub("", text), flags=re.MULTILINE)
+    slugs = [re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles]
+    before = [slugs[:place].count(slug) for place, slug in enumerate(slugs)]
+    return [f"{slug}-{count}" if count else slug for slug, count in zip(slugs, before, strict=True)]
+
+
+def target(name: str, link: str) -> str:
+    """The path that a document's link leads to, from the root of the repository, without the anchor."""
+    path = link.partition("#")[0]
+    return name if not path else ((ROOT / name).parent / path).resolve().relative_to(ROOT.resolve()).as_posix()
 
 
 @pytest.fixture(scope="module")
 def towers(tmp_path_factory) -> Path:
-    """A few drawn towers in the form of Toytown, which the README's examples run on here."""
+    """A few drawn towers in the form of Toytown, which the documents' examples run on here."""
     return write_toytown_form(tmp_path_factory.mktemp("readme") / "towers")
 
 
@@ -41,7 +74,8 @@ def in_folder(folder, monkeypatch):
 
 
 def test_the_table_of_what_is_inside_is_the_registries():
-    inside = re.search(r"<!-- inside:begin.*?-->\n(.*?)<!-- inside:end -->", README, flags=re.DOTALL)
+    methods = TEXTS["cbirlab/METHODS.md"]
+    inside = re.search(r"<!-- inside:begin.*?-->\n(.*?)<!-- inside:end -->", methods, flags=re.DOTALL)
     assert inside is not None
     assert inside.group(1).strip() == markdown().strip(), "write it again: cbirlab list --markdown"
 
@@ -92,6 +126,21 @@ def test_the_examples_of_attention_and_of_a_scheme_register_them():
         PASSES.remove("halves")
 
 
-@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\((?!https?:)([^)#]+)\)", README))))
-def test_links_into_the_repository_lead_somewhere(link: str):
-    assert (Path(__file__).parent.parent / link).exists()
+@pytest.mark.parametrize(("name", "link"), LINKS)
+def test_links_lead_to_a_file_and_to_a_heading_in_it(name: str, link: str):
+    path, anchor = target(name, link), link.partition("#")[2]
+    assert (ROOT / path).exists()
+    assert not anchor or anchor in anchors((ROOT / path).read_text(encoding="utf-8"))
+
+
+def test_anchors_are_made_as_github_makes_them():
+    text = "# One, `two` & three-four\n```\n# a comment\n```\n## Whitening\n### Whitening\n"
+    assert anchors(text) == ["one-two--three-four", "whitening", "whitening-1"]
+
+
+def test_the_readme_leads_to_every_document():
+    found, left = set(), {"README.md"}
+    while left:
+        found |= left
+        left = {target(name, link) for name, link in LINKS if name in left and ".md" in link} - found
+    assert found == set(DOCUMENTS)

@@ -54,7 +54,7 @@ def text(kind: str | None = None, name: str | None = None) -> str:
 
 
 def markdown() -> str:
-    """The table of what is inside, for the README."""
+    """The table of every method, for METHODS.md."""
     rows = []
     for kind in KINDS:
         entries = registry(kind)
