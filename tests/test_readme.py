@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -144,3 +145,25 @@ def test_the_readme_leads_to_every_document():
         found |= left
         left = {target(name, link) for name, link in LINKS if name in left and ".md" in link} - found
     assert found == set(DOCUMENTS)
+
+
+def _headings(notebook: str) -> list[str]:
+    cells = json.loads((ROOT / "notebooks" / f"{notebook}.ipynb").read_text(encoding="utf-8"))["cells"]
+    lines = [line for cell in cells if cell["cell_type"] == "markdown" for line in "".join(cell["source"]).splitlines()]
+    return [line.lstrip("#").strip() for line in lines if line.startswith("#")]
+
+
+def test_every_notebook_is_listed_with_its_question():
+    names = {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
+    listed = re.findall(r"^\| \[(\w+)\]\(\1\.ipynb\) \| (.+) \|$", TEXTS["notebooks/README.md"], flags=re.MULTILINE)
+    assert {name for name, _ in listed} == names
+    assert [question for _, question in listed] == [_headings(name)[0] for name, _ in listed]
+
+
+def test_lessons_name_headings_of_their_notebooks():
+    steps = re.findall(r"^\| \d+ \| (.+?) \| (.+?) \|", TEXTS["notebooks/README.md"], flags=re.MULTILINE)
+    shown = [(re.findall(r"`(\w+)`", books), re.findall(r"\*(.+?)\*", show)) for books, show in steps]
+    assert len(shown) > 10
+    for books, headings in shown:
+        assert books
+        assert set(headings) <= {heading for book in books for heading in _headings(book)}
