@@ -58,6 +58,11 @@ class Fusion:
                 f"Fusion: method {method.name!r} turns the cosines of all members but the first into distances, and "
                 "one of them compares words or views; use 'minmax' or 'rrf'."
             )
+        if method.stage != "descriptors" and any(member.depth for member in members):
+            raise ValueError(
+                f"Fusion: {method.name!r} fuses complete lists, so the members' depth must be None, got "
+                f"{', '.join(str(member.depth) for member in members)}."
+            )
         if whitening.name != "none" and method.stage != "descriptors":
             raise ValueError(
                 f"Fusion: whitening {whitening.key!r} is for descriptors, and {method.name!r} fuses {method.stage}; "
