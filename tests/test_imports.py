@@ -13,6 +13,7 @@ import cbirlab
 
 PACKAGE = Path(cbirlab.__file__).parent
 ORDER = (
+    "renamed",
     "text",
     "cells",
     "downloads",

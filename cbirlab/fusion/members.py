@@ -96,7 +96,7 @@ def fuse(
     Parameters
     ----------
     members : of the same queries and database.
-    method : "minmax" or "rerank(depth=50)".
+    method : "minmax" or "cascade(depth=50)".
     weights : one per member, at least 0; equal by default.
     own : (Q,) row of the database that is the query itself, -1 where there is none (see `own_rows`). Scores and ranks
         are fused as if that row were not there, and it comes first.

@@ -29,7 +29,7 @@ class Fusion:
 
     Attributes
     ----------
-    members : recipes of one dataset under one protocol; the order matters for "rerank".
+    members : recipes of one dataset under one protocol; the order matters for "cascade".
     method : "early", "minmax" or "rrf(k=30)", of `FUSIONS`.
     weights : one per member, at least 0; None for equal ones; "learned" for those that `balance` finds on the train
         split of the dataset.
