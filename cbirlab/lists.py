@@ -75,9 +75,17 @@ class Lists:
 
 
 def without(ranking: Ranking, rows: np.ndarray) -> Ranking:
-    """Complete lists less the database images that are marked in `rows` (N,)."""
-    kept, shape = ~rows[ranking.images], (len(ranking), -1)
-    return Ranking(ranking.images[kept].reshape(shape), ranking.scores[kept].reshape(shape))
+    """Lists less the database images that are marked in `rows` (N,).
+
+    Lists that are cut hold some of them each: these go to the end, without an answer.
+    """
+    gone = rows[ranking.images]
+    if (gone.sum(axis=1) == rows.sum()).all():
+        shape = (len(ranking), -1)
+        return Ranking(ranking.images[~gone].reshape(shape), ranking.scores[~gone].reshape(shape))
+    order = np.argsort(gone, axis=1, kind="stable")
+    scores = np.where(gone, np.float32(-np.inf), ranking.scores)
+    return Ranking(np.take_along_axis(ranking.images, order, axis=1), np.take_along_axis(scores, order, axis=1))
 
 
 def some_of(ranking: Ranking, rows: slice) -> Ranking:

@@ -41,6 +41,7 @@ class Method:
     """Whether `key` leaves out parameters at their defaults, but for those that the registry's fact `named` lists."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.registry.present(self.name))
         complete = checked(self.target(), dict(self.params), owner=self.name)
         object.__setattr__(self, "params", tuple(complete.items()))
 

@@ -47,6 +47,7 @@ class Registry(Mapping[str, T], Generic[T]):
         self._entries: dict[str, T | str] = {}
         self._info: dict[str, Info] = {}
         self._families: dict[str, tuple[str, str]] = {}
+        self._former: dict[str, str] = {}
         self._meeting = RLock()
 
     def add(self, name: str, entry: T | str, *, title: str, reference: str = "", **facts: Any) -> None:
@@ -78,6 +79,14 @@ class Registry(Mapping[str, T], Generic[T]):
             raise ValueError(f"{self.kind} family {prefix!r} is registered already; choose another prefix.")
         self._families[prefix] = (finder, title)
 
+    def rename(self, former: str, name: str) -> None:
+        """Let what was written when `name` was called `former` still be read."""
+        self._former[former] = self.info(name).name
+
+    def present(self, name: str) -> str:
+        """What is called now what `name` says."""
+        return self._former.get(name, name)
+
     @property
     def families(self) -> dict[str, str]:
         """Prefix and title of every family of names."""
@@ -99,12 +108,14 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def info(self, name: str) -> Info:
         """Title, reference and facts of `name`, without importing it."""
+        name = self.present(name)
         self._meet(name)
         if name not in self._info:
             raise UnknownName(self._unknown(name))
         return self._info[name]
 
     def __getitem__(self, name: str) -> T:
+        name = self.present(name)
         self._meet(name)
         if name not in self._entries:
             raise UnknownName(self._unknown(name))

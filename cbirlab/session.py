@@ -19,14 +19,14 @@ from cbirlab.datasets.held_out import HELD_OUT
 from cbirlab.encoding import ENCODINGS
 from cbirlab.extract.network import Network
 from cbirlab.extract.pooling import pool
-from cbirlab.index import Ranking
+from cbirlab.index import Ranking, Rows
 from cbirlab.pipeline import Bench, Recipe, Run, table_row
 from cbirlab.pipeline.ahead import Ahead
 from cbirlab.pipeline.fitting import check_cell
 from cbirlab.pipeline.outside import known_by, maps_of_views
 from cbirlab.pipeline.recent import Recent
 from cbirlab.pipeline.recipe import split_taps
-from cbirlab.pipeline.stages import Rows, learning_part
+from cbirlab.pipeline.stages import learning_part
 from cbirlab.pipeline.stops import moves_between, slider_stops
 from cbirlab.store import Store, digest
 from cbirlab.whitening import Whitening, normalise

@@ -500,7 +500,7 @@ def fusion_ranks(lists: Sequence[Sequence[int]], weights: Sequence[float], how: 
     return points
 
 
-def fusion_rerank(scores: Sequence[np.ndarray], weights: Sequence[float], depth: int, tau: float) -> list[list[int]]:
+def fusion_cascade(scores: Sequence[np.ndarray], weights: Sequence[float], depth: int, tau: float) -> list[list[int]]:
     """The list of the first member, its first `depth` images put in another order."""
     answer = []
     for q, first in enumerate(scores[0]):

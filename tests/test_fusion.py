@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,13 +25,13 @@ from cbirlab.fusion import (
     FusionMethod,
     Member,
     balance,
+    cascade,
     complementarity,
     early,
     fuse,
     fused_row,
     minmax,
     own_rows,
-    rerank,
     rrf,
     run_fusion,
     versus,
@@ -140,19 +141,19 @@ def test_borda_and_reciprocal_ranks_by_hand():
 @pytest.mark.parametrize("tau", [0.05, 1.0])
 def test_reranking_is_that_of_the_loops(depth, tau):
     scores, weights = matrices(4, 3), (1.0, 2.0, 0.5)
-    fused = rerank(scores, weights, depth=depth, tau=tau)
+    fused = cascade(scores, weights, depth=depth, tau=tau)
     order = np.argsort(-fused, axis=1, kind="stable")
-    assert order.tolist() == reference.fusion_rerank(scores, weights, depth, tau)
+    assert order.tolist() == reference.fusion_cascade(scores, weights, depth, tau)
 
 
 def test_reranking_moves_none_in_or_out_of_the_first_ones():
     members = [described(seed, images=30, levels=1) for seed in range(3)]
     first = members[0].ranking.images
     for depth in (1, 5, 29, 30):
-        images = fuse(members, f"rerank(depth={depth}, tau=0.05)").images
+        images = fuse(members, f"cascade(depth={depth}, tau=0.05)").images
         np.testing.assert_array_equal(np.sort(images[:, :depth], axis=1), np.sort(first[:, :depth], axis=1))
         np.testing.assert_array_equal(images[:, depth:], first[:, depth:])
-    assert not np.array_equal(fuse(members, "rerank(depth=5)").images, first)
+    assert not np.array_equal(fuse(members, "cascade(depth=5)").images, first)
 
 
 # rankings of members
@@ -286,7 +287,7 @@ def test_weights_that_are_not_allowed(method, weights):
 
 def test_what_cannot_be_fused():
     with pytest.raises(ValueError, match="first of weights must be above 0"):
-        rerank(matrices(0, 2), (0, 1))
+        cascade(matrices(0, 2), (0, 1))
     with pytest.raises(UnknownName, match="Did you mean 'minmax'"):
         fuse([described(0)], "minmaks")
     with pytest.raises(ValueError, match="k must be"):
@@ -310,9 +311,9 @@ def test_every_method_is_listed_with_its_stage():
     stages = {name: FUSIONS.info(name).facts["stage"] for name in FUSIONS}
     assert stages == {
         "early": "descriptors", "minmax": "scores", "znorm": "scores", "borda": "ranks", "rrf": "ranks",
-        "rerank": "scores",
+        "cascade": "scores",
     }  # fmt: skip
-    assert FusionMethod.parse("rerank").key == "rerank(depth=100, tau=1)"
+    assert FusionMethod.parse("cascade").key == "cascade(depth=100, tau=1)"
 
 
 # balance
@@ -353,7 +354,7 @@ def test_balance_takes_the_best_of_the_grid(method):
     members, split = train_benchmark(1, NAMES * 2, (0.6, 0.6))
     found = balance(members, split, method, steps=4)
     assert found.map == pytest.approx(max(found.tried.values()), abs=1e-12)
-    assert len(found.tried) == (4 if method == "rerank" else 5)
+    assert len(found.tried) == (4 if method == "cascade" else 5)
     queries = [query.index for query in split.queries]
     for weights, value in found.tried.items():
         ranking = fuse(members, method, weights, own=np.array(queries))
@@ -375,7 +376,7 @@ def test_balance_leans_to_the_better_member_and_is_even_where_that_makes_no_diff
 
 
 def test_the_grid():
-    plain, ordered = FusionMethod.parse("rrf"), FusionMethod.parse("rerank")
+    plain, ordered = FusionMethod.parse("rrf"), FusionMethod.parse("cascade")
     assert grid(2, 5, plain) == [(0.5, 0.5), (0.75, 0.25), (0.25, 0.75), (1.0, 0.0), (0.0, 1.0)]
     assert grid(2, 2, plain) == [(0.5, 0.5), (1.0, 0.0), (0.0, 1.0)]
     assert grid(1, 5, plain) == [(1.0,)]
@@ -533,7 +534,7 @@ def test_whitening_after_concatenation_is_learned_on_the_train_split(things, war
     assert row["whitening_set"] == things.train_name
 
 
-@pytest.mark.parametrize("method", ["early", "minmax", "rerank"])
+@pytest.mark.parametrize("method", ["early", "minmax", "cascade"])
 def test_weights_are_learned_on_the_train_split_and_repeat(method, paired, warm):
     fusion = Fusion(members=MEMBERS, method=method, weights="learned")
     result = run_fusion(fusion, dataset=paired, store=warm, progress=False)
@@ -640,8 +641,8 @@ def test_words_and_views_are_not_concatenated(things, warm):
     with pytest.raises(ValueError, match="compares words or views"):
         run_fusion(Fusion(members=(MEMBERS[0], matching)), dataset=things, store=warm, progress=False)
     with pytest.raises(ValueError, match="turns the cosines of all members but the first into distances"):
-        Fusion(members=(MEMBERS[0], matching), method="rerank(depth=5)")
-    assert Fusion(members=(matching, MEMBERS[0]), method="rerank").method == "rerank(depth=100, tau=1)"
+        Fusion(members=(MEMBERS[0], matching), method="cascade(depth=5)")
+    assert Fusion(members=(matching, MEMBERS[0]), method="cascade").method == "cascade(depth=100, tau=1)"
     result = run_fusion(
         Fusion(members=(MEMBERS[0], matching), method="rrf"), dataset=things, store=warm, progress=False
     )
@@ -788,3 +789,15 @@ def test_reports_read_runs_and_fused_runs(things, warm):
     listed = versus(single, fused)
     assert listed.attrs["level"] == "map"
     assert len(listed) == 40
+
+
+def test_what_was_called_rerank_is_read_as_cascade_and_the_function_says_so():
+    fusion = Fusion(members=MEMBERS, method="rerank(depth=5)")
+    assert fusion.method == "cascade(depth=5, tau=1)"
+    assert Fusion.from_json(fusion.to_json().replace("cascade", "rerank")) == fusion
+    package = sys.modules["cbirlab.fusion"]
+    with pytest.warns(DeprecationWarning, match=r"fusion\.rerank is called cascade now; .* until version 0\.2"):
+        former = package.rerank
+    assert former is cascade
+    with pytest.raises(AttributeError, match="no attribute 'rerang'"):
+        package.rerang  # noqa: B018

@@ -13,6 +13,7 @@ import cbirlab
 
 PACKAGE = Path(cbirlab.__file__).parent
 ORDER = (
+    "renamed",
     "text",
     "cells",
     "downloads",
@@ -34,12 +35,12 @@ ORDER = (
     "encoding",
     "aggregation",
     "whitening",
+    "store",
+    "passes",
     "index",
     "lists",
     "evaluation",
     "foreign",
-    "store",
-    "passes",
     "extract",
     "pipeline",
     "fusion",

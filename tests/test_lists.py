@@ -155,7 +155,7 @@ def test_whatever_judges_a_large_run_judges_all_of_it(things, warm, request, tmp
     def reports() -> list:
         a, b = again(), again_other()
         level = Judging.of(PROTOCOLS["retrieval"])
-        frames = [complementarity({"a": a, "b": b}, fusion=one) for one in ("rrf", "minmax", "rerank(depth=5)")]
+        frames = [complementarity({"a": a, "b": b}, fusion=one) for one in ("rrf", "minmax", "cascade(depth=5)")]
         frames += [ranking_differences(a.ranking, things), per_query_table(a.evaluation, things)]
         frames.append(
             differences(recipe, dataset=things, store=warm, progress=False, choices=["junk", "results", "scales"])
@@ -172,7 +172,7 @@ def test_whatever_judges_a_large_run_judges_all_of_it(things, warm, request, tmp
     assert read_ranking(tmp_path / "ranking.npz").images.shape == (40, 4)
 
 
-@pytest.mark.parametrize("method", ["early", "minmax", "borda", "rrf", "rerank(depth=5)"])
+@pytest.mark.parametrize("method", ["early", "minmax", "borda", "rrf", "cascade(depth=5)"])
 @pytest.mark.parametrize("weights", [None, "learned"])
 def test_a_large_fusion_is_that_of_one_piece(things, warm, request, method, weights):
     labelled = replace(things, train_instances=tuple(str(row // 2) for row in range(len(things.train))))

@@ -69,7 +69,7 @@ def test_a_run_is_its_stages_one_after_the_other(things, warm, recipe):
     np.testing.assert_array_equal(result.ranking.images, ranking.images)
     np.testing.assert_allclose(result.ranking.scores, ranking.scores, rtol=1e-6)
     assert result.metrics == pytest.approx(dict(evaluation.metrics))
-    assert list(result.seconds) == ["load", "extract", "whiten", "search", "evaluate"]
+    assert list(result.seconds) == ["load", "extract", "whiten", "index", "search", "evaluate"]
     assert all(seconds >= 0 for seconds in result.seconds.values())
     assert result.leak == ""
 

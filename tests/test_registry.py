@@ -64,6 +64,14 @@ def test_an_entry_given_as_text_is_imported_when_it_is_first_used(fruit: Registr
     assert "this" in sys.modules
 
 
+def test_a_former_name_gives_what_it_is_called_now(fruit: Registry[object]) -> None:
+    fruit.add("courgette", 4, title="Courgette")
+    fruit.rename("zucchini", "courgette")
+    assert (fruit["zucchini"], fruit.info("zucchini").name, "zucchini" in fruit) == (4, "courgette", False)
+    with pytest.raises(UnknownName):
+        fruit.rename("marrow", "marrows")
+
+
 def add_berry(name: str) -> None:
     """Finder of the family below; knows two."""
     if name not in ("berry:blue", "berry:black"):

@@ -119,6 +119,7 @@ def add_recipe_options(parser: argparse.ArgumentParser, *, one: bool) -> None:
     group.add_argument("--scale-pooling", metavar="NAME", help="mean or gem over scales (default: mean)", **into)
     group.add_argument("--precision", metavar="TYPE", help="float32 or bfloat16 (default: float32)", **into)
     group.add_argument("--index", metavar="NAME", help="(default: exact)", **into)
+    group.add_argument("--depth", type=int, metavar="K", help="results per query (default: all images)", **into)
     group.add_argument("--protocol", metavar="NAME", help="(default: the dataset's own)", **into)
     group.add_argument(
         "--average-precision", metavar="NAME", help="trapezoid or finite-sum (default: the protocol's)", **into

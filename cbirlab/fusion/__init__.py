@@ -9,10 +9,11 @@ complementarity which representations are worth fusing; `versus`: the queries on
 
 from cbirlab.fusion.balance import Balance, balance
 from cbirlab.fusion.members import Member, fuse, own_rows
-from cbirlab.fusion.methods import FUSIONS, FusionMethod, borda, early, minmax, rerank, rrf, znorm
+from cbirlab.fusion.methods import FUSIONS, FusionMethod, borda, cascade, early, minmax, rrf, znorm
 from cbirlab.fusion.recipe import Fusion
 from cbirlab.fusion.reports import complementarity, versus
 from cbirlab.fusion.running import FusedRun, fused_row, run_fusion
+from cbirlab.renamed import renamed
 
 __all__ = [
     "FUSIONS",
@@ -23,15 +24,17 @@ __all__ = [
     "Member",
     "balance",
     "borda",
+    "cascade",
     "complementarity",
     "early",
     "fuse",
     "fused_row",
     "minmax",
     "own_rows",
-    "rerank",
     "rrf",
     "run_fusion",
     "versus",
     "znorm",
 ]
+
+__getattr__ = renamed(__name__, {"rerank": "cascade"}, until="0.2")

@@ -10,7 +10,7 @@ import numpy as np
 from cbirlab.datasets import Dataset
 from cbirlab.evaluation import Protocol
 from cbirlab.fusion.methods import FusionMethod, checked_weights, ranking_order
-from cbirlab.index import INDEXES, Ranking
+from cbirlab.index import Index, IndexMethod, Ranking
 from cbirlab.lists import Lists, Search, lists_of
 
 BLOCK = 2**22
@@ -96,7 +96,7 @@ def fuse(
     Parameters
     ----------
     members : of the same queries and database.
-    method : "minmax" or "rerank(depth=50)".
+    method : "minmax" or "cascade(depth=50)".
     weights : one per member, at least 0; equal by default.
     own : (Q,) row of the database that is the query itself, -1 where there is none (see `own_rows`). Scores and ranks
         are fused as if that row were not there, and it comes first.
@@ -125,7 +125,7 @@ def fused_lists(
         raise ValueError(f"fuse: members must rank the same database for the same queries, got (Q, N) of {shapes}.")
     if method.stage == "descriptors":
         images, queries = concatenated(members, chosen, method)
-        return searched(images, queries, index)
+        return searched(IndexMethod.parse(index).make().fit(images), queries, len(images))
     own = np.full(shapes[0][0], NO_ROW) if own is None else np.asarray(own)
 
     def begin() -> Search:
@@ -147,17 +147,12 @@ def concatenated(
     return join(images, weights, **method.parameters), join(queries, weights, **method.parameters)
 
 
-def searched(images: np.ndarray, queries: np.ndarray, index: str = "exact") -> Lists:
-    """The database ranked for each query, a block of them at a time."""
-    shape = (len(queries), len(images))
+def searched(index: Index, queries: np.ndarray, depth: int) -> Lists:
+    """The first `depth` images of an index for each query, a block of them at a time."""
+    shape = (len(queries), depth)
     if not len(queries):
         return Lists.held(Ranking(np.empty(shape, np.int64), np.empty(shape, np.float32)))
-
-    def begin() -> Search:
-        fitted = INDEXES[index]().fit(images)
-        return lambda rows: fitted.search(queries[rows])
-
-    return Lists(shape, begin)
+    return Lists(shape, lambda: lambda rows: index.search(queries[rows], depth))
 
 
 def own_rows(dataset: Dataset, protocol: Protocol) -> np.ndarray:

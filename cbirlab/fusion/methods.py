@@ -201,14 +201,14 @@ def rrf(
 
 
 @FUSIONS.register(
-    "rerank",
-    title="First ranks, others re-rank",
+    "cascade",
+    title="Cascade: first ranks, others re-rank",
     reference="Yu et al. 2017",
     stage="scores",
     ordered=True,
     cosines=True,
 )
-def rerank(
+def cascade(
     scores: Sequence[np.ndarray],
     weights: Sequence[float] | None = None,
     *,
@@ -237,10 +237,10 @@ def rerank(
     ------
     ValueError : shapes that differ, or weights that are not allowed.
     """
-    chosen = checked_weights("rerank", weights, len(scores))
+    chosen = checked_weights("cascade", weights, len(scores))
     if not chosen[0]:
-        raise ValueError(f"rerank: the first of weights must be above 0, because it ranks, got {weights!r}.")
-    first, *others = _alike("rerank", scores)
+        raise ValueError(f"cascade: the first of weights must be above 0, because it ranks, got {weights!r}.")
+    first, *others = _alike("cascade", scores)
     fused = chosen[0] * first
     best = _order(first)[:, :depth]
     terms = [np.take_along_axis(fused, best, axis=1)]
@@ -294,3 +294,6 @@ def _alike(owner: str, values: Sequence[np.ndarray]) -> list[np.ndarray]:
     if len({*shapes}) != 1 or len(shapes[0]) != 2:
         raise ValueError(f"{owner}: every member must be (Q, N), one column per database image, got {shapes}.")
     return arrays
+
+
+FUSIONS.rename("rerank", "cascade")

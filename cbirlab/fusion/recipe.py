@@ -29,7 +29,7 @@ class Fusion:
 
     Attributes
     ----------
-    members : recipes of one dataset under one protocol; the order matters for "rerank".
+    members : recipes of one dataset under one protocol; the order matters for "cascade".
     method : "early", "minmax" or "rrf(k=30)", of `FUSIONS`.
     weights : one per member, at least 0; None for equal ones; "learned" for those that `balance` finds on the train
         split of the dataset.
@@ -57,6 +57,11 @@ class Fusion:
             raise ValueError(
                 f"Fusion: method {method.name!r} turns the cosines of all members but the first into distances, and "
                 "one of them compares words or views; use 'minmax' or 'rrf'."
+            )
+        if method.stage != "descriptors" and any(member.depth for member in members):
+            raise ValueError(
+                f"Fusion: {method.name!r} fuses complete lists, so the members' depth must be None, got "
+                f"{', '.join(str(member.depth) for member in members)}."
             )
         if whitening.name != "none" and method.stage != "descriptors":
             raise ValueError(

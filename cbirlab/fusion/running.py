@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ from cbirlab.fusion.balance import balance, train_split
 from cbirlab.fusion.members import Member, concatenated, fused_lists, own_rows, searched
 from cbirlab.fusion.methods import FusionMethod, checked_weights
 from cbirlab.fusion.recipe import LEARNED, Fusion, check_members, compares_parts
-from cbirlab.index import Ranking
+from cbirlab.index import IndexMethod, Ranking
 from cbirlab.lists import Lists, lists_of
 from cbirlab.pipeline import Bench, Clock, Recipe, Run, table_row
 from cbirlab.pipeline.recipe import RIGHT_OF_MAPS, held_for
@@ -46,6 +47,8 @@ class FusedRun:
     seconds : per stage: "load", "extract" (and search of the members), "balance" (and whitening of what is joined),
         "search" (fusion), "evaluate".
     dim : dimensions that were searched, of all members together.
+    index_bytes : that the database takes in the index, or in the indexes of all members.
+    build_seconds : that it took to fill it or them.
     searches : seconds of further searches of all queries, made for their time alone.
     leak : empty, or what the evaluated images have to do with what was learned.
     skipped : part to row to reason: images that a member cannot read.
@@ -60,6 +63,8 @@ class FusedRun:
     metrics: Mapping[str, float]
     seconds: Mapping[str, float]
     dim: int
+    index_bytes: int = 0
+    build_seconds: float = 0.0
     searches: tuple[float, ...] = ()
     leak: str = ""
     skipped: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
@@ -84,14 +89,23 @@ class FusedRun:
 
     @property
     def bytes_per_image(self) -> int:
-        """Bytes of one image in the index, or in the indexes of all members."""
-        return 4 * self.dim if self.early else sum(member.bytes_per_image for member in self.members)
+        """Bytes that an image takes there, on average."""
+        return round(self.index_bytes / len(self.dataset.images))
 
 
 class _Described(NamedTuple):
     run: Run
     member: Member
     train: Member | None
+
+
+class _Fused(NamedTuple):
+    """The lists of all members together, and what is searched for them."""
+
+    lists: Lists
+    dim: int
+    index_bytes: int
+    build_seconds: float
 
 
 def run_fusion(
@@ -129,9 +143,9 @@ def run_fusion(
         fusion = fusion.with_members([run.recipe for run in runs])
     with clock("balance"):
         weights = _weights(fusion, [one.train for one in described if one.train is not None], split)
-        lists, dim = _ranked(fusion, described, weights, dataset)
+        fused = _fused(fusion, described, weights, dataset)
     strictest = next((one for one in fusion.members if held_for(one, dataset)), fusion.members[0])
-    ranking, evaluation = judged(lists, dataset, strictest, clock)
+    ranking, evaluation = judged(fused.lists, dataset, strictest, clock)
     return FusedRun(
         recipe=fusion,
         dataset=dataset,
@@ -141,8 +155,10 @@ def run_fusion(
         evaluation=evaluation,
         metrics=dict(evaluation.metrics) if evaluation else {},
         seconds=clock.seconds,
-        dim=dim,
-        searches=repeated(lists.whole, clock.seconds["search"]),
+        dim=fused.dim,
+        index_bytes=fused.index_bytes,
+        build_seconds=fused.build_seconds,
+        searches=repeated(fused.lists.whole, clock.seconds["search"]),
         leak="; ".join(dict.fromkeys(filter(None, [*(run.leak for run in runs), _leak(dataset, split, store)]))),
         skipped=_merged([run.skipped for run in runs]),
     )
@@ -160,6 +176,7 @@ def fused_row(result: FusedRun) -> dict[str, Any]:
         sets = [*(one["whitening_set"] for one in rows), train_name(result.dataset)]
         row |= {"whitening": f"{row['whitening']} > {result.recipe.whitening}", "whitening_set": _joined(sets)}
     row |= {name: getattr(result, name) for name in ("dim", "ms_per_query", "bytes_per_image", "leak")}
+    row["build_seconds"] = round(result.build_seconds, 3)
     row |= {name: _cost([one[name] for one in rows], result.recipe.members) for name in COSTS if name in row}
     row["best_of"] = 1 + len(result.searches)
     row["skipped"] = sum(len(unread) for unread in result.skipped.values())
@@ -228,7 +245,8 @@ def _searched(bench: Bench, recipes: Sequence[Recipe], early: bool) -> tuple[lis
     bench.fill(recipes)
     runs = [bench.run(recipe) for recipe in recipes]
     pairs = [_vectors(bench, recipe) if early else () for recipe in recipes]
-    return runs, [Member(lists_of(run.ranking), *pair) for run, pair in zip(runs, pairs, strict=True)]
+    whole = [bench.lists(replace(run.recipe, depth=None)) if run.recipe.depth else run.ranking for run in runs]
+    return runs, [Member(lists_of(one), *pair) for one, pair in zip(whole, pairs, strict=True)]
 
 
 def _vectors(bench: Bench, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
@@ -249,14 +267,13 @@ def _weights(fusion: Fusion, train: Sequence[Member], split: Dataset | None) -> 
     return checked_weights("Fusion", given, len(fusion.members))
 
 
-def _ranked(
-    fusion: Fusion, described: Sequence[_Described], weights: tuple[float, ...], dataset: Dataset
-) -> tuple[Lists, int]:
-    """The lists of all members together, and the dimensions that are searched."""
+def _fused(fusion: Fusion, described: Sequence[_Described], weights: tuple[float, ...], dataset: Dataset) -> _Fused:
     method, members = FusionMethod.parse(fusion.method), [one.member for one in described]
     if method.stage != "descriptors":
         own = own_rows(dataset, PROTOCOLS[str(fusion.members[0].protocol)])
-        return fused_lists(members, method, weights, own), sum(one.run.dim for one in described)
+        lists, runs = fused_lists(members, method, weights, own), [one.run for one in described]
+        sums = (sum(getattr(run, name) for run in runs) for name in ("dim", "index_bytes", "build_seconds"))
+        return _Fused(lists, *sums)
     images, queries = concatenated(members, weights, method)
     whitening = Whitening.parse(fusion.whitening)
     if whitening.fact("learned"):
@@ -264,7 +281,11 @@ def _ranked(
         fitted = learn(whitening, learning, dataset.train_instances)
         images = whiten(fitted, images, fusion.dimensions)
         queries = whiten(fitted, queries, fusion.dimensions) if len(queries) else images[:0]
-    return searched(images, queries, fusion.members[0].index), images.shape[1]
+    start, first = time.perf_counter(), fusion.members[0]
+    index = IndexMethod.parse(first.index).make().fit(images)
+    seconds = time.perf_counter() - start
+    lists = searched(index, queries, min(first.depth or len(images), len(images)))
+    return _Fused(lists, images.shape[1], index.nbytes, seconds)
 
 
 def _leak(dataset: Dataset, split: Dataset | None, store: Store) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from cbirlab import images
 from cbirlab.aggregation import Aggregation
 from cbirlab.extract.network import Network
+from cbirlab.index import Rows
 from cbirlab.looking.match import Match, similarity_map
 from cbirlab.looking.overlay import Overlay, overlay
 from cbirlab.looking.pairs import MOST_PAIRS, Cosines, JudgedPairs, cosines, judged_pairs
@@ -18,7 +19,6 @@ from cbirlab.looking.spectrum import Spectrum, spectrum
 from cbirlab.passes import Passes
 from cbirlab.pipeline import fitting
 from cbirlab.pipeline.recent import Recent
-from cbirlab.pipeline.stages import Rows
 from cbirlab.preprocessing import region
 
 if TYPE_CHECKING:

@@ -88,6 +88,7 @@ def table_row(result: Run) -> dict[str, Any]:
         **(told(result.evaluation) if result.evaluation else {}),
         "forward_passes": result.forward_passes,
         **times,
+        "build_seconds": round(result.build_seconds, 3),
         "ms_per_query": result.ms_per_query,
         "best_of": 1 + len(result.searches),
         "bytes_per_image": result.bytes_per_image,

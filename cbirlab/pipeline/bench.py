@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -10,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cbirlab.datasets import Dataset
-from cbirlab.index import Ranking
-from cbirlab.lists import Lists
+from cbirlab.index import Index, Ranking, Rows
+from cbirlab.lists import Lists, Search
 from cbirlab.pipeline import stages, timing
 from cbirlab.pipeline.described import Column, Described
 from cbirlab.pipeline.recent import Recent
 from cbirlab.pipeline.recipe import Recipe, held_for, split_taps
-from cbirlab.pipeline.stages import Clock, Rows, Run
+from cbirlab.pipeline.stages import Clock, Run
 from cbirlab.store import Store
 from cbirlab.whitening import Whitening
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from cbirlab.backbones import Backbone
 
 __all__ = ["Bench", "Column"]
+
+_INDEX_BYTES = 1 << 28  # of the indexes that are kept; the last two are kept whatever they take
 
 
 class Bench(Described):
@@ -52,7 +55,8 @@ class Bench(Described):
     ) -> None:
         super().__init__(dataset, backbone, recipe, store=store, progress=progress)
         self._leaks: dict[str, str] = {}
-        self._projected = Recent(keep)
+        self._projected, self._cut = Recent(keep), Recent(2)
+        self._indexes = Recent(keep, most_bytes=_INDEX_BYTES, size=lambda kept: kept[0].nbytes)
 
     def whitening(self, recipe: Recipe) -> Any:
         """The fitted whitening of a resolved recipe; None where it learns nothing."""
@@ -78,7 +82,9 @@ class Bench(Described):
         clock = clock or Clock()
         with clock("whiten"):
             images, queries = self.pair(recipe)
-        lists = stages.lists(recipe, images, queries)
+        with clock("index"):
+            index, build_seconds = self._index(recipe)
+        lists = stages.lists(index, queries, self.shape(recipe))
         ranking, evaluation = stages.judged(lists, self.dataset, recipe, clock, again=self.lists(recipe))
         columns = [self.column(tap, recipe, "images") for _, tap in split_taps(str(recipe.tap))]
         views = float(np.mean(columns[0].counts))
@@ -92,29 +98,51 @@ class Bench(Described):
             weights=self.backbone.weights,
             dim=images.values.shape[1],
             forward_passes=views * len(recipe.scales),
-            rows_per_image=1.0 if images.counts is None else views,
+            index_bytes=index.nbytes,
+            build_seconds=build_seconds,
             leak=self.leak(recipe),
             skipped=self._skipped,
         )
 
     def lists(self, recipe: Recipe) -> Lists:
         """The database ranked for all queries, a block at a time; descriptors are taken up when that begins."""
-        shape = (len(self.dataset.queries), len(self.dataset.images))
-        return Lists(shape, lambda: stages.lists(recipe, *self.pair(recipe)).begin())
+
+        def begin() -> Search:
+            return stages.lists(self.index(recipe), self.pair(recipe)[1], self.shape(recipe)).begin()
+
+        return Lists(self.shape(recipe), begin)
+
+    def shape(self, recipe: Recipe) -> tuple[int, int]:
+        """Queries, and how many images each of them finds."""
+        images = len(self.dataset.images)
+        return len(self.dataset.queries), min(recipe.depth or images, images)
 
     def timed(self, run: Run, extract_ms: float = math.nan) -> Run:
         """The run with the times that a table shows: of further searches, and per image as `timing` measured it."""
         first = run.seconds["search"]
         if first >= timing.BUDGET_SECONDS:
             return replace(run, extract_ms=extract_ms)
-        images, queries = self.pair(run.recipe)
-        searches = timing.repeated(lambda: stages.search(run.recipe, images, queries), first)
+        index, queries = self.index(run.recipe), self.pair(run.recipe)[1]
+        searches = timing.repeated(lambda: stages.search(index, queries, self.shape(run.recipe)), first)
         return replace(run, searches=searches, extract_ms=extract_ms)
 
     def search(self, recipe: Recipe, queries: Sequence[int] | Rows) -> Ranking:
         """The database ranked for some benchmark queries, or for other descriptors as `project` gives them."""
-        images, own = self.pair(recipe)
-        return stages.search(recipe, images, queries if isinstance(queries, Rows) else own.of(queries))
+        asked = queries if isinstance(queries, Rows) else self.pair(recipe)[1].of(queries)
+        return stages.search(self.index(recipe), asked, self.shape(recipe))
+
+    def index(self, recipe: Recipe) -> Index:
+        """The index of a resolved recipe with the database in it; filled once and kept."""
+        return self._index(recipe)[0]
+
+    def _index(self, recipe: Recipe) -> tuple[Index, float]:
+        """It, and the seconds that it took to fill it."""
+
+        def fill() -> tuple[Index, float]:
+            images, start = self.pair(recipe)[0], time.perf_counter()
+            return stages.index_of(recipe, images), time.perf_counter() - start
+
+        return self._indexes.get((*_setting(recipe), recipe.dimensions, recipe.index), fill)
 
     def project(self, recipe: Recipe, rows: Rows) -> Rows:
         """Descriptors of other images brought to where the recipe searches."""
@@ -125,6 +153,9 @@ class Bench(Described):
     def pair(self, recipe: Recipe) -> tuple[Rows, Rows]:
         """Database and query descriptors as the recipe searches them."""
         self._check(recipe)
+        return self._cut.get((*_setting(recipe), recipe.dimensions), lambda: self._shortened(recipe))
+
+    def _shortened(self, recipe: Recipe) -> tuple[Rows, Rows]:
         images, queries = self._pair(recipe)
         dimensions = stages.check_dimensions(recipe, images.values.shape[1])
         database = images.changed(lambda values: stages.shortened(values, dimensions))
@@ -153,4 +184,9 @@ class Bench(Described):
                 return database, database
             return database, queries.changed(lambda values: stages.projected(whitening, values))
 
-        return self._projected.get((recipe.tap, recipe.aggregation, recipe.whitening, recipe.whitening_set), make)
+        return self._projected.get(_setting(recipe), make)
+
+
+def _setting(recipe: Recipe) -> tuple[Any, ...]:
+    """What decides descriptors with all dimensions, of what recipes of a bench differ in."""
+    return recipe.tap, recipe.aggregation, recipe.whitening, recipe.whitening_set

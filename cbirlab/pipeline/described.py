@@ -12,10 +12,10 @@ import numpy as np
 from cbirlab.aggregation import Aggregation
 from cbirlab.datasets import Dataset
 from cbirlab.extract import Descriptors, extract
+from cbirlab.index import Rows
 from cbirlab.passes import Passes
 from cbirlab.pipeline import fitting, stages
 from cbirlab.pipeline.recipe import RIGHT_OF_MAPS, Recipe, split_taps
-from cbirlab.pipeline.stages import Rows
 from cbirlab.store import Store, digest
 from cbirlab.whitening import Whitening
 

@@ -15,7 +15,7 @@ from cbirlab.evaluation import PROTOCOLS
 from cbirlab.evaluation.judgement import AP_METHODS
 from cbirlab.evaluation.metrics import named
 from cbirlab.extract import SCALE_POOLING
-from cbirlab.index import INDEXES
+from cbirlab.index import IndexMethod
 from cbirlab.params import Choice, Range
 from cbirlab.passes import Passes
 from cbirlab.plain import check_fields, check_texts, object_of, shown
@@ -41,8 +41,12 @@ SCALE_SETS = {
 OF_SETTING = ("tap", "aggregation", "whitening", "dimensions")
 """Fields that the controls of a panel change; its recipes share all others."""
 
-RIGHT_OF_MAPS = (*OF_SETTING, "whitening_set", "index", "protocol", "average_precision", "metrics")
+RIGHT_OF_MAPS = (*OF_SETTING, "whitening_set", "index", "depth", "protocol", "average_precision", "metrics")
 """Fields in which the recipes of one bench may differ: its maps are the same for all of them."""
+
+CAME_LATER = ("metrics", "depth")
+"""Fields that recipes were once written without: where they say nothing, keys stay as they were."""
+
 MOST_SCALES, MOST_TAPS = 16, 16
 """Each is a pass of its own, or descriptors of its own beside the others."""
 
@@ -82,7 +86,9 @@ class Recipe:
     interpolation : "lanczos", "bicubic", "bilinear" or "nearest".
     antialias : False takes the kernel as tensors are resized by default, blind for what lies between its places.
     precision : of the network, "float32" or "bfloat16".
-    index : a name in `INDEXES`.
+    index : "exact", a method of `INDEXES` with its parameters.
+    depth : results of a query that the search gives; all images by default. What comes later in a list that is cut
+        counts as not found.
     protocol : a name in `PROTOCOLS`.
     average_precision : "trapezoid" or "finite-sum"; the protocol's own by default.
     metrics : further ones beside the protocol's, ("recall@1", "hit@5") or "recall@1,hit@5".
@@ -110,6 +116,7 @@ class Recipe:
     antialias: bool = True
     precision: str = "float32"
     index: str = "exact"
+    depth: int | None = None
     protocol: str | None = None
     average_precision: str | None = None
     metrics: tuple[str, ...] = ()
@@ -117,7 +124,6 @@ class Recipe:
     def __post_init__(self) -> None:
         check_texts(self)
         backbone, weights = chosen(self.backbone, self.weights)
-        INDEXES.info(self.index)
         if self.protocol is not None:
             PROTOCOLS.info(self.protocol)
         CROP.check("Recipe", "crop", self.crop)
@@ -132,6 +138,8 @@ class Recipe:
             "aggregation": Aggregation.parse(self.aggregation).key,
             "passes": Passes.parse(self.passes).key,
             "whitening": Whitening.parse(self.whitening).key,
+            "index": IndexMethod.parse(self.index).key,
+            "depth": _POSITIVE.check("Recipe", "depth", self.depth),
             "dimensions": _POSITIVE.check("Recipe", "dimensions", self.dimensions),
             "image_size": IMAGE_SIZE.check("Recipe", "image_size", self.image_size),
             "metrics": named(self.metrics),
@@ -176,8 +184,8 @@ class Recipe:
         return {part.name: getattr(self, part.name) for part in fields(self) if part.name not in names}
 
     def to_json(self) -> str:
-        """The recipe as one line of JSON; without `metrics` where there are none, as recipes were before."""
-        return json.dumps({name: value for name, value in asdict(self).items() if name != "metrics" or value})
+        """The recipe as one line of JSON; fields that came later are left out where they say nothing."""
+        return json.dumps({name: value for name, value in asdict(self).items() if name not in CAME_LATER or value})
 
     @classmethod
     def from_json(cls, saved: str | Mapping[str, Any]) -> Recipe:

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
@@ -21,7 +22,7 @@ from cbirlab.datasets.held_out import HELD_OUT
 from cbirlab.evaluation import Evaluation, Scorer
 from cbirlab.extract import Sampler, State, image_hashes
 from cbirlab.extract.sampling import unpacked
-from cbirlab.index import INDEXES, Ranking, ranked
+from cbirlab.index import Index, IndexMethod, PatchIndex, Ranking, Rows, WordIndex
 from cbirlab.lists import Kept, Lists, without
 from cbirlab.pipeline.recipe import Recipe, held_for
 from cbirlab.store import Store, StoreUnwritable, digest
@@ -42,13 +43,14 @@ class Run:
     ranking : (Q, N) database rows and scores; of a large run the first places of each query (see `cbirlab.lists`).
     evaluation : under the recipe's protocol; None where the dataset has no ground truth.
     metrics : name to value, in 0..1 but for N-S; empty without ground truth.
-    seconds : per stage: "load", "extract", "whiten", "search", "evaluate".
+    seconds : per stage: "load", "extract", "whiten", "index", "search", "evaluate".
     weights : what tables call the weights.
     dim : dimensions of the descriptors that were searched.
     forward_passes : per database image, over all its views and scales.
     extract_ms : milliseconds that it takes to describe an image; NaN where nobody asked for it.
     searches : seconds of further searches of all queries, made for their time alone.
-    rows_per_image : descriptors of an image; more than one where images are compared view by view.
+    index_bytes : that the database takes in the index.
+    build_seconds : that it took to fill the index, which may have been before this run.
     leak : empty, or what the evaluated images have to do with what was learned.
     skipped : part to row to reason: images that cannot be read.
     """
@@ -64,7 +66,8 @@ class Run:
     forward_passes: float = 1.0
     extract_ms: float = math.nan
     searches: tuple[float, ...] = ()
-    rows_per_image: float = 1.0
+    index_bytes: int = 0
+    build_seconds: float = 0.0
     leak: str = ""
     skipped: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
 
@@ -81,8 +84,8 @@ class Run:
 
     @property
     def bytes_per_image(self) -> int:
-        """Bytes of one descriptor in the index."""
-        return round(4 * self.dim * self.rows_per_image)
+        """Bytes that an image takes in the index, on average."""
+        return round(self.index_bytes / len(self.dataset.images))
 
 
 class Clock:
@@ -213,61 +216,27 @@ def shortened(values: np.ndarray, dimensions: int | None) -> np.ndarray:
     return normalise(kept) if len(kept) else kept
 
 
-@dataclass(frozen=True, eq=False)
-class Rows:
-    """Descriptors of images: a row each, or where images are compared view by view, some rows each.
-
-    Attributes
-    ----------
-    values : float32 (rows, D).
-    counts : (images,), rows of each image; None for one each.
-    """
-
-    values: np.ndarray
-    counts: np.ndarray | None = None
-
-    def __len__(self) -> int:
-        return len(self.values) if self.counts is None else len(self.counts)
-
-    def of(self, images: Sequence[int]) -> Rows:
-        """The rows of some images."""
-        if self.counts is None:
-            return Rows(self.values[list(images)])
-        ends = np.cumsum(self.counts)
-        kept = [np.arange(ends[image] - self.counts[image], ends[image]) for image in images]
-        return Rows(self.values[np.concatenate(kept)], self.counts[list(images)])
-
-    def part(self, images: slice) -> Rows:
-        """The rows of some consecutive images."""
-        if self.counts is None:
-            return Rows(self.values[images])
-        ends = np.concatenate([[0], np.cumsum(self.counts)])
-        return Rows(self.values[ends[images.start] : ends[images.stop]], self.counts[images])
-
-    def changed(self, change: Callable[[np.ndarray], np.ndarray]) -> Rows:
-        """The same images, their values changed."""
-        return Rows(change(self.values), self.counts) if len(self.values) else self
-
-
-def search(recipe: Recipe, images: Rows, queries: Rows) -> Ranking:
-    """Rank the database for each query: by index, or as the recipe compares words or views."""
-    if not len(queries):
-        return Ranking(np.empty((0, len(images)), np.int64), np.empty((0, len(images)), np.float32))
+def index_of(recipe: Recipe, images: Rows) -> Index:
+    """The index that a recipe asks for, or the one that its words or views need, with the database in it."""
     spec = Aggregation.parse(recipe.aggregation)
-    if images.counts is not None and queries.counts is not None:
-        from cbirlab.passes import match
-
-        return ranked(match(queries.values, queries.counts, images.values, images.counts))
+    if images.counts is not None:
+        return PatchIndex().fit(images)
     if spec.fact("similarity"):
         module, name = spec.fact("similarity").split(":")
-        similarity = getattr(import_module(module), name)
-        return ranked(similarity(queries.values, images.values, **spec.parameters))
-    return INDEXES[recipe.index]().fit(images.values).search(queries.values)
+        return WordIndex(partial(getattr(import_module(module), name), **spec.parameters)).fit(images)
+    return IndexMethod.parse(recipe.index).make().fit(images)
 
 
-def lists(recipe: Recipe, images: Rows, queries: Rows) -> Lists:
+def search(index: Index, queries: Rows, shape: tuple[int, int]) -> Ranking:
+    """The first K images of the database for each query; `shape` is (Q, K) of all queries."""
+    if not len(queries):
+        return Ranking(np.empty((0, shape[1]), np.int64), np.empty((0, shape[1]), np.float32))
+    return index.search(queries, shape[1])
+
+
+def lists(index: Index, queries: Rows, shape: tuple[int, int]) -> Lists:
     """The database ranked for all queries, a block at a time."""
-    return Lists((len(queries), len(images)), lambda: lambda rows: search(recipe, images, queries.part(rows)))
+    return Lists(shape, lambda: lambda rows: search(index, queries.part(rows), shape))
 
 
 def judged(

@@ -175,7 +175,7 @@ def make_ready(sides: Sequence[Side]) -> None:
 def gone(results: Results, other: Results, ranking: Ranking, own: int | None) -> list[str]:
     """For every result of A, where it went if B does not show it."""
     places = _places(ranking, own, results.rows)
-    return ["" if row in {*other.rows} else f"gone ({places[row]})" for row in results.rows]
+    return ["" if row in {*other.rows} else f"gone ({_said(places[row], ranking)})" for row in results.rows]
 
 
 def moved(results: Results, other: Results, ranking: Ranking, own: int | None) -> list[str]:
@@ -184,7 +184,7 @@ def moved(results: Results, other: Results, ranking: Ranking, own: int | None) -
     notes = []
     for row, place in zip(results.rows, results.places, strict=True):
         if row not in {*other.rows}:
-            notes.append(f"new ({before[row]})")
+            notes.append(f"new ({_said(before[row], ranking)})")
         elif before[row] == place:
             notes.append("=")
         else:
@@ -193,11 +193,20 @@ def moved(results: Results, other: Results, ranking: Ranking, own: int | None) -
 
 
 def _places(ranking: Ranking, own: int | None, rows: Sequence[int]) -> dict[int, int]:
-    """Place from 1 of each of `rows` in a ranking of one query, the query's own row left out."""
+    """Place from 1 of each of `rows` in a ranking of one query, the query's own row left out.
+
+    What a list that is cut does not hold has the place behind its last one.
+    """
     images = ranking.images[0]
     found = np.flatnonzero(np.isin(images, list(rows)))
     before = np.cumsum(images != (-1 if own is None else own))
-    return {int(images[place]): int(before[place]) for place in found}
+    behind = dict.fromkeys(rows, len(images) + 1)
+    return behind | {int(images[place]): int(before[place]) for place in found}
+
+
+def _said(place: int, ranking: Ranking) -> str:
+    listed = ranking.images.shape[1]
+    return str(place) if place <= listed else f"after {listed}"
 
 
 def difference(a: Run, b: Run) -> tuple[dict[str, PairedTest], dict[str, tuple[int, int]]]:

@@ -1,0 +1,93 @@
+"""Indexes: descriptors in, rankings out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, Self
+
+import numpy as np
+
+from cbirlab.index.ranking import Ranking
+from cbirlab.methods import Method
+from cbirlab.registry import Registry
+
+INDEXES: Registry[Any] = Registry("index")
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Descriptors of images: a row each, or where images are compared view by view, some rows each.
+
+    Attributes
+    ----------
+    values : float32 (rows, D).
+    counts : (images,), rows of each image; None for one each.
+    """
+
+    values: np.ndarray
+    counts: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.values) if self.counts is None else len(self.counts)
+
+    def of(self, images: Sequence[int]) -> Rows:
+        """The rows of some images."""
+        if self.counts is None:
+            return Rows(self.values[list(images)])
+        ends = np.cumsum(self.counts)
+        kept = [np.arange(ends[image] - self.counts[image], ends[image]) for image in images]
+        return Rows(self.values[np.concatenate(kept)], self.counts[list(images)])
+
+    def part(self, images: slice) -> Rows:
+        """The rows of some consecutive images."""
+        if self.counts is None:
+            return Rows(self.values[images])
+        ends = np.concatenate([[0], np.cumsum(self.counts)])
+        return Rows(self.values[ends[images.start] : ends[images.stop]], self.counts[images])
+
+    def changed(self, change: Callable[[np.ndarray], np.ndarray]) -> Rows:
+        """The same images, their values changed."""
+        return Rows(change(self.values), self.counts) if len(self.values) else self
+
+
+class Index(Protocol):
+    """What ranks a database: `fit` takes its descriptors once, `search` ranks it for as many queries as are asked."""
+
+    def fit(self, X: Any) -> Self:
+        """Take the database: (N, D), or `Rows` where an image has several."""
+        ...
+
+    def search(self, Q: Any, k: int | None = None) -> Ranking:
+        """Rank it for each query, (Q, D) or `Rows`: the first `k` of all N images, or all of them."""
+        ...
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the database takes in it."""
+        ...
+
+
+class IndexMethod(Method):
+    """An index with its parameters, as recipes name it: "exact"; those at their defaults are left out."""
+
+    registry: ClassVar[Registry[Any]] = INDEXES
+    terse: ClassVar[bool] = True
+
+    def make(self) -> Index:
+        """The index, without a database yet."""
+        return self.target()(**self.parameters)
+
+
+def check_depth(owner: str, k: int | None, images: int) -> int:
+    """How many results a query gets of `images`: `k`, or all.
+
+    Raises
+    ------
+    ValueError : `k` is no whole number in [1, images].
+    """
+    if k is None:
+        return images
+    if not (1 <= k <= images and k == int(k)):
+        raise ValueError(f"{owner}: k must be a whole number in [1, {images}], the database size, or None, got {k!r}.")
+    return int(k)

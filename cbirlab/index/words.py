@@ -1,0 +1,47 @@
+"""Words: search of what an encoding compares word by word, as ASMK does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from cbirlab.index.base import check_depth
+from cbirlab.index.ranking import Ranking, ranked
+
+
+class WordIndex:
+    """All images compared with the query by a similarity of their own, which is no inner product.
+
+    Parameters
+    ----------
+    similarity : of queries (Q, D) and images (N, D) gives scores (Q, N), -inf for no answer.
+
+    Attributes
+    ----------
+    database_ : (N, D), as given to `fit`; not copied.
+    """
+
+    def __init__(self, similarity: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> None:
+        self.similarity = similarity
+
+    def fit(self, X: Any) -> WordIndex:
+        """Take the database, (N, D) or `Rows` of one row each."""
+        self.database_ = getattr(X, "values", X)
+        return self
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the database's rows."""
+        return self.database_.nbytes
+
+    def search(self, Q: Any, k: int | None = None) -> Ranking:
+        """Rank the database for each row of `Q`; the first `k`, or all.
+
+        Raises
+        ------
+        ValueError : `k` is out of range, or as of the similarity.
+        """
+        depth = check_depth("WordIndex", k, len(self.database_))
+        return ranked(self.similarity(getattr(Q, "values", Q), self.database_)).top(depth)

@@ -1,0 +1,30 @@
+"""Renamed: public names of before, which still work for a while and say what they are called now."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+
+def renamed(module: str, names: Mapping[str, str], *, until: str) -> Callable[[str], Any]:
+    """What a module takes as its ``__getattr__`` so that former `names` give what they are called now, and warn.
+
+    Parameters
+    ----------
+    names : former name to present one.
+    until : the version from which on the former names are gone.
+    """
+
+    def find(name: str) -> Any:
+        if name not in names:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        warnings.warn(
+            f"{module}.{name} is called {names[name]} now; the former name works until version {until}.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return getattr(sys.modules[module], names[name])
+
+    return find
