@@ -21,7 +21,8 @@ from cbirlab.methods import listed
 from cbirlab.passes import PASSES, Passes
 from cbirlab.pipeline import Bench, Recipe, table_row
 from cbirlab.pipeline.fitting import check_cell, clipped, warn_of_clipped
-from cbirlab.pipeline.recipe import learning_set, split_taps
+from cbirlab.pipeline.learning_sets import learning_set
+from cbirlab.pipeline.recipe import split_taps
 from cbirlab.pipeline.stages import learning_part
 from cbirlab.pipeline.timing import ms_per_image
 from cbirlab.registry import Registry

@@ -37,7 +37,7 @@ from cbirlab.evaluation import PROTOCOLS
 from cbirlab.foreign import evaluate_features
 from cbirlab.images import UNREAD_SUFFIXES
 from cbirlab.pipeline import Recipe, run
-from cbirlab.pipeline.recipe import learning_set
+from cbirlab.pipeline.learning_sets import learning_set
 from cbirlab.registry import UnknownName
 
 few = settings(

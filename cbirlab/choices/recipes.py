@@ -12,7 +12,8 @@ from cbirlab.datasets import Dataset
 from cbirlab.datasets.held_out import HELD_OUT
 from cbirlab.extract.fingerprint import fingerprints
 from cbirlab.pipeline import Recipe
-from cbirlab.pipeline.recipe import FALLBACK_WHITENING_SET, SCALE_SETS, learning_set
+from cbirlab.pipeline.learning_sets import FALLBACK_WHITENING_SET, learning_set
+from cbirlab.pipeline.recipe import SCALE_SETS
 from cbirlab.pipeline.stages import learning_part
 from cbirlab.preprocessing import ANTIALIAS, CROP, INTERPOLATION, RESIZE
 from cbirlab.store import Store

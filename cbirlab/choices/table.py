@@ -21,7 +21,7 @@ from cbirlab.index import Ranking
 from cbirlab.lists import Lists, lists_of
 from cbirlab.params import Choice
 from cbirlab.pipeline import Bench, Recipe
-from cbirlab.pipeline.recipe import held_for
+from cbirlab.pipeline.learning_sets import held_for
 from cbirlab.progress import bar
 from cbirlab.store import Store
 from cbirlab.weights import WeightsError

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cbirlab.cli.options import at_least_one
+from cbirlab.cli.options import Several, at_least_one
 from cbirlab.cli.saying import say
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 def add_evaluate(parser: argparse.ArgumentParser) -> None:
     """Options of ``cbirlab evaluate``."""
-    from cbirlab.cli.options import add_metrics
     from cbirlab.foreign import SIMILARITY
 
     parser.add_argument("--dataset", metavar="NAME", required=True, help="a name, a folder, or a CSV file")
@@ -33,7 +32,9 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--protocol", metavar="NAME", help="(default: the dataset's own)")
     parser.add_argument("--average-precision", metavar="NAME", help="trapezoid or finite-sum (default: the protocol's)")
-    add_metrics(parser, of_recipe=False)
+    parser.add_argument(
+        "--metrics", action=Several, metavar="NAME", help="further ones beside the protocol's: recall@1 hit@5 mrr"
+    )
     parser.add_argument("--out", metavar="FILE", help="write the numbers: .csv, .md, .tex, .xlsx or .json")
     parser.add_argument("--per-query", metavar="FILE", help="write a row per query in one of these formats")
 

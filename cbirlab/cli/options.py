@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from typing import Any
 
 from cbirlab.methods import listed
-from cbirlab.preprocessing import CROP, INTERPOLATION, RESIZE
 
 
 class _IntoOptions(argparse.Action):
@@ -72,90 +72,37 @@ def add_saved_recipe(parser: argparse.ArgumentParser) -> None:
 
 
 def add_recipe_options(parser: argparse.ArgumentParser, *, one: bool) -> None:
-    """The fields of a recipe; of `one`, or those that the rows of a table share."""
+    """The fields of a recipe as they are declared there; of `one`, or those that the rows of a table share."""
+    from cbirlab.pipeline.fields import each
+    from cbirlab.pipeline.recipe import Recipe
+
     parser.set_defaults(options=None)
-    into: dict[str, Any] = {"action": _IntoOptions, "default": argparse.SUPPRESS}
     group = parser.add_argument_group("recipe")
-    group.add_argument(
-        "--dataset",
-        metavar="NAME",
-        help="a name, a folder or a CSV file; 'photos(layout=nested)' has options (default: toytown)",
-        **into,
-    )
-    if one:
-        group.add_argument("--backbone", metavar="NAME", help="(default: toynet)", **into)
-        group.add_argument("--weights", metavar="WEIGHTS", help="'random', a label of torchvision, or a file", **into)
-        group.add_argument("--tap", metavar="NAME", help="(default: the backbone's own)", **into)
-        group.add_argument(
-            "--aggregation",
-            metavar="NAME",
-            help="'gem', 'vlad(k=64)' or 'crow_spatial > gem(p=4)' (default: gem)",
-            **into,
-        )
-        group.add_argument("--passes", metavar="NAME", help="feedforward scheme (default: single)", **into)
-        group.add_argument("--whitening", metavar="NAME", help="(default: none)", **into)
-        group.add_argument("--dimensions", type=int, metavar="D", help="kept after whitening (default: all)", **into)
-    group.add_argument(
-        "--whitening-set",
-        metavar="NAME",
-        help="what whitening learns on: train, held_out (half of the dataset, the other half is judged), database (a "
-        "leak, and reported), or another dataset",
-        **into,
-    )
-    group.add_argument(
-        "--image-size", type=int, metavar="PIXELS", help="long side (default: the dataset's own)", **into
-    )
-    group.add_argument(
-        "--scales",
-        action=_SeveralIntoOptions,
-        each=_number_or_name,
-        metavar="S",
-        help="relative to the image size, or one of the sets down, up_down (default: 1)",
-        default=argparse.SUPPRESS,
-    )
-    for option, name in (("--crop", "crop"), ("--resize", "resize"), ("--interpolation", "interpolation")):
-        group.add_argument(option, metavar="NAME", help=_one_of(name), **into)
-    group.add_argument("--antialias", type=_on_or_off, metavar="on|off", help="when shrinking (default: on)", **into)
-    group.add_argument("--scale-pooling", metavar="NAME", help="mean or gem over scales (default: mean)", **into)
-    group.add_argument("--precision", metavar="TYPE", help="float32 or bfloat16 (default: float32)", **into)
-    group.add_argument("--index", metavar="NAME", help="(default: exact)", **into)
-    group.add_argument("--depth", type=int, metavar="K", help="results per query (default: all images)", **into)
-    group.add_argument("--protocol", metavar="NAME", help="(default: the dataset's own)", **into)
-    group.add_argument(
-        "--average-precision", metavar="NAME", help="trapezoid or finite-sum (default: the protocol's)", **into
-    )
+    for name, field in each(Recipe):
+        if one or not field.plural:
+            into: dict[str, Any] = {"action": _IntoOptions, "type": _reader(field.read)}
+            if field.several:
+                into = {"action": _SeveralIntoOptions, "each": _reader(field.read)}
+            group.add_argument(
+                f"--{name.replace('_', '-')}",
+                metavar=field.metavar,
+                help=field.help,
+                default=argparse.SUPPRESS,
+                **into,
+            )
 
 
-def add_metrics(parser: argparse.ArgumentParser, *, of_recipe: bool) -> None:
-    """Further metrics, as a field of the recipe or as an option of their own."""
-    parser.add_argument(
-        "--metrics",
-        action=_SeveralIntoOptions if of_recipe else Several,
-        default=argparse.SUPPRESS if of_recipe else None,
-        metavar="NAME",
-        help="further ones beside the protocol's: recall@1 hit@5 mrr",
-    )
+def _reader(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    """What reads a text, its sentence of what is wrong handed to argparse."""
 
+    def checked(text: str) -> Any:
+        try:
+            return read(text)
+        except ValueError as error:
+            said = str(error) if str(error).startswith("must ") else f"invalid {read.__name__} value: {text!r}"
+            raise argparse.ArgumentTypeError(said) from error
 
-def _one_of(name: str) -> str:
-    """What a field of the preprocessing may be, its default first."""
-    options = {"crop": CROP, "resize": RESIZE, "interpolation": INTERPOLATION}[name].options
-    what = {"crop": "of queries with a box", "resize": "what the image size is", "interpolation": "kernel"}[name]
-    return f"{what}: {', '.join(options)} (default: {options[0]})"
-
-
-def _on_or_off(text: str) -> bool:
-    words = {"on": True, "true": True, "off": False, "false": False}
-    if text.lower() not in words:
-        raise argparse.ArgumentTypeError(f"must be on or off, got {text!r}")
-    return words[text.lower()]
-
-
-def _number_or_name(text: str) -> float | str:
-    try:
-        return float(text)
-    except ValueError:
-        return text
+    return checked
 
 
 def add_timing(parser: argparse.ArgumentParser) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import textwrap
+from collections.abc import Callable
 from typing import Any
 
 from cbirlab import __version__
 from cbirlab.cli.options import (
     Several,
     add_common,
-    add_metrics,
     add_recipe_options,
     add_saved_recipe,
     add_timing,
@@ -37,6 +37,23 @@ examples:
 """
 
 
+class _Command(argparse.ArgumentParser):
+    """A command some of whose options are made when it is the one that is asked for: they load the pipeline."""
+
+    def __init__(self, *given: Any, **options: Any) -> None:
+        super().__init__(*given, **options)
+        self._later: list[Callable[[], None]] = []
+
+    def later(self, add: Callable[[], None]) -> None:
+        """Add options once this command is asked for."""
+        self._later.append(add)
+
+    def parse_known_args(self, *given: Any, **options: Any) -> Any:
+        while self._later:
+            self._later.pop(0)()
+        return super().parse_known_args(*given, **options)
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser of ``cbirlab``."""
     parser = argparse.ArgumentParser(
@@ -47,7 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"cbirlab {__version__}")
     parser.set_defaults(command=None, traceback=False)
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Command)
     for add in (
         _add_lab,
         _add_app,
@@ -65,7 +82,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _command(commands: Any, name: str, summary: str, more: str = "") -> argparse.ArgumentParser:
+def _command(commands: Any, name: str, summary: str, more: str = "") -> _Command:
     parser = commands.add_parser(
         name,
         help=summary,
@@ -127,8 +144,7 @@ def _add_run(commands: Any) -> None:
         is fast.
         """,
     )
-    add_recipe_options(parser, one=True)
-    add_metrics(parser, of_recipe=True)
+    parser.later(lambda: add_recipe_options(parser, one=True))
     add_saved_recipe(parser)
     parser.add_argument("--save-ranking", metavar="FILE", help="write the ranking (.npz), for `cbirlab why --ranking`")
     add_timing(parser)
@@ -210,8 +226,7 @@ def _add_compare(commands: Any) -> None:
     parser.add_argument(
         "--published", action="store_true", help="put published numbers of the dataset below, with their settings"
     )
-    add_recipe_options(parser, one=False)
-    add_metrics(parser, of_recipe=True)
+    parser.later(lambda: add_recipe_options(parser, one=False))
     add_timing(parser)
     add_common(parser)
 
@@ -259,7 +274,7 @@ def _add_why(commands: Any) -> None:
     parser.add_argument("--level", metavar="NAME", help="of the protocol (default: medium where there are several)")
     parser.add_argument("--ranking", metavar="FILE", help="an .npz with a ranking, in place of a recipe")
     add_saved_recipe(parser)
-    add_recipe_options(parser, one=True)
+    parser.later(lambda: add_recipe_options(parser, one=True))
     add_common(parser)
 
 

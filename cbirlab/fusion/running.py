@@ -21,7 +21,8 @@ from cbirlab.fusion.recipe import LEARNED, Fusion, check_members, compares_parts
 from cbirlab.index import IndexMethod, Ranking
 from cbirlab.lists import Lists, lists_of
 from cbirlab.pipeline import Bench, Clock, Recipe, Run, table_row
-from cbirlab.pipeline.recipe import RIGHT_OF_MAPS, held_for
+from cbirlab.pipeline.learning_sets import held_for
+from cbirlab.pipeline.recipe import RIGHT_OF_MAPS
 from cbirlab.pipeline.stages import judged
 from cbirlab.pipeline.timing import ms_per_image, repeated
 from cbirlab.store import Store

@@ -15,8 +15,9 @@ from cbirlab.index import Index, Ranking, Rows
 from cbirlab.lists import Lists, Search
 from cbirlab.pipeline import stages, timing
 from cbirlab.pipeline.described import Column, Described
+from cbirlab.pipeline.learning_sets import held_for
 from cbirlab.pipeline.recent import Recent
-from cbirlab.pipeline.recipe import Recipe, held_for, split_taps
+from cbirlab.pipeline.recipe import Recipe, split_taps
 from cbirlab.pipeline.stages import Clock, Run
 from cbirlab.store import Store
 from cbirlab.whitening import Whitening

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from cbirlab.aggregation import Aggregation
@@ -18,18 +18,28 @@ from cbirlab.extract import SCALE_POOLING
 from cbirlab.index import IndexMethod
 from cbirlab.params import Choice, Range
 from cbirlab.passes import Passes
+from cbirlab.pipeline.fields import (
+    DATA,
+    JUDGING,
+    LEARNING,
+    MAPS,
+    NETWORK,
+    SEARCH,
+    SETTING,
+    about,
+    declared,
+    each,
+    names,
+)
+from cbirlab.pipeline.learning_sets import learning_set
 from cbirlab.plain import check_fields, check_texts, object_of, shown
-from cbirlab.preprocessing import CROP, IMAGE_SIZE, Resizing
+from cbirlab.preprocessing import CROP, IMAGE_SIZE, INTERPOLATION, RESIZE, Resizing
 from cbirlab.store import digest
 from cbirlab.whitening import Whitening
 
 if TYPE_CHECKING:
     from cbirlab.backbones import Backbone
     from cbirlab.datasets import Dataset
-    from cbirlab.datasets.held_out import HeldOut
-
-FALLBACK_WHITENING_SET = "toytown/train"
-"""What is learned on where a dataset has no train split, is too small to be taken apart, and nothing else was said."""
 
 SCALE_SETS = {
     "single": (1.0,),
@@ -38,20 +48,35 @@ SCALE_SETS = {
 }
 """Scales of multi-scale descriptors: "down" of Radenović et al. (TPAMI 2019), "up_down" of their training code."""
 
-OF_SETTING = ("tap", "aggregation", "whitening", "dimensions")
-"""Fields that the controls of a panel change; its recipes share all others."""
-
-RIGHT_OF_MAPS = (*OF_SETTING, "whitening_set", "index", "depth", "protocol", "average_precision", "metrics")
-"""Fields in which the recipes of one bench may differ: its maps are the same for all of them."""
-
-CAME_LATER = ("metrics", "depth")
-"""Fields that recipes were once written without: where they say nothing, keys stay as they were."""
-
 MOST_SCALES, MOST_TAPS = 16, 16
 """Each is a pass of its own, or descriptors of its own beside the others."""
 
 ONE_POSITION = "spoc"
 _POSITIVE = Range(1, 1 << 20, integer=True, optional=True)
+
+
+def _of(name: str, allowed: Range | Choice) -> Callable[[Any], Any]:
+    """The check of a field that is a number of a range or one of some options."""
+    return lambda value: allowed.check("Recipe", name, value)
+
+
+def _one_of(what: str, allowed: Choice) -> str:
+    """What a field may be, its default first."""
+    return f"{what}: {', '.join(allowed.options)} (default: {allowed.options[0]})"
+
+
+def _on_or_off(text: str) -> bool:
+    words = {"on": True, "true": True, "off": False, "false": False}
+    if text.lower() not in words:
+        raise ValueError(f"must be on or off, got {text!r}")
+    return words[text.lower()]
+
+
+def _number_or_name(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,53 +123,86 @@ class Recipe:
     UnknownName, TypeError, ValueError : a name that is not registered, or a value that is not allowed.
     """
 
-    dataset: str = "toytown"
-    backbone: str = "toynet"
-    weights: str | None = None
-    tap: str | None = None
-    aggregation: str = "gem"
-    passes: str = "single"
-    whitening: str = "none"
-    dimensions: int | None = None
-    whitening_set: str | None = None
-    image_size: int | None = None
-    scales: tuple[float, ...] = (1.0,)
-    scale_pooling: str = "mean"
-    crop: str = "box"
-    resize: str = "long_side"
-    interpolation: str = "lanczos"
-    antialias: bool = True
-    precision: str = "float32"
-    index: str = "exact"
-    depth: int | None = None
-    protocol: str | None = None
-    average_precision: str | None = None
-    metrics: tuple[str, ...] = ()
+    dataset: str = declared(
+        "toytown", DATA, str, "a name, a folder or a CSV file; 'photos(layout=nested)' has options (default: toytown)"
+    )
+    backbone: str = declared("toynet", NETWORK, help="(default: toynet)", plural="backbones")
+    weights: str | None = declared(
+        None, NETWORK, help="'random', a label of torchvision, or a file", metavar="WEIGHTS", plural="weights"
+    )
+    tap: str | None = declared(
+        None, SETTING, lambda tap: tap and join_taps(split_taps(tap)), "(default: the backbone's own)", plural="taps"
+    )
+    aggregation: str = declared(
+        "gem",
+        SETTING,
+        lambda text: Aggregation.parse(text).key,
+        "'gem', 'vlad(k=64)' or 'crow_spatial > gem(p=4)' (default: gem)",
+        plural="aggregations",
+    )
+    passes: str = declared(
+        "single", MAPS, lambda text: Passes.parse(text).key, "feedforward scheme (default: single)", plural="passes"
+    )
+    whitening: str = declared(
+        "none", SETTING, lambda text: Whitening.parse(text).key, "(default: none)", plural="whitenings"
+    )
+    dimensions: int | None = declared(
+        None, SETTING, _of("dimensions", _POSITIVE), "kept after whitening (default: all)", metavar="D", read=int,
+        plural="dimensions",
+    )  # fmt: skip
+    whitening_set: str | None = declared(
+        None,
+        LEARNING,
+        help="what whitening learns on: train, held_out (half of the dataset, the other half is judged), database (a "
+        "leak, and reported), or another dataset",
+    )
+    image_size: int | None = declared(
+        None, MAPS, _of("image_size", IMAGE_SIZE), "long side (default: the dataset's own)", metavar="PIXELS", read=int
+    )
+    scales: tuple[float, ...] = declared(
+        (1.0,),
+        MAPS,
+        lambda given: tuple(Range(0.05, 8).check("Recipe", "scales", scale) for scale in _scales(given)),
+        "relative to the image size, or one of the sets down, up_down (default: 1)",
+        metavar="S",
+        read=_number_or_name,
+        several=True,
+    )
+    scale_pooling: str = declared(
+        "mean", MAPS, _of("scale_pooling", SCALE_POOLING), "mean or gem over scales (default: mean)"
+    )
+    crop: str = declared("box", MAPS, _of("crop", CROP), _one_of("of queries with a box", CROP))
+    resize: str = declared("long_side", MAPS, help=_one_of("what the image size is", RESIZE))
+    interpolation: str = declared("lanczos", MAPS, help=_one_of("kernel", INTERPOLATION))
+    antialias: bool = declared(True, MAPS, help="when shrinking (default: on)", metavar="on|off", read=_on_or_off)
+    precision: str = declared(
+        "float32", MAPS, _of("precision", PRECISION), "float32 or bfloat16 (default: float32)", metavar="TYPE"
+    )
+    index: str = declared("exact", SEARCH, lambda text: IndexMethod.parse(text).key, "(default: exact)")
+    depth: int | None = declared(
+        None, SEARCH, _of("depth", _POSITIVE), "results per query (default: all images)", metavar="K", read=int,
+        later=True,
+    )  # fmt: skip
+    protocol: str | None = declared(
+        None, JUDGING, lambda name: name and PROTOCOLS.info(name).name, "(default: the dataset's own)"
+    )
+    average_precision: str | None = declared(
+        None,
+        JUDGING,
+        lambda name: name and Choice(AP_METHODS).check("Recipe", "average_precision", name),
+        "trapezoid or finite-sum (default: the protocol's)",
+    )
+    metrics: tuple[str, ...] = declared(
+        (), JUDGING, named, "further ones beside the protocol's: recall@1 hit@5 mrr", several=True, later=True
+    )
 
     def __post_init__(self) -> None:
         check_texts(self)
         backbone, weights = chosen(self.backbone, self.weights)
-        if self.protocol is not None:
-            PROTOCOLS.info(self.protocol)
-        CROP.check("Recipe", "crop", self.crop)
-        PRECISION.check("Recipe", "precision", self.precision)
-        if self.average_precision is not None:
-            Choice(AP_METHODS).check("Recipe", "average_precision", self.average_precision)
-        clean = {
-            "dataset": str(self.dataset),
-            "backbone": backbone,
-            "weights": weights,
-            "tap": None if self.tap is None else join_taps(split_taps(self.tap)),
-            "aggregation": Aggregation.parse(self.aggregation).key,
-            "passes": Passes.parse(self.passes).key,
-            "whitening": Whitening.parse(self.whitening).key,
-            "index": IndexMethod.parse(self.index).key,
-            "depth": _POSITIVE.check("Recipe", "depth", self.depth),
-            "dimensions": _POSITIVE.check("Recipe", "dimensions", self.dimensions),
-            "image_size": IMAGE_SIZE.check("Recipe", "image_size", self.image_size),
-            "metrics": named(self.metrics),
-            "scales": tuple(Range(0.05, 8).check("Recipe", "scales", scale) for scale in _scales(self.scales)),
-        }
+        clean = {"backbone": backbone, "weights": weights}
+        for name, field in each(self):
+            if field.check is not None:
+                clean[name] = field.check(getattr(self, name))
         for name, value in clean.items():
             object.__setattr__(self, name, value)
         self._check_together()
@@ -163,7 +221,6 @@ class Recipe:
                 f"Recipe: image_size times the largest of scales must be at most {IMAGE_SIZE.high:g} pixels, got "
                 f"{self.image_size} x {max(self.scales):g}."
             )
-        SCALE_POOLING.check("Recipe", "scale_pooling", self.scale_pooling)
         if self.scale_pooling == "gem" and spec.name != "gem":
             raise ValueError(
                 f"Recipe: scale_pooling 'gem' needs the aggregation gem, whose exponent it takes, got {spec.key!r}."
@@ -185,7 +242,8 @@ class Recipe:
 
     def to_json(self) -> str:
         """The recipe as one line of JSON; fields that came later are left out where they say nothing."""
-        return json.dumps({name: value for name, value in asdict(self).items() if name not in CAME_LATER or value})
+        written = [one.name for one in fields(self) if not about(one).later or getattr(self, one.name) != one.default]
+        return json.dumps({name: getattr(self, name) for name in written})
 
     @classmethod
     def from_json(cls, saved: str | Mapping[str, Any]) -> Recipe:
@@ -199,7 +257,7 @@ class Recipe:
         """
         given = object_of("Recipe.from_json", saved)
         check_fields("Recipe.from_json", cls, given)
-        given |= {name: tuple(given[name]) for name in ("scales", "metrics") if isinstance(given.get(name), list)}
+        given |= {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
         return cls(**given)
 
     def _holds_out(self, dataset: Dataset) -> bool:
@@ -231,9 +289,11 @@ class Recipe:
         )
 
 
-def held_for(recipe: Recipe, dataset: Dataset) -> HeldOut | None:
-    """How the dataset is taken apart for a resolved recipe; None where all of it is judged."""
-    return dataset.held_out if recipe.whitening_set == f"{dataset.name}/{HELD_OUT}" else None
+OF_SETTING = names(Recipe, SETTING)
+"""Fields that the controls of a panel change; its recipes share all others."""
+
+RIGHT_OF_MAPS = names(Recipe, SETTING, LEARNING, SEARCH, JUDGING)
+"""Fields in which the recipes of one bench may differ: its maps are the same for all of them."""
 
 
 def _possible(tap: str, aggregation: str, backbone: Backbone) -> Aggregation:
@@ -281,29 +341,3 @@ def split_taps(text: str) -> list[tuple[float, str]]:
 def join_taps(members: Sequence[tuple[float, str]]) -> str:
     """The text that `split_taps` reads."""
     return "+".join(tap if weight == 1 else f"{weight:g}*{tap}" for weight, tap in members)
-
-
-def learning_set(given: str | None, dataset: Dataset) -> str:
-    """Long form of a whitening set: "<dataset>/train", "<dataset>/held_out" or "<dataset>/images"."""
-    own_train, own_images = dataset.train_name or f"{dataset.name}/train", f"{dataset.name}/images"
-    if given and own_train.endswith(f"/{given}"):  # as recipes had it before names told the folder around
-        given = own_train
-    elif given and "/" in given and own_images.endswith(f"/{given}"):
-        given = own_images
-    if given == "database":
-        return own_images
-    if given in ("train", own_train) and not dataset.train:
-        raise ValueError(
-            f"Recipe: whitening_set 'train' needs a dataset with a train split, {dataset.name!r} has none; "
-            "give another dataset, as 'toytown', or 'database'."
-        )
-    own_half = f"{dataset.name}/{HELD_OUT}"
-    if given in (HELD_OUT, own_half) and dataset.held_out is None:
-        raise ValueError(
-            f"Recipe: whitening_set 'held_out' needs a dataset with ground truth and no train split, of which half can "
-            f"be held out, images that answer other queries than the rest; {dataset.name!r} is not. "
-            "Give another dataset, as 'toytown', or 'database'."
-        )
-    if given is None:
-        return own_train if dataset.train else own_half if dataset.learns_on_itself else FALLBACK_WHITENING_SET
-    return {"train": own_train, HELD_OUT: own_half}.get(given, given)

@@ -24,7 +24,8 @@ from cbirlab.extract import Sampler, State, image_hashes
 from cbirlab.extract.sampling import unpacked
 from cbirlab.index import Index, IndexMethod, PatchIndex, Ranking, Rows, WordIndex
 from cbirlab.lists import Kept, Lists, without
-from cbirlab.pipeline.recipe import Recipe, held_for
+from cbirlab.pipeline.learning_sets import held_for
+from cbirlab.pipeline.recipe import Recipe
 from cbirlab.store import Store, StoreUnwritable, digest
 from cbirlab.store.code import code_version
 from cbirlab.whitening import Whitening, learn, normalise, project

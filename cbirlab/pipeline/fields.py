@@ -1,0 +1,60 @@
+"""Fields: what is declared of each field of a recipe, once, for the check, the command line, tables and panels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import Field, dataclass, field, fields
+from typing import Any
+
+DATA, NETWORK, MAPS, SETTING = "data", "network", "maps", "setting"
+LEARNING, SEARCH, JUDGING = "learning", "search", "judging"
+
+ABOUT = "about"
+
+
+@dataclass(frozen=True)
+class About:
+    """What a field of a recipe is.
+
+    Attributes
+    ----------
+    decides : what a change of it changes first: the "data"; the "network"; the "maps" that it gives; the "setting",
+        which the controls of a panel change; what is learned on ("learning"); the "search"; or the "judging". Recipes
+        that differ in the last four alone share their maps.
+    check : takes a value and gives it as the recipe keeps it; raises ValueError or TypeError that says what is allowed.
+    help : for the command line.
+    metavar, read, several : of the option: its placeholder, what reads a text, and whether it takes many.
+    plural : the argument of `compare` that takes several; "" for a field that the rows of a table share.
+    later : recipes were once written without it: where it says nothing it is not written, so keys stay as they were.
+    """
+
+    decides: str
+    check: Callable[[Any], Any] | None = None
+    help: str = ""
+    metavar: str = "NAME"
+    read: Callable[[str], Any] = str
+    several: bool = False
+    plural: str = ""
+    later: bool = False
+
+
+def declared(default: Any, decides: str, check: Callable[[Any], Any] | None = None, help: str = "", **more: Any) -> Any:
+    """A field of a recipe with its default and what is declared of it, see `About`."""
+    return field(default=default, metadata={ABOUT: About(decides, check, help, **more)})
+
+
+def about(one: Field[Any]) -> About:
+    """What is declared of a field."""
+    return one.metadata[ABOUT]
+
+
+def each(record: Any, *decides: str) -> Iterator[tuple[str, About]]:
+    """Name and declaration of the fields of a recipe, of those that decide this where that is given."""
+    for one in fields(record):
+        if not decides or about(one).decides in decides:
+            yield one.name, about(one)
+
+
+def names(record: Any, *decides: str) -> tuple[str, ...]:
+    """Names of the fields that decide this."""
+    return tuple(name for name, _ in each(record, *decides))
