@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ from cbirlab.fusion import FUSIONS, Fusion, FusionMethod, fused_row, run_fusion
 from cbirlab.fusion.recipe import compares_parts
 from cbirlab.methods import listed
 from cbirlab.passes import PASSES, Passes
-from cbirlab.pipeline import Bench, Recipe, table_row
+from cbirlab.pipeline import STAGES, Bench, Recipe, table_row
 from cbirlab.pipeline.fitting import check_cell, clipped, warn_of_clipped
 from cbirlab.pipeline.learning_sets import learning_set
 from cbirlab.pipeline.recipe import split_taps
@@ -78,7 +79,8 @@ def compare(
         layer-level fusion, of several backbones model-level fusion.
     fusion_weights : one per member, in the order of the rows, "learned" on the train split, or None for equal ones.
     time_images : describe a few images anew for each row, all rows in one run, for the column "ms_per_image".
-    shared : other fields of `Recipe`: `image_size`, `scales`, `precision`, `whitening_set`, `protocol`, ...
+    shared : other fields of `Recipe`: `image_size`, `scales`, `precision`, `whitening_set`, `protocol`, ...; and of
+        stages that were added (`cbirlab.pipeline.add_stage`) several, by their plural.
 
     Returns
     -------
@@ -103,17 +105,19 @@ def compare(
     learning = [*(kind.fact("learned") for kind in kinds), *(spec.learns for spec in specs)]
     if loaded.learns_on_itself and any(learning):  # all rows are judged on the same half
         shared.setdefault("whitening_set", HELD_OUT)
+    chosen_stages = _stages(shared)
     rows, done = [], []
     for backbone, weight in _backbones(networks, device, all_of_them=backbones == "all"):
         cells = _cells(_taps(taps, backbone), specs, backbone)
         for scheme in schemes:
             base = Recipe(dataset=name, backbone=backbone.name, weights=weight, passes=scheme, **shared)
             recipes = [
-                replace(base, tap=tap, aggregation=spec.key, whitening=kind.key, dimensions=width)
+                replace(base, tap=tap, aggregation=spec.key, whitening=kind.key, dimensions=width, **more)
                 for tap, spec in cells
                 for kind in kinds
                 if _whitenable(spec, kind, base, loaded)
                 for width in (widths if kind.fact("ordered") else [None])
+                for more in chosen_stages
             ]
             resolved = [recipe.resolved(loaded, backbone) for recipe in recipes]
             if not resolved:
@@ -138,6 +142,16 @@ def compare(
         found = (run_fusion(one, **options) for one in fused)
         rows += [fused_row(one) for one in _with_progress(found, "fusions", progress, len(fused))]
     return pd.DataFrame(rows)
+
+
+def _stages(shared: dict[str, Any]) -> list[dict[str, str]]:
+    """Every combination of what is asked of stages that were added, taken out of `shared`."""
+    asked = {
+        name: [stage.check(one) for one in _names(shared.pop(stage.plural), stage.method.registry)]
+        for name, stage in STAGES.items()
+        if stage.plural in shared
+    }
+    return [dict(zip(asked, texts, strict=True)) for texts in itertools.product(*asked.values())]
 
 
 def _fusions(recipes: Sequence[Recipe], methods: Sequence[str], weights: Any) -> list[Fusion]:

@@ -73,13 +73,17 @@ def add_saved_recipe(parser: argparse.ArgumentParser) -> None:
 
 def add_recipe_options(parser: argparse.ArgumentParser, *, one: bool) -> None:
     """The fields of a recipe as they are declared there; of `one`, or those that the rows of a table share."""
-    from cbirlab.pipeline.fields import each
+    from cbirlab.pipeline.fields import ADDED, each
     from cbirlab.pipeline.recipe import Recipe
 
     parser.set_defaults(options=None)
     group = parser.add_argument_group("recipe")
     for name, field in each(Recipe):
-        if one or not field.plural:
+        if not one and field.decides == ADDED:
+            parser.add_argument(
+                f"--{name}", f"--{field.plural}", dest=field.plural, action=Several, metavar="NAME", help=field.help
+            )
+        elif one or not field.plural:
             into: dict[str, Any] = {"action": _IntoOptions, "type": _reader(field.read)}
             if field.several:
                 into = {"action": _SeveralIntoOptions, "each": _reader(field.read)}

@@ -57,6 +57,7 @@ def checked_names(given: Any) -> dict[str, Any]:
     from cbirlab.fusion import FusionMethod
     from cbirlab.grid import NO_ATTENTION
     from cbirlab.passes import Passes
+    from cbirlab.pipeline import STAGES
     from cbirlab.whitening import Whitening
 
     readers = {
@@ -67,6 +68,7 @@ def checked_names(given: Any) -> dict[str, Any]:
         "passes": Passes.parse,
         "whitenings": Whitening.parse,
         "fusions": FusionMethod.parse,
+        **{stage.plural: stage.check for stage in STAGES.values()},
     }
     names = {
         name: "all" if asked == ["all"] else [] if asked == ["none"] and name in ALSO_NONE else asked

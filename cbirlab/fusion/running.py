@@ -22,7 +22,7 @@ from cbirlab.index import IndexMethod, Ranking
 from cbirlab.lists import Lists, lists_of
 from cbirlab.pipeline import Bench, Clock, Recipe, Run, table_row
 from cbirlab.pipeline.learning_sets import held_for
-from cbirlab.pipeline.recipe import RIGHT_OF_MAPS
+from cbirlab.pipeline.recipe import right_of_maps
 from cbirlab.pipeline.stages import judged
 from cbirlab.pipeline.timing import ms_per_image, repeated
 from cbirlab.store import Store
@@ -237,7 +237,7 @@ def _benches(members: Sequence[Recipe]) -> list[list[int]]:
     """Places of the members that take their descriptors from the same maps."""
     groups: dict[str, list[int]] = {}
     for place, recipe in enumerate(members):
-        groups.setdefault(repr(recipe.without(*RIGHT_OF_MAPS)), []).append(place)
+        groups.setdefault(repr(recipe.without(*right_of_maps())), []).append(place)
     return list(groups.values())
 
 

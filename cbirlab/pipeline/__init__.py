@@ -9,6 +9,7 @@ from cbirlab.aggregation import Aggregation
 from cbirlab.backbones import load_backbone
 from cbirlab.datasets import Dataset, load_dataset
 from cbirlab.evaluation import PROTOCOLS, Evaluation
+from cbirlab.pipeline.added import STAGES, Stage, add_stage, remove_stage
 from cbirlab.pipeline.bench import Bench
 from cbirlab.pipeline.fitting import clipped, warn_of_clipped
 from cbirlab.pipeline.recipe import Recipe
@@ -16,7 +17,7 @@ from cbirlab.pipeline.stages import Clock, Run
 from cbirlab.pipeline.timing import ms_per_image
 from cbirlab.store import Store
 
-__all__ = ["Bench", "Clock", "Recipe", "Run", "run", "table_row"]
+__all__ = ["STAGES", "Bench", "Clock", "Recipe", "Run", "Stage", "add_stage", "remove_stage", "run", "table_row"]
 
 
 def run(
@@ -82,6 +83,7 @@ def table_row(result: Run) -> dict[str, Any]:
         "passes": recipe.passes,
         "whitening": recipe.whitening,
         "whitening_set": recipe.whitening_set or "",
+        **{name: getattr(recipe, name) for name in STAGES},
         "dim": result.dim,
         "image_size": recipe.image_size,
         "preprocessing": f"{recipe.crop}, {recipe.resizing}",

@@ -12,12 +12,14 @@ import numpy as np
 
 from cbirlab.datasets import Dataset
 from cbirlab.index import Index, Ranking, Rows
-from cbirlab.lists import Lists, Search
+from cbirlab.lists import Lists
 from cbirlab.pipeline import stages, timing
+from cbirlab.pipeline.added import ROWS, applied
 from cbirlab.pipeline.described import Column, Described
 from cbirlab.pipeline.learning_sets import held_for
 from cbirlab.pipeline.recent import Recent
 from cbirlab.pipeline.recipe import Recipe, split_taps
+from cbirlab.pipeline.search import NO_ROW, Searcher, index_of
 from cbirlab.pipeline.stages import Clock, Run
 from cbirlab.store import Store
 from cbirlab.whitening import Whitening
@@ -56,6 +58,7 @@ class Bench(Described):
     ) -> None:
         super().__init__(dataset, backbone, recipe, store=store, progress=progress)
         self._leaks: dict[str, str] = {}
+        self._own = np.array([NO_ROW if query.index is None else query.index for query in dataset.queries], np.int64)
         self._projected, self._cut = Recent(keep), Recent(2)
         self._indexes = Recent(keep, most_bytes=_INDEX_BYTES, size=lambda kept: kept[0].nbytes)
 
@@ -84,8 +87,8 @@ class Bench(Described):
         with clock("whiten"):
             images, queries = self.pair(recipe)
         with clock("index"):
-            index, build_seconds = self._index(recipe)
-        lists = stages.lists(index, queries, self.shape(recipe))
+            searcher, build_seconds = self._searcher(recipe)
+        lists = searcher.lists(queries, self._own)
         ranking, evaluation = stages.judged(lists, self.dataset, recipe, clock, again=self.lists(recipe))
         columns = [self.column(tap, recipe, "images") for _, tap in split_taps(str(recipe.tap))]
         views = float(np.mean(columns[0].counts))
@@ -99,7 +102,7 @@ class Bench(Described):
             weights=self.backbone.weights,
             dim=images.values.shape[1],
             forward_passes=views * len(recipe.scales),
-            index_bytes=index.nbytes,
+            index_bytes=searcher.index.nbytes,
             build_seconds=build_seconds,
             leak=self.leak(recipe),
             skipped=self._skipped,
@@ -107,62 +110,56 @@ class Bench(Described):
 
     def lists(self, recipe: Recipe) -> Lists:
         """The database ranked for all queries, a block at a time; descriptors are taken up when that begins."""
+        shape = len(self.dataset.queries), min(recipe.depth or len(self.dataset.images), len(self.dataset.images))
+        return Lists(shape, lambda: self._all(recipe).begin())
 
-        def begin() -> Search:
-            return stages.lists(self.index(recipe), self.pair(recipe)[1], self.shape(recipe)).begin()
-
-        return Lists(self.shape(recipe), begin)
-
-    def shape(self, recipe: Recipe) -> tuple[int, int]:
-        """Queries, and how many images each of them finds."""
-        images = len(self.dataset.images)
-        return len(self.dataset.queries), min(recipe.depth or images, images)
+    def _all(self, recipe: Recipe) -> Lists:
+        return self._searcher(recipe)[0].lists(self.pair(recipe)[1], self._own)
 
     def timed(self, run: Run, extract_ms: float = math.nan) -> Run:
         """The run with the times that a table shows: of further searches, and per image as `timing` measured it."""
         first = run.seconds["search"]
         if first >= timing.BUDGET_SECONDS:
             return replace(run, extract_ms=extract_ms)
-        index, queries = self.index(run.recipe), self.pair(run.recipe)[1]
-        searches = timing.repeated(lambda: stages.search(index, queries, self.shape(run.recipe)), first)
+        searches = timing.repeated(self._all(run.recipe).whole, first)
         return replace(run, searches=searches, extract_ms=extract_ms)
 
     def search(self, recipe: Recipe, queries: Sequence[int] | Rows) -> Ranking:
         """The database ranked for some benchmark queries, or for other descriptors as `project` gives them."""
-        asked = queries if isinstance(queries, Rows) else self.pair(recipe)[1].of(queries)
-        return stages.search(self.index(recipe), asked, self.shape(recipe))
+        searcher = self._searcher(recipe)[0]
+        if isinstance(queries, Rows):
+            return searcher.rank(queries, np.full(len(queries), NO_ROW))
+        return searcher.rank(self.pair(recipe)[1].of(queries), self._own[list(queries)])
 
-    def index(self, recipe: Recipe) -> Index:
-        """The index of a resolved recipe with the database in it; filled once and kept."""
-        return self._index(recipe)[0]
-
-    def _index(self, recipe: Recipe) -> tuple[Index, float]:
-        """It, and the seconds that it took to fill it."""
+    def _searcher(self, recipe: Recipe) -> tuple[Searcher, float]:
+        """The database in its index, which is filled once and kept, and the seconds that this took."""
+        images = self.pair(recipe)[0]
 
         def fill() -> tuple[Index, float]:
-            images, start = self.pair(recipe)[0], time.perf_counter()
-            return stages.index_of(recipe, images), time.perf_counter() - start
+            start = time.perf_counter()
+            return index_of(recipe, images), time.perf_counter() - start
 
-        return self._indexes.get((*_setting(recipe), recipe.dimensions, recipe.index), fill)
+        index, seconds = self._indexes.get((*_searched_as(recipe), recipe.index), fill)
+        return Searcher(recipe, self.dataset, images, index), seconds
 
     def project(self, recipe: Recipe, rows: Rows) -> Rows:
         """Descriptors of other images brought to where the recipe searches."""
         whitened = rows.changed(lambda values: stages.projected(self.whitening(recipe), values))
         dimensions = stages.check_dimensions(recipe, whitened.values.shape[1])
-        return whitened.changed(lambda values: stages.shortened(values, dimensions))
+        return whitened.changed(lambda values: _prepared(recipe, values, dimensions))
 
     def pair(self, recipe: Recipe) -> tuple[Rows, Rows]:
         """Database and query descriptors as the recipe searches them."""
         self._check(recipe)
-        return self._cut.get((*_setting(recipe), recipe.dimensions), lambda: self._shortened(recipe))
+        return self._cut.get(_searched_as(recipe), lambda: self._shortened(recipe))
 
     def _shortened(self, recipe: Recipe) -> tuple[Rows, Rows]:
         images, queries = self._pair(recipe)
         dimensions = stages.check_dimensions(recipe, images.values.shape[1])
-        database = images.changed(lambda values: stages.shortened(values, dimensions))
+        database = images.changed(lambda values: _prepared(recipe, values, dimensions))
         if queries is images:
             return database, database
-        return database, queries.changed(lambda values: stages.shortened(values, dimensions))
+        return database, queries.changed(lambda values: _prepared(recipe, values, dimensions))
 
     def leak(self, recipe: Recipe) -> str:
         """What was learned on, compared with what is evaluated."""
@@ -191,3 +188,16 @@ class Bench(Described):
 def _setting(recipe: Recipe) -> tuple[Any, ...]:
     """What decides descriptors with all dimensions, of what recipes of a bench differ in."""
     return recipe.tap, recipe.aggregation, recipe.whitening, recipe.whitening_set
+
+
+def _searched_as(recipe: Recipe) -> tuple[Any, ...]:
+    """What decides descriptors as they are searched."""
+    return *_setting(recipe), recipe.dimensions, *((stage.name, text) for stage, text in applied(recipe, ROWS))
+
+
+def _prepared(recipe: Recipe, values: np.ndarray, dimensions: int | None) -> np.ndarray:
+    """Whitened descriptors as they are searched: cut, and after the stages that were added here."""
+    found = stages.shortened(values, dimensions)
+    for stage, text in applied(recipe, ROWS):
+        found = stage.apply(text, found)
+    return found

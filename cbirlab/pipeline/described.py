@@ -15,7 +15,7 @@ from cbirlab.extract import Descriptors, extract
 from cbirlab.index import Rows
 from cbirlab.passes import Passes
 from cbirlab.pipeline import fitting, stages
-from cbirlab.pipeline.recipe import RIGHT_OF_MAPS, Recipe, split_taps
+from cbirlab.pipeline.recipe import Recipe, right_of_maps, split_taps
 from cbirlab.store import Store, digest
 from cbirlab.whitening import Whitening
 
@@ -70,7 +70,7 @@ class Described:
 
     def _check(self, recipe: Recipe) -> None:
         """Refuse a recipe whose maps are not those of this bench."""
-        mine, asked = (one.without(*RIGHT_OF_MAPS) for one in (self.shared, recipe))
+        mine, asked = (one.without(*right_of_maps()) for one in (self.shared, recipe))
         if mine != asked:
             name = next(name for name in mine if mine[name] != asked[name])
             raise ValueError(

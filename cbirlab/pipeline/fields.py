@@ -7,7 +7,7 @@ from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
 DATA, NETWORK, MAPS, SETTING = "data", "network", "maps", "setting"
-LEARNING, SEARCH, JUDGING = "learning", "search", "judging"
+LEARNING, SEARCH, JUDGING, ADDED = "learning", "search", "judging", "added"
 
 ABOUT = "about"
 
@@ -19,8 +19,8 @@ class About:
     Attributes
     ----------
     decides : what a change of it changes first: the "data"; the "network"; the "maps" that it gives; the "setting",
-        which the controls of a panel change; what is learned on ("learning"); the "search"; or the "judging". Recipes
-        that differ in the last four alone share their maps.
+        which the controls of a panel change; what is learned on ("learning"); the "search"; the "judging"; or a stage
+        that was "added". Recipes that differ in the last five alone share their maps.
     check : takes a value and gives it as the recipe keeps it; raises ValueError or TypeError that says what is allowed.
     help : for the command line.
     metavar, read, several : of the option: its placeholder, what reads a text, and whether it takes many.

@@ -19,6 +19,7 @@ from cbirlab.index import IndexMethod
 from cbirlab.params import Choice, Range
 from cbirlab.passes import Passes
 from cbirlab.pipeline.fields import (
+    ADDED,
     DATA,
     JUDGING,
     LEARNING,
@@ -292,8 +293,10 @@ class Recipe:
 OF_SETTING = names(Recipe, SETTING)
 """Fields that the controls of a panel change; its recipes share all others."""
 
-RIGHT_OF_MAPS = names(Recipe, SETTING, LEARNING, SEARCH, JUDGING)
-"""Fields in which the recipes of one bench may differ: its maps are the same for all of them."""
+
+def right_of_maps() -> tuple[str, ...]:
+    """Fields in which the recipes of one bench may differ: its maps are the same for all of them."""
+    return names(Recipe, SETTING, LEARNING, SEARCH, JUDGING, ADDED)
 
 
 def _possible(tap: str, aggregation: str, backbone: Backbone) -> Aggregation:

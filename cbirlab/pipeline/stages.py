@@ -8,9 +8,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from hashlib import sha256
-from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,7 +20,7 @@ from cbirlab.datasets.held_out import HELD_OUT
 from cbirlab.evaluation import Evaluation, Scorer
 from cbirlab.extract import Sampler, State, image_hashes
 from cbirlab.extract.sampling import unpacked
-from cbirlab.index import Index, IndexMethod, PatchIndex, Ranking, Rows, WordIndex
+from cbirlab.index import Ranking
 from cbirlab.lists import Kept, Lists, without
 from cbirlab.pipeline.learning_sets import held_for
 from cbirlab.pipeline.recipe import Recipe
@@ -215,29 +213,6 @@ def shortened(values: np.ndarray, dimensions: int | None) -> np.ndarray:
     """The leading dimensions, rows L2-normalised."""
     kept = values if dimensions is None else values[:, :dimensions]
     return normalise(kept) if len(kept) else kept
-
-
-def index_of(recipe: Recipe, images: Rows) -> Index:
-    """The index that a recipe asks for, or the one that its words or views need, with the database in it."""
-    spec = Aggregation.parse(recipe.aggregation)
-    if images.counts is not None:
-        return PatchIndex().fit(images)
-    if spec.fact("similarity"):
-        module, name = spec.fact("similarity").split(":")
-        return WordIndex(partial(getattr(import_module(module), name), **spec.parameters)).fit(images)
-    return IndexMethod.parse(recipe.index).make().fit(images)
-
-
-def search(index: Index, queries: Rows, shape: tuple[int, int]) -> Ranking:
-    """The first K images of the database for each query; `shape` is (Q, K) of all queries."""
-    if not len(queries):
-        return Ranking(np.empty((0, shape[1]), np.int64), np.empty((0, shape[1]), np.float32))
-    return index.search(queries, shape[1])
-
-
-def lists(index: Index, queries: Rows, shape: tuple[int, int]) -> Lists:
-    """The database ranked for all queries, a block at a time."""
-    return Lists(shape, lambda: lambda rows: search(index, queries.part(rows), shape))
 
 
 def judged(

@@ -1,0 +1,136 @@
+"""Added stages: steps of the pipeline that are declared from outside, each a field of every recipe from then on.
+
+>>> from cbirlab.methods import Method
+>>> from cbirlab.registry import Registry
+>>> SIGNS = Registry("sign")
+>>> class Sign(Method):
+...     registry = SIGNS
+>>> @SIGNS.register("flip", title="Opposite vectors")
+... def flip(rows):
+...     return -rows
+>>> stage = add_stage(Stage("sign", Sign, ROWS, "signs", help="of descriptors, before the search (default: none)"))
+>>> Recipe(sign="flip").sign
+'flip'
+>>> remove_stage("sign")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, field, fields
+from typing import Any
+
+import numpy as np
+
+from cbirlab.datasets import Dataset
+from cbirlab.index import Rows
+from cbirlab.methods import Method
+from cbirlab.pipeline.fields import ADDED, declared, names
+from cbirlab.pipeline.recipe import Recipe
+
+NONE = "none"
+ROWS, RANKINGS = "rows", "rankings"
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What a step between search and evaluation may ask for beside the ranking.
+
+    Attributes
+    ----------
+    dataset : that is searched.
+    images, queries : descriptors of the database and of the queries of this ranking, as they were searched.
+    own : (Q,) row of the database that is the query itself, -1 where there is none.
+    """
+
+    dataset: Dataset
+    images: Rows
+    queries: Rows
+    own: np.ndarray
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage of its own.
+
+    Attributes
+    ----------
+    name : of the field of the recipe, and of the option.
+    method : the class of its methods, with their registry.
+    place : what they are called with. "rows": ``f(rows, **parameters)`` gives other rows for the (n, D) rows of
+        database and queries, L2-normalised, before they are searched. "rankings": ``f(ranking, asked, **parameters)``
+        gives another `Ranking` of some queries, where `asked` is an `Asked`.
+    plural : the argument of `compare` that takes several.
+    help : for the command line.
+    """
+
+    name: str
+    method: type[Method]
+    place: str
+    plural: str
+    help: str = ""
+
+    @property
+    def registry(self) -> Mapping[str, Any]:
+        """Its methods by name."""
+        return self.method.registry
+
+    def check(self, text: Any) -> str:
+        """What the recipe keeps: "none", or a method with its parameters."""
+        return NONE if text in (NONE, None) else self.method.parse(text).key
+
+    def apply(self, text: str, *given: Any) -> Any:
+        """What the method that a recipe names makes of what is given."""
+        method = self.method.parse(text)
+        return method.target()(*given, **method.parameters)
+
+
+STAGES: dict[str, Stage] = {}
+
+
+def add_stage(stage: Stage) -> Stage:
+    """Make `stage` a field of every recipe; where that is "none" recipes, their keys and results stay as they were.
+
+    Raises
+    ------
+    ValueError : a recipe has a field of that name, or the place is none.
+    """
+    if stage.name in names(Recipe):
+        raise ValueError(f"add_stage: a recipe has a field {stage.name!r} already; choose another name.")
+    if stage.place not in (ROWS, RANKINGS):
+        raise ValueError(f"add_stage: place must be {ROWS!r} or {RANKINGS!r}, got {stage.place!r}.")
+    help = stage.help or f"{', '.join([NONE, *stage.registry])} (default: {NONE})"
+    _declare(stage.name, declared(NONE, ADDED, stage.check, help, plural=stage.plural, later=True))
+    STAGES[stage.name] = stage
+    return stage
+
+
+def remove_stage(name: str) -> None:
+    """Take a stage out again (for tests and for notebooks that define one twice)."""
+    del STAGES[name]
+    _declare(name, None)
+
+
+def applied(recipe: Recipe, place: str) -> list[tuple[Stage, str]]:
+    """The stages at a place that a recipe does not leave at "none", and what it names."""
+    chosen = [(stage, getattr(recipe, stage.name)) for stage in STAGES.values() if stage.place == place]
+    return [(stage, text) for stage, text in chosen if text != NONE]
+
+
+def _declare(name: str, declaration: Field[Any] | None) -> None:
+    """Give `Recipe` one field more, or take it away: its methods are made again, for all fields that it has then."""
+    kept = [one for one in fields(Recipe) if one.name != name]
+    for made in _MADE & {*vars(Recipe)}:
+        delattr(Recipe, made)
+    for one in kept:
+        setattr(Recipe, one.name, field(default=one.default, metadata=one.metadata))
+    if declaration is None:
+        del Recipe.__annotations__[name]
+        delattr(Recipe, name)
+    else:
+        Recipe.__annotations__[name] = "str"
+        setattr(Recipe, name, declaration)
+    dataclass(frozen=True, kw_only=True)(Recipe)
+
+
+_MADE = {"__init__", "__repr__", "__eq__", "__hash__", "__setattr__", "__delattr__", "__match_args__", "__replace__"}

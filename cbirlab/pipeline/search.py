@@ -1,0 +1,66 @@
+"""Search: what a recipe asks for between its descriptors and the evaluation, its index and the stages after it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+
+import numpy as np
+
+from cbirlab.aggregation import Aggregation
+from cbirlab.datasets import Dataset
+from cbirlab.index import Index, IndexMethod, PatchIndex, Ranking, Rows, WordIndex
+from cbirlab.lists import Lists
+from cbirlab.pipeline.added import RANKINGS, Asked, applied
+from cbirlab.pipeline.recipe import Recipe
+
+NO_ROW = -1
+"""In place of the query's own row, where it has none in the database."""
+
+
+def index_of(recipe: Recipe, images: Rows) -> Index:
+    """The index that a recipe asks for, or the one that its words or views need, with the database in it."""
+    spec = Aggregation.parse(recipe.aggregation)
+    if images.counts is not None:
+        return PatchIndex().fit(images)
+    if spec.fact("similarity"):
+        module, name = spec.fact("similarity").split(":")
+        return WordIndex(partial(getattr(import_module(module), name), **spec.parameters)).fit(images)
+    return IndexMethod.parse(recipe.index).make().fit(images)
+
+
+@dataclass(frozen=True, eq=False)
+class Searcher:
+    """A database that can be searched as a recipe says.
+
+    Attributes
+    ----------
+    recipe : resolved.
+    dataset : that is searched.
+    images : its descriptors, as they are searched.
+    index : with these in it.
+    """
+
+    recipe: Recipe
+    dataset: Dataset
+    images: Rows
+    index: Index
+
+    @property
+    def depth(self) -> int:
+        """How many images a query finds."""
+        return min(self.recipe.depth or len(self.images), len(self.images))
+
+    def rank(self, queries: Rows, own: np.ndarray) -> Ranking:
+        """The first images of the database for each query, after all stages; `own` (Q,) as of `Asked`."""
+        if not len(queries):
+            return Ranking(np.empty((0, self.depth), np.int64), np.empty((0, self.depth), np.float32))
+        ranking = self.index.search(queries, self.depth)
+        for stage, text in applied(self.recipe, RANKINGS):
+            ranking = stage.apply(text, ranking, Asked(self.dataset, self.images, queries, own))
+        return ranking
+
+    def lists(self, queries: Rows, own: np.ndarray) -> Lists:
+        """The same for many queries, a block at a time."""
+        return Lists((len(queries), self.depth), lambda: lambda rows: self.rank(queries.part(rows), own[rows]))
