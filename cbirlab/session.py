@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -156,22 +156,35 @@ class Session:
         width = Aggregation.parse(aggregation).width(self.bench.backbone.taps[tap].channels)
         return max(1, min(width, learned_on - 1))
 
-    def recipe(self, tap: str, aggregation: str, whitening: str = "none", dimensions: int | None = None) -> Recipe:
-        """The resolved recipe of a setting; it gives the same ranking in `cbirlab.run`."""
-        wanted = replace(self.common, tap=tap, aggregation=aggregation, whitening=whitening, dimensions=dimensions)
-        return wanted.resolved(self.dataset, self.bench.backbone)
+    def recipe(
+        self,
+        tap: str,
+        aggregation: str,
+        whitening: str = "none",
+        dimensions: int | None = None,
+        stages: Iterable[tuple[str, str]] = (),
+    ) -> Recipe:
+        """The resolved recipe of a setting; it gives the same ranking in `cbirlab.run`.
 
-    def ready(self, tap: str, aggregation: str, whitening: str = "none", dimensions: int | None = None) -> bool:
+        Parameters
+        ----------
+        tap, aggregation, whitening, dimensions : fields of a recipe.
+        stages : name and text of stages that were added, see `cbirlab.pipeline.add_stage`.
+        """
+        setting = {"tap": tap, "aggregation": aggregation, "whitening": whitening, "dimensions": dimensions}
+        return replace(self.common, **setting, **dict(stages)).resolved(self.dataset, self.bench.backbone)
+
+    def ready(self, *setting: Any) -> bool:
         """Whether a setting can be ranked at once; else the network, or what learns a codebook, runs first."""
-        return self.bench.has(self.recipe(tap, aggregation, whitening, dimensions))
+        return self.bench.has(self.recipe(*setting))
 
     def allowed(self, tap: str, aggregation: str) -> bool:
         """Whether an aggregation can be taken of a tap: sets of local descriptors need an encoding, for example."""
         return not check_cell(self.bench.backbone, tap, Aggregation.parse(aggregation))
 
-    def make_ready(self, tap: str, aggregation: str, whitening: str = "none", dimensions: int | None = None) -> None:
+    def make_ready(self, *setting: Any) -> None:
         """Extract and learn all that a setting needs; meant for a thread, and `cbirlab.progress.listening` stops it."""
-        recipe = self.recipe(tap, aggregation, whitening, dimensions)
+        recipe = self.recipe(*setting)
         self._make_ready(recipe)
         with self._filling:
             self.bench.pair(recipe)
@@ -199,28 +212,30 @@ class Session:
         ]
         return [*others, recipe]
 
-    def rank(self, tap: str, aggregation: str, whitening: str = "none", dimensions: int | None = None) -> Run:
+    def rank(self, *setting: Any, **named: Any) -> Run:
         """All benchmark queries ranked and evaluated; a setting that was asked for before costs nothing.
+
+        Parameters
+        ----------
+        setting, named : the arguments of `recipe`, as those of the methods below.
 
         Raises
         ------
         UnknownName, ValueError : a setting that is not allowed.
         """
-        recipe = self.recipe(tap, aggregation, whitening, dimensions)
+        recipe = self.recipe(*setting, **named)
         self._make_ready(recipe)
         with self.lock:
             return self._runs.get(recipe, lambda: self.bench.run(recipe))
 
-    def rank_query(
-        self, query: int, tap: str, aggregation: str, whitening: str = "none", dimensions: int | None = None
-    ) -> Ranking:
+    def rank_query(self, query: int, *setting: Any, **named: Any) -> Ranking:
         """One benchmark query ranked and nothing evaluated: (1, N), before `rank` has done the rest.
 
         Raises
         ------
         IndexError : no such query.
         """
-        recipe = self.recipe(tap, aggregation, whitening, dimensions)
+        recipe = self.recipe(*setting, **named)
         if not 0 <= query < len(self.dataset.queries):
             raise IndexError(f"rank_query: query must be in [0, {len(self.dataset.queries) - 1}], got {query}.")
         self._make_ready(recipe)
@@ -230,13 +245,10 @@ class Session:
     def rank_image(
         self,
         image: int | str | Path | Image.Image,
-        tap: str,
-        aggregation: str,
-        whitening: str = "none",
-        dimensions: int | None = None,
-        *,
+        *setting: Any,
         box: Box | None = None,
         prepared: bool = False,
+        **named: Any,
     ) -> Ranking:
         """The database ranked for any one image, or for a part of it: (1, N).
 
@@ -253,7 +265,7 @@ class Session:
         ImageError : a file that cannot be read.
         ValueError : a box outside the image.
         """
-        recipe = self.recipe(tap, aggregation, whitening, dimensions)
+        recipe = self.recipe(*setting, **named)
         if isinstance(image, int | np.integer):
             if not 0 <= image < len(self.dataset.images):
                 last = len(self.dataset.images) - 1
@@ -270,9 +282,7 @@ class Session:
         with self.lock:
             return self.bench.search(recipe, self.bench.project(recipe, rows))
 
-    def vectors(
-        self, tap: str, aggregation: str, whitening: str = "none", dimensions: int | None = None
-    ) -> tuple[np.ndarray, str]:
+    def vectors(self, *setting: Any, **named: Any) -> tuple[np.ndarray, str]:
         """Descriptors as they are searched, L2-normalised, for a map of the images, and their key.
 
         Returns
@@ -280,7 +290,7 @@ class Session:
         float32 (N + Q, D), the database first, then the queries, as `Thumbnails.of_dataset` counts them; images that
         are described view by view by the mean of their views. The key changes whenever the values could.
         """
-        recipe = self.recipe(tap, aggregation, whitening, dimensions)
+        recipe = self.recipe(*setting, **named)
         self._make_ready(recipe)
         with self.lock:
             parts = [_one_each(rows) for rows in self.bench.pair(recipe) if len(rows)]

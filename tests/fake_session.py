@@ -135,11 +135,13 @@ class FakeSession:
     def learn_no_more(self) -> None:
         self.learners -= 1
 
-    def ready(self, tap: str, aggregation: str, whitening: str = "none", dimensions: int | None = None) -> bool:
+    def ready(
+        self, tap: str, aggregation: str, whitening: str = "none", dimensions: int | None = None, stages=()
+    ) -> bool:
         """Aggregations in `unready` are as those that a session computes on first use."""
         return aggregation not in self.unready
 
-    def make_ready(self, tap, aggregation, whitening="none", dimensions=None):
+    def make_ready(self, tap, aggregation, whitening="none", dimensions=None, stages=()):
         self.made.append((tap, aggregation, whitening, dimensions))
         for _ in bar(range(self.steps), desc="towers", unit="image", show=False):
             time.sleep(self.pause)
@@ -148,14 +150,14 @@ class FakeSession:
     def allowed(self, tap: str, aggregation: str) -> bool:
         return True
 
-    def vectors(self, tap, aggregation, whitening="none", dimensions=None):
+    def vectors(self, tap, aggregation, whitening="none", dimensions=None, stages=()):
         queries, images = self._descriptors(tap, aggregation, whitening, dimensions)
         return np.concatenate([images, queries]), str((tap, aggregation, whitening, dimensions))
 
     def dimensions(self, tap: str, aggregation: str = "gem") -> int:
         return {"stem": 16, "layer1": 32}.get(tap, 64)
 
-    def rank(self, tap, aggregation, whitening="none", dimensions=None):
+    def rank(self, tap, aggregation, whitening="none", dimensions=None, stages=()):
         self.calls.append((tap, aggregation, whitening, dimensions))
         queries, images = self._descriptors(tap, aggregation, whitening, dimensions)
         ranking = ExactIndex().fit(images).search(queries) if len(queries) else None
@@ -194,11 +196,13 @@ class FakeSession:
             dimensions=dimensions,
         )
 
-    def rank_query(self, query, tap, aggregation, whitening="none", dimensions=None):
+    def rank_query(self, query, tap, aggregation, whitening="none", dimensions=None, stages=()):
         queries, images = self._descriptors(tap, aggregation, whitening, dimensions)
         return ExactIndex().fit(images).search(queries[[query]])
 
-    def rank_image(self, image, tap, aggregation, whitening="none", dimensions=None, *, box=None, prepared=False):
+    def rank_image(
+        self, image, tap, aggregation, whitening="none", dimensions=None, stages=(), *, box=None, prepared=False
+    ):
         """A picture or a part of one has a descriptor of its size and place."""
         _, images = self._descriptors(tap, aggregation, whitening, dimensions)
         if isinstance(image, int) and box is None:

@@ -1,11 +1,13 @@
-"""A stage that is declared once, here, is in the recipe, both commands, tables, panels and code without another edit."""
+"""A stage declared once, here, is in the recipe, both commands, tables, panels and code without another edit."""
 
 from __future__ import annotations
 
+from html import unescape
 from typing import Annotated, ClassVar
 
 import numpy as np
 import pytest
+from traitlets import TraitError
 
 from cbirlab import Recipe, compare, run
 from cbirlab.cli import main
@@ -15,9 +17,12 @@ from cbirlab.methods import Method
 from cbirlab.params import Range
 from cbirlab.pipeline import STAGES, Stage, add_stage, remove_stage
 from cbirlab.registry import Registry, UnknownName
+from cbirlab.session import Session
 from cbirlab.store import Store
 from cbirlab.tables import read, read_recipe, write
+from cbirlab.widgets import Workbench
 from cbirlab.widgets.reproduce import to_command, to_python
+from cbirlab.widgets.state import RetrievalState
 
 PLAIN = Recipe(weights="random", tap="layer2", aggregation="gem")
 BEFORE = PLAIN.to_json(), PLAIN.key(), repr(PLAIN), hash(PLAIN)
@@ -146,3 +151,41 @@ def test_both_commands_and_the_code_have_it(pictures, warm, capsys, tmp_path):
     assert "blur='rounding(digits=1)'" in to_python(one)
     assert "--blur 'rounding(digits=1)'" in to_command(one)
     assert load_dataset(pictures).images
+
+
+@pytest.mark.usefixtures("toys")
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_both_sides_of_the_workbench_and_a_state_file_have_it(things, warm, tmp_path):
+    session = Session(things, "toynet", "random", ["gem", "mac"], store=warm)
+    options = {"backbones": {"toynet": "random"}, "prefetch": False, "pause": 0}
+    bench = Workbench(session, start={"whitening": "none", "tap": "layer2"}, **options)
+    bench.map.method.value = "pca"
+    plain = list(bench.a.results.rows)
+    bench.compared = True
+    bench.b.controls.stages["swap"].value = "reverse(best=5)"
+    assert bench.work.wait()
+    assert bench.error.value == ""
+    assert bench.b.state.stages == {"swap": "reverse(best=5)"}
+    assert bench.b.results.rows[:4] != plain[:4]
+    assert sorted(bench.b.results.rows[:4]) == sorted(plain[:4]), "the query's own picture is left out"
+    assert "swap='reverse(best=5)'" in unescape(bench.code.value)
+    assert "reverse(best=5)" in bench.b.title
+    bench.state.stages = {"blur": "rounding(digits=0)"}
+    assert bench.a.controls.stages["blur"].value == "rounding(digits=0)"
+    bench.save(tmp_path / "state.json")
+    again = Workbench.restore(tmp_path / "state.json", session, **options)
+    assert again.b.state.stages == {"swap": "reverse(best=5)"}
+    assert again.a.state.stages == {"blur": "rounding(digits=0)"}
+    assert again.b.results.rows == bench.b.results.rows
+    bench.question.ask(image=3)
+    assert bench.error.value == ""
+    with pytest.raises(TraitError, match="unknown stage .blurr.; stages that were added: blur, swap"):
+        bench.state.stages = {"blurr": "rounding"}
+    again.close()
+    bench.close()
+
+
+def test_a_state_from_before_is_read():
+    saved = RetrievalState().to_json()
+    del saved["stages"]
+    assert RetrievalState.of(saved).setting.stages == ()

@@ -8,7 +8,7 @@ import pytest
 
 from cbirlab import Recipe, load_backbone
 from cbirlab.pipeline import Bench
-from cbirlab.pipeline.recipe import OF_SETTING, RIGHT_OF_MAPS
+from cbirlab.pipeline.recipe import OF_SETTING, right_of_maps
 from cbirlab.session import Session
 from cbirlab.widgets import saved
 from cbirlab.widgets.sessions import Sessions, shared
@@ -24,6 +24,7 @@ OTHERS = {
     "interpolation": "bilinear",
     "antialias": False,
     "precision": "bfloat16",
+    "depth": 7,
     "protocol": "holidays",
     "average_precision": "finite-sum",
     "metrics": ("recall@1",),
@@ -80,7 +81,7 @@ def test_a_bench_refuses_a_recipe_that_differs_in_what_is_shared(things, store, 
     other = {**OTHERS, "dataset": "towers", "backbone": "handcrafted", "weights": None}[name]
     asked = replace(mine, **{name: other})
     doors = (lambda one: bench.fill([one]), bench.has, bench.run, bench.pair, bench.whitening)
-    if name in RIGHT_OF_MAPS:
+    if name in right_of_maps():
         assert not bench.has(replace(asked, whitening_set=None))
         return
     for door in (*doors, lambda one: bench.search(one, [0]), lambda one: bench.rows(one, "images")):

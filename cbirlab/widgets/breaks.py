@@ -71,9 +71,11 @@ class BreaksPanel(LivePanel):
         self.guard.clicked(self.add_button, lambda: self.add(*self.state.setting))
         self.guard.clicked(self.clear_button, self.clear)
 
-    def add(self, tap: str, aggregation: str, whitening: str = "none", dimensions: int | None = None) -> None:
+    def add(
+        self, tap: str, aggregation: str, whitening: str = "none", dimensions: int | None = None, stages: Any = ()
+    ) -> None:
         """One more line in the chart, unless it is there."""
-        setting = Setting(tap, aggregation, whitening, dimensions)
+        setting = Setting(tap, aggregation, whitening, dimensions, tuple(stages))
         self.settings = {**self.settings, setting_name(setting): setting}
 
     def clear(self) -> None:

@@ -12,6 +12,7 @@ import ipywidgets as widgets
 from cbirlab.aggregation import registry_of
 from cbirlab.attention import ATTENTIONS
 from cbirlab.params import Choice, Parameter, Range, parameters
+from cbirlab.pipeline.added import NONE, STAGES, Stage
 from cbirlab.registry import Registry
 from cbirlab.whitening import WHITENINGS, Whitening
 from cbirlab.widgets.guard import Guard
@@ -129,6 +130,7 @@ class RetrievalControls:
             for name, parameter in parameters(registry_of(method)[method]).items()
             if parameter.default is not None
         }
+        self.stages = {name: self._stage_menu(name, stage) for name, stage in STAGES.items()}
         for name in ("tap", "attention", "aggregation", "whitening"):
             self._follow(name)
             self._bind(name)
@@ -141,7 +143,28 @@ class RetrievalControls:
     @property
     def widgets(self) -> list[Any]:
         """All controls, top to bottom."""
-        return [self.tap, self.attention, self.aggregation, *self.parameters.values(), self.whitening, self.dimensions]
+        pooled = [self.tap, self.attention, self.aggregation, *self.parameters.values()]
+        return [*pooled, self.whitening, self.dimensions, *self.stages.values()]
+
+    def _stage_menu(self, name: str, stage: Stage) -> Any:
+        """The menu of a stage that was added, bound to the state."""
+        registry = stage.method.registry
+        titles = [("None", NONE), *((registry.info(one).title, stage.check(one)) for one in registry)]
+        made = menu(titles, description=name)
+
+        def follow() -> None:
+            wanted = self.state.stages.get(name, NONE)
+            if wanted not in _values(made):  # one with parameters
+                made.options = [*made.options, (wanted, wanted)]
+            made.value = wanted
+
+        def choose() -> None:
+            self.state.stages = {**self.state.stages, name: made.value}
+
+        follow()
+        self.guard.observe(made, "value", choose)
+        self.guard.observe(self.state, "stages", follow)
+        return made
 
     def offer_taps(self, taps: Sequence[str], tap: str) -> None:
         """Offer the taps of another network, and set one of them."""

@@ -140,4 +140,4 @@ def figure_html(ax: Axes) -> str:
 
 def setting_name(setting: Setting) -> str:
     """A setting as a legend calls it."""
-    return " ".join(str(part) for part in setting if part not in (None, "none"))
+    return setting.words

@@ -114,7 +114,12 @@ class MatchView(LookPanel):
         other = self._partner
         self.results.show_in(self.gallery)  # before the pictures, which would otherwise be pushed down by it
         self.gallery.current = other
-        self.match = self.looker.match(item, other, *setting, share_mean=self.share_mean.value)
+        if setting.stages:
+            raise ValueError(
+                f"MatchView: a score can be divided among places where no stage follows whitening; got "
+                f"{', '.join(text for _, text in setting.stages)}."
+            )
+        self.match = self.looker.match(item, other, *setting[:4], share_mean=self.share_mean.value)
         pictures, names = self._painted(self.match), (self.asked, name_of(other, len(dataset.images)))
         for html, image, name, heat in zip(
             (self.left, self.right), pictures, names, (self.match.heat_a, self.match.heat_b), strict=True
@@ -148,7 +153,7 @@ class MatchView(LookPanel):
         title = (
             f"{self.asked} and {name_of(self._partner, len(self.session.dataset.images))}: {score_words(self.match)}"
         )
-        setting = ", ".join(str(part) for part in self.state.setting if part not in (None, "none"))
+        setting = self.state.setting.words
         return jpeg_bytes(
             titled_sheet(beside(self._painted(self.match)), title, f"{setting}. {method_words(self.match)}")
         )

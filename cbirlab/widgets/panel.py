@@ -188,7 +188,7 @@ class Explorer(WithStill, widgets.VBox):
         """Gallery, setting and mAP as one JPEG, for readers without a kernel."""
         run = self.session.rank(*self.state.setting)
         notes = [
-            ", ".join(str(part) for part in (self.session.backbone, *self.state.setting) if part is not None),
+            f"{self.session.backbone} {self.state.setting.words}",
             views.metrics_line(run.metrics),
         ]
         pictures = [(self.thumbnails[row], kind) for row, kind in self.results.marked()]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from cbirlab.pipeline import Recipe
+from cbirlab.pipeline import STAGES, Recipe
 from cbirlab.pipeline.recipe import OF_SETTING
 from cbirlab.widgets.question import Question
 
@@ -61,7 +61,7 @@ def screen_as_python(recipes: Mapping[str, Recipe], question: Question, shown: i
 
 
 def _session(recipe: Recipe, name: str) -> str:
-    shared = {field: value for field, value in given(recipe).items() if field not in OF_SETTING}
+    shared = {field: value for field, value in given(recipe).items() if field not in (*OF_SETTING, *STAGES)}
     first = [repr(recipe.dataset), repr(recipe.backbone)]
     others = [f"{field}={value!r}" for field, value in shared.items() if field not in ("dataset", "backbone")]
     return f"{name} = Session({', '.join(first + others)})"
@@ -69,6 +69,8 @@ def _session(recipe: Recipe, name: str) -> str:
 
 def _ranked(recipe: Recipe, question: Question, name: str, shown: int) -> str:
     setting = ", ".join(repr(getattr(recipe, field)) for field in OF_SETTING)
+    if stages := [(name, text) for name, text in given(recipe).items() if name in STAGES]:
+        setting += f", stages={stages!r}"
     asked = repr(question.image)
     if question.own is not None:
         asked = repr(question.own.name)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cbirlab import downloads
 from cbirlab.backbones import BACKBONES, availability, choices_of, chosen, in_one_word
+from cbirlab.pipeline import STAGES
 from cbirlab.pipeline.recipe import OF_SETTING, Recipe
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 def shared(recipe: Recipe) -> dict[str, Any]:
     """What the sessions of a panel have in common beside their dataset: neither the backbone's nor a setting's."""
-    return recipe.without("dataset", "backbone", "weights", *OF_SETTING)
+    return recipe.without("dataset", "backbone", "weights", *OF_SETTING, *STAGES)
 
 
 class Sessions:

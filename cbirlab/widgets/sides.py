@@ -86,9 +86,10 @@ class Side:
     @property
     def title(self) -> str:
         """Backbone and setting in words."""
-        tap, aggregation, whitening, dimensions = self.setting
+        tap, aggregation, whitening, dimensions, stages = self.setting
         parts = [self.backbone.value, tap, aggregation, "" if whitening == "none" else whitening]
-        return " · ".join(part for part in [*parts, dimensions and f"{dimensions} dimensions"] if part)
+        parts += [dimensions and f"{dimensions} dimensions", *(text for _, text in stages)]
+        return " · ".join(part for part in parts if part)
 
     @property
     def key(self) -> tuple[str, Setting]:

@@ -10,6 +10,7 @@ from traitlets import Dict, HasTraits, Int, TraitError, Unicode, validate
 from cbirlab.aggregation import Aggregation, registry_of
 from cbirlab.attention import ATTENTIONS
 from cbirlab.params import checked
+from cbirlab.pipeline.added import NONE, STAGES
 from cbirlab.whitening import Whitening
 
 if TYPE_CHECKING:
@@ -23,6 +24,13 @@ class Setting(NamedTuple):
     aggregation: str
     whitening: str
     dimensions: int | None
+    stages: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def words(self) -> str:
+        """What there is of it, in one line."""
+        parts = [*self[:4], *(text for _, text in self.stages)]
+        return " ".join(str(part) for part in parts if part not in (None, "none"))
 
 
 class RetrievalState(HasTraits):
@@ -37,6 +45,7 @@ class RetrievalState(HasTraits):
         so that going to MAC and back does not lose GeM's p.
     whitening : name of the whitening, with parameters if need be.
     dimensions : dimensions kept after whitening, or None for all.
+    stages : name to text of stages that were added (`cbirlab.pipeline.add_stage`); those that say nothing are left out.
     query : row of the benchmark's queries.
     image : row of the database whose image is the query instead, or None.
     """
@@ -47,6 +56,7 @@ class RetrievalState(HasTraits):
     parameters = Dict()
     whitening = Unicode("none")
     dimensions = Int(None, allow_none=True)
+    stages = Dict()
     query = Int(0, min=0)
     image = Int(None, min=0, allow_none=True)
 
@@ -61,6 +71,17 @@ class RetrievalState(HasTraits):
     @validate("whitening")
     def _check_whitening(self, proposal: Any) -> str:
         return Whitening.parse(proposal["value"]).key
+
+    @validate("stages")
+    def _check_stages(self, proposal: Any) -> dict[str, str]:
+        given = proposal["value"]
+        for name in given:
+            if name not in STAGES:
+                raise TraitError(
+                    f"state: unknown stage {name!r}; stages that were added: {', '.join(STAGES) or 'none'}."
+                )
+        checked = {name: STAGES[name].check(text) for name, text in given.items()}
+        return {name: text for name, text in checked.items() if text != NONE}
 
     @validate("parameters")
     def _check_parameters(self, proposal: Any) -> dict[str, dict[str, Any]]:
@@ -96,7 +117,8 @@ class RetrievalState(HasTraits):
         # What compares words has no vectors to whiten; the wish stays a wish for the next pooling.
         whitening = "none" if pooling.fact("similarity") else self.whitening
         dimensions = self.dimensions if Whitening.parse(whitening).fact("ordered") else None
-        return Setting(self.tap, Aggregation.parse(before + pooling.key).key, whitening, dimensions)
+        stages = tuple(sorted(self.stages.items()))
+        return Setting(self.tap, Aggregation.parse(before + pooling.key).key, whitening, dimensions, stages)
 
     def to_json(self) -> dict[str, Any]:
         """The whole state as plain data, to be kept in a file or passed to `from_json`."""

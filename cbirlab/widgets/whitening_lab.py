@@ -113,14 +113,14 @@ class WhiteningLab(LivePanel):
         self._offer()
         setting = self.setting
         self._say_what_is_computed(setting)
-        self.report = self.looker.whitening(*setting)
+        self.report = self.looker.whitening(*setting[:4])
         for html, (drawing, alt) in zip((self.spectrum, self.before, self.after), self._charts(), strict=True):
             html.value = drawing.svg(alt)
         self.error.value = ""
 
     def _draw_rest(self) -> None:
         """mAP before and after."""
-        tap, aggregation, whitening, _ = self.setting
+        tap, aggregation, whitening = self.setting[:3]
         before = self.session.rank(tap, aggregation).metrics
         after = self.session.rank(*self.setting).metrics
         self.metrics.value = (
@@ -167,7 +167,7 @@ class WhiteningLab(LivePanel):
         if self.report is None:
             return None
         sheet = stacked([drawing.image() for drawing, _ in self._charts()])
-        return jpeg_bytes(titled_sheet(sheet, " ".join(str(part) for part in self.setting if part is not None), ""))
+        return jpeg_bytes(titled_sheet(sheet, self.setting.words, ""))
 
 
 def _slides(parameter: Parameter) -> bool:

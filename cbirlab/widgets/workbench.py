@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from cbirlab.pipeline import Run
     from cbirlab.session import Session
 
-SETTING = ("tap", "attention", "aggregation", "parameters", "whitening", "dimensions")
+SETTING = ("tap", "attention", "aggregation", "parameters", "whitening", "dimensions", "stages")
 CHANGES = "On B: ▲ and ▼ are places moved since A, new (its place in A). On A: gone (its place in B)."
 
 
