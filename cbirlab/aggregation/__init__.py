@@ -3,7 +3,9 @@
 # What is imported first stands first in menus and tables.
 # isort: off
 from cbirlab.aggregation.base import AGGREGATIONS, pooling
-from cbirlab.aggregation.basic import GEM_FLOOR, gem, gem_per_channel, gem_sweep, mac, spoc
+from cbirlab.aggregation.mac import mac
+from cbirlab.aggregation.spoc import spoc
+from cbirlab.aggregation.gem import GEM_FLOOR, gem, gem_per_channel, gem_sweep
 from cbirlab.aggregation.rmac import rmac
 from cbirlab.aggregation.crow import crow
 from cbirlab.aggregation.scda import scda

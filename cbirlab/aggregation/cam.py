@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 
 from cbirlab.aggregation.base import pooling
-from cbirlab.aggregation.basic import weighted_sums
 from cbirlab.aggregation.local_pca import learn_whitening, whiten
+from cbirlab.aggregation.weighted import weighted_sums
 from cbirlab.attention import crow_channel
 from cbirlab.attention.weights import relative
 from cbirlab.params import Choice, Range

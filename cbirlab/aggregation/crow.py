@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 from cbirlab.aggregation.base import pooling
-from cbirlab.aggregation.basic import weighted_sums
+from cbirlab.aggregation.weighted import weighted_sums
 from cbirlab.attention import crow_channel, crow_spatial
 from cbirlab.params import Range
 

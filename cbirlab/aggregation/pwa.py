@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 
 from cbirlab.aggregation.base import pooling
-from cbirlab.aggregation.basic import weighted_sums
+from cbirlab.aggregation.weighted import weighted_sums
 from cbirlab.attention.weights import root_of_share
 from cbirlab.params import Choice, Range
 

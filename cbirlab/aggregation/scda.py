@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cbirlab.aggregation.base import pooling
-from cbirlab.aggregation.basic import weighted_sums
+from cbirlab.aggregation.weighted import weighted_sums
 from cbirlab.attention import scda_mask
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""MAC, SPoC and GeM: the maximum, the mean, and what lies between them."""
+"""GeM: what lies between the mean and the maximum of each channel."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 from cbirlab.aggregation.base import AGGREGATIONS, pooling
-from cbirlab.attention import gaussian
 from cbirlab.attention.base import checked_maps
-from cbirlab.params import Choice, Range, checked
+from cbirlab.params import Range, checked
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,59 +17,6 @@ GEM_FLOOR = 1e-6
 
 CHUNK = 2**17
 """Elements that GeM works on at a time: 512 KiB of float32 stay in the processor's cache, which is faster."""
-
-
-@pooling(
-    "mac",
-    title="MAC",
-    reference="Razavian et al. 2016; Tolias et al., ICLR 2016",
-    look="cbirlab.aggregation.look:of_mac",
-)
-def mac(maps: Tensor) -> Tensor:
-    """Maximum activation of each channel.
-
-    Parameters
-    ----------
-    maps : (B, C, H, W).
-
-    Returns
-    -------
-    (B, C), not normalised.
-    """
-    return maps.amax(dim=(-2, -1))
-
-
-@pooling("spoc", title="SPoC", reference="Babenko and Lempitsky, ICCV 2015", look="cbirlab.aggregation.look:of_spoc")
-def spoc(maps: Tensor, *, centre_prior: Annotated[bool, Choice((False, True))] = False) -> Tensor:
-    """Mean activation of each channel, if asked with more weight at the centre.
-
-    Parameters
-    ----------
-    maps : (B, C, H, W).
-    centre_prior : weigh position (i, j) by exp(-d² / 2σ²), d its distance from the centre of the map and σ a third of
-        the distance from the centre to the nearest border. The weights sum to one.
-
-    Returns
-    -------
-    (B, C), not normalised.
-    """
-    return weighted_sums(maps, gaussian(maps)) if centre_prior else maps.mean(dim=(-2, -1))
-
-
-def weighted_sums(maps: Tensor, weights: Tensor) -> Tensor:
-    """Sums of maps over positions, by weights: one matrix product per image, whatever the memory layout.
-
-    Parameters
-    ----------
-    maps : (B, C, H, W).
-    weights : (B, H, W), or (B, N, H, W) for N sums of each map.
-
-    Returns
-    -------
-    (B, C) or (B, N, C).
-    """
-    sums = weights.flatten(-2).reshape(len(maps), -1, maps[0, 0].numel()) @ maps.flatten(2).transpose(1, 2)
-    return sums if weights.ndim == 4 else sums[:, 0]
 
 
 @pooling(
