@@ -10,7 +10,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
-from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -221,9 +220,8 @@ def index_of(recipe: Recipe, images: Rows) -> Index:
     spec = Aggregation.parse(recipe.aggregation)
     if images.counts is not None:
         return PatchIndex().fit(images)
-    if spec.fact("similarity"):
-        module, name = spec.fact("similarity").split(":")
-        return WordIndex(partial(getattr(import_module(module), name), **spec.parameters)).fit(images)
+    if similarity := spec.fact("similarity"):
+        return WordIndex(partial(similarity, **spec.parameters)).fit(images)
     return IndexMethod.parse(recipe.index).make().fit(images)
 
 
