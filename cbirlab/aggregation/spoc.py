@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cbirlab.aggregation.base import pooling
-from cbirlab.aggregation.weighted import weighted_sums
+from cbirlab.aggregation.fused import Fused, Shared, Weights
+from cbirlab.aggregation.weighted import WeightedSums
 from cbirlab.attention import gaussian
 from cbirlab.params import Choice
 
@@ -13,7 +14,28 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-@pooling("spoc", title="SPoC", reference="Babenko and Lempitsky, ICCV 2015", look="cbirlab.aggregation.look:of_spoc")
+def _weights(shared: Shared, *, centre_prior: bool, **_: Any) -> Weights:
+    return Weights(gaussian(shared.maps) if centre_prior else None)
+
+
+_SUMS = WeightedSums(_weights)
+
+
+def _fused(*, centre_prior: bool) -> Fused:
+    """Without the prior a sum that other poolings may need too takes less than a row of the matrix product."""
+    if centre_prior:
+        return _SUMS.fused(centre_prior=True)
+    return Fused(needs=("total",), finish=lambda shared, *_: shared.total / shared.positions)
+
+
+@pooling(
+    "spoc",
+    title="SPoC",
+    reference="Babenko and Lempitsky, ICCV 2015",
+    look=_SUMS.look,
+    parts=_SUMS.parts,
+    fused=_fused,
+)
 def spoc(maps: Tensor, *, centre_prior: Annotated[bool, Choice((False, True))] = False) -> Tensor:
     """Mean activation of each channel, if asked with more weight at the centre.
 
@@ -27,4 +49,4 @@ def spoc(maps: Tensor, *, centre_prior: Annotated[bool, Choice((False, True))] =
     -------
     (B, C), not normalised.
     """
-    return weighted_sums(maps, gaussian(maps)) if centre_prior else maps.mean(dim=(-2, -1))
+    return _SUMS.pool(maps, centre_prior=centre_prior)
