@@ -26,7 +26,7 @@ from cbirlab.aggregation import (
     scda,
     spoc,
 )
-from cbirlab.aggregation.basic import CHUNK
+from cbirlab.aggregation.gem import CHUNK
 from cbirlab.params import Range, parameters
 from cbirlab.registry import UnknownName
 

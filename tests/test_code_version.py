@@ -62,7 +62,7 @@ def test_a_module_that_is_gone_raises():
 
 
 def test_a_function_stands_for_its_module_and_one_of_a_notebook_for_its_text():
-    assert code_version(AGGREGATIONS["gem"]) == code_version("aggregation.basic")
+    assert code_version(AGGREGATIONS["gem"]) == code_version("aggregation.gem")
     assert (
         code_version("whitening", "index") == code_version("whitening", "index") != code_version("index", "whitening")
     )

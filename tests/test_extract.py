@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from cbirlab import images, taps
-from cbirlab.aggregation import AGGREGATIONS, Aggregation
+from cbirlab.aggregation import AGGREGATIONS, Aggregation, pooling
 from cbirlab.backbones import load_backbone
 from cbirlab.datasets import Dataset, Query, load_dataset
 from cbirlab.extract import Descriptors, decode, estimate, extract, fill, memory, plan
@@ -30,6 +30,13 @@ from cbirlab.store.shards import Shards
 TAPS = ("stem", "layer2", "layer4")
 SPECS = [Aggregation.parse(name) for name in ("mac", "spoc", "gem(p=3)")]
 GRID: dict[str, Any] = {"taps": TAPS, "aggregations": SPECS, "progress": False, "batch_pixels": 4 * 48 * 64}
+
+
+def emptied(monkeypatch, name: str) -> None:
+    """Take a pooling out of the registry, until the test has ended."""
+    for held in ("_entries", "_info"):
+        monkeypatch.setattr(AGGREGATIONS, held, {**getattr(AGGREGATIONS, held)})
+    AGGREGATIONS.remove(name)
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +146,8 @@ def test_whatever_the_result_depends_on_is_in_the_key(things, toynet, store, cha
         changed = keys()
     else:
         original_function = AGGREGATIONS["gem"]
-        monkeypatch.setitem(AGGREGATIONS._entries, "gem", lambda maps, **_: original_function(maps) * 2)
+        emptied(monkeypatch, "gem")
+        pooling("gem", title="Not GeM")(lambda maps: original_function(maps) * 2)
         changed = keys(aggregation=Aggregation.parse("gem"))
     assert changed.isdisjoint(original)
 
@@ -450,7 +458,8 @@ def test_pooling_together_neither_overflows_nor_underflows(scale):
 
 
 def test_a_pooling_method_defined_by_the_user_is_used(monkeypatch):
-    monkeypatch.setitem(AGGREGATIONS._entries, "mac", lambda maps, **_: maps.amin((-2, -1)))
+    emptied(monkeypatch, "mac")
+    pooling("mac", title="Not MAC")(lambda maps: maps.amin((-2, -1)))
     maps = torch.rand(2, 3, 4, 5)
     np.testing.assert_array_equal(pool(maps, SPECS[:1])["mac"], maps.amin((-2, -1)).numpy())
 

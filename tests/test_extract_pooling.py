@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 import pytest
 import torch
@@ -9,12 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cbirlab.aggregation import AGGREGATIONS, Aggregation, pooling
-from cbirlab.extract import pooling as room
+from cbirlab.aggregation.fused import Fused, Weights
+from cbirlab.aggregation.look import looked
+from cbirlab.aggregation.weighted import WeightedSums
 from cbirlab.extract import walk
 from cbirlab.extract.pooling import pool
+from cbirlab.looking import parts
+from cbirlab.params import Range, parameters
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
-TRAINING_FREE = ["mac", "spoc", "gem(p=3)", "rmac", "crow", "scda", "pwa", "cam"]
+TRAINING_FREE = [*AGGREGATIONS]
+OURS = ["mac", "spoc", "gem", "rmac", "crow", "scda", "pwa", "cam"]
+"""Those that are known to join the walk."""
 VARIANTS = [
     "spoc(centre_prior=True)",
     "gem(p=2)",
@@ -62,10 +70,11 @@ def test_all_together_are_each_alone(layout, dtype, shape):
 def test_one_alone_asks_for_no_more_than_it_needs(name, monkeypatch):
     asked = set()
     sums = walk._sums
-    monkeypatch.setattr(walk, "_sums", lambda maps, names, power: asked.update(names) or sums(maps, names, power))
+    monkeypatch.setattr(walk, "_sums", lambda maps, reductions: asked.update(reductions) or sums(maps, reductions))
     compare(random_maps((2, 6, 9, 8)), [name])
-    alone = name.partition("(")[0]
-    assert asked == ({*walk.NEEDED.get(alone, ())} if "prior" not in name else set())
+    form = Aggregation.parse(name).fused() or Fused(finish=max)  # one that is pooled alone asks for nothing
+    assert {one for one in asked if isinstance(one, str)} == {*form.needs}
+    assert len(asked) == len(form.needs) + (form.reduce is not None)
 
 
 @pytest.mark.parametrize(
@@ -123,22 +132,93 @@ def test_attention_comes_before_pooling():
     compare(random_maps((2, 6, 9, 8)), ["crow_spatial > gem(p=3)", "gem(p=3)", "crow_channel > mac", "mac"])
 
 
-def test_methods_of_a_notebook_are_used_and_do_not_disturb_ours(monkeypatch):
-    monkeypatch.setitem(AGGREGATIONS._entries, "crow", lambda maps, **_: maps.amin((-2, -1)))
+@pytest.fixture
+def ours(monkeypatch):
+    """The registry, put back when the test has ended."""
+    for held in ("_entries", "_info"):
+        monkeypatch.setattr(AGGREGATIONS, held, {**getattr(AGGREGATIONS, held)})
+
+
+@pytest.mark.usefixtures("ours")
+def test_methods_of_a_notebook_are_used_and_do_not_disturb_ours():
+    AGGREGATIONS.remove("crow")
+
+    @pooling("crow", title="Not CroW")
+    def least(maps):
+        return maps.amin((-2, -1))
 
     @pooling("centre", title="Centre")
     def centre(maps):
         return maps[:, :, maps.shape[2] // 2, maps.shape[3] // 2]
 
-    try:
-        maps = random_maps((2, 5, 8, 9))
-        compare(maps, ["centre", *TRAINING_FREE])
-        np.testing.assert_array_equal(pool(maps, [Aggregation("crow")])[Aggregation("crow").key], maps.amin((-2, -1)))
-    finally:
-        AGGREGATIONS.remove("centre")
+    maps = random_maps((2, 5, 8, 9))
+    compare(maps, ["centre", *TRAINING_FREE])
+    np.testing.assert_array_equal(pool(maps, [Aggregation("crow")])[Aggregation("crow").key], maps.amin((-2, -1)))
 
 
-def test_every_pooling_of_ours_walks():
-    """A new one may be left out of the walk, but not by mistake."""
-    assert {*room._ORIGINALS} == {*AGGREGATIONS}
-    assert all(walk.walkable(Aggregation(name)) for name in AGGREGATIONS)
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.usefixtures("ours")
+def test_a_pooling_may_share_what_it_needs_weigh_and_reduce_for_itself(layout):
+    """Position weights and a sum of its own, beside ours, in several blocks and of one image too."""
+    sums = WeightedSums(lambda shared, **_: Weights(shared.across[:, 0] ** 2, shared.top), needs=("across", "top"))
+
+    @pooling("squares", title="Squares", look=sums.look, parts=sums.parts, fused=sums.fused)
+    def squares(maps):
+        return sums.pool(maps)
+
+    def cubes() -> Fused:
+        return Fused(
+            reduce=lambda rows, desk: torch.pow(rows, 3, out=desk).sum(1), finish=lambda shared, found, *_: found
+        )
+
+    @pooling("cubes", title="Cubes", fused=cubes)
+    def cubed(maps):
+        return maps.pow(3).sum((-2, -1))
+
+    for shape in SHAPES:
+        maps = random_maps(shape).contiguous(memory_format=layout)
+        compare(maps, ["squares", "cubes", *TRAINING_FREE])
+        seen = looked("squares", maps)
+        weighed = torch.einsum("bchw,bhw,bc->bc", maps, seen.spatial, seen.channels)
+        np.testing.assert_allclose(weighed, squares(maps), rtol=1e-4, atol=1e-4)
+        divided = parts("squares", maps[:1])
+        assert divided.exact
+        np.testing.assert_allclose(divided.total, squares(maps[:1].double())[0], rtol=1e-9)
+
+
+@pytest.mark.usefixtures("ours")
+def test_a_method_that_sweeps_is_asked_once_for_all_its_parameters():
+    asked = []
+
+    def sweep(maps, settings):
+        asked.append([one["share"] for one in settings])
+        return [maps.amax((-2, -1)) * share for share in asked[-1]]
+
+    @pooling("part", title="Part", sweep=sweep)
+    def part(maps, *, share: Annotated[float, Range(0.0, 1.0)] = 0.5):
+        return maps.amax((-2, -1)) * share
+
+    compare(random_maps((2, 5, 8, 9)), ["part(share=0.25)", "part(share=0.75)", "mac", "part"])
+    assert asked == [[0.25, 0.75, 0.5]]
+    compare(random_maps((2, 5, 8, 9)), ["part", "mac"])
+    assert len(asked) == 1
+
+
+def test_a_form_that_cannot_be_walked_is_refused():
+    with pytest.raises(ValueError, match="needs must be names of top, total, used, across, got 'sum'"):
+        Fused(needs=("sum",), finish=lambda shared, *_: shared.total)
+    for neither_or_both in ({}, {"finish": max, "whole": max}):
+        with pytest.raises(ValueError, match="give `finish` or `whole`"):
+            Fused(**neither_or_both)
+    mean = WeightedSums(lambda shared, **_: Weights(None))
+    with pytest.raises(ValueError, match="a mean needs 'total'"):
+        walk.walk(random_maps((1, 2, 3, 3)), [mean.fused()])
+
+
+@pytest.mark.parametrize("name", [*OURS, *VARIANTS])
+def test_ours_join_the_walk_unless_they_have_learned(name):
+    assert Aggregation.parse(name).fused() is not None
+    assert Aggregation.parse(f"crow_spatial > {name}").fused() is None
+    if "learned" in parameters(Aggregation.parse(name).target()):
+        assert Aggregation(Aggregation.parse(name).name, {"learned": True}).fused() is None
+    assert Aggregation.parse("gem(p=2.5)").fused() is None

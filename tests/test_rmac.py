@@ -213,4 +213,4 @@ def test_it_stands_between_gem_and_crow_and_is_written_down_with_its_parameters(
     assert [*AGGREGATIONS][:5] == ["mac", "spoc", "gem", "rmac", "crow"]
     assert Aggregation.parse("rmac").key == "rmac(levels=3, learned=False)"
     facts = AGGREGATIONS.info("rmac").facts
-    assert {facts[name].partition(":")[2] for name in ("samples", "learn", "look")} == {"regions", "learn", "of_rmac"}
+    assert (facts["samples"], facts["learn"]) == (regions, learn)

@@ -7,8 +7,11 @@ A new method is one decorated function::
         return maps.flatten(2).median(dim=-1).values
 
 A method that learns something declares the parameter ``learned`` (a `Choice` of False and True), takes `state`, and
-names two functions: ``samples(maps, **parameters)`` gives the local vectors (B, T, D) of a batch of the train split,
+gives two functions: ``samples(maps, **parameters)`` gives the local vectors (B, T, D) of a batch of the train split,
 ``learn(samples, **parameters)`` makes of (n, D) of them the arrays that come back as `state`.
+
+One that adds up columns by weights says more with less, see `cbirlab.aggregation.weighted`. A file in this folder is
+found by itself: what it registers is in the menus, the tables and the command line.
 """
 
 from __future__ import annotations
@@ -34,10 +37,17 @@ def pooling(name: str, *, title: str, reference: str = "", **facts: Any) -> Call
 
     Parameters
     ----------
-    facts : `width`, a function of channels and parameters that gives the dimensions (the channels by default);
-        `samples` and `learn`, as ``"module:function"``, of a method that learns; `look`, what it looked at;
+    facts : what else is known of the method; none of it is needed to pool.
+        `width`, a function of channels and parameters that gives the dimensions (the channels by default);
         `positive`, that it is made for values >= 0 and others count as zero somewhere;
-        `needs`, "classifier" where `state` must hold the weights of the network's own classifier.
+        `needs`, "classifier" where `state` must hold the weights of the network's own classifier;
+        `samples` and `learn`, functions of a method that learns;
+        `look`, a function of maps, `state` and parameters that gives what it looked at (`cbirlab.aggregation.look`);
+        `parts`, one that divides the vector of one image among the places (`cbirlab.aggregation.division`);
+        `fused`, a function of parameters that says how it joins a walk with other poolings, or None
+        (`cbirlab.aggregation.fused`);
+        `sweep`, a function of maps and several sets of parameters that gives the vectors of each of them, of a method
+        that takes less time for all of them together.
     """
 
     def decorate(function: Callable[..., Tensor]) -> Callable[..., Tensor]:

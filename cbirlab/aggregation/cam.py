@@ -8,14 +8,81 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 
 from cbirlab.aggregation.base import pooling
-from cbirlab.aggregation.basic import weighted_sums
+from cbirlab.aggregation.division import Division, lengths
+from cbirlab.aggregation.fused import Shared, Weights
 from cbirlab.aggregation.local_pca import learn_whitening, whiten
-from cbirlab.attention import crow_channel
-from cbirlab.attention.weights import relative
+from cbirlab.aggregation.weighted import WeightedSums
+from cbirlab.attention.weights import rarity, relative
 from cbirlab.params import Choice, Range
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+def class_maps(maps: Tensor, classes: int, state: Mapping[str, Tensor] | None) -> Tensor:
+    """Class activation maps (B, N, H, W) of the image's top classes, in [0, 1]; the likeliest class first."""
+    if state is None:
+        return relative(maps.sum(dim=1, keepdim=True))
+    classifier, bias = _classifier(state, maps)
+    scores = maps.mean(dim=(-2, -1)) @ classifier.T + bias
+    top = scores.topk(min(classes, len(classifier)), dim=1).indices
+    return relative((classifier[top] @ maps.flatten(2)).unflatten(2, maps.shape[2:]))
+
+
+def _classifier(state: Mapping[str, Tensor], maps: Tensor) -> tuple[Tensor, Tensor]:
+    if not {"classifier", "classifier_bias"} <= set(state):
+        raise ValueError("cam: state must hold 'classifier' and 'classifier_bias' of the network, or be left out.")
+    classifier, bias = (state[name].to(maps) for name in ("classifier", "classifier_bias"))
+    if classifier.shape[1] != maps.shape[1]:
+        raise ValueError(
+            f"cam: the classifier reads {classifier.shape[1]} channels, the maps have {maps.shape[1]}; "
+            "take the tap that the classifier sits on."
+        )
+    return classifier, bias
+
+
+def _weights(shared: Shared, *, classes: int, state: Mapping[str, Tensor] | None, **_: Any) -> Weights:
+    """The class activation maps, and CroW's weights of channels."""
+    return Weights(class_maps(shared.across if state is None else shared.maps, classes, state), rarity(shared.used))
+
+
+def _finish(sums: Tensor, *, state: Mapping[str, Tensor] | None, learned: bool, **_: Any) -> Tensor:
+    from torch.nn.functional import normalize
+
+    vectors = normalize(sums, dim=2)
+    if learned:
+        vectors = normalize(whiten("cam", vectors, state), dim=2)
+    return normalize(vectors.sum(dim=1), dim=1)
+
+
+_SUMS = WeightedSums(_weights, needs=("across", "used"), finish=_finish)
+
+
+def _parts(maps: Tensor, *, learned: bool, **given: Any) -> Division:
+    """Σ_k v_k / ‖v_k‖ with v_k = Σ_p CAM^k_p β x_p: the lengths, as the weights, are those of this image."""
+    if learned:
+        return None
+    blocks = _SUMS.blocks(maps, **given)
+    weighed, activations = blocks[0][0], np.stack([weights for _, weights in blocks])
+    weights = (activations / lengths(activations @ weighed)).sum(axis=0)
+    return [(weighed, weights / lengths(weights @ weighed))], True
+
+
+def class_vectors(maps: Tensor, classes: int, state: Mapping[str, Tensor] | None) -> Tensor:
+    """One vector for each of the image's top classes, (B, N, C), of length one or zero."""
+    from torch.nn.functional import normalize
+
+    return normalize(_SUMS.sums(maps, classes=classes, state=state), dim=2)
+
+
+def likeliest_vectors(maps: Tensor, *, state: Mapping[str, Tensor] | None = None, **parameters: Any) -> Tensor:
+    """The vector of the likeliest class of each image, (B, 1, C): what `learn` takes a PCA of."""
+    return class_vectors(maps.float(), 1, state)
+
+
+def learn(samples: np.ndarray, **parameters: Any) -> dict[str, np.ndarray]:
+    """PCA whitening of class vectors (n, C), as `cbirlab.aggregation.local_pca.learn_whitening` gives it."""
+    return learn_whitening("cam", samples)
 
 
 @pooling(
@@ -23,9 +90,11 @@ if TYPE_CHECKING:
     title="CAM + CroW",
     reference="Jimenez et al., BMVC 2017",
     needs="classifier",
-    samples="cbirlab.aggregation.cam:likeliest_vectors",
-    learn="cbirlab.aggregation.cam:learn",
-    look="cbirlab.aggregation.look:of_cam",
+    samples=likeliest_vectors,
+    learn=learn,
+    look=_SUMS.look,
+    parts=_parts,
+    fused=_SUMS.fused,
 )
 def cam(
     maps: Tensor,
@@ -56,49 +125,4 @@ def cam(
     ------
     ValueError : `state` lacks one of these, or is of another number of channels.
     """
-    from torch.nn.functional import normalize
-
-    vectors = class_vectors(maps, classes, state)
-    if learned:
-        vectors = normalize(whiten("cam", vectors, state), dim=2)
-    return normalize(vectors.sum(dim=1), dim=1)
-
-
-def class_vectors(maps: Tensor, classes: int, state: Mapping[str, Tensor] | None) -> Tensor:
-    """One vector for each of the image's top classes, (B, N, C), of length one or zero."""
-    from torch.nn.functional import normalize
-
-    sums = weighted_sums(maps, class_maps(maps, classes, state))
-    return normalize(sums * crow_channel(maps)[:, None], dim=2)
-
-
-def class_maps(maps: Tensor, classes: int, state: Mapping[str, Tensor] | None) -> Tensor:
-    """Class activation maps (B, N, H, W) of the image's top classes, in [0, 1]; the likeliest class first."""
-    if state is None:
-        return relative(maps.sum(dim=1, keepdim=True))
-    classifier, bias = _classifier(state, maps)
-    scores = maps.mean(dim=(-2, -1)) @ classifier.T + bias
-    top = scores.topk(min(classes, len(classifier)), dim=1).indices
-    return relative((classifier[top] @ maps.flatten(2)).unflatten(2, maps.shape[2:]))
-
-
-def _classifier(state: Mapping[str, Tensor], maps: Tensor) -> tuple[Tensor, Tensor]:
-    if not {"classifier", "classifier_bias"} <= set(state):
-        raise ValueError("cam: state must hold 'classifier' and 'classifier_bias' of the network, or be left out.")
-    classifier, bias = (state[name].to(maps) for name in ("classifier", "classifier_bias"))
-    if classifier.shape[1] != maps.shape[1]:
-        raise ValueError(
-            f"cam: the classifier reads {classifier.shape[1]} channels, the maps have {maps.shape[1]}; "
-            "take the tap that the classifier sits on."
-        )
-    return classifier, bias
-
-
-def likeliest_vectors(maps: Tensor, *, state: Mapping[str, Tensor] | None = None, **parameters: Any) -> Tensor:
-    """The vector of the likeliest class of each image, (B, 1, C): what `learn` takes a PCA of."""
-    return class_vectors(maps.float(), 1, state)
-
-
-def learn(samples: np.ndarray, **parameters: Any) -> dict[str, np.ndarray]:
-    """PCA whitening of class vectors (n, C), as `cbirlab.aggregation.local_pca.learn_whitening` gives it."""
-    return learn_whitening("cam", samples)
+    return _SUMS.pool(maps, classes=classes, learned=learned, state=state)

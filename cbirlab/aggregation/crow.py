@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cbirlab.aggregation.base import pooling
-from cbirlab.aggregation.basic import weighted_sums
-from cbirlab.attention import crow_channel, crow_spatial
+from cbirlab.aggregation.fused import Shared, Weights
+from cbirlab.aggregation.weighted import WeightedSums
+from cbirlab.attention import crow_spatial
+from cbirlab.attention.weights import rarity
 from cbirlab.params import Range
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+def _weights(shared: Shared, *, a: float, b: float, **_: Any) -> Weights:
+    return Weights(crow_spatial(shared.across, a=a, b=b), rarity(shared.used))
+
+
+_SUMS = WeightedSums(_weights, needs=("across", "used"))
 
 
 @pooling(
@@ -18,7 +27,9 @@ if TYPE_CHECKING:
     title="CroW",
     reference="Kalantidis et al., ECCVW 2016, eq. 1-3",
     positive=True,
-    look="cbirlab.aggregation.look:of_crow",
+    look=_SUMS.look,
+    parts=_SUMS.parts,
+    fused=_SUMS.fused,
 )
 def crow(
     maps: Tensor,
@@ -40,4 +51,4 @@ def crow(
     -------
     (B, C), not normalised.
     """
-    return weighted_sums(maps, crow_spatial(maps, a=a, b=b)) * crow_channel(maps)
+    return _SUMS.pool(maps, a=a, b=b)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
 from cbirlab.aggregation.base import pooling
-from cbirlab.aggregation.basic import weighted_sums
-from cbirlab.attention.weights import root_of_share
+from cbirlab.aggregation.fused import Fused, Shared, Weights, rows
+from cbirlab.aggregation.look import Looked
+from cbirlab.aggregation.weighted import WeightedSums
+from cbirlab.attention.weights import TINY, root_of_share
 from cbirlab.params import Choice, Range
 
 if TYPE_CHECKING:
@@ -18,54 +21,6 @@ if TYPE_CHECKING:
 
 def _width(channels: int, *, proposals: int, **parameters: Any) -> int:
     return min(proposals, channels) * channels
-
-
-@pooling(
-    "pwa",
-    title="PWA",
-    reference="Xu et al., AAAI 2018",
-    width=_width,
-    positive=True,
-    samples="cbirlab.aggregation.pwa:channel_sums",
-    learn="cbirlab.aggregation.pwa:most_varied",
-    look="cbirlab.aggregation.look:of_pwa",
-)
-def pwa(
-    maps: Tensor,
-    *,
-    proposals: Annotated[int, Range(1, 100, integer=True)] = 25,
-    a: Annotated[float, Range(1.0, 4.0, step=1.0)] = 2.0,
-    b: Annotated[float, Range(1.0, 4.0, step=1.0)] = 2.0,
-    learned: Annotated[bool, Choice((False, True))] = False,
-    state: Mapping[str, Tensor] | None = None,
-) -> Tensor:
-    """For each proposal n, Σ_ij S_n x with S_n = (x_n / ‖x_n‖_a)^(1/b), one after the other.
-
-    Parameters
-    ----------
-    maps : (B, C, H, W), >= 0.
-    proposals : N, channels that are taken as proposals; all of them where the map has fewer.
-    a, b : norm and root, as in CroW.
-    learned : take the N channels whose sums vary most over a train set, as published. Else N channels evenly spread
-        over all, which needs no training.
-    state : from `most_varied`.
-
-    Returns
-    -------
-    (B, N * C), not normalised; the sums of the first proposal first.
-
-    Raises
-    ------
-    ValueError : learned, and `state` is missing or of a map with more channels.
-    """
-    return weighted_sums(maps, proposal_weights(maps, proposals, a, b, learned, state)).flatten(1)
-
-
-def proposal_weights(
-    maps: Tensor, proposals: int, a: float, b: float, learned: bool, state: Mapping[str, Tensor] | None
-) -> Tensor:
-    """Weights S_n (B, N, H, W) of the proposals."""
-    return root_of_share(maps[:, proposal_channels(maps, proposals, learned, state)], a, b)
 
 
 def proposal_channels(maps: Tensor, proposals: int, learned: bool, state: Mapping[str, Tensor] | None) -> Tensor:
@@ -110,3 +65,89 @@ def most_varied(samples: np.ndarray, *, proposals: int = 25, **parameters: Any) 
     """
     variances = np.asarray(samples, dtype=np.float64).var(axis=0)
     return {"channels": np.sort(np.argsort(-variances, kind="stable")[:proposals])}
+
+
+def _weights(
+    shared: Shared, *, proposals: int, a: float, b: float, learned: bool, state: Mapping[str, Tensor] | None
+) -> Weights:
+    """S_n of all proposals, (B, N, H, W)."""
+    chosen = proposal_channels(shared.maps, proposals, learned, state)
+    return Weights(root_of_share(shared.maps[:, chosen], a, b))
+
+
+_SUMS = WeightedSums(_weights)
+
+
+def _look(
+    maps: Tensor, *, proposals: int, learned: bool, state: Mapping[str, Tensor] | None, **parameters: Any
+) -> Looked:
+    """The mean of the proposals' weights, and which channels they are."""
+    channels = maps.new_zeros(maps.shape[1])
+    channels[proposal_channels(maps, proposals, learned, state)] = 1
+    seen = _SUMS.look(maps, proposals=proposals, learned=learned, state=state, **parameters)
+    return replace(seen, channels=channels.expand(len(maps), -1))
+
+
+def _fused(*, proposals: int, a: float, b: float, **_: Any) -> Fused:
+    """Weights but for the norm, which the sums are divided by: they are fewer."""
+
+    def shares(shared: Shared) -> Weights:
+        import torch
+
+        chosen = proposal_channels(shared.maps, proposals, learned=False, state=None)
+        columns = rows(shared.maps)
+        found = torch.gather(columns, 2, chosen.expand(*columns.shape[:2], -1)).clamp_(min=0)
+        top = shared.top[:, None, chosen]
+        found /= top.masked_fill(top <= 0, 1)
+        # The root as a power times the share, which keeps zeros: the root of zero takes ten times as long as others.
+        found = found.clamp(min=TINY).pow_(1 / b - 1).mul_(found)
+        return Weights(found.transpose(1, 2).unflatten(2, shared.maps.shape[2:]))
+
+    def finish(shared: Shared, sums: Any, weights: Any) -> Tensor:
+        norm = rows(weights.positions).pow(b).pow_(a).sum(1)[..., None]
+        return (sums * norm.masked_fill(norm == 0, 1).pow(-1 / (a * b))).flatten(1)
+
+    return Fused(needs=("top",), weights=shares, finish=finish)
+
+
+@pooling(
+    "pwa",
+    title="PWA",
+    reference="Xu et al., AAAI 2018",
+    width=_width,
+    positive=True,
+    samples=channel_sums,
+    learn=most_varied,
+    look=_look,
+    parts=_SUMS.parts,
+    fused=_fused,
+)
+def pwa(
+    maps: Tensor,
+    *,
+    proposals: Annotated[int, Range(1, 100, integer=True)] = 25,
+    a: Annotated[float, Range(1.0, 4.0, step=1.0)] = 2.0,
+    b: Annotated[float, Range(1.0, 4.0, step=1.0)] = 2.0,
+    learned: Annotated[bool, Choice((False, True))] = False,
+    state: Mapping[str, Tensor] | None = None,
+) -> Tensor:
+    """For each proposal n, Σ_ij S_n x with S_n = (x_n / ‖x_n‖_a)^(1/b), one after the other.
+
+    Parameters
+    ----------
+    maps : (B, C, H, W), >= 0.
+    proposals : N, channels that are taken as proposals; all of them where the map has fewer.
+    a, b : norm and root, as in CroW.
+    learned : take the N channels whose sums vary most over a train set, as published. Else N channels evenly spread
+        over all, which needs no training.
+    state : from `most_varied`.
+
+    Returns
+    -------
+    (B, N * C), not normalised; the sums of the first proposal first.
+
+    Raises
+    ------
+    ValueError : learned, and `state` is missing or of a map with more channels.
+    """
+    return _SUMS.pool(maps, proposals=proposals, a=a, b=b, learned=learned, state=state)

@@ -7,13 +7,17 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
+
 from cbirlab.aggregation.base import checked_maps, pooling
+from cbirlab.aggregation.division import Division, at_maxima, lengths, whole
+from cbirlab.aggregation.fused import Fused
 from cbirlab.aggregation.local_pca import learn_whitening, whiten
+from cbirlab.aggregation.look import Looked
 from cbirlab.attention.weights import TINY
 from cbirlab.params import Choice, Range
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import Tensor
 
 OVERLAP = 0.4
@@ -78,42 +82,6 @@ def grid(height: int, width: int, levels: int = 3) -> list[tuple[int, int, int]]
         for y0, end in rows
         for x0, _ in columns
     ]
-
-
-@pooling(
-    "rmac",
-    title="R-MAC",
-    reference="Tolias, Sicre and Jégou, ICLR 2016",
-    samples="cbirlab.aggregation.rmac:regions",
-    learn="cbirlab.aggregation.rmac:learn",
-    look="cbirlab.aggregation.look:of_rmac",
-)
-def rmac(
-    maps: Tensor,
-    *,
-    levels: Annotated[int, Range(1, 5, integer=True)] = 3,
-    learned: Annotated[bool, Choice((False, True))] = False,
-    state: Mapping[str, Tensor] | None = None,
-) -> Tensor:
-    """Maximum activations of each region of `grid`, L2-normalised, added up, and L2-normalised again.
-
-    With ``learned``, each region vector is whitened by a PCA of the region vectors of the train split, and
-    L2-normalised once more, before the sum. The maximum of the whole map is not added a second time, which some
-    implementations do: on a square map it is the region of level 1 already.
-
-    Parameters
-    ----------
-    maps : (B, C, H, W).
-    levels : sizes of regions; 3 as published.
-    learned : whiten the region vectors; without, the method needs no training.
-    state : what `learn` returned, where ``learned``.
-
-    Returns
-    -------
-    (B, C), of length one; a map of zeros gives zeros, and a region of zeros adds nothing.
-    """
-    maxima = region_maxima(maps, levels)
-    return added(whiten("rmac", _unit(maxima), state) if learned else maxima)
 
 
 def added(vectors: Tensor) -> Tensor:
@@ -199,3 +167,74 @@ def _length(vectors: Tensor) -> Tensor:
 def _unit(vectors: Tensor) -> Tensor:
     """Vectors (..., C) of length one; zeros stay zeros."""
     return vectors / _length(vectors)
+
+
+def _look(maps: Tensor, *, levels: int, **_: Any) -> Looked:
+    """The regions, and how many of them each position lies in."""
+    height, width = maps.shape[-2:]
+    boxes = tuple((top, left, top + side, left + side) for top, left, side in grid(height, width, levels))
+    counts = maps.new_zeros(height, width)
+    for top, left, bottom, right in boxes:
+        counts[top:bottom, left:right] += 1
+    return Looked(regions=(boxes,) * len(maps), spatial=counts.expand(len(maps), -1, -1))
+
+
+def _parts(maps: Tensor, *, levels: int, learned: bool, **_: Any) -> Division:
+    """Each region's channel belongs to the place of its maximum there; lengths are those of this image."""
+    if learned:
+        return None
+    values = maps[0].permute(1, 2, 0).numpy()
+    height, width, channels = values.shape
+    found = np.zeros_like(values)
+    for top, left, side in grid(height, width, levels):
+        region = values[top : top + side, left : left + side]
+        kept = at_maxima(region.reshape(-1, channels))
+        found[top : top + side, left : left + side] += (kept / lengths(kept.sum(axis=0))).reshape(region.shape)
+    flat = found.reshape(-1, channels)
+    return [whole(flat / lengths(flat.sum(axis=0)))], False
+
+
+def _fused(*, levels: int, **_: Any) -> Fused:
+    def pool(maps: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        maxima = region_maxima(maps, levels)
+        return added(maxima), {"top": maxima.amax(1)}  # the regions cover the map
+
+    return Fused(whole=pool)
+
+
+@pooling(
+    "rmac",
+    title="R-MAC",
+    reference="Tolias, Sicre and Jégou, ICLR 2016",
+    samples=regions,
+    learn=learn,
+    look=_look,
+    parts=_parts,
+    fused=_fused,
+)
+def rmac(
+    maps: Tensor,
+    *,
+    levels: Annotated[int, Range(1, 5, integer=True)] = 3,
+    learned: Annotated[bool, Choice((False, True))] = False,
+    state: Mapping[str, Tensor] | None = None,
+) -> Tensor:
+    """Maximum activations of each region of `grid`, L2-normalised, added up, and L2-normalised again.
+
+    With ``learned``, each region vector is whitened by a PCA of the region vectors of the train split, and
+    L2-normalised once more, before the sum. The maximum of the whole map is not added a second time, which some
+    implementations do: on a square map it is the region of level 1 already.
+
+    Parameters
+    ----------
+    maps : (B, C, H, W).
+    levels : sizes of regions; 3 as published.
+    learned : whiten the region vectors; without, the method needs no training.
+    state : what `learn` returned, where ``learned``.
+
+    Returns
+    -------
+    (B, C), of length one; a map of zeros gives zeros, and a region of zeros adds nothing.
+    """
+    maxima = region_maxima(maps, levels)
+    return added(whiten("rmac", _unit(maxima), state) if learned else maxima)

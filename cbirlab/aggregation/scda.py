@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from cbirlab.aggregation.base import pooling
-from cbirlab.aggregation.basic import weighted_sums
+from cbirlab.aggregation.division import Division, at_maxima, columns_of, lengths, whole
+from cbirlab.aggregation.fused import Fused, Shared, Weights, largest, rows
+from cbirlab.aggregation.look import Box, Looked
+from cbirlab.aggregation.weighted import weighted_sums
 from cbirlab.attention import scda_mask
 
 if TYPE_CHECKING:
@@ -16,12 +21,54 @@ def _twice(channels: int, **parameters: Any) -> int:
     return 2 * channels
 
 
+def _look(maps: Tensor, **_: Any) -> Looked:
+    """The mask, the box around it, and the sum over channels that it comes from."""
+    masks = scda_mask(maps).bool()
+    return Looked(regions=tuple((_box(mask),) for mask in masks), spatial=maps.sum(dim=1).clamp(min=0), masks=masks)
+
+
+def _box(mask: Tensor) -> Box:
+    down, across = (mask.any(dim=axis).nonzero().flatten().tolist() for axis in (1, 0))
+    return down[0], across[0], down[-1] + 1, across[-1] + 1
+
+
+def _parts(maps: Tensor, **_: Any) -> Division:
+    """Half of it is a mean over the mask, half the maxima there: divided as those of SPoC and MAC."""
+    columns, mask = columns_of(maps), scda_mask(maps)[0].flatten().numpy() > 0
+    mean, maxima = mask / mask.sum(), np.zeros_like(columns)
+    maxima[mask] = at_maxima(columns[mask])
+    first = (columns, mean / lengths(mean @ columns))
+    return [first, whole(maxima / lengths(maxima.sum(axis=0)))], False
+
+
+def _fused() -> Fused:
+    return Fused(needs=("across",), weights=lambda shared: Weights(scda_mask(shared.across)), finish=_finish)
+
+
+def _finish(shared: Shared, sums: Any, weights: Any) -> Tensor:
+    """Means and maxima over the mask, in which each image has positions of its own."""
+    import torch
+    from torch.nn.functional import normalize
+
+    inside = weights.positions.flatten(1) > 0
+    maxima = torch.stack(
+        [
+            largest(image.index_select(0, kept.nonzero()[:, 0])[None])[0]
+            for image, kept in zip(rows(shared.maps), inside, strict=True)
+        ]
+    )
+    mean = sums[:, 0] / inside.sum(1, keepdim=True)
+    return torch.cat([normalize(mean, dim=1), normalize(maxima, dim=1)], dim=1)
+
+
 @pooling(
     "scda",
     title="SCDA",
     reference="Wei et al., TIP 2017",
     width=_twice,
-    look="cbirlab.aggregation.look:of_scda",
+    look=_look,
+    parts=_parts,
+    fused=_fused,
 )
 def scda(maps: Tensor) -> Tensor:
     """The mean and the maximum over the positions of `cbirlab.attention.scda_mask`, each L2-normalised, side by side.
@@ -44,6 +91,6 @@ def scda(maps: Tensor) -> Tensor:
     mask = scda_mask(maps)
     # Adding -inf outside is one pass; torch.where with a number takes three times as long.
     outside = torch.zeros_like(mask).masked_fill(mask == 0, -torch.inf)
-    largest = (maps + outside[:, None]).amax(dim=(-2, -1))
+    maxima = (maps + outside[:, None]).amax(dim=(-2, -1))
     mean = weighted_sums(maps, mask / mask.sum(dim=(-2, -1), keepdim=True))
-    return torch.cat([normalize(mean, dim=1), normalize(largest, dim=1)], dim=1)
+    return torch.cat([normalize(mean, dim=1), normalize(maxima, dim=1)], dim=1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from inspect import signature
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -18,6 +17,8 @@ from cbirlab.registry import Registry
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from cbirlab.aggregation.fused import Fused
 
 ARROW = ">"
 
@@ -103,12 +104,17 @@ class Aggregation(Method):
             return state.encode(columns(maps), None if weights is None else weights.flatten(1))
         return self.target()(maps, **self.parameters, **({} if state is None else {"state": state}))
 
+    def fused(self) -> Fused | None:
+        """How it joins a walk over maps with other poolings; None where it is pooled by `apply` alone."""
+        make = self.fact("fused")
+        return None if make is None or self.attentions or self.learns else make(**self.parameters)
+
     def samples(self, maps: Tensor, state: Any = None) -> Tensor:
         """Local vectors (B, T, D) that it learns from; zero rows do not count."""
         maps, _ = self._attended(checked_maps(self.name, maps))
         if self.encoding:
             return columns(maps)
-        return self._named("samples")(maps, **self.parameters, **({} if state is None else {"state": state}))
+        return self.fact("samples")(maps, **self.parameters, **({} if state is None else {"state": state}))
 
     def learn(self, samples: np.ndarray, groups: np.ndarray) -> dict[str, np.ndarray]:
         """What it learns, as arrays.
@@ -119,7 +125,7 @@ class Aggregation(Method):
         groups : (n,), the image that each is of.
         """
         if not self.encoding:
-            return self._named("learn")(samples, **self.parameters)
+            return self.fact("learn")(samples, **self.parameters)
         estimator = self.target()(**self.parameters)
         known = {"groups": groups} if "groups" in signature(estimator.fit).parameters else {}
         estimator.fit(samples, **known)
@@ -146,10 +152,6 @@ class Aggregation(Method):
             else:
                 maps = one.weigh(maps)
         return maps, weights
-
-    def _named(self, fact: str) -> Any:
-        module, name = self.fact(fact).split(":")
-        return getattr(import_module(module), name)
 
 
 def registry_of(name: str) -> Registry[Any]:

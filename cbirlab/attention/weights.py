@@ -168,10 +168,19 @@ def crow_channel(maps: Tensor) -> Tensor:
     -------
     (B, C), >= 0.
     """
+    return rarity(used_share(maps))
+
+
+def used_share(maps: Tensor) -> Tensor:
+    """The share of positions at which each channel is not exactly zero, (B, C)."""
     import torch
 
     # Comparing into floats saves a pass: sums of booleans are slow.
-    used = torch.ne(maps.detach(), 0, out=torch.empty_like(maps)).mean(dim=(-2, -1))
+    return torch.ne(maps.detach(), 0, out=torch.empty_like(maps)).mean(dim=(-2, -1))
+
+
+def rarity(used: Tensor) -> Tensor:
+    """log(Σ_k Q_k / Q_c) of shares or numbers Q (B, C), zero where Q is."""
     dead = used == 0
     return (used.sum(dim=1, keepdim=True) / used.masked_fill(dead, 1)).log().masked_fill(dead, 0)
 

@@ -29,10 +29,6 @@ KINDS = {
 }
 
 
-INTERNAL = ("taps", "look", "sweep", "samples", "learn", "similarity")
-"""Facts that only the program reads."""
-
-
 def registry(kind: str) -> Registry[Any]:
     """The registry of a kind."""
     module, name = KINDS[kind].split(":")
@@ -123,7 +119,7 @@ def _facts(info: Info) -> list[list[str]]:
     return [
         [key, _plain(value)]
         for key, value in info.facts.items()
-        if key not in INTERNAL and isinstance(value, str | int | float | tuple) and value != "" and value is not False
+        if isinstance(value, str | int | float | tuple) and value != "" and value is not False
     ]
 
 

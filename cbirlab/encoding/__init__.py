@@ -5,17 +5,28 @@ Each entry is a scikit-learn-style estimator; see `cbirlab.encoding.base.LocalEn
     vlad = ENCODINGS["vlad"](k=64).fit(sampled_columns)     # (n, D) of the train split
     vectors = vlad.encode(columns)                          # Tensor (B, T, D) -> Tensor (B, vlad.width(D))
 
-Facts: `whitenable`, whether a whitening may follow and rows compare by inner product; `similarity`, as
-``"module:function"``, what compares rows where the inner product does not; `extension`, not in the survey.
+Facts: `whitenable`, whether a whitening may follow and rows compare by inner product; `similarity`, a function of rows
+(Q, D) and (N, D) and the encoding's parameters that compares them where the inner product does not; `extension`, not
+in the survey.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cbirlab.registry import Registry
 
+if TYPE_CHECKING:
+    import numpy as np
+
 __all__ = ["ENCODINGS"]
+
+
+def _by_words(queries: np.ndarray, images: np.ndarray, **parameters: Any) -> np.ndarray:
+    from cbirlab.encoding.asmk import similarity  # which loads torch
+
+    return similarity(queries, images, **parameters)
+
 
 ENCODINGS: Registry[Any] = Registry("encoding")
 ENCODINGS.add(
@@ -52,6 +63,6 @@ ENCODINGS.add(
     title="ASMK (extension: not in the survey's v2)",
     reference="Tolias, Avrithis and Jégou, ICCV 2013",
     whitenable=False,
-    similarity="cbirlab.encoding.asmk:similarity",
+    similarity=_by_words,
     extension=True,
 )

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cbirlab import aggregation
 from cbirlab.aggregation import Aggregation
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from cbirlab.extract.sampling import Sampler
-
-_ORIGINALS = {
-    name: aggregation.AGGREGATIONS[name] for name in ("mac", "spoc", "gem", "rmac", "crow", "scda", "pwa", "cam")
-}
 
 
 def pool(
@@ -33,18 +28,10 @@ def pool(
     ------
     FloatingPointError : a value is not finite, as happens where reduced precision overflows.
     """
-    from cbirlab.extract.walk import walk
-
     known = states or {}
     plain = [spec for spec in aggregations if isinstance(spec, Aggregation) and _plain(spec, known)]
-    sweep = [spec for spec in plain if spec.name == "gem"]
-    together = [spec for spec in plain if _together(spec, len(sweep))]
-    pooled = {}
-    if together:
-        pooled |= dict(zip([spec.key for spec in together], walk(maps, together), strict=True))
-    if len(sweep) > 1:
-        values = aggregation.gem_sweep(maps, [spec.parameters["p"] for spec in sweep])
-        pooled |= dict(zip([spec.key for spec in sweep], values, strict=True))
+    pooled = _swept(maps, plain)
+    pooled |= _walked(maps, [spec for spec in plain if spec.key not in pooled])
     pooled |= {spec.key: spec.apply(maps, known.get(spec.key)) for spec in aggregations if spec.key not in pooled}
     found = {spec.key: pooled[spec.key].float().cpu().numpy() for spec in aggregations}
     for key, values in found.items():
@@ -54,14 +41,27 @@ def pool(
 
 
 def _plain(spec: Aggregation, states: Mapping[str, Any]) -> bool:
-    """Whether it is one of our own pooling functions, not one of a notebook with the same name, and nothing else."""
-    if spec.attentions or spec.encoding or states.get(spec.key) is not None:
-        return False
-    return _ORIGINALS.get(spec.name) is aggregation.AGGREGATIONS[spec.name]
+    """Whether it is a pooling of the maps as they are, which has learned nothing."""
+    return not spec.attentions and not spec.learns and states.get(spec.key) is None
 
 
-def _together(spec: Aggregation, exponents: int) -> bool:
-    """Whether `walk` does it; several powers of GeM are faster where they are multiplied together."""
-    from cbirlab.extract.walk import walkable
+def _swept(maps: Tensor, specs: Iterable[Aggregation]) -> dict[str, Tensor]:
+    """Methods that appear with several sets of parameters and take less time for all of them together."""
+    by_name: dict[str, list[Aggregation]] = {}
+    for spec in specs:
+        by_name.setdefault(spec.name, []).append(spec)
+    found: dict[str, Tensor] = {}
+    for several in by_name.values():
+        sweep = several[0].fact("sweep") if len(several) > 1 else None
+        if sweep:
+            values = sweep(maps, [spec.parameters for spec in several])
+            found |= zip([spec.key for spec in several], values, strict=True)
+    return found
 
-    return walkable(spec) and (spec.name != "gem" or exponents == 1)
+
+def _walked(maps: Tensor, specs: Iterable[Aggregation]) -> dict[str, Tensor]:
+    """Poolings that say how they join a walk."""
+    from cbirlab.extract.walk import walk
+
+    forms = {spec.key: form for spec in specs if (form := spec.fused())}
+    return dict(zip(forms, walk(maps, [*forms.values()]), strict=True)) if forms else {}

@@ -10,12 +10,11 @@ from cbirlab.looking.looker import Looker
 from cbirlab.looking.match import Match, Pair, similarity_map
 from cbirlab.looking.overlay import Overlay, overlay, resized, to_pixels, words
 from cbirlab.looking.pairs import Cosines, JudgedPairs, cosines, judged_pairs
-from cbirlab.looking.parts import DIVISIONS, Parts, parts
+from cbirlab.looking.parts import Parts, parts
 from cbirlab.looking.positives import Positive, missed, positives
 from cbirlab.looking.spectrum import Spectrum, spectrum
 
 __all__ = [
-    "DIVISIONS",
     "Cosines",
     "JudgedPairs",
     "Looker",

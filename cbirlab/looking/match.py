@@ -134,7 +134,7 @@ def similarity_map(
     Parameters
     ----------
     maps_a, maps_b : (1, C, H, W) of each image at one tap; sizes may differ.
-    aggregation : a pooling in `DIVISIONS`, with attention before it if need be.
+    aggregation : a pooling that `parts` divides, with attention before it if need be.
     state : what the pooling has learned, or needs of the network.
     whitening : a fitted linear whitening; None for none.
     dimensions : leading whitened dimensions that are kept, all by default.

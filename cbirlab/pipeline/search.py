@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module
 
 import numpy as np
 
@@ -24,9 +23,8 @@ def index_of(recipe: Recipe, images: Rows) -> Index:
     spec = Aggregation.parse(recipe.aggregation)
     if images.counts is not None:
         return PatchIndex().fit(images)
-    if spec.fact("similarity"):
-        module, name = spec.fact("similarity").split(":")
-        return WordIndex(partial(getattr(import_module(module), name), **spec.parameters)).fit(images)
+    if similarity := spec.fact("similarity"):
+        return WordIndex(partial(similarity, **spec.parameters)).fit(images)
     return IndexMethod.parse(recipe.index).make().fit(images)
 
 

@@ -1,14 +1,19 @@
-"""MAC, SPoC and GeM: the maximum, the mean, and what lies between them."""
+"""GeM: what lies between the mean and the maximum of each channel."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
 
 from cbirlab.aggregation.base import AGGREGATIONS, pooling
-from cbirlab.attention import gaussian
+from cbirlab.aggregation.division import Division, columns_of, whole
+from cbirlab.aggregation.fused import Fused, Shared
+from cbirlab.aggregation.look import Looked
 from cbirlab.attention.base import checked_maps
-from cbirlab.params import Choice, Range, checked
+from cbirlab.attention.weights import relative
+from cbirlab.params import Range, checked
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,67 +24,62 @@ GEM_FLOOR = 1e-6
 CHUNK = 2**17
 """Elements that GeM works on at a time: 512 KiB of float32 stay in the processor's cache, which is faster."""
 
+POWERS = (2.0, 3.0)
+"""Exponents that torch takes in one pass."""
 
-@pooling(
-    "mac",
-    title="MAC",
-    reference="Razavian et al. 2016; Tolias et al., ICLR 2016",
-    look="cbirlab.aggregation.look:of_mac",
-)
-def mac(maps: Tensor) -> Tensor:
-    """Maximum activation of each channel.
-
-    Parameters
-    ----------
-    maps : (B, C, H, W).
-
-    Returns
-    -------
-    (B, C), not normalised.
-    """
-    return maps.amax(dim=(-2, -1))
+SAFE = 1e9
+"""The cube of a smaller value is far from the largest float32."""
 
 
-@pooling("spoc", title="SPoC", reference="Babenko and Lempitsky, ICCV 2015", look="cbirlab.aggregation.look:of_spoc")
-def spoc(maps: Tensor, *, centre_prior: Annotated[bool, Choice((False, True))] = False) -> Tensor:
-    """Mean activation of each channel, if asked with more weight at the centre.
-
-    Parameters
-    ----------
-    maps : (B, C, H, W).
-    centre_prior : weigh position (i, j) by exp(-d² / 2σ²), d its distance from the centre of the map and σ a third of
-        the distance from the centre to the nearest border. The weights sum to one.
-
-    Returns
-    -------
-    (B, C), not normalised.
-    """
-    return weighted_sums(maps, gaussian(maps)) if centre_prior else maps.mean(dim=(-2, -1))
+def _look(maps: Tensor, *, p: float, **_: Any) -> Looked:
+    """The share of each position in the sum of x^p of a channel, the mean over the channels that are not zero."""
+    powers = relative(maps).pow(p)
+    sums = powers.sum(dim=(-2, -1), keepdim=True)
+    alive = (sums > 0).sum(dim=1).clamp(min=1)
+    return Looked(spatial=(powers / sums.masked_fill(sums == 0, 1)).sum(dim=1) / alive)
 
 
-def weighted_sums(maps: Tensor, weights: Tensor) -> Tensor:
-    """Sums of maps over positions, by weights: one matrix product per image, whatever the memory layout.
+def _parts(maps: Tensor, *, p: float, **_: Any) -> Division:
+    """Each channel by the shares of the places in its sum of x^p: value times slope, which add up as GeM grows in
+    proportion to the map (Euler)."""
+    positive = np.maximum(columns_of(maps), GEM_FLOOR)
+    top = positive.max(axis=0)
+    powers = (positive / top) ** p
+    means = powers.mean(axis=0) ** (1 / p) * top
+    return [whole(powers / powers.sum(axis=0) * means)], False
 
-    Parameters
-    ----------
-    maps : (B, C, H, W).
-    weights : (B, H, W), or (B, N, H, W) for N sums of each map.
 
-    Returns
-    -------
-    (B, C) or (B, N, C).
-    """
-    sums = weights.flatten(-2).reshape(len(maps), -1, maps[0, 0].numel()) @ maps.flatten(2).transpose(1, 2)
-    return sums if weights.ndim == 4 else sums[:, 0]
+def _fused(*, p: float) -> Fused | None:
+    """Powers of the values as they are, where that neither overflows nor takes more than one pass."""
+    if p not in POWERS:
+        return None
+
+    def powers(rows: Tensor, desk: Tensor) -> Tensor:
+        import torch
+
+        return torch.clamp(rows, min=GEM_FLOOR, out=desk).pow_(p).sum(1)
+
+    def finish(shared: Shared, sums: Any, *_: Any) -> Tensor:
+        if float(shared.top.amax()) >= SAFE:
+            return gem(shared.maps, p=p)
+        return (sums / shared.positions).pow(1 / p)
+
+    return Fused(needs=("top",), reduce=powers, finish=finish)
+
+
+def _sweep(maps: Tensor, settings: Sequence[Mapping[str, Any]]) -> Tensor:
+    return gem_sweep(maps, [one["p"] for one in settings])
 
 
 @pooling(
     "gem",
     title="GeM",
     reference="Radenović, Tolias and Chum, TPAMI 2019",
-    sweep="gem_sweep",
     positive=True,
-    look="cbirlab.aggregation.look:of_gem",
+    sweep=_sweep,
+    look=_look,
+    parts=_parts,
+    fused=_fused,
 )
 def gem(maps: Tensor, *, p: Annotated[float, Range(1.0, 10.0, step=0.5)] = 3.0) -> Tensor:
     """Generalised mean of each channel, (mean of x^p)^(1/p): the mean for p = 1, towards the maximum for large p.

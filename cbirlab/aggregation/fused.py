@@ -1,0 +1,131 @@
+"""Fused: how a pooling joins the walk over a map in which several poolings share what they need.
+
+The walk is `cbirlab.extract.walk`. A pooling that does not join it is pooled by its function.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SHARED = ("top", "total", "used", "across")
+"""What a pooling may need of `Shared`."""
+
+LANES = 32
+"""Channels of which torch takes the maximum at once."""
+
+
+class Shared:
+    """Maps (B, C, H, W), and what several poolings need of them: computed once, when the first of them asks for it.
+
+    Parameters
+    ----------
+    known : those of `SHARED` that a walk has found already.
+    """
+
+    def __init__(self, maps: Tensor, **known: Tensor) -> None:
+        self.maps = maps
+        vars(self).update(known)  # where `cached_property` looks first
+
+    @property
+    def positions(self) -> int:
+        """H * W."""
+        return self.maps[0, 0].numel()
+
+    @cached_property
+    def top(self) -> Tensor:
+        """The maximum of each channel, (B, C)."""
+        return self.maps.amax(dim=(-2, -1))
+
+    @cached_property
+    def total(self) -> Tensor:
+        """The sum of each channel, (B, C)."""
+        return self.maps.sum(dim=(-2, -1))
+
+    @cached_property
+    def used(self) -> Tensor:
+        """At how many positions each channel is not zero, (B, C): here a share of them, in a walk a number; only
+        ratios within an image mean something."""
+        from cbirlab.attention.weights import used_share
+
+        return used_share(self.maps)
+
+    @cached_property
+    def across(self) -> Tensor:
+        """The sum over the channels at each position, (B, 1, H, W)."""
+        return self.maps.sum(dim=1, keepdim=True)
+
+
+class Weights(NamedTuple):
+    """How much positions and channels count in a pooling.
+
+    Attributes
+    ----------
+    positions : (B, H, W), or (B, N, H, W) for N sums of each map; None where all count alike, as in a mean.
+    channels : (B, C); None where all count alike.
+    """
+
+    positions: Tensor | None
+    channels: Tensor | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Fused:
+    """How a pooling, with its parameters given, joins a walk over some maps.
+
+    Attributes
+    ----------
+    finish : vectors (b, D) of `Shared`, of the pooling's own sums, and of what `weights` gave; the sums are (b, N, C)
+        where there are `weights`, (b, C) where there is `reduce`, else None.
+    needs : names of `SHARED` that the walk has to find.
+    weights : `Weights` of `Shared`; all sums by weights of one walk are rows of one matrix product.
+    reduce : a sum over positions that no other pooling needs: of rows (b, P, C), some positions of the maps, and a
+        tensor of their shape that may be written to, the sum (b, C).
+    whole : a pooling that reads maps (b, C, H, W) in a way of its own, instead of all of these: its vectors (b, D), and
+        those of `SHARED` that it finds on its way.
+
+    Raises
+    ------
+    ValueError : `needs` names something else, or there is neither `finish` nor `whole`.
+    """
+
+    finish: Callable[[Shared, Tensor | None, Weights | None], Tensor] | None = None
+    needs: tuple[str, ...] = ()
+    weights: Callable[[Shared], Weights] | None = None
+    reduce: Callable[[Tensor, Tensor], Tensor] | None = None
+    whole: Callable[[Tensor], tuple[Tensor, Mapping[str, Tensor]]] | None = None
+
+    def __post_init__(self) -> None:
+        if unknown := [name for name in self.needs if name not in SHARED]:
+            raise ValueError(f"Fused: needs must be names of {', '.join(SHARED)}, got {', '.join(map(repr, unknown))}.")
+        if (self.finish is None) == (self.whole is None):
+            raise ValueError("Fused: give `finish` or `whole`, one of the two.")
+
+
+def rows(maps: Tensor) -> Tensor:
+    """Maps (B, C, H, W) as (B, HW, C), without a copy in channels-last order."""
+    return maps.flatten(2).transpose(1, 2)
+
+
+def largest(rows: Tensor) -> Tensor:
+    """Maxima (B, C) over the positions of rows (B, P, C).
+
+    Torch takes `LANES` channels at a time and the rest of them one by one, so positions are laid side by side until
+    none is left over.
+    """
+    import torch
+
+    batch, positions, channels = rows.shape
+    beside = math.lcm(LANES, channels) // channels
+    if beside == 1 or positions < 4 * beside or rows.stride()[1:] != (channels, 1):
+        return rows.amax(1)
+    whole = positions // beside * beside
+    wide = rows[:, :whole].view(batch, whole // beside, beside * channels).amax(1)
+    top = wide.view(batch, beside, channels).amax(1)
+    return torch.maximum(top, rows[:, whole:].amax(1)) if whole < positions else top
