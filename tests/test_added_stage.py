@@ -179,7 +179,7 @@ def test_both_sides_of_the_workbench_and_a_state_file_have_it(things, warm, tmp_
     assert again.b.results.rows == bench.b.results.rows
     bench.question.ask(image=3)
     assert bench.error.value == ""
-    with pytest.raises(TraitError, match="unknown stage .blurr.; stages that were added: blur, swap"):
+    with pytest.raises(TraitError, match=r"unknown stage .blurr.; stages that were added: blur, swap"):
         bench.state.stages = {"blurr": "rounding"}
     again.close()
     bench.close()
