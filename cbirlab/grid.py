@@ -23,8 +23,8 @@ from cbirlab.passes import PASSES, Passes
 from cbirlab.pipeline import STAGES, Bench, Recipe, table_row
 from cbirlab.pipeline.fitting import check_cell, clipped, warn_of_clipped
 from cbirlab.pipeline.learning_sets import learning_set
-from cbirlab.pipeline.recipe import split_taps
 from cbirlab.pipeline.stages import learning_part
+from cbirlab.pipeline.tap_names import split_taps
 from cbirlab.pipeline.timing import ms_per_image
 from cbirlab.registry import Registry
 from cbirlab.store import Store

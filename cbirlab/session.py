@@ -17,17 +17,15 @@ from cbirlab.datasets import Dataset, load_dataset
 from cbirlab.datasets.base import Box
 from cbirlab.datasets.held_out import HELD_OUT
 from cbirlab.encoding import ENCODINGS
-from cbirlab.extract.network import Network
-from cbirlab.extract.pooling import pool
 from cbirlab.index import Ranking, Rows
 from cbirlab.pipeline import Bench, Recipe, Run, table_row
 from cbirlab.pipeline.ahead import Ahead
 from cbirlab.pipeline.fitting import check_cell
-from cbirlab.pipeline.outside import known_by, maps_of_views
+from cbirlab.pipeline.outside import Outside
 from cbirlab.pipeline.recent import Recent
-from cbirlab.pipeline.recipe import split_taps
 from cbirlab.pipeline.stages import learning_part
 from cbirlab.pipeline.stops import moves_between, slider_stops
+from cbirlab.pipeline.tap_names import split_taps
 from cbirlab.store import Store, digest
 from cbirlab.whitening import Whitening, normalise
 
@@ -40,7 +38,6 @@ _STOPS_AT_ONCE = 24
 _KEPT_RUNS = 256
 _KEPT_RUN_BYTES = 1 << 27
 _KEPT_BYTES = 1 << 29  # of descriptors as they are searched
-_KEPT_MAP_BYTES = 1 << 28  # of pictures from outside
 
 
 class Session:
@@ -106,7 +103,7 @@ class Session:
         self.store, self.device = store or Store(), device
         self.bench = Bench(self.dataset, network, self._plain, store=self.store, keep=self._kept)
         self._runs = Recent(_KEPT_RUNS, most_bytes=_KEPT_RUN_BYTES, size=lambda run: run.size_bytes)
-        self._foreign = Recent(16, most_bytes=_KEPT_MAP_BYTES, size=_map_bytes)
+        self._outside = Outside(self.bench, self.taps)
         self._filling, self.lock = threading.RLock(), threading.RLock()  # ready settings rank while others are made
         self._ahead: Ahead[Recipe] = Ahead(lambda one, other: moves_between(one, other, self.taps), self.lock)
 
@@ -278,7 +275,7 @@ class Session:
             image = self.dataset.images[image]
         with self._filling:
             self._make_ready(recipe)
-            rows = self._describe(image, box, recipe, prepared)
+            rows = self._outside.rows(recipe, image, box, prepared=prepared)
         with self.lock:
             return self.bench.search(recipe, self.bench.project(recipe, rows))
 
@@ -307,27 +304,6 @@ class Session:
         """The row that `cbirlab.compare` would give for a run of this session."""
         with self.lock:
             return table_row(self.bench.timed(run))
-
-    def _describe(
-        self, image: str | Path | Image.Image, box: Box | None, recipe: Recipe, prepared: bool = False
-    ) -> Rows:
-        """Descriptors of an image from outside before whitening; its maps are kept for the next move of a slider."""
-        name = (known_by(image), box and tuple(box), prepared)
-        network = Network(self.bench.backbone, precision=self._plain.precision)
-        maps = self._foreign.get(
-            name, lambda: (image, maps_of_views(network, image, box, self.taps, self._plain, prepared=prepared))
-        )[1]
-        spec = Aggregation.parse(recipe.aggregation)
-        views = {}
-        for _, tap in split_taps(str(recipe.tap)):
-            state = self.bench.state(tap, recipe)
-            views[tap] = np.concatenate([pool(view[tap], [spec], {spec.key: state})[spec.key] for view in maps])
-        return self.bench.outside(recipe, views)
-
-
-def _map_bytes(kept: tuple[Any, list[dict[str, Any]]]) -> int:
-    """Of the maps of all views of a picture, tap by tap."""
-    return sum(maps.nbytes for view in kept[1] for maps in view.values())
 
 
 def _one_each(rows: Rows) -> np.ndarray:

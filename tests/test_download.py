@@ -295,6 +295,7 @@ def test_archives_are_unpacked_into_what_is_there(form: str, tmp_path: Path) -> 
         ("a.tgz", b"no archive"),
         ("a.tgz", tar_of(("fine.txt", bytes(range(256)) * 1000))[:700]),
     ],
+    ids=["up", "absolute", "link up", "link away", "zip up", "zip absolute", "no zip", "no tar", "cut"],
 )
 def test_archives_that_lead_out_of_their_folder_or_are_damaged_leave_nothing(
     form: str, raw: bytes, tmp_path: Path

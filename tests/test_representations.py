@@ -19,7 +19,8 @@ from cbirlab.extract.sampling import unpacked
 from cbirlab.index import ExactIndex
 from cbirlab.passes import Passes, View
 from cbirlab.pipeline.fitting import clipped, warn_of_clipped
-from cbirlab.pipeline.recipe import SCALE_SETS, split_taps
+from cbirlab.pipeline.recipe import SCALE_SETS
+from cbirlab.pipeline.tap_names import split_taps
 from cbirlab.session import Session
 from cbirlab.store import Store
 from cbirlab.whitening import WHITENINGS, learn, normalise, whiten

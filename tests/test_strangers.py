@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from cbirlab import plain
 from cbirlab.fusion import Fusion
 from cbirlab.pipeline import Recipe
-from cbirlab.pipeline.recipe import MOST_SCALES, MOST_TAPS
+from cbirlab.pipeline.recipe import MOST_SCALES
+from cbirlab.pipeline.tap_names import MOST_TAPS
 from cbirlab.registry import UnknownName
 from cbirlab.widgets import saved
 

@@ -18,9 +18,10 @@ from cbirlab.pipeline.added import ROWS, applied
 from cbirlab.pipeline.described import Column, Described
 from cbirlab.pipeline.learning_sets import held_for
 from cbirlab.pipeline.recent import Recent
-from cbirlab.pipeline.recipe import Recipe, split_taps
+from cbirlab.pipeline.recipe import Recipe
 from cbirlab.pipeline.search import NO_ROW, Searcher, index_of
 from cbirlab.pipeline.stages import Clock, Run
+from cbirlab.pipeline.tap_names import split_taps
 from cbirlab.store import Store
 from cbirlab.whitening import Whitening
 

@@ -15,7 +15,8 @@ from cbirlab.extract import Descriptors, extract
 from cbirlab.index import Rows
 from cbirlab.passes import Passes
 from cbirlab.pipeline import fitting, stages
-from cbirlab.pipeline.recipe import Recipe, right_of_maps, split_taps
+from cbirlab.pipeline.recipe import Recipe, right_of_maps
+from cbirlab.pipeline.tap_names import split_taps
 from cbirlab.store import Store, digest
 from cbirlab.whitening import Whitening
 

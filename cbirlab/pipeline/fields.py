@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
+from cbirlab.params import Choice, Range
+
 DATA, NETWORK, MAPS, SETTING = "data", "network", "maps", "setting"
 LEARNING, SEARCH, JUDGING, ADDED = "learning", "search", "judging", "added"
 
@@ -58,3 +60,27 @@ def each(record: Any, *decides: str) -> Iterator[tuple[str, About]]:
 def names(record: Any, *decides: str) -> tuple[str, ...]:
     """Names of the fields that decide this."""
     return tuple(name for name, _ in each(record, *decides))
+
+
+def checked_by(name: str, allowed: Range | Choice) -> Callable[[Any], Any]:
+    """The check of a field that is a number of a range or one of some options."""
+    return lambda value: allowed.check("Recipe", name, value)
+
+
+def one_of(what: str, allowed: Choice) -> str:
+    """What a field may be, its default first."""
+    return f"{what}: {', '.join(allowed.options)} (default: {allowed.options[0]})"
+
+
+def on_or_off(text: str) -> bool:
+    words = {"on": True, "true": True, "off": False, "false": False}
+    if text.lower() not in words:
+        raise ValueError(f"must be on or off, got {text!r}")
+    return words[text.lower()]
+
+
+def number_or_name(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text

@@ -13,7 +13,8 @@ from cbirlab.backbones import BACKBONES, classifier_of
 from cbirlab.extract import Descriptors, Sampler, State
 from cbirlab.index import Rows
 from cbirlab.pipeline import stages
-from cbirlab.pipeline.recipe import Recipe, split_taps
+from cbirlab.pipeline.recipe import Recipe
+from cbirlab.pipeline.tap_names import split_taps
 from cbirlab.progress import bar
 from cbirlab.store import Store
 from cbirlab.store.code import code_version

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -28,11 +28,16 @@ from cbirlab.pipeline.fields import (
     SEARCH,
     SETTING,
     about,
+    checked_by,
     declared,
     each,
     names,
+    number_or_name,
+    on_or_off,
+    one_of,
 )
 from cbirlab.pipeline.learning_sets import learning_set
+from cbirlab.pipeline.tap_names import join_taps, split_taps
 from cbirlab.plain import check_fields, check_texts, object_of, shown
 from cbirlab.preprocessing import CROP, IMAGE_SIZE, INTERPOLATION, RESIZE, Resizing
 from cbirlab.store import digest
@@ -49,35 +54,11 @@ SCALE_SETS = {
 }
 """Scales of multi-scale descriptors: "down" of Radenović et al. (TPAMI 2019), "up_down" of their training code."""
 
-MOST_SCALES, MOST_TAPS = 16, 16
+MOST_SCALES = 16
 """Each is a pass of its own, or descriptors of its own beside the others."""
 
 ONE_POSITION = "spoc"
 _POSITIVE = Range(1, 1 << 20, integer=True, optional=True)
-
-
-def _of(name: str, allowed: Range | Choice) -> Callable[[Any], Any]:
-    """The check of a field that is a number of a range or one of some options."""
-    return lambda value: allowed.check("Recipe", name, value)
-
-
-def _one_of(what: str, allowed: Choice) -> str:
-    """What a field may be, its default first."""
-    return f"{what}: {', '.join(allowed.options)} (default: {allowed.options[0]})"
-
-
-def _on_or_off(text: str) -> bool:
-    words = {"on": True, "true": True, "off": False, "false": False}
-    if text.lower() not in words:
-        raise ValueError(f"must be on or off, got {text!r}")
-    return words[text.lower()]
-
-
-def _number_or_name(text: str) -> float | str:
-    try:
-        return float(text)
-    except ValueError:
-        return text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,9 +129,14 @@ class Recipe:
         "none", SETTING, lambda text: Whitening.parse(text).key, "(default: none)", plural="whitenings"
     )
     dimensions: int | None = declared(
-        None, SETTING, _of("dimensions", _POSITIVE), "kept after whitening (default: all)", metavar="D", read=int,
+        None,
+        SETTING,
+        checked_by("dimensions", _POSITIVE),
+        "kept after whitening (default: all)",
+        metavar="D",
+        read=int,
         plural="dimensions",
-    )  # fmt: skip
+    )
     whitening_set: str | None = declared(
         None,
         LEARNING,
@@ -158,7 +144,12 @@ class Recipe:
         "leak, and reported), or another dataset",
     )
     image_size: int | None = declared(
-        None, MAPS, _of("image_size", IMAGE_SIZE), "long side (default: the dataset's own)", metavar="PIXELS", read=int
+        None,
+        MAPS,
+        checked_by("image_size", IMAGE_SIZE),
+        "long side (default: the dataset's own)",
+        metavar="PIXELS",
+        read=int,
     )
     scales: tuple[float, ...] = declared(
         (1.0,),
@@ -166,22 +157,22 @@ class Recipe:
         lambda given: tuple(Range(0.05, 8).check("Recipe", "scales", scale) for scale in _scales(given)),
         "relative to the image size, or one of the sets down, up_down (default: 1)",
         metavar="S",
-        read=_number_or_name,
+        read=number_or_name,
         several=True,
     )
     scale_pooling: str = declared(
-        "mean", MAPS, _of("scale_pooling", SCALE_POOLING), "mean or gem over scales (default: mean)"
+        "mean", MAPS, checked_by("scale_pooling", SCALE_POOLING), "mean or gem over scales (default: mean)"
     )
-    crop: str = declared("box", MAPS, _of("crop", CROP), _one_of("of queries with a box", CROP))
-    resize: str = declared("long_side", MAPS, help=_one_of("what the image size is", RESIZE))
-    interpolation: str = declared("lanczos", MAPS, help=_one_of("kernel", INTERPOLATION))
-    antialias: bool = declared(True, MAPS, help="when shrinking (default: on)", metavar="on|off", read=_on_or_off)
+    crop: str = declared("box", MAPS, checked_by("crop", CROP), one_of("of queries with a box", CROP))
+    resize: str = declared("long_side", MAPS, help=one_of("what the image size is", RESIZE))
+    interpolation: str = declared("lanczos", MAPS, help=one_of("kernel", INTERPOLATION))
+    antialias: bool = declared(True, MAPS, help="when shrinking (default: on)", metavar="on|off", read=on_or_off)
     precision: str = declared(
-        "float32", MAPS, _of("precision", PRECISION), "float32 or bfloat16 (default: float32)", metavar="TYPE"
+        "float32", MAPS, checked_by("precision", PRECISION), "float32 or bfloat16 (default: float32)", metavar="TYPE"
     )
     index: str = declared("exact", SEARCH, lambda text: IndexMethod.parse(text).key, "(default: exact)")
     depth: int | None = declared(
-        None, SEARCH, _of("depth", _POSITIVE), "results per query (default: all images)", metavar="K", read=int,
+        None, SEARCH, checked_by("depth", _POSITIVE), "results per query (default: all images)", metavar="K", read=int,
         later=True,
     )  # fmt: skip
     protocol: str | None = declared(
@@ -317,30 +308,3 @@ def _scales(given: str | Sequence[float]) -> Sequence[float]:
             f"Recipe: scales must be 1 to {MOST_SCALES} numbers or one of {', '.join(SCALE_SETS)}, got {shown(given)}."
         )
     return given
-
-
-def split_taps(text: str) -> list[tuple[float, str]]:
-    """Weight and name of each tap in "layer4" or "0.5*layer3+layer4".
-
-    Raises
-    ------
-    ValueError : another form, a weight that is not positive, or more than `MOST_TAPS`.
-    """
-    members = []
-    if text.count("+") >= MOST_TAPS:
-        raise ValueError(f"Recipe: tap must name at most {MOST_TAPS} taps, got {text.count('+') + 1}.")
-    for member in text.split("+"):
-        weight, star, tap = member.rpartition("*")
-        try:
-            number = float(weight) if star else 1.0
-        except ValueError:
-            number = 0.0
-        if not tap.strip() or not 0 < number < float("inf"):
-            raise ValueError(f"Recipe: tap must be a name or a form like 'layer3+0.5*layer4', got {text!r}.")
-        members.append((number, tap.strip()))
-    return members
-
-
-def join_taps(members: Sequence[tuple[float, str]]) -> str:
-    """The text that `split_taps` reads."""
-    return "+".join(tap if weight == 1 else f"{weight:g}*{tap}" for weight, tap in members)
