@@ -405,3 +405,15 @@ def test_a_row_has_the_metrics_of_its_protocol(things, warm, name):
     assert row[main] == result.metrics[main] == evaluate(result.ranking, things, name).metrics[main]
     assert {metric for metric in protocol.metrics if not metric.startswith("mp@")} <= {*row}
     assert sum(column.startswith("mp@") for column in row) == ("mp@10" in protocol.metrics)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"scales": "down"}, {"scales": (1.0, 0.5), "scale_pooling": "gem"}, {"passes": "grid(magnify=1)"}]
+)
+def test_a_file_of_the_database_is_described_as_it_is_there(things, warm, options):
+    session = Session(things, "toynet", "random", ["gem"], store=warm, **options)
+    for row in (0, 7):
+        inside = session.rank_image(row, "layer3", "gem(p=3)")
+        outside = session.rank_image(things.images[row], "layer3", "gem(p=3)")
+        assert outside.images[0, 0] == row
+        np.testing.assert_allclose(outside.scores, inside.scores, atol=2e-5)

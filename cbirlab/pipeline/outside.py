@@ -85,13 +85,12 @@ class Outside:
         box, frame = region(box, shared.crop)
         boxes = [box] if passes.single else _views(upright, box or frame, passes)
         options = {"image_size": size, "frame": frame, "resizing": resizing}
-        return [
-            [
-                network.maps(images.pixels(upright, box=one, scale=scale * passes.magnify, **options)[None], self.taps)
-                for one in boxes
-            ]
-            for scale in shared.scales
-        ]
+
+        def maps(one: Box | None, scale: float) -> dict[str, Any]:
+            pixels = images.pixels(upright, box=one, scale=scale * passes.magnify, **options)
+            return network.maps(pixels[None].copy(), self.taps)
+
+        return [[maps(one, scale) for one in boxes] for scale in shared.scales]
 
 
 def known_by(image: str | Path | Image.Image) -> Hashable:
