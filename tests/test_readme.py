@@ -16,6 +16,7 @@ from cbirlab.backbones import BACKBONES
 from cbirlab.cli import main
 from cbirlab.cli.listing import markdown
 from cbirlab.passes import PASSES, Passes, View
+from cbirlab.pipeline import STAGES, remove_stage
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = (
@@ -95,12 +96,14 @@ def test_the_commands_work(words: list[str], towers: Path, capsys):
 @pytest.mark.usefixtures("in_folder")
 def test_the_python_works(code: str, towers: Path, capsys):
     code = code.replace('"toytown"', repr(str(towers))).replace("Recipe(tap", f"Recipe(dataset={str(towers)!r}, tap")
-    known = set(BACKBONES)
+    known, stages = set(BACKBONES), set(STAGES)
     try:
         exec(code, {})
     finally:
         for name in set(BACKBONES) - known:
             BACKBONES.remove(name)
+        for name in set(STAGES) - stages:
+            remove_stage(name)
     assert capsys.readouterr().out
 
 
