@@ -44,7 +44,7 @@ the tap's declaration, views and scales stand in the specification themselves.""
     ("text", "same"),
     [
         ("def f(x):\n    return x + 1", True),
-        ("def f(x):  # why\n    '''What it is.'''\n\n    return (x + 1)", True),
+        ("def f(x):  # why\n    '''What it is.'''\n\n    return  x+1", True),
         ("'''Module.'''\ndef f(x):\n    return x + 1\n# end", True),
         ("def f(x):\n    return x + 2", False),
         ("def f(x, y=0):\n    return x + 1", False),

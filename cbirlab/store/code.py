@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 from collections.abc import Callable, Iterator
 from functools import cache
 from hashlib import sha256
 from importlib.util import find_spec
+from io import StringIO
+from itertools import pairwise
 from pathlib import Path
+from token import COMMENT, DEDENT, INDENT, NEWLINE, NL, STRING, tok_name
+from tokenize import generate_tokens
 from typing import Any
 
 _PACKAGE = __name__.partition(".")[0]
@@ -66,14 +69,20 @@ def _version_of_object(target: Callable[..., Any]) -> str:
 
 
 def _meaning(text: str) -> str:
-    """Python without comments and texts that stand alone, in one layout."""
-    tree = ast.parse(text)
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            node.body = [one for one in body if not _is_text(one)] or [ast.Pass()]  # pyright: ignore[reportAttributeAccessIssue]
-    return ast.unparse(tree)
+    """Python without comments, texts that stand alone and its layout.
+
+    By its tokens: trees of syntax that two threads make at once fail in some versions of Python (SystemError).
+    """
+    tokens = [one for one in generate_tokens(StringIO(text).readline) if one.type not in (COMMENT, NL)]
+    kept, begins, alone = [], True, False  # whether a statement begins here, and whether it is a text and no more
+    for token, following in pairwise(tokens):
+        if begins:
+            alone = token.type == STRING and following.type == NEWLINE
+        if not alone:
+            kept.append(tok_name[token.type] if token.type in _LAYOUT else token.string)
+        begins = token.type in _LAYOUT
+        alone = alone and not begins
+    return "\n".join(kept)
 
 
-def _is_text(node: ast.AST) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+_LAYOUT = (NEWLINE, INDENT, DEDENT)
