@@ -142,7 +142,7 @@ class FakeSession:
         return aggregation not in self.unready
 
     def make_ready(self, tap, aggregation, whitening="none", dimensions=None, stages=()):
-        self.made.append((tap, aggregation, whitening, dimensions))
+        self.made.append((tap, aggregation, whitening, dimensions, stages))
         for _ in bar(range(self.steps), desc="towers", unit="image", show=False):
             time.sleep(self.pause)
         self.unready.discard(aggregation)

@@ -67,6 +67,11 @@ def checked_by(name: str, allowed: Range | Choice) -> Callable[[Any], Any]:
     return lambda value: allowed.check("Recipe", name, value)
 
 
+def optional(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The check of a field that may be None."""
+    return lambda value: None if value is None else check(value)
+
+
 def one_of(what: str, allowed: Choice) -> str:
     """What a field may be, its default first."""
     return f"{what}: {', '.join(allowed.options)} (default: {allowed.options[0]})"

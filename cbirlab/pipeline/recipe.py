@@ -35,6 +35,7 @@ from cbirlab.pipeline.fields import (
     number_or_name,
     on_or_off,
     one_of,
+    optional,
 )
 from cbirlab.pipeline.learning_sets import learning_set
 from cbirlab.pipeline.tap_names import join_taps, split_taps
@@ -113,7 +114,7 @@ class Recipe:
         None, NETWORK, help="'random', a label of torchvision, or a file", metavar="WEIGHTS", plural="weights"
     )
     tap: str | None = declared(
-        None, SETTING, lambda tap: tap and join_taps(split_taps(tap)), "(default: the backbone's own)", plural="taps"
+        None, SETTING, optional(lambda tap: join_taps(split_taps(tap))), "(default: the backbone's own)", plural="taps"
     )
     aggregation: str = declared(
         "gem",
@@ -176,12 +177,12 @@ class Recipe:
         later=True,
     )  # fmt: skip
     protocol: str | None = declared(
-        None, JUDGING, lambda name: name and PROTOCOLS.info(name).name, "(default: the dataset's own)"
+        None, JUDGING, optional(lambda name: PROTOCOLS.info(name).name), "(default: the dataset's own)"
     )
     average_precision: str | None = declared(
         None,
         JUDGING,
-        lambda name: name and Choice(AP_METHODS).check("Recipe", "average_precision", name),
+        optional(checked_by("average_precision", Choice(AP_METHODS))),
         "trapezoid or finite-sum (default: the protocol's)",
     )
     metrics: tuple[str, ...] = declared(

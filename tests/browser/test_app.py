@@ -36,8 +36,9 @@ def running_app(folder, *arguments):
     environment = lab._environment(folder) | {"CBIRLAB_STORE": str(folder / "store")}
     with log.open("wb") as stream:
         server = subprocess.Popen(
-            [*command, *arguments], env=environment, stdout=stream, stderr=stream, cwd=towers.parent
-        )
+            [*command, *arguments], env=environment, stdout=stream, stderr=stream, cwd=towers.parent,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background ignores it
+        )  # fmt: skip
         try:
             wait_for(server, port, log)
             yield f"http://127.0.0.1:{port}/", log
