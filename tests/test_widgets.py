@@ -89,6 +89,17 @@ def test_state_refuses_unknown_names_and_bad_values():
     assert state.setting[:4] == ("layer4", "gem(p=3)", "none", None)
 
 
+def test_every_whitening_of_the_menu_is_chosen_as_the_menu_has_it():
+    state = RetrievalState(tap="layer4", whitening="none")
+    controls = RetrievalControls(state, taps=["layer4"], aggregations=["gem"], dimensions=lambda *_: 64)
+    menu = list(controls.whitening.options)
+    assert len(menu) == len(WHITENINGS)
+    for _, name in menu:
+        controls.whitening.value = name
+        assert (state.whitening, controls.whitening.value) == (name, name)
+    assert list(controls.whitening.options) == menu, "no entry stands there twice"
+
+
 def test_state_survives_json():
     state = RetrievalState(tap="layer2", aggregation="spoc", whitening="pca", dimensions=16, query=3, image=5)
     other = RetrievalState()
@@ -179,7 +190,7 @@ def test_every_registered_method_has_its_place_in_the_menus():
     controls = controls_of(state, [*AGGREGATIONS, *ENCODINGS])
     assert [name for _, name in controls.aggregation.options] == [*AGGREGATIONS, *ENCODINGS]
     assert [name for _, name in controls.attention.options] == ["none", *ATTENTIONS]
-    assert [name for _, name in controls.whitening.options] == [*WHITENINGS]
+    assert [name.partition("(")[0] for _, name in controls.whitening.options] == [*WHITENINGS]
     controls.attention.value = "crow_spatial"
     assert state.setting.aggregation == "crow_spatial(a=2, b=2) > gem(p=3)"
     controls.whitening.value, state.dimensions = "zca", 8

@@ -119,7 +119,9 @@ class RetrievalControls:
         attention = [("None", "none"), *titled([*ATTENTIONS], lambda _: ATTENTIONS)]
         self.attention = menu(attention, description="attention")
         self.aggregation = menu(titled(aggregations, registry_of), description="pooling")
-        self.whitening = menu(titled(whitenings or [*WHITENINGS], lambda _: WHITENINGS), description="whitening")
+        offered = [Whitening.parse(one) for one in whitenings or WHITENINGS]
+        whitened = [(WHITENINGS.info(one.name).title, one.key) for one in offered]  # as the state has it
+        self.whitening = menu(whitened, description="whitening")
         self.dimensions = widgets.SelectionSlider(options=[("all", ALL)], description="dimensions", **looks)
         self.parameters = {
             (method, name): control(
