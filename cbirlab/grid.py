@@ -147,7 +147,7 @@ def compare(
 def _stages(shared: dict[str, Any]) -> list[dict[str, str]]:
     """Every combination of what is asked of stages that were added, taken out of `shared`."""
     asked = {
-        name: [stage.check(one) for one in _names(shared.pop(stage.plural), stage.method.registry)]
+        name: [stage.check(one) for one in _names(shared.pop(stage.plural), stage.registry)]
         for name, stage in STAGES.items()
         if stage.plural in shared
     }

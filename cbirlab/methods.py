@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from threading import Lock
 from typing import Any, ClassVar, Self
 
 from cbirlab.params import checked, parameters
-from cbirlab.plain import shown
+from cbirlab.plain import literal, shown
 from cbirlab.registry import Registry
 from cbirlab.text import split_list, split_outside
 
-_READING = Lock()  # trees of syntax that two threads make at once fail in some versions of Python (SystemError)
 _WORD = re.compile(r"[^\W\d][\w.-]*")
 
 
@@ -130,8 +127,7 @@ def _value(text: str) -> Any:
     ValueError : neither.
     """
     try:
-        with _READING:
-            return ast.literal_eval(text)
+        return literal(text)
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):  # all of which it says it raises
         if _WORD.fullmatch(text):
             return text

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from difflib import get_close_matches
+from threading import Lock
 from typing import Any
 
 DEEPEST = 32
@@ -16,6 +18,8 @@ MOST_BYTES = 64 << 20
 
 MOST_LETTERS = 1000
 """Of a text in a recipe: the name of a method with its parameters, of a data set, of a tap."""
+
+_READING = Lock()  # trees of syntax that two threads make at once fail in some versions of Python (SystemError)
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
@@ -43,6 +47,17 @@ def parsed(text: str) -> Any:
         if not level:
             return found
     raise ValueError(f"JSON must be nested at most {DEEPEST} deep")
+
+
+def literal(text: str) -> Any:
+    """The value that Python writes as `text`, safe between threads.
+
+    Raises
+    ------
+    SyntaxError, ValueError, TypeError, RecursionError, MemoryError : as `ast.literal_eval`.
+    """
+    with _READING:
+        return ast.literal_eval(text)
 
 
 def _parts(value: Any) -> Any:

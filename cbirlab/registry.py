@@ -80,11 +80,11 @@ class Registry(Mapping[str, T], Generic[T]):
         self._families[prefix] = (finder, title)
 
     def rename(self, former: str, name: str) -> None:
-        """Let what was written when `name` was called `former` still be read."""
+        """Keep reading `former`, which `name` was called before."""
         self._former[former] = self.info(name).name
 
     def present(self, name: str) -> str:
-        """What is called now what `name` says."""
+        """The name that is in use now for `name`, which may be a former one."""
         return self._former.get(name, name)
 
     @property

@@ -9,7 +9,7 @@ from typing import Any
 
 
 def renamed(module: str, names: Mapping[str, str], *, until: str) -> Callable[[str], Any]:
-    """What a module takes as its ``__getattr__`` so that former `names` give what they are called now, and warn.
+    """A ``__getattr__`` for a module, under which its former names still work and warn.
 
     Parameters
     ----------

@@ -139,6 +139,9 @@ def test_words_and_patches_are_searched_by_indexes_of_their_own():
     assert patches.nbytes == images.nbytes
     with pytest.raises(ValueError, match="queries must be Rows with counts"):
         patches.search(Rows(queries))
+    for index_of_one_row in (ExactIndex(), WordIndex(np.dot)):
+        with pytest.raises(ValueError, match=r"every image must have one row, got Rows with counts; take PatchIndex"):
+            index_of_one_row.fit(Rows(images, counts))
     for one, asked_for in ((index, Rows(queries)), (patches, asked)):
         with pytest.raises(ValueError, match=r"k must be a whole number in \[1, "):
             one.search(asked_for, 99)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from cbirlab.methods import listed
@@ -71,8 +71,8 @@ def add_saved_recipe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--row", type=int, default=0, metavar="N", help="row of the table, from 0 (default: 0)")
 
 
-def add_recipe_options(parser: argparse.ArgumentParser, *, one: bool) -> None:
-    """The fields of a recipe as they are declared there; of `one`, or those that the rows of a table share."""
+def add_recipe_options(parser: argparse.ArgumentParser, *, one: bool, leave: Collection[str] = ()) -> None:
+    """The fields of a recipe as declared, but those to `leave`; of one recipe, or those that rows of a table share."""
     from cbirlab.pipeline.fields import ADDED, each
     from cbirlab.pipeline.recipe import Recipe
 
@@ -83,7 +83,7 @@ def add_recipe_options(parser: argparse.ArgumentParser, *, one: bool) -> None:
             parser.add_argument(
                 f"--{name}", f"--{field.plural}", dest=field.plural, action=Several, metavar="NAME", help=field.help
             )
-        elif one or not field.plural:
+        elif name not in leave and (one or not field.plural):
             into: dict[str, Any] = {"action": _IntoOptions, "type": _reader(field.read)}
             if field.several:
                 into = {"action": _SeveralIntoOptions, "each": _reader(field.read)}

@@ -210,6 +210,7 @@ def frame_text(frame: pd.DataFrame) -> str:
         "preprocessing",
         "leak",
         "skipped",
+        "build_seconds",
         "bytes_per_image",
         "passes",
         "forward_passes",

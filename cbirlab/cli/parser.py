@@ -274,7 +274,7 @@ def _add_why(commands: Any) -> None:
     parser.add_argument("--level", metavar="NAME", help="of the protocol (default: medium where there are several)")
     parser.add_argument("--ranking", metavar="FILE", help="an .npz with a ranking, in place of a recipe")
     add_saved_recipe(parser)
-    parser.later(lambda: add_recipe_options(parser, one=True))
+    parser.later(lambda: add_recipe_options(parser, one=True, leave=["metrics"]))
     add_common(parser)
 
 

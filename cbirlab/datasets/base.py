@@ -97,5 +97,5 @@ class Dataset:
 
     @property
     def learns_on_itself(self) -> bool:
-        """Whether that is what whitening learns on, where nothing else is asked for."""
+        """Whether whitening learns on `held_out` by default: enough of the dataset can be held out."""
         return self.held_out is not None and self.held_out.enough

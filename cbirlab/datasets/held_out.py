@@ -38,7 +38,7 @@ class HeldOut:
 
     @property
     def enough(self) -> bool:
-        """Whether so much is held out that it is learned on where nothing else is asked for."""
+        """Whether enough is held out for whitening to learn on it by default."""
         return self.kinds >= ENOUGH_KINDS and len(self.learning.train) >= ENOUGH
 
     @property

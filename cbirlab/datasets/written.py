@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from cbirlab.plain import literal
 from cbirlab.text import printable, split_list
 
 
@@ -48,7 +48,7 @@ def _exists(text: str) -> bool:
 def _value(text: str) -> Any:
     """A number, True, False, None or quoted text as Python reads it; anything else as text."""
     try:
-        value = ast.literal_eval(text)
+        value = literal(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return text
     return value if isinstance(value, (str, int, float, bool, type(None))) else text

@@ -158,15 +158,12 @@ def _frame(item: Item) -> list[list[float]]:
 
 def _network(backbone: Backbone) -> dict[str, Any]:
     """What of a network its weights and its architecture do not tell: how it is fed, and the code of its own parts."""
-    own = {type(part).__module__.removeprefix("cbirlab.") for part in backbone.module.modules() if _is_own(part)}
+    written_in = {type(part).__module__ for part in backbone.module.modules()}
+    own = sorted(name.removeprefix("cbirlab.") for name in written_in if name.startswith("cbirlab."))
     return {
         "mean": [float(value) for value in backbone.mean],
         "std": [float(value) for value in backbone.std],
         "multiple": backbone.multiple,
         "fixed_size": backbone.fixed_size,
-        "code": code_version(*ROOMS, *sorted(own)),
+        "code": code_version(*ROOMS, *own),
     }
-
-
-def _is_own(part: Any) -> bool:
-    return type(part).__module__.startswith("cbirlab.")

@@ -10,14 +10,12 @@ import numpy as np
 from cbirlab.datasets import Dataset
 from cbirlab.evaluation import Protocol
 from cbirlab.fusion.methods import FusionMethod, checked_weights, ranking_order
-from cbirlab.index import Index, IndexMethod, Ranking
+from cbirlab.index import Index, IndexMethod, Ranking, Rows
 from cbirlab.lists import Lists, Search, lists_of
+from cbirlab.pipeline.search import NO_ROW, search
 
 BLOCK = 2**22
 """Scores of one member that are held at a time: 32 MiB of float64."""
-
-NO_ROW = -1
-"""In place of the query's own row, where it has none in the database."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,10 +147,7 @@ def concatenated(
 
 def searched(index: Index, queries: np.ndarray, depth: int) -> Lists:
     """The first `depth` images of an index for each query, a block of them at a time."""
-    shape = (len(queries), depth)
-    if not len(queries):
-        return Lists.held(Ranking(np.empty(shape, np.int64), np.empty(shape, np.float32)))
-    return Lists(shape, lambda: lambda rows: index.search(queries[rows], depth))
+    return Lists((len(queries), depth), lambda: lambda rows: search(index, Rows(queries[rows]), depth))
 
 
 def own_rows(dataset: Dataset, protocol: Protocol) -> np.ndarray:

@@ -23,6 +23,7 @@ from cbirlab.lists import Lists, lists_of
 from cbirlab.pipeline import Bench, Clock, Recipe, Run, table_row
 from cbirlab.pipeline.learning_sets import held_for
 from cbirlab.pipeline.recipe import right_of_maps
+from cbirlab.pipeline.search import depth_of
 from cbirlab.pipeline.stages import judged
 from cbirlab.pipeline.timing import ms_per_image, repeated
 from cbirlab.store import Store
@@ -285,7 +286,7 @@ def _fused(fusion: Fusion, described: Sequence[_Described], weights: tuple[float
     start, first = time.perf_counter(), fusion.members[0]
     index = IndexMethod.parse(first.index).make().fit(images)
     seconds = time.perf_counter() - start
-    lists = searched(index, queries, min(first.depth or len(images), len(images)))
+    lists = searched(index, queries, depth_of(first, len(images)))
     return _Fused(lists, images.shape[1], index.nbytes, seconds)
 
 

@@ -79,6 +79,20 @@ class IndexMethod(Method):
         return self.target()(**self.parameters)
 
 
+def values_of(owner: str, X: Any) -> Any:
+    """The rows of a database or of queries, one per image, given as they are or as `Rows`.
+
+    Raises
+    ------
+    ValueError : images with several rows each.
+    """
+    if not isinstance(X, Rows):
+        return X
+    if X.counts is not None:
+        raise ValueError(f"{owner}: every image must have one row, got Rows with counts; take PatchIndex.")
+    return X.values
+
+
 def check_depth(owner: str, k: int | None, images: int) -> int:
     """How many results a query gets of `images`: `k`, or all.
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from cbirlab.index.base import INDEXES, check_depth
+from cbirlab.index.base import INDEXES, check_depth, values_of
 from cbirlab.index.ranking import LOW_WORD, Ranking, blocks, packed, refuse_not_finite, unpacked_scores
 from cbirlab.params import Range, checked
 
@@ -94,7 +94,7 @@ class ExactIndex:
 
 
 def _matrix(name: str, X: Any) -> np.ndarray:
-    X = np.asanyarray(getattr(X, "values", X))  # of Rows
+    X = np.asanyarray(values_of("ExactIndex", X))
     if X.ndim != 2 or 0 in X.shape:
         raise ValueError(f"ExactIndex: {name} must be (N, D), one row per image and not empty, got {X.shape}.")
     if X.dtype.kind not in "fiu":

@@ -84,11 +84,13 @@ def packed(scores: np.ndarray, first_row: int) -> np.ndarray:
 
 
 def unpacked_scores(keys: np.ndarray) -> np.ndarray:
+    """The scores in what `packed` gave."""
     rising = (~(keys >> 32)).astype(np.int32)
     return np.where(rising < 0, rising ^ np.int32(0x7FFFFFFF), rising).view(np.float32)
 
 
 def blocks(count: int, size: int) -> Iterator[slice]:
+    """Consecutive stretches of `count` rows, `size` each or the rest of them."""
     for start in range(0, count, max(1, size)):
         yield slice(start, min(start + max(1, size), count))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cbirlab.index.base import check_depth
+from cbirlab.index.base import check_depth, values_of
 from cbirlab.index.ranking import Ranking, ranked
 
 
@@ -28,7 +28,7 @@ class WordIndex:
 
     def fit(self, X: Any) -> WordIndex:
         """Take the database, (N, D) or `Rows` of one row each."""
-        self.database_ = getattr(X, "values", X)
+        self.database_ = values_of("WordIndex", X)
         return self
 
     @property
@@ -44,4 +44,4 @@ class WordIndex:
         ValueError : `k` is out of range, or as of the similarity.
         """
         depth = check_depth("WordIndex", k, len(self.database_))
-        return ranked(self.similarity(getattr(Q, "values", Q), self.database_)).top(depth)
+        return ranked(self.similarity(values_of("WordIndex", Q), self.database_)).top(depth)

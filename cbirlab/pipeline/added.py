@@ -16,7 +16,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
@@ -27,6 +26,7 @@ from cbirlab.index import Rows
 from cbirlab.methods import Method
 from cbirlab.pipeline.fields import ADDED, declared, names
 from cbirlab.pipeline.recipe import Recipe
+from cbirlab.registry import Registry
 
 NONE = "none"
 ROWS, RANKINGS = "rows", "rankings"
@@ -71,7 +71,7 @@ class Stage:
     help: str = ""
 
     @property
-    def registry(self) -> Mapping[str, Any]:
+    def registry(self) -> Registry[Any]:
         """Its methods by name."""
         return self.method.registry
 
@@ -89,7 +89,7 @@ STAGES: dict[str, Stage] = {}
 
 
 def add_stage(stage: Stage) -> Stage:
-    """Make `stage` a field of every recipe; where that is "none" recipes, their keys and results stay as they were.
+    """Make `stage` a field of every recipe; recipes that leave it at "none" keep their keys and their results.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def remove_stage(name: str) -> None:
 
 
 def applied(recipe: Recipe, place: str) -> list[tuple[Stage, str]]:
-    """The stages at a place that a recipe does not leave at "none", and what it names."""
+    """The stages that a recipe uses at a place, each with the text of its method."""
     chosen = [(stage, getattr(recipe, stage.name)) for stage in STAGES.values() if stage.place == place]
     return [(stage, text) for stage, text in chosen if text != NONE]
 

@@ -19,7 +19,7 @@ from cbirlab.pipeline.described import Column, Described
 from cbirlab.pipeline.learning_sets import held_for
 from cbirlab.pipeline.recent import Recent
 from cbirlab.pipeline.recipe import Recipe
-from cbirlab.pipeline.search import NO_ROW, Searcher, index_of
+from cbirlab.pipeline.search import NO_ROW, Searcher, depth_of, index_of
 from cbirlab.pipeline.stages import Clock, Run
 from cbirlab.pipeline.tap_names import split_taps
 from cbirlab.store import Store
@@ -111,7 +111,7 @@ class Bench(Described):
 
     def lists(self, recipe: Recipe) -> Lists:
         """The database ranked for all queries, a block at a time; descriptors are taken up when that begins."""
-        shape = len(self.dataset.queries), min(recipe.depth or len(self.dataset.images), len(self.dataset.images))
+        shape = len(self.dataset.queries), depth_of(recipe, len(self.dataset.images))
         return Lists(shape, lambda: self._all(recipe).begin())
 
     def _all(self, recipe: Recipe) -> Lists:

@@ -16,7 +16,7 @@ ABOUT = "about"
 
 @dataclass(frozen=True)
 class About:
-    """What a field of a recipe is.
+    """What is declared of a field of a recipe.
 
     Attributes
     ----------
@@ -27,7 +27,7 @@ class About:
     help : for the command line.
     metavar, read, several : of the option: its placeholder, what reads a text, and whether it takes many.
     plural : the argument of `compare` that takes several; "" for a field that the rows of a table share.
-    later : recipes were once written without it: where it says nothing it is not written, so keys stay as they were.
+    later : recipes once had no such field: at its default it is not written, so the keys of recipes stay as they were.
     """
 
     decides: str
@@ -78,6 +78,7 @@ def one_of(what: str, allowed: Choice) -> str:
 
 
 def on_or_off(text: str) -> bool:
+    """Whether a text says on."""
     words = {"on": True, "true": True, "off": False, "false": False}
     if text.lower() not in words:
         raise ValueError(f"must be on or off, got {text!r}")
@@ -85,6 +86,7 @@ def on_or_off(text: str) -> bool:
 
 
 def number_or_name(text: str) -> float | str:
+    """A number, or the text itself."""
     try:
         return float(text)
     except ValueError:

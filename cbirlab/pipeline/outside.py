@@ -1,4 +1,4 @@
-"""Outside: pictures that no dataset holds, described as those of one."""
+"""Outside: descriptors of pictures that no dataset holds, made as those of its own."""
 
 from __future__ import annotations
 

@@ -28,6 +28,18 @@ def index_of(recipe: Recipe, images: Rows) -> Index:
     return IndexMethod.parse(recipe.index).make().fit(images)
 
 
+def depth_of(recipe: Recipe, images: int) -> int:
+    """How many of the `images` a query finds."""
+    return min(recipe.depth or images, images)
+
+
+def search(index: Index, queries: Rows, depth: int) -> Ranking:
+    """The first `depth` images of an index for each query, of which there may be none."""
+    if not len(queries):
+        return Ranking(np.empty((0, depth), np.int64), np.empty((0, depth), np.float32))
+    return index.search(queries, depth)
+
+
 @dataclass(frozen=True, eq=False)
 class Searcher:
     """A database that can be searched as a recipe says.
@@ -48,13 +60,13 @@ class Searcher:
     @property
     def depth(self) -> int:
         """How many images a query finds."""
-        return min(self.recipe.depth or len(self.images), len(self.images))
+        return depth_of(self.recipe, len(self.images))
 
     def rank(self, queries: Rows, own: np.ndarray) -> Ranking:
         """The first images of the database for each query, after all stages; `own` (Q,) as of `Asked`."""
+        ranking = search(self.index, queries, self.depth)
         if not len(queries):
-            return Ranking(np.empty((0, self.depth), np.int64), np.empty((0, self.depth), np.float32))
-        ranking = self.index.search(queries, self.depth)
+            return ranking
         for stage, text in applied(self.recipe, RANKINGS):
             ranking = stage.apply(text, ranking, Asked(self.dataset, self.images, queries, own))
         return ranking

@@ -69,9 +69,9 @@ def _version_of_object(target: Callable[..., Any]) -> str:
 
 
 def _meaning(text: str) -> str:
-    """Python without comments, texts that stand alone and its layout.
+    """The tokens of a text of Python, without its comments, docstrings and layout.
 
-    By its tokens: trees of syntax that two threads make at once fail in some versions of Python (SystemError).
+    Not its tree of syntax: trees that two threads make at once fail in some versions of Python (SystemError).
     """
     tokens = [one for one in generate_tokens(StringIO(text).readline) if one.type not in (COMMENT, NL)]
     kept, begins, alone = [], True, False  # whether a statement begins here, and whether it is a text and no more

@@ -12,7 +12,7 @@ from traitlets import Dict
 from cbirlab.probe import FACTORS, MEASURES, by_factor, pairs
 from cbirlab.widgets import views
 from cbirlab.widgets.controls import menu
-from cbirlab.widgets.live import LivePanel, figure_html, setting_name
+from cbirlab.widgets.live import LivePanel, figure_html
 from cbirlab.widgets.state import RetrievalState, Setting
 from cbirlab.widgets.still import jpeg_of
 
@@ -76,7 +76,7 @@ class BreaksPanel(LivePanel):
     ) -> None:
         """One more line in the chart, unless it is there."""
         setting = Setting(tap, aggregation, whitening, dimensions, tuple(stages))
-        self.settings = {**self.settings, setting_name(setting): setting}
+        self.settings = {**self.settings, setting.words: setting}
 
     def clear(self) -> None:
         """No line in the chart."""

@@ -150,8 +150,8 @@ class RetrievalControls:
 
     def _stage_menu(self, name: str, stage: Stage) -> Any:
         """The menu of a stage that was added, bound to the state."""
-        registry = stage.method.registry
-        titles = [("None", NONE), *((registry.info(one).title, stage.check(one)) for one in registry)]
+        methods = [(stage.registry.info(one).title, stage.check(one)) for one in stage.registry]
+        titles = [("None", NONE), *methods]
         made = menu(titles, description=name)
 
         def follow() -> None:

@@ -136,8 +136,3 @@ def figure_html(ax: Axes) -> str:
 
     source = "data:image/png;base64," + b64encode(png(ax)).decode("ascii")
     return f"<img class='cbirlab-chart' alt='{escape(described(ax), quote=True)}' src='{source}'>"
-
-
-def setting_name(setting: Setting) -> str:
-    """A setting as a legend calls it."""
-    return setting.words

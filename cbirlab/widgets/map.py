@@ -211,7 +211,7 @@ class MapPanel(widgets.VBox):
                 self._shown = made
             self.honesty.value = views.note(line) if line else ""
             self._say(meanwhile, working=bool(meanwhile))
-        self.scatter.trim()  # outside the lock, for which those may wait whom it is told
+        self.scatter.trim()  # outside the lock: who hears of it may be waiting for it
 
     def _texts(self, count: int) -> tuple[list[str] | None, list[str] | None]:
         """Instance and file name of every picture; None, None where the map has them already."""

@@ -116,8 +116,8 @@ class MatchView(LookPanel):
         self.gallery.current = other
         if setting.stages:
             raise ValueError(
-                f"MatchView: a score can be divided among places where no stage follows whitening; got "
-                f"{', '.join(text for _, text in setting.stages)}."
+                "MatchView: a stage after whitening changes the score, which cannot be divided among places then; set "
+                f"{', '.join(name for name, _ in setting.stages)} to none."
             )
         self.match = self.looker.match(item, other, *setting[:4], share_mean=self.share_mean.value)
         pictures, names = self._painted(self.match), (self.asked, name_of(other, len(dataset.images)))

@@ -69,7 +69,7 @@ def _session(recipe: Recipe, name: str) -> str:
 
 def _ranked(recipe: Recipe, question: Question, name: str, shown: int) -> str:
     setting = ", ".join(repr(getattr(recipe, field)) for field in OF_SETTING)
-    if stages := [(name, text) for name, text in given(recipe).items() if name in STAGES]:
+    if stages := [(field, text) for field, text in given(recipe).items() if field in STAGES]:
         setting += f", stages={stages!r}"
     asked = repr(question.image)
     if question.own is not None:

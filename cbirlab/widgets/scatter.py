@@ -70,7 +70,7 @@ class Scatter(WithStill, Pictures):
     ) -> None:
         """Show another map. Groups and labels stay as they are if not given and the number of points is the same.
 
-        What is selected and on the map no more is selected no more.
+        Pictures that are no longer on the map leave the selection.
 
         Raises
         ------
@@ -82,7 +82,7 @@ class Scatter(WithStill, Pictures):
     def place(
         self, points: Any, groups: Sequence[str] | None = None, labels: Sequence[str] | None = None, *, title: str = ""
     ) -> None:
-        """As `show`, but what is selected stays: nothing changes that others listen to."""
+        """As `show`, but it leaves the selection alone, and so changes nothing that others listen to."""
         placed = np.asarray(points, dtype=np.float32).reshape(-1, 2) if len(points) == 0 else np.asarray(points)
         if placed.ndim != 2 or placed.shape[1] != 2 or not np.isfinite(placed).all():
             raise ValueError(f"Scatter: points must be (N, 2) and finite, got {placed.shape} or NaN or infinity.")
@@ -103,7 +103,7 @@ class Scatter(WithStill, Pictures):
             self.serial += 1
 
     def trim(self) -> None:
-        """Select no more what is not on the map."""
+        """Drop pictures that are not on the map from the selection."""
         self.selected = tuple(item for item in self.selected if item < len(self.positions))
 
     @property

@@ -206,6 +206,7 @@ def _places(ranking: Ranking, own: int | None, rows: Sequence[int]) -> dict[int,
 
 
 def _said(place: int, ranking: Ranking) -> str:
+    """A place in words; behind the end of a list nobody knows it."""
     listed = ranking.images.shape[1]
     return str(place) if place <= listed else f"after {listed}"
 

@@ -28,7 +28,7 @@ class Setting(NamedTuple):
 
     @property
     def words(self) -> str:
-        """What there is of it, in one line."""
+        """The setting in one line, without what was not chosen."""
         parts = [*self[:4], *(text for _, text in self.stages)]
         return " ".join(str(part) for part in parts if part not in (None, "none"))
 

@@ -17,7 +17,7 @@ from cbirlab.widgets.charts import bar_chart
 from cbirlab.widgets.controls import menu
 from cbirlab.widgets.drawing import stacked
 from cbirlab.widgets.gallery import Gallery, Thumbnails
-from cbirlab.widgets.live import LivePanel, setting_name
+from cbirlab.widgets.live import LivePanel
 from cbirlab.widgets.look_panel import PAUSE, offer_levels
 from cbirlab.widgets.results import results_of_query
 from cbirlab.widgets.state import RetrievalState, state_of
@@ -115,7 +115,7 @@ class WinLoss(LivePanel):
         chosen = places.index(self._chosen_query) if self._chosen_query in places else 0
         self._chosen_query = int(places[chosen]) if places else None
         for name, head, setting in zip("AB", self.headings, settings, strict=True):
-            head.value = views.side_heading(name, setting_name(setting), {})
+            head.value = views.side_heading(name, setting.words, {})
         self.bars.show(self.frame["difference"].tolist(), bar_words(self.frame), title=self.title, chosen=chosen)
         interval = f"95 % interval {about['low']:+.3f} to {about['high']:+.3f}"
         self.summary.value = views.note(

@@ -170,7 +170,7 @@ class Workbench(Desk):
         self.question.ask(own=own)
 
     def _region_drawn(self, box: Sequence[float]) -> None:
-        """A rectangle was drawn on the query, or cleared; on one that cannot be read it means nothing."""
+        """Take over the rectangle that was drawn on the query, or cleared; a picture that cannot be read takes none."""
         if self._unreadable:
             return
         height, width = images.size(self.question.picture(self.dataset))

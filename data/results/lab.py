@@ -20,7 +20,7 @@ from cbirlab.datasets.base import Query
 from cbirlab.datasets.held_out import HeldOut
 from cbirlab.evaluation import paired_difference
 from cbirlab.extract import extract
-from cbirlab.index import Ranking
+from cbirlab.lists import without
 from cbirlab.passes import Passes
 from cbirlab.store import Store
 
@@ -191,9 +191,7 @@ def drawn(dataset: Dataset, count: int, seed: int) -> Dataset:
 
 def on_the_other_half(run: Any, held: HeldOut) -> float:
     """mAP of a run on what is judged where the rest is learned on; what is held out is taken from its lists."""
-    kept = ~held.rows[run.ranking.images]
-    images, scores = (one[kept].reshape(len(kept), -1) for one in (run.ranking.images, run.ranking.scores))
-    return evaluate(Ranking(images, scores), held.judged, resamples=0).metrics["map"]
+    return evaluate(without(run.ranking, held.rows), held.judged, resamples=0).metrics["map"]
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
