@@ -24,7 +24,7 @@ from cbirlab.pipeline import STAGES, Bench, Recipe, table_row
 from cbirlab.pipeline.fitting import check_cell, clipped, warn_of_clipped
 from cbirlab.pipeline.learning_sets import learning_set
 from cbirlab.pipeline.stages import learning_part
-from cbirlab.pipeline.tap_names import split_taps
+from cbirlab.pipeline.tap_names import Taps
 from cbirlab.pipeline.timing import ms_per_image
 from cbirlab.registry import Registry
 from cbirlab.store import Store
@@ -97,11 +97,11 @@ def compare(
     name = loaded.name if isinstance(dataset, Dataset) else str(dataset)
     specs = _specs(aggregations, encodings, attentions)
     kinds = [Whitening.parse(one) for one in _names(whitenings, WHITENINGS)]
-    schemes = [Passes.parse(one).key for one in _names(passes, PASSES)]
+    schemes = [Passes.parse(one) for one in _names(passes, PASSES)]
     networks = _networks(backbones, weights)
     _check_taps(taps, list(dict.fromkeys(name for name, _ in networks)))
     widths = list(dimensions) if isinstance(dimensions, Sequence) else [dimensions]
-    methods = [FusionMethod.parse(one).key for one in _names(fusions, FUSIONS)]
+    methods = [FusionMethod.parse(one) for one in _names(fusions, FUSIONS)]
     learning = [*(kind.fact("learned") for kind in kinds), *(spec.learns for spec in specs)]
     if loaded.learns_on_itself and any(learning):  # all rows are judged on the same half
         shared.setdefault("whitening_set", HELD_OUT)
@@ -112,7 +112,7 @@ def compare(
         for scheme in schemes:
             base = Recipe(dataset=name, backbone=backbone.name, weights=weight, passes=scheme, **shared)
             recipes = [
-                replace(base, tap=tap, aggregation=spec.key, whitening=kind.key, dimensions=width, **more)
+                replace(base, tap=tap, aggregation=spec, whitening=kind, dimensions=width, **more)
                 for tap, spec in cells
                 for kind in kinds
                 if _whitenable(spec, kind, base, loaded)
@@ -154,7 +154,7 @@ def _stages(shared: dict[str, Any]) -> list[dict[str, str]]:
     return [dict(zip(asked, texts, strict=True)) for texts in itertools.product(*asked.values())]
 
 
-def _fusions(recipes: Sequence[Recipe], methods: Sequence[str], weights: Any) -> list[Fusion]:
+def _fusions(recipes: Sequence[Recipe], methods: Sequence[FusionMethod], weights: Any) -> list[Fusion]:
     """The recipes that differ in backbone or tap alone, fused by each method that their kind of answer allows."""
     groups: dict[Recipe, list[Recipe]] = {}
     for recipe in recipes:
@@ -166,7 +166,7 @@ def _fusions(recipes: Sequence[Recipe], methods: Sequence[str], weights: Any) ->
         Fusion(members=tuple(members), method=method, weights=weights)
         for members in several
         for method in methods
-        if not (FusionMethod.parse(method).of_vectors and compares_parts(members[0]))
+        if not (method.of_vectors and compares_parts(members[0]))
     ]
 
 
@@ -175,14 +175,14 @@ def _specs(aggregations: Names, encodings: Names, attentions: Names) -> list[Agg
     methods = [*_names(aggregations, AGGREGATIONS), *_names(encodings, ENCODINGS)]
     before = [NO_ATTENTION, *ATTENTIONS] if attentions == "all" else _names(attentions, ATTENTIONS)
     texts = [one if first == NO_ATTENTION else f"{first} > {one}" for first in before for one in methods]
-    return list({spec.key: spec for spec in map(Aggregation.parse, texts)}.values())
+    return list(dict.fromkeys(map(Aggregation.parse, texts)))
 
 
-def _cells(taps: Sequence[str], specs: Sequence[Aggregation], backbone: Backbone) -> list[tuple[str, Aggregation]]:
+def _cells(taps: Sequence[Taps], specs: Sequence[Aggregation], backbone: Backbone) -> list[tuple[Taps, Aggregation]]:
     """The cells of the grid that can be had."""
     cells, left_out = [], []
     for tap in taps:
-        members = [member for _, member in split_taps(tap)]
+        members = [member for _, member in tap.members]
         for member in members:
             check_tap(backbone, member)
         problems = [[check_cell(backbone, member, spec) for member in members] for spec in specs]
@@ -195,7 +195,7 @@ def _cells(taps: Sequence[str], specs: Sequence[Aggregation], backbone: Backbone
     if left_out:
         listed = "\n  ".join(left_out)
         warnings.warn(f"compare: {backbone.name}: {len(left_out)} taps are left out:\n  {listed}", stacklevel=3)
-    warn_of_clipped([clipped(backbone, tap, spec) for tap, spec in cells], stacklevel=4)
+    warn_of_clipped([clipped(backbone, tap.members, spec) for tap, spec in cells], stacklevel=4)
     return cells
 
 
@@ -215,16 +215,16 @@ def _names(given: Names, registry: Registry[Any]) -> list[str]:
     return list(given)
 
 
-def _taps(given: Names | None, backbone: Backbone) -> list[str]:
+def _taps(given: Names | None, backbone: Backbone) -> list[Taps]:
     """Taps of one backbone; in a grid of several backbones each takes those of the names that it has."""
     if given is None:
-        return [backbone.default_tap]
+        return [Taps(backbone.default_tap)]
     if given == "all":
-        return list(backbone.taps)
-    wanted = listed(given) if isinstance(given, str) else list(given)
-    known = [tap for tap in wanted if all(member in backbone.taps for _, member in split_taps(tap))]
+        return [Taps(tap) for tap in backbone.taps]
+    wanted = [Taps(tap) for tap in (listed(given) if isinstance(given, str) else given)]
+    known = [tap for tap in wanted if all(member in backbone.taps for _, member in tap.members)]
     if not known:
-        for _, member in split_taps(wanted[0]):
+        for _, member in wanted[0].members:
             check_tap(backbone, member)
     return known
 
@@ -269,7 +269,7 @@ def _check_taps(taps: Names | None, backbones: Sequence[str]) -> None:
             if tap not in known:
                 known.add(tap, backbone, title=tap)
     for tap in listed(taps) if isinstance(taps, str) else taps:
-        for _, member in split_taps(tap):
+        for _, member in Taps(tap).members:
             known.info(member)
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -17,9 +15,10 @@ from cbirlab.text import split_list, split_outside
 _WORD = re.compile(r"[^\W\d][\w.-]*")
 
 
-@dataclass(frozen=True)
-class Method:
+class Method(str):
     """A method of a registry with its parameters; each stage of the pipeline has its own subclass.
+
+    A method is its canonical text: it prints, compares, hashes and serialises as ``"gem(p=3)"``, which `parse` reads.
 
     Parameters
     ----------
@@ -33,23 +32,31 @@ class Method:
     """
 
     name: str
-    params: tuple[tuple[str, Any], ...] | Mapping[str, Any] = ()
+    params: tuple[tuple[str, Any], ...]
 
     registry: ClassVar[Registry[Any]]
     terse: ClassVar[bool] = False
-    """Whether `key` leaves out parameters at their defaults, but for those that the registry's fact `named` lists."""
+    """Whether the text leaves out parameters at their defaults, but for those in the registry's fact `named`."""
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "name", self.registry.present(self.name))
-        complete = checked(self.target(), dict(self.params), owner=self.name)
-        object.__setattr__(self, "params", tuple(complete.items()))
-
-    def target(self) -> Any:
-        """What is registered: a function, or an estimator's class."""
-        return self.registry[self.name]
+    def __new__(cls, name: str, params: Iterable[tuple[str, Any]] | Mapping[str, Any] = ()) -> Self:
+        registry = cls.registry_of(name)
+        name = registry.present(name)
+        complete = checked(registry[name], dict(params), owner=name)
+        named = registry.info(name).facts.get("named", ())
+        self = super().__new__(cls, _text(name, complete, registry[name], named if cls.terse else complete))
+        self.name, self.params = name, tuple(complete.items())
+        return self
 
     @classmethod
-    def parse(cls, text: str | Self) -> Self:
+    def registry_of(cls, name: str) -> Registry[Any]:
+        """The registry that holds `name`."""
+        return cls.registry
+
+    def __getnewargs__(self) -> tuple[Any, ...]:
+        return self.name, self.params
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
         """Read ``"gem"`` or ``"gem(p=4)"``, as on the command line and in tables; words need no quotes.
 
         Raises
@@ -59,33 +66,32 @@ class Method:
         """
         return text if isinstance(text, cls) else cls(*parsed(cls.registry.kind, str(text)))
 
+    def target(self) -> Any:
+        """What is registered: a function, or an estimator's class."""
+        return self.registry_of(self.name)[self.name]
+
     @property
     def parameters(self) -> dict[str, Any]:
         """All parameters and their values."""
         return dict(self.params)
 
-    @cached_property
+    @property
     def key(self) -> str:
-        """Canonical text, read back by `parse`."""
-        return self._text()
-
-    def _text(self) -> str:
-        declared = parameters(self.target())
-        named = self.fact("named", ())
-        shown = {
-            name: value
-            for name, value in self.params
-            if not self.terse or name in named or value != declared[name].default
-        }
-        values = ", ".join(f"{name}={plain(value)}" for name, value in shown.items())
-        return f"{self.name}({values})" if values else self.name
+        """The canonical text, as a plain `str`."""
+        return str(self)
 
     def fact(self, name: str, default: Any = None) -> Any:
         """What the registry notes of this method."""
-        return self.registry.info(self.name).facts.get(name, default)
+        return self.registry_of(self.name).info(self.name).facts.get(name, default)
 
-    def __str__(self) -> str:
-        return self.key
+
+def _text(name: str, params: Mapping[str, Any], target: Any, always: Container[str]) -> str:
+    """The method as `Method.parse` reads it, with the parameters of `always` even where they are at their defaults."""
+    declared = parameters(target)
+    values = [
+        f"{one}={plain(value)}" for one, value in params.items() if one in always or value != declared[one].default
+    ]
+    return f"{name}({', '.join(values)})" if values else name
 
 
 def parsed(kind: str, text: str) -> tuple[str, dict[str, Any]]:

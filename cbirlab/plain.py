@@ -100,16 +100,17 @@ def check_texts(record: Any) -> None:
 
     Raises
     ------
-    TypeError : neither a text, a path nor a method, or None where that is not declared.
+    TypeError : neither a text nor a path, or None where that is not declared.
     ValueError : a text of more than `MOST_LETTERS`.
     """
     for field in fields(record):
         value = getattr(record, field.name)
-        if not str(field.type).startswith("str") or (value is None and "None" in str(field.type)):
+        kind = str(field.type)  # "str", or a class of texts as "Whitening"
+        if not (kind.startswith("str") or kind[0].isupper()) or (value is None and "None" in kind):
             continue
         owner = f"{type(record).__name__}: {field.name} must be text"
-        if not isinstance(value, str | os.PathLike) and not hasattr(value, "key"):
-            raise TypeError(f"{owner}{' or None' if 'None' in str(field.type) else ''}, got {shown(value)}.")
+        if not isinstance(value, str | os.PathLike):
+            raise TypeError(f"{owner}{' or None' if 'None' in kind else ''}, got {shown(value)}.")
         if isinstance(value, str) and len(value) > MOST_LETTERS:
             raise ValueError(f"{owner} of at most {MOST_LETTERS} letters, got {len(value):,}.")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,9 +25,8 @@ from cbirlab.pipeline.outside import Outside
 from cbirlab.pipeline.recent import Recent
 from cbirlab.pipeline.stages import learning_part
 from cbirlab.pipeline.stops import moves_between, slider_stops
-from cbirlab.pipeline.tap_names import split_taps
 from cbirlab.store import Store, digest
-from cbirlab.whitening import Whitening, normalise
+from cbirlab.whitening import normalise
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -102,6 +101,7 @@ class Session:
         self._kept = max(4, _KEPT_BYTES // (4 * rows * max(tap.channels for tap in network.taps.values())))
         self.store, self.device = store or Store(), device
         self.bench = Bench(self.dataset, network, self._plain, store=self.store, keep=self._kept)
+        self._recipes = Recent(_KEPT_RUNS)  # a move of a slider asks for its recipe several times
         self._runs = Recent(_KEPT_RUNS, most_bytes=_KEPT_RUN_BYTES, size=lambda run: run.size_bytes)
         self._outside = Outside(self.bench, self.taps)
         self._filling, self.lock = threading.RLock(), threading.RLock()  # ready settings rank while others are made
@@ -140,7 +140,7 @@ class Session:
         taps = sorted(self.taps, key=lambda tap: tap != self.default_tap)
         own = self.dataset.train or self.dataset.learns_on_itself
         made = (
-            self.recipe(tap, spec.key, PREPARED_WHITENING if own else "none")
+            self.recipe(tap, spec, PREPARED_WHITENING if own else "none")
             for tap, spec in itertools.product(taps, self.aggregations)
             if not check_cell(self.bench.backbone, tap, spec)
         )
@@ -159,7 +159,7 @@ class Session:
         aggregation: str,
         whitening: str = "none",
         dimensions: int | None = None,
-        stages: Iterable[tuple[str, str]] = (),
+        stages: Sequence[tuple[str, str]] = (),
     ) -> Recipe:
         """The resolved recipe of a setting; it gives the same ranking in `cbirlab.run`.
 
@@ -169,7 +169,11 @@ class Session:
         stages : name and text of stages that were added, see `cbirlab.pipeline.add_stage`.
         """
         setting = {"tap": tap, "aggregation": aggregation, "whitening": whitening, "dimensions": dimensions}
-        return replace(self.common, **setting, **dict(stages)).resolved(self.dataset, self.bench.backbone)
+
+        def make() -> Recipe:
+            return replace(self.common, **setting, **dict(stages)).resolved(self.dataset, self.bench.backbone)
+
+        return self._recipes.get(repr((setting, stages)), make)
 
     def ready(self, *setting: Any) -> bool:
         """Whether a setting can be ranked at once; else the network, or what learns a codebook, runs first."""
@@ -197,13 +201,13 @@ class Session:
 
     def _beside(self, recipe: Recipe) -> list[Recipe]:
         """A recipe and what else one pass of its network gives: it at other taps, other stops of its sliders here."""
-        spec, here = Aggregation.parse(recipe.aggregation), [tap for _, tap in split_taps(str(recipe.tap))]
+        spec, here = recipe.aggregation, [tap for _, tap in recipe.taps]
         if spec.learns:
             return [recipe]
         stops = [] if spec.attentions else [one for one in slider_stops([spec.name]) if not one.learns]
         near = [(tap, one) for tap in here for one in stops if len(stops) <= _STOPS_AT_ONCE]
         others = [
-            replace(recipe, tap=tap, aggregation=one.key)
+            replace(recipe, tap=tap, aggregation=one)
             for tap, one in [*((tap, spec) for tap in self.taps), *near]
             if not check_cell(self.bench.backbone, tap, one)
         ]
@@ -297,7 +301,7 @@ class Session:
     def _learned_from(self, recipe: Recipe) -> list[str]:
         """Parts that descriptors as they are searched depend on."""
         queries = ["queries"] if self.dataset.queries else []
-        learned = [str(recipe.whitening_set)] if Whitening.parse(recipe.whitening).fact("learned") else []
+        learned = [str(recipe.whitening_set)] if recipe.whitening.fact("learned") else []
         return ["images", *queries, *learned]
 
     def table_row(self, run: Run) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from cbirlab.index import ExactIndex
 from cbirlab.passes import Passes, View
 from cbirlab.pipeline.fitting import clipped, warn_of_clipped
 from cbirlab.pipeline.recipe import SCALE_SETS
-from cbirlab.pipeline.tap_names import split_taps
+from cbirlab.pipeline.tap_names import Taps
 from cbirlab.session import Session
 from cbirlab.store import Store
 from cbirlab.whitening import WHITENINGS, learn, normalise, whiten
@@ -65,8 +65,12 @@ def test_methods_made_for_values_above_zero_are_named_where_a_tap_has_others(thi
     with pytest.warns(UserWarning, match=r"^crow_spatial, pwa at block3; gem at class_token: "):
         warn_of_clipped(
             [
-                clipped(load_backbone("deit_tiny", "random"), "block3", Aggregation.parse("crow_spatial > pwa")),
-                clipped(load_backbone("toynet", "random"), "layer4", Aggregation.parse("gem")),
+                clipped(
+                    load_backbone("deit_tiny", "random"),
+                    Taps("block3").members,
+                    Aggregation.parse("crow_spatial > pwa"),
+                ),
+                clipped(load_backbone("toynet", "random"), Taps("layer4").members, Aggregation.parse("gem")),
                 "gem at class_token",
             ],
             stacklevel=1,
@@ -97,7 +101,7 @@ def searched(vectors):
     [("layer4", [(1.0, "layer4")]), ("layer3+0.5*layer4", [(1.0, "layer3"), (0.5, "layer4")])],
 )
 def test_taps_are_split_and_written_back(text, members):
-    assert split_taps(text) == members
+    assert list(Taps(text).members) == members
     assert Recipe(tap=text).tap == text
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from inspect import signature
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -23,13 +22,12 @@ if TYPE_CHECKING:
 ARROW = ">"
 
 
-@dataclass(frozen=True)
 class Aggregation(Method):
     """What makes one vector of a map: attention weights, then a pooling or an encoding of its columns.
 
     It is what tables print and the store keys descriptors by.
 
-    >>> Aggregation.parse("gem").key
+    >>> Aggregation.parse("gem")
     'gem(p=3)'
     >>> Aggregation.parse("crow_channel > gem(p=4)").parameters
     {'p': 4.0}
@@ -42,10 +40,34 @@ class Aggregation(Method):
     """
 
     registry: ClassVar[Registry[Any]] = AGGREGATIONS
-    attentions: tuple[Attention, ...] = ()
+    attentions: tuple[Attention, ...]
+
+    def __new__(
+        cls,
+        name: str,
+        params: Iterable[tuple[str, Any]] | Mapping[str, Any] = (),
+        attentions: Iterable[Attention] = (),
+    ) -> Self:
+        last, before = super().__new__(cls, name, params), tuple(attentions)
+        self = str.__new__(cls, f" {ARROW} ".join([*before, last]))
+        self.name, self.params, self.attentions = last.name, last.params, before
+        return self
 
     @classmethod
-    def parse(cls, text: str | Self) -> Self:
+    def registry_of(cls, name: str) -> Registry[Any]:
+        """The registry that holds `name`.
+
+        Raises
+        ------
+        UnknownName : neither holds it.
+        """
+        return registry_of(name)
+
+    def __getnewargs__(self) -> tuple[Any, ...]:
+        return self.name, self.params, self.attentions
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
         """Read ``"gem"``, ``"gem(p=4)"`` or ``"crow_spatial > gem(p=4)"``.
 
         Raises
@@ -56,14 +78,7 @@ class Aggregation(Method):
             return text
         *before, last = str(text).split(ARROW)
         name, params = parsed("aggregation", last)
-        return cls(name, params, tuple(Attention.parse(one) for one in before))
-
-    def target(self) -> Any:
-        """The registered pooling function or encoding class."""
-        return registry_of(self.name)[self.name]
-
-    def _text(self) -> str:
-        return f" {ARROW} ".join([*(one.key for one in self.attentions), super()._text()])
+        return cls(name, params, [Attention.parse(one) for one in before])
 
     @property
     def encoding(self) -> bool:
@@ -74,10 +89,6 @@ class Aggregation(Method):
     def learns(self) -> bool:
         """Whether it needs the train split first."""
         return self.encoding or bool(self.parameters.get("learned", False))
-
-    def fact(self, name: str, default: Any = None) -> Any:
-        """What the registry notes of this method."""
-        return registry_of(self.name).info(self.name).facts.get(name, default)
 
     def width(self, channels: int) -> int:
         """Dimensions of the vector for a map of so many channels."""

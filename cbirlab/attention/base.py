@@ -10,7 +10,6 @@ A new one is a decorated function::
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -62,7 +61,6 @@ def attention(
     return decorate
 
 
-@dataclass(frozen=True)
 class Attention(Method):
     """Attention weights with all their parameters: what stands before ``>`` in ``"crow_spatial > gem"``.
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cbirlab.cli import saying
+from cbirlab.cli.options import recipe_fields
 from cbirlab.cli.saying import UsageError, say
 from cbirlab.registry import UnknownName
 
@@ -66,15 +67,6 @@ def _failed(error: Exception, code: int, given: Any) -> int:
     return code
 
 
-def _options(given: Any) -> dict[str, Any]:
-    """Fields of the recipe that were given."""
-    options = dict(vars(given.options)) if given.options is not None else {}
-    options = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
-    if "scales" in options and isinstance(options["scales"][0], str):
-        options["scales"] = options["scales"][0]  # the name of a set
-    return options
-
-
 def _lab(given: Any) -> int:
     from cbirlab.cli.lab import launch
 
@@ -103,7 +95,7 @@ def _run(given: Any) -> int:
 
     try:
         saved = output.saved_recipe(given.recipe, given.row) if given.recipe else {}
-        recipe = output.recipe_of(saved, _options(given))
+        recipe = output.recipe_of(saved, recipe_fields(given))
         checks.table(given.out)
         checks.ranking(given.save_ranking)
         checks.device(given.device)
@@ -151,7 +143,7 @@ def _why(given: Any) -> int:
     try:
         checks.table(given.out)
         checks.device(given.device)
-        explained = output.explained(given, _options(given))
+        explained = output.explained(given, recipe_fields(given))
     except (ValueError, TypeError) as error:
         raise UsageError(str(error)) from error
     frame = explained()
@@ -168,7 +160,7 @@ def _compare(given: Any) -> int:
     from cbirlab.literature import beside, published
     from cbirlab.pipeline import Recipe
 
-    shared = _options(given)
+    shared = recipe_fields(given)
     dataset = shared.pop("dataset", "toytown")
     try:
         checks.table(given.out)
@@ -182,7 +174,6 @@ def _compare(given: Any) -> int:
     frame = compare(
         dataset,
         **names,
-        dimensions=given.dimensions or None,
         weights=given.weights,
         fusion_weights=given.fusion_weights,
         time_images=given.time_images,
@@ -206,14 +197,16 @@ def _data(given: Any) -> int:
 
 def _evaluate(given: Any) -> int:
     from cbirlab.cli import checks, judging
+    from cbirlab.pipeline import Recipe
 
+    options = recipe_fields(given)
     try:
         checks.table(given.out)
         checks.table(given.per_query, "--per-query")
-        checks.judging(given)
+        Recipe(**options)  # refused here rather than after the descriptors were read
     except ValueError as error:
         raise UsageError(str(error)) from error
-    return judging.evaluate_command(given)
+    return judging.evaluate_command(given, options)
 
 
 def _published(given: Any) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cbirlab.fusion import FusedRun, Fusion
@@ -55,13 +55,6 @@ def level(recipe: Recipe | Fusion, name: str | None) -> None:
             warnings.simplefilter("ignore")  # they come when the dataset is loaded for good
             protocol = one.protocol or load_dataset(one.dataset).protocol
         PROTOCOLS[protocol].level(name, "--level")
-
-
-def judging(given: Any) -> None:
-    """Refuse what `evaluate` would refuse after it has read the descriptors."""
-    from cbirlab.pipeline import Recipe
-
-    Recipe(**{name: value for name in ("protocol", "average_precision") if (value := getattr(given, name)) is not None})
 
 
 def device(name: str) -> None:

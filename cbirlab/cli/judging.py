@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cbirlab.cli.options import Several, at_least_one
+from cbirlab.cli.options import at_least_one
 from cbirlab.cli.saying import say
 
 if TYPE_CHECKING:
@@ -30,11 +30,6 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--top", type=at_least_one, metavar="K", help="judge the first K results alone, which needs less memory"
     )
-    parser.add_argument("--protocol", metavar="NAME", help="(default: the dataset's own)")
-    parser.add_argument("--average-precision", metavar="NAME", help="trapezoid or finite-sum (default: the protocol's)")
-    parser.add_argument(
-        "--metrics", action=Several, metavar="NAME", help="further ones beside the protocol's: recall@1 hit@5 mrr"
-    )
     parser.add_argument("--out", metavar="FILE", help="write the numbers: .csv, .md, .tex, .xlsx or .json")
     parser.add_argument("--per-query", metavar="FILE", help="write a row per query in one of these formats")
 
@@ -47,16 +42,13 @@ def add_published(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="FILE", help="write them, one a row: .csv, .md, .tex, .xlsx or .json")
 
 
-def evaluate_command(given: Any) -> int:
+def evaluate_command(given: Any, options: dict[str, Any]) -> int:
     """Judge features of others and say under which protocol."""
     from cbirlab import tables
     from cbirlab.datasets import load_dataset
     from cbirlab.evaluation import per_query_table
-    from cbirlab.evaluation.metrics import named
     from cbirlab.foreign import evaluate_features
 
-    options = {"protocol": given.protocol, "average_precision": given.average_precision}
-    options["metrics"] = named(given.metrics or ())
     dataset = load_dataset(given.dataset)
     database, queries = _features(given, dataset)
     found = evaluate_features(database, queries, dataset, similarity=given.similarity, k=given.top, **options)

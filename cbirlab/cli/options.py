@@ -71,29 +71,42 @@ def add_saved_recipe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--row", type=int, default=0, metavar="N", help="row of the table, from 0 (default: 0)")
 
 
-def add_recipe_options(parser: argparse.ArgumentParser, *, one: bool, leave: Collection[str] = ()) -> None:
-    """The fields of a recipe as declared, but those to `leave`; of one recipe, or those that rows of a table share."""
-    from cbirlab.pipeline.fields import ADDED, each
+def recipe_fields(given: Any) -> dict[str, Any]:
+    """Fields of the recipe that were given."""
+    options = dict(vars(given.options)) if given.options is not None else {}
+    options = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
+    if "scales" in options and isinstance(options["scales"][0], str):
+        options["scales"] = options["scales"][0]  # the name of a set
+    return options
+
+
+def add_recipe_options(parser: argparse.ArgumentParser, *decides: str, one: bool, leave: Collection[str] = ()) -> None:
+    """The fields of a recipe as declared, but those to `leave`: of `one` recipe, or several of each for a table.
+
+    Parameters
+    ----------
+    decides : take the fields that decide this alone.
+    """
+    from cbirlab.pipeline.fields import each, help_of
     from cbirlab.pipeline.recipe import Recipe
 
     parser.set_defaults(options=None)
     group = parser.add_argument_group("recipe")
-    for name, field in each(Recipe):
-        if not one and field.decides == ADDED:
-            parser.add_argument(
-                f"--{name}", f"--{field.plural}", dest=field.plural, action=Several, metavar="NAME", help=field.help
-            )
-        elif name not in leave and (one or not field.plural):
-            into: dict[str, Any] = {"action": _IntoOptions, "type": _reader(field.read)}
-            if field.several:
-                into = {"action": _SeveralIntoOptions, "each": _reader(field.read)}
-            group.add_argument(
-                f"--{name.replace('_', '-')}",
-                metavar=field.metavar,
-                help=field.help,
-                default=argparse.SUPPRESS,
-                **into,
-            )
+    for name, field in each(Recipe, *decides):
+        option, read = f"--{name.replace('_', '-')}", _reader(field.read)
+        about: dict[str, Any] = {
+            "metavar": field.metavar,
+            "help": help_of(getattr(Recipe, name), field, several=not one),
+        }
+        if name in leave:
+            continue
+        if field.plural and not one:
+            both = dict.fromkeys([option, f"--{field.plural}"])
+            group.add_argument(*both, dest=field.plural, action=Several, each=read, **about)
+        elif field.several:
+            group.add_argument(option, action=_SeveralIntoOptions, each=read, default=argparse.SUPPRESS, **about)
+        else:
+            group.add_argument(option, action=_IntoOptions, type=read, default=argparse.SUPPRESS, **about)
 
 
 def _reader(read: Callable[[str], Any]) -> Callable[[str], Any]:

@@ -50,34 +50,31 @@ ALSO_NONE = ("aggregations", "encodings", "fusions")
 
 
 def checked_names(given: Any) -> dict[str, Any]:
-    """Names for `compare`; unknown ones raise before anything is computed."""
+    """What `compare` takes several of, as far as it was given; unknown names raise before anything is computed."""
     from cbirlab.aggregation import Aggregation
     from cbirlab.attention import Attention
     from cbirlab.backbones import chosen
     from cbirlab.fusion import FusionMethod
     from cbirlab.grid import NO_ATTENTION
-    from cbirlab.passes import Passes
-    from cbirlab.pipeline import STAGES
-    from cbirlab.whitening import Whitening
+    from cbirlab.pipeline import Recipe
+    from cbirlab.pipeline.fields import each
 
-    readers = {
+    readers = {field.plural: field.check for _, field in each(Recipe) if field.plural and field.plural != "weights"}
+    readers |= {
         "backbones": lambda text: chosen(text, given.weights),
-        "aggregations": Aggregation.parse,
         "encodings": Aggregation.parse,
         "attentions": lambda text: [Attention.parse(one) for one in text.split(">") if text != NO_ATTENTION],
-        "passes": Passes.parse,
-        "whitenings": Whitening.parse,
         "fusions": FusionMethod.parse,
-        **{stage.plural: stage.check for stage in STAGES.values()},
     }
-    names = {
-        name: "all" if asked == ["all"] else [] if asked == ["none"] and name in ALSO_NONE else asked
-        for name in (*readers, "taps")
-        if (asked := getattr(given, name)) is not None
-    }
+    names: dict[str, Any] = {}
     for name, read in readers.items():
-        for text in names[name] if names.get(name, "all") != "all" else ():
-            read(text)
+        asked = getattr(given, name)
+        if asked is None:
+            continue
+        names[name] = "all" if asked == ["all"] else [] if asked == ["none"] and name in ALSO_NONE else asked
+        if read and names[name] != "all" and name != "taps":  # which are those of the backbones
+            for one in names[name]:
+                read(one)
     return names
 
 

@@ -14,7 +14,6 @@ from cbirlab.cli.options import (
     add_recipe_options,
     add_saved_recipe,
     add_timing,
-    whole_number,
 )
 
 _EXAMPLES = """
@@ -162,63 +161,16 @@ def _add_compare(commands: Any) -> None:
         --aggregation mac,gem(p=4) is --aggregation mac 'gem(p=4)'.
         """,
     )
-    several: dict[str, Any] = {"action": Several, "metavar": "NAME"}
-    parser.add_argument(
-        "--backbone", "--backbones", dest="backbones", default=["toynet"], help="or all (default: toynet)", **several
-    )
-    parser.add_argument(
-        "--tap",
-        "--taps",
-        dest="taps",
-        default=None,
-        help="or all, or layer3+layer4 (default: the backbone's own)",
-        **several,
-    )
-    parser.add_argument(
-        "--aggregation",
-        "--aggregations",
-        dest="aggregations",
-        default=["all"],
-        help="e.g. mac 'gem(p=4)' (default: all)",
-        **several,
-    )
-    parser.add_argument(
-        "--encoding",
-        "--encodings",
-        dest="encodings",
-        default=[],
-        help="e.g. bow 'vlad(k=64)' (default: none)",
-        **several,
-    )
-    parser.add_argument(
-        "--attention",
-        "--attentions",
-        dest="attentions",
-        default=["none"],
-        help="before each of them, e.g. none crow_spatial (default: none)",
-        **several,
-    )
-    parser.add_argument(
-        "--passes",
-        default=["single"],
-        help="feedforward schemes, e.g. single 'spm(levels=3)' (default: single)",
-        **several,
-    )
-    parser.add_argument(
-        "--whitening", "--whitenings", dest="whitenings", default=["all"], help="(default: all)", **several
-    )
-    parser.add_argument(
-        "--fusion", "--fusions", dest="fusions", default=[], help="fuse what differs in network or tap alone", **several
-    )
+    for name, help in (
+        ("encoding", "beside the aggregations, e.g. bow 'vlad(k=64)'"),
+        ("attention", "before each of them, e.g. none crow_spatial"),
+        ("fusion", "fuse what differs in network or tap alone"),
+    ):
+        parser.add_argument(
+            f"--{name}", f"--{name}s", dest=f"{name}s", action=Several, metavar="NAME", help=f"{help} (default: none)"
+        )
     parser.add_argument(
         "--fusion-weights", choices=["learned"], help="learned on the train split (default: equal weights)"
-    )
-    parser.add_argument(
-        "--dimensions",
-        action=Several,
-        each=whole_number,
-        metavar="D",
-        help="kept after whitening, one or several (default: all)",
     )
     parser.add_argument(
         "--weights", metavar="WEIGHTS", help="'random', a label of torchvision, or a file (default: the backbone's own)"
@@ -226,7 +178,7 @@ def _add_compare(commands: Any) -> None:
     parser.add_argument(
         "--published", action="store_true", help="put published numbers of the dataset below, with their settings"
     )
-    parser.later(lambda: add_recipe_options(parser, one=False))
+    parser.later(lambda: add_recipe_options(parser, one=False, leave=["weights"]))
     add_timing(parser)
     add_common(parser)
 
@@ -294,7 +246,9 @@ def _add_evaluate(commands: Any) -> None:
         Database and queries may be two files or two matrices of one; N x D or D x N is told by the number of images.
         Without queries the dataset's own rows are taken, where its queries are in the database.
         """
-    add_evaluate(_command(commands, "evaluate", "judge descriptors that were computed elsewhere", more))
+    parser = _command(commands, "evaluate", "judge descriptors that were computed elsewhere", more)
+    add_evaluate(parser)
+    parser.later(lambda: add_recipe_options(parser, "judging", one=True))
 
 
 def _add_published(commands: Any) -> None:

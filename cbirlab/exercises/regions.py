@@ -25,7 +25,7 @@ def patches(levels: int = 4) -> Solution:
 
     def count(levels: int) -> int:
         view = View(256, 256, read=_no_pixels)
-        return len(Passes.parse(f"spm(levels={levels})").boxes(view))
+        return len(Passes("spm", {"levels": levels}).boxes(view))
 
     return Solution(
         answer=count(levels),

@@ -14,7 +14,6 @@ there: the other members alone decide, and where none has an answer the fusion h
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -28,7 +27,6 @@ from cbirlab.whitening import normalise
 FUSIONS: Registry[Callable[..., np.ndarray]] = Registry("fusion")
 
 
-@dataclass(frozen=True)
 class FusionMethod(Method):
     """A fusion with all its parameters.
 

@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from cbirlab.aggregation import Aggregation
 from cbirlab.fusion.methods import FusionMethod, checked_weights
 from cbirlab.params import Range
-from cbirlab.passes import Passes
 from cbirlab.pipeline import Recipe
+from cbirlab.pipeline.fields import SETTING, declared
 from cbirlab.plain import check_fields, check_texts, object_of, shown
 from cbirlab.store import digest
 from cbirlab.whitening import Whitening
@@ -42,9 +41,9 @@ class Fusion:
     """
 
     members: tuple[Recipe, ...]
-    method: str = "early"
+    method: FusionMethod = declared("early", SETTING)
     weights: tuple[float, ...] | str | None = None
-    whitening: str = "none"
+    whitening: Whitening = declared("none", SETTING)
     dimensions: int | None = None
 
     def __post_init__(self) -> None:
@@ -65,12 +64,12 @@ class Fusion:
             )
         if whitening.name != "none" and method.stage != "descriptors":
             raise ValueError(
-                f"Fusion: whitening {whitening.key!r} is for descriptors, and {method.name!r} fuses {method.stage}; "
+                f"Fusion: whitening {whitening!r} is for descriptors, and {method.name!r} fuses {method.stage}; "
                 "use method 'early', or whiten the members."
             )
         if dimensions is not None and not whitening.fact("ordered"):
             raise ValueError(
-                f"Fusion: dimensions must be None with whitening {whitening.key!r}, got {dimensions}; use 'pca'."
+                f"Fusion: dimensions must be None with whitening {whitening!r}, got {dimensions}; use 'pca'."
             )
         weights = self.weights
         if isinstance(weights, str):
@@ -78,7 +77,7 @@ class Fusion:
                 raise ValueError(f"Fusion: weights must be numbers, None or {LEARNED!r}, got {weights!r}.")
         elif weights is not None:
             weights = checked_weights("Fusion", weights, len(members))
-        clean = {"members": members, "method": method.key, "weights": weights, "whitening": whitening.key}
+        clean = {"members": members, "method": method, "weights": weights, "whitening": whitening}
         for name, value in {**clean, "dimensions": dimensions}.items():
             object.__setattr__(self, name, value)
 
@@ -114,8 +113,7 @@ class Fusion:
 
 def compares_parts(recipe: Recipe) -> bool:
     """Whether words or views are compared, so that an image has no one vector, and scores are no cosines."""
-    spec, passes = Aggregation.parse(recipe.aggregation), Passes.parse(recipe.passes)
-    return bool(spec.fact("similarity")) or passes.combine == "match"
+    return bool(recipe.aggregation.fact("similarity")) or recipe.passes.combine == "match"
 
 
 def check_members(members: Sequence[Recipe]) -> None:

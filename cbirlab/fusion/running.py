@@ -16,9 +16,9 @@ from cbirlab.evaluation import PROTOCOLS, Evaluation
 from cbirlab.extract import image_hashes
 from cbirlab.fusion.balance import balance, train_split
 from cbirlab.fusion.members import Member, concatenated, fused_lists, own_rows, searched
-from cbirlab.fusion.methods import FusionMethod, checked_weights
+from cbirlab.fusion.methods import checked_weights
 from cbirlab.fusion.recipe import LEARNED, Fusion, check_members, compares_parts
-from cbirlab.index import IndexMethod, Ranking
+from cbirlab.index import Ranking
 from cbirlab.lists import Lists, lists_of
 from cbirlab.pipeline import Bench, Clock, Recipe, Run, table_row
 from cbirlab.pipeline.learning_sets import held_for
@@ -27,7 +27,7 @@ from cbirlab.pipeline.search import depth_of
 from cbirlab.pipeline.stages import judged
 from cbirlab.pipeline.timing import ms_per_image, repeated
 from cbirlab.store import Store
-from cbirlab.whitening import Whitening, learn, whiten
+from cbirlab.whitening import learn, whiten
 
 COSTS = ("forward_passes", "ms_per_image")
 """Columns of what it costs to describe an image; members of one bench share the passes."""
@@ -74,7 +74,7 @@ class FusedRun:
     @property
     def early(self) -> bool:
         """Whether one index holds the descriptors of all members; otherwise each member has its own."""
-        return FusionMethod.parse(self.recipe.method).stage == "descriptors"
+        return self.recipe.method.stage == "descriptors"
 
     @property
     def weights(self) -> str:
@@ -184,7 +184,7 @@ def fused_row(result: FusedRun) -> dict[str, Any]:
     row["skipped"] = sum(len(unread) for unread in result.skipped.values())
     del row["recipe"]
     weights = " + ".join(f"{weight:.3g}" for weight in result.member_weights)
-    return {**row, "fusion": result.recipe.method, "fusion_weights": weights, "recipe": result.recipe.to_json()}
+    return {**row, "fusion": str(result.recipe.method), "fusion_weights": weights, "recipe": result.recipe.to_json()}
 
 
 def train_name(dataset: Dataset) -> str:
@@ -200,7 +200,7 @@ def _with_judging(member: Recipe, dataset: Dataset) -> Recipe:
 
 
 def _learns(fusion: Fusion) -> bool:
-    return fusion.weights == LEARNED or bool(Whitening.parse(fusion.whitening).fact("learned"))
+    return fusion.weights == LEARNED or bool(fusion.whitening.fact("learned"))
 
 
 def _described(
@@ -213,7 +213,7 @@ def _described(
     time_images: bool,
 ) -> list[_Described]:
     """Every member, searched; members that share a network and its input are described in one bench."""
-    early = FusionMethod.parse(fusion.method).stage == "descriptors"
+    early = fusion.method.stage == "descriptors"
     found: dict[int, _Described] = {}
     for places in _benches(fusion.members):
         first = fusion.members[places[0]]
@@ -270,21 +270,20 @@ def _weights(fusion: Fusion, train: Sequence[Member], split: Dataset | None) -> 
 
 
 def _fused(fusion: Fusion, described: Sequence[_Described], weights: tuple[float, ...], dataset: Dataset) -> _Fused:
-    method, members = FusionMethod.parse(fusion.method), [one.member for one in described]
+    method, members = fusion.method, [one.member for one in described]
     if method.stage != "descriptors":
         own = own_rows(dataset, PROTOCOLS[str(fusion.members[0].protocol)])
         lists, runs = fused_lists(members, method, weights, own), [one.run for one in described]
         sums = (sum(getattr(run, name) for run in runs) for name in ("dim", "index_bytes", "build_seconds"))
         return _Fused(lists, *sums)
     images, queries = concatenated(members, weights, method)
-    whitening = Whitening.parse(fusion.whitening)
-    if whitening.fact("learned"):
+    if fusion.whitening.fact("learned"):
         learning, _ = concatenated([one.train for one in described if one.train is not None], weights, method)
-        fitted = learn(whitening, learning, dataset.train_instances)
+        fitted = learn(fusion.whitening, learning, dataset.train_instances)
         images = whiten(fitted, images, fusion.dimensions)
         queries = whiten(fitted, queries, fusion.dimensions) if len(queries) else images[:0]
     start, first = time.perf_counter(), fusion.members[0]
-    index = IndexMethod.parse(first.index).make().fit(images)
+    index = first.index.make().fit(images)
     seconds = time.perf_counter() - start
     lists = searched(index, queries, depth_of(first, len(images)))
     return _Fused(lists, images.shape[1], index.nbytes, seconds)

@@ -16,7 +16,6 @@ from cbirlab.looking.match import Match, similarity_map
 from cbirlab.looking.overlay import Overlay, overlay
 from cbirlab.looking.pairs import MOST_PAIRS, Cosines, JudgedPairs, cosines, judged_pairs
 from cbirlab.looking.spectrum import Spectrum, spectrum
-from cbirlab.passes import Passes
 from cbirlab.pipeline import fitting
 from cbirlab.pipeline.recent import Recent
 from cbirlab.preprocessing import region
@@ -114,12 +113,12 @@ class Looker:
             its scores are not those of one map.
         """
         shared = self._bench.shared
-        if not Passes.parse(shared.passes).single or tuple(shared.scales) != (1.0,):
+        if not shared.passes.single or tuple(shared.scales) != (1.0,):
             raise ValueError("match: the session must describe an image by one pass at one scale, to divide its score.")
         spec = Aggregation.parse(aggregation)
         maps = [self.maps(item, tap) for item in (a, b)]
         state = self._state(tap, spec)
-        fitted = self._whitening(tap, spec.key, whitening)
+        fitted = self._whitening(tap, spec, whitening)
         options = {"whitening": fitted, "dimensions": dimensions, "share_mean": share_mean}
         return similarity_map(maps[0], maps[1], spec, state=state, **options)
 
@@ -175,9 +174,9 @@ class Looker:
         if not spec.learns:
             found = fitting.network_states(self._bench.backbone, {tap: [spec]}).get((tap, spec.key))
             return found and found.value
-        self.session.make_ready(tap, spec.key)
+        self.session.make_ready(tap, spec)
         with self.session.lock:
-            return self._bench.state(tap, self.session.recipe(tap, spec.key))
+            return self._bench.state(tap, self.session.recipe(tap, spec))
 
     def _whitening(self, tap: str, aggregation: str, whitening: str) -> Any:
         if whitening == "none":

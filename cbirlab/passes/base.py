@@ -77,7 +77,6 @@ def scheme(name: str, *, title: str, reference: str = "", **facts: Any) -> Calla
     return decorate
 
 
-@dataclass(frozen=True)
 class Passes(Method):
     """A feedforward scheme with all its parameters: what tables print and the store keys descriptors by.
 

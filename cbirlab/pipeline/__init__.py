@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from cbirlab.aggregation import Aggregation
 from cbirlab.backbones import load_backbone
 from cbirlab.datasets import Dataset, load_dataset
 from cbirlab.evaluation import PROTOCOLS, Evaluation
@@ -48,7 +47,7 @@ def run(
         dataset = dataset or load_dataset(recipe.dataset)
         backbone = load_backbone(recipe.backbone, recipe.weights, device)
         recipe = recipe.resolved(dataset, backbone)
-    warn_of_clipped([clipped(backbone, str(recipe.tap), Aggregation.parse(recipe.aggregation))], stacklevel=3)
+    warn_of_clipped([clipped(backbone, recipe.taps, recipe.aggregation)], stacklevel=3)
     bench = Bench(dataset, backbone, recipe, store=store or Store(), progress=progress)
     with clock("extract"):
         bench.fill([recipe])
@@ -78,12 +77,9 @@ def table_row(result: Run) -> dict[str, Any]:
         "dataset": result.dataset.name,
         "backbone": recipe.backbone,
         "weights": result.weights,
-        "tap": recipe.tap,
-        "aggregation": recipe.aggregation,
-        "passes": recipe.passes,
-        "whitening": recipe.whitening,
+        **{name: str(getattr(recipe, name)) for name in ("tap", "aggregation", "passes", "whitening")},
         "whitening_set": recipe.whitening_set or "",
-        **{name: getattr(recipe, name) for name in STAGES},
+        **{name: str(getattr(recipe, name)) for name in STAGES},
         "dim": result.dim,
         "image_size": recipe.image_size,
         "preprocessing": f"{recipe.crop}, {recipe.resizing}",

@@ -8,7 +8,7 @@
 >>> @SIGNS.register("flip", title="Opposite vectors")
 ... def flip(rows):
 ...     return -rows
->>> stage = add_stage(Stage("sign", Sign, ROWS, "signs", help="of descriptors, before the search (default: none)"))
+>>> stage = add_stage(Stage("sign", Sign, ROWS, "signs", help="of descriptors, before the search"))
 >>> Recipe(sign="flip").sign
 'flip'
 >>> remove_stage("sign")
@@ -77,12 +77,7 @@ class Stage:
 
     def check(self, text: Any) -> str:
         """What the recipe keeps: "none", or a method with its parameters."""
-        return NONE if text in (NONE, None) else self.method.parse(text).key
-
-    def apply(self, text: str, *given: Any) -> Any:
-        """What the method that a recipe names makes of what is given."""
-        method = self.method.parse(text)
-        return method.target()(*given, **method.parameters)
+        return NONE if text in (NONE, None) else self.method.parse(text)
 
 
 STAGES: dict[str, Stage] = {}
@@ -99,7 +94,7 @@ def add_stage(stage: Stage) -> Stage:
         raise ValueError(f"add_stage: a recipe has a field {stage.name!r} already; choose another name.")
     if stage.place not in (ROWS, RANKINGS):
         raise ValueError(f"add_stage: place must be {ROWS!r} or {RANKINGS!r}, got {stage.place!r}.")
-    help = stage.help or f"{', '.join([NONE, *stage.registry])} (default: {NONE})"
+    help = stage.help or ", ".join([NONE, *stage.registry])
     _declare(stage.name, declared(NONE, ADDED, stage.check, help, plural=stage.plural, later=True))
     STAGES[stage.name] = stage
     return stage
@@ -111,10 +106,10 @@ def remove_stage(name: str) -> None:
     _declare(name, None)
 
 
-def applied(recipe: Recipe, place: str) -> list[tuple[Stage, str]]:
-    """The stages that a recipe uses at a place, each with the text of its method."""
-    chosen = [(stage, getattr(recipe, stage.name)) for stage in STAGES.values() if stage.place == place]
-    return [(stage, text) for stage, text in chosen if text != NONE]
+def applied(recipe: Recipe, place: str) -> dict[str, Method]:
+    """The stages that a recipe uses at a place, each with its method."""
+    chosen = {name: getattr(recipe, name) for name, stage in STAGES.items() if stage.place == place}
+    return {name: method for name, method in chosen.items() if method != NONE}
 
 
 def _declare(name: str, declaration: Field[Any] | None) -> None:

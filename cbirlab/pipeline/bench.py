@@ -21,9 +21,7 @@ from cbirlab.pipeline.recent import Recent
 from cbirlab.pipeline.recipe import Recipe
 from cbirlab.pipeline.search import NO_ROW, Searcher, depth_of, index_of
 from cbirlab.pipeline.stages import Clock, Run
-from cbirlab.pipeline.tap_names import split_taps
 from cbirlab.store import Store
-from cbirlab.whitening import Whitening
 
 if TYPE_CHECKING:
     from cbirlab.backbones import Backbone
@@ -66,8 +64,7 @@ class Bench(Described):
     def whitening(self, recipe: Recipe) -> Any:
         """The fitted whitening of a resolved recipe; None where it learns nothing."""
         self._check(recipe)
-        method = Whitening.parse(recipe.whitening)
-        if not method.fact("learned"):
+        if not recipe.whitening.fact("learned"):
             return None
         learning_set = str(recipe.whitening_set)
         name = (str(recipe.tap), recipe.aggregation, recipe.whitening, learning_set)
@@ -77,7 +74,7 @@ class Bench(Described):
             labels = owner.train_instances if part == "train" else owner.instances
             if rows.counts is not None and labels:
                 labels = [str(label) for label in np.repeat(labels, rows.counts)]
-            self._fitted[name] = stages.learned(method, rows.values, labels, key, self.store)
+            self._fitted[name] = stages.learned(recipe.whitening, rows.values, labels, key, self.store)
             if held_for(recipe, self.dataset):
                 stages.warn_of_few(recipe, self._fitted[name], *rows.values.shape)
         return self._fitted[name]
@@ -91,7 +88,7 @@ class Bench(Described):
             searcher, build_seconds = self._searcher(recipe)
         lists = searcher.lists(queries, self._own)
         ranking, evaluation = stages.judged(lists, self.dataset, recipe, clock, again=self.lists(recipe))
-        columns = [self.column(tap, recipe, "images") for _, tap in split_taps(str(recipe.tap))]
+        columns = [self.column(tap, recipe, "images") for _, tap in recipe.taps]
         views = float(np.mean(columns[0].counts))
         return Run(
             recipe=recipe,
@@ -193,12 +190,12 @@ def _setting(recipe: Recipe) -> tuple[Any, ...]:
 
 def _searched_as(recipe: Recipe) -> tuple[Any, ...]:
     """What decides descriptors as they are searched."""
-    return *_setting(recipe), recipe.dimensions, *((stage.name, text) for stage, text in applied(recipe, ROWS))
+    return *_setting(recipe), recipe.dimensions, *applied(recipe, ROWS).items()
 
 
 def _prepared(recipe: Recipe, values: np.ndarray, dimensions: int | None) -> np.ndarray:
     """Whitened descriptors as they are searched: cut, and after the stages that were added here."""
     found = stages.shortened(values, dimensions)
-    for stage, text in applied(recipe, ROWS):
-        found = stage.apply(text, found)
+    for method in applied(recipe, ROWS).values():
+        found = method.target()(found, **method.parameters)
     return found

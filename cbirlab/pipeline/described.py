@@ -13,12 +13,9 @@ from cbirlab.aggregation import Aggregation
 from cbirlab.datasets import Dataset
 from cbirlab.extract import Descriptors, extract
 from cbirlab.index import Rows
-from cbirlab.passes import Passes
 from cbirlab.pipeline import fitting, stages
 from cbirlab.pipeline.recipe import Recipe, right_of_maps
-from cbirlab.pipeline.tap_names import split_taps
 from cbirlab.store import Store, digest
-from cbirlab.whitening import Whitening
 
 if TYPE_CHECKING:
     from cbirlab.backbones import Backbone
@@ -63,7 +60,7 @@ class Described:
         self.shared = recipe
         self.store = store
         self.progress = progress
-        self.passes = Passes.parse(recipe.passes)
+        self.passes = recipe.passes
         self._columns: dict[tuple[str, str, str], Column] = {}
         self._states: dict[tuple[str, str, str], Any] = {}
         self._skipped: dict[str, dict[int, str]] = {}
@@ -147,7 +144,7 @@ class Described:
 
     def describe(self, dataset: Dataset, recipe: Recipe, store: Store) -> float:
         """Describe the images of a dataset as a recipe does, into `store`; milliseconds per image of the pass."""
-        self.column(split_taps(str(recipe.tap))[0][1], recipe, "images")  # what is learned is known then
+        self.column(recipe.taps[0][1], recipe, "images")  # what is learned is known then
         cells, name = fitting.cells_of([recipe]), recipe.whitening_set or ""
         learned = {(tap, key): state for (tap, key, owner), state in self._states.items() if owner == name}
         states = {**fitting.network_states(self.backbone, cells), **learned}
@@ -183,17 +180,17 @@ class Described:
         self._check(recipe)
         parts = ["images", *(["queries"] if self.dataset.queries else []), *([recipe.whitening_set] * _trains(recipe))]
         cell = _named(recipe.aggregation, recipe.whitening_set or "")
-        return all((tap, cell, part) in self._columns for _, tap in split_taps(str(recipe.tap)) for part in parts)
+        return all((tap, cell, part) in self._columns for _, tap in recipe.taps for part in parts)
 
     def rows(self, recipe: Recipe, part: str) -> tuple[Rows, str]:
         """Descriptors of a part before whitening, views combined and taps concatenated, and their key."""
-        columns = [self.column(tap, recipe, part) for _, tap in split_taps(str(recipe.tap))]
+        columns = [self.column(tap, recipe, part) for _, tap in recipe.taps]
         made_of = {"taps": str(recipe.tap), "combine": self.passes.combine, "on": [one.key for one in columns]}
         return self._joined(recipe, columns), digest(made_of)
 
     def _joined(self, recipe: Recipe, columns: Sequence[Column]) -> Rows:
         """The columns of a recipe's taps, views combined, side by side."""
-        members = split_taps(str(recipe.tap))
+        members = recipe.taps
         found = [self._combined(tap, recipe, column) for (_, tap), column in zip(members, columns, strict=True)]
         if len(members) == 1:
             return found[0]
@@ -218,14 +215,14 @@ class Described:
 
     def outside(self, recipe: Recipe, views: Mapping[str, np.ndarray]) -> Rows:
         """Descriptors before whitening of one image from outside, whose views at each tap are given."""
-        members = split_taps(str(recipe.tap))
+        members = recipe.taps
         columns = [Column(views[tap], np.array([len(views[tap])]), "") for _, tap in members]
         return self._joined(recipe, columns)
 
     def state(self, tap: str, recipe: Recipe) -> Any:
         """What describes a query at a tap: what the aggregation has learned, or needs of the network; mostly None."""
         self.column(tap, recipe, "images")
-        spec = Aggregation.parse(recipe.aggregation)
+        spec = recipe.aggregation
         known = self._states.get((tap, spec.key, recipe.whitening_set or ""))
         found = known or fitting.network_states(self.backbone, {tap: [spec]}).get((tap, spec.key))
         return found and (found.of_queries or found.value)
@@ -233,10 +230,9 @@ class Described:
 
 def _trains(recipe: Recipe) -> bool:
     """Whether descriptors of the learning set are needed themselves."""
-    return bool(Whitening.parse(recipe.whitening).fact("learned")) or Passes.parse(recipe.passes).combine == "vlad"
+    return bool(recipe.whitening.fact("learned")) or recipe.passes.combine == "vlad"
 
 
 def _named(aggregation: str, learning_set: str) -> str:
     """An aggregation together with what it learned from."""
-    spec = Aggregation.parse(aggregation)
-    return f"{spec.key} on {learning_set}" if spec.learns else spec.key
+    return f"{aggregation} on {learning_set}" if Aggregation.parse(aggregation).learns else str(aggregation)

@@ -24,19 +24,23 @@ class About:
         which the controls of a panel change; what is learned on ("learning"); the "search"; the "judging"; or a stage
         that was "added". Recipes that differ in the last five alone share their maps.
     check : takes a value and gives it as the recipe keeps it; raises ValueError or TypeError that says what is allowed.
-    help : for the command line.
+    help : for the command line, without the default.
+    unset : what None means, in words.
     metavar, read, several : of the option: its placeholder, what reads a text, and whether it takes many.
     plural : the argument of `compare` that takes several; "" for a field that the rows of a table share.
+    compared : default of that argument, where it is another one.
     later : recipes once had no such field: at its default it is not written, so the keys of recipes stay as they were.
     """
 
     decides: str
     check: Callable[[Any], Any] | None = None
     help: str = ""
+    unset: str = ""
     metavar: str = "NAME"
     read: Callable[[str], Any] = str
     several: bool = False
     plural: str = ""
+    compared: str = ""
     later: bool = False
 
 
@@ -73,8 +77,16 @@ def optional(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def one_of(what: str, allowed: Choice) -> str:
-    """What a field may be, its default first."""
-    return f"{what}: {', '.join(allowed.options)} (default: {allowed.options[0]})"
+    """What a field may be."""
+    return f"{what}: {', '.join(allowed.options)}"
+
+
+def help_of(default: Any, field: About, *, several: bool = False) -> str:
+    """The help of a field's option with its default; `several` is that of `compare`."""
+    usual = (several and field.compared) or field.unset or default
+    if isinstance(usual, tuple | bool):
+        usual = ", ".join(f"{one:g}" for one in usual) if isinstance(usual, tuple) else "on" if usual else "off"
+    return f"{field.help} (default: {usual})".strip() if usual not in (None, "") else field.help
 
 
 def on_or_off(text: str) -> bool:

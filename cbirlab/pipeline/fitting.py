@@ -14,7 +14,6 @@ from cbirlab.extract import Descriptors, Sampler, State
 from cbirlab.index import Rows
 from cbirlab.pipeline import stages
 from cbirlab.pipeline.recipe import Recipe
-from cbirlab.pipeline.tap_names import split_taps
 from cbirlab.progress import bar
 from cbirlab.store import Store
 from cbirlab.store.code import code_version
@@ -34,9 +33,8 @@ def cells_of(recipes: Iterable[Recipe]) -> Cells:
     """The cells that recipes are made of, each once."""
     cells: dict[str, dict[str, Aggregation]] = {}
     for recipe in recipes:
-        spec = Aggregation.parse(recipe.aggregation)
-        for _, tap in split_taps(str(recipe.tap)):
-            cells.setdefault(tap, {})[spec.key] = spec
+        for _, tap in recipe.taps:
+            cells.setdefault(tap, {})[recipe.aggregation] = recipe.aggregation
     return {tap: list(specs.values()) for tap, specs in cells.items()}
 
 
@@ -55,9 +53,9 @@ def check_cell(backbone: Backbone, tap: str, spec: Aggregation) -> str:
     return ""
 
 
-def clipped(backbone: Backbone, tap: str, spec: Aggregation) -> str:
-    """Empty, or what of `spec` is made for values >= 0 while `tap`, as of most transformers, has others."""
-    members = {member: backbone.taps[member] for _, member in split_taps(tap)}
+def clipped(backbone: Backbone, taps: Iterable[tuple[float, str]], spec: Aggregation) -> str:
+    """Empty, or what of `spec` is made for values >= 0 while `taps` have others, as those of most transformers do."""
+    members = {member: backbone.taps[member] for _, member in taps}
     if all(one.kind == "vector" for one in members.values()):  # taken as they are, whatever the pooling
         return ""
     signed = [member for member, one in members.items() if one.signed]

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cbirlab import images
-from cbirlab.aggregation import Aggregation
 from cbirlab.datasets.base import Box
 from cbirlab.extract.network import Network
 from cbirlab.extract.pooling import pool
@@ -21,7 +20,6 @@ from cbirlab.passes import Passes, View
 from cbirlab.pipeline.bench import Bench
 from cbirlab.pipeline.recent import Recent
 from cbirlab.pipeline.recipe import Recipe
-from cbirlab.pipeline.tap_names import split_taps
 from cbirlab.preprocessing import region, whole_box
 from cbirlab.store.files import state_of
 
@@ -66,10 +64,10 @@ class Outside:
         """
         name = known_by(image), box and tuple(box), prepared
         maps = self._kept.get(name, lambda: (image, self._maps(image, box, prepared)))[1]
-        spec = Aggregation.parse(recipe.aggregation)
+        spec = recipe.aggregation
         exponent = exponent_of(recipe.scale_pooling, spec)
         views = {}
-        for _, tap in split_taps(str(recipe.tap)):
+        for _, tap in recipe.taps:
             states = {spec.key: self.bench.state(tap, recipe)}
             scales = [[pool(view[tap], [spec], states)[spec.key] for view in scale] for scale in maps]
             views[tap] = over_scales([np.concatenate(scale) for scale in scales], exponent)
@@ -79,7 +77,7 @@ class Outside:
         shared = self.bench.shared
         network = Network(self.bench.backbone, precision=shared.precision)
         upright = images.read(image)
-        passes, size, resizing = Passes.parse(shared.passes), int(shared.image_size or 0), shared.resizing
+        passes, size, resizing = shared.passes, int(shared.image_size or 0), shared.resizing
         if prepared and resizing.resize != "long_side":
             size, resizing = max(upright.size), replace(resizing, resize="long_side")
         box, frame = region(box, shared.crop)

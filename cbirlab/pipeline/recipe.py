@@ -38,7 +38,7 @@ from cbirlab.pipeline.fields import (
     optional,
 )
 from cbirlab.pipeline.learning_sets import learning_set
-from cbirlab.pipeline.tap_names import join_taps, split_taps
+from cbirlab.pipeline.tap_names import Taps
 from cbirlab.plain import check_fields, check_texts, object_of, shown
 from cbirlab.preprocessing import CROP, IMAGE_SIZE, INTERPOLATION, RESIZE, Resizing
 from cbirlab.store import digest
@@ -86,7 +86,7 @@ class Recipe:
         split, or else what is held out; of a dataset too small for that (`Dataset.learns_on_itself`), Toytown's.
         With "held_out" half is judged also where nothing is learned, so that rows can be compared.
     image_size : long side in pixels.
-    scales : relative to `image_size`; with several, descriptors are pooled over them. or a name in `SCALE_SETS`.
+    scales : relative to `image_size`; with several, descriptors are pooled over them; or a name in `SCALE_SETS`.
     scale_pooling : "mean", or "gem" with the exponent of the aggregation "gem".
     crop : of queries with a box: "box" cuts them to it at the scale of the whole image, "box_resized" brings what is
         cut to the image size as if it were a whole image, "none" leaves them whole.
@@ -106,34 +106,37 @@ class Recipe:
     UnknownName, TypeError, ValueError : a name that is not registered, or a value that is not allowed.
     """
 
-    dataset: str = declared(
-        "toytown", DATA, str, "a name, a folder or a CSV file; 'photos(layout=nested)' has options (default: toytown)"
-    )
-    backbone: str = declared("toynet", NETWORK, help="(default: toynet)", plural="backbones")
+    dataset: str = declared("toytown", DATA, str, "a name, a folder or a CSV file; 'photos(layout=nested)' has options")
+    backbone: str = declared("toynet", NETWORK, help="the network", plural="backbones")
     weights: str | None = declared(
-        None, NETWORK, help="'random', a label of torchvision, or a file", metavar="WEIGHTS", plural="weights"
+        None,
+        NETWORK,
+        help="'random', a label of torchvision, or a file",
+        unset="the backbone's own",
+        metavar="WEIGHTS",
+        plural="weights",
     )
-    tap: str | None = declared(
-        None, SETTING, optional(lambda tap: join_taps(split_taps(tap))), "(default: the backbone's own)", plural="taps"
+    tap: Taps | None = declared(
+        None, SETTING, optional(Taps), "'layer3', or 'layer3+layer4'", unset="the backbone's own", plural="taps"
     )
-    aggregation: str = declared(
+    aggregation: Aggregation = declared(
         "gem",
         SETTING,
-        lambda text: Aggregation.parse(text).key,
-        "'gem', 'vlad(k=64)' or 'crow_spatial > gem(p=4)' (default: gem)",
+        Aggregation.parse,
+        "'gem', 'vlad(k=64)' or 'crow_spatial > gem(p=4)'",
         plural="aggregations",
+        compared="all",
     )
-    passes: str = declared(
-        "single", MAPS, lambda text: Passes.parse(text).key, "feedforward scheme (default: single)", plural="passes"
-    )
-    whitening: str = declared(
-        "none", SETTING, lambda text: Whitening.parse(text).key, "(default: none)", plural="whitenings"
+    passes: Passes = declared("single", MAPS, Passes.parse, "feedforward scheme, as 'spm(levels=3)'", plural="passes")
+    whitening: Whitening = declared(
+        "none", SETTING, Whitening.parse, "'pca' or 'pca(power=0.25)'", plural="whitenings", compared="all"
     )
     dimensions: int | None = declared(
         None,
         SETTING,
         checked_by("dimensions", _POSITIVE),
-        "kept after whitening (default: all)",
+        "kept after whitening",
+        unset="all",
         metavar="D",
         read=int,
         plural="dimensions",
@@ -148,7 +151,8 @@ class Recipe:
         None,
         MAPS,
         checked_by("image_size", IMAGE_SIZE),
-        "long side (default: the dataset's own)",
+        "long side",
+        unset="the dataset's own",
         metavar="PIXELS",
         read=int,
     )
@@ -156,34 +160,43 @@ class Recipe:
         (1.0,),
         MAPS,
         lambda given: tuple(Range(0.05, 8).check("Recipe", "scales", scale) for scale in _scales(given)),
-        "relative to the image size, or one of the sets down, up_down (default: 1)",
+        "relative to the image size, or one of the sets down, up_down",
         metavar="S",
         read=number_or_name,
         several=True,
     )
-    scale_pooling: str = declared(
-        "mean", MAPS, checked_by("scale_pooling", SCALE_POOLING), "mean or gem over scales (default: mean)"
-    )
+    scale_pooling: str = declared("mean", MAPS, checked_by("scale_pooling", SCALE_POOLING), "mean or gem over scales")
     crop: str = declared("box", MAPS, checked_by("crop", CROP), one_of("of queries with a box", CROP))
     resize: str = declared("long_side", MAPS, help=one_of("what the image size is", RESIZE))
     interpolation: str = declared("lanczos", MAPS, help=one_of("kernel", INTERPOLATION))
-    antialias: bool = declared(True, MAPS, help="when shrinking (default: on)", metavar="on|off", read=on_or_off)
+    antialias: bool = declared(True, MAPS, help="when shrinking", metavar="on|off", read=on_or_off)
     precision: str = declared(
-        "float32", MAPS, checked_by("precision", PRECISION), "float32 or bfloat16 (default: float32)", metavar="TYPE"
+        "float32", MAPS, checked_by("precision", PRECISION), "float32 or bfloat16", metavar="TYPE"
     )
-    index: str = declared("exact", SEARCH, lambda text: IndexMethod.parse(text).key, "(default: exact)")
+    index: IndexMethod = declared("exact", SEARCH, IndexMethod.parse, "how the database is searched")
     depth: int | None = declared(
-        None, SEARCH, checked_by("depth", _POSITIVE), "results per query (default: all images)", metavar="K", read=int,
+        None,
+        SEARCH,
+        checked_by("depth", _POSITIVE),
+        "results per query",
+        unset="all images",
+        metavar="K",
+        read=int,
         later=True,
-    )  # fmt: skip
+    )
     protocol: str | None = declared(
-        None, JUDGING, optional(lambda name: PROTOCOLS.info(name).name), "(default: the dataset's own)"
+        None,
+        JUDGING,
+        optional(lambda name: PROTOCOLS.info(name).name),
+        "how rankings are judged",
+        unset="the dataset's own",
     )
     average_precision: str | None = declared(
         None,
         JUDGING,
         optional(checked_by("average_precision", Choice(AP_METHODS))),
-        "trapezoid or finite-sum (default: the protocol's)",
+        "trapezoid or finite-sum",
+        unset="the protocol's",
     )
     metrics: tuple[str, ...] = declared(
         (), JUDGING, named, "further ones beside the protocol's: recall@1 hit@5 mrr", several=True, later=True
@@ -202,12 +215,11 @@ class Recipe:
 
     def _check_together(self) -> None:
         """Refuse what cannot be combined."""
-        spec, passes = Aggregation.parse(self.aggregation), Passes.parse(self.passes)
-        whitening = Whitening.parse(self.whitening)
+        spec, passes, whitening = self.aggregation, self.passes, self.whitening
         if self.resizing.resize == "centre_crop" and not passes.single:
             raise ValueError(
                 f"Recipe: resize 'centre_crop' leaves one square of an image, which needs passes 'single', got "
-                f"{passes.key!r}."
+                f"{passes!r}."
             )
         if self.image_size and self.image_size * max(self.scales) > IMAGE_SIZE.high:
             raise ValueError(
@@ -216,13 +228,18 @@ class Recipe:
             )
         if self.scale_pooling == "gem" and spec.name != "gem":
             raise ValueError(
-                f"Recipe: scale_pooling 'gem' needs the aggregation gem, whose exponent it takes, got {spec.key!r}."
+                f"Recipe: scale_pooling 'gem' needs the aggregation gem, whose exponent it takes, got {spec!r}."
             )
         if spec.fact("similarity") and (whitening.name != "none" or not passes.single or len(self.scales) > 1):
             raise ValueError(
-                f"Recipe: {spec.key} compares words, not vectors: it needs whitening 'none', passes 'single' and one "
-                f"scale, got {whitening.key!r}, {passes.key!r} and {self.scales}."
+                f"Recipe: {spec} compares words, not vectors: it needs whitening 'none', passes 'single' and one "
+                f"scale, got {whitening!r}, {passes!r} and {self.scales}."
             )
+
+    @property
+    def taps(self) -> tuple[tuple[float, str], ...]:
+        """Weight and name of each tap; none while the recipe leaves the tap to the backbone."""
+        return self.tap.members if self.tap else ()
 
     @property
     def resizing(self) -> Resizing:
@@ -267,14 +284,13 @@ class Recipe:
 
         dataset = dataset or load_dataset(self.dataset)
         backbone = backbone or load_backbone(self.backbone, self.weights)
-        tap = self.tap or backbone.default_tap
-        spec, passes = _possible(tap, self.aggregation, backbone), Passes.parse(self.passes)
-        protocol = self.protocol or dataset.protocol
-        learns = Whitening.parse(self.whitening).fact("learned") or spec.learns or passes.combine == "vlad"
+        tap = self.tap or Taps(backbone.default_tap)
+        spec, protocol = _possible(tap, self.aggregation, backbone), self.protocol or dataset.protocol
+        learns = self.whitening.fact("learned") or spec.learns or self.passes.combine == "vlad"
         return replace(
             self,
             tap=tap,
-            aggregation=spec.key,
+            aggregation=spec,
             image_size=self.image_size or dataset.image_size,
             protocol=protocol,
             average_precision=self.average_precision or PROTOCOLS[protocol].average_precision,
@@ -291,12 +307,11 @@ def right_of_maps() -> tuple[str, ...]:
     return names(Recipe, SETTING, LEARNING, SEARCH, JUDGING, ADDED)
 
 
-def _possible(tap: str, aggregation: str, backbone: Backbone) -> Aggregation:
+def _possible(tap: Taps, spec: Aggregation, backbone: Backbone) -> Aggregation:
     """The aggregation; of a tap without positions, where all poolings give the same vector, tables say "spoc"."""
     from cbirlab.backbones import check_tap
 
-    spec = Aggregation.parse(aggregation)
-    positions = any(check_tap(backbone, member).kind != "vector" for _, member in split_taps(tap))
+    positions = any(check_tap(backbone, member).kind != "vector" for _, member in tap.members)
     return spec if positions or spec.encoding or spec.attentions else Aggregation(ONE_POSITION)
 
 

@@ -7,9 +7,8 @@ from functools import partial
 
 import numpy as np
 
-from cbirlab.aggregation import Aggregation
 from cbirlab.datasets import Dataset
-from cbirlab.index import Index, IndexMethod, PatchIndex, Ranking, Rows, WordIndex
+from cbirlab.index import Index, PatchIndex, Ranking, Rows, WordIndex
 from cbirlab.lists import Lists
 from cbirlab.pipeline.added import RANKINGS, Asked, applied
 from cbirlab.pipeline.recipe import Recipe
@@ -20,12 +19,11 @@ NO_ROW = -1
 
 def index_of(recipe: Recipe, images: Rows) -> Index:
     """The index that a recipe asks for, or the one that its words or views need, with the database in it."""
-    spec = Aggregation.parse(recipe.aggregation)
     if images.counts is not None:
         return PatchIndex().fit(images)
-    if similarity := spec.fact("similarity"):
-        return WordIndex(partial(similarity, **spec.parameters)).fit(images)
-    return IndexMethod.parse(recipe.index).make().fit(images)
+    if similarity := recipe.aggregation.fact("similarity"):
+        return WordIndex(partial(similarity, **recipe.aggregation.parameters)).fit(images)
+    return recipe.index.make().fit(images)
 
 
 def depth_of(recipe: Recipe, images: int) -> int:
@@ -67,8 +65,9 @@ class Searcher:
         ranking = search(self.index, queries, self.depth)
         if not len(queries):
             return ranking
-        for stage, text in applied(self.recipe, RANKINGS):
-            ranking = stage.apply(text, ranking, Asked(self.dataset, self.images, queries, own))
+        for method in applied(self.recipe, RANKINGS).values():
+            asked = Asked(self.dataset, self.images, queries, own)
+            ranking = method.target()(ranking, asked, **method.parameters)
         return ranking
 
     def lists(self, queries: Rows, own: np.ndarray) -> Lists:

@@ -263,7 +263,7 @@ def check_dimensions(recipe: Recipe, width: int) -> int | None:
     ------
     ValueError : fewer dimensions are asked for where they have no order of importance.
     """
-    if Whitening.parse(recipe.whitening).fact("ordered") or recipe.dimensions in (None, width):
+    if recipe.whitening.fact("ordered") or recipe.dimensions in (None, width):
         return recipe.dimensions
     raise ValueError(
         f"Recipe: dimensions must be {width} or None with whitening {recipe.whitening!r}, got {recipe.dimensions}; "

@@ -25,7 +25,7 @@ def slider_stops(names: Sequence[str] | None = None) -> list[Aggregation]:
 
 def moves_between(one: Recipe, other: Recipe, taps: Sequence[str]) -> float:
     """How far two recipes lie apart on a panel: taps between them, another pooling, and what its sliders differ by."""
-    a, b = (Aggregation.parse(recipe.aggregation) for recipe in (one, other))
+    a, b = one.aggregation, other.aggregation
     places = [taps.index(str(recipe.tap)) if recipe.tap in taps else len(taps) for recipe in (one, other)]
     values = zip(a.parameters.values(), b.parameters.values(), strict=True) if a.name == b.name else ()
     apart = [abs(x - y) if isinstance(x, float) else x != y for x, y in values]

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cbirlab.aggregation import Aggregation
 from cbirlab.datasets import Dataset
 from cbirlab.pipeline.recipe import Recipe
 from cbirlab.store import Store
@@ -64,7 +63,7 @@ def ms_per_image(bench: Bench, recipes: Sequence[Recipe]) -> Mapping[Recipe, flo
 
 def _described(recipe: Recipe) -> tuple[str, str, str]:
     """What a description of an image depends on among the recipes of a bench."""
-    learned_from = str(recipe.whitening_set) if Aggregation.parse(recipe.aggregation).learns else ""
+    learned_from = str(recipe.whitening_set) if recipe.aggregation.learns else ""
     return str(recipe.tap), recipe.aggregation, learned_from
 
 

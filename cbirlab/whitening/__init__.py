@@ -11,7 +11,6 @@ For a slider that moves `dimensions`, keep ``projected = project(whitening, imag
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -66,7 +65,6 @@ WHITENINGS.add(
 )
 
 
-@dataclass(frozen=True)
 class Whitening(Method):
     """A whitening with its parameters, as recipes name it. How many dimensions are kept is not one of them.
 

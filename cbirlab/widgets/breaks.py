@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 from traitlets import Dict
 
+from cbirlab.aggregation import Aggregation
 from cbirlab.probe import FACTORS, MEASURES, by_factor, pairs
+from cbirlab.whitening import Whitening
 from cbirlab.widgets import views
 from cbirlab.widgets.controls import menu
 from cbirlab.widgets.live import LivePanel, figure_html
@@ -75,7 +77,7 @@ class BreaksPanel(LivePanel):
         self, tap: str, aggregation: str, whitening: str = "none", dimensions: int | None = None, stages: Any = ()
     ) -> None:
         """One more line in the chart, unless it is there."""
-        setting = Setting(tap, aggregation, whitening, dimensions, tuple(stages))
+        setting = Setting(tap, Aggregation.parse(aggregation), Whitening.parse(whitening), dimensions, tuple(stages))
         self.settings = {**self.settings, setting.words: setting}
 
     def clear(self) -> None:

@@ -120,7 +120,7 @@ class RetrievalControls:
         self.attention = menu(attention, description="attention")
         self.aggregation = menu(titled(aggregations, registry_of), description="pooling")
         offered = [Whitening.parse(one) for one in whitenings or WHITENINGS]
-        whitened = [(WHITENINGS.info(one.name).title, one.key) for one in offered]  # as the state has it
+        whitened = [(WHITENINGS.info(one.name).title, one) for one in offered]  # as the state has it
         self.whitening = menu(whitened, description="whitening")
         self.dimensions = widgets.SelectionSlider(options=[("all", ALL)], description="dimensions", **looks)
         self.parameters = {
@@ -229,7 +229,7 @@ class RetrievalControls:
     def _refresh_dimensions(self) -> None:
         setting = self.state.setting
         self.whitening.disabled = setting.whitening != self.state.whitening
-        self.dimensions.disabled = not Whitening.parse(setting.whitening).fact("ordered")
+        self.dimensions.disabled = not setting.whitening.fact("ordered")
         full = self._full(setting.tap, setting.aggregation)
         *fewer, most = dimension_steps(full)
         options = [*((str(step), step) for step in fewer), (f"{most} (all)", ALL)]

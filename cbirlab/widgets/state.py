@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from traitlets import Dict, HasTraits, Int, TraitError, Unicode, validate
 
 from cbirlab.aggregation import Aggregation, registry_of
-from cbirlab.attention import ATTENTIONS
+from cbirlab.attention import ATTENTIONS, Attention
 from cbirlab.params import checked
 from cbirlab.pipeline.added import NONE, STAGES
 from cbirlab.whitening import Whitening
@@ -21,8 +21,8 @@ class Setting(NamedTuple):
     """The part of a state that decides every ranking; the arguments of `Session.rank`."""
 
     tap: str
-    aggregation: str
-    whitening: str
+    aggregation: Aggregation
+    whitening: Whitening
     dimensions: int | None
     stages: tuple[tuple[str, str], ...] = ()
 
@@ -60,6 +60,9 @@ class RetrievalState(HasTraits):
     query = Int(0, min=0)
     image = Int(None, min=0, allow_none=True)
 
+    _made_of: Mapping[str, Any] | None = None
+    _setting: Setting
+
     @validate("aggregation")
     def _check_aggregation(self, proposal: Any) -> str:
         return registry_of(proposal["value"]).info(proposal["value"]).name
@@ -70,7 +73,7 @@ class RetrievalState(HasTraits):
 
     @validate("whitening")
     def _check_whitening(self, proposal: Any) -> str:
-        return Whitening.parse(proposal["value"]).key
+        return Whitening.parse(proposal["value"])
 
     @validate("stages")
     def _check_stages(self, proposal: Any) -> dict[str, str]:
@@ -112,13 +115,18 @@ class RetrievalState(HasTraits):
     @property
     def setting(self) -> Setting:
         """What `Session.rank` needs to know."""
-        pooling = Aggregation(self.aggregation, self.parameters.get(self.aggregation, {}))
-        before = "" if self.attention == "none" else f"{self.attention} > "
+        values = self.to_json()
+        if values != self._made_of:  # a panel asks several times for what a slider's move has changed once
+            self._made_of, self._setting = values, self._make_setting()
+        return self._setting
+
+    def _make_setting(self) -> Setting:
+        before = () if self.attention == "none" else (Attention(self.attention),)
+        aggregation = Aggregation(self.aggregation, self.parameters.get(self.aggregation, {}), before)
         # What compares words has no vectors to whiten; the wish stays a wish for the next pooling.
-        whitening = "none" if pooling.fact("similarity") else self.whitening
-        dimensions = self.dimensions if Whitening.parse(whitening).fact("ordered") else None
-        stages = tuple(sorted(self.stages.items()))
-        return Setting(self.tap, Aggregation.parse(before + pooling.key).key, whitening, dimensions, stages)
+        whitening = Whitening("none") if aggregation.fact("similarity") else Whitening.parse(self.whitening)
+        dimensions = self.dimensions if whitening.fact("ordered") else None
+        return Setting(self.tap, aggregation, whitening, dimensions, tuple(sorted(self.stages.items())))
 
     def to_json(self) -> dict[str, Any]:
         """The whole state as plain data, to be kept in a file or passed to `from_json`."""

@@ -91,7 +91,7 @@ class WhiteningLab(LivePanel):
             self.guard.observe(widget, "value", self._ask)
 
     @property
-    def whitening(self) -> str:
+    def whitening(self) -> Whitening:
         """The whitening with its parameters, as recipes name it."""
         name = self.kind.value
         declared = parameters(WHITENINGS[name])
@@ -100,7 +100,7 @@ class WhiteningLab(LivePanel):
             for (owner, parameter), slider in self.sliders.items()
             if owner == name
         }
-        return Whitening(name, given).key
+        return Whitening(name, given)
 
     @property
     def setting(self) -> Setting:
