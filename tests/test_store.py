@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from cbirlab import store as store_module
+from cbirlab.store import store as store_module
 from cbirlab.store import Store, StoreUnwritable, digest
 from cbirlab.store.files import seal, unseal
 from cbirlab.store.shards import Shards

@@ -10,7 +10,7 @@ from cbirlab.exercises.base import Solution, exercise, score
 
 @exercise("9_maps.prediction", title="The map that keeps most neighbours")
 def prediction(table: Any) -> Solution:
-    """`table`: a row per map, with the measures of `cbirlab.projection.honesty`."""
+    """`table`: a row per map, with the measures of `cbirlab.projection.trust`."""
     kept = table.set_index("map")["neighbour_agreement"]
     return Solution(
         answer=str(kept.idxmax()),

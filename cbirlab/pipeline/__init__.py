@@ -1,96 +1,21 @@
 """Pipeline: a recipe becomes a run, and a run a row of a table."""
 
-from __future__ import annotations
-
-import math
-from typing import Any
-
-from cbirlab.backbones import load_backbone
-from cbirlab.datasets import Dataset, load_dataset
-from cbirlab.evaluation import PROTOCOLS, Evaluation
 from cbirlab.pipeline.added import STAGES, Stage, add_stage, remove_stage
 from cbirlab.pipeline.bench import Bench
-from cbirlab.pipeline.fitting import clipped, warn_of_clipped
 from cbirlab.pipeline.recipe import Recipe
+from cbirlab.pipeline.running import run, table_row, told
 from cbirlab.pipeline.stages import Clock, Run
-from cbirlab.pipeline.timing import ms_per_image
-from cbirlab.store import Store
 
-__all__ = ["STAGES", "Bench", "Clock", "Recipe", "Run", "Stage", "add_stage", "remove_stage", "run", "table_row"]
-
-
-def run(
-    recipe: Recipe,
-    *,
-    dataset: Dataset | None = None,
-    store: Store | None = None,
-    device: str = "cpu",
-    progress: bool = True,
-    time_images: bool = False,
-) -> Run:
-    """Carry out a recipe.
-
-    Parameters
-    ----------
-    dataset : in place of the one that the recipe names, if it is loaded already.
-    store : where descriptors are kept.
-    device : where the network runs.
-    progress : show a bar when extraction takes more than a second.
-    time_images : describe a few images anew, to tell the milliseconds per image.
-
-    Raises
-    ------
-    UnknownName, WeightsError, ValueError : as loading, extraction, whitening and evaluation do.
-    """
-    clock = Clock()
-    with clock("load"):
-        dataset = dataset or load_dataset(recipe.dataset)
-        backbone = load_backbone(recipe.backbone, recipe.weights, device)
-        recipe = recipe.resolved(dataset, backbone)
-    warn_of_clipped([clipped(backbone, recipe.taps, recipe.aggregation)], stacklevel=3)
-    bench = Bench(dataset, backbone, recipe, store=store or Store(), progress=progress)
-    with clock("extract"):
-        bench.fill([recipe])
-    found = bench.run(recipe, clock)
-    return bench.timed(found, ms_per_image(bench, [recipe])[recipe] if time_images else math.nan)
-
-
-def told(evaluation: Evaluation) -> dict[str, float]:
-    """What a row has room for: of precisions at k one, and one interval; and what was asked for beside the protocol."""
-    protocol, metrics = evaluation.protocol, evaluation.metrics
-    usual = PROTOCOLS[protocol.name].metrics if protocol.name in PROTOCOLS else protocol.metrics
-    asked = [one + level.suffix for level in protocol.levels for one in protocol.metrics if one not in usual]
-    kept = f"mp@10{protocol.level().suffix}"
-    shown = [name for name in metrics if not name.startswith("mp@") and not name.endswith(("_low", "_high"))]
-    shown += [f"{protocol.headline}_low", f"{protocol.headline}_high", kept, *asked]
-    return {name: metrics[name] for name in shown if name in metrics}
-
-
-def table_row(result: Run) -> dict[str, Any]:
-    """One row of a table: what was done, what came out, what it costs, and the recipe to do it again.
-
-    "ms_per_query" is the best of "best_of" searches; "ms_per_image" is there where it was asked for.
-    """
-    recipe = result.recipe
-    times = {} if math.isnan(result.extract_ms) else {"ms_per_image": result.extract_ms}
-    return {
-        "dataset": result.dataset.name,
-        "backbone": recipe.backbone,
-        "weights": result.weights,
-        **{name: str(getattr(recipe, name)) for name in ("tap", "aggregation", "passes", "whitening")},
-        "whitening_set": recipe.whitening_set or "",
-        **{name: str(getattr(recipe, name)) for name in STAGES},
-        "dim": result.dim,
-        "image_size": recipe.image_size,
-        "preprocessing": f"{recipe.crop}, {recipe.resizing}",
-        **(told(result.evaluation) if result.evaluation else {}),
-        "forward_passes": result.forward_passes,
-        **times,
-        "build_seconds": round(result.build_seconds, 3),
-        "ms_per_query": result.ms_per_query,
-        "best_of": 1 + len(result.searches),
-        "bytes_per_image": result.bytes_per_image,
-        "leak": result.leak,
-        "skipped": sum(len(rows) for rows in result.skipped.values()),
-        "recipe": recipe.to_json(),
-    }
+__all__ = [
+    "STAGES",
+    "Bench",
+    "Clock",
+    "Recipe",
+    "Run",
+    "Stage",
+    "add_stage",
+    "remove_stage",
+    "run",
+    "table_row",
+    "told",
+]

@@ -1,0 +1,235 @@
+"""Commands: what each of them reads, computes and prints."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cbirlab.cli import saying
+from cbirlab.cli.options import recipe_fields
+from cbirlab.cli.saying import UsageError, say
+from cbirlab.registry import UnknownName
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Carry out a command line and return the exit code."""
+    saying.prepare_streams()
+    try:
+        try:
+            return _carried_out(arguments)
+        finally:
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        saying.complain("cbirlab: interrupted; what was finished is kept in the store.")
+        return 130
+    except BrokenPipeError:  # whoever reads, as `head` does, has had enough
+        saying.turn_away()
+        return 0
+
+
+def _carried_out(arguments: Sequence[str] | None) -> int:
+    from cbirlab.cli.parser import build_parser  # here, so that an interrupt while it is imported is met above
+
+    parser = build_parser()
+    given, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        served = {"lab": "JupyterLab", "app": "Voilà"}.get(str(given.command))
+        hint = f"; what is for {served} follows --, as in: cbirlab {given.command} -- --no-browser" if served else ""
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+    if given.command is None:
+        parser.print_help()
+        return 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = saying.show_warning
+        try:
+            return _COMMANDS[given.command](given)
+        except BrokenPipeError:
+            raise
+        except (UsageError, UnknownName) as error:
+            return _failed(error, 2, given)
+        except (ValueError, TypeError, OSError, RuntimeError, ImportError, ArithmeticError, MemoryError) as error:
+            return _failed(error, 1, given)
+
+
+def _failed(error: Exception, code: int, given: Any) -> int:
+    if given.traceback:
+        raise error
+    saying.complain(f"cbirlab {given.command}: {saying.sentence(error, given.command)}")
+    return code
+
+
+def _lab(given: Any) -> int:
+    from cbirlab.cli.lab import launch
+
+    return launch(given.folder, given.jupyter)
+
+
+def _app(given: Any) -> int:
+    from cbirlab.cli.app import launch
+
+    limits = {name: getattr(given, name) for name in ("visitors", "idle_minutes", "allow_downloads")}
+    return launch(given.dataset, given.backbone, given.weights, given.voila, **limits)
+
+
+def _list(given: Any) -> int:
+    from cbirlab.cli import listing
+
+    if given.kind == "taps" and given.name is None:
+        raise UsageError("which backbone? As in: cbirlab list taps resnet50")
+    say(listing.markdown() if given.markdown else listing.text(given.kind, given.name))
+    return 0
+
+
+def _run(given: Any) -> int:
+    from cbirlab import tables
+    from cbirlab.cli import checks, output
+
+    try:
+        saved = output.saved_recipe(given.recipe, given.row) if given.recipe else {}
+        recipe = output.recipe_of(saved, recipe_fields(given))
+        checks.table(given.out)
+        checks.ranking(given.save_ranking)
+        checks.device(given.device)
+    except (ValueError, TypeError) as error:
+        raise UsageError(str(error)) from error
+    result = output.carried_out(recipe, given)
+    for what in checks.without_effect(recipe, result):
+        warnings.warn(what, stacklevel=2)
+    say(output.run_text(result))
+    if given.save_ranking:
+        from cbirlab.choices import write_ranking
+
+        say(f"written: {write_ranking(result.ranking, given.save_ranking)}")
+    if given.out:
+        import pandas as pd
+
+        say(f"written: {tables.write(pd.DataFrame([output.row_of(result)]), given.out)}")
+    return 0
+
+
+def _versus(given: Any) -> int:
+    from cbirlab import tables
+    from cbirlab.cli import checks, output
+    from cbirlab.fusion import complementarity, versus
+
+    try:
+        recipes = [output.recipe_of(output.saved_recipe(given.table, row), {}) for row in (given.a, given.b)]
+        checks.level(recipes[0], given.level)
+        checks.table(given.out)
+        checks.device(given.device)
+    except (ValueError, TypeError) as error:
+        raise UsageError(str(error)) from error
+    a, b = (output.carried_out(recipe, given) for recipe in recipes)
+    frame = versus(a, b, level=given.level)
+    say(output.versus_text(frame, complementarity({"a": a, "b": b}, level=given.level)), end="")
+    if given.out:
+        say(f"written: {tables.write(frame, given.out)} ({len(frame)} rows)")
+    return 0
+
+
+def _why(given: Any) -> int:
+    from cbirlab import tables
+    from cbirlab.cli import checks, output
+
+    try:
+        checks.table(given.out)
+        checks.device(given.device)
+        explained = output.explained(given, recipe_fields(given))
+    except (ValueError, TypeError) as error:
+        raise UsageError(str(error)) from error
+    frame = explained()
+    say(output.why_text(frame), end="")
+    if given.out:
+        say(f"written: {tables.write(frame, given.out)} ({len(frame)} rows)")
+    return 0
+
+
+def _compare(given: Any) -> int:
+    from cbirlab import tables
+    from cbirlab.cli import checks, output
+    from cbirlab.grid import compare
+    from cbirlab.literature import beside, published
+    from cbirlab.pipeline import Recipe
+
+    shared = recipe_fields(given)
+    dataset = shared.pop("dataset", "toytown")
+    try:
+        checks.table(given.out)
+        if given.published:
+            published(Path(dataset).name)
+        Recipe(**shared)
+        names = output.checked_names(given)
+        checks.device(given.device)
+    except (ValueError, TypeError) as error:
+        raise UsageError(str(error)) from error
+    frame = compare(
+        dataset,
+        **names,
+        weights=given.weights,
+        fusion_weights=given.fusion_weights,
+        time_images=given.time_images,
+        store=output.store(given),
+        device=given.device,
+        progress=not given.quiet,
+        **shared,
+    )
+    frame = beside(frame) if given.published else frame
+    say(output.frame_text(frame), end="")
+    if given.out:
+        say(f"written: {tables.write(frame, given.out)} ({len(frame)} rows)")
+    return 0
+
+
+def _data(given: Any) -> int:
+    from cbirlab.cli import data
+
+    return data.command(given)
+
+
+def _evaluate(given: Any) -> int:
+    from cbirlab.cli import checks, judging
+    from cbirlab.pipeline import Recipe
+
+    options = recipe_fields(given)
+    try:
+        checks.table(given.out)
+        checks.table(given.per_query, "--per-query")
+        Recipe(**options)  # refused here rather than after the descriptors were read
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return judging.evaluate_command(given, options)
+
+
+def _published(given: Any) -> int:
+    from cbirlab.cli import checks, judging
+
+    try:
+        checks.table(given.out)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return judging.published_command(given)
+
+
+def _store(given: Any) -> int:
+    from cbirlab.cli import store
+
+    return store.command(given)
+
+
+_COMMANDS = {
+    "lab": _lab,
+    "app": _app,
+    "list": _list,
+    "run": _run,
+    "compare": _compare,
+    "versus": _versus,
+    "why": _why,
+    "data": _data,
+    "evaluate": _evaluate,
+    "published": _published,
+    "store": _store,
+}
