@@ -14,7 +14,7 @@ from cbirlab.aggregation import AGGREGATIONS, Aggregation
 from cbirlab.attention import ATTENTIONS
 from cbirlab.backbones import BACKBONES, check_tap, chosen, load_backbone, taps_of
 from cbirlab.datasets import Dataset, load_dataset
-from cbirlab.datasets.held_out import HELD_OUT
+from cbirlab.datasets.base import HELD_OUT
 from cbirlab.encoding import ENCODINGS
 from cbirlab.fusion import FUSIONS, Fusion, FusionMethod, fused_row, run_fusion
 from cbirlab.fusion.recipe import compares_parts
@@ -22,8 +22,7 @@ from cbirlab.methods import listed
 from cbirlab.passes import PASSES, Passes
 from cbirlab.pipeline import STAGES, Bench, Recipe, table_row
 from cbirlab.pipeline.fitting import check_cell, clipped, warn_of_clipped
-from cbirlab.pipeline.learning_sets import learning_set
-from cbirlab.pipeline.stages import learning_part
+from cbirlab.pipeline.learning_sets import learning_part, learning_set
 from cbirlab.pipeline.tap_names import Taps
 from cbirlab.pipeline.timing import ms_per_image
 from cbirlab.registry import Registry

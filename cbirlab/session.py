@@ -14,16 +14,15 @@ import numpy as np
 from cbirlab.aggregation import AGGREGATIONS, Aggregation
 from cbirlab.backbones import load_backbone
 from cbirlab.datasets import Dataset, load_dataset
-from cbirlab.datasets.base import Box
-from cbirlab.datasets.held_out import HELD_OUT
+from cbirlab.datasets.base import HELD_OUT, Box
 from cbirlab.encoding import ENCODINGS
 from cbirlab.index import Ranking, Rows
 from cbirlab.pipeline import Bench, Recipe, Run, table_row
 from cbirlab.pipeline.ahead import Ahead
 from cbirlab.pipeline.fitting import check_cell
+from cbirlab.pipeline.learning_sets import learning_part
 from cbirlab.pipeline.outside import Outside
 from cbirlab.pipeline.recent import Recent
-from cbirlab.pipeline.stages import learning_part
 from cbirlab.pipeline.stops import moves_between, slider_stops
 from cbirlab.store import Store, digest
 from cbirlab.whitening import normalise

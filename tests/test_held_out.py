@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from cbirlab import Fusion, Recipe, compare, run, run_fusion
 from cbirlab.choices import differences
 from cbirlab.datasets import Dataset, Query, load_dataset
-from cbirlab.datasets import held_out as module
-from cbirlab.datasets.held_out import hold_out
+from cbirlab.datasets import base as module
+from cbirlab.datasets.base import hold_out
 from cbirlab.evaluation import paired
 from cbirlab.pipeline import table_row
-from cbirlab.pipeline.stages import learning_part
+from cbirlab.pipeline.learning_sets import learning_part
 from cbirlab.session import Session
 from cbirlab.store import Store
 

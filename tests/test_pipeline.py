@@ -19,8 +19,8 @@ from cbirlab.evaluation import PROTOCOLS, evaluate
 from cbirlab.extract import extract
 from cbirlab.pipeline import table_row
 from cbirlab.pipeline.bench import Bench, Column
+from cbirlab.pipeline.learning_sets import learning_part
 from cbirlab.pipeline.recent import Recent
-from cbirlab.pipeline.stages import learning_part
 from cbirlab.registry import UnknownName
 from cbirlab.session import Session, slider_stops
 from cbirlab.store import Store

@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from cbirlab.store import store as store_module
 from cbirlab.store import Store, StoreUnwritable, digest
+from cbirlab.store import store as store_module
 from cbirlab.store.files import seal, unseal
 from cbirlab.store.shards import Shards
 

@@ -14,9 +14,8 @@ import numpy as np
 
 from cbirlab.datasets import Dataset
 from cbirlab.evaluation import Judged, Level, Protocol
-from cbirlab.evaluation.comparing import POOLED
 from cbirlab.evaluation.judgement import AP_METHODS
-from cbirlab.evaluation.metrics import METRICS, measure
+from cbirlab.evaluation.metrics import METRICS, POOLED, measure
 from cbirlab.index import Ranking
 from cbirlab.lists import Lists, lists_of
 from cbirlab.params import Choice

@@ -9,12 +9,11 @@ from typing import Any
 from cbirlab.backbones import BACKBONES, availability, releases
 from cbirlab.choices.base import Alternative
 from cbirlab.datasets import Dataset
-from cbirlab.datasets.held_out import HELD_OUT
+from cbirlab.datasets.base import HELD_OUT
 from cbirlab.extract.fingerprint import fingerprints
 from cbirlab.pipeline import Recipe
-from cbirlab.pipeline.learning_sets import FALLBACK_WHITENING_SET, learning_set
+from cbirlab.pipeline.learning_sets import FALLBACK_WHITENING_SET, learning_part, learning_set
 from cbirlab.pipeline.recipe import SCALE_SETS
-from cbirlab.pipeline.stages import learning_part
 from cbirlab.preprocessing import ANTIALIAS, CROP, INTERPOLATION, RESIZE
 from cbirlab.store import Store
 

@@ -29,7 +29,7 @@ from cbirlab.weights import WeightsError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from cbirlab.datasets.held_out import HeldOut
+    from cbirlab.datasets.base import HeldOut
 
 OF_RECIPES = ("crop", "resize", "interpolation", "antialias", "scales", "weights", "whitening_set")
 OF_JUDGING = ("junk", "own_image", "level", "average_precision", "results", "precision")
@@ -75,7 +75,7 @@ def differences(
     backbone = load_backbone(recipe.backbone, recipe.weights, device)
     recipe = recipe.resolved(dataset, backbone)
     protocol = PROTOCOLS[str(recipe.protocol)].with_average_precision(str(recipe.average_precision))
-    usual, held = _usual(dataset, protocol, level), held_for(recipe, dataset)
+    usual, held = _usual(dataset, protocol, level), held_for(recipe.whitening_set, dataset)
     computed = _Computed(dataset, backbone, recipe.weights, held, store=store, progress=progress)
     lists = computed.lists(recipe)[0]
     truth = dataset if held is None else held.judged

@@ -1,19 +1,30 @@
-"""Dataset: a frozen description of a benchmark. It names files and ground truth; it loads no pixel."""
+"""Dataset: a frozen description of a benchmark. It names files and ground truth; it loads no pixel.
+
+Of one without a train split about half can be held out: whitening learns on it, and the rest is judged.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from cbirlab.datasets.held_out import HeldOut
+import numpy as np
 
 from cbirlab.text import printable
 
 Box = tuple[float, float, float, float]
+
+HELD_OUT = "held_out"
+ENOUGH, ENOUGH_KINDS = 75, 15
+"""Images and kinds from which on they are learned on where nothing else is asked for: of photographs, fewer images or
+kinds taught most whitenings less than Toytown's renderings did (data/results, `learning set`)."""
+
+MOST = 5000
+"""Images to learn on: more hardly change a whitening."""
 
 
 @dataclass(frozen=True)
@@ -91,11 +102,111 @@ class Dataset:
     @cached_property
     def held_out(self) -> HeldOut | None:
         """About half of what the dataset shows, to learn on where it has no train split; None where that cannot be."""
-        from cbirlab.datasets.held_out import hold_out
-
         return hold_out(self)
 
     @property
     def learns_on_itself(self) -> bool:
         """Whether whitening learns on `held_out` by default: enough of the dataset can be held out."""
         return self.held_out is not None and self.held_out.enough
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """A dataset taken apart, so that nothing which is judged was learned on.
+
+    Attributes
+    ----------
+    learning : the dataset with the images that are held out as its train split.
+    judged : the dataset with the labels of the other queries; those whose answers are held out have none.
+    rows : (N,) bool, the database images that are held out: they are taken out of a ranking before it is judged.
+    kinds : how many kinds of images are held out.
+    """
+
+    learning: Dataset
+    judged: Dataset
+    rows: np.ndarray
+    kinds: int
+
+    @property
+    def enough(self) -> bool:
+        """Whether enough is held out for whitening to learn on it by default."""
+        return self.kinds >= ENOUGH_KINDS and len(self.learning.train) >= ENOUGH
+
+    @property
+    def evaluated(self) -> list[Path]:
+        """The images that take part in what is judged."""
+        database = [path for path, held in zip(self.judged.images, self.rows, strict=True) if not held]
+        pairs = zip(self.judged.queries, self.judged.labels, strict=True)
+        return database + [query.path for query, labels in pairs if any(labels.values())]
+
+
+def hold_out(dataset: Dataset) -> HeldOut | None:
+    """Hold out about half of the images that belong together, all of a kind or none of it.
+
+    Images belong together where they are right answers to one query, its own image included, or show one instance.
+    Which are held out depends on the names of the files alone, not on their order or their folder's place. None where
+    that cannot be had: no labels, a train split of its own, or everything belongs together.
+    """
+    if not dataset.labels or dataset.train:
+        return None
+    kind_of_row, kind_of_query = _kinds(dataset)
+    members: dict[int, list[Path]] = {}
+    for kind, path in zip(kind_of_row, dataset.images, strict=True):
+        members.setdefault(int(kind), []).append(path)
+    asked: dict[int, list[Path]] = {}
+    for kind, query in zip(kind_of_query, dataset.queries, strict=True):
+        asked.setdefault(int(kind), []).append(query.path)
+    images = {kind: list(dict.fromkeys(members.get(kind, []) + paths)) for kind, paths in asked.items()}
+    held = _half(images)
+    learned = [(path, kind) for kind in held for path in images[kind]]
+    if not learned or len(held) == len(images):
+        return None
+    return HeldOut(
+        learning=replace(
+            dataset,
+            train=tuple(path for path, _ in learned),
+            train_name=f"{dataset.name}/{HELD_OUT}",
+            train_instances=tuple(f"{kind}" for _, kind in learned),
+        ),
+        judged=replace(
+            dataset,
+            labels=tuple(
+                {} if int(kind) in held else labels for kind, labels in zip(kind_of_query, dataset.labels, strict=True)
+            ),
+        ),
+        rows=np.isin(kind_of_row, list(held)),
+        kinds=len(held),
+    )
+
+
+def _kinds(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Number of the kind of each database row and of each query: the connected parts of the graph of right answers."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    rows, size = len(dataset.images), len(dataset.images) + len(dataset.queries)
+    answers = [
+        [np.asarray(found, dtype=np.int64) for label, found in labels.items() if label != "junk"]
+        + [np.array([] if query.index is None else [query.index], dtype=np.int64)]
+        for query, labels in zip(dataset.queries, dataset.labels, strict=True)
+    ]
+    found = [np.concatenate(one) for one in answers]
+    asking = np.repeat(np.arange(rows, size), [len(one) for one in found])
+    _, first, shown = np.unique(np.array(dataset.instances or [""] * rows), return_index=True, return_inverse=True)
+    named = np.array([bool(name) for name in dataset.instances or [""] * rows])
+    ends = np.concatenate([asking, np.flatnonzero(named)]), np.concatenate([*found, first[shown][named]])
+    graph = coo_array((np.ones(len(ends[0]), dtype=bool), ends), shape=(size, size))
+    kinds = connected_components(graph, directed=False)[1]
+    return kinds[:rows], kinds[rows:]
+
+
+def _half(images: dict[int, list[Path]]) -> set[int]:
+    """Kinds with together at most half of the images, and at most `MOST`, in an order that only the names decide."""
+    names = {kind: min("/".join(path.parts[-2:]) for path in paths) for kind, paths in images.items()}
+    order = sorted(images, key=lambda kind: sha256(names[kind].encode(errors="surrogateescape")).digest())
+    room, held = min(MOST, sum(map(len, images.values())) // 2), set()
+    for kind in order:
+        if len(images[kind]) <= room:
+            held.add(kind)
+            room -= len(images[kind])
+    return held

@@ -17,7 +17,8 @@ from cbirlab.evaluation.intervals import Interval, bootstrap, paired_difference,
 from cbirlab.evaluation.judgement import Judged, average_precision, precision_at, recall_at
 from cbirlab.evaluation.metrics import METRICS, largest, title_of
 from cbirlab.evaluation.protocols import PROTOCOLS, Level, Protocol
-from cbirlab.evaluation.scoring import Evaluation, Scorer, evaluate, judge, query_groups
+from cbirlab.evaluation.result import Evaluation
+from cbirlab.evaluation.scoring import Scorer, evaluate, judge, query_groups
 
 __all__ = [
     "METRICS",

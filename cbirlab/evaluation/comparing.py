@@ -16,16 +16,13 @@ from cbirlab.evaluation.intervals import (
     resampled_micro,
 )
 from cbirlab.evaluation.judgement import Judged
-from cbirlab.evaluation.metrics import measure
+from cbirlab.evaluation.metrics import POOLED, measure
 from cbirlab.text import printable
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from cbirlab.evaluation.scoring import Evaluation
-
-POOLED = "microap"
-"""The metric whose value is not a mean over queries that stand for themselves: their predictions are one list."""
+    from cbirlab.evaluation.result import Evaluation
 
 
 LIKELY = 0.05

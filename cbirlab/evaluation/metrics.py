@@ -20,6 +20,9 @@ METRICS: Registry[Callable[..., np.ndarray]] = Registry("metric")
 """Facts: `short` is the name in a narrow table, `largest` the best value (1 where it is not given), `pooled` whether
 the value of a query depends on the other queries."""
 
+POOLED = "microap"
+"""The metric whose value is not a mean over queries that stand for themselves: their predictions are one list."""
+
 BOUNDS = {"": "", "_low": ", lower bound", "_high": ", upper bound"}
 
 
@@ -90,7 +93,7 @@ def n_s(judged: Judged) -> np.ndarray:
 
 
 @METRICS.register(
-    "microap",
+    POOLED,
     title="Micro average precision (GAP)",
     reference="Perronnin et al., CVPR 2009",
     short="microAP",

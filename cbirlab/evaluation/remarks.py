@@ -11,7 +11,7 @@ from cbirlab.datasets.base import Dataset
 from cbirlab.index import Ranking
 
 if TYPE_CHECKING:
-    from cbirlab.evaluation.scoring import Evaluation
+    from cbirlab.evaluation.result import Evaluation
 
 NAMED = 3
 """Images that a sentence names."""

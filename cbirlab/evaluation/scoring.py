@@ -3,57 +3,26 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from cbirlab.datasets.base import Dataset
 from cbirlab.evaluation.comparing import interval
+from cbirlab.evaluation.found import Found, check_rows, find
 from cbirlab.evaluation.judgement import Judged
-from cbirlab.evaluation.labelled import Labelled, check_labels, labelled, names_of
+from cbirlab.evaluation.labelled import check_labels, labelled, names_of
 from cbirlab.evaluation.metrics import measure, pooled
 from cbirlab.evaluation.protocols import PROTOCOLS, Level, Protocol
 from cbirlab.evaluation.remarks import Answers, remarks
-from cbirlab.evaluation.ties import Equals, best_and_worst, decided, equals
+from cbirlab.evaluation.result import Evaluation
+from cbirlab.evaluation.ties import decided
 from cbirlab.index import Ranking
 from cbirlab.lists import Lists, blocks, lists_of, some_of
 
 NO_ANSWER = "no answer"
 """Name of database rows at a score of -inf (see `Ranking`)."""
-
-
-@dataclass(frozen=True, eq=False)
-class Evaluation:
-    """What came out, and under which protocol.
-
-    Attributes
-    ----------
-    protocol : prints every choice.
-    metrics : means over queries, in [0, 1] but for N-S: "map_medium", "mp@10_medium", and intervals of the protocol's
-        main metric, "map_medium_low" and "..._high"; without suffix where the protocol has one level ("map",
-        "map_low", "mp@10"). NaN where no query has a positive.
-    per_query : the main metric, mostly average precision, of every query (Q,) at every level; NaN where the query has
-        no positive there.
-    groups : (Q,) queries of one number share an instance; for `bootstrap` and `paired_difference`.
-    judged : level to the ranks of the positives.
-    tied : level to what the order of equal scores decides of the main metric of each query (Q,): its value under the
-        best order less that under the worst; 0 where the order changes nothing.
-    """
-
-    protocol: Protocol
-    metrics: Mapping[str, float]
-    per_query: Mapping[str, np.ndarray]
-    groups: np.ndarray
-    judged: Mapping[str, Judged] = field(default_factory=dict)
-    tied: Mapping[str, np.ndarray] = field(default_factory=dict)
-
-    @property
-    def size_bytes(self) -> int:
-        """Bytes of its arrays."""
-        arrays = [self.groups, *self.per_query.values(), *self.tied.values()]
-        return sum(one.nbytes for one in arrays) + sum(one.size_bytes for one in self.judged.values())
 
 
 def evaluate(
@@ -135,7 +104,7 @@ class Scorer:
 
     def _add(self, block: Ranking) -> None:
         queries = range(self._done, self._done + len(block))
-        found = _found(block, self.dataset, labelled(self.dataset, self.protocol, queries))
+        found = find(block, self.dataset, labelled(self.dataset, self.protocol, queries))
         for level in self.protocol.levels:
             self._parts[level.name].append(_Scored.of(found, level, self.protocol))
         self._answers.add(block)
@@ -182,7 +151,7 @@ class _Scored(NamedTuple):
     worst: Judged | None
 
     @classmethod
-    def of(cls, found: _Found, level: Level, protocol: Protocol) -> _Scored:
+    def of(cls, found: Found, level: Level, protocol: Protocol) -> _Scored:
         judged = found.judged(level)
         best, worst = found.best_and_worst(level, judged)
         values = {name: _measured(name, judged, protocol) for name in protocol.metrics if not pooled(name)}
@@ -218,7 +187,7 @@ def judge(ranking: Ranking, dataset: Dataset, protocol: str | Protocol | None = 
     protocol = _resolved(protocol, dataset, None)
     check_labels(dataset, protocol)
     _check_queries(len(ranking), dataset)
-    _check_rows(ranking, dataset)
+    check_rows(ranking, dataset)
     names = np.array(names_of(protocol))
     shown = np.empty(ranking.images.shape, dtype=np.array([*names, NO_ANSWER]).dtype)
     code = np.zeros(len(dataset.images), dtype=np.uint8)
@@ -249,73 +218,6 @@ def _resolved(protocol: str | Protocol | None, dataset: Dataset, average_precisi
     protocol = dataset.protocol if protocol is None else protocol
     protocol = PROTOCOLS[protocol] if isinstance(protocol, str) else protocol
     return protocol if average_precision is None else protocol.with_average_precision(average_precision)
-
-
-@dataclass(frozen=True, eq=False)
-class _Found:
-    """The labelled rows (F,) that the lists hold as answers, sorted by query, then by place.
-
-    Attributes
-    ----------
-    query, rank, code : of each; `code` is a place in `names`.
-    labelled : all of them, found or not.
-    scores : (Q, K) of the lists.
-    equal : runs of equal scores; None where all stand alone.
-    """
-
-    query: np.ndarray
-    rank: np.ndarray
-    code: np.ndarray
-    labelled: Labelled
-    scores: np.ndarray
-    equal: Equals | None
-
-    def masks(self, level: Level) -> tuple[np.ndarray, np.ndarray]:
-        """Which are positive (F,), and which are junk."""
-        positive, junk = self.labelled.masks(level)
-        return positive[self.code], junk[self.code]
-
-    def judged(self, level: Level) -> Judged:
-        positive, _ = self.labelled.masks(level)
-        sought = self.labelled.query[positive[self.labelled.code]]
-        n_positive = np.bincount(sought, minlength=len(self.scores))
-        return Judged.from_labelled(self.query, self.rank, *self.masks(level), n_positive, self.scores)
-
-    def best_and_worst(self, level: Level, judged: Judged) -> tuple[Judged, Judged]:
-        if self.equal is None:
-            return judged, judged
-        return best_and_worst(judged, self.query, *self.masks(level), self.equal)
-
-
-def _found(ranking: Ranking, dataset: Dataset, labelled: Labelled) -> _Found:
-    rank = _ranks(ranking, dataset, labelled)
-    order = np.lexsort((rank, labelled.query))
-    order = order[rank[order] >= 0]
-    query, rank = labelled.query[order], rank[order]
-    return _Found(query, rank, labelled.code[order], labelled, ranking.scores, equals(query, rank, ranking.scores))
-
-
-def _ranks(ranking: Ranking, dataset: Dataset, labelled: Labelled) -> np.ndarray:
-    """Rank (L,) of every labelled row in the list of its query, -1 where the list ends before it."""
-    _check_rows(ranking, dataset)
-    rank = np.empty(len(labelled.row), dtype=np.int64)
-    places = np.arange(ranking.images.shape[1], dtype=np.int32)
-    place = np.full(len(dataset.images), -1, dtype=np.int32)
-    complete = len(places) == len(place)  # then two sweeps are cheaper than two more visits row by row
-    for images, entries in zip(ranking.images, labelled.of_queries(len(ranking)), strict=True):
-        place[images] = places
-        if place.min() < 0 if complete else (place[images] != places).any():
-            raise ValueError("evaluate: ranking must hold a database row at most once per query, got one twice.")
-        rank[entries] = place[labelled.row[entries]]
-        place[slice(None) if complete else images] = -1
-    rank[rank >= ranking.answers()[labelled.query]] = -1
-    return rank
-
-
-def _check_rows(ranking: Ranking, dataset: Dataset) -> None:
-    images = ranking.images
-    if images.size and (images.min() < 0 or images.max() >= len(dataset.images)):
-        raise ValueError(f"evaluate: ranking must hold database rows in [0, {len(dataset.images) - 1}].")
 
 
 def _check_queries(queries: int, dataset: Dataset) -> None:

@@ -7,9 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cbirlab.evaluation.comparing import POOLED
 from cbirlab.evaluation.judgement import Judged, before
-from cbirlab.evaluation.metrics import measure
+from cbirlab.evaluation.metrics import POOLED, measure
 from cbirlab.evaluation.protocols import Protocol
 
 

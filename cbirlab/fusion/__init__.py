@@ -12,7 +12,8 @@ from cbirlab.fusion.members import Member, fuse, own_rows
 from cbirlab.fusion.methods import FUSIONS, FusionMethod, borda, cascade, early, minmax, rrf, znorm
 from cbirlab.fusion.recipe import Fusion
 from cbirlab.fusion.reports import complementarity, versus
-from cbirlab.fusion.running import FusedRun, fused_row, run_fusion
+from cbirlab.fusion.result import FusedRun, fused_row
+from cbirlab.fusion.running import run_fusion
 from cbirlab.renamed import renamed
 
 __all__ = [

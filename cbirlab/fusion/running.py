@@ -5,94 +5,28 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
 from cbirlab.backbones import load_backbone
 from cbirlab.datasets import Dataset, load_dataset
-from cbirlab.evaluation import PROTOCOLS, Evaluation
+from cbirlab.evaluation import PROTOCOLS
 from cbirlab.extract import image_hashes
 from cbirlab.fusion.balance import balance, train_split
 from cbirlab.fusion.members import Member, concatenated, fused_lists, own_rows, searched
 from cbirlab.fusion.methods import checked_weights
 from cbirlab.fusion.recipe import LEARNED, Fusion, check_members, compares_parts
-from cbirlab.index import Ranking
+from cbirlab.fusion.result import FusedRun, same_maps
 from cbirlab.lists import Lists, lists_of
-from cbirlab.pipeline import Bench, Clock, Recipe, Run, table_row
+from cbirlab.pipeline import Bench, Clock, Recipe, Run
 from cbirlab.pipeline.learning_sets import held_for
-from cbirlab.pipeline.recipe import right_of_maps
+from cbirlab.pipeline.result import judge
 from cbirlab.pipeline.search import depth_of
-from cbirlab.pipeline.stages import judged
 from cbirlab.pipeline.timing import ms_per_image, repeated
 from cbirlab.store import Store
 from cbirlab.whitening import learn, whiten
-
-COSTS = ("forward_passes", "ms_per_image")
-"""Columns of what it costs to describe an image; members of one bench share the passes."""
-
-
-@dataclass(frozen=True, eq=False)
-class FusedRun:
-    """What came of a fusion; read like a `Run`.
-
-    Attributes
-    ----------
-    recipe : the fusion, its members resolved, so that it can be run again.
-    dataset : what was searched.
-    members : the run of each member.
-    member_weights : one per member, as they were used.
-    ranking : (Q, N) database rows and scores.
-    evaluation : under the members' protocol; None where the dataset has no ground truth.
-    metrics : name to value, in 0..1 but for N-S; empty without ground truth.
-    seconds : per stage: "load", "extract" (and search of the members), "balance" (and whitening of what is joined),
-        "search" (fusion), "evaluate".
-    dim : dimensions that were searched, of all members together.
-    index_bytes : that the database takes in the index, or in the indexes of all members.
-    build_seconds : that it took to fill it or them.
-    searches : seconds of further searches of all queries, made for their time alone.
-    leak : empty, or what the evaluated images have to do with what was learned.
-    skipped : part to row to reason: images that a member cannot read.
-    """
-
-    recipe: Fusion
-    dataset: Dataset
-    members: tuple[Run, ...]
-    member_weights: tuple[float, ...]
-    ranking: Ranking
-    evaluation: Evaluation | None
-    metrics: Mapping[str, float]
-    seconds: Mapping[str, float]
-    dim: int
-    index_bytes: int = 0
-    build_seconds: float = 0.0
-    searches: tuple[float, ...] = ()
-    leak: str = ""
-    skipped: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
-
-    @property
-    def early(self) -> bool:
-        """Whether one index holds the descriptors of all members; otherwise each member has its own."""
-        return self.recipe.method.stage == "descriptors"
-
-    @property
-    def weights(self) -> str:
-        """What tables call the weights of the networks."""
-        return str(_joined([member.weights for member in self.members]))
-
-    @property
-    def ms_per_query(self) -> float:
-        """Milliseconds of search per query, the members' own searches included where they are needed."""
-        own = 1000 * min((self.seconds["search"], *self.searches)) / max(1, len(self.ranking))
-        if self.early or any(member.ranking.complete is not None for member in self.members):
-            return own  # lists that are not kept are searched again as they are fused
-        return own + sum(member.ms_per_query for member in self.members)
-
-    @property
-    def bytes_per_image(self) -> int:
-        """Bytes that an image takes there, on average."""
-        return round(self.index_bytes / len(self.dataset.images))
 
 
 class _Described(NamedTuple):
@@ -146,8 +80,8 @@ def run_fusion(
     with clock("balance"):
         weights = _weights(fusion, [one.train for one in described if one.train is not None], split)
         fused = _fused(fusion, described, weights, dataset)
-    strictest = next((one for one in fusion.members if held_for(one, dataset)), fusion.members[0])
-    ranking, evaluation = judged(fused.lists, dataset, strictest, clock)
+    strictest = next((one for one in fusion.members if held_for(one.whitening_set, dataset)), fusion.members[0])
+    ranking, evaluation = judge(fused.lists, dataset, strictest, clock)
     return FusedRun(
         recipe=fusion,
         dataset=dataset,
@@ -164,32 +98,6 @@ def run_fusion(
         leak="; ".join(dict.fromkeys(filter(None, [*(run.leak for run in runs), _leak(dataset, split, store)]))),
         skipped=_merged([run.skipped for run in runs]),
     )
-
-
-def fused_row(result: FusedRun) -> dict[str, Any]:
-    """The row of a table: the columns of `cbirlab.pipeline.table_row`, and "fusion" and "fusion_weights".
-
-    What the members share stands once, what they differ in as "a + b".
-    """
-    rows = [table_row(run) for run in result.members]
-    row = {name: _joined([one[name] for one in rows]) for name in rows[0]}
-    row |= {name: value for name, value in result.metrics.items() if name in row}
-    if result.recipe.whitening != "none":
-        sets = [*(one["whitening_set"] for one in rows), train_name(result.dataset)]
-        row |= {"whitening": f"{row['whitening']} > {result.recipe.whitening}", "whitening_set": _joined(sets)}
-    row |= {name: getattr(result, name) for name in ("dim", "ms_per_query", "bytes_per_image", "leak")}
-    row["build_seconds"] = round(result.build_seconds, 3)
-    row |= {name: _cost([one[name] for one in rows], result.recipe.members) for name in COSTS if name in row}
-    row["best_of"] = 1 + len(result.searches)
-    row["skipped"] = sum(len(unread) for unread in result.skipped.values())
-    del row["recipe"]
-    weights = " + ".join(f"{weight:.3g}" for weight in result.member_weights)
-    return {**row, "fusion": str(result.recipe.method), "fusion_weights": weights, "recipe": result.recipe.to_json()}
-
-
-def train_name(dataset: Dataset) -> str:
-    """What tables call the train split of a dataset."""
-    return dataset.train_name or f"{dataset.name}/train"
 
 
 def _with_judging(member: Recipe, dataset: Dataset) -> Recipe:
@@ -215,7 +123,7 @@ def _described(
     """Every member, searched; members that share a network and its input are described in one bench."""
     early = fusion.method.stage == "descriptors"
     found: dict[int, _Described] = {}
-    for places in _benches(fusion.members):
+    for places in same_maps(fusion.members):
         first = fusion.members[places[0]]
         backbone = load_backbone(first.backbone, first.weights, device)
         recipes = [fusion.members[place].resolved(dataset, backbone) for place in places]
@@ -232,14 +140,6 @@ def _described(
             place: _Described(*one) for place, one in zip(places, zip(runs, members, train, strict=True), strict=True)
         }
     return [found[place] for place in range(len(fusion.members))]
-
-
-def _benches(members: Sequence[Recipe]) -> list[list[int]]:
-    """Places of the members that take their descriptors from the same maps."""
-    groups: dict[str, list[int]] = {}
-    for place, recipe in enumerate(members):
-        groups.setdefault(repr(recipe.without(*right_of_maps())), []).append(place)
-    return list(groups.values())
 
 
 def _searched(bench: Bench, recipes: Sequence[Recipe], early: bool) -> tuple[list[Run], list[Member]]:
@@ -304,14 +204,3 @@ def _merged(skipped: Sequence[Mapping[str, Mapping[int, str]]]) -> dict[str, dic
         for part, rows in one.items():
             merged.setdefault(part, {}).update(rows)
     return merged
-
-
-def _cost(values: Sequence[float], members: Sequence[Recipe]) -> float:
-    """Costs added up; members that share their passes count once."""
-    return sum(max(values[place] for place in places) for places in _benches(members))
-
-
-def _joined(values: Sequence[Any]) -> Any:
-    """One value where all agree, else "a + b"."""
-    told = [value for value in values if value not in ("", None)]
-    return told[0] if told and len({*told}) == 1 else " + ".join(map(str, told))

@@ -9,7 +9,7 @@ import numpy as np
 from cbirlab.lists import lists_of
 
 if TYPE_CHECKING:
-    from cbirlab.fusion.running import FusedRun
+    from cbirlab.fusion.result import FusedRun
     from cbirlab.pipeline import Run
 
 

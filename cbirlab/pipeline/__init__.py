@@ -3,8 +3,8 @@
 from cbirlab.pipeline.added import STAGES, Stage, add_stage, remove_stage
 from cbirlab.pipeline.bench import Bench
 from cbirlab.pipeline.recipe import Recipe
+from cbirlab.pipeline.result import Clock, Run
 from cbirlab.pipeline.running import run, table_row, told
-from cbirlab.pipeline.stages import Clock, Run
 
 __all__ = [
     "STAGES",

@@ -13,15 +13,16 @@ import numpy as np
 from cbirlab.datasets import Dataset
 from cbirlab.index import Index, Ranking, Rows
 from cbirlab.lists import Lists
-from cbirlab.pipeline import stages, timing
+from cbirlab.pipeline import fitting, timing
 from cbirlab.pipeline.added import ROWS, applied
 from cbirlab.pipeline.described import Column, Described
-from cbirlab.pipeline.learning_sets import held_for
+from cbirlab.pipeline.learning_sets import held_for, learning_part
 from cbirlab.pipeline.recent import Recent
 from cbirlab.pipeline.recipe import Recipe
+from cbirlab.pipeline.result import Clock, Run, judge
 from cbirlab.pipeline.search import NO_ROW, Searcher, depth_of, index_of
-from cbirlab.pipeline.stages import Clock, Run
 from cbirlab.store import Store
+from cbirlab.whitening import normalise, project
 
 if TYPE_CHECKING:
     from cbirlab.backbones import Backbone
@@ -70,13 +71,13 @@ class Bench(Described):
         name = (str(recipe.tap), recipe.aggregation, recipe.whitening, learning_set)
         if name not in self._fitted:
             rows, key = self.rows(recipe, learning_set)
-            owner, part = stages.learning_part(learning_set, self.dataset)
+            owner, part = learning_part(learning_set, self.dataset)
             labels = owner.train_instances if part == "train" else owner.instances
             if rows.counts is not None and labels:
                 labels = [str(label) for label in np.repeat(labels, rows.counts)]
-            self._fitted[name] = stages.learned(recipe.whitening, rows.values, labels, key, self.store)
-            if held_for(recipe, self.dataset):
-                stages.warn_of_few(recipe, self._fitted[name], *rows.values.shape)
+            self._fitted[name] = fitting.learn_whitening(recipe.whitening, rows.values, labels, key, self.store)
+            if held_for(recipe.whitening_set, self.dataset):
+                fitting.warn_of_few(recipe, self._fitted[name], *rows.values.shape)
         return self._fitted[name]
 
     def run(self, recipe: Recipe, clock: Clock | None = None) -> Run:
@@ -87,7 +88,7 @@ class Bench(Described):
         with clock("index"):
             searcher, build_seconds = self._searcher(recipe)
         lists = searcher.lists(queries, self._own)
-        ranking, evaluation = stages.judged(lists, self.dataset, recipe, clock, again=self.lists(recipe))
+        ranking, evaluation = judge(lists, self.dataset, recipe, clock, again=self.lists(recipe))
         columns = [self.column(tap, recipe, "images") for _, tap in recipe.taps]
         views = float(np.mean(columns[0].counts))
         return Run(
@@ -142,18 +143,18 @@ class Bench(Described):
 
     def project(self, recipe: Recipe, rows: Rows) -> Rows:
         """Descriptors of other images brought to where the recipe searches."""
-        whitened = rows.changed(lambda values: stages.projected(self.whitening(recipe), values))
-        dimensions = stages.check_dimensions(recipe, whitened.values.shape[1])
+        whitened = rows.changed(lambda values: _projected(self.whitening(recipe), values))
+        dimensions = _check_dimensions(recipe, whitened.values.shape[1])
         return whitened.changed(lambda values: _prepared(recipe, values, dimensions))
 
     def pair(self, recipe: Recipe) -> tuple[Rows, Rows]:
         """Database and query descriptors as the recipe searches them."""
         self._check(recipe)
-        return self._cut.get(_searched_as(recipe), lambda: self._shortened(recipe))
+        return self._cut.get(_searched_as(recipe), lambda: self._cut_pair(recipe))
 
-    def _shortened(self, recipe: Recipe) -> tuple[Rows, Rows]:
+    def _cut_pair(self, recipe: Recipe) -> tuple[Rows, Rows]:
         images, queries = self._pair(recipe)
-        dimensions = stages.check_dimensions(recipe, images.values.shape[1])
+        dimensions = _check_dimensions(recipe, images.values.shape[1])
         database = images.changed(lambda values: _prepared(recipe, values, dimensions))
         if queries is images:
             return database, database
@@ -165,8 +166,8 @@ class Bench(Described):
         if name is None:
             return ""
         if name not in self._leaks:
-            learning = stages.learning_part(name, self.dataset)
-            self._leaks[name] = stages.leak_between(learning, self.dataset, self.store)
+            learning = learning_part(name, self.dataset)
+            self._leaks[name] = fitting.leak_between(learning, self.dataset, self.store)
         return self._leaks[name]
 
     def _pair(self, recipe: Recipe) -> tuple[Rows, Rows]:
@@ -175,10 +176,10 @@ class Bench(Described):
         def make() -> tuple[Rows, Rows]:
             whitening = self.whitening(recipe)
             (images, key), (queries, other) = (self.rows(recipe, part) for part in ("images", "queries"))
-            database = images.changed(lambda values: stages.projected(whitening, values))
+            database = images.changed(lambda values: _projected(whitening, values))
             if key == other and len(images) == len(queries):  # every image is a query, and takes its room once
                 return database, database
-            return database, queries.changed(lambda values: stages.projected(whitening, values))
+            return database, queries.changed(lambda values: _projected(whitening, values))
 
         return self._projected.get(_setting(recipe), make)
 
@@ -195,7 +196,33 @@ def _searched_as(recipe: Recipe) -> tuple[Any, ...]:
 
 def _prepared(recipe: Recipe, values: np.ndarray, dimensions: int | None) -> np.ndarray:
     """Whitened descriptors as they are searched: cut, and after the stages that were added here."""
-    found = stages.shortened(values, dimensions)
+    found = _shortened(values, dimensions)
     for method in applied(recipe, ROWS).values():
         found = method.target()(found, **method.parameters)
     return found
+
+
+def _projected(whitening: Any, values: np.ndarray) -> np.ndarray:
+    """Descriptors whitened with all dimensions, not yet normalised again; None as whitening leaves them as they are."""
+    return normalise(values) if whitening is None else project(whitening, values)
+
+
+def _shortened(values: np.ndarray, dimensions: int | None) -> np.ndarray:
+    """The leading dimensions, rows L2-normalised."""
+    kept = values if dimensions is None else values[:, :dimensions]
+    return normalise(kept) if len(kept) else kept
+
+
+def _check_dimensions(recipe: Recipe, width: int) -> int | None:
+    """Dimensions to keep of `width` whitened ones.
+
+    Raises
+    ------
+    ValueError : fewer dimensions are asked for where they have no order of importance.
+    """
+    if recipe.whitening.fact("ordered") or recipe.dimensions in (None, width):
+        return recipe.dimensions
+    raise ValueError(
+        f"Recipe: dimensions must be {width} or None with whitening {recipe.whitening!r}, got {recipe.dimensions}; "
+        "its dimensions have no order of importance, use whitening='pca' to keep fewer."
+    )

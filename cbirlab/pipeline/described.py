@@ -13,7 +13,8 @@ from cbirlab.aggregation import Aggregation
 from cbirlab.datasets import Dataset
 from cbirlab.extract import Descriptors, extract
 from cbirlab.index import Rows
-from cbirlab.pipeline import fitting, stages
+from cbirlab.pipeline import fitting
+from cbirlab.pipeline.learning_sets import learning_part
 from cbirlab.pipeline.recipe import Recipe, right_of_maps
 from cbirlab.store import Store, digest
 
@@ -98,7 +99,7 @@ class Described:
         known = {(tap, key): state for (tap, key, owner), state in self._states.items() if owner == name}
         missing = fitting.learning(cells, known)
         parts = ["images", *(["queries"] if self.dataset.queries else [])]
-        owner, part = stages.learning_part(name, self.dataset) if name else (self.dataset, "")
+        owner, part = learning_part(name, self.dataset) if name else (self.dataset, "")
         if missing:
             beside = fitting.plain(cells) if train else {}
             samplers = fitting.samplers(missing, self.backbone)

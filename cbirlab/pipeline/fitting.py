@@ -1,23 +1,26 @@
-"""Fitting: what aggregations learn from a train split before they can be filled, tap by tap."""
+"""Fitting: what aggregations and whitenings learn before they can be applied, and what it has to do with the judged."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cbirlab.aggregation import Aggregation
 from cbirlab.backbones import BACKBONES, classifier_of
-from cbirlab.extract import Descriptors, Sampler, State
+from cbirlab.datasets import Dataset
+from cbirlab.extract import Descriptors, Sampler, State, image_hashes
+from cbirlab.extract.sampling import unpacked
 from cbirlab.index import Rows
-from cbirlab.pipeline import stages
 from cbirlab.pipeline.recipe import Recipe
 from cbirlab.progress import bar
-from cbirlab.store import Store
+from cbirlab.store import Store, StoreUnwritable, digest
 from cbirlab.store.code import code_version
-from cbirlab.whitening import normalise
+from cbirlab.whitening import Whitening, learn, normalise
 
 if TYPE_CHECKING:
     from cbirlab.backbones import Backbone
@@ -137,7 +140,7 @@ def learned(
         sampler = next(one for one in samplers[tap] if one.key == wanted.key)
         given = _classifier(backbone) if spec.fact("needs") == "classifier" else {}
         rows, key = found[tap, sampler.key][part], found.keys[tap, sampler.key][part]
-        states[tap, spec.key] = stages.learned_state(spec, sampler, rows, key, store, given)
+        states[tap, spec.key] = learned_state(spec, sampler, rows, key, store, given)
     return states
 
 
@@ -153,9 +156,86 @@ def view_codebook(values: np.ndarray, key: str, store: Store) -> Mapping[str, np
     from cbirlab import passes
 
     code = code_version("passes", "encoding")
-    return stages.remembered(store, {"codebook": "views", "on": key, "code": code}, lambda: passes.learn_vlad(values))
+    return remembered(store, {"codebook": "views", "on": key, "code": code}, lambda: passes.learn_vlad(values))
 
 
 def concatenated(members: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
     """Rows L2-normalised, multiplied by their member's weight and laid side by side."""
     return np.concatenate([weight * normalise(one) for one, weight in zip(members, weights, strict=True)], axis=1)
+
+
+def learn_whitening(whitening: Whitening, values: np.ndarray, labels: Sequence[str], key: str, store: Store) -> Any:
+    """A whitening fitted on `values`, which are known by `key`; from the store if it was fitted before.
+
+    Parameters
+    ----------
+    labels : instance of each row, for a whitening that learns from pairs.
+    """
+    estimator = whitening.target()
+    pairs = {"labels": sha256(repr(list(labels)).encode()).hexdigest()} if whitening.fact("pairs") else {}
+    code = code_version("whitening", estimator)
+    specification = {"whitening": whitening.name, "parameters": whitening.parameters, "code": code, "on": key, **pairs}
+
+    def fit() -> dict[str, np.ndarray]:
+        fitted = learn(whitening, values, labels if pairs else None)
+        return {name: np.asarray(value) for name, value in vars(fitted).items() if name not in fitted.get_params()}
+
+    fitted = estimator(**whitening.parameters)
+    for attribute, value in remembered(store, specification, fit).items():
+        setattr(fitted, attribute, value.item() if value.ndim == 0 else value)
+    return fitted
+
+
+def warn_of_few(recipe: Recipe, whitening: Any, images: int, width: int) -> None:
+    """Say where nobody chose to learn on so few images, and what would do with them."""
+    if not whitening.tempered and images < 2 * min(width, recipe.dimensions or width):
+        warnings.warn(
+            f"whitening {recipe.whitening!r} is learned on {images} images for {width} dimensions, so its smallest "
+            "variances are mostly error: take 'shrinkage', 'pca(power=0.25)' or at most "
+            f"{max(1, images // 2)} dimensions.",
+            stacklevel=5,
+        )
+
+
+def remembered(
+    store: Store, specification: Mapping[str, Any], fit: Callable[[], dict[str, np.ndarray]]
+) -> Mapping[str, np.ndarray]:
+    """What `fit` learns, or what the store has of it."""
+    entry = store.get("fitted", specification)
+    if entry is not None:
+        return entry.arrays
+    arrays = fit()
+    with suppress(StoreUnwritable):  # extraction has said so already; fitting again is cheap
+        store.put("fitted", specification, arrays)
+    return arrays
+
+
+def learned_state(
+    spec: Aggregation, sampler: Sampler, rows: np.ndarray, key: str, store: Store, given: Mapping[str, np.ndarray]
+) -> State:
+    """What an aggregation learns from the sampled `rows` of the train split, which are known by `key`.
+
+    Parameters
+    ----------
+    given : arrays that it needs besides, of the network's classifier.
+    """
+    code = code_version("aggregation", "encoding", spec.target())
+    specification = {"aggregation": spec.key, "code": code, "on": key}
+    arrays = remembered(store, specification, lambda: spec.learn(*unpacked(rows, sampler)))
+    both = {**arrays, **given}
+    of_queries = spec.prepare(both, queries=True) if spec.fact("similarity") else None
+    return State(spec.prepare(both), digest(specification), of_queries)
+
+
+def leak_between(learning: tuple[Dataset, str], dataset: Dataset, store: Store) -> str:
+    """What the images that was learned on share with the evaluated ones, by their bytes; empty if nothing."""
+    owner, part = learning
+    held = dataset.held_out
+    if held is not None and owner is held.learning:
+        paths = held.evaluated
+    else:
+        paths = [*dataset.images, *(query.path for query in dataset.queries)]
+    evaluated = image_hashes(paths, store)
+    used = image_hashes(owner.train if part == "train" else owner.images, store)
+    shared = len(evaluated & used)
+    return f"learned on {shared} of the {len(evaluated)} evaluated images" if shared else ""

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-from cbirlab.datasets.held_out import HELD_OUT
-
-if TYPE_CHECKING:
-    from cbirlab.datasets import Dataset
-    from cbirlab.datasets.held_out import HeldOut
-    from cbirlab.pipeline.recipe import Recipe
+from cbirlab.datasets import Dataset, load_dataset
+from cbirlab.datasets.base import HELD_OUT, HeldOut
 
 FALLBACK_WHITENING_SET = "toytown/train"
 """What is learned on where a dataset has no train split, is too small to be taken apart, and nothing else was said."""
 
 
-def held_for(recipe: Recipe, dataset: Dataset) -> HeldOut | None:
-    """How the dataset is taken apart for a resolved recipe; None where all of it is judged."""
-    return dataset.held_out if recipe.whitening_set == f"{dataset.name}/{HELD_OUT}" else None
+def held_for(whitening_set: str | None, dataset: Dataset) -> HeldOut | None:
+    """How the dataset is taken apart for a resolved whitening set; None where all of it is judged."""
+    return dataset.held_out if whitening_set == f"{dataset.name}/{HELD_OUT}" else None
 
 
 def learning_set(given: str | None, dataset: Dataset) -> str:
@@ -44,3 +40,30 @@ def learning_set(given: str | None, dataset: Dataset) -> str:
     if given is None:
         return own_train if dataset.train else own_half if dataset.learns_on_itself else FALLBACK_WHITENING_SET
     return {"train": own_train, HELD_OUT: own_half}.get(given, given)
+
+
+def learning_part(whitening_set: str, dataset: Dataset) -> tuple[Dataset, str]:
+    """Dataset and part that a resolved whitening set names.
+
+    Raises
+    ------
+    UnknownName : no such dataset.
+    ValueError : it has no train split, and that is what was asked for.
+    """
+    if dataset.train and whitening_set == (dataset.train_name or f"{dataset.name}/train"):
+        return dataset, "train"
+    if whitening_set == f"{dataset.name}/images":
+        return dataset, "images"
+    if whitening_set == f"{dataset.name}/{HELD_OUT}" and dataset.held_out:
+        return dataset.held_out.learning, "train"
+    name, _, part = whitening_set.rpartition("/")
+    if name and part in ("train", "images", HELD_OUT) and not Path(whitening_set).expanduser().is_dir():
+        other = load_dataset(name)
+        if part == HELD_OUT and other.held_out:
+            other, part = other.held_out.learning, "train"
+    else:
+        other = load_dataset(whitening_set)
+        part = "train" if other.train else "images"
+    if part == "train" and not other.train:
+        raise ValueError(f"whitening_set {whitening_set!r}: dataset {other.name!r} has no train split.")
+    return other, part

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cbirlab.aggregation import Aggregation
 from cbirlab.backbones import chosen
 from cbirlab.backbones.loading import PRECISION
-from cbirlab.datasets.held_out import HELD_OUT
+from cbirlab.datasets.base import HELD_OUT
 from cbirlab.evaluation import PROTOCOLS
 from cbirlab.evaluation.judgement import AP_METHODS
 from cbirlab.evaluation.metrics import named

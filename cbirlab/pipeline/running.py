@@ -12,7 +12,7 @@ from cbirlab.pipeline.added import STAGES
 from cbirlab.pipeline.bench import Bench
 from cbirlab.pipeline.fitting import clipped, warn_of_clipped
 from cbirlab.pipeline.recipe import Recipe
-from cbirlab.pipeline.stages import Clock, Run
+from cbirlab.pipeline.result import Clock, Run
 from cbirlab.pipeline.timing import ms_per_image
 from cbirlab.store import Store
 

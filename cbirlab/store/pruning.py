@@ -1,33 +1,29 @@
-"""Pruning: what is old goes, while others may read and write."""
+"""Pruning: which entries and leftovers are old enough to go, while others may read and write."""
 
 from __future__ import annotations
 
 import math
-import time
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
-from cbirlab.store.files import folders, last_change, tree_bytes
+from cbirlab.store.files import Entry, folders, last_change
 from cbirlab.store.owners import DAY_SECONDS, left_behind
 
-if TYPE_CHECKING:
-    from cbirlab.store import Store
 
-
-def pruned(store: Store, *, keep_bytes: int | None, older_than_days: float | None, unfinished: bool) -> int:
-    """What `Store.prune` does, and the bytes that it frees."""
-    now = time.time()
+def find_old(
+    entries: Iterable[Entry], now: float, *, keep_bytes: int | None, older_than_days: float | None
+) -> Iterator[Entry]:
+    """The entries that `Store.prune` removes; `entries` begin with the one that was used last."""
     limit = now - older_than_days * DAY_SECONDS if older_than_days is not None else -math.inf
-    freed = kept = 0
-    for entry in store.entries():
+    kept = 0
+    for entry in entries:
         kept += entry.size_bytes
         if entry.used < limit or (keep_bytes is not None and kept > keep_bytes):
             kept -= entry.size_bytes
-            freed += entry.size_bytes
-            store.discard(store.folder(entry.kind, entry.key))
-    if unfinished:
-        shards = folders(store.path / "partial")
-        old = [one for one in shards if keep_bytes == 0 or last_change(one) < now - DAY_SECONDS]
-        for folder in [*old, *left_behind(store.path / "tmp", now)]:
-            freed += tree_bytes(folder)
-            store.discard(folder)
-    return freed
+            yield entry
+
+
+def find_unfinished(path: Path, now: float, *, all_of_them: bool) -> list[Path]:
+    """Folders of runs that did not end, untouched for a day or `all_of_them`, and what killed runs left behind."""
+    old = [one for one in folders(path / "partial") if all_of_them or last_change(one) < now - DAY_SECONDS]
+    return [*old, *left_behind(path / "tmp", now)]

@@ -33,7 +33,7 @@ from cbirlab.store.files import (
 )
 from cbirlab.store.meta import NOTES, read_meta, read_note, sealed_json, small_files
 from cbirlab.store.owners import left_behind, new_name
-from cbirlab.store.pruning import pruned
+from cbirlab.store.pruning import find_old, find_unfinished
 
 KINDS = ("descriptors", "fitted", "projection")
 
@@ -187,7 +187,14 @@ class Store:
         for name, value in (("keep_bytes", keep_bytes), ("older_than_days", older_than_days)):
             if value is not None and not value >= 0:
                 raise ValueError(f"prune: {name} must be a number >= 0 or None, got {value!r}.")
-        return pruned(self, keep_bytes=keep_bytes, older_than_days=older_than_days, unfinished=partial)
+        now, freed = time.time(), 0
+        for entry in find_old(self.entries(), now, keep_bytes=keep_bytes, older_than_days=older_than_days):
+            freed += entry.size_bytes
+            self.discard(self.folder(entry.kind, entry.key))
+        for folder in find_unfinished(self.path, now, all_of_them=keep_bytes == 0) if partial else ():
+            freed += tree_bytes(folder)
+            self.discard(folder)
+        return freed
 
     # small files
 

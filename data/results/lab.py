@@ -16,8 +16,7 @@ import pandas as pd
 
 from cbirlab import Dataset, Recipe, compare, evaluate, load_backbone, run
 from cbirlab.aggregation import Aggregation
-from cbirlab.datasets.base import Query
-from cbirlab.datasets.held_out import HeldOut
+from cbirlab.datasets.base import HeldOut, Query
 from cbirlab.evaluation import paired_difference
 from cbirlab.extract import extract
 from cbirlab.lists import without

@@ -1,0 +1,90 @@
+"""Found: where the labelled images of a dataset stand in ranked lists."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cbirlab.datasets.base import Dataset
+from cbirlab.evaluation.judgement import Judged
+from cbirlab.evaluation.labelled import Labelled
+from cbirlab.evaluation.protocols import Level
+from cbirlab.evaluation.ties import Equals, best_and_worst, equals
+from cbirlab.index import Ranking
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """The labelled rows (F,) that the lists hold as answers, sorted by query, then by place.
+
+    Attributes
+    ----------
+    query, rank, code : of each; `code` is a place in `names`.
+    labelled : all of them, found or not.
+    scores : (Q, K) of the lists.
+    equal : runs of equal scores; None where all stand alone.
+    """
+
+    query: np.ndarray
+    rank: np.ndarray
+    code: np.ndarray
+    labelled: Labelled
+    scores: np.ndarray
+    equal: Equals | None
+
+    def masks(self, level: Level) -> tuple[np.ndarray, np.ndarray]:
+        """Which are positive (F,), and which are junk."""
+        positive, junk = self.labelled.masks(level)
+        return positive[self.code], junk[self.code]
+
+    def judged(self, level: Level) -> Judged:
+        """The ranks of the positives at a level."""
+        positive, _ = self.labelled.masks(level)
+        sought = self.labelled.query[positive[self.labelled.code]]
+        n_positive = np.bincount(sought, minlength=len(self.scores))
+        return Judged.from_labelled(self.query, self.rank, *self.masks(level), n_positive, self.scores)
+
+    def best_and_worst(self, level: Level, judged: Judged) -> tuple[Judged, Judged]:
+        """The same under the best and under the worst order of equal scores."""
+        if self.equal is None:
+            return judged, judged
+        return best_and_worst(judged, self.query, *self.masks(level), self.equal)
+
+
+def find(ranking: Ranking, dataset: Dataset, labelled: Labelled) -> Found:
+    """Where the labelled rows stand in the lists of some queries.
+
+    Raises
+    ------
+    ValueError : rows out of range, or twice in one list.
+    """
+    rank = _ranks(ranking, dataset, labelled)
+    order = np.lexsort((rank, labelled.query))
+    order = order[rank[order] >= 0]
+    query, rank = labelled.query[order], rank[order]
+    return Found(query, rank, labelled.code[order], labelled, ranking.scores, equals(query, rank, ranking.scores))
+
+
+def _ranks(ranking: Ranking, dataset: Dataset, labelled: Labelled) -> np.ndarray:
+    """Rank (L,) of every labelled row in the list of its query, -1 where the list ends before it."""
+    check_rows(ranking, dataset)
+    rank = np.empty(len(labelled.row), dtype=np.int64)
+    places = np.arange(ranking.images.shape[1], dtype=np.int32)
+    place = np.full(len(dataset.images), -1, dtype=np.int32)
+    complete = len(places) == len(place)  # then two sweeps are cheaper than two more visits row by row
+    for images, entries in zip(ranking.images, labelled.of_queries(len(ranking)), strict=True):
+        place[images] = places
+        if place.min() < 0 if complete else (place[images] != places).any():
+            raise ValueError("evaluate: ranking must hold a database row at most once per query, got one twice.")
+        rank[entries] = place[labelled.row[entries]]
+        place[slice(None) if complete else images] = -1
+    rank[rank >= ranking.answers()[labelled.query]] = -1
+    return rank
+
+
+def check_rows(ranking: Ranking, dataset: Dataset) -> None:
+    """Refuse a ranking with rows that the database does not have."""
+    images = ranking.images
+    if images.size and (images.min() < 0 or images.max() >= len(dataset.images)):
+        raise ValueError(f"evaluate: ranking must hold database rows in [0, {len(dataset.images) - 1}].")

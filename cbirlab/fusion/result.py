@@ -1,0 +1,93 @@
+"""Result: what came of a fusion, and the row of a table that it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cbirlab.datasets import Dataset
+from cbirlab.fusion.recipe import Fusion
+from cbirlab.pipeline import Recipe, Run, table_row
+from cbirlab.pipeline.recipe import right_of_maps
+from cbirlab.pipeline.result import Outcome
+
+COSTS = ("forward_passes", "ms_per_image")
+"""Columns of what it costs to describe an image; members of one bench share the passes."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FusedRun(Outcome):
+    """What came of a fusion; read like a `Run`.
+
+    Its steps are "load", "extract" (and search of the members), "balance" (and whitening of what is joined), "search"
+    (the fusion) and "evaluate"; its bytes are those of one index, or of the indexes of all members.
+
+    Attributes
+    ----------
+    recipe : the fusion, its members resolved, so that it can be run again.
+    members : the run of each member.
+    member_weights : one per member, as they were used.
+    """
+
+    recipe: Fusion
+    members: tuple[Run, ...]
+    member_weights: tuple[float, ...]
+
+    @property
+    def weights(self) -> str:
+        """What tables call the weights of the networks."""
+        return str(_joined([member.weights for member in self.members]))
+
+    @property
+    def ms_per_query(self) -> float:
+        """Milliseconds of search per query, the members' own searches included where they are needed."""
+        own, early = super().ms_per_query, self.recipe.method.stage == "descriptors"
+        if early or any(member.ranking.complete is not None for member in self.members):
+            return own  # lists that are not kept are searched again as they are fused
+        return own + sum(member.ms_per_query for member in self.members)
+
+
+def fused_row(result: FusedRun) -> dict[str, Any]:
+    """The row of a table: the columns of `cbirlab.pipeline.table_row`, and "fusion" and "fusion_weights".
+
+    What the members share stands once, what they differ in as "a + b".
+    """
+    rows = [table_row(run) for run in result.members]
+    row = {name: _joined([one[name] for one in rows]) for name in rows[0]}
+    row |= {name: value for name, value in result.metrics.items() if name in row}
+    if result.recipe.whitening != "none":
+        sets = [*(one["whitening_set"] for one in rows), train_name(result.dataset)]
+        row |= {"whitening": f"{row['whitening']} > {result.recipe.whitening}", "whitening_set": _joined(sets)}
+    row |= {name: getattr(result, name) for name in ("dim", "ms_per_query", "bytes_per_image", "leak")}
+    row["build_seconds"] = round(result.build_seconds, 3)
+    row |= {name: _cost([one[name] for one in rows], result.recipe.members) for name in COSTS if name in row}
+    row["best_of"] = 1 + len(result.searches)
+    row["skipped"] = sum(len(unread) for unread in result.skipped.values())
+    del row["recipe"]
+    weights = " + ".join(f"{weight:.3g}" for weight in result.member_weights)
+    return {**row, "fusion": str(result.recipe.method), "fusion_weights": weights, "recipe": result.recipe.to_json()}
+
+
+def train_name(dataset: Dataset) -> str:
+    """What tables call the train split of a dataset."""
+    return dataset.train_name or f"{dataset.name}/train"
+
+
+def same_maps(members: Sequence[Recipe]) -> list[list[int]]:
+    """Places of the members that take their descriptors from the same maps."""
+    groups: dict[str, list[int]] = {}
+    for place, recipe in enumerate(members):
+        groups.setdefault(repr(recipe.without(*right_of_maps())), []).append(place)
+    return list(groups.values())
+
+
+def _cost(values: Sequence[float], members: Sequence[Recipe]) -> float:
+    """Costs added up; members that share their passes count once."""
+    return sum(max(values[place] for place in places) for places in same_maps(members))
+
+
+def _joined(values: Sequence[Any]) -> Any:
+    """One value where all agree, else "a + b"."""
+    told = [value for value in values if value not in ("", None)]
+    return told[0] if told and len({*told}) == 1 else " + ".join(map(str, told))

@@ -1,0 +1,138 @@
+"""Result: what came of a recipe, how long its steps took, and how its rankings were judged."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from cbirlab.datasets import Dataset
+from cbirlab.evaluation import Evaluation, Scorer
+from cbirlab.index import Ranking
+from cbirlab.lists import Kept, Lists, without
+from cbirlab.pipeline.learning_sets import held_for
+from cbirlab.pipeline.recipe import Recipe
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Outcome:
+    """What came of a recipe or of a fusion.
+
+    Attributes
+    ----------
+    dataset : what was searched.
+    ranking : (Q, N) database rows and scores; of a large run the first places of each query (see `cbirlab.lists`).
+    evaluation : under the protocol of the recipe; None where the dataset has no ground truth.
+    metrics : name to value, in 0..1 but for N-S; empty without ground truth.
+    seconds : per step.
+    dim : dimensions of the descriptors that were searched.
+    index_bytes : that the database takes in the index.
+    build_seconds : that it took to fill the index, which may have been before this run.
+    searches : seconds of further searches of all queries, made for their time alone.
+    leak : empty, or what the evaluated images have to do with what was learned.
+    skipped : part to row to reason: images that cannot be read.
+    """
+
+    dataset: Dataset
+    ranking: Ranking
+    evaluation: Evaluation | None
+    metrics: Mapping[str, float]
+    seconds: Mapping[str, float]
+    dim: int
+    index_bytes: int = 0
+    build_seconds: float = 0.0
+    searches: tuple[float, ...] = ()
+    leak: str = ""
+    skipped: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+
+    @property
+    def size_bytes(self) -> int:
+        """What is kept of the answers and of how they were judged."""
+        kept = self.ranking.images.nbytes + self.ranking.scores.nbytes
+        return kept + (self.evaluation.size_bytes if self.evaluation else 0)
+
+    @property
+    def ms_per_query(self) -> float:
+        """Milliseconds of search per query, the best of all searches."""
+        return 1000 * min((self.seconds["search"], *self.searches)) / max(1, len(self.ranking))
+
+    @property
+    def bytes_per_image(self) -> int:
+        """Bytes that an image takes in the index, on average."""
+        return round(self.index_bytes / len(self.dataset.images))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Run(Outcome):
+    """What came of a recipe; its steps are "load", "extract", "whiten", "index", "search" and "evaluate".
+
+    Attributes
+    ----------
+    recipe : resolved, so that it can be run again.
+    weights : what tables call the weights.
+    forward_passes : per database image, over all its views and scales.
+    extract_ms : milliseconds that it takes to describe an image; NaN where nobody asked for it.
+    """
+
+    recipe: Recipe
+    weights: str
+    forward_passes: float = 1.0
+    extract_ms: float = math.nan
+
+
+class Clock:
+    """Seconds per stage: ``with clock("search"): ...``."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    def __call__(self, stage: str) -> Clock:
+        self._stage = stage
+        return self
+
+    def each(self, stage: str, blocks: Iterable[T]) -> Iterator[T]:
+        """Blocks that are made as they are asked for: what that takes counts as `stage`."""
+        waiting = iter(blocks)
+        while True:
+            with self(stage):
+                block = next(waiting, None)
+            if block is None:
+                return
+            yield block
+
+    def __enter__(self) -> None:
+        self._start = time.perf_counter()
+
+    def __exit__(self, *error: object) -> None:
+        self.seconds[self._stage] = self.seconds.get(self._stage, 0.0) + time.perf_counter() - self._start
+
+
+def judge(
+    lists: Lists, dataset: Dataset, recipe: Recipe, clock: Clock, again: Lists | None = None
+) -> tuple[Ranking, Evaluation | None]:
+    """What is kept of the lists, and all of them under the recipe's protocol; None where there is no ground truth.
+
+    Parameters
+    ----------
+    again : what makes the lists again where not all is kept; by default `lists`.
+    """
+    kept, held = Kept(*lists.shape), held_for(recipe.whitening_set, dataset)
+    truth, judging = (
+        dataset if held is None else held.judged,
+        (recipe.protocol, recipe.average_precision, recipe.metrics),
+    )
+    scorer = Scorer(truth, *judging) if dataset.labels else None
+    for block in clock.each("search", lists):
+        kept.add(block)
+        if scorer is not None:
+            with clock("evaluate"):
+                scorer.add(block if held is None else without(block, held.rows))
+    with clock("evaluate"):
+        evaluation = None if scorer is None else scorer.evaluation()
+    if scorer is not None and evaluation is not None:
+        scorer.warn(evaluation)
+    return kept.ranking(again or lists), evaluation
