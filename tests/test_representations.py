@@ -18,8 +18,8 @@ from cbirlab.extract.network import Network
 from cbirlab.extract.sampling import unpacked
 from cbirlab.index import ExactIndex
 from cbirlab.passes import Passes, View
+from cbirlab.pipeline.fields import SCALE_SETS
 from cbirlab.pipeline.fitting import clipped, warn_of_clipped
-from cbirlab.pipeline.recipe import SCALE_SETS
 from cbirlab.pipeline.tap_names import Taps
 from cbirlab.session import Session
 from cbirlab.store import Store

@@ -12,8 +12,8 @@ from cbirlab.datasets import Dataset
 from cbirlab.datasets.base import HELD_OUT
 from cbirlab.extract.fingerprint import fingerprints
 from cbirlab.pipeline import Recipe
+from cbirlab.pipeline.fields import SCALE_SETS
 from cbirlab.pipeline.learning_sets import FALLBACK_WHITENING_SET, learning_part, learning_set
-from cbirlab.pipeline.recipe import SCALE_SETS
 from cbirlab.preprocessing import ANTIALIAS, CROP, INTERPOLATION, RESIZE
 from cbirlab.store import Store
 

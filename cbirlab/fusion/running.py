@@ -22,9 +22,9 @@ from cbirlab.fusion.result import FusedRun, same_maps
 from cbirlab.lists import Lists, lists_of
 from cbirlab.pipeline import Bench, Clock, Recipe, Run
 from cbirlab.pipeline.learning_sets import held_for
-from cbirlab.pipeline.result import judge
+from cbirlab.pipeline.result import judge, repeated
 from cbirlab.pipeline.search import depth_of
-from cbirlab.pipeline.timing import ms_per_image, repeated
+from cbirlab.pipeline.timing import ms_per_image
 from cbirlab.store import Store
 from cbirlab.whitening import learn, whiten
 

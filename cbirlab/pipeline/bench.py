@@ -13,13 +13,13 @@ import numpy as np
 from cbirlab.datasets import Dataset
 from cbirlab.index import Index, Ranking, Rows
 from cbirlab.lists import Lists
-from cbirlab.pipeline import fitting, timing
+from cbirlab.pipeline import fitting
 from cbirlab.pipeline.added import ROWS, applied
 from cbirlab.pipeline.described import Column, Described
 from cbirlab.pipeline.learning_sets import held_for, learning_part
 from cbirlab.pipeline.recent import Recent
 from cbirlab.pipeline.recipe import Recipe
-from cbirlab.pipeline.result import Clock, Run, judge
+from cbirlab.pipeline.result import BUDGET_SECONDS, Clock, Run, judge, repeated
 from cbirlab.pipeline.search import NO_ROW, Searcher, depth_of, index_of
 from cbirlab.store import Store
 from cbirlab.whitening import normalise, project
@@ -118,9 +118,9 @@ class Bench(Described):
     def timed(self, run: Run, extract_ms: float = math.nan) -> Run:
         """The run with the times that a table shows: of further searches, and per image as `timing` measured it."""
         first = run.seconds["search"]
-        if first >= timing.BUDGET_SECONDS:
+        if first >= BUDGET_SECONDS:
             return replace(run, extract_ms=extract_ms)
-        searches = timing.repeated(self._all(run.recipe).whole, first)
+        searches = repeated(self._all(run.recipe).whole, first)
         return replace(run, searches=searches, extract_ms=extract_ms)
 
     def search(self, recipe: Recipe, queries: Sequence[int] | Rows) -> Ranking:

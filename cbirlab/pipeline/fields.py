@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
 from cbirlab.params import Choice, Range
+from cbirlab.plain import shown
 
 DATA, NETWORK, MAPS, SETTING = "data", "network", "maps", "setting"
 LEARNING, SEARCH, JUDGING, ADDED = "learning", "search", "judging", "added"
 
 ABOUT = "about"
+
+SCALE_SETS = {
+    "single": (1.0,),
+    "down": (1.0, 2**-0.5, 0.5),
+    "up_down": (1.0, 2**0.5, 2**-0.5),
+}
+"""Scales of multi-scale descriptors: "down" of Radenović et al. (TPAMI 2019), "up_down" of their training code."""
+
+MOST_SCALES = 16
+"""Each is a pass of its own, or descriptors of its own beside the others."""
 
 
 @dataclass(frozen=True)
@@ -103,3 +114,15 @@ def number_or_name(text: str) -> float | str:
         return float(text)
     except ValueError:
         return text
+
+
+def check_scales(given: str | Sequence[float]) -> tuple[float, ...]:
+    """The check of scales: numbers, or the name of a set of them."""
+    if isinstance(given, str):
+        Choice(tuple(SCALE_SETS)).check("Recipe", "scales", given)
+        return SCALE_SETS[given]
+    if isinstance(given, Mapping) or not hasattr(given, "__len__") or not 1 <= len(given) <= MOST_SCALES:
+        raise ValueError(
+            f"Recipe: scales must be 1 to {MOST_SCALES} numbers or one of {', '.join(SCALE_SETS)}, got {shown(given)}."
+        )
+    return tuple(Range(0.05, 8).check("Recipe", "scales", scale) for scale in given)

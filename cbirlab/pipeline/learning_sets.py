@@ -16,6 +16,11 @@ def held_for(whitening_set: str | None, dataset: Dataset) -> HeldOut | None:
     return dataset.held_out if whitening_set == f"{dataset.name}/{HELD_OUT}" else None
 
 
+def means_held_out(whitening_set: str | None, dataset: Dataset) -> bool:
+    """Whether half of the dataset is held out, whatever is learned on it."""
+    return whitening_set in (HELD_OUT, f"{dataset.name}/{HELD_OUT}")
+
+
 def learning_set(given: str | None, dataset: Dataset) -> str:
     """Long form of a whitening set: "<dataset>/train", "<dataset>/held_out" or "<dataset>/images"."""
     own_train, own_images = dataset.train_name or f"{dataset.name}/train", f"{dataset.name}/images"
@@ -31,7 +36,7 @@ def learning_set(given: str | None, dataset: Dataset) -> str:
             "give another dataset, as 'toytown', or 'database'."
         )
     own_half = f"{dataset.name}/{HELD_OUT}"
-    if given in (HELD_OUT, own_half) and dataset.held_out is None:
+    if means_held_out(given, dataset) and dataset.held_out is None:
         raise ValueError(
             f"Recipe: whitening_set 'held_out' needs a dataset with ground truth and no train split, of which half can "
             f"be held out, images that answer other queries than the rest; {dataset.name!r} is not. "

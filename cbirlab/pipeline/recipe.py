@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cbirlab.aggregation import Aggregation
-from cbirlab.backbones import chosen
+from cbirlab.backbones import Backbone, check_tap, chosen, load_backbone
 from cbirlab.backbones.loading import PRECISION
-from cbirlab.datasets.base import HELD_OUT
+from cbirlab.datasets import Dataset, load_dataset
 from cbirlab.evaluation import PROTOCOLS
 from cbirlab.evaluation.judgement import AP_METHODS
 from cbirlab.evaluation.metrics import named
@@ -28,6 +28,7 @@ from cbirlab.pipeline.fields import (
     SEARCH,
     SETTING,
     about,
+    check_scales,
     checked_by,
     declared,
     each,
@@ -37,26 +38,12 @@ from cbirlab.pipeline.fields import (
     one_of,
     optional,
 )
-from cbirlab.pipeline.learning_sets import learning_set
+from cbirlab.pipeline.learning_sets import learning_set, means_held_out
 from cbirlab.pipeline.tap_names import Taps
-from cbirlab.plain import check_fields, check_texts, object_of, shown
+from cbirlab.plain import check_fields, check_texts, object_of
 from cbirlab.preprocessing import CROP, IMAGE_SIZE, INTERPOLATION, RESIZE, Resizing
 from cbirlab.store import digest
 from cbirlab.whitening import Whitening
-
-if TYPE_CHECKING:
-    from cbirlab.backbones import Backbone
-    from cbirlab.datasets import Dataset
-
-SCALE_SETS = {
-    "single": (1.0,),
-    "down": (1.0, 2**-0.5, 0.5),
-    "up_down": (1.0, 2**0.5, 2**-0.5),
-}
-"""Scales of multi-scale descriptors: "down" of Radenović et al. (TPAMI 2019), "up_down" of their training code."""
-
-MOST_SCALES = 16
-"""Each is a pass of its own, or descriptors of its own beside the others."""
 
 ONE_POSITION = "spoc"
 _POSITIVE = Range(1, 1 << 20, integer=True, optional=True)
@@ -159,7 +146,7 @@ class Recipe:
     scales: tuple[float, ...] = declared(
         (1.0,),
         MAPS,
-        lambda given: tuple(Range(0.05, 8).check("Recipe", "scales", scale) for scale in _scales(given)),
+        check_scales,
         "relative to the image size, or one of the sets down, up_down",
         metavar="S",
         read=number_or_name,
@@ -261,17 +248,12 @@ class Recipe:
 
         Raises
         ------
-        ValueError : no JSON object.
-        TypeError : an unknown field.
-        UnknownName, TypeError, ValueError : as of the class.
+        ValueError, TypeError : no JSON object, or an unknown field; and as the class.
         """
         given = object_of("Recipe.from_json", saved)
         check_fields("Recipe.from_json", cls, given)
         given |= {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
         return cls(**given)
-
-    def _holds_out(self, dataset: Dataset) -> bool:
-        return self.whitening_set in (HELD_OUT, f"{dataset.name}/{HELD_OUT}")
 
     def key(self) -> str:
         """Hash of the recipe."""
@@ -279,13 +261,11 @@ class Recipe:
 
     def resolved(self, dataset: Dataset | None = None, backbone: Backbone | None = None) -> Recipe:
         """The recipe with what was left open filled in; loads dataset and backbone if they are not given."""
-        from cbirlab.backbones import load_backbone
-        from cbirlab.datasets import load_dataset
-
         dataset = dataset or load_dataset(self.dataset)
         backbone = backbone or load_backbone(self.backbone, self.weights)
         tap = self.tap or Taps(backbone.default_tap)
         spec, protocol = _possible(tap, self.aggregation, backbone), self.protocol or dataset.protocol
+        given = self.whitening_set
         learns = self.whitening.fact("learned") or spec.learns or self.passes.combine == "vlad"
         return replace(
             self,
@@ -294,7 +274,7 @@ class Recipe:
             image_size=self.image_size or dataset.image_size,
             protocol=protocol,
             average_precision=self.average_precision or PROTOCOLS[protocol].average_precision,
-            whitening_set=learning_set(self.whitening_set, dataset) if learns or self._holds_out(dataset) else None,
+            whitening_set=learning_set(given, dataset) if learns or means_held_out(given, dataset) else None,
         )
 
 
@@ -309,18 +289,5 @@ def right_of_maps() -> tuple[str, ...]:
 
 def _possible(tap: Taps, spec: Aggregation, backbone: Backbone) -> Aggregation:
     """The aggregation; of a tap without positions, where all poolings give the same vector, tables say "spoc"."""
-    from cbirlab.backbones import check_tap
-
     positions = any(check_tap(backbone, member).kind != "vector" for _, member in tap.members)
     return spec if positions or spec.encoding or spec.attentions else Aggregation(ONE_POSITION)
-
-
-def _scales(given: str | Sequence[float]) -> Sequence[float]:
-    if isinstance(given, str):
-        Choice(tuple(SCALE_SETS)).check("Recipe", "scales", given)
-        return SCALE_SETS[given]
-    if isinstance(given, Mapping) or not hasattr(given, "__len__") or not 1 <= len(given) <= MOST_SCALES:
-        raise ValueError(
-            f"Recipe: scales must be 1 to {MOST_SCALES} numbers or one of {', '.join(SCALE_SETS)}, got {shown(given)}."
-        )
-    return given

@@ -7,8 +7,7 @@ them.
 from __future__ import annotations
 
 import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,21 +21,8 @@ from cbirlab.store import Store
 if TYPE_CHECKING:
     from cbirlab.pipeline.bench import Bench
 
-SEARCHES, BUDGET_SECONDS = 5, 0.1
-"""A search is repeated until so many were timed, or took so long together: a long one is timed as it is."""
-
 SAMPLE, ROUNDS = 8, 3
 """Images that are described again for their time, and how often: the best round counts."""
-
-
-def repeated(search: Callable[[], object], first: float) -> tuple[float, ...]:
-    """Seconds of further searches after one that took `first` and that nothing was warm for."""
-    seconds: list[float] = []
-    while 1 + len(seconds) < SEARCHES and first + sum(seconds) < BUDGET_SECONDS:
-        started = time.perf_counter()
-        search()
-        seconds.append(time.perf_counter() - started)
-    return tuple(seconds)
 
 
 def ms_per_image(bench: Bench, recipes: Sequence[Recipe]) -> Mapping[Recipe, float]:
