@@ -26,7 +26,7 @@ from cbirlab.aggregation import (
     scda,
     spoc,
 )
-from cbirlab.aggregation.gem import CHUNK
+from cbirlab.aggregation.poolings.gem import CHUNK
 from cbirlab.params import Range, parameters
 from cbirlab.registry import UnknownName
 
@@ -269,7 +269,7 @@ def test_cam_refuses_what_does_not_fit_the_maps(rng):
 def test_cam_whitens_class_vectors_as_scikit_learn_does(rng):
     from sklearn.decomposition import PCA
 
-    from cbirlab.aggregation.cam import class_vectors, learn, likeliest_vectors
+    from cbirlab.aggregation.poolings.cam import class_vectors, learn, likeliest_vectors
 
     state = classifier(rng, 10, 5)
     samples = likeliest_vectors(random_maps(rng, (40, 5, 4, 4)).half(), state=state)
@@ -321,7 +321,7 @@ def test_local_whitening_holds_a_block_of_the_samples_in_double_precision_and_no
 
 
 def test_pwa_learns_the_channels_whose_sums_vary_most(rng):
-    from cbirlab.aggregation.pwa import channel_sums, most_varied
+    from cbirlab.aggregation.poolings.pwa import channel_sums, most_varied
 
     train = random_maps(rng, (12, 9, 3, 4)) / 10
     train[:, 4] += 5 * torch.arange(12.0)[:, None, None]

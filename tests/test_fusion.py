@@ -36,8 +36,8 @@ from cbirlab.fusion import (
     run_fusion,
     versus,
 )
-from cbirlab.fusion.balance import grid, train_split
 from cbirlab.fusion.methods import borda, checked_weights
+from cbirlab.fusion.weighing import grid, train_split
 from cbirlab.index import ExactIndex, Ranking
 from cbirlab.pipeline import Recipe, run, table_row
 from cbirlab.registry import UnknownName

@@ -116,6 +116,7 @@ def test_imports_point_only_up_the_order(file: Path) -> None:
             assert ORDER.index(there) <= ORDER.index(here), f"{here} imports {there}, which lies below it"
         assert here == "widgets" or package not in WIDGETS_ONLY, f"{here} imports {package}; only widgets may"
 
+
 def test_no_module_imports_one_that_imports_it() -> None:
     """Also within a room, in a function and for types alone: whoever reads one need not have read the other."""
     names = {dotted(file): file for file in MODULES}

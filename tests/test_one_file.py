@@ -72,7 +72,7 @@ def copy(tmp_path: Path) -> Path:
     for name in ("data", "notebooks"):
         (tmp_path / name).symlink_to(TESTS.parent / name)
     for name, text in (("bright", BRIGHT), ("midrange", MIDRANGE)):
-        (tmp_path / "cbirlab" / "aggregation" / f"{name}.py").write_text(text, encoding="utf-8")
+        (tmp_path / "cbirlab" / "aggregation" / "poolings" / f"{name}.py").write_text(text, encoding="utf-8")
     table = inside(tmp_path, "-m", "cbirlab", "list", "--markdown")
     assert table.returncode == 0, table.stderr
     methods = tmp_path / "cbirlab" / "METHODS.md"

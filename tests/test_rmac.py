@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.decomposition import PCA
 
 from cbirlab.aggregation import AGGREGATIONS, Aggregation, mac, rmac
-from cbirlab.aggregation.rmac import MOST_ACROSS, grid, learn, region_maxima, regions
+from cbirlab.aggregation.poolings.rmac import MOST_ACROSS, grid, learn, region_maxima, regions
 
 SHAPES = [
     (1, 1, 1, 1),

@@ -37,7 +37,7 @@ DATASETS.add(
     bundled=False,
 )
 
-from cbirlab.datasets import benchmarks  # noqa: E402, F401 - registers them after what is bundled
+from cbirlab.datasets.benchmarks import registered  # noqa: E402, F401 - registers them after what is bundled
 
 
 def load_dataset(name_or_path: str | Path, **options: Any) -> Dataset:

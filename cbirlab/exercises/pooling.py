@@ -58,7 +58,7 @@ def crow_by_hand(used: Sequence[float] = (1.0, 0.25)) -> Solution:
 @exercise("2_pooling.3", title="Regions of R-MAC")
 def regions(height: int = 15, width: int = 20, levels: int = 3) -> Solution:
     """How many squares R-MAC lays over a map."""
-    from cbirlab.aggregation.rmac import grid
+    from cbirlab.aggregation.poolings.rmac import grid
 
     count, square = len(grid(height, width, levels)), sum(level**2 for level in range(1, levels + 1))
     known = ((square, "That is a square map: here the long side holds one more square at each level."),)

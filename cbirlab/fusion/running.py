@@ -14,11 +14,11 @@ from cbirlab.backbones import load_backbone
 from cbirlab.datasets import Dataset, load_dataset
 from cbirlab.evaluation import PROTOCOLS
 from cbirlab.extract import image_hashes
-from cbirlab.fusion.balance import balance, train_split
 from cbirlab.fusion.members import Member, concatenated, fused_lists, own_rows, searched
 from cbirlab.fusion.methods import checked_weights
 from cbirlab.fusion.recipe import LEARNED, Fusion, check_members, compares_parts
 from cbirlab.fusion.result import FusedRun, same_maps
+from cbirlab.fusion.weighing import balance, train_split
 from cbirlab.lists import Lists, lists_of
 from cbirlab.pipeline import Bench, Clock, Recipe, Run
 from cbirlab.pipeline.learning_sets import held_for

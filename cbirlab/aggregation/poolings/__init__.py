@@ -1,0 +1,1 @@
+"""Poolings: each is one file of this folder."""
