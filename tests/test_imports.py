@@ -20,6 +20,7 @@ ORDER = (
     "progress",
     "plain",
     "params",
+    "extensions",
     "registry",
     "methods",
     "preprocessing",

@@ -75,7 +75,9 @@ def add_recipe_options(parser: argparse.ArgumentParser, *, one: bool, leave: Col
     """The fields of a recipe as declared, but those to `leave`; of one recipe, or those that rows of a table share."""
     from cbirlab.pipeline.fields import ADDED, each
     from cbirlab.pipeline.recipe import Recipe
+    from cbirlab.registry import load_extensions
 
+    load_extensions()
     parser.set_defaults(options=None)
     group = parser.add_argument_group("recipe")
     for name, field in each(Recipe):

@@ -27,6 +27,7 @@ from cbirlab.pipeline.fields import (
     NETWORK,
     SEARCH,
     SETTING,
+    Extensible,
     about,
     checked_by,
     declared,
@@ -41,6 +42,7 @@ from cbirlab.pipeline.learning_sets import learning_set
 from cbirlab.pipeline.tap_names import join_taps, split_taps
 from cbirlab.plain import check_fields, check_texts, object_of, shown
 from cbirlab.preprocessing import CROP, IMAGE_SIZE, INTERPOLATION, RESIZE, Resizing
+from cbirlab.registry import load_extensions
 from cbirlab.store import digest
 from cbirlab.whitening import Whitening
 
@@ -63,7 +65,7 @@ _POSITIVE = Range(1, 1 << 20, integer=True, optional=True)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class Recipe(Extensible):
     """One way from pictures to numbers. None means: as the dataset or the backbone has it (see `resolved`).
 
     >>> Recipe(aggregation="gem").aggregation
@@ -249,6 +251,7 @@ class Recipe:
         UnknownName, TypeError, ValueError : as of the class.
         """
         given = object_of("Recipe.from_json", saved)
+        load_extensions()
         check_fields("Recipe.from_json", cls, given)
         given |= {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
         return cls(**given)
