@@ -39,7 +39,8 @@ class Registry(Mapping[str, T], Generic[T]):
     (['apple'], False)
 
     An entry may be given as ``"package.module:attribute"``; it is imported at first use, so that listing stays fast.
-    Names that begin with the prefix of a family (see `add_family`) are entered when they are first asked for.
+    Names that begin with the prefix of a family (see `add_family`) are entered when they are first asked for. Whoever
+    asks for a name that is missing, or for all names, has the extensions loaded before (see `cbirlab.extensions`).
     """
 
     def __init__(self, kind: str) -> None:
@@ -108,49 +109,57 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def info(self, name: str) -> Info:
         """Title, reference and facts of `name`, without importing it."""
-        name = self.present(name)
-        self._meet(name)
-        if name not in self._info:
-            raise UnknownName(self._unknown(name))
-        return self._info[name]
+        return self._info[self._meet(name)]
 
     def __getitem__(self, name: str) -> T:
-        name = self.present(name)
-        self._meet(name)
-        if name not in self._entries:
-            raise UnknownName(self._unknown(name))
+        name = self._meet(name)
         entry = self._entries[name]
         if isinstance(entry, str):
             entry = self._entries[name] = _imported(entry)
         return cast(T, entry)
 
     def __iter__(self) -> Iterator[str]:
+        load_extensions()
         return iter(self._entries)
 
     def __len__(self) -> int:
+        load_extensions()
         return len(self._entries)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._entries
+        return name in self._entries or name in self.list()
 
     def list(self) -> list[str]:
         """All names, in the order in which they were registered."""
+        return [*self]
+
+    def so_far(self) -> list[str]:
+        """The names that are registered by now, for modules that ask while they are imported."""
         return [*self._entries]
 
-    def _meet(self, name: object) -> None:
-        """Enter a name of a family that is asked for the first time."""
-        if name in self._entries or not isinstance(name, str):
-            return
-        with self._meeting:  # two threads may ask for the same one
-            for prefix, (finder, _) in self._families.items():
-                if name.startswith(prefix) and name not in self._entries:
-                    _imported(finder)(name)
+    def _meet(self, name: str) -> str:
+        """The name in use now for `name`, which is entered if it is one of a family that nobody asked for before."""
+        if self.present(name) not in self._entries:
+            load_extensions()
+            with self._meeting:  # two threads may ask for the same one
+                for prefix, (finder, _) in self._families.items():
+                    if isinstance(name, str) and name.startswith(prefix) and name not in self._entries:
+                        _imported(finder)(name)
+        name = self.present(name)
+        if name not in self._entries:
+            raise UnknownName(self._unknown(name))
+        return name
 
     def _unknown(self, name: object) -> str:
         near = get_close_matches(str(name).lower(), self._entries, n=3, cutoff=0.5)
         hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
         shown = name if len(repr(name)) <= 100 else f"{str(name)[:80]}..."
         return f"Unknown {self.kind} {shown!r}.{hint} Known: {', '.join(self._entries) or 'none'}."
+
+
+def load_extensions() -> None:
+    """Load what other packages bring, the first time; inside an extension it does nothing."""
+    import cbirlab.extensions  # noqa: F401  (its first import loads them, in one thread)
 
 
 def _imported(target: str) -> Any:

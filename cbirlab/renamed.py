@@ -7,21 +7,23 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
+UNTIL = "0.3"
+"""The version from which on the former names are gone."""
 
-def renamed(module: str, names: Mapping[str, str], *, until: str) -> Callable[[str], Any]:
+
+def renamed(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
     """A ``__getattr__`` for a module, under which its former names still work and warn.
 
     Parameters
     ----------
     names : former name to present one.
-    until : the version from which on the former names are gone.
     """
 
     def find(name: str) -> Any:
         if name not in names:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         warnings.warn(
-            f"{module}.{name} is called {names[name]} now; the former name works until version {until}.",
+            f"{module}.{name} is called {names[name]} now; the former name works until version {UNTIL}.",
             DeprecationWarning,
             stacklevel=2,
         )

@@ -796,7 +796,7 @@ def test_what_was_called_rerank_is_read_as_cascade_and_the_function_says_so():
     assert fusion.method == "cascade(depth=5, tau=1)"
     assert Fusion.from_json(fusion.to_json().replace("cascade", "rerank")) == fusion
     package = sys.modules["cbirlab.fusion"]
-    with pytest.warns(DeprecationWarning, match=r"fusion\.rerank is called cascade now; .* until version 0\.2"):
+    with pytest.warns(DeprecationWarning, match=r"fusion\.rerank is called cascade now; .* until version 0\.3"):
         former = package.rerank
     assert former is cascade
     with pytest.raises(AttributeError, match="no attribute 'rerang'"):

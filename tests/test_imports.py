@@ -21,6 +21,7 @@ ORDER = (
     "progress",
     "plain",
     "params",
+    "extensions",
     "registry",
     "methods",
     "preprocessing",

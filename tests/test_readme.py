@@ -23,6 +23,7 @@ DOCUMENTS = (
     "README.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
+    "cbirlab/EXTENDING.md",
     "cbirlab/METHODS.md",
     "data/README.md",
     "data/results/README.md",

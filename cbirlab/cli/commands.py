@@ -19,7 +19,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     saying.prepare_streams()
     try:
         try:
-            return _carried_out(arguments)
+            with warnings.catch_warnings():
+                warnings.simplefilter("always", UserWarning)
+                warnings.showwarning = saying.show_warning
+                return _carried_out(arguments)
         finally:
             sys.stdout.flush()
     except KeyboardInterrupt:
@@ -42,17 +45,14 @@ def _carried_out(arguments: Sequence[str] | None) -> int:
     if given.command is None:
         parser.print_help()
         return 0
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", UserWarning)
-        warnings.showwarning = saying.show_warning
-        try:
-            return _COMMANDS[given.command](given)
-        except BrokenPipeError:
-            raise
-        except (UsageError, UnknownName) as error:
-            return _failed(error, 2, given)
-        except (ValueError, TypeError, OSError, RuntimeError, ImportError, ArithmeticError, MemoryError) as error:
-            return _failed(error, 1, given)
+    try:
+        return _COMMANDS[given.command](given)
+    except BrokenPipeError:
+        raise
+    except (UsageError, UnknownName) as error:
+        return _failed(error, 2, given)
+    except (ValueError, TypeError, OSError, RuntimeError, ImportError, ArithmeticError, MemoryError) as error:
+        return _failed(error, 1, given)
 
 
 def _failed(error: Exception, code: int, given: Any) -> int:

@@ -46,6 +46,8 @@ def text(kind: str | None = None, name: str | None = None) -> str:
         return "\n\n".join(f"{one}\n{_indented(_entries(one))}" for one in KINDS)
     if kind == "taps":
         return _taps(name)
+    if kind == "extensions":
+        return _extensions()
     return _entries(kind) if name is None else _details(kind, name)
 
 
@@ -157,6 +159,12 @@ def _taps(name: str | None) -> str:
         for tap, entry in info.facts["taps"].items()
     ]
     return aligned(rows)
+
+
+def _extensions() -> str:
+    from cbirlab.extensions import EXTENSIONS
+
+    return aligned([[one.name, one.package, one.target, one.error or "loaded"] for one in EXTENSIONS])
 
 
 def _where(tap: Tap) -> str:

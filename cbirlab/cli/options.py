@@ -89,7 +89,9 @@ def add_recipe_options(parser: argparse.ArgumentParser, *decides: str, one: bool
     """
     from cbirlab.pipeline.fields import each, help_of
     from cbirlab.pipeline.recipe import Recipe
+    from cbirlab.registry import load_extensions
 
+    load_extensions()
     parser.set_defaults(options=None)
     group = parser.add_argument_group("recipe")
     for name, field in each(Recipe, *decides):

@@ -127,8 +127,9 @@ def _add_app(commands: Any) -> None:
 def _add_list(commands: Any) -> None:
     from cbirlab.cli.listing import KINDS
 
+    kinds = [*KINDS, "taps", "extensions"]
     parser = _command(commands, "list", "show what can be chosen")
-    parser.add_argument("kind", nargs="?", choices=[*KINDS, "taps"], metavar="KIND", help=", ".join([*KINDS, "taps"]))
+    parser.add_argument("kind", nargs="?", choices=kinds, metavar="KIND", help=", ".join(kinds))
     parser.add_argument("name", nargs="?", metavar="NAME", help="one of its entries; for taps, the backbone")
     parser.add_argument("--markdown", action="store_true", help="all of it as a Markdown table")
 

@@ -30,7 +30,10 @@ _ENDINGS = {
 
 _BUILT_IN = {"JPEG": "jpg", "PNG": "zlib", "WEBP": "webp", "AVIF": "avif", "JPEG2000": "jpg_2000"}
 
-FORMATS = tuple(name for name in _ENDINGS if name not in _BUILT_IN or features.check(_BUILT_IN[name]))
+_KNOWN = {*features.modules, *features.codecs}  # an older Pillow warns if it is asked for one that came later
+_HERE = {None, *(one for one in _BUILT_IN.values() if one in _KNOWN and features.check(one))}
+
+FORMATS = tuple(name for name in _ENDINGS if _BUILT_IN.get(name) in _HERE)
 """Those that Pillow was built to read here."""
 
 IMAGE_SUFFIXES = frozenset(ending for name in FORMATS for ending in _ENDINGS[name].split())

@@ -73,7 +73,7 @@ def _on_white(band: Image.Image) -> Image.Image:
 def _cut_off(image: Image.Image) -> bool:
     """Whether the decoder keeps eight bits of sixteen, as it does of colours; known before the pixels are read."""
     tiles = getattr(image, "tile", None) or ()
-    return not image.mode.startswith(("I", "F")) and any(";16" in str(tile.args) for tile in tiles)
+    return not image.mode.startswith(("I", "F")) and any(";16" in str(arguments) for *_, arguments in tiles)
 
 
 def _extrema(image: Image.Image) -> list[tuple[int, int]]:

@@ -38,4 +38,4 @@ __all__ = [
     "znorm",
 ]
 
-__getattr__ = renamed(__name__, {"rerank": "cascade"}, until="0.2")
+__getattr__ = renamed(__name__, {"rerank": "cascade"})

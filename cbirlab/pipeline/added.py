@@ -80,7 +80,7 @@ class Stage:
         return NONE if text in (NONE, None) else self.method.parse(text)
 
 
-STAGES: dict[str, Stage] = {}
+STAGES: Registry[Stage] = Registry("stage")
 
 
 def add_stage(stage: Stage) -> Stage:
@@ -96,13 +96,13 @@ def add_stage(stage: Stage) -> Stage:
         raise ValueError(f"add_stage: place must be {ROWS!r} or {RANKINGS!r}, got {stage.place!r}.")
     help = stage.help or ", ".join([NONE, *stage.registry])
     _declare(stage.name, declared(NONE, ADDED, stage.check, help, plural=stage.plural, later=True))
-    STAGES[stage.name] = stage
+    STAGES.add(stage.name, stage, title=help)
     return stage
 
 
 def remove_stage(name: str) -> None:
     """Take a stage out again (for tests and for notebooks that define one twice)."""
-    del STAGES[name]
+    STAGES.remove(name)
     _declare(name, None)
 
 

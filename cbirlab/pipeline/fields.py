@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
-from typing import Any
+from typing import Any, Self
 
 from cbirlab.params import Choice, Range
 from cbirlab.plain import shown
+from cbirlab.registry import load_extensions
 
 DATA, NETWORK, MAPS, SETTING = "data", "network", "maps", "setting"
 LEARNING, SEARCH, JUDGING, ADDED = "learning", "search", "judging", "added"
@@ -53,6 +54,14 @@ class About:
     plural: str = ""
     compared: str = ""
     later: bool = False
+
+
+class Extensible:
+    """A record to which extensions may add fields: they are loaded before the first one is made."""
+
+    def __new__(cls, *_: Any, **fields: Any) -> Self:
+        load_extensions()
+        return super().__new__(cls)
 
 
 def declared(default: Any, decides: str, check: Callable[[Any], Any] | None = None, help: str = "", **more: Any) -> Any:

@@ -27,6 +27,7 @@ from cbirlab.pipeline.fields import (
     NETWORK,
     SEARCH,
     SETTING,
+    Extensible,
     about,
     check_scales,
     checked_by,
@@ -42,6 +43,7 @@ from cbirlab.pipeline.learning_sets import learning_set, means_held_out
 from cbirlab.pipeline.tap_names import Taps
 from cbirlab.plain import check_fields, check_texts, object_of
 from cbirlab.preprocessing import CROP, IMAGE_SIZE, INTERPOLATION, RESIZE, Resizing
+from cbirlab.registry import load_extensions
 from cbirlab.store import digest
 from cbirlab.whitening import Whitening
 
@@ -50,7 +52,7 @@ _POSITIVE = Range(1, 1 << 20, integer=True, optional=True)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class Recipe(Extensible):
     """One way from pictures to numbers. None means: as the dataset or the backbone has it (see `resolved`).
 
     >>> Recipe(aggregation="gem").aggregation
@@ -251,6 +253,7 @@ class Recipe:
         ValueError, TypeError : no JSON object, or an unknown field; and as the class.
         """
         given = object_of("Recipe.from_json", saved)
+        load_extensions()
         check_fields("Recipe.from_json", cls, given)
         given |= {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
         return cls(**given)

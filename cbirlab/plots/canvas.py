@@ -78,7 +78,7 @@ def _shown_axes() -> type[Axes]:
 def png(ax: Axes) -> bytes:
     """The figure that `ax` is on, as PNG."""
     out = io.BytesIO()
-    ax.get_figure(root=True).savefig(out, format="png")  # pyright: ignore[reportOptionalMemberAccess]
+    ax.figure.figure.savefig(out, format="png")  # pyright: ignore[reportOptionalMemberAccess]
     return out.getvalue()
 
 

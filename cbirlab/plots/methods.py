@@ -154,7 +154,7 @@ def pictures(shown: Mapping[str, Any], *, ax: Axes | None = None) -> Axes:
 
 def _scale(ax: Axes, drawn: Any) -> None:
     """What the colours mean."""
-    bar = ax.get_figure(root=True).colorbar(drawn, ax=ax, shrink=0.8)  # pyright: ignore[reportOptionalMemberAccess]
+    bar = ax.figure.figure.colorbar(drawn, ax=ax, shrink=0.8)  # pyright: ignore[reportOptionalMemberAccess]
     bar.set_label("weight", color=ink(ax))
     bar.ax.tick_params(colors=ink(ax))
     bar.outline.set_visible(False)
