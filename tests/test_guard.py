@@ -28,7 +28,7 @@ from cbirlab.widgets import (
     Workbench,
 )
 from cbirlab.widgets.guard import Guard, Guarded
-from cbirlab.widgets.work import Work
+from cbirlab.widgets.tasks import Work
 
 ROOM = Path(cbirlab.widgets.__file__).parent
 WAYS_IN = {"observe", "on_click", "on_msg", "on_submit", "Thread", "Timer", "interactive", "interact"}

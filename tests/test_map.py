@@ -250,7 +250,7 @@ def test_the_newest_request_wins_and_ends_the_older_ones(panel, slow, vectors):
     panel.method.value = "slow"
     panel.show(vectors, "one")
     until(lambda: slow.begun == [0])
-    first = panel._thread
+    first = panel.tasks.thread
     panel.seed.value = 7
     slow.permits.release(9)
     assert panel.wait(30)
@@ -321,7 +321,7 @@ def test_an_error_of_a_request_that_was_overtaken_is_not_shown(panel, slow, vect
     panel.method.value = "slow"
     panel.show(vectors, "one")
     until(lambda: slow.begun)
-    first = panel._thread
+    first = panel.tasks.thread
     panel.method.value = "pca"
     slow.permits.release(1)
     first.join(10)

@@ -31,12 +31,12 @@ from cbirlab.whitening import WHITENINGS
 from cbirlab.widgets import views
 from cbirlab.widgets.controls import RetrievalControls, control, dimension_steps
 from cbirlab.widgets.gallery import Gallery, Thumbnails, send_ahead
-from cbirlab.widgets.latest import Latest
 from cbirlab.widgets.marks import MARKS
 from cbirlab.widgets.panel import Explorer, explore
 from cbirlab.widgets.question import Question
 from cbirlab.widgets.results import kinds_of_image, kinds_of_query, ranked_gallery, results_of_query
 from cbirlab.widgets.state import RetrievalState
+from cbirlab.widgets.tasks import Latest
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,7 @@ from cbirlab.store import Store
 from cbirlab.widgets import BreaksPanel, Explorer, dataset_menu
 from cbirlab.widgets.question import OwnPicture, Question
 from cbirlab.widgets.sessions import backbone_titles, backbones_offered
-from cbirlab.widgets.work import Work
+from cbirlab.widgets.tasks import Work
 from cbirlab.widgets.workbench import Workbench
 
 SPOC = "spoc(centre_prior=False)"

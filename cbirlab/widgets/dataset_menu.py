@@ -11,7 +11,7 @@ from cbirlab.datasets import DATASETS, availability
 from cbirlab.widgets import views
 from cbirlab.widgets.controls import menu
 from cbirlab.widgets.guard import Guard
-from cbirlab.widgets.work import Work
+from cbirlab.widgets.tasks import Work
 
 if TYPE_CHECKING:
     from cbirlab.session import Session

@@ -23,7 +23,7 @@ from cbirlab.widgets.sessions import Sessions, key_of
 from cbirlab.widgets.sides import Side
 from cbirlab.widgets.state import RetrievalState
 from cbirlab.widgets.still import WithStill, jpeg_bytes, picture_sheet
-from cbirlab.widgets.work import Work
+from cbirlab.widgets.tasks import Work
 
 if TYPE_CHECKING:
     from cbirlab.evaluation import Evaluation

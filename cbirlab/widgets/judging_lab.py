@@ -19,11 +19,11 @@ from cbirlab.widgets import views
 from cbirlab.widgets.controls import control, menu
 from cbirlab.widgets.gallery import Gallery, Thumbnails
 from cbirlab.widgets.guard import Guard
-from cbirlab.widgets.latest import Latest
 from cbirlab.widgets.look_panel import PAUSE, side_by_side
 from cbirlab.widgets.marks import MARKS
 from cbirlab.widgets.results import kinds_of_query, strip_of
 from cbirlab.widgets.still import WithStill, jpeg_bytes, picture_sheet
+from cbirlab.widgets.tasks import Latest
 
 if TYPE_CHECKING:
     from cbirlab.datasets import Dataset

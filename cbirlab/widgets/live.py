@@ -13,9 +13,9 @@ from cbirlab.widgets import views
 from cbirlab.widgets.controls import RetrievalControls
 from cbirlab.widgets.gallery import page_text
 from cbirlab.widgets.guard import Guard
-from cbirlab.widgets.latest import Latest
 from cbirlab.widgets.state import RetrievalState, Setting, state_of, usual_start
 from cbirlab.widgets.still import WithStill, data_uri, jpeg_bytes
+from cbirlab.widgets.tasks import Latest
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import ipywidgets as widgets
 import numpy as np
 
-from cbirlab.progress import Cancelled, listening
+from cbirlab.progress import Listener
 from cbirlab.projection import PROJECTIONS, Projection, cached, honesty, project, shared_neighbours
 from cbirlab.text import printable
 from cbirlab.widgets import views
-from cbirlab.widgets.gallery import Thumbnails
+from cbirlab.widgets.gallery import Thumbnails, close_all
 from cbirlab.widgets.guard import Guard
 from cbirlab.widgets.scatter import Scatter
+from cbirlab.widgets.tasks import Background, Stop
 
 if TYPE_CHECKING:
     from cbirlab.session import Session
@@ -81,8 +82,7 @@ class MapPanel(widgets.VBox):
         self.honesty = widgets.HTML()
         self.error = widgets.HTML()
         self._wanted: Wanted | None = None
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self.tasks = Background(self.guard)  # PCA of what is wanted now does not wait for the end of what was
         self._drawing = threading.RLock()  # observers of what is drawn may ask for more
         self._maps: OrderedDict[tuple[str, str, int], Projection] = OrderedDict()
         self._lines: dict[tuple[str, str, int], str] = {}
@@ -119,39 +119,27 @@ class MapPanel(widgets.VBox):
 
     def _begin(self, wanted: Wanted) -> None:
         with self._drawing:  # two may ask at once, from the menu and for another setting: the older one must be told
-            self._stop.set()
-            self._wanted, self._stop = wanted, threading.Event()
-            self._thread = self.guard.thread(self._work, wanted, self._stop)
+            self._wanted = wanted
+            self.tasks.start(lambda stop: stop.run(lambda: self._make(wanted, stop), self._listener(stop)))
 
     def stop(self) -> None:
         """End the work in hand; what is on the map stays."""
-        self._stop.set()
+        self.tasks.stop.set()
         with self._drawing:
             self._say("stopped")
 
     def wait(self, seconds: float = 60) -> bool:
         """Wait until the map stands; False if it does not within `seconds`."""
-        if self._thread is not None:
-            self._thread.join(seconds)
-        return self._thread is None or not self._thread.is_alive()
-
-    def _work(self, wanted: Wanted, stop: threading.Event) -> None:
-        """In a thread of its own: the map, or PCA and after a pause the map, then what it is worth."""
-        try:
-            with listening(self._listener(stop)):
-                self._make(wanted, stop)
-        except Exception as error:
-            if not (stop.is_set() or isinstance(error, Cancelled)):
-                raise
+        return self.tasks.wait(seconds)
 
     def _failed(self, error: Exception) -> None:
         with self._drawing:
             self._say("")
             self.error.value = views.error_box(error)
 
-    def _make(self, wanted: Wanted, stop: threading.Event) -> None:
-        if stop.wait(MOMENT):
-            return
+    def _make(self, wanted: Wanted, stop: Stop) -> None:
+        """The map, or PCA and after a pause the map; then what it is worth."""
+        stop.check(MOMENT)
         title = PROJECTIONS.info(wanted.method).title
         if not self._at_hand(wanted):
             self._show_made(wanted._replace(method=FIRST_COMES_AT_ONCE), stop, f"{title} is being made")
@@ -165,13 +153,12 @@ class MapPanel(widgets.VBox):
             return True
         return cached(wanted.vectors, wanted.method, seed=wanted.seed, store=self.session.store)
 
-    def _show_made(self, wanted: Wanted, stop: threading.Event, meanwhile: str = "") -> None:
+    def _show_made(self, wanted: Wanted, stop: Stop, meanwhile: str = "") -> None:
         """The map, and once the setting stands still what it is worth."""
         made = self._projected(wanted)
         line = self._lines.get(wanted.name, "")
         self._draw(wanted, made, line, stop, meanwhile)
-        if stop.wait(self.pause):
-            raise Cancelled
+        stop.check(self.pause)
         if not line:
             line = self._lines[wanted.name] = honest_line(made, honesty(wanted.vectors, made.points))
             self._draw(wanted, made, line, stop, meanwhile)
@@ -188,7 +175,7 @@ class MapPanel(widgets.VBox):
     def _comparable(self, wanted: Wanted) -> bool:
         return PROJECTIONS.info(wanted.method).facts["seeded"] and len(wanted.vectors) <= STABILITY_AT_MOST
 
-    def _compare_seeds(self, wanted: Wanted, stop: threading.Event) -> None:
+    def _compare_seeds(self, wanted: Wanted, stop: Stop) -> None:
         """Make the next seed's map too, and say how much of this one it repeats."""
         made, other = self._projected(wanted), self._projected(wanted._replace(seed=wanted.seed + 1))
         shared = shared_neighbours(made.points[made.placed], other.points[other.placed])
@@ -199,10 +186,9 @@ class MapPanel(widgets.VBox):
 
     # drawing, always behind the lock and never for a request that was overtaken
 
-    def _draw(self, wanted: Wanted, made: Projection, line: str, stop: threading.Event, meanwhile: str = "") -> None:
+    def _draw(self, wanted: Wanted, made: Projection, line: str, stop: Stop, meanwhile: str = "") -> None:
         with self._drawing:
-            if stop.is_set():
-                raise Cancelled
+            stop.check()
             title = PROJECTIONS.info(wanted.method).title
             self.error.value = ""
             if made is not self._shown:
@@ -226,13 +212,11 @@ class MapPanel(widgets.VBox):
         self.progress.value = views.note(text) if text else ""
         self.cancel.layout.display = "" if working else "none"
 
-    def _listener(self, stop: threading.Event) -> Any:
-        """Tells how far the work is, at every tenth of it, and ends it once `stop` is set."""
+    def _listener(self, stop: Stop) -> Listener:
+        """Says how far the work is, at every tenth of it."""
         said = [""]
 
         def listen(what: str, done: int, total: int) -> None:
-            if stop.is_set():
-                raise Cancelled
             text = f"{what}: {10 * (10 * done // max(1, total))} %"
             if text != said[0] and self.cancel.layout.display != "none":
                 said[0] = text
@@ -244,9 +228,8 @@ class MapPanel(widgets.VBox):
 
     def close(self) -> None:
         """End the work, and free the panel with all that is in it."""
-        self._stop.set()
-        for widget in (self.method, self.seed, self.cancel, self.progress, self.scatter, self.honesty, self.error):
-            widget.close()
+        self.tasks.stop.set()
+        close_all(*self.children)
         super().close()
 
 

@@ -15,11 +15,11 @@ from cbirlab.widgets.comparison import Comparison
 from cbirlab.widgets.controls import RetrievalControls
 from cbirlab.widgets.gallery import Gallery, Thumbnails, close_all, send_ahead
 from cbirlab.widgets.guard import Guard
-from cbirlab.widgets.latest import Latest
 from cbirlab.widgets.reproduce import to_python
 from cbirlab.widgets.results import Results, results_of_image, results_of_query, strip_of
 from cbirlab.widgets.state import RetrievalState, state_of, usual_start
 from cbirlab.widgets.still import WithStill, data_uri, jpeg_bytes, picture_sheet
+from cbirlab.widgets.tasks import Latest
 
 if TYPE_CHECKING:
     from cbirlab.evaluation import Evaluation

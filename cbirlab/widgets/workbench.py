@@ -14,13 +14,13 @@ from cbirlab.widgets import saved, views
 from cbirlab.widgets.dataset_menu import DatasetMenu
 from cbirlab.widgets.desk import NARROW, PICTURE_SIDE, WIDE, Desk
 from cbirlab.widgets.gallery import close_all, send_ahead
-from cbirlab.widgets.latest import Latest
 from cbirlab.widgets.panel import PAUSE, PREFETCH_AT_MOST, SHOWN
 from cbirlab.widgets.question import OwnPicture
 from cbirlab.widgets.reproduce import screen_as_commands, screen_as_python
 from cbirlab.widgets.sessions import Sessions
 from cbirlab.widgets.sides import Side, difference, gone, make_ready, moved
 from cbirlab.widgets.state import RetrievalState, state_of, usual_start
+from cbirlab.widgets.tasks import Latest
 
 if TYPE_CHECKING:
     from cbirlab.datasets import Dataset
