@@ -376,14 +376,13 @@ def test_the_curve_stops_where_something_newer_is_asked_for(panel):
     def answer(setting, query, kind, amount):
         asked.append(amount)
         if len(asked) == 3:
-            panel._asked += 1
+            panel._update.ask()
         return plain(setting, query, kind, amount)
 
     panel.kind.value = "crop"
     panel.chart.value = "before"
     panel._answer = answer
-    panel._drawn = panel._asked
-    panel._draw_rest()
+    panel._update._do(panel._draw_rest, panel._update.ask())
     assert len(asked) == 4
     assert panel.chart.value == "before"
 

@@ -355,6 +355,19 @@ def test_an_own_picture_is_a_query(bench):
     assert bench.question.of_protocol
 
 
+@pytest.mark.parametrize("then", ["mac", "spoc"])
+def test_an_own_picture_is_found_once_the_network_is_free(bench, then):
+    """The network, which has to see it, is at work for a slow setting: the one that is shown next, or none."""
+    session = bench.a.session
+    session.unready, session.pause, session.steps = {"mac"}, 0.02, 20
+    bench.state.aggregation = "mac"
+    bench.ask_own("mine.jpg", jpeg(Image.new("RGB", (90, 60), "red")))
+    bench.state.aggregation = then
+    assert bench.work.wait(20)
+    assert bench.a.gallery.title == "mine.jpg: first 24 results"
+    assert (session.made != [], session.unready) == (True, set() if then == "mac" else {"mac"})
+
+
 @pytest.mark.parametrize("message", [({"own": "x.jpg"}, [b"no picture"]), ({"unreadable": "x.heic"}, [])])
 def test_what_is_no_picture_is_said_in_one_sentence(bench, message):
     before = bench.a.gallery.ids

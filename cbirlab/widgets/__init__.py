@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cbirlab.widgets.breaks import BreaksPanel
     from cbirlab.widgets.download import Download
+    from cbirlab.widgets.explorer import Explorer, explore
     from cbirlab.widgets.gallery import Gallery, Thumbnails
     from cbirlab.widgets.judging_lab import JudgingLab
     from cbirlab.widgets.looking import MatchView, Missed, PoolingView, WhiteningLab, WinLoss
     from cbirlab.widgets.map import MapPanel
-    from cbirlab.widgets.panel import Explorer, explore
     from cbirlab.widgets.probe import ProbePanel
     from cbirlab.widgets.results import ranked_gallery
     from cbirlab.widgets.scatter import Scatter
@@ -42,7 +42,7 @@ __all__ = [
 _HOMES = {
     "BreaksPanel": "breaks",
     "Download": "download",
-    "Explorer": "panel",
+    "Explorer": "explorer",
     "Gallery": "gallery",
     "JudgingLab": "judging_lab",
     "MapPanel": "map",
@@ -56,7 +56,7 @@ _HOMES = {
     "WhiteningLab": "looking",
     "WinLoss": "looking",
     "Workbench": "workbench",
-    "explore": "panel",
+    "explore": "explorer",
     "ranked_gallery": "results",
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +10,12 @@ import ipywidgets as widgets
 from traitlets import Dict
 
 from cbirlab.probe import FACTORS, MEASURES, by_factor, pairs
+from cbirlab.progress import bar
 from cbirlab.widgets import views
+from cbirlab.widgets.base_panel import SettingPanel, side_by_side
 from cbirlab.widgets.controls import menu
-from cbirlab.widgets.live import LivePanel, figure_html
-from cbirlab.widgets.state import RetrievalState, Setting
-from cbirlab.widgets.still import jpeg_of
+from cbirlab.widgets.state import Setting
+from cbirlab.widgets.still import figure_html, on_white
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,28 +25,20 @@ if TYPE_CHECKING:
 PAUSE = 0.15
 
 
-class BreaksPanel(LivePanel):
+class BreaksPanel(SettingPanel):
     """Several settings in one chart, against what changed between query and right answer; for Toytown's pairs.
 
     Parameters
     ----------
-    session : dataset and backbone; prepared here if it is not yet.
+    session, given : as of `SettingPanel`; the button adds the setting of the controls, or of the state.
     settings : to start with, each as the arguments of `Session.rank`.
-    state : of another panel, whose setting the button adds; by default the panel has controls of its own.
-    start : what these start with, as of `LivePanel`.
     pause : seconds between a request and the chart; 0 draws at once.
     """
 
     settings = Dict()
 
     def __init__(
-        self,
-        session: Session,
-        settings: Sequence[Sequence[Any]] = (),
-        *,
-        state: RetrievalState | None = None,
-        start: Mapping[str, Any] | None = None,
-        pause: float = PAUSE,
+        self, session: Session, settings: Sequence[Sequence[Any]] = (), *, pause: float = PAUSE, **given: Any
     ) -> None:
         self.factor = menu([(about.title, name) for name, about in FACTORS.items()], description="change of")
         self.measure = menu([(title, name) for name, title in MEASURES.items()], description="measure")
@@ -53,21 +46,19 @@ class BreaksPanel(LivePanel):
         self.clear_button = widgets.Button(description="Clear", layout={"width": "70px"})
         self.table = widgets.HTML()
         self._pairs: dict[Setting, pd.DataFrame] = {}
-        super().__init__(session, state, pause, start)
+        self.moved = self.factor, self.measure
+        super().__init__(session, pause=pause, **given)
         for one in settings:
             self.add(*one)
 
     def _arranged(self) -> list[Any]:
         buttons = widgets.HBox([self.add_button, self.clear_button])
-        side = widgets.VBox([*self.controls, buttons, self.factor, self.measure], layout={"flex": "0 0 320px"})
-        seen = widgets.VBox([self.chart, self.note, self.table], layout={"flex": "1 1 320px", "min_width": "0"})
-        return [self.error, widgets.HBox([side, seen], layout={"flex_flow": "row wrap"})]
+        side = [*self.controls, buttons, self.factor, self.measure]
+        return [side_by_side(side, [self.chart, self.note, self.table])]
 
     def _connect(self) -> None:
         super()._connect()
-        self.guard.observe(self, "settings", self._ask)
-        for one in (self.factor, self.measure):
-            self.guard.observe(one, "value", self._ask)
+        self.guard.observe(self, "settings", self.ask)
         self.guard.clicked(self.add_button, lambda: self.add(*self.state.setting))
         self.guard.clicked(self.clear_button, self.clear)
 
@@ -82,9 +73,10 @@ class BreaksPanel(LivePanel):
         """No line in the chart."""
         self.settings = {}
 
+    def _settings(self) -> Sequence[Setting]:
+        return [*self.settings.values()]
+
     def _draw(self) -> None:
-        self._drawn = self._asked
-        self.error.value = ""
         if not self.settings:
             self.chart.value = self.table.value = ""
             self.note.value = views.note("No setting yet: 'Add this setting' draws one.")
@@ -98,27 +90,21 @@ class BreaksPanel(LivePanel):
     def _draw_rest(self) -> None:
         from cbirlab.plots import factor_lines
 
-        frames = {}
-        for name, setting in self.settings.items():
-            if self._overtaken():
-                return
-            self._say_what_is_computed(setting)
-            frames[name] = self._pairs_of(setting)
+        settings = bar(self.settings.items(), desc="settings", unit="setting", show=False)
+        frames = {name: self._pairs_of(setting) for name, setting in settings}
         if frames:
             found = by_factor(frames, self.factor.value)
             self.chart.value = figure_html(factor_lines(found, self.measure.value))
             self.table.value = factor_table(found, self.measure.value)
-            self.note.value = ""
 
-    def still(self) -> bytes | None:
-        """The chart as one JPEG, for readers without a kernel."""
+    def _sheet(self) -> Any:
         from cbirlab.plots import factor_lines, png
 
         ready = {name: setting for name, setting in self.settings.items() if self.session.ready(*setting)}
         if not ready or self.error.value:
             return None
         found = by_factor({name: self._pairs_of(setting) for name, setting in ready.items()}, self.factor.value)
-        return jpeg_of(png(factor_lines(found, self.measure.value)))
+        return on_white(png(factor_lines(found, self.measure.value)))
 
 
 def factor_table(found: pd.DataFrame, measure: str) -> str:

@@ -29,6 +29,7 @@ LARGEST_BATCH = 64
 KEPT_BYTES = 1 << 26  # of JPEGs; the page has its own copies
 BOX_COLOUR = "#ffb300"
 PATIENCE = 20.0  # seconds
+MOST_IN_STILL = 48
 
 
 def page_text(*names: str) -> str:
@@ -186,13 +187,13 @@ class Gallery(WithStill, Pictures):
             self.notes, self.title, self.legend = list(notes), title, list(legend)
             self.serial += 1
 
-    def still(self) -> bytes | None:
-        """The pictures with their frames as one JPEG, for readers without a kernel."""
-        if not self.ids:
-            return None
+    def marked(self) -> list[tuple[bytes, str]]:
+        """The thumbnails of the first pictures, each with its kind or ""."""
         kinds = self.kinds or [""] * len(self.ids)
-        shown = list(zip(self.ids, kinds, strict=True))[:48]
-        return jpeg_bytes(picture_sheet([(self.thumbnails[item], kind) for item, kind in shown], title=self.title))
+        return [(self.thumbnails[item], kind) for item, kind in [*zip(self.ids, kinds, strict=True)][:MOST_IN_STILL]]
+
+    def _sheet(self) -> Image.Image | None:
+        return picture_sheet(self.marked(), title=self.title) if self.ids else None
 
 
 def send_ahead(gallery: Pictures, stop: threading.Event) -> None:

@@ -16,14 +16,12 @@ from cbirlab.evaluation.judgement import AP_METHODS
 from cbirlab.lists import lists_of
 from cbirlab.params import Parameter
 from cbirlab.widgets import views
+from cbirlab.widgets.base_panel import PAUSE, Panel, side_by_side
 from cbirlab.widgets.controls import control, menu
 from cbirlab.widgets.gallery import Gallery, Thumbnails
-from cbirlab.widgets.guard import Guard
-from cbirlab.widgets.look_panel import PAUSE, side_by_side
 from cbirlab.widgets.marks import MARKS
 from cbirlab.widgets.results import kinds_of_query, strip_of
-from cbirlab.widgets.still import WithStill, jpeg_bytes, picture_sheet
-from cbirlab.widgets.tasks import Latest
+from cbirlab.widgets.still import picture_sheet
 
 if TYPE_CHECKING:
     from cbirlab.datasets import Dataset
@@ -35,7 +33,7 @@ MEASURES = (*AP_METHODS, "map@r", "over min(right, results)", "over right in res
 ABOUT = "Below each picture: what it counts as; a right one with the precision of the list that ends there."
 
 
-class JudgingLab(WithStill, widgets.VBox):
+class JudgingLab(Panel):
     """One ranking under rules that can be changed, beside the usual ones.
 
     Parameters
@@ -63,26 +61,25 @@ class JudgingLab(WithStill, widgets.VBox):
         shown: int = SHOWN,
         pause: float = PAUSE,
     ) -> None:
+        super().__init__(pause)
         rules = PROTOCOLS[protocol or dataset.protocol]
         self.ranking, self.lists, self.dataset, self.shown = ranking, lists_of(ranking), dataset, shown
         self.levels = {level.name: level for level in rules.levels}
         self.usual = Judging.of(rules)
         self.query = query
         thumbnails = Thumbnails.of_dataset(dataset)
-        self.numbers, self.error, self.guard = widgets.HTML(), widgets.HTML(), Guard(self._failed)
-        self.strip = strip_of(dataset, thumbnails, on_error=self._failed)
-        self.gallery = Gallery(thumbnails, on_error=self._failed)
+        self.numbers = widgets.HTML()
+        self.strip = strip_of(dataset, thumbnails, on_error=self.show_error)
+        self.gallery = Gallery(thumbnails, on_error=self.show_error)
         self.menus = self._menus()
         self._before = self.usual.values(self.lists, dataset)
-        self._update = Latest(self._draw, on_error=self._failed, afterwards=self._draw_rest, pause=pause)
         about = widgets.HTML(views.note(ABOUT))
         side = [*self.menus.values(), self.numbers, about]
-        super().__init__([self.strip, self.error, side_by_side(side, [self.gallery])])
-        self.add_class("cbirlab-panel")
+        self.children = [self.strip, self.error, side_by_side(side, [self.gallery])]
         for widget in self.menus.values():
-            self.guard.observe(widget, "value", self._update)
+            self.guard.observe(widget, "value", self.ask)
         self.guard.observe(self.strip, "clicks", lambda: self.choose(self.strip.picked - len(dataset.images)))
-        self._update()
+        self.ask()
 
     def _menus(self) -> dict[str, Any]:
         """A menu per choice; one that cannot matter on this dataset is greyed out."""
@@ -120,7 +117,7 @@ class JudgingLab(WithStill, widgets.VBox):
     def choose(self, query: int) -> None:
         """Show the answer to another query of the protocol."""
         self.query = query
-        self._update()
+        self.ask()
 
     def _draw(self) -> None:
         judging, query = self.judging, self.query
@@ -132,7 +129,6 @@ class JudgingLab(WithStill, widgets.VBox):
         looks = {"kinds": kinds, "legend": legend, "title": f"Query {query}: first {len(rows)} results"}
         self.gallery.show(rows, captions=counted_as(judging, self.dataset, query, rows), **looks)
         self.strip.current = len(self.dataset.images) + query
-        self.error.value = ""
 
     def _draw_rest(self) -> None:
         """Average precision of this query and the mean over all, by both rules."""
@@ -148,18 +144,12 @@ class JudgingLab(WithStill, widgets.VBox):
             )
         )
 
-    def _failed(self, error: Exception) -> None:
-        self.error.value = views.error_box(error)
-
-    def still(self) -> bytes | None:
-        """The gallery and what its pictures count as, as one JPEG, for readers without a kernel."""
+    def _sheet(self) -> Any:
         if not self.gallery.ids:
             return None
-        shown = zip(self.gallery.ids, self.gallery.kinds, strict=True)
-        pictures = [(self.gallery.thumbnails[item], kind) for item, kind in shown]
         counted = [f"{place}: {caption}" for place, caption in enumerate(self.gallery.captions, 1)]
         notes = ["   ".join(counted[start : start + 6]) for start in range(0, len(counted), 6)]
-        return jpeg_bytes(picture_sheet(pictures, title=self.gallery.title, notes=notes))
+        return picture_sheet(self.gallery.marked(), title=self.gallery.title, notes=notes)
 
 
 def counted_as(judging: Judging, dataset: Dataset, query: int, rows: Sequence[int]) -> list[str]:

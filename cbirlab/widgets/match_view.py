@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -11,21 +10,19 @@ import ipywidgets as widgets
 from cbirlab.looking import Match, words
 from cbirlab.looking.paint import OPACITY, beside, painted, with_numbers
 from cbirlab.widgets import views
+from cbirlab.widgets.base_panel import side_by_side
 from cbirlab.widgets.controls import DESCRIPTION, LAYOUT
 from cbirlab.widgets.drawing import titled_sheet
 from cbirlab.widgets.gallery import Gallery
-from cbirlab.widgets.live import picture_html
-from cbirlab.widgets.look_panel import PAUSE, LookPanel, name_of, opacity_slider, side_by_side, whole_slider
-from cbirlab.widgets.results import Results, results_of_image, results_of_query
+from cbirlab.widgets.look_panel import LookPanel, opacity_slider, whole_slider
+from cbirlab.widgets.results import Results
 from cbirlab.widgets.state import usual_start
-from cbirlab.widgets.still import jpeg_bytes
+from cbirlab.widgets.still import picture_html
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from cbirlab.session import Session
-    from cbirlab.widgets.gallery import Thumbnails
-    from cbirlab.widgets.state import RetrievalState
 
 SHOWN = 8
 SIDE = 400
@@ -38,7 +35,7 @@ class MatchView(LookPanel):
 
     Parameters
     ----------
-    session, state, start, thumbnails, pause : as of `LookPanel`.
+    session, given : as of `LookPanel`.
     shown : results to choose from.
 
     Attributes
@@ -48,16 +45,7 @@ class MatchView(LookPanel):
     match : the `Match` that is shown.
     """
 
-    def __init__(
-        self,
-        session: Session,
-        *,
-        state: RetrievalState | None = None,
-        start: Mapping[str, Any] | None = None,
-        thumbnails: Thumbnails | None = None,
-        shown: int = SHOWN,
-        pause: float = PAUSE,
-    ) -> None:
+    def __init__(self, session: Session, *, shown: int = SHOWN, **given: Any) -> None:
         self.shown = shown
         self.opacity = opacity_slider(OPACITY)
         self.numbers = whole_slider("numbered", 0, MOST_NUMBERED, NUMBERED)
@@ -70,7 +58,8 @@ class MatchView(LookPanel):
         self.other: int | None = None
         self.match: Match | None = None
         self._seen: int | None = None
-        super().__init__(session, state=state, start=start, thumbnails=thumbnails, pause=pause)
+        self.moved = self.opacity, self.numbers, self.share_mean
+        super().__init__(session, **given)
 
     @staticmethod
     def _usual(session: Session) -> dict[str, Any]:
@@ -79,34 +68,26 @@ class MatchView(LookPanel):
         return usual | ({"aggregation": "spoc"} if "spoc" in session.methods else {})
 
     def _arranged(self) -> list[Any]:
-        self.gallery = Gallery(self.thumbnails, on_error=self._failed, arrangement="strip", side=110)
+        self.gallery = Gallery(self.thumbnails, on_error=self.show_error, arrangement="strip", side=110)
         side = [*self.controls, self.share_mean, self.numbers, self.opacity, self.facts, self.note]
         both = widgets.HBox([self.left, self.right], layout={"flex_flow": "row wrap"})
-        return [self.strip, self.error, side_by_side(side, [self.gallery, both])]
+        return [side_by_side(side, [self.gallery, both])]
 
     def _connect(self) -> None:
         super()._connect()
-        for slider in (self.opacity, self.numbers, self.share_mean):
-            self.guard.observe(slider, "value", self._ask)
         self.guard.observe(self.gallery, "clicks", lambda: self.choose(self.gallery.picked))
 
     def choose(self, row: int) -> None:
         """Show the match with another database image."""
         self.other = row
-        self._ask()
+        self.ask()
 
     def _draw(self) -> None:
-        self._drawn = self._asked
         setting, item = self.state.setting, self.item
-        self._say_what_is_computed(setting)
         if item != self._seen:
             self.other, self._seen = None, item
-        dataset, ranking = self.session.dataset, self._ranking(setting)
-        if item >= len(dataset.images):
-            query = item - len(dataset.images)
-            self.results = results_of_query(dataset, ranking, query, shown=self.shown)
-        else:
-            self.results = results_of_image(dataset, ranking, item, shown=self.shown)
+        dataset, question = self.session.dataset, self.question
+        self.results = question.results(dataset, question.rank(self.session, setting), shown=self.shown)
         if not self.results.rows:
             if len(dataset.images) > 1:
                 raise ValueError("MatchView: this picture has no descriptor, so it finds nothing; choose another one.")
@@ -120,17 +101,13 @@ class MatchView(LookPanel):
                 f"{', '.join(name for name, _ in setting.stages)} to none."
             )
         self.match = self.looker.match(item, other, *setting[:4], share_mean=self.share_mean.value)
-        pictures, names = self._painted(self.match), (self.asked, name_of(other, len(dataset.images)))
+        pictures, names = self._painted(self.match), (question.words, f"Database image {other}")
         for html, image, name, heat in zip(
             (self.left, self.right), pictures, names, (self.match.heat_a, self.match.heat_b), strict=True
         ):
             html.value = picture_html(image, f"{name}: of what speaks for the match, {words(heat)}", name)
         self.strip.current = item
         self.facts.value = match_table(self.match)
-        self.error.value = self.note.value = ""
-
-    def _draw_rest(self) -> None:
-        """Nothing is left to do."""
 
     @property
     def _partner(self) -> int:
@@ -146,17 +123,12 @@ class MatchView(LookPanel):
             found.append(with_numbers(image, places, (heat.shape[0], heat.shape[1])))
         return found
 
-    def still(self) -> bytes | None:
-        """Both pictures and the score as one JPEG, for readers without a kernel."""
+    def _sheet(self) -> Image.Image | None:
         if self.match is None:
             return None
-        title = (
-            f"{self.asked} and {name_of(self._partner, len(self.session.dataset.images))}: {score_words(self.match)}"
-        )
-        setting = self.state.setting.words
-        return jpeg_bytes(
-            titled_sheet(beside(self._painted(self.match)), title, f"{setting}. {method_words(self.match)}")
-        )
+        title = f"{self.question.words} and Database image {self._partner}: {score_words(self.match)}"
+        note = f"{self.state.setting.words}. {method_words(self.match)}"
+        return titled_sheet(beside(self._painted(self.match)), title, note)
 
 
 def score_words(match: Match) -> str:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 
 from cbirlab.looking import Positive, missed, positives
 from cbirlab.widgets import views
+from cbirlab.widgets.base_panel import side_by_side
 from cbirlab.widgets.controls import menu
 from cbirlab.widgets.gallery import Gallery
-from cbirlab.widgets.look_panel import PAUSE, LookPanel, offer_levels, side_by_side, whole_slider
+from cbirlab.widgets.look_panel import LookPanel, offer_levels, whole_slider
 from cbirlab.widgets.marks import MARKS
-from cbirlab.widgets.still import data_uri, jpeg_bytes, picture_sheet
+from cbirlab.widgets.still import data_uri, picture_sheet
 
 if TYPE_CHECKING:
     from cbirlab.session import Session
-    from cbirlab.widgets.gallery import Thumbnails
-    from cbirlab.widgets.state import RetrievalState
 
 FIRST, MOST_FIRST = 20, 100
 SHOWN = 48
@@ -29,7 +27,7 @@ class Missed(LookPanel):
 
     Parameters
     ----------
-    session, state, start, thumbnails, pause : as of `LookPanel`; the dataset has ground truth.
+    session, given : as of `LookPanel`; the dataset has ground truth.
 
     Attributes
     ----------
@@ -38,38 +36,23 @@ class Missed(LookPanel):
     found : the missed ones that are shown.
     """
 
-    def __init__(
-        self,
-        session: Session,
-        *,
-        state: RetrievalState | None = None,
-        start: Mapping[str, Any] | None = None,
-        thumbnails: Thumbnails | None = None,
-        first: int = FIRST,
-        pause: float = PAUSE,
-    ) -> None:
+    def __init__(self, session: Session, *, first: int = FIRST, **given: Any) -> None:
         self.first = whole_slider("first K", 1, MOST_FIRST, first)
         self.level = menu([("level", "")], description="level")
         self.picture, self.said = widgets.HTML(), widgets.HTML()
         self.found: list[Positive] = []
-        super().__init__(session, state=state, start=start, thumbnails=thumbnails, pause=pause)
+        self.moved = self.first, self.level
+        super().__init__(session, **given)
 
     def _arranged(self) -> list[Any]:
-        self.gallery = Gallery(self.thumbnails, on_error=self._failed)
+        self.gallery = Gallery(self.thumbnails, on_error=self.show_error)
         side = [self.picture, *self.controls, self.level, self.first, self.said, self.note]
-        return [self.strip, self.error, side_by_side(side, [self.gallery])]
-
-    def _connect(self) -> None:
-        super()._connect()
-        for widget in (self.first, self.level):
-            self.guard.observe(widget, "value", self._ask)
+        return [side_by_side(side, [self.gallery])]
 
     def _draw(self) -> None:
-        self._drawn = self._asked
         if self.state.image is not None:
             raise ValueError("Missed: a database image has no ground truth of its own; choose a query in the strip.")
         setting, query = self.state.setting, self.state.query
-        self._say_what_is_computed(setting)
         run = self.session.rank(*setting)
         offer_levels(self.level, run)
         level, k = self.level.value or None, self.first.value
@@ -85,10 +68,6 @@ class Missed(LookPanel):
         self.said.value = views.note(self._ranks_in_words(every, k))
         self.picture.value = f"<img alt='Query {query}' src='{data_uri(self.thumbnails[self.item])}'>"
         self.strip.current = self.item
-        self.error.value = self.note.value = ""
-
-    def _draw_rest(self) -> None:
-        """Nothing is left to do."""
 
     @staticmethod
     def _ranks_in_words(every: list[Positive], k: int) -> str:
@@ -98,11 +77,9 @@ class Missed(LookPanel):
         ranks = f", at rank{'s' * (len(hit) > 1)} {', '.join(hit)}" if hit else ""
         return f"Found among the first {k}: {len(hit)}{ranks}."
 
-    def still(self) -> bytes | None:
-        """The missed pictures as one JPEG, for readers without a kernel."""
+    def _sheet(self) -> Any:
         if not self.gallery.title:
             return None
-        found = zip(self.gallery.ids, self.gallery.kinds, strict=True)
-        pictures = [(self.thumbnails[item], kind) for item, kind in found]
+        pictures = self.gallery.marked()
         ranks = "Ranks: " + ", ".join(caption.removeprefix("rank ") for caption in self.gallery.captions[:24])
-        return jpeg_bytes(picture_sheet(pictures, title=self.gallery.title, notes=[ranks] if pictures else []))
+        return picture_sheet(pictures, title=self.gallery.title, notes=[ranks] if pictures else [])

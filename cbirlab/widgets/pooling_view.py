@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
@@ -10,17 +10,16 @@ import ipywidgets as widgets
 from cbirlab.looking import Overlay, words
 from cbirlab.looking.paint import OPACITY, beside, looked_at, painted
 from cbirlab.widgets import views
+from cbirlab.widgets.base_panel import side_by_side
 from cbirlab.widgets.drawing import stacked, titled_sheet
-from cbirlab.widgets.live import picture_html
-from cbirlab.widgets.look_panel import PAUSE, LookPanel, opacity_slider, side_by_side, whole_slider
-from cbirlab.widgets.still import jpeg_bytes
+from cbirlab.widgets.look_panel import LookPanel, opacity_slider, whole_slider
+from cbirlab.widgets.still import picture_html
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from cbirlab.session import Session
-    from cbirlab.widgets.gallery import Thumbnails
-    from cbirlab.widgets.state import RetrievalState
+    from cbirlab.widgets.state import Setting
 
 CHANNEL_SIDE = 150
 
@@ -30,7 +29,7 @@ class PoolingView(LookPanel):
 
     Parameters
     ----------
-    session, state, start, thumbnails, pause : as of `LookPanel`.
+    session, given : as of `LookPanel`.
 
     Attributes
     ----------
@@ -39,42 +38,33 @@ class PoolingView(LookPanel):
     seen : the `Overlay` that is shown.
     """
 
-    def __init__(
-        self,
-        session: Session,
-        *,
-        state: RetrievalState | None = None,
-        start: Mapping[str, Any] | None = None,
-        thumbnails: Thumbnails | None = None,
-        pause: float = PAUSE,
-    ) -> None:
+    def __init__(self, session: Session, **given: Any) -> None:
         self.opacity = opacity_slider(OPACITY)
         self.region = whole_slider("region", 0, 0, 0)
         self.picture, self.channels, self.facts = widgets.HTML(), widgets.HTML(), widgets.HTML()
         self.seen: Overlay | None = None
-        super().__init__(session, state=state, start=start, thumbnails=thumbnails, pause=pause)
+        self.moved = self.opacity, self.region
+        super().__init__(session, **given)
 
     def _arranged(self) -> list[Any]:
         side = [*self.controls[:-2], self.region, self.opacity, self.facts, self.note]  # nothing is whitened here
-        return [self.strip, self.error, side_by_side(side, [self.picture, self.channels])]
+        return [side_by_side(side, [self.picture, self.channels])]
 
-    def _connect(self) -> None:
-        super()._connect()
-        for slider in (self.opacity, self.region):
-            self.guard.observe(slider, "value", self._ask)
+    def _settings(self) -> Sequence[Setting]:
+        return ()  # the network sees one picture, which is waited for
 
     def _draw(self) -> None:
-        self._drawn = self._asked
         setting = self.state.setting
         if self.seen is None:
             self.note.value = views.waiting("The network runs once for this picture ...")
         self.seen = self.looker.overlay(self.item, setting.tap, setting.aggregation)
         self._offer_regions(len(self.seen.boxes))
-        alt = f"{self.asked} under what {setting.aggregation} at {setting.tap} looks at: {words(self.seen.cells)}"
-        self.picture.value = picture_html(self._painted(), alt, f"{self.asked}, as the network sees it")
+        asked, cells = self.question.words, words(self.seen.cells)
+        alt = f"{asked} under what {setting.aggregation} at {setting.tap} looks at: {cells}"
+        self.picture.value = picture_html(self._painted(), alt, f"{asked}, as the network sees it")
         self.strip.current = self.item
         self.facts.value = views.note(facts(self.seen, setting.aggregation))
-        self.error.value = self.note.value = ""
+        self.note.value = ""
 
     def _draw_rest(self) -> None:
         """The channels that count most."""
@@ -112,14 +102,13 @@ class PoolingView(LookPanel):
             painted(picture, maps[channel], opacity=self.opacity.value, side=CHANNEL_SIDE) for channel, _ in channels
         ]
 
-    def still(self) -> bytes | None:
-        """The picture and its channels as one JPEG, for readers without a kernel."""
+    def _sheet(self) -> Image.Image | None:
         if self.seen is None:
             return None
         pictures = [self._painted(), *([beside(self._channel_pictures())] if self.seen.channels else [])]
         setting = self.state.setting
-        title = f"{self.asked}: what {setting.aggregation} at {setting.tap} looks at"
-        return jpeg_bytes(titled_sheet(stacked(pictures), title, facts(self.seen, setting.aggregation)))
+        title = f"{self.question.words}: what {setting.aggregation} at {setting.tap} looks at"
+        return titled_sheet(stacked(pictures), title, facts(self.seen, setting.aggregation))
 
 
 def channel_words(seen: Overlay) -> str:

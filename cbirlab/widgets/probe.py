@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
@@ -11,14 +10,15 @@ from traitlets import link
 from cbirlab.params import parameters
 from cbirlab.pipeline.recent import Recent
 from cbirlab.probe import KINDS, Answer, answer_of, perturbed, query_picture, row_of, unchanged
+from cbirlab.progress import bar
 from cbirlab.widgets import views
+from cbirlab.widgets.base_panel import SettingPanel, side_by_side
 from cbirlab.widgets.breaks import BreaksPanel
 from cbirlab.widgets.controls import DESCRIPTION, LAYOUT, control, menu, on_stop
 from cbirlab.widgets.gallery import Gallery, Thumbnails
-from cbirlab.widgets.live import LivePanel, figure_html, picture_html
 from cbirlab.widgets.results import results_of_query
-from cbirlab.widgets.state import RetrievalState, Setting
-from cbirlab.widgets.still import jpeg_bytes, picture_sheet
+from cbirlab.widgets.state import Setting
+from cbirlab.widgets.still import figure_html, jpeg_bytes, picture_html, picture_sheet
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -40,14 +40,12 @@ CURVES = {
 }
 
 
-class ProbePanel(LivePanel):
+class ProbePanel(SettingPanel):
     """A query changed by a slider, and where its right answers go.
 
     Parameters
     ----------
-    session : dataset and backbone; prepared here if it is not yet.
-    state : of another panel, whose setting and query this one follows; by default it has controls of its own.
-    start : what these start with, as of `LivePanel`.
+    session, given : as of `SettingPanel`.
     shown : pictures in the gallery.
     thumbnails : of the dataset, to share the page's copies with another panel.
     pause : seconds between a new gallery and the curve over all amounts; 0 computes it at once.
@@ -55,21 +53,19 @@ class ProbePanel(LivePanel):
     Attributes
     ----------
     kind : menu of the ways to change the picture; `amounts` has the slider of each.
-    live : while False the panel stands still; the newest state is drawn when it becomes True.
     """
 
     def __init__(
         self,
         session: Session,
         *,
-        state: RetrievalState | None = None,
-        start: Mapping[str, Any] | None = None,
         shown: int = SHOWN,
         thumbnails: Thumbnails | None = None,
         pause: float = PAUSE,
+        **given: Any,
     ) -> None:
         self.shown = shown
-        self.gallery = Gallery(thumbnails or Thumbnails.of_dataset(session.dataset), on_error=self._failed)
+        self.gallery = Gallery(thumbnails or Thumbnails.of_dataset(session.dataset), on_error=self.show_error)
         self.query = widgets.BoundedIntText(
             min=0, max=max(0, len(session.dataset.queries) - 1), description="query", style=DESCRIPTION, layout=LAYOUT
         )
@@ -81,28 +77,24 @@ class ProbePanel(LivePanel):
         self.measure = menu([(title, name) for name, title in CURVES.items()], description="curve")
         self.before, self.after, self.ranks = widgets.HTML(), widgets.HTML(), widgets.HTML()
         self._pictures, self._known = Recent(4), Recent(64)
-        super().__init__(session, state, pause, start)
+        self.moved = self.measure, *self.amounts.values()
+        super().__init__(session, pause=pause, **given)
 
     def _arranged(self) -> list[Any]:
         pictures = widgets.HBox([self.before, self.after], layout={"flex_flow": "row wrap", "overflow": "visible"})
         chosen = [*self.controls, self.query, self.kind, *self.amounts.values(), self.measure]
-        side = widgets.VBox([*chosen, pictures, self.ranks, self.note], layout={"flex": "0 0 320px"})
-        seen = widgets.VBox([self.gallery, self.chart], layout={"flex": "1 1 320px", "min_width": "0"})
-        return [self.error, widgets.HBox([side, seen], layout={"flex_flow": "row wrap"})]
+        return [side_by_side([*chosen, pictures, self.ranks, self.note], [self.gallery, self.chart])]
 
     def _connect(self) -> None:
         super()._connect()
         link((self.state, "query"), (self.query, "value"))
-        self.guard.when_changed(self.state, self.state.trait_names(), self._ask)
+        self.guard.when_changed(self.state, self.state.trait_names(), self.ask)
         self.guard.observe(self.kind, "value", self._kind_chosen)
-        self.guard.observe(self.measure, "value", self._ask)
-        for slider in self.amounts.values():
-            self.guard.observe(slider, "value", self._ask)
         self._show_slider()
 
     def _kind_chosen(self) -> None:
         self._show_slider()
-        self._ask()
+        self.ask()
 
     def _show_slider(self) -> None:
         for name, slider in self.amounts.items():
@@ -130,16 +122,13 @@ class ProbePanel(LivePanel):
         return self._known.get((setting, query, kind, amount), make)
 
     def _draw(self) -> None:
-        self._drawn = self._asked
         setting, query, kind, amount = self.state.setting, self.state.query, self.kind.value, self.amount
-        self._say_what_is_computed(setting)
         answer, ranking, changed = self._answer(setting, query, kind, amount)
         results_of_query(self.session.dataset, ranking, query, shown=self.shown).show_in(self.gallery)
         about = f"{KINDS[kind].title} {amount:g} ({KINDS[kind].unit})"
         self.before.value = picture_html(self._picture(), f"Query {query}", "the query")
         self.after.value = picture_html(changed, f"Query {query}, {about}", about)
         self.ranks.value = views.note(ranks_note(answer))
-        self.error.value = ""
 
     def _draw_rest(self) -> None:
         """The curve over all amounts, as far as nothing newer is asked for."""
@@ -148,9 +137,7 @@ class ProbePanel(LivePanel):
         setting, query, kind, measure = self.state.setting, self.state.query, self.kind.value, self.measure.value
         amounts = sorted({*KINDS[kind].amounts, self.amount})
         rows = []
-        for place, amount in enumerate(amounts, start=1):
-            if self._overtaken():
-                return
+        for place, amount in enumerate(bar(amounts, desc="curve", unit="amount", show=False), start=1):
             plain = self._answer(setting, query, kind, unchanged(kind))[0]
             rows.append(row_of(kind, amount, self._answer(setting, query, kind, amount)[0], plain))
             if place % 4 == 0:
@@ -164,16 +151,13 @@ class ProbePanel(LivePanel):
         self.chart.value = figure_html(ax)
         self.note.value = ""
 
-    def still(self) -> bytes | None:
-        """The query, what became of it, and the first results as one JPEG, for readers without a kernel."""
+    def _sheet(self) -> Image.Image | None:
         if not self.gallery.ids:
             return None
         answer, _, changed = self._answer(self.state.setting, self.state.query, self.kind.value, self.amount)
-        found = zip(self.gallery.ids, self.gallery.kinds, strict=True)
-        pictures = [(jpeg_bytes(self._picture()), ""), (jpeg_bytes(changed), "")]
-        pictures += [(self.gallery.thumbnails[item], kind) for item, kind in found]
+        pictures = [(jpeg_bytes(self._picture()), ""), (jpeg_bytes(changed), ""), *self.gallery.marked()]
         title = f"Query {self.state.query}, {KINDS[self.kind.value].title} {self.amount:g}, and its first results"
-        return jpeg_bytes(picture_sheet(pictures, title=title, notes=[ranks_note(answer)]))
+        return picture_sheet(pictures, title=title, notes=[ranks_note(answer)])
 
 
 def ranks_note(answer: Answer) -> str:

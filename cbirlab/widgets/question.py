@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -69,6 +69,31 @@ class Question(HasTraits):
             self.query = self.query if query is None else query
             self.image, self.own, self.box = image, own, None
 
+    def ask_own(self, name: str, data: bytes) -> None:
+        """Ask for a picture from outside, from the bytes of its file.
+
+        Raises
+        ------
+        ImageError : the bytes are no picture.
+        """
+        own = OwnPicture(name, data)
+        own.image  # noqa: B018  raises where it is no picture
+        self.ask(own=own)
+
+    def ask_part(self, dataset: Dataset, box: Sequence[float]) -> None:
+        """Ask for a part of the picture.
+
+        Parameters
+        ----------
+        box : (x0, y0, x1, y1) in fractions of width and height; empty for the whole picture.
+        """
+        height, width = images.size(self.picture(dataset))
+        if box:
+            x0, y0, x1, y1 = (round(edge * side) for edge, side in zip(box, (width, height) * 2, strict=True))
+            self.box = (x0, y0, max(x1, x0 + 1), max(y1, y0 + 1))
+        else:
+            self.box = None
+
     @property
     def of_protocol(self) -> bool:
         """Whether a query of the protocol is asked as the protocol asks it."""
@@ -128,6 +153,12 @@ class Question(HasTraits):
     def given(self, dataset: Dataset) -> Box | None:
         """The protocol's rectangle on the picture."""
         return dataset.queries[self.query].box if self.image is None and self.own is None else None
+
+    def fractions(self, dataset: Dataset) -> list[Box | None]:
+        """The protocol's rectangle and the one that is sought, in fractions of width and height."""
+        height, width = images.size(self.picture(dataset))
+        boxes = self.given(dataset), self.box
+        return [box and (box[0] / width, box[1] / height, box[2] / width, box[3] / height) for box in boxes]
 
     def rank(self, session: Session, setting: Setting) -> Ranking:
         """The database ranked for it: (1, N)."""

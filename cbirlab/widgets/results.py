@@ -53,10 +53,6 @@ class Results:
         selected = "" if self.among is None else f" of {self.among} selected"
         return first + selected + (f", {right} right" if any(self.kinds) else "")
 
-    def marked(self) -> list[tuple[int, str]]:
-        """Pairs of row and kind."""
-        return list(zip(self.rows, self.kinds, strict=True))
-
     def show_in(self, gallery: Gallery, *, notes: Sequence[str] = ()) -> None:
         """Draw them, with a note on each where there are notes."""
         places = self.places or range(1, len(self.rows) + 1)
@@ -134,13 +130,16 @@ def ranked_gallery(run: Run, query: int = 0, *, shown: int = 8) -> Gallery:
     return gallery
 
 
-def strip_of(dataset: Dataset, thumbnails: Thumbnails, on_error: Callable[[Exception], None] | None = None) -> Gallery:
+def strip_of(
+    dataset: Dataset, thumbnails: Thumbnails, on_error: Callable[[Exception], None] | None = None, *, title: str = ""
+) -> Gallery:
     """The queries of a dataset, or where it has none its images, in a strip to pick from."""
     first = len(dataset.images)
     boxed = "; the box is what is sought" if any(query.box for query in dataset.queries) else ""
     ids = range(first, first + len(dataset.queries)) if dataset.queries else range(first)
     strip = Gallery(thumbnails, on_error=on_error, arrangement="strip", side=92)
-    strip.show(ids, title=f"{dataset.name}: {len(dataset.queries)} queries, {first} images{boxed}", ahead=False)
+    counted = f"{dataset.name}: {len(dataset.queries)} queries, {first} images{boxed}"
+    strip.show(ids, title=title or counted, ahead=False)
     return strip
 
 

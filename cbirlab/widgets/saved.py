@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +21,9 @@ from cbirlab.widgets.sessions import shared
 from cbirlab.widgets.state import RetrievalState
 
 if TYPE_CHECKING:
+    from cbirlab.datasets import Dataset
     from cbirlab.session import Session
-    from cbirlab.widgets.desk import Desk
+    from cbirlab.widgets.guard import Guard
 
 KIND = "cbirlab workbench"
 
@@ -35,30 +35,6 @@ def session_of(dataset: Any, backbone: str, options: Mapping[str, Any]) -> Sessi
     from cbirlab.session import Session
 
     return Session(dataset, backbone, **options)
-
-
-def to_json(workbench: Desk) -> dict[str, Any]:
-    """Everything that a user has set, as plain data."""
-    first = workbench.sessions.first
-    return {
-        "kind": KIND,
-        "dataset": workbench.dataset.name,
-        "recipe": asdict(first.common),
-        "backbones": workbench.sessions.weights,
-        "question": workbench.question.to_json(),
-        "a": workbench.a.to_json(),
-        "b": workbench.b and workbench.b.to_json(),
-        "compared": workbench.compared,
-        "pinned": workbench.comparison.to_json(),
-    }
-
-
-def write(workbench: Desk, path: str | Path) -> Path:
-    """Write the state to a file."""
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(json.dumps(to_json(workbench)), encoding="utf-8")
-    return target
 
 
 def read(path: str | Path) -> dict[str, Any]:
@@ -143,53 +119,47 @@ def session_in(state: Mapping[str, Any], options: dict[str, Any], dataset: Any =
     return Session(common.dataset if dataset is None else dataset, **begun)
 
 
-def take_over(workbench: Desk, state: Mapping[str, Any]) -> None:
-    """Bring a workbench to a saved state.
+def check_dataset(state: Mapping[str, Any], dataset: Dataset) -> None:
+    """Check that a state can be one of this dataset.
 
     Raises
     ------
     ValueError : the state is of another dataset.
     """
-    if not workbench.dataset.called(state["dataset"]):
+    if not dataset.called(state["dataset"]):
         raise ValueError(
-            f"the state was saved on the dataset {state['dataset']!r}, this workbench shows "
-            f"{workbench.dataset.name!r}; open it by Workbench.restore."
+            f"the state was saved on the dataset {state['dataset']!r}, this workbench shows {dataset.name!r}; "
+            "open it by Workbench.restore."
         )
-    asked, queries, images = state["question"], len(workbench.dataset.queries), len(workbench.dataset.images)
+    asked, queries, images = state["question"], len(dataset.queries), len(dataset.images)
     if asked["query"] >= max(1, queries) or (asked["image"] or 0) >= images:
         raise ValueError(
             f"the state asks for query {asked['query']} and image {asked['image']}, and the dataset has {queries} and "
             f"{images}."
         )
-    live, workbench.live = workbench.live, False
-    try:
-        for side in filter(None, (state["a"], state["b"])):
-            workbench.sessions.open(workbench.sessions.offer(side["backbone"], side["weights"]))
-        workbench.question.from_json(state["question"])
-        workbench.a.take_over(state["a"])
-        workbench.compared = state["compared"]
-        if state["b"]:
-            workbench.side_b().take_over(state["b"])
-        workbench.comparison.from_json(state["pinned"])
-    finally:
-        workbench.live = live
 
 
-def buttons(workbench: Desk) -> widgets.HBox:
-    """A button that downloads the state, and one that brings it back."""
+def buttons(keep: Callable[[], Mapping[str, Any]], load: Callable[[Mapping[str, Any]], None], guard: Guard) -> Any:
+    """A button that downloads the state, and one that brings it back.
+
+    Parameters
+    ----------
+    keep, load : give the state, and take one over.
+    guard : shows their errors.
+    """
     download = Download(
         "Save state",
         name="workbench.json",
         mime="application/json",
-        make=lambda: json.dumps(to_json(workbench)).encode("utf-8"),
-        on_error=workbench.show_error,
+        make=lambda: json.dumps(keep()).encode("utf-8"),
+        on_error=guard.show,
         tooltip="Query, settings and pinned rows as a file, for 'Load state' or Workbench.restore",
     )
     upload = widgets.FileUpload(accept=".json", description="Load state", layout={"width": "auto"})
 
-    def load() -> None:
+    def load_all() -> None:
         for file in upload.value:
-            workbench.from_json(parsed(bytes(file["content"]).decode("utf-8", "replace"), file["name"]))
+            load(parsed(bytes(file["content"]).decode("utf-8", "replace"), file["name"]))
 
-    workbench.guard.observe(upload, "value", load)
+    guard.observe(upload, "value", load_all)
     return widgets.HBox([download, upload], layout={"flex_flow": "row wrap"})

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 from traitlets import Bytes, Int, List, Tuple, Unicode
 
 from cbirlab.widgets.gallery import Pictures, Thumbnails, page_text
-from cbirlab.widgets.still import WithStill, jpeg_bytes
+from cbirlab.widgets.still import WithStill
 
 MOST_GROUPS = 32767
 NO_GROUP = -1
@@ -111,12 +111,11 @@ class Scatter(WithStill, Pictures):
         """The points, (N, 2) float32."""
         return np.frombuffer(self.points, dtype="<f4").reshape(-1, 2)
 
-    def still(self) -> bytes | None:
-        """The map as a JPEG, for readers without a kernel."""
+    def _sheet(self) -> Image.Image | None:
         if not self.points:
             return None
         numbers = np.frombuffer(self.groups, dtype="<i2")
-        return jpeg_bytes(_drawn(self.positions, numbers, self.highlight, self.current, self.title))
+        return _drawn(self.positions, numbers, self.highlight, self.current, self.title)
 
 
 def grouped(groups: Sequence[str]) -> tuple[list[str], np.ndarray]:

@@ -92,6 +92,11 @@ class Side:
         return " · ".join(part for part in parts if part)
 
     @property
+    def wish(self) -> str:
+        """What has to be computed for it, in words."""
+        return self.title if len(self.sessions.names) > 1 else f"{self.setting.aggregation} at {self.setting.tap}"
+
+    @property
     def key(self) -> tuple[str, Setting]:
         """What has to be computed for it."""
         return self.backbone.value, self.setting

@@ -6,12 +6,16 @@ import base64
 import io
 import uuid
 from collections.abc import Sequence
-from typing import Any
+from html import escape
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from cbirlab.widgets.marks import FRAME_PIXELS, MARKS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 COLUMNS = 8
 TILE = (124, 93)
@@ -35,6 +39,10 @@ class WithStill(widgets.DOMWidget):
 
     def still(self) -> bytes | None:
         """What is shown as one JPEG; None while that is nothing."""
+        sheet = self._sheet()
+        return sheet and jpeg_bytes(sheet)
+
+    def _sheet(self) -> Image.Image | None:
         raise NotImplementedError
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
@@ -120,12 +128,27 @@ def jpeg_bytes(image: Image.Image) -> bytes:
     return out.getvalue()
 
 
-def jpeg_of(png: bytes) -> bytes:
-    """A figure as JPEG, on white where it is transparent."""
+def on_white(png: bytes) -> Image.Image:
+    """A figure, on white where it is transparent."""
     figure = Image.open(io.BytesIO(png)).convert("RGBA")
-    return jpeg_bytes(Image.alpha_composite(Image.new("RGBA", figure.size, "white"), figure).convert("RGB"))
+    return Image.alpha_composite(Image.new("RGBA", figure.size, "white"), figure).convert("RGB")
 
 
 def data_uri(jpeg: bytes) -> str:
     """A picture inside an HTML text."""
     return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
+
+
+def picture_html(image: Image.Image, alt: str, caption: str) -> str:
+    """A picture with a caption."""
+    source = data_uri(jpeg_bytes(image))
+    text = f"<figcaption>{escape(caption)}</figcaption>"
+    return f"<figure class='cbirlab-figure'><img alt='{escape(alt)}' src='{source}'>{text}</figure>"
+
+
+def figure_html(ax: Axes) -> str:
+    """A figure as a picture, with its words for those who do not see it."""
+    from cbirlab.plots import described, png
+
+    source = "data:image/png;base64," + base64.b64encode(png(ax)).decode("ascii")
+    return f"<img class='cbirlab-chart' alt='{escape(described(ax), quote=True)}' src='{source}'>"

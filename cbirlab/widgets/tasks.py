@@ -123,11 +123,6 @@ class Background(Newest):
         self.guard, self._in_turn = guard, in_turn
         self.thread: threading.Thread | None = None
 
-    @property
-    def busy(self) -> bool:
-        """Whether the newest work, or what waits for its turn, is in hand."""
-        return self.thread is not None and self.thread.is_alive()
-
     def start(self, work: Callable[[Stop], object]) -> None:
         """Begin work, which is given its `Stop`; returns at once."""
         with self._asking:
@@ -142,9 +137,9 @@ class Background(Newest):
     def wait(self, seconds: float = 60) -> bool:
         """Wait until nothing is left to do; whether that was in time."""
         end = time.monotonic() + seconds
-        while self.thread is not None and self.busy and time.monotonic() < end:
-            self.thread.join(max(0.0, end - time.monotonic()))  # what has ended may have begun the next
-        return not self.busy
+        while (thread := self.thread) is not None and thread.is_alive() and time.monotonic() < end:
+            thread.join(max(0.0, end - time.monotonic()))  # it may have begun the next one
+        return thread is None or not thread.is_alive()
 
 
 class Work(widgets.HBox):
@@ -174,8 +169,8 @@ class Work(widgets.HBox):
 
     @property
     def busy(self) -> bool:
-        """Whether a task runs."""
-        return self.tasks.busy
+        """Whether a task runs, be it to its end or to its next step."""
+        return self._key is not None
 
     def start(self, key: Hashable, title: str, task: Callable[[], None]) -> None:
         """Do `task` in the thread, unless it is what is done now; another one that runs is ended."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
@@ -10,31 +10,26 @@ import ipywidgets as widgets
 from cbirlab.params import Choice, Parameter, parameters
 from cbirlab.whitening import WHITENINGS, Whitening
 from cbirlab.widgets import charts, views
+from cbirlab.widgets.base_panel import SettingPanel, side_by_side
 from cbirlab.widgets.controls import ALL, DESCRIPTION, LAYOUT, control, dimension_steps, menu, on_stop, titled
 from cbirlab.widgets.drawing import stacked, titled_sheet
-from cbirlab.widgets.live import LivePanel
-from cbirlab.widgets.look_panel import PAUSE, side_by_side
 from cbirlab.widgets.state import Setting
-from cbirlab.widgets.still import jpeg_bytes
 
 if TYPE_CHECKING:
     from cbirlab.looking.looker import WhiteningReport
     from cbirlab.session import Session
-    from cbirlab.widgets.state import RetrievalState
 
 SEPARATION = "Separation: how often, of a matching pair and another one, the matching pair has the larger cosine."
 
 
-class WhiteningLab(LivePanel):
+class WhiteningLab(SettingPanel):
     """Spectrum, cosine histograms of matching and other pairs, and mAP, before and after a whitening.
 
     Parameters
     ----------
-    session : dataset and backbone; prepared here if it is not yet.
-    state : of another panel, whose tap and pooling this one follows; the whitening is chosen here.
-    start : what the own controls start with, as of `LivePanel`; also the whitening and the dimensions.
+    session, options : as of `SettingPanel`; of another panel's state the tap and the pooling are followed.
+    start : what the own controls start with; also the whitening and the dimensions.
     whitening : to start with.
-    pause : seconds between the charts and the mAP; 0 computes it at once.
 
     Attributes
     ----------
@@ -43,13 +38,7 @@ class WhiteningLab(LivePanel):
     """
 
     def __init__(
-        self,
-        session: Session,
-        *,
-        state: RetrievalState | None = None,
-        start: Mapping[str, Any] | None = None,
-        whitening: str = "pca",
-        pause: float = PAUSE,
+        self, session: Session, *, start: Mapping[str, Any] | None = None, whitening: str = "pca", **options: Any
     ) -> None:
         from cbirlab.looking import Looker
 
@@ -72,23 +61,18 @@ class WhiteningLab(LivePanel):
         self.spectrum, self.before, self.after, self.metrics = (widgets.HTML() for _ in range(4))
         self.report: WhiteningReport | None = None
         self._wish = (start or {}).get("dimensions") or ALL
-        super().__init__(session, state, pause, start)
+        self.moved = self.kind, self.dimensions, *self.sliders.values()
+        super().__init__(session, start=start, **options)
 
     def _arranged(self) -> list[Any]:
         own = [*self.controls[:-2], self.kind, *self.sliders.values(), self.dimensions]
         cosines = widgets.HBox([self.before, self.after], layout={"flex_flow": "row wrap"})
-        return [
-            self.error,
-            side_by_side(
-                [*own, self.metrics, widgets.HTML(views.note(SEPARATION)), self.note], [self.spectrum, cosines]
-            ),
-        ]
+        side = [*own, self.metrics, widgets.HTML(views.note(SEPARATION)), self.note]
+        return [side_by_side(side, [self.spectrum, cosines])]
 
     def _connect(self) -> None:
         super()._connect()
-        self.guard.when_changed(self.state, ["tap", "attention", "aggregation", "parameters"], self._ask)
-        for widget in (self.kind, self.dimensions, *self.sliders.values()):
-            self.guard.observe(widget, "value", self._ask)
+        self.guard.when_changed(self.state, ["tap", "attention", "aggregation", "parameters"], self.ask)
 
     @property
     def whitening(self) -> str:
@@ -108,15 +92,14 @@ class WhiteningLab(LivePanel):
         tap, aggregation = self.state.setting[:2]
         return Setting(tap, aggregation, self.whitening, self.dimensions.value or None)
 
+    def _settings(self) -> Sequence[Setting]:
+        return [self.setting]
+
     def _draw(self) -> None:
-        self._drawn = self._asked
         self._offer()
-        setting = self.setting
-        self._say_what_is_computed(setting)
-        self.report = self.looker.whitening(*setting[:4])
+        self.report = self.looker.whitening(*self.setting[:4])
         for html, (drawing, alt) in zip((self.spectrum, self.before, self.after), self._charts(), strict=True):
             html.value = drawing.svg(alt)
-        self.error.value = ""
 
     def _draw_rest(self) -> None:
         """mAP before and after."""
@@ -131,7 +114,6 @@ class WhiteningLab(LivePanel):
             if views.levels_of(after)
             else views.metrics_table(after)
         )
-        self.note.value = ""
 
     def _charts(self) -> list[tuple[Any, str]]:
         """Drawings and their words."""
@@ -162,12 +144,11 @@ class WhiteningLab(LivePanel):
                 self.dimensions.options = options
                 self.dimensions.value = wanted
 
-    def still(self) -> bytes | None:
-        """The charts as one JPEG, for readers without a kernel."""
+    def _sheet(self) -> Any:
         if self.report is None:
             return None
         sheet = stacked([drawing.image() for drawing, _ in self._charts()])
-        return jpeg_bytes(titled_sheet(sheet, self.setting.words, ""))
+        return titled_sheet(sheet, self.setting.words, "")
 
 
 def _slides(parameter: Parameter) -> bool:

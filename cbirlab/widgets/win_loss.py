@@ -13,15 +13,15 @@ from cbirlab.fusion import versus
 from cbirlab.lists import lists_of
 from cbirlab.widgets import views
 from cbirlab.widgets.bars import Bars
+from cbirlab.widgets.base_panel import SettingPanel
 from cbirlab.widgets.charts import bar_chart
 from cbirlab.widgets.controls import menu
 from cbirlab.widgets.drawing import stacked
 from cbirlab.widgets.gallery import Gallery, Thumbnails
-from cbirlab.widgets.live import LivePanel
-from cbirlab.widgets.look_panel import PAUSE, offer_levels
+from cbirlab.widgets.look_panel import offer_levels
 from cbirlab.widgets.results import results_of_query
 from cbirlab.widgets.state import RetrievalState, state_of
-from cbirlab.widgets.still import data_uri, jpeg_bytes, picture_sheet
+from cbirlab.widgets.still import data_uri, picture_sheet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,17 +32,16 @@ if TYPE_CHECKING:
 SHOWN = 10
 
 
-class WinLoss(LivePanel):
+class WinLoss(SettingPanel):
     """Bars of the difference in average precision of each query, setting A less setting B, and both galleries.
 
     Parameters
     ----------
-    session : dataset and backbone, with ground truth; prepared here if it is not yet.
+    session, given : as of `SettingPanel`; the dataset has ground truth.
     a, b : states of other panels, which the two settings follow; by default each has controls of its own.
-    start_a, start_b : what these start with, as of `LivePanel`; by default GeM as it is, and PCA-whitened.
+    start_a, start_b : what these start with, as of `SettingPanel`; by default GeM as it is, and PCA-whitened.
     thumbnails : of the dataset, to share the page's copies with another panel.
     shown : pictures in each gallery.
-    pause : seconds between the bars and the galleries; 0 draws them at once.
 
     Attributes
     ----------
@@ -60,21 +59,20 @@ class WinLoss(LivePanel):
         start_b: Mapping[str, Any] | None = None,
         thumbnails: Thumbnails | None = None,
         shown: int = SHOWN,
-        pause: float = PAUSE,
+        **given: Any,
     ) -> None:
         self.shown = shown
-        self.other, self._follows_other = (
-            state_of(b, start_b, self._usual(session) | {"whitening": "pca"}),
-            b is not None,
-        )
+        self.other = state_of(b, start_b, self._usual(session) | {"whitening": "pca"})
+        self._follows_other = b is not None
         self.thumbnails = thumbnails or Thumbnails.of_dataset(session.dataset)
-        self.galleries = tuple(Gallery(self.thumbnails, on_error=self._failed) for _ in range(2))
+        self.galleries = tuple(Gallery(self.thumbnails, on_error=self.show_error) for _ in range(2))
         self.bars, self.query, self.summary = Bars(), widgets.HTML(), widgets.HTML()
         self.level = menu([("level", "")], description="level")
         self.frame: pd.DataFrame | None = None
         self._runs: tuple[Run, Run] | None = None
         self._chosen_query: int | None = None
-        super().__init__(session, a, pause, start_a)
+        self.moved = (self.level,)
+        super().__init__(session, state=a, start=start_a, **given)
 
     def _arranged(self) -> list[Any]:
         heads, others = [], [] if self._follows_other else self._own_controls(self.other)
@@ -84,14 +82,13 @@ class WinLoss(LivePanel):
             heads.append([head, *folded])
         # Two rows, so that the galleries stand level where one side alone has controls.
         rows = [_columns(parts) for parts in (heads, [[gallery] for gallery in self.galleries])]
-        return [self.level, self.error, self.summary, self.bars, self.query, *rows, self.note]
+        return [self.level, self.summary, self.bars, self.query, *rows, self.note]
 
     def _connect(self) -> None:
         super()._connect()
         for state in (self.state, self.other):
             names = [name for name in state.trait_names() if name not in ("query", "image")]
-            self.guard.when_changed(state, names, self._ask)
-        self.guard.observe(self.level, "value", self._ask)
+            self.guard.when_changed(state, names, self.ask)
         self.guard.observe(self.bars, "clicks", lambda: self.choose(self.bars.chosen))
 
     def choose(self, place: int) -> None:
@@ -103,11 +100,9 @@ class WinLoss(LivePanel):
         self.guard.run(self._show_answers)
 
     def _draw(self) -> None:
-        self._drawn = self._asked
         settings = self.state.setting, self.other.setting
         for setting in settings:
-            self._say_what_is_computed(setting)
-        first, second = (self.session.rank(*setting) for setting in settings)
+            first, second = (self.session.rank(*setting) for setting in settings)
         self._runs = first, second
         offer_levels(self.level, first)
         self.frame = versus(first, second, level=self.level.value or None)
@@ -122,7 +117,6 @@ class WinLoss(LivePanel):
             f"A better on {about['a_wins']}, B on {about['b_wins']} of {about['queries']} queries; mean difference "
             f"{about['mean_difference']:+.3f}, {interval}, {about['verdict']}."
         )
-        self.error.value = self.note.value = ""
 
     def _draw_rest(self) -> None:
         self._show_answers()
@@ -143,18 +137,14 @@ class WinLoss(LivePanel):
         picture = data_uri(self.thumbnails[len(dataset.images) + query])
         self.query.value = f"<img alt='Query {query}' src='{picture}'>"
 
-    def still(self) -> bytes | None:
-        """The bars and both galleries as one JPEG, for readers without a kernel."""
+    def _sheet(self) -> Any:
         if self.frame is None:
             return None
         if not self.galleries[0].ids:  # asked for before the page has painted the bars
             self._show_answers()
         sheets = [bar_chart(self.frame["difference"].tolist(), self.bars.chosen, self.title.split(":")[0]).image()]
-        for gallery in self.galleries:
-            kinds = gallery.kinds or [""] * len(gallery.ids)
-            pictures = [(self.thumbnails[item], kind) for item, kind in zip(gallery.ids, kinds, strict=True)]
-            sheets.append(picture_sheet(pictures, title=gallery.title))
-        return jpeg_bytes(stacked(sheets))
+        sheets += [picture_sheet(gallery.marked(), title=gallery.title) for gallery in self.galleries]
+        return stacked(sheets)
 
 
 def bar_words(frame: pd.DataFrame) -> list[str]:

@@ -1,37 +1,36 @@
-"""The workbench: one question, one or two settings, their galleries, a map and the numbers, all linked."""
+"""The workbench: the explorer with a second setting beside it, a map, other datasets, and a file that keeps it all."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
-from traitlets import Tuple
+from traitlets import Bool
 
-from cbirlab import images
 from cbirlab.widgets import saved, views
 from cbirlab.widgets.dataset_menu import DatasetMenu
-from cbirlab.widgets.desk import NARROW, PICTURE_SIDE, WIDE, Desk
-from cbirlab.widgets.gallery import close_all, send_ahead
-from cbirlab.widgets.panel import PAUSE, PREFETCH_AT_MOST, SHOWN
-from cbirlab.widgets.question import OwnPicture
+from cbirlab.widgets.explorer import PAUSE, SHOWN, Explorer
+from cbirlab.widgets.gallery import close_all
+from cbirlab.widgets.map import MapPanel
 from cbirlab.widgets.reproduce import screen_as_commands, screen_as_python
 from cbirlab.widgets.sessions import Sessions
-from cbirlab.widgets.sides import Side, difference, gone, make_ready, moved
-from cbirlab.widgets.state import RetrievalState, state_of, usual_start
-from cbirlab.widgets.tasks import Latest
+from cbirlab.widgets.sides import Side, difference, gone, moved
+from cbirlab.widgets.state import RetrievalState, usual_start
 
 if TYPE_CHECKING:
     from cbirlab.datasets import Dataset
-    from cbirlab.pipeline import Run
+    from cbirlab.pipeline import Recipe, Run
     from cbirlab.session import Session
 
-SETTING = ("tap", "attention", "aggregation", "parameters", "whitening", "dimensions", "stages")
+NARROW, WIDE = "3 1 310px", "3 1 560px"  # room of one gallery beside the controls, and of two
 CHANGES = "On B: ▲ and ▼ are places moved since A, new (its place in A). On A: gone (its place in B)."
 
 
-class Workbench(Desk):
+class Workbench(Explorer):
     """Query, controls, ranked gallery, map and numbers of one dataset; two settings side by side; pinned settings.
 
     >>> Workbench("toytown")
@@ -41,24 +40,19 @@ class Workbench(Desk):
     dataset : a name, a folder, a loaded dataset, or a session.
     backbone : a name in `BACKBONES`, where no session is given.
     backbones : those on offer, names or names with their weights; by default those whose weights are on this machine.
-    state : what A starts with; by default the deepest tap, GeM, PCA whitening.
-    start : the same as plain values, each in place of a default, as of `LivePanel`.
-    shown : pictures in a gallery.
-    prefetch : make and send all thumbnails from a background thread, so that later rankings need no new picture.
-    pause : seconds between a new gallery and its numbers, in which the page paints; 0 computes them at once.
+    state, start, shown, prefetch, pause : as of `Explorer`.
     options : of `Session`: `weights`, `store`, `image_size`, ...
 
     Attributes
     ----------
     state : the setting of A and the query; set it from Python and the panel follows.
-    question : what is asked; also pictures from outside and parts of pictures.
     a, b : the two sides; b is None until it was asked for.
     compared : whether B is shown beside A.
     only : database rows chosen on the map; while there are any, the galleries show no others.
-    live : while False nothing moves; the newest state is drawn when it becomes True.
     """
 
-    only = Tuple()
+    compared = Bool(False)
+    code_title = "The Python and the command line that give this"
 
     def __init__(
         self,
@@ -74,69 +68,68 @@ class Workbench(Desk):
         **options: Any,
     ) -> None:
         session = saved.session_of(dataset, backbone, options)
-        session.prepare()
-        self._pause, self._prefetch = pause, prefetch
-        menu = DatasetMenu(session.common.dataset, session.dataset.name, self._session_on, self.show)
-        super().__init__(menu, shown)
-        self._begin(session, backbones, state_of(state, start, usual_start(session, "pca")))
-        self.guard.observe(self, ["live", "only"], self.ask)
-        self.guard.observe(self, "compared", self._arrange_sides)
+        self.datasets = DatasetMenu(session.common.dataset, session.dataset.name, self._session_on, self.show)
+        given = {"state": state, "start": start, "shown": shown, "prefetch": prefetch, "pause": pause}
+        super().__init__(session, backbones=backbones, **given)
+        self.add_class("cbirlab-workbench")
+        self.guard.observe(self, "compared", self._sides_changed)
 
     def show(self, session: Session) -> None:
         """Show another dataset in place of this one, with a setting of its own; the backbones on offer stay."""
         live, self.live = self.live, False  # nothing is drawn on the way
         self.only, self.compared = (), False
         self._compared.unlink()
-        leaving = self.leave()
-        self._begin(session, self.sessions.weights, RetrievalState.of(usual_start(session, "pca")))
+        leaving = [part for part in self._leave() if part is not self.datasets]
+        self._renew()
+        self._furnish(Sessions(session, self.sessions.weights), RetrievalState.of(usual_start(session, "pca")))
         self.live = live
         close_all(*leaving)
-
-    def _begin(self, session: Session, backbones: Any, state: RetrievalState) -> None:
-        session.learn_ahead()
-        if not session.dataset.queries and state.image is None:
-            state.image = 0
-        self.furnish(Sessions(session, backbones), state)
-        self._update = Latest(self._draw, on_error=self._failed, afterwards=self._draw_numbers)
-        self._connect()
-        self.ask()
-        self._update.pause = self._pause
-        if self._prefetch and len(self.thumbnails) <= PREFETCH_AT_MOST:
-            send_ahead(self.strip, self._stop)
 
     def _session_on(self, dataset: str) -> Session:
         """A session of another dataset with the backbone that is shown now."""
         from cbirlab.session import Session
 
-        shown = self.a.session
+        shown = self.session
         return Session(dataset, shown.backbone, shown.common.weights, store=shown.store, device=shown.device)
 
-    # How it is linked
+    def _build(self) -> None:
+        super()._build()
+        self.b: Side | None = None
+        self.map = MapPanel(self.session, self.thumbnails)
+        self.compare = widgets.ToggleButton(description="Compare A | B", icon="columns")
+        self.tabs = widgets.ToggleButtons(options=["A", "B"], description="settings of", style={"button_width": "60px"})
+        self.clear = widgets.Button(description="Show all", icon="times", layout={"width": "auto"})
+        self.selection, self.tests = widgets.HTML(), widgets.HTML()
+        self.controls_box = widgets.VBox()
+        self.columns = widgets.HBox(layout={"overflow": "visible", "grid_gap": "14px"})
+        self.downloads = saved.buttons(self.to_json, self.from_json, self.guard)
+
+    def _arranged(self) -> list[Any]:
+        *above, code = super()._arranged()
+        return [self.datasets, *above, self.downloads, code]
+
+    def _left(self) -> list[Any]:
+        return [self.picture, self.compare, self.tabs, self.controls_box, self.metrics, self.note]
+
+    def _seen(self) -> list[Any]:
+        self.selected_box = widgets.HBox([self.selection, self.clear], layout={"align_items": "center"})
+        wide = {"min_width": "0", "overflow": "visible"}
+        self.centre = widgets.VBox([self.selected_box, self.tests, self.columns], layout={"flex": NARROW, **wide})
+        return [self.centre, widgets.VBox([self.map], layout={"flex": "2 1 360px", **wide})]
 
     def _connect(self) -> None:
-        self._connect_side(self.a)
-        self.guard.observe(self.state, ["query", "image"], self._state_asks)
-        self.guard.when_changed(self.question, ["query", "image", "own", "box"], self.ask)
+        super()._connect()
         self._compared = widgets.link((self, "compared"), (self.compare, "value"))
-        self.guard.observe(self.tabs, "value", self._arrange_sides)
-        for shown in (self.strip, self.map.scatter):
-            self.guard.observe(shown, "clicks", lambda shown=shown: self.pick(shown.picked))
+        self.guard.observe(self.tabs, "value", self._sides_changed)
+        self.guard.observe(self.map.scatter, "clicks", lambda: self.pick(self.map.scatter.picked))
         self.guard.observe(self.map.scatter, "selected", lambda: self._choose(self.map.scatter.selected))
         self.guard.clicked(self.clear, lambda: self._choose(()))
-        self.guard.observe(self.picture, "asked", lambda: self._region_drawn(self.picture.asked["box"]))
         self._arrange_sides()
-
-    def _connect_side(self, side: Side) -> None:
-        self.guard.when_changed(side.state, SETTING, self.ask)
-        self.guard.observe(side.backbone, "value", self.ask)
-        self.guard.observe(side.gallery, "clicks", lambda: self.pick(side.gallery.picked))
 
     def side_b(self) -> Side:
         """B, which begins as A is."""
         if self.b is None:
-            state = RetrievalState.of(self.state.to_json())
-            self.b = Side("B", self.sessions, self.thumbnails, state, session=self.a.session, on_error=self.show_error)
-            self._connect_side(self.b)
+            self.b = self._side("B", RetrievalState.of(self.state.to_json()), self.session)
         return self.b
 
     def _arrange_sides(self) -> None:
@@ -147,43 +140,10 @@ class Workbench(Desk):
         self.centre.layout.flex = WIDE if self.compared else NARROW
         self.controls_box.children = [self.active.panel]
         self.columns.children = [side.column for side in self.sides]
+
+    def _sides_changed(self) -> None:
+        self._arrange_sides()
         self.ask()
-
-    # What is asked
-
-    def pick(self, item: int) -> None:
-        """Make a picture the query: a query of the protocol or a database image, by the id of its thumbnail."""
-        rows = len(self.dataset.images)
-        if item >= rows:
-            self.question.ask(query=item - rows)
-        else:
-            self.question.ask(image=item)
-
-    def ask_own(self, name: str, data: bytes) -> None:
-        """Make a picture from outside the query, from the bytes of its file."""
-        own = OwnPicture(name, data)
-        try:
-            own.image  # noqa: B018  raises where it is no picture
-        except images.ImageError as error:
-            self.show_error(error)
-            return
-        self.question.ask(own=own)
-
-    def _region_drawn(self, box: Sequence[float]) -> None:
-        """Take over the rectangle that was drawn on the query, or cleared; a picture that cannot be read takes none."""
-        if self._unreadable:
-            return
-        height, width = images.size(self.question.picture(self.dataset))
-        if box:
-            x0, y0, x1, y1 = (round(edge * side) for edge, side in zip(box, (width, height) * 2, strict=True))
-            self.question.box = (x0, y0, max(x1, x0 + 1), max(y1, y0 + 1))
-        else:
-            self.question.box = None
-
-    def _state_asks(self) -> None:
-        """`state` names another query: it was set from Python."""
-        if (self.state.query, self.state.image) != (self.question.query, self.question.image):
-            self.question.ask(query=self.state.query, image=self.state.image)
 
     def _choose(self, items: Any) -> None:
         """Pictures were chosen on the map, or none any more."""
@@ -191,104 +151,89 @@ class Workbench(Desk):
             self.map.scatter.selected = ()
         self.only = tuple(sorted(int(item) for item in items if item < len(self.dataset.images)))
 
-    def ask(self) -> None:
-        """Draw what is asked now, unless the panel is held."""
-        if self.live:
-            self._update()
-
-    # What is shown
-
-    def _draw(self) -> None:
-        with self.state.hold_trait_notifications():
-            self.state.query, self.state.image = self.question.query, self.question.image
-        slow = [side for side in self.sides if not (side.adopt() and side.ready())]
-        waiting = bool(slow) or (self.question.outside and self.work.busy)
-        for side in self.sides:
-            if not waiting or (side not in slow and not self.question.outside):
-                side.find(self.question, shown=self.shown, only=self.only)
-        self._show(compared=len(self.sides) > 1 and not slow)
-        if slow:
-            titles = " and ".join(side.title for side in slow)
-            keys = tuple(side.key for side in slow)
-            self.work.start(keys, f"Computing {titles}, this once", lambda: make_ready(slow))
-        elif self.work.busy:
-            self.work.drop()
-        self.error.value = ""
-
-    def _show(self, *, compared: bool) -> None:
-        notes: dict[str, list[str]] = {}
-        if compared and self.b and self.b.ranking and self.a.ranking and self.a.results and self.b.results:
-            own = self.question.own_row(self.dataset)
-            notes["A"] = gone(self.a.results, self.b.results, self.b.ranking, own)
-            notes["B"] = moved(self.b.results, self.a.results, self.a.ranking, own)
-        for side in self.sides:
-            side.show(notes.get(side.name, ()), compared=self.compared)
-        item = self.question.item(self.dataset)
-        self.strip.current = -1 if item is None else item
-        self.selection.value = views.note(f"{len(self.only)} images are chosen on the map; the others are left out.")
-        self.selected_box.layout.display = None if self.only else "none"
-        self._show_picture(item)
+    @property
+    def sides(self) -> list[Side]:
+        """What is shown: A, or A and B."""
+        return [self.a, self.b] if self.compared and self.b else [self.a]
 
     @property
-    def _unreadable(self) -> str:
-        """Why the query's picture cannot be read; empty where it can."""
-        return self.question.unreadable(self.a.session)
+    def active(self) -> Side:
+        """The side whose controls and map are shown."""
+        return self.sides[-1] if self.tabs.value == "B" else self.a
 
-    def _show_picture(self, item: int | None) -> None:
-        if item is not None and self._unreadable:
-            words = f"{self.question.words}, which cannot be read"
-            self.picture.show(self.large[item], description=words, given=None, box=None)
-            return
-        picture = self.question.picture(self.dataset)
-        height, width = images.size(picture)
-        jpeg = images.thumbnail(picture, PICTURE_SIDE) if item is None else self.large[item]
-        boxes = [
-            box and (box[0] / width, box[1] / height, box[2] / width, box[3] / height)
-            for box in (self.question.given(self.dataset), self.question.box)
-        ]
-        self.picture.show(jpeg, description=self.question.words, given=boxes[0], box=boxes[1])
+    def _show_galleries(self, *, compared: bool) -> None:
+        notes: dict[str, Sequence[str]] = {}
+        a, b = self.sides[0], self.sides[-1]
+        if compared and a is not b and a.ranking and b.ranking and a.results and b.results:
+            own = self.question.own_row(self.dataset)
+            notes["A"] = gone(a.results, b.results, b.ranking, own)
+            notes["B"] = moved(b.results, a.results, a.ranking, own)
+        for side in self.sides:
+            side.show(notes.get(side.name, ()), compared=self.compared)
+        self.selection.value = views.note(f"{len(self.only)} images are chosen on the map; the others are left out.")
+        self.selected_box.layout.display = None if self.only else "none"
 
-    def _draw_numbers(self) -> None:
-        """What needs all queries ranked, and what is read rather than seen."""
-        ready = [side for side in self.sides if side.ready()]
-        runs = {side.name: side.run() for side in ready}
+    def _show_numbers(self, runs: Mapping[str, Run]) -> None:
         for side in self.sides:
             side.head(runs.get(side.name), compared=self.compared)
-        self._show_tests(runs)
-        recipes = {name: run.recipe for name, run in runs.items()}
-        blocks = [screen_as_python(recipes, self.question, self.shown), screen_as_commands(recipes)] if runs else []
-        self.code.value = "".join(views.code_block(text) for text in blocks)
+        tested = views.paired_table(*difference(runs["A"], runs["B"])) if len(runs) > 1 else ""
+        self.tests.value = tested + (views.note(CHANGES) if self.compared else "")
+        super()._show_numbers(runs)
         side = self.active
-        if side in ready and side.results:
+        if side.name in runs and side.results:
             item = self.question.item(self.dataset)
             self.map.show(*side.session.vectors(*side.setting), highlight=list(side.results.rows), current=item)
 
-    def _show_tests(self, runs: Mapping[str, Run]) -> None:
-        """mAP of one side, or how two sides differ; and the AP of the query."""
-        if "A" in runs:
-            self.metrics.value = views.metrics_table(runs["A"].metrics)
-        tested = views.paired_table(*difference(runs["A"], runs["B"])) if len(runs) > 1 else ""
-        self.tests.value = tested + (views.note(CHANGES) if self.compared else "")
-        aps = {name: self._aps(run) for name, run in runs.items()}
-        remark = self.question.remark(self.dataset)
-        if self._unreadable:
-            remark = f"{self._unreadable} So it has no descriptor and finds nothing; pick another picture."
-        notes = [views.query_note(values, side=name if self.compared else "") for name, values in aps.items()]
-        self.note.value = views.note(remark) if remark else "".join(notes)
+    def _texts(self, recipes: Mapping[str, Recipe]) -> list[str]:
+        return [screen_as_python(recipes, self.question, self.shown), screen_as_commands(recipes)]
 
-    def _aps(self, run: Run) -> dict[str, float]:
-        levels = run.evaluation.per_query if run.evaluation is not None else {}
-        return {level: float(ap[self.question.query]) for level, ap in levels.items()}
+    def _leave(self) -> list[Any]:
+        sides = [side for side in (self.a, self.b) if side is not None]  # of which one alone is seen
+        return [*super()._leave(), *(part for side in sides for part in (side.panel, side.column))]
 
-    def go_back(self) -> None:
-        """The user does not want to wait: back to what was shown."""
-        for side in self.sides:
-            if not side.ready():
-                side.go_back()
+    # A file that keeps it all
 
-    def _failed(self, error: Exception) -> None:
-        self.note.value = ""
-        self.show_error(error)
+    def to_json(self) -> dict[str, Any]:
+        """Question, settings and pinned rows as plain data."""
+        return {
+            "kind": saved.KIND,
+            "dataset": self.dataset.name,
+            "recipe": asdict(self.sessions.first.common),
+            "backbones": self.sessions.weights,
+            "question": self.question.to_json(),
+            "a": self.a.to_json(),
+            "b": self.b and self.b.to_json(),
+            "compared": self.compared,
+            "pinned": self.comparison.to_json(),
+        }
+
+    def from_json(self, state: Mapping[str, Any]) -> None:
+        """Take over what `to_json` kept, of the same dataset.
+
+        Raises
+        ------
+        ValueError : something else, or of another dataset.
+        """
+        saved.check_dataset(state, self.dataset)
+        live, self.live = self.live, False
+        try:
+            for side in filter(None, (state["a"], state["b"])):
+                self.sessions.open(self.sessions.offer(side["backbone"], side["weights"]))
+            self.question.from_json(state["question"])
+            self.a.take_over(state["a"])
+            self.compared = state["compared"]
+            if state["b"]:
+                self.side_b().take_over(state["b"])
+            self.comparison.from_json(state["pinned"])
+        finally:
+            self.live = live
+
+    def save(self, path: str | Path) -> Path:
+        """Write the state to a file, for `restore`."""
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(json.dumps(self.to_json()), encoding="utf-8")
+        return target
 
     @classmethod
     def restore(cls, path: str | Path, dataset: Any = None, **options: Any) -> Workbench:
