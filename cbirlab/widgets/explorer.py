@@ -70,7 +70,7 @@ class Explorer(Panel):
     """
 
     only = Tuple()
-    code_title = "The Python that gives this ranking"
+    code_title, left_flex = "The Python that gives this ranking", "0 0 328px"
 
     def __init__(
         self,
@@ -128,7 +128,7 @@ class Explorer(Panel):
         self.comparison = Comparison(self._pinnable, on_error=self.show_error)
 
     def _arranged(self) -> list[Any]:
-        left = widgets.VBox(self._left(), layout={"flex": "0 0 304px", "padding": "0 8px 0 0"})
+        left = widgets.VBox(self._left(), layout={"flex": self.left_flex, "padding": "0 8px 0 0"})
         room = widgets.HBox([left, *self._seen()], layout={"flex_flow": "row wrap", "overflow": "visible"})
         code = widgets.Accordion([self.code], titles=(self.code_title,))
         return [self.strip, self.error, self.work, room, self.comparison, code]
@@ -189,10 +189,10 @@ class Explorer(Panel):
             self.state.query, self.state.image = self.question.query, self.question.image
         slow = [side for side in self.sides if not (side.adopt() and side.ready())]
         waiting = self.question.outside and (self.work.busy or bool(slow))  # for the network, which has to see it
-        for side in self.sides:
-            if side not in slow and not waiting:
-                side.find(self.question, shown=self.shown, only=self.only)
-        self._show_galleries(compared=not slow)
+        found = [side for side in self.sides if side not in slow and not waiting]
+        for side in found:
+            side.find(self.question, shown=self.shown, only=self.only)
+        self._show_galleries(found)
         item = self.question.item(self.dataset)
         self.strip.current = -1 if item is None else item
         self._show_picture(item)
@@ -202,8 +202,9 @@ class Explorer(Panel):
         else:
             self.work.drop()
 
-    def _show_galleries(self, *, compared: bool) -> None:
-        self.a.show()
+    def _show_galleries(self, found: Sequence[Side]) -> None:
+        for side in found:
+            side.show()
 
     @property
     def _unreadable(self) -> str:

@@ -52,7 +52,7 @@ class Workbench(Explorer):
     """
 
     compared = Bool(False)
-    code_title = "The Python and the command line that give this"
+    code_title, left_flex = "The Python and the command line that give this", "0 0 304px"
 
     def __init__(
         self,
@@ -161,14 +161,14 @@ class Workbench(Explorer):
         """The side whose controls and map are shown."""
         return self.sides[-1] if self.tabs.value == "B" else self.a
 
-    def _show_galleries(self, *, compared: bool) -> None:
+    def _show_galleries(self, found: Sequence[Side]) -> None:
         notes: dict[str, Sequence[str]] = {}
         a, b = self.sides[0], self.sides[-1]
-        if compared and a is not b and a.ranking and b.ranking and a.results and b.results:
+        if len(found) > 1 and a.ranking and b.ranking and a.results and b.results:
             own = self.question.own_row(self.dataset)
             notes["A"] = gone(a.results, b.results, b.ranking, own)
             notes["B"] = moved(b.results, a.results, a.ranking, own)
-        for side in self.sides:
+        for side in self.sides if self.compared else found:
             side.show(notes.get(side.name, ()), compared=self.compared)
         self.selection.value = views.note(f"{len(self.only)} images are chosen on the map; the others are left out.")
         self.selected_box.layout.display = None if self.only else "none"
