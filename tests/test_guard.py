@@ -27,8 +27,8 @@ from cbirlab.widgets import (
     WinLoss,
     Workbench,
 )
-from cbirlab.widgets.guard import Guard, Guarded
-from cbirlab.widgets.tasks import Work
+from cbirlab.widgets.parts.guard import Guard, Guarded
+from cbirlab.widgets.parts.tasks import Work
 
 ROOM = Path(cbirlab.widgets.__file__).parent
 WAYS_IN = {"observe", "on_click", "on_msg", "on_submit", "Thread", "Timer", "interactive", "interact"}

@@ -17,12 +17,13 @@ from cbirlab.fusion import versus
 from cbirlab.looking import missed
 from cbirlab.session import Session
 from cbirlab.store import Store
-from cbirlab.widgets import BreaksPanel, Explorer, ProbePanel, Workbench, charts
-from cbirlab.widgets.bars import Bars
-from cbirlab.widgets.drawing import Drawing, titled_sheet
-from cbirlab.widgets.gallery import Thumbnails
+from cbirlab.widgets import BreaksPanel, Explorer, ProbePanel, Workbench
 from cbirlab.widgets.looking import MatchView, Missed, PoolingView, WhiteningLab, WinLoss
-from cbirlab.widgets.state import RetrievalState, usual_start
+from cbirlab.widgets.parts import charts
+from cbirlab.widgets.parts.bars import Bars
+from cbirlab.widgets.parts.drawing import Drawing, titled_sheet
+from cbirlab.widgets.parts.gallery import Thumbnails
+from cbirlab.widgets.parts.state import RetrievalState, usual_start
 
 PANELS = (PoolingView, MatchView, WhiteningLab, WinLoss, Missed)
 

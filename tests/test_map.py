@@ -15,9 +15,9 @@ from PIL import Image
 from cbirlab.progress import bar
 from cbirlab.projection import PROJECTIONS, Projection, project
 from cbirlab.projection.layouts import pca
-from cbirlab.widgets.gallery import Gallery, Thumbnails
-from cbirlab.widgets.map import MapPanel, honest_line
-from cbirlab.widgets.scatter import Scatter, grouped
+from cbirlab.widgets.parts.gallery import Gallery, Thumbnails
+from cbirlab.widgets.parts.map_panel import MapPanel, honest_line
+from cbirlab.widgets.parts.scatter import Scatter, grouped
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,7 @@ from cbirlab.probe import (
 )
 from cbirlab.session import Session
 from cbirlab.store import Store
-from cbirlab.widgets.probe import BreaksPanel, ProbePanel
+from cbirlab.widgets.panels.probe_panel import BreaksPanel, ProbePanel
 
 
 def noisy_picture(height=48, width=64, seed=0):
@@ -352,7 +352,7 @@ def test_the_probe_panel_shows_query_changed_picture_ranks_gallery_and_curve(pan
 
 
 def test_the_probe_panel_follows_the_state_of_another(session):
-    from cbirlab.widgets.state import RetrievalState
+    from cbirlab.widgets.parts.state import RetrievalState
 
     state = RetrievalState(tap="layer4")
     panel = ProbePanel(session, state=state, shown=4, pause=0)

@@ -28,15 +28,15 @@ from cbirlab.index import Ranking
 from cbirlab.params import Choice, Parameter, Range
 from cbirlab.registry import UnknownName
 from cbirlab.whitening import WHITENINGS
-from cbirlab.widgets import views
-from cbirlab.widgets.controls import RetrievalControls, control, dimension_steps
-from cbirlab.widgets.explorer import Explorer, explore
-from cbirlab.widgets.gallery import Gallery, Thumbnails, send_ahead
-from cbirlab.widgets.marks import MARKS
-from cbirlab.widgets.question import Question
-from cbirlab.widgets.results import kinds_of_image, kinds_of_query, ranked_gallery, results_of_query
-from cbirlab.widgets.state import RetrievalState
-from cbirlab.widgets.tasks import Latest
+from cbirlab.widgets.panels.explorer import Explorer, explore
+from cbirlab.widgets.parts import views
+from cbirlab.widgets.parts.controls import RetrievalControls, control, dimension_steps
+from cbirlab.widgets.parts.gallery import Gallery, Thumbnails, send_ahead
+from cbirlab.widgets.parts.question import Question
+from cbirlab.widgets.parts.result_marks import MARKS
+from cbirlab.widgets.parts.results import kinds_of_image, kinds_of_query, ranked_gallery, results_of_query
+from cbirlab.widgets.parts.state import RetrievalState
+from cbirlab.widgets.parts.tasks import Latest
 
 
 @pytest.fixture(scope="module")
@@ -547,7 +547,7 @@ def test_closed_panels_are_freed(session):
 
 
 def test_thumbnails_are_sent_ahead_from_the_background(monkeypatch, session, dataset):
-    monkeypatch.setattr("cbirlab.widgets.gallery.PATIENCE", 0.01)  # no page asks here
+    monkeypatch.setattr("cbirlab.widgets.parts.gallery.PATIENCE", 0.01)  # no page asks here
     explorer = Explorer(session)
     deadline = time.monotonic() + 20
     everything = {*range(len(dataset.images) + len(dataset.queries))}

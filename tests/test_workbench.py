@@ -29,11 +29,12 @@ from cbirlab.pipeline.ahead import Ahead
 from cbirlab.progress import Cancelled, bar, listening
 from cbirlab.session import Session
 from cbirlab.store import Store
-from cbirlab.widgets import BreaksPanel, Explorer, dataset_menu
-from cbirlab.widgets.question import OwnPicture, Question
-from cbirlab.widgets.sessions import backbone_titles, backbones_offered
-from cbirlab.widgets.tasks import Work
-from cbirlab.widgets.workbench import Workbench
+from cbirlab.widgets import BreaksPanel, Explorer
+from cbirlab.widgets.panels.sessions import backbone_titles, backbones_offered
+from cbirlab.widgets.panels.workbench import Workbench
+from cbirlab.widgets.parts import dataset_menu
+from cbirlab.widgets.parts.question import OwnPicture, Question
+from cbirlab.widgets.parts.tasks import Work
 
 SPOC = "spoc(centre_prior=False)"
 

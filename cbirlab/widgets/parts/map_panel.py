@@ -13,11 +13,11 @@ import numpy as np
 from cbirlab.progress import Listener
 from cbirlab.projection import PROJECTIONS, Projection, cached, honesty, project, shared_neighbours
 from cbirlab.text import printable
-from cbirlab.widgets import views
-from cbirlab.widgets.gallery import Thumbnails, close_all
-from cbirlab.widgets.guard import Guard
-from cbirlab.widgets.scatter import Scatter
-from cbirlab.widgets.tasks import Background, Stop
+from cbirlab.widgets.parts import views
+from cbirlab.widgets.parts.gallery import Thumbnails, close_all
+from cbirlab.widgets.parts.guard import Guard
+from cbirlab.widgets.parts.scatter import Scatter
+from cbirlab.widgets.parts.tasks import Background, Stop
 
 if TYPE_CHECKING:
     from cbirlab.session import Session

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import ipywidgets as widgets
 
 from cbirlab.datasets import DATASETS, availability
-from cbirlab.widgets import views
-from cbirlab.widgets.controls import menu
-from cbirlab.widgets.guard import Guard
-from cbirlab.widgets.tasks import Work
+from cbirlab.widgets.parts import views
+from cbirlab.widgets.parts.controls import menu
+from cbirlab.widgets.parts.guard import Guard
+from cbirlab.widgets.parts.tasks import Work
 
 if TYPE_CHECKING:
     from cbirlab.session import Session

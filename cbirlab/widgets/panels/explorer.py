@@ -9,19 +9,19 @@ import ipywidgets as widgets
 from traitlets import Tuple
 
 from cbirlab import images
-from cbirlab.widgets import views
-from cbirlab.widgets.base_panel import Panel
-from cbirlab.widgets.comparison import Comparison
-from cbirlab.widgets.gallery import Thumbnails, send_ahead
-from cbirlab.widgets.question import Question
-from cbirlab.widgets.region import QueryPicture
-from cbirlab.widgets.reproduce import screen_as_commands, screen_as_python
-from cbirlab.widgets.results import strip_of
-from cbirlab.widgets.sessions import Sessions, key_of
-from cbirlab.widgets.sides import Side, make_ready
-from cbirlab.widgets.state import RetrievalState, state_of, usual_start
-from cbirlab.widgets.still import picture_sheet
-from cbirlab.widgets.tasks import Stop
+from cbirlab.widgets.panels.base_panel import Panel
+from cbirlab.widgets.panels.sessions import Sessions, key_of
+from cbirlab.widgets.panels.setting_side import Side, make_ready
+from cbirlab.widgets.parts import views
+from cbirlab.widgets.parts.comparison import Comparison
+from cbirlab.widgets.parts.gallery import Thumbnails, send_ahead
+from cbirlab.widgets.parts.query_picture import QueryPicture
+from cbirlab.widgets.parts.question import Question
+from cbirlab.widgets.parts.reproduce import screen_as_commands, screen_as_python
+from cbirlab.widgets.parts.results import strip_of
+from cbirlab.widgets.parts.snapshot import picture_sheet
+from cbirlab.widgets.parts.state import RetrievalState, state_of, usual_start
+from cbirlab.widgets.parts.tasks import Stop
 
 if TYPE_CHECKING:
     from cbirlab.evaluation import Evaluation

@@ -10,8 +10,8 @@ from typing import Any
 import ipywidgets as widgets
 
 from cbirlab.progress import Cancelled, Listener, listening
-from cbirlab.widgets import views
-from cbirlab.widgets.guard import Guard
+from cbirlab.widgets.parts import views
+from cbirlab.widgets.parts.guard import Guard
 
 BETWEEN_NOTES = 0.2  # seconds: a note per batch would flood the page
 

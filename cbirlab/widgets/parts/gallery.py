@@ -21,9 +21,9 @@ from traitlets import Dict, Enum, Int, List, Unicode
 from cbirlab.datasets.base import Box, Dataset
 from cbirlab.images import size, thumbnail
 from cbirlab.pipeline.recent import Recent
-from cbirlab.widgets.guard import Guard
-from cbirlab.widgets.marks import MARKS
-from cbirlab.widgets.still import WithStill, jpeg_bytes, picture_sheet
+from cbirlab.widgets.parts.guard import Guard
+from cbirlab.widgets.parts.result_marks import MARKS
+from cbirlab.widgets.parts.snapshot import WithStill, jpeg_bytes, picture_sheet
 
 LARGEST_BATCH = 64
 KEPT_BYTES = 1 << 26  # of JPEGs; the page has its own copies
@@ -34,7 +34,7 @@ MOST_IN_STILL = 48
 
 def page_text(*names: str) -> str:
     """Scripts or style sheets of this package, as text: given a Path, anywidget never frees a closed widget."""
-    return "\n".join(files("cbirlab.widgets").joinpath(name).read_text("utf-8") for name in names)
+    return "\n".join(files("cbirlab.widgets").joinpath("page", name).read_text("utf-8") for name in names)
 
 
 class Thumbnails:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 from traitlets import Bool
 
-from cbirlab.widgets import views
-from cbirlab.widgets.controls import RetrievalControls
-from cbirlab.widgets.gallery import close_all, page_text
-from cbirlab.widgets.guard import Guard
-from cbirlab.widgets.state import RetrievalState, Setting, state_of, usual_start
-from cbirlab.widgets.still import WithStill
-from cbirlab.widgets.tasks import Latest, Work
+from cbirlab.widgets.parts import views
+from cbirlab.widgets.parts.controls import RetrievalControls
+from cbirlab.widgets.parts.gallery import close_all, page_text
+from cbirlab.widgets.parts.guard import Guard
+from cbirlab.widgets.parts.snapshot import WithStill
+from cbirlab.widgets.parts.state import RetrievalState, Setting, state_of, usual_start
+from cbirlab.widgets.parts.tasks import Latest, Work
 
 if TYPE_CHECKING:
     from cbirlab.session import Session

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from cbirlab.looking import Cosines, Spectrum
-from cbirlab.widgets.drawing import DIM, Drawing
+from cbirlab.widgets.parts.drawing import DIM, Drawing
 
 MATCHING, OTHERS = "#0072b2", "#e69f00"
 WIN, LOSS, CHOSEN = "#0072b2", "#d55e00", "#e69f00"

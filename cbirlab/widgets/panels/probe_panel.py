@@ -11,14 +11,14 @@ from cbirlab.params import parameters
 from cbirlab.pipeline.recent import Recent
 from cbirlab.probe import KINDS, Answer, answer_of, perturbed, query_picture, row_of, unchanged
 from cbirlab.progress import bar
-from cbirlab.widgets import views
-from cbirlab.widgets.base_panel import SettingPanel, side_by_side
-from cbirlab.widgets.breaks import BreaksPanel
-from cbirlab.widgets.controls import DESCRIPTION, LAYOUT, control, menu, on_stop
-from cbirlab.widgets.gallery import Gallery, Thumbnails
-from cbirlab.widgets.results import results_of_query
-from cbirlab.widgets.state import Setting
-from cbirlab.widgets.still import figure_html, jpeg_bytes, picture_html, picture_sheet
+from cbirlab.widgets.panels.base_panel import SettingPanel, side_by_side
+from cbirlab.widgets.panels.breaks_panel import BreaksPanel
+from cbirlab.widgets.parts import views
+from cbirlab.widgets.parts.controls import DESCRIPTION, LAYOUT, control, menu, on_stop
+from cbirlab.widgets.parts.gallery import Gallery, Thumbnails
+from cbirlab.widgets.parts.results import results_of_query
+from cbirlab.widgets.parts.snapshot import figure_html, jpeg_bytes, picture_html, picture_sheet
+from cbirlab.widgets.parts.state import Setting
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -15,9 +15,9 @@ import pandas as pd
 
 from cbirlab import tables
 from cbirlab.evaluation import paired_difference, randomisation_p
-from cbirlab.widgets import views
-from cbirlab.widgets.download import Download
-from cbirlab.widgets.guard import Guard
+from cbirlab.widgets.parts import views
+from cbirlab.widgets.parts.download import Download
+from cbirlab.widgets.parts.guard import Guard
 
 if TYPE_CHECKING:
     from cbirlab.evaluation import Evaluation

@@ -8,8 +8,8 @@ from typing import Any
 import anywidget
 from traitlets import Bytes, Dict, Float, List, Unicode
 
-from cbirlab.widgets.gallery import page_text
-from cbirlab.widgets.guard import Guard
+from cbirlab.widgets.parts.gallery import page_text
+from cbirlab.widgets.parts.guard import Guard
 
 Fractions = tuple[float, float, float, float]
 

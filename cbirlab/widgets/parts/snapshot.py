@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from cbirlab.widgets.marks import FRAME_PIXELS, MARKS
+from cbirlab.widgets.parts.result_marks import FRAME_PIXELS, MARKS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

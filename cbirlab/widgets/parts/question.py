@@ -14,8 +14,8 @@ from traitlets import Float, HasTraits, Instance, Int, Tuple
 from cbirlab import images
 from cbirlab.datasets.base import Box, Dataset
 from cbirlab.index import Ranking
-from cbirlab.widgets.results import Results, left_out, results_of_image, results_of_outside, results_of_query
-from cbirlab.widgets.state import Setting
+from cbirlab.widgets.parts.results import Results, left_out, results_of_image, results_of_outside, results_of_query
+from cbirlab.widgets.parts.state import Setting
 
 if TYPE_CHECKING:
     from PIL import Image

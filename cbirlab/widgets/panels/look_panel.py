@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 
 from cbirlab.looking import Looker
-from cbirlab.widgets.base_panel import SettingPanel
-from cbirlab.widgets.controls import DESCRIPTION, LAYOUT
-from cbirlab.widgets.gallery import Thumbnails
-from cbirlab.widgets.question import Question
-from cbirlab.widgets.results import strip_of
+from cbirlab.widgets.panels.base_panel import SettingPanel
+from cbirlab.widgets.parts.controls import DESCRIPTION, LAYOUT
+from cbirlab.widgets.parts.gallery import Thumbnails
+from cbirlab.widgets.parts.question import Question
+from cbirlab.widgets.parts.results import strip_of
 
 if TYPE_CHECKING:
     from cbirlab.pipeline import Run

@@ -15,13 +15,13 @@ from cbirlab.evaluation import PROTOCOLS, paired_difference, query_groups
 from cbirlab.evaluation.judgement import AP_METHODS
 from cbirlab.lists import lists_of
 from cbirlab.params import Parameter
-from cbirlab.widgets import views
-from cbirlab.widgets.base_panel import PAUSE, Panel, side_by_side
-from cbirlab.widgets.controls import control, menu
-from cbirlab.widgets.gallery import Gallery, Thumbnails
-from cbirlab.widgets.marks import MARKS
-from cbirlab.widgets.results import kinds_of_query, strip_of
-from cbirlab.widgets.still import picture_sheet
+from cbirlab.widgets.panels.base_panel import PAUSE, Panel, side_by_side
+from cbirlab.widgets.parts import views
+from cbirlab.widgets.parts.controls import control, menu
+from cbirlab.widgets.parts.gallery import Gallery, Thumbnails
+from cbirlab.widgets.parts.result_marks import MARKS
+from cbirlab.widgets.parts.results import kinds_of_query, strip_of
+from cbirlab.widgets.parts.snapshot import picture_sheet
 
 if TYPE_CHECKING:
     from cbirlab.datasets import Dataset

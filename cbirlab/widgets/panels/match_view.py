@@ -9,15 +9,15 @@ import ipywidgets as widgets
 
 from cbirlab.looking import Match, words
 from cbirlab.looking.paint import OPACITY, beside, painted, with_numbers
-from cbirlab.widgets import views
-from cbirlab.widgets.base_panel import side_by_side
-from cbirlab.widgets.controls import DESCRIPTION, LAYOUT
-from cbirlab.widgets.drawing import titled_sheet
-from cbirlab.widgets.gallery import Gallery
-from cbirlab.widgets.look_panel import LookPanel, opacity_slider, whole_slider
-from cbirlab.widgets.results import Results
-from cbirlab.widgets.state import usual_start
-from cbirlab.widgets.still import picture_html
+from cbirlab.widgets.panels.base_panel import side_by_side
+from cbirlab.widgets.panels.look_panel import LookPanel, opacity_slider, whole_slider
+from cbirlab.widgets.parts import views
+from cbirlab.widgets.parts.controls import DESCRIPTION, LAYOUT
+from cbirlab.widgets.parts.drawing import titled_sheet
+from cbirlab.widgets.parts.gallery import Gallery
+from cbirlab.widgets.parts.results import Results
+from cbirlab.widgets.parts.snapshot import picture_html
+from cbirlab.widgets.parts.state import usual_start
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -12,8 +12,8 @@ from cbirlab.datasets.base import Dataset
 from cbirlab.evaluation import PROTOCOLS
 from cbirlab.index import Ranking
 from cbirlab.lists import lists_of
-from cbirlab.widgets.gallery import Gallery, Thumbnails
-from cbirlab.widgets.marks import MARKS
+from cbirlab.widgets.parts.gallery import Gallery, Thumbnails
+from cbirlab.widgets.parts.result_marks import MARKS
 
 if TYPE_CHECKING:
     from cbirlab.pipeline import Run

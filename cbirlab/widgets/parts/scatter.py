@@ -13,8 +13,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from traitlets import Bytes, Int, List, Tuple, Unicode
 
-from cbirlab.widgets.gallery import Pictures, Thumbnails, page_text
-from cbirlab.widgets.still import WithStill
+from cbirlab.widgets.parts.gallery import Pictures, Thumbnails, page_text
+from cbirlab.widgets.parts.snapshot import WithStill
 
 MOST_GROUPS = 32767
 NO_GROUP = -1

@@ -9,11 +9,11 @@ import ipywidgets as widgets
 
 from cbirlab.params import Choice, Parameter, parameters
 from cbirlab.whitening import WHITENINGS, Whitening
-from cbirlab.widgets import charts, views
-from cbirlab.widgets.base_panel import SettingPanel, side_by_side
-from cbirlab.widgets.controls import ALL, DESCRIPTION, LAYOUT, control, dimension_steps, menu, on_stop, titled
-from cbirlab.widgets.drawing import stacked, titled_sheet
-from cbirlab.widgets.state import Setting
+from cbirlab.widgets.panels.base_panel import SettingPanel, side_by_side
+from cbirlab.widgets.parts import charts, views
+from cbirlab.widgets.parts.controls import ALL, DESCRIPTION, LAYOUT, control, dimension_steps, menu, on_stop, titled
+from cbirlab.widgets.parts.drawing import stacked, titled_sheet
+from cbirlab.widgets.parts.state import Setting
 
 if TYPE_CHECKING:
     from cbirlab.looking.looker import WhiteningReport

@@ -9,7 +9,7 @@ from typing import Any
 
 from cbirlab.pipeline import STAGES, Recipe
 from cbirlab.pipeline.recipe import OF_SETTING
-from cbirlab.widgets.question import Question
+from cbirlab.widgets.parts.question import Question
 
 
 def given(recipe: Recipe) -> dict[str, Any]:

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 from traitlets import Bool
 
-from cbirlab.widgets import saved, views
-from cbirlab.widgets.dataset_menu import DatasetMenu
-from cbirlab.widgets.explorer import PAUSE, SHOWN, Explorer
-from cbirlab.widgets.gallery import close_all
-from cbirlab.widgets.map import MapPanel
-from cbirlab.widgets.reproduce import screen_as_commands, screen_as_python
-from cbirlab.widgets.sessions import Sessions
-from cbirlab.widgets.sides import Side, difference, gone, moved
-from cbirlab.widgets.state import RetrievalState, usual_start
+from cbirlab.widgets.panels import saved
+from cbirlab.widgets.panels.explorer import PAUSE, SHOWN, Explorer
+from cbirlab.widgets.panels.sessions import Sessions
+from cbirlab.widgets.panels.setting_side import Side, difference, gone, moved
+from cbirlab.widgets.parts import views
+from cbirlab.widgets.parts.dataset_menu import DatasetMenu
+from cbirlab.widgets.parts.gallery import close_all
+from cbirlab.widgets.parts.map_panel import MapPanel
+from cbirlab.widgets.parts.reproduce import screen_as_commands, screen_as_python
+from cbirlab.widgets.parts.state import RetrievalState, usual_start
 
 if TYPE_CHECKING:
     from cbirlab.datasets import Dataset

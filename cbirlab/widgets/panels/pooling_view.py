@@ -9,17 +9,17 @@ import ipywidgets as widgets
 
 from cbirlab.looking import Overlay, words
 from cbirlab.looking.paint import OPACITY, beside, looked_at, painted
-from cbirlab.widgets import views
-from cbirlab.widgets.base_panel import side_by_side
-from cbirlab.widgets.drawing import stacked, titled_sheet
-from cbirlab.widgets.look_panel import LookPanel, opacity_slider, whole_slider
-from cbirlab.widgets.still import picture_html
+from cbirlab.widgets.panels.base_panel import side_by_side
+from cbirlab.widgets.panels.look_panel import LookPanel, opacity_slider, whole_slider
+from cbirlab.widgets.parts import views
+from cbirlab.widgets.parts.drawing import stacked, titled_sheet
+from cbirlab.widgets.parts.snapshot import picture_html
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from cbirlab.session import Session
-    from cbirlab.widgets.state import Setting
+    from cbirlab.widgets.parts.state import Setting
 
 CHANNEL_SIDE = 150
 

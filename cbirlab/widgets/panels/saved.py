@@ -14,16 +14,16 @@ from cbirlab import plain
 from cbirlab.backbones import chosen
 from cbirlab.params import Choice
 from cbirlab.pipeline import Recipe
-from cbirlab.widgets.comparison import Pinned
-from cbirlab.widgets.download import Download
-from cbirlab.widgets.question import Question
-from cbirlab.widgets.sessions import shared
-from cbirlab.widgets.state import RetrievalState
+from cbirlab.widgets.panels.sessions import shared
+from cbirlab.widgets.parts.comparison import Pinned
+from cbirlab.widgets.parts.download import Download
+from cbirlab.widgets.parts.question import Question
+from cbirlab.widgets.parts.state import RetrievalState
 
 if TYPE_CHECKING:
     from cbirlab.datasets import Dataset
     from cbirlab.session import Session
-    from cbirlab.widgets.guard import Guard
+    from cbirlab.widgets.parts.guard import Guard
 
 KIND = "cbirlab workbench"
 

@@ -11,17 +11,17 @@ import ipywidgets as widgets
 from cbirlab.evaluation import title_of
 from cbirlab.fusion import versus
 from cbirlab.lists import lists_of
-from cbirlab.widgets import views
-from cbirlab.widgets.bars import Bars
-from cbirlab.widgets.base_panel import SettingPanel
-from cbirlab.widgets.charts import bar_chart
-from cbirlab.widgets.controls import menu
-from cbirlab.widgets.drawing import stacked
-from cbirlab.widgets.gallery import Gallery, Thumbnails
-from cbirlab.widgets.look_panel import offer_levels
-from cbirlab.widgets.results import results_of_query
-from cbirlab.widgets.state import RetrievalState, state_of
-from cbirlab.widgets.still import data_uri, picture_sheet
+from cbirlab.widgets.panels.base_panel import SettingPanel
+from cbirlab.widgets.panels.look_panel import offer_levels
+from cbirlab.widgets.parts import views
+from cbirlab.widgets.parts.bars import Bars
+from cbirlab.widgets.parts.charts import bar_chart
+from cbirlab.widgets.parts.controls import menu
+from cbirlab.widgets.parts.drawing import stacked
+from cbirlab.widgets.parts.gallery import Gallery, Thumbnails
+from cbirlab.widgets.parts.results import results_of_query
+from cbirlab.widgets.parts.snapshot import data_uri, picture_sheet
+from cbirlab.widgets.parts.state import RetrievalState, state_of
 
 if TYPE_CHECKING:
     import pandas as pd

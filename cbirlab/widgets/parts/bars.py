@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import anywidget
 from traitlets import Float, Int, List, Unicode
 
-from cbirlab.widgets.gallery import page_text
+from cbirlab.widgets.parts.gallery import page_text
 
 
 class Bars(anywidget.AnyWidget):

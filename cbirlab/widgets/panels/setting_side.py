@@ -10,13 +10,13 @@ import numpy as np
 
 from cbirlab.evaluation import PairedTest, paired
 from cbirlab.index import Ranking
-from cbirlab.widgets import views
-from cbirlab.widgets.controls import RetrievalControls, menu
-from cbirlab.widgets.gallery import Gallery, Thumbnails
-from cbirlab.widgets.question import Question
-from cbirlab.widgets.results import Results
-from cbirlab.widgets.sessions import Sessions, backbone_titles, key_of
-from cbirlab.widgets.state import RetrievalState, Setting, possible_tap
+from cbirlab.widgets.panels.sessions import Sessions, backbone_titles, key_of
+from cbirlab.widgets.parts import views
+from cbirlab.widgets.parts.controls import RetrievalControls, menu
+from cbirlab.widgets.parts.gallery import Gallery, Thumbnails
+from cbirlab.widgets.parts.question import Question
+from cbirlab.widgets.parts.results import Results
+from cbirlab.widgets.parts.state import RetrievalState, Setting, possible_tap
 
 if TYPE_CHECKING:
     from cbirlab.pipeline import Run

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 
 from cbirlab.looking import Positive, missed, positives
-from cbirlab.widgets import views
-from cbirlab.widgets.base_panel import side_by_side
-from cbirlab.widgets.controls import menu
-from cbirlab.widgets.gallery import Gallery
-from cbirlab.widgets.look_panel import LookPanel, offer_levels, whole_slider
-from cbirlab.widgets.marks import MARKS
-from cbirlab.widgets.still import data_uri, picture_sheet
+from cbirlab.widgets.panels.base_panel import side_by_side
+from cbirlab.widgets.panels.look_panel import LookPanel, offer_levels, whole_slider
+from cbirlab.widgets.parts import views
+from cbirlab.widgets.parts.controls import menu
+from cbirlab.widgets.parts.gallery import Gallery
+from cbirlab.widgets.parts.result_marks import MARKS
+from cbirlab.widgets.parts.snapshot import data_uri, picture_sheet
 
 if TYPE_CHECKING:
     from cbirlab.session import Session

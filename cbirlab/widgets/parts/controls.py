@@ -15,8 +15,8 @@ from cbirlab.params import Choice, Parameter, Range, parameters
 from cbirlab.pipeline.added import NONE, STAGES, Stage
 from cbirlab.registry import Registry
 from cbirlab.whitening import WHITENINGS, Whitening
-from cbirlab.widgets.guard import Guard
-from cbirlab.widgets.state import RetrievalState
+from cbirlab.widgets.parts.guard import Guard
+from cbirlab.widgets.parts.state import RetrievalState
 
 DESCRIPTION = {"description_width": "84px"}
 LAYOUT = {"width": "290px"}

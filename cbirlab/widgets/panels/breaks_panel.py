@@ -11,11 +11,11 @@ from traitlets import Dict
 
 from cbirlab.probe import FACTORS, MEASURES, by_factor, pairs
 from cbirlab.progress import bar
-from cbirlab.widgets import views
-from cbirlab.widgets.base_panel import SettingPanel, side_by_side
-from cbirlab.widgets.controls import menu
-from cbirlab.widgets.state import Setting
-from cbirlab.widgets.still import figure_html, on_white
+from cbirlab.widgets.panels.base_panel import SettingPanel, side_by_side
+from cbirlab.widgets.parts import views
+from cbirlab.widgets.parts.controls import menu
+from cbirlab.widgets.parts.snapshot import figure_html, on_white
+from cbirlab.widgets.parts.state import Setting
 
 if TYPE_CHECKING:
     import pandas as pd
