@@ -113,6 +113,11 @@ def test_imports_point_only_up_the_order(file: Path) -> None:
         assert here == "widgets" or package not in WIDGETS_ONLY, f"{here} imports {package}; only widgets may"
 
 
+def test_parts_of_panels_know_no_panel() -> None:
+    for file in (PACKAGE / "widgets" / "parts").glob("*.py"):
+        assert not [name for name in imported(file) if name.startswith("cbirlab.widgets.panels")], file
+
+
 @pytest.mark.parametrize(
     "statement",
     [
