@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 import math
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from cbirlab.aggregation import AGGREGATIONS, Aggregation
 from cbirlab.attention import ATTENTIONS
@@ -25,6 +25,7 @@ from cbirlab.pipeline.fitting import check_cell, clipped, warn_of_clipped
 from cbirlab.pipeline.learning_sets import learning_part, learning_set
 from cbirlab.pipeline.tap_names import Taps
 from cbirlab.pipeline.timing import ms_per_image
+from cbirlab.progress import bar
 from cbirlab.registry import Registry
 from cbirlab.store import Store
 from cbirlab.whitening import WHITENINGS, Whitening
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
     from cbirlab.backbones import Backbone
 
-T = TypeVar("T")
 Names = str | Sequence[str]
 
 NO_ATTENTION = "none"
@@ -126,7 +126,9 @@ def compare(
             label = f"{backbone.name}: recipes"
             times = ms_per_image(bench, resolved) if time_images else dict.fromkeys(resolved, math.nan)
             found = (bench.timed(bench.run(recipe), times[recipe]) for recipe in resolved)
-            rows += [table_row(one) for one in _with_progress(found, label, progress, len(resolved))]
+            rows += [
+                table_row(one) for one in bar(found, total=len(resolved), desc=label, unit="recipe", show=progress)
+            ]
             done += resolved
     if not rows:
         raise ValueError(
@@ -139,7 +141,7 @@ def compare(
         options = {"dataset": loaded, "store": store, "device": device, "progress": progress}
         options["time_images"] = time_images
         found = (run_fusion(one, **options) for one in fused)
-        rows += [fused_row(one) for one in _with_progress(found, "fusions", progress, len(fused))]
+        rows += [fused_row(one) for one in bar(found, total=len(fused), desc="fusions", unit="recipe", show=progress)]
     return pd.DataFrame(rows)
 
 
@@ -270,9 +272,3 @@ def _check_taps(taps: Names | None, backbones: Sequence[str]) -> None:
     for tap in listed(taps) if isinstance(taps, str) else taps:
         for _, member in Taps(tap).members:
             known.info(member)
-
-
-def _with_progress(recipes: Iterable[T], name: str, progress: bool, total: int) -> Iterable[T]:
-    from tqdm.auto import tqdm
-
-    return tqdm(recipes, desc=name, unit="recipe", total=total, delay=1, disable=not progress, leave=False)

@@ -30,22 +30,29 @@ def listening(listener: Listener) -> Iterator[None]:
 
 
 def bar(
-    items: Iterable[Any] | None = None, *, total: int | None = None, desc: str, unit: str, show: bool = True
+    items: Iterable[Any] | None = None,
+    *,
+    total: int | None = None,
+    desc: str,
+    unit: str,
+    show: bool = True,
+    delay: float = 1.0,
 ) -> Any:
-    """A progress bar as of tqdm that appears after a second; iterate over it, or call its `update`.
+    """A progress bar as of tqdm; iterate over it, or call its `update`.
 
     Parameters
     ----------
     items : to iterate over.
     total : how many there will be, where there are no items.
     show : False draws none; a listener is told all the same.
+    delay : seconds after which it appears.
     """
     listener, desc = _listener.get(), printable(desc)
     if listener is not None:
         return _Told(listener, items, total, desc)
     from tqdm.auto import tqdm
 
-    return _leaving_nothing(tqdm(items, total=total, desc=desc, unit=unit, delay=1, disable=not show, leave=False))
+    return _leaving_nothing(tqdm(items, total=total, desc=desc, unit=unit, delay=delay, disable=not show, leave=False))
 
 
 def _leaving_nothing(made: Any) -> Any:

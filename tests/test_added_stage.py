@@ -21,8 +21,8 @@ from cbirlab.session import Session
 from cbirlab.store import Store
 from cbirlab.tables import read, read_recipe, write
 from cbirlab.widgets import Workbench
-from cbirlab.widgets.reproduce import to_command, to_python
-from cbirlab.widgets.state import RetrievalState
+from cbirlab.widgets.parts.reproduce import to_command, to_python
+from cbirlab.widgets.parts.state import RetrievalState
 
 PLAIN = Recipe(weights="random", tap="layer2", aggregation="gem")
 BEFORE = PLAIN.to_json(), PLAIN.key(), repr(PLAIN), hash(PLAIN)

@@ -188,7 +188,7 @@ def test_where_nothing_may_be_fetched_nothing_is(tmp_path, monkeypatch):
 
 
 def test_a_state_that_a_visitor_brings_opens_nothing_that_is_not_on_offer(tmp_path, monkeypatch):
-    from cbirlab.widgets.sessions import Sessions
+    from cbirlab.widgets.panels.sessions import Sessions
 
     draw_pictures(tmp_path / "photos", views=1)
     session = Session(tmp_path / "photos", "toynet", "random", store=Store(tmp_path / "store"))

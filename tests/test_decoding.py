@@ -25,7 +25,7 @@ from cbirlab.extract.decode import decode_ahead
 from cbirlab.extract.plan import Batch, Item
 from cbirlab.images import IMAGE_SUFFIXES, UNREAD_SUFFIXES, ImageError
 from cbirlab.preprocessing import Resizing, target_size
-from cbirlab.widgets.question import OwnPicture
+from cbirlab.widgets.parts.question import OwnPicture
 
 WIDTH, HEIGHT = 23, 14
 T = TypeVar("T")

@@ -39,7 +39,7 @@ from cbirlab.exercises.base import told_apart
 from cbirlab.index import Ranking
 from cbirlab.params import parameters
 from cbirlab.registry import UnknownName
-from cbirlab.widgets.views import difference
+from cbirlab.widgets.parts.views import difference
 
 LEVELS = {
     "easy": ({"easy"}, {"junk", "hard"}),

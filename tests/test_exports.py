@@ -18,7 +18,7 @@ from cbirlab.cli import main
 from cbirlab.pipeline import Recipe, table_row
 from cbirlab.session import Session
 from cbirlab.store import Store
-from cbirlab.widgets.comparison import FORMATS, Comparison
+from cbirlab.widgets.parts.comparison import FORMATS, Comparison
 
 SETTINGS = (
     ("layer4", "gem(p=3)", "none", None),

@@ -27,8 +27,8 @@ from cbirlab.widgets import (
     WinLoss,
     Workbench,
 )
-from cbirlab.widgets.guard import Guard, Guarded
-from cbirlab.widgets.work import Work
+from cbirlab.widgets.parts.guard import Guard, Guarded
+from cbirlab.widgets.parts.tasks import Work
 
 ROOM = Path(cbirlab.widgets.__file__).parent
 WAYS_IN = {"observe", "on_click", "on_msg", "on_submit", "Thread", "Timer", "interactive", "interact"}
@@ -112,7 +112,7 @@ def test_an_error_while_it_draws_reaches_the_alert_and_goes_again(name, session)
     panel.close()
 
 
-@pytest.mark.parametrize("path", sorted(ROOM.glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(ROOM.rglob("*.py")), ids=lambda path: path.name)
 def test_nothing_gets_in_but_by_the_guard(path):
     """Whoever listens to the page, or starts a thread, does so in guard.py."""
     called = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]

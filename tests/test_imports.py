@@ -171,6 +171,11 @@ def test_no_module_is_too_long(file: Path) -> None:
     assert lines <= LONGEST, f"{dotted(file)} has {lines} lines; split it by idea"
 
 
+def test_parts_of_panels_know_no_panel() -> None:
+    for file in (PACKAGE / "widgets" / "parts").glob("*.py"):
+        assert not [name for name in imported(file) if name.startswith("cbirlab.widgets.panels")], file
+
+
 @pytest.mark.parametrize(
     "statement",
     [

@@ -13,7 +13,7 @@ from cbirlab.datasets import load_dataset
 from cbirlab.evaluation import PROTOCOLS, evaluate, paired_difference, query_groups
 from cbirlab.index import ranked
 from cbirlab.widgets import JudgingLab
-from cbirlab.widgets.judging_lab import counted_as
+from cbirlab.widgets.panels.judging_lab import counted_as
 
 
 @pytest.fixture(scope="module")

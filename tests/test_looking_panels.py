@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+import time
 
 import numpy as np
 import pytest
@@ -15,14 +16,16 @@ from traitlets import TraitError
 from cbirlab.datasets import load_dataset
 from cbirlab.fusion import versus
 from cbirlab.looking import missed
+from cbirlab.progress import bar
 from cbirlab.session import Session
 from cbirlab.store import Store
-from cbirlab.widgets import BreaksPanel, Explorer, ProbePanel, Workbench, charts
-from cbirlab.widgets.bars import Bars
-from cbirlab.widgets.drawing import Drawing, titled_sheet
-from cbirlab.widgets.gallery import Thumbnails
+from cbirlab.widgets import BreaksPanel, Explorer, ProbePanel, Workbench
 from cbirlab.widgets.looking import MatchView, Missed, PoolingView, WhiteningLab, WinLoss
-from cbirlab.widgets.state import RetrievalState, usual_start
+from cbirlab.widgets.parts import charts
+from cbirlab.widgets.parts.bars import Bars
+from cbirlab.widgets.parts.drawing import Drawing, titled_sheet
+from cbirlab.widgets.parts.gallery import Thumbnails
+from cbirlab.widgets.parts.state import RetrievalState, usual_start
 
 PANELS = (PoolingView, MatchView, WhiteningLab, WinLoss, Missed)
 
@@ -331,6 +334,31 @@ def test_an_error_is_one_sentence_in_the_panel_and_goes_away(show):
     panel.looker.match = match
     panel.state.query = 2
     assert panel.error.value == ""
+
+
+def test_what_is_slow_is_computed_in_a_thread_and_can_be_cancelled(show, session, monkeypatch):
+    made = []
+
+    def make_slowly(*_setting):
+        for _ in bar(range(1000), desc="steps", unit="step", show=False):
+            time.sleep(0.01)
+
+    panel = show(MatchView)
+    before = panel.left.value
+    monkeypatch.setattr(session, "ready", lambda *setting: setting[1] != "mac" or bool(made))
+    monkeypatch.setattr(session, "make_ready", make_slowly)
+    panel.state.aggregation = "mac"
+    assert panel.work.busy
+    panel.work.button.click()
+    assert panel.work.wait(10)
+    assert "Cancelled" in panel.note.value
+    assert panel.left.value == before
+    monkeypatch.setattr(session, "make_ready", lambda *setting: made.append(setting))
+    panel.state.query = 1
+    assert panel.work.wait(10)
+    assert made[0] == panel.state.setting
+    assert panel.left.value != before
+    assert (panel.note.value, panel.error.value) == ("", "")
 
 
 def test_two_panels_on_one_session_do_not_disturb_each_other(show, session):

@@ -15,9 +15,9 @@ from PIL import Image
 from cbirlab.progress import bar
 from cbirlab.projection import PROJECTIONS, Projection, project
 from cbirlab.projection.layouts import pca
-from cbirlab.widgets.gallery import Gallery, Thumbnails
-from cbirlab.widgets.map import MapPanel, honest_line
-from cbirlab.widgets.scatter import Scatter, grouped
+from cbirlab.widgets.parts.gallery import Gallery, Thumbnails
+from cbirlab.widgets.parts.map_panel import MapPanel, honest_line
+from cbirlab.widgets.parts.scatter import Scatter, grouped
 
 
 @pytest.fixture(scope="module")
@@ -250,7 +250,7 @@ def test_the_newest_request_wins_and_ends_the_older_ones(panel, slow, vectors):
     panel.method.value = "slow"
     panel.show(vectors, "one")
     until(lambda: slow.begun == [0])
-    first = panel._thread
+    first = panel.tasks.thread
     panel.seed.value = 7
     slow.permits.release(9)
     assert panel.wait(30)
@@ -321,7 +321,7 @@ def test_an_error_of_a_request_that_was_overtaken_is_not_shown(panel, slow, vect
     panel.method.value = "slow"
     panel.show(vectors, "one")
     until(lambda: slow.begun)
-    first = panel._thread
+    first = panel.tasks.thread
     panel.method.value = "pca"
     slow.permits.release(1)
     first.join(10)

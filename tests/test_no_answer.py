@@ -28,7 +28,7 @@ from cbirlab.passes import match
 from cbirlab.probe.answers import answer_of
 from cbirlab.probe.factors import pairs
 from cbirlab.whitening import WHITENINGS, learn, normalise, whiten
-from cbirlab.widgets.results import results_of_query
+from cbirlab.widgets.parts.results import results_of_query
 
 SEEDS = st.integers(0, 2**32 - 1)
 

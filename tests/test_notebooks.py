@@ -22,10 +22,10 @@ from PIL import Image
 
 from cbirlab.datasets import load_dataset
 from cbirlab.exercises import EXERCISES, part_of
-from cbirlab.widgets.bars import Bars
-from cbirlab.widgets.gallery import Gallery
-from cbirlab.widgets.region import QueryPicture
-from cbirlab.widgets.scatter import Scatter
+from cbirlab.widgets.parts.bars import Bars
+from cbirlab.widgets.parts.gallery import Gallery
+from cbirlab.widgets.parts.query_picture import QueryPicture
+from cbirlab.widgets.parts.scatter import Scatter
 
 REPOSITORY = Path(__file__).parents[1]
 NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))

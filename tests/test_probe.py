@@ -36,7 +36,7 @@ from cbirlab.probe import (
 )
 from cbirlab.session import Session
 from cbirlab.store import Store
-from cbirlab.widgets.probe import BreaksPanel, ProbePanel
+from cbirlab.widgets.panels.probe_panel import BreaksPanel, ProbePanel
 
 
 def noisy_picture(height=48, width=64, seed=0):
@@ -352,7 +352,7 @@ def test_the_probe_panel_shows_query_changed_picture_ranks_gallery_and_curve(pan
 
 
 def test_the_probe_panel_follows_the_state_of_another(session):
-    from cbirlab.widgets.state import RetrievalState
+    from cbirlab.widgets.parts.state import RetrievalState
 
     state = RetrievalState(tap="layer4")
     panel = ProbePanel(session, state=state, shown=4, pause=0)
@@ -376,14 +376,13 @@ def test_the_curve_stops_where_something_newer_is_asked_for(panel):
     def answer(setting, query, kind, amount):
         asked.append(amount)
         if len(asked) == 3:
-            panel._asked += 1
+            panel._update.ask()
         return plain(setting, query, kind, amount)
 
     panel.kind.value = "crop"
     panel.chart.value = "before"
     panel._answer = answer
-    panel._drawn = panel._asked
-    panel._draw_rest()
+    panel._update._do(panel._draw_rest, panel._update.ask())
     assert len(asked) == 4
     assert panel.chart.value == "before"
 

@@ -336,8 +336,8 @@ def test_a_store_that_cannot_be_written_to_costs_a_warning_only(tmp_path, counte
 # stopping and threads
 
 
-@pytest.mark.parametrize("after", ["neighbours", "UMAP"])
-def test_a_listener_ends_umap(after):
+@pytest.mark.parametrize(("method", "after"), [("umap", "neighbours"), ("umap", "UMAP"), ("tsne", "t-SNE")])
+def test_a_listener_ends_a_map(method, after):
     heard = []
 
     def listen(what, done, total):
@@ -346,9 +346,9 @@ def test_a_listener_ends_umap(after):
             raise Cancelled
 
     with pytest.raises(Cancelled), listening(listen):
-        project(clusters()[0], "umap")
+        project(clusters()[0], method)
     assert heard[-1][:2] == (after, 1)
-    assert np.isfinite(project(clusters()[0], "umap").points).all(), "the next one is undisturbed"
+    assert np.isfinite(project(clusters()[0], method).points).all(), "the next one is undisturbed"
 
 
 def test_two_threads_may_make_umaps_at_once():

@@ -24,8 +24,8 @@ from cbirlab.pipeline.tap_names import Taps
 from cbirlab.session import Session
 from cbirlab.store import Store
 from cbirlab.whitening import WHITENINGS, learn, normalise, whiten
-from cbirlab.widgets.controls import RetrievalControls
-from cbirlab.widgets.state import RetrievalState
+from cbirlab.widgets.parts.controls import RetrievalControls
+from cbirlab.widgets.parts.state import RetrievalState
 
 RECIPE = Recipe(dataset="things", weights="random", tap="layer2", aggregation="spoc")
 

@@ -10,8 +10,8 @@ from cbirlab import Recipe, load_backbone
 from cbirlab.pipeline import Bench
 from cbirlab.pipeline.recipe import OF_SETTING, right_of_maps
 from cbirlab.session import Session
-from cbirlab.widgets import saved
-from cbirlab.widgets.sessions import Sessions, shared
+from cbirlab.widgets.panels import saved
+from cbirlab.widgets.panels.sessions import Sessions, shared
 
 OTHERS = {
     "passes": "grid(rows=1, columns=2, whole=True, combine='max', magnify=2)",

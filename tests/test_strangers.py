@@ -18,7 +18,7 @@ from cbirlab.pipeline import Recipe
 from cbirlab.pipeline.recipe import MOST_SCALES
 from cbirlab.pipeline.tap_names import MOST_TAPS
 from cbirlab.registry import UnknownName
-from cbirlab.widgets import saved
+from cbirlab.widgets.panels import saved
 
 OWN = (ValueError, TypeError, UnknownName)
 JSON = st.recursive(

@@ -51,5 +51,6 @@ def test_an_installed_wheel_works_outside_the_checkout(installed: Path, tmp_path
     assert facts["published"] > 30
     package = installed / "cbirlab"
     assert all((package / one).is_file() for one in ("METHODS.md", "data/README.md", "notebooks/README.md"))
+    assert {path.suffix for path in (package / "widgets" / "page").iterdir()} == {".js", ".css"}
     assert facts["notebooks"] == sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
     assert facts["notebooks"]

@@ -28,15 +28,15 @@ from cbirlab.index import Ranking
 from cbirlab.params import Choice, Parameter, Range
 from cbirlab.registry import UnknownName
 from cbirlab.whitening import WHITENINGS
-from cbirlab.widgets import views
-from cbirlab.widgets.controls import RetrievalControls, control, dimension_steps
-from cbirlab.widgets.gallery import Gallery, Thumbnails, send_ahead
-from cbirlab.widgets.latest import Latest
-from cbirlab.widgets.marks import MARKS
-from cbirlab.widgets.panel import Explorer, explore
-from cbirlab.widgets.question import Question
-from cbirlab.widgets.results import kinds_of_image, kinds_of_query, ranked_gallery, results_of_query
-from cbirlab.widgets.state import RetrievalState
+from cbirlab.widgets.panels.explorer import Explorer, explore
+from cbirlab.widgets.parts import views
+from cbirlab.widgets.parts.controls import RetrievalControls, control, dimension_steps
+from cbirlab.widgets.parts.gallery import Gallery, Thumbnails, send_ahead
+from cbirlab.widgets.parts.question import Question
+from cbirlab.widgets.parts.result_marks import MARKS
+from cbirlab.widgets.parts.results import kinds_of_image, kinds_of_query, ranked_gallery, results_of_query
+from cbirlab.widgets.parts.state import RetrievalState
+from cbirlab.widgets.parts.tasks import Latest
 
 
 @pytest.fixture(scope="module")
@@ -378,7 +378,7 @@ def test_a_click_is_drawn_once(panel):
     """Query and image change in one step: what is drawn twice takes twice as long, and comes when nobody expects it."""
     for item in (3, len(panel.session.dataset.images) + 2):
         serial = panel.gallery.serial
-        panel._picked(item)
+        panel.pick(item)
         assert panel.gallery.serial == serial + 1
 
 
@@ -422,25 +422,40 @@ def test_errors_are_shown_in_the_panel_and_go_away(panel, dataset):
 
 def test_the_panel_says_what_it_computes_for_the_first_time(panel):
     said, at_work = [], []
-    panel.note.observe(lambda change: said.append(change["new"]), names="value")
-    rank_query = panel.session.rank_query
-    panel.session.rank_query = lambda *asked: at_work.append(panel.note.value) or rank_query(*asked)
+    panel.work.note.observe(lambda change: said.append(change["new"]), names="value")
+    make_ready = panel.session.make_ready
+    panel.session.make_ready = lambda *asked: at_work.append(panel.work.note.value) or make_ready(*asked)
     panel.session.unready = {"mac"}
     panel.controls.aggregation.value = "mac"
+    assert panel.work.wait(5)
     assert "Computing mac at layer4" in said[0]
     assert "role='status'" in said[0]
     assert at_work == said[:1], "before the work, not after it"
+    assert panel.work.layout.display == "none"
     assert "AP of this query" in panel.note.value
+    before = len(said)
     panel.controls.aggregation.value = "spoc"
-    assert not any("Computing" in text for text in said[1:])
+    assert len(said) == before
 
 
 def test_what_could_not_be_computed_is_not_said_to_be_computed(panel):
     panel.session.unready = {"mac"}
     panel.session.rank_query = lambda *asked: 1 / 0
     panel.controls.aggregation.value = "mac"
+    assert panel.work.wait(5)
     assert "ZeroDivisionError" in panel.error.value
     assert panel.note.value == ""
+    assert panel.work.layout.display == "none"
+
+
+def test_the_slow_work_of_the_explorer_can_be_cancelled(panel):
+    before = panel.gallery.ids
+    panel.session.unready, panel.session.pause, panel.session.steps = {"mac"}, 0.02, 1000
+    panel.controls.aggregation.value = "mac"
+    assert panel.gallery.ids == before
+    panel.work.button.click()
+    assert panel.work.wait(5)
+    assert (panel.state.aggregation, panel.gallery.ids, panel.error.value) == ("gem", before, "")
 
 
 NS = {"ns": 3.0, "map": 0.8, "ns_low": 2.0, "ns_high": 3.6}
@@ -532,7 +547,7 @@ def test_closed_panels_are_freed(session):
 
 
 def test_thumbnails_are_sent_ahead_from_the_background(monkeypatch, session, dataset):
-    monkeypatch.setattr("cbirlab.widgets.gallery.PATIENCE", 0.01)  # no page asks here
+    monkeypatch.setattr("cbirlab.widgets.parts.gallery.PATIENCE", 0.01)  # no page asks here
     explorer = Explorer(session)
     deadline = time.monotonic() + 20
     everything = {*range(len(dataset.images) + len(dataset.queries))}
@@ -574,9 +589,10 @@ def test_explore_on_a_folder_leaves_the_own_picture_out(things, store):
 def test_a_method_that_was_not_prepared_is_computed_on_first_use(things, store, method):
     explorer = explore(things, "toynet", weights="random", store=store, shown=12)
     said = []
-    explorer.note.observe(lambda change: said.append(change["new"]), names="value")
+    explorer.work.note.observe(lambda change: said.append(change["new"]), names="value")
     before = explorer.gallery.ids
     explorer.controls.aggregation.value = method
+    assert explorer.work.wait(120)
     assert explorer.error.value == ""
     assert f"Computing {method}" in said[0]
     assert len(explorer.gallery.ids) == 12

@@ -29,11 +29,12 @@ from cbirlab.pipeline.ahead import Ahead
 from cbirlab.progress import Cancelled, bar, listening
 from cbirlab.session import Session
 from cbirlab.store import Store
-from cbirlab.widgets import BreaksPanel, Explorer, dataset_menu
-from cbirlab.widgets.question import OwnPicture, Question
-from cbirlab.widgets.sessions import backbone_titles, backbones_offered
-from cbirlab.widgets.work import Work
-from cbirlab.widgets.workbench import Workbench
+from cbirlab.widgets import BreaksPanel, Explorer
+from cbirlab.widgets.panels.sessions import backbone_titles, backbones_offered
+from cbirlab.widgets.panels.workbench import Workbench
+from cbirlab.widgets.parts import dataset_menu
+from cbirlab.widgets.parts.question import OwnPicture, Question
+from cbirlab.widgets.parts.tasks import Work
 
 SPOC = "spoc(centre_prior=False)"
 
@@ -353,6 +354,19 @@ def test_an_own_picture_is_a_query(bench):
     bench.pick(len(bench.dataset.images))
     assert bench.question.own is None
     assert bench.question.of_protocol
+
+
+@pytest.mark.parametrize("then", ["mac", "spoc"])
+def test_an_own_picture_is_found_once_the_network_is_free(bench, then):
+    """The network, which has to see it, is at work for a slow setting: the one that is shown next, or none."""
+    session = bench.a.session
+    session.unready, session.pause, session.steps = {"mac"}, 0.02, 20
+    bench.state.aggregation = "mac"
+    bench.ask_own("mine.jpg", jpeg(Image.new("RGB", (90, 60), "red")))
+    bench.state.aggregation = then
+    assert bench.work.wait(20)
+    assert bench.a.gallery.title == "mine.jpg: first 24 results"
+    assert (session.made != [], session.unready) == (True, set() if then == "mac" else {"mac"})
 
 
 @pytest.mark.parametrize("message", [({"own": "x.jpg"}, [b"no picture"]), ({"unreadable": "x.heic"}, [])])

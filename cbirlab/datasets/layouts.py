@@ -13,12 +13,12 @@ from cbirlab.datasets.splits import USED, part_of, roles
 from cbirlab.datasets.walking import LeftOut, Walk, endings, hidden, walk, warn_left_out
 from cbirlab.images import IMAGE_SUFFIXES, ImageError, size
 from cbirlab.params import Choice
+from cbirlab.progress import bar
 from cbirlab.text import printable
 
 LAYOUT = Choice(("auto", "instances", "nested", "splits"))
 """What sub-folders are: "auto" finds it, and says so where that could be wrong; each an instance; the innermost ones
 each an instance; splits (train, val, test, query, gallery, distractors) with a sub-folder per instance."""
-
 _MANY = 500  # from here on looking at every header takes long enough for a progress bar
 
 
@@ -145,7 +145,8 @@ def _left_out(found: Walk) -> list[LeftOut]:
 def _readable(folder: Path, images: Iterable[Path], left_out: Sequence[LeftOut]) -> list[Path]:
     """Images with a header that can be read, in the order of their relative paths."""
     found, unread = [], []
-    for file in _progress(sorted(images, key=lambda file: file.relative_to(folder).as_posix())):
+    ordered = sorted(images, key=lambda file: file.relative_to(folder).as_posix())
+    for file in bar(ordered, desc="reading headers", unit="file", show=len(ordered) >= _MANY, delay=0):
         try:
             size(file)
         except ImageError as error:
@@ -160,14 +161,6 @@ def _readable(folder: Path, images: Iterable[Path], left_out: Sequence[LeftOut])
     why += [endings(others)] if others else []
     suffixes = " ".join(sorted(IMAGE_SUFFIXES))
     raise ValueError(f"{folder}: a dataset needs at least one image ({suffixes}), found {'; '.join(why) or 'none'}.")
-
-
-def _progress(files: Sequence[Path]) -> Iterable[Path]:
-    if len(files) < _MANY:
-        return files
-    from tqdm.auto import tqdm
-
-    return tqdm(files, desc="reading headers", unit="file", leave=False)
 
 
 def _say(folder: Path, what: str) -> None:

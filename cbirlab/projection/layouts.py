@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -80,30 +82,36 @@ def umap(unit: np.ndarray, *, seed: int = 0, neighbours: int = 15) -> np.ndarray
         random_state=seed,
         n_jobs=1,
     )
+    import umap.layouts as module
+
+    def told(items: Any, **_: Any) -> Any:
+        return bar(items, desc="UMAP", unit="epoch", show=False)
+
     # Some of its compiled loops are parallel, and numba's plainest scheduler ends a process that enters two at once.
-    with _ONE_FIT, _told_of_epochs():
+    with _ONE_FIT, _in_place_of(module, "tqdm", lambda _theirs: told):
         return _turned(np.asarray(fit.fit_transform(unit)))
 
 
 @contextmanager
-def _told_of_epochs() -> Iterator[None]:
-    """umap-learn has no callback, but it draws a bar over its epochs; ours can be listened to and stopped.
+def _in_place_of(module: ModuleType, name: str, make: Callable[[Any], Any]) -> Iterator[None]:
+    """A function of a library that has no callback is ours for a while: ours can be listened to and stopped.
 
-    Another thread's UMAP meanwhile loses no more than its bar.
+    Parameters
+    ----------
+    make : gives ours, from theirs.
     """
-    import umap.layouts as module
-
-    theirs = module.tqdm
-    module.tqdm = lambda items, **_: bar(items, desc="UMAP", unit="epoch", show=False)
+    theirs = getattr(module, name)
+    setattr(module, name, make(theirs))
     try:
         yield
     finally:
-        module.tqdm = theirs
+        setattr(module, name, theirs)
 
 
 def tsne(unit: np.ndarray, *, seed: int = 0, neighbours: int = 15) -> np.ndarray:
     """t-SNE by Barnes and Hut's approximation; perplexity is at most a third of the rows."""
     from sklearn.manifold import TSNE
+    from sklearn.manifold import _t_sne as module
 
     fit = TSNE(
         perplexity=max(1.0, min(float(neighbours), (len(unit) - 1) / 3)),
@@ -111,6 +119,10 @@ def tsne(unit: np.ndarray, *, seed: int = 0, neighbours: int = 15) -> np.ndarray
         random_state=seed,
         n_jobs=1,
     )
-    for _ in bar(range(1), desc="t-SNE", unit="fit", show=False):
-        points = fit.fit_transform(unit)
-    return _turned(np.asarray(points))
+    with _ONE_FIT, bar(total=fit.max_iter, desc="t-SNE", unit="step", show=False) as steps:
+
+        def told(theirs: Callable[..., Any]) -> Callable[..., Any]:
+            return lambda *given, **named: (steps.update(), theirs(*given, **named))[1]
+
+        with _in_place_of(module, "_kl_divergence_bh", told):
+            return _turned(np.asarray(fit.fit_transform(unit)))

@@ -79,7 +79,7 @@ def project(
     """Lay descriptors out in the plane. For looking, not for searching.
 
     The same vectors, method, seed and neighbours give the same map on the same machine. `cbirlab.progress.listening`
-    is told of the steps and can stop them (t-SNE only before it starts).
+    is told of the steps and can stop them.
 
     Parameters
     ----------

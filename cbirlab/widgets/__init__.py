@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cbirlab.widgets.breaks import BreaksPanel
-    from cbirlab.widgets.download import Download
-    from cbirlab.widgets.gallery import Gallery, Thumbnails
-    from cbirlab.widgets.judging_lab import JudgingLab
     from cbirlab.widgets.looking import MatchView, Missed, PoolingView, WhiteningLab, WinLoss
-    from cbirlab.widgets.map import MapPanel
-    from cbirlab.widgets.panel import Explorer, explore
-    from cbirlab.widgets.probe import ProbePanel
-    from cbirlab.widgets.results import ranked_gallery
-    from cbirlab.widgets.scatter import Scatter
-    from cbirlab.widgets.state import RetrievalState
-    from cbirlab.widgets.workbench import Workbench
+    from cbirlab.widgets.panels.breaks_panel import BreaksPanel
+    from cbirlab.widgets.panels.explorer import Explorer, explore
+    from cbirlab.widgets.panels.judging_lab import JudgingLab
+    from cbirlab.widgets.panels.probe_panel import ProbePanel
+    from cbirlab.widgets.panels.workbench import Workbench
+    from cbirlab.widgets.parts.download import Download
+    from cbirlab.widgets.parts.gallery import Gallery, Thumbnails
+    from cbirlab.widgets.parts.map_panel import MapPanel
+    from cbirlab.widgets.parts.results import ranked_gallery
+    from cbirlab.widgets.parts.scatter import Scatter
+    from cbirlab.widgets.parts.state import RetrievalState
 
 __all__ = [
     "BreaksPanel",
@@ -40,24 +40,24 @@ __all__ = [
 ]
 
 _HOMES = {
-    "BreaksPanel": "breaks",
-    "Download": "download",
-    "Explorer": "panel",
-    "Gallery": "gallery",
-    "JudgingLab": "judging_lab",
-    "MapPanel": "map",
+    "BreaksPanel": "panels.breaks_panel",
+    "Download": "parts.download",
+    "Explorer": "panels.explorer",
+    "Gallery": "parts.gallery",
+    "JudgingLab": "panels.judging_lab",
+    "MapPanel": "parts.map_panel",
     "MatchView": "looking",
     "Missed": "looking",
     "PoolingView": "looking",
-    "ProbePanel": "probe",
-    "RetrievalState": "state",
-    "Scatter": "scatter",
-    "Thumbnails": "gallery",
+    "ProbePanel": "panels.probe_panel",
+    "RetrievalState": "parts.state",
+    "Scatter": "parts.scatter",
+    "Thumbnails": "parts.gallery",
     "WhiteningLab": "looking",
     "WinLoss": "looking",
-    "Workbench": "workbench",
-    "explore": "panel",
-    "ranked_gallery": "results",
+    "Workbench": "panels.workbench",
+    "explore": "panels.explorer",
+    "ranked_gallery": "parts.results",
 }
 
 

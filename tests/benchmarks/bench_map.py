@@ -128,7 +128,7 @@ def panned(points: int) -> int:
     if why_not():
         print(f"no frames measured: {why_not()}")
         return 0
-    from cbirlab.widgets.gallery import page_text
+    from cbirlab.widgets.parts.gallery import page_text
 
     script = page_text("thumbnails.js", "plane.js", "dots.js", "painter.js", "scatter_parts.js", "scatter.js")
     script = script.replace("export default { render };", "globalThis.widget = { render };")

@@ -35,7 +35,7 @@ from cbirlab.datasets import load_dataset
 from cbirlab.session import Session
 from cbirlab.store import Store
 from cbirlab.widgets.looking import MatchView, Missed, PoolingView, WhiteningLab, WinLoss
-from cbirlab.widgets.probe import BreaksPanel, ProbePanel
+from cbirlab.widgets.panels.probe_panel import BreaksPanel, ProbePanel
 
 session = Session(with_pairs(load_dataset({towers!r})), "toynet", "random", store=Store({store!r}))
 session.prepare(progress=False)

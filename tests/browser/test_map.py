@@ -20,8 +20,8 @@ CODE = """
 import ipywidgets
 from cbirlab.session import Session
 from cbirlab.store import Store
-from cbirlab.widgets.gallery import Gallery, Thumbnails
-from cbirlab.widgets.map import MapPanel
+from cbirlab.widgets.parts.gallery import Gallery, Thumbnails
+from cbirlab.widgets.parts.map_panel import MapPanel
 
 session = Session({towers!r}, "toynet", store=Store({store!r}))
 session.prepare(progress=False)

@@ -32,7 +32,7 @@ from cbirlab.pipeline import Recipe
 from cbirlab.registry import UnknownName
 from cbirlab.store import Store
 from cbirlab.weights import WeightsError
-from cbirlab.widgets import saved
+from cbirlab.widgets.panels import saved
 from fuzzing import hostile
 
 X = np.random.default_rng(0).normal(size=(9, 4)).astype(np.float32)

@@ -1,0 +1,294 @@
+"""The explorer: one question, one setting, its ranked gallery and the numbers, all linked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as widgets
+from traitlets import Tuple
+
+from cbirlab import images
+from cbirlab.widgets.panels.base_panel import Panel
+from cbirlab.widgets.panels.sessions import Sessions, key_of
+from cbirlab.widgets.panels.setting_side import Side, make_ready
+from cbirlab.widgets.parts import views
+from cbirlab.widgets.parts.comparison import Comparison
+from cbirlab.widgets.parts.gallery import Thumbnails, send_ahead
+from cbirlab.widgets.parts.query_picture import QueryPicture
+from cbirlab.widgets.parts.question import Question
+from cbirlab.widgets.parts.reproduce import screen_as_commands, screen_as_python
+from cbirlab.widgets.parts.results import strip_of
+from cbirlab.widgets.parts.snapshot import picture_sheet
+from cbirlab.widgets.parts.state import RetrievalState, state_of, usual_start
+from cbirlab.widgets.parts.tasks import Stop
+
+if TYPE_CHECKING:
+    from cbirlab.evaluation import Evaluation
+    from cbirlab.pipeline import Recipe, Run
+    from cbirlab.session import Session
+
+SHOWN = 24
+PREFETCH_AT_MOST = 3000
+PAUSE = 0.06  # seconds in which the page paints a gallery, before the mAP of all queries is computed
+PICTURE_SIDE = 320
+SETTING = ("tap", "attention", "aggregation", "parameters", "whitening", "dimensions", "stages")
+
+
+def explore(dataset: Any = "toytown", backbone: str = "toynet", *, shown: int = SHOWN, **options: Any) -> Explorer:
+    """Extract what is missing, then show the explorer.
+
+    Parameters
+    ----------
+    dataset, backbone, options : as for `cbirlab.session.Session`.
+    shown : pictures in the gallery.
+    """
+    from cbirlab.session import Session
+
+    return Explorer(Session(dataset, backbone, **options), shown=shown)
+
+
+class Explorer(Panel):
+    """Query, controls, ranked gallery and numbers of one setting; pinned settings.
+
+    Parameters
+    ----------
+    session : dataset and backbone; prepared here if it is not yet.
+    state : what to start with; by default the deepest tap, GeM, PCA whitening.
+    start : the same as plain values, each in place of a default, as of `SettingPanel`.
+    shown : pictures in a gallery.
+    prefetch : make and send all thumbnails from a background thread, so that later rankings need no new picture.
+    pause : seconds between a new gallery and its numbers, in which the page paints; 0 computes them at once.
+    backbones : others on offer, as of `Sessions`.
+
+    Attributes
+    ----------
+    state : the setting and the query; set it from Python and the panel follows.
+    question : what is asked; also pictures from outside and parts of pictures.
+    a : the setting's side: its session, controls, gallery and results.
+    only : database rows; while there are any, the gallery shows no others.
+    """
+
+    only = Tuple()
+    code_title, left_flex = "The Python that gives this ranking", "0 0 328px"
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        state: RetrievalState | None = None,
+        start: Mapping[str, Any] | None = None,
+        shown: int = SHOWN,
+        prefetch: bool = True,
+        pause: float = PAUSE,
+        backbones: Any = (),
+    ) -> None:
+        session.prepare()
+        super().__init__(pause)
+        self.shown, self._pause, self._prefetch = shown, pause, prefetch
+        self._furnish(Sessions(session, backbones), state_of(state, start, usual_start(session, "pca")))
+        self.guard.observe(self, "only", self.ask)
+
+    def _furnish(self, sessions: Sessions, state: RetrievalState) -> None:
+        """Lay out everything for one dataset, and draw it.
+
+        Parameters
+        ----------
+        sessions : of the dataset.
+        state : the setting, and the query to start with.
+        """
+        sessions.first.learn_ahead()
+        self.sessions, self.dataset, self.state, self._stop = sessions, sessions.first.dataset, state, Stop()
+        if not self.dataset.queries and state.image is None:
+            state.image = 0
+        self.question = Question(query=state.query, image=state.image)
+        self.thumbnails = Thumbnails.of_dataset(self.dataset)
+        self.large = Thumbnails(self.thumbnails.paths, side=PICTURE_SIDE)
+        self.a = self._side("A", state, sessions.first)
+        self._build()
+        self.children = self._arranged()
+        self._connect()
+        self._update.pause = 0.0  # the first numbers are there when the panel is
+        self.ask()
+        self._update.pause = self._pause
+        if self._prefetch and len(self.thumbnails) <= PREFETCH_AT_MOST:
+            send_ahead(self.strip, self._stop)
+
+    def _side(self, name: str, state: RetrievalState, session: Session) -> Side:
+        side = Side(name, self.sessions, self.thumbnails, state, session=session, on_error=self.show_error)
+        self.guard.when_changed(state, SETTING, self.ask)
+        self.guard.observe(side.backbone, "value", self.ask)
+        self.guard.observe(side.gallery, "clicks", lambda: self.pick(side.gallery.picked))
+        return side
+
+    def _build(self) -> None:
+        self.strip = strip_of(self.dataset, self.thumbnails, on_error=self.show_error)
+        self.picture = QueryPicture(self.ask_own, self.show_error)
+        self.metrics, self.code = widgets.HTML(), widgets.HTML()
+        self.comparison = Comparison(self._pinnable, on_error=self.show_error)
+
+    def _arranged(self) -> list[Any]:
+        left = widgets.VBox(self._left(), layout={"flex": self.left_flex, "padding": "0 8px 0 0"})
+        room = widgets.HBox([left, *self._seen()], layout={"flex_flow": "row wrap", "overflow": "visible"})
+        code = widgets.Accordion([self.code], titles=(self.code_title,))
+        return [self.strip, self.error, self.work, room, self.comparison, code]
+
+    def _left(self) -> list[Any]:
+        return [self.picture, self.a.panel, self.metrics, self.note]
+
+    def _seen(self) -> list[Any]:
+        self.a.column.layout.flex = "1 1 360px"
+        return [self.a.column]
+
+    def _connect(self) -> None:
+        self.guard.observe(self.state, ["query", "image"], self._state_asks)
+        self.guard.when_changed(self.question, ["query", "image", "own", "box"], self.ask)
+        self.guard.observe(self.strip, "clicks", lambda: self.pick(self.strip.picked))
+        self.guard.observe(self.picture, "asked", lambda: self._region_drawn(self.picture.asked["box"]))
+
+    # What is shown
+
+    @property
+    def sides(self) -> list[Side]:
+        """What is shown."""
+        return [self.a]
+
+    session = property(lambda self: self.a.session, doc="Of the backbone that is shown.")
+    controls = property(lambda self: self.a.controls, doc="Of the setting.")
+    gallery = property(lambda self: self.a.gallery, doc="The ranked pictures.")
+    results = property(lambda self: self.a.results, doc="What these are; None before anything was found.")
+
+    # What is asked
+
+    def pick(self, item: int) -> None:
+        """Make a picture the query: a query of the protocol or a database image, by the id of its thumbnail."""
+        rows = len(self.dataset.images)
+        if item >= rows:
+            self.question.ask(query=item - rows)
+        else:
+            self.question.ask(image=item)
+
+    def ask_own(self, name: str, data: bytes) -> None:
+        """Make a picture from outside the query, from the bytes of its file."""
+        self.guard.run(self.question.ask_own, name, data)
+
+    def _region_drawn(self, box: Sequence[float]) -> None:
+        """Take over the rectangle that was drawn on the query, or cleared; a picture that cannot be read takes none."""
+        if not self._unreadable:
+            self.question.ask_part(self.dataset, box)
+
+    def _state_asks(self) -> None:
+        """`state` names another query: it was set from Python."""
+        if (self.state.query, self.state.image) != (self.question.query, self.question.image):
+            self.question.ask(query=self.state.query, image=self.state.image)
+
+    # How it is drawn
+
+    def _draw(self) -> None:
+        with self.state.hold_trait_notifications():
+            self.state.query, self.state.image = self.question.query, self.question.image
+        slow = [side for side in self.sides if not (side.adopt() and side.ready())]
+        waiting = self.question.outside and (self.work.busy or bool(slow))  # for the network, which has to see it
+        found = [side for side in self.sides if side not in slow and not waiting]
+        for side in found:
+            side.find(self.question, shown=self.shown, only=self.only)
+        self._show_galleries(found)
+        item = self.question.item(self.dataset)
+        self.strip.current = -1 if item is None else item
+        self._show_picture(item)
+        if slow or waiting:
+            title = f"Computing {' and '.join(side.wish for side in slow)}, this once" if slow else "Waiting"
+            self.work.start(tuple(side.key for side in slow), title, lambda: make_ready(slow))
+        else:
+            self.work.drop()
+
+    def _show_galleries(self, found: Sequence[Side]) -> None:
+        for side in found:
+            side.show()
+
+    @property
+    def _unreadable(self) -> str:
+        """Why the query's picture cannot be read; empty where it can."""
+        return self.question.unreadable(self.session)
+
+    def _show_picture(self, item: int | None) -> None:
+        if item is not None and self._unreadable:
+            words = f"{self.question.words}, which cannot be read"
+            self.picture.show(self.large[item], description=words, given=None, box=None)
+            return
+        jpeg = (
+            self.large[item]
+            if item is not None
+            else images.thumbnail(self.question.picture(self.dataset), PICTURE_SIDE)
+        )
+        given, box = self.question.fractions(self.dataset)
+        self.picture.show(jpeg, description=self.question.words, given=given, box=box)
+
+    def _draw_rest(self) -> None:
+        """What needs all queries ranked, and what is read rather than seen."""
+        runs = {side.name: side.run() for side in self.sides if side.ready()}
+        texts = self._texts({name: run.recipe for name, run in runs.items()}) if runs else []
+        self.code.value = "".join(views.code_block(text) for text in texts)
+        self._show_numbers(runs)
+
+    def _texts(self, recipes: Mapping[str, Recipe]) -> list[str]:
+        """What is on screen as code, a block each."""
+        return [screen_as_python({"result": recipes["A"]}, self.question, self.shown)]
+
+    def _show_numbers(self, runs: Mapping[str, Run]) -> None:
+        """mAP, and the average precision of the query by every side, or why it has none."""
+        if "A" in runs:
+            self.metrics.value = views.metrics_table(runs["A"].metrics)
+        if self._unreadable:
+            remark = f"{self._unreadable} So it has no descriptor and finds nothing; pick another picture."
+        else:
+            remark = self.question.remark(self.dataset)
+        several = len(self.sides) > 1
+        notes = [views.query_note(self._aps(run), side=name if several else "") for name, run in runs.items()]
+        self.note.value = views.note(remark) if remark else "".join(notes)
+
+    def _aps(self, run: Run) -> dict[str, float]:
+        levels = run.evaluation.per_query if run.evaluation is not None else {}
+        return {level: float(ap[self.question.query]) for level, ap in levels.items()}
+
+    def _give_up(self, error: Exception) -> None:
+        """A backbone that cannot be had is not chosen any more, and the panel says why."""
+        for side in self.sides:
+            side.backbone.value = key_of(side.session)
+        super()._give_up(error)
+
+    def _cancelled(self) -> None:
+        """The user does not want to wait: back to what was shown."""
+        for side in self.sides:
+            if not side.ready():
+                side.go_back()
+
+    # What is taken home
+
+    def _recipes(self) -> dict[str, Recipe]:
+        return {side.name: side.run().recipe for side in self.sides}
+
+    def _pinnable(self) -> list[tuple[Mapping[str, Any], Evaluation | None]]:
+        for side in self.sides:
+            if not side.ready():
+                raise ValueError(f"{side.title} is still being computed; pin it when its gallery is there.")
+        runs = [(side, side.run()) for side in self.sides]
+        return [(side.session.table_row(run), run.evaluation) for side, run in runs]
+
+    def to_python(self) -> str:
+        """The plain calls that give what is shown now, without any widget."""
+        return self._texts(self._recipes())[0]
+
+    def to_commands(self) -> str:
+        """The command lines that print the numbers shown now."""
+        return screen_as_commands(self._recipes())
+
+    def _sheet(self) -> Any:
+        metrics = self.a.run().metrics if self.a.ready() else {}
+        notes = [self.a.title, views.metrics_line(metrics)]
+        return picture_sheet(self.gallery.marked(), title=self.gallery.title, notes=notes)
+
+    def _leave(self) -> list[Any]:
+        self._stop.set()
+        self.sessions.leave()
+        return super()._leave()

@@ -1,0 +1,165 @@
+"""A workbench in a file: what is written, and how it is brought back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as widgets
+from traitlets import TraitError
+
+from cbirlab import plain
+from cbirlab.backbones import chosen
+from cbirlab.params import Choice
+from cbirlab.pipeline import Recipe
+from cbirlab.widgets.panels.sessions import shared
+from cbirlab.widgets.parts.comparison import Pinned
+from cbirlab.widgets.parts.download import Download
+from cbirlab.widgets.parts.question import Question
+from cbirlab.widgets.parts.state import RetrievalState
+
+if TYPE_CHECKING:
+    from cbirlab.datasets import Dataset
+    from cbirlab.session import Session
+    from cbirlab.widgets.parts.guard import Guard
+
+KIND = "cbirlab workbench"
+
+
+def session_of(dataset: Any, backbone: str, options: Mapping[str, Any]) -> Session:
+    """A session as it is, or a new one of a dataset."""
+    if hasattr(dataset, "rank_query"):
+        return dataset
+    from cbirlab.session import Session
+
+    return Session(dataset, backbone, **options)
+
+
+def read(path: str | Path) -> dict[str, Any]:
+    """A state from a file.
+
+    Raises
+    ------
+    ValueError : the file holds something else.
+    """
+    return parsed(Path(path).read_bytes().decode("utf-8", "replace"), str(path))
+
+
+def parsed(text: str, name: str) -> dict[str, Any]:
+    """A state from the text of a file.
+
+    Raises
+    ------
+    ValueError : it is something else.
+    """
+    try:
+        state = plain.parsed(text)
+    except ValueError:
+        state = None
+    if not isinstance(state, dict) or state.get("kind") != KIND:
+        raise ValueError(f"{name}: expected a state that a workbench has saved, this file holds something else.")
+    _check(state, name)
+    return state
+
+
+def _check(state: Mapping[str, Any], name: str) -> None:
+    """Make every part of a state that needs no session, so that one that cannot be is refused before a panel moves.
+
+    Raises
+    ------
+    ValueError : one is missing, or is something else.
+    """
+    try:
+        Recipe.from_json(state["recipe"])
+        Question().from_json(state["question"])
+        sides = [side for side in (state["a"], state["b"]) if side]
+        if not state["a"] or len(sides) <= Choice((False, True)).check("state", "compared", state["compared"]):
+            raise ValueError("a side is missing")
+        for side in sides:
+            RetrievalState().from_json(side["state"])
+            chosen(_text(side["backbone"]), side.get("weights") and _text(side["weights"]))
+        for backbone, weights in state["backbones"].items():
+            chosen(_text(backbone), weights and _text(weights))
+        pinned = [Pinned.from_json(one) for one in state["pinned"]]
+        if len({(*one.per_query, *map(len, one.per_query.values())) for one in pinned if one.per_query}) > 1:
+            raise ValueError("pinned rows are of other queries")
+        for text in (state["dataset"], *(one.row["recipe"] for one in pinned)):
+            _text(text)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, TraitError) as error:
+        raise ValueError(f"{name}: the state is damaged ({type(error).__name__}: {error}).") from error
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"text was expected, got {plain.shown(value)}")
+    return value
+
+
+def session_in(state: Mapping[str, Any], options: dict[str, Any], dataset: Any = None) -> Session:
+    """The session that a saved state began with; takes from `options` what is a session's.
+
+    Parameters
+    ----------
+    dataset : in place of the one that was saved; a session is taken as it is.
+
+    Raises
+    ------
+    As `Session` does.
+    """
+    from cbirlab.session import Session
+
+    options.setdefault("backbones", state["backbones"])
+    if hasattr(dataset, "rank_query"):
+        return dataset
+    common = Recipe.from_json(state["recipe"])
+    begun = {"backbone": common.backbone, "weights": common.weights, **shared(common)}
+    begun |= {name: options.pop(name) for name in (*begun, "store", "device") if name in options}
+    return Session(common.dataset if dataset is None else dataset, **begun)
+
+
+def check_dataset(state: Mapping[str, Any], dataset: Dataset) -> None:
+    """Check that a state can be one of this dataset.
+
+    Raises
+    ------
+    ValueError : the state is of another dataset.
+    """
+    if not dataset.called(state["dataset"]):
+        raise ValueError(
+            f"the state was saved on the dataset {state['dataset']!r}, this workbench shows {dataset.name!r}; "
+            "open it by Workbench.restore."
+        )
+    asked, queries, images = state["question"], len(dataset.queries), len(dataset.images)
+    if asked["query"] >= max(1, queries) or (asked["image"] or 0) >= images:
+        raise ValueError(
+            f"the state asks for query {asked['query']} and image {asked['image']}, and the dataset has {queries} and "
+            f"{images}."
+        )
+
+
+def buttons(keep: Callable[[], Mapping[str, Any]], load: Callable[[Mapping[str, Any]], None], guard: Guard) -> Any:
+    """A button that downloads the state, and one that brings it back.
+
+    Parameters
+    ----------
+    keep, load : give the state, and take one over.
+    guard : shows their errors.
+    """
+    download = Download(
+        "Save state",
+        name="workbench.json",
+        mime="application/json",
+        make=lambda: json.dumps(keep()).encode("utf-8"),
+        on_error=guard.show,
+        tooltip="Query, settings and pinned rows as a file, for 'Load state' or Workbench.restore",
+    )
+    upload = widgets.FileUpload(accept=".json", description="Load state", layout={"width": "auto"})
+
+    def load_all() -> None:
+        for file in upload.value:
+            load(parsed(bytes(file["content"]).decode("utf-8", "replace"), file["name"]))
+
+    guard.observe(upload, "value", load_all)
+    return widgets.HBox([download, upload], layout={"flex_flow": "row wrap"})

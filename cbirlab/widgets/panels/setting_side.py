@@ -1,0 +1,225 @@
+"""A side of the workbench: one setting, its controls, its gallery; and what differs between two sides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as widgets
+import numpy as np
+
+from cbirlab.evaluation import PairedTest, paired
+from cbirlab.index import Ranking
+from cbirlab.widgets.panels.sessions import Sessions, backbone_titles, key_of
+from cbirlab.widgets.parts import views
+from cbirlab.widgets.parts.controls import RetrievalControls, menu
+from cbirlab.widgets.parts.gallery import Gallery, Thumbnails
+from cbirlab.widgets.parts.question import Question
+from cbirlab.widgets.parts.results import Results
+from cbirlab.widgets.parts.state import RetrievalState, Setting, possible_tap
+
+if TYPE_CHECKING:
+    from cbirlab.pipeline import Run
+    from cbirlab.session import Session
+
+
+TILE, TILE_BESIDE = 124, 88  # pixels
+
+
+class Side:
+    """One setting and what it finds.
+
+    Parameters
+    ----------
+    name : "A" or "B".
+    sessions : of all backbones on offer.
+    thumbnails : shared by all galleries of the panel.
+    state : what to start with.
+    session : whose backbone to start with; by default the first.
+    on_error : told of an exception in a callback.
+
+    Attributes
+    ----------
+    session : of the backbone that is shown now.
+    backbone : the menu; another value than the session's is a wish.
+    state, controls : the setting.
+    ranking, results : what was found last; None before that.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        sessions: Sessions,
+        thumbnails: Thumbnails,
+        state: RetrievalState,
+        *,
+        session: Session | None = None,
+        on_error: Callable[[Exception], None] | None = None,
+    ) -> None:
+        self.name, self.sessions, self.state = name, sessions, state
+        self.session = session or sessions.first
+        self.backbone = menu(backbone_titles(sessions.names), description="backbone")
+        self.backbone.value = key_of(self.session)
+        self.backbone.layout.display = None if len(sessions.names) > 1 else "none"
+        self.controls = RetrievalControls(
+            state,
+            taps=self.session.taps,
+            aggregations=self.session.methods,
+            dimensions=lambda tap, aggregation: self.session.dimensions(tap, aggregation),
+            on_error=on_error,
+        )
+        self.panel = widgets.VBox([self.backbone, *self.controls.widgets]).add_class(f"cbirlab-side-{name.lower()}")
+        self.heading = widgets.HTML()
+        self.gallery = Gallery(thumbnails, on_error=on_error)
+        self.column = widgets.VBox(
+            [self.heading, self.gallery], layout={"flex": "1 1 0", "min_width": "0", "overflow": "visible"}
+        )
+        self.ranking: Ranking | None = None
+        self.results: Results | None = None
+        self._good: dict[str, Any] = {}
+
+    @property
+    def setting(self) -> Setting:
+        """What `Session.rank` needs to know."""
+        return self.state.setting
+
+    @property
+    def title(self) -> str:
+        """Backbone and setting in words."""
+        tap, aggregation, whitening, dimensions, stages = self.setting
+        parts = [self.backbone.value, tap, aggregation, "" if whitening == "none" else whitening]
+        parts += [dimensions and f"{dimensions} dimensions", *(text for _, text in stages)]
+        return " · ".join(part for part in parts if part)
+
+    @property
+    def wish(self) -> str:
+        """What has to be computed for it, in words."""
+        return self.title if len(self.sessions.names) > 1 else f"{self.setting.aggregation} at {self.setting.tap}"
+
+    @property
+    def key(self) -> tuple[str, Setting]:
+        """What has to be computed for it."""
+        return self.backbone.value, self.setting
+
+    def ready(self) -> bool:
+        """Whether it can be ranked at once."""
+        return self.backbone.value == key_of(self.session) and self.session.ready(*self.setting)
+
+    def adopt(self) -> bool:
+        """Take over the session of the backbone that was chosen, if it is open; whether it is."""
+        wanted = self.sessions.get(self.backbone.value)
+        if wanted is None:
+            return False
+        if wanted is not self.session:
+            self._take(wanted, self.state.tap)
+        return True
+
+    def make_ready(self) -> None:
+        """Compute all that its setting needs; slow, meant for a thread."""
+        session = self.sessions.open(self.backbone.value)
+        if session is self.session:  # else the tap is chosen when the session is taken over
+            session.make_ready(*self.setting)
+
+    def find(self, question: Question, *, shown: int, only: Collection[int]) -> None:
+        """Rank the database for a question."""
+        self.ranking = question.rank(self.session, self.setting)
+        self.results = question.results(self.session.dataset, self.ranking, shown=shown, only=only)
+        self._good = {"backbone": key_of(self.session), "state": self.state.to_json()}
+
+    def run(self) -> Run:
+        """All queries of the protocol, judged."""
+        return self.session.rank(*self.setting)
+
+    def go_back(self) -> None:
+        """Return to the setting that was shown last."""
+        if self._good:
+            self.take_over(self._good)
+
+    def to_json(self) -> dict[str, Any]:
+        """Backbone and setting as plain data."""
+        session = self.session
+        return {"backbone": key_of(session), "weights": session.common.weights, "state": self.state.to_json()}
+
+    def take_over(self, saved: Mapping[str, Any]) -> None:
+        """Take over what `to_json` kept; the backbone's session must be open.
+
+        Raises
+        ------
+        ValueError : it is not, or has no such tap; or its pooling is not on offer here.
+        """
+        session = self.sessions.get(self.sessions.offer(saved["backbone"], saved.get("weights")))
+        if session is None:
+            raise ValueError(f"backbone {saved['backbone']!r} is not open; open are those that were chosen before.")
+        self.controls.check(saved["state"], session.taps)
+        self.backbone.value = key_of(session)
+        if session is not self.session:
+            self._take(session, saved["state"]["tap"])
+        self.state.from_json(saved["state"])
+
+    def _take(self, session: Session, tap: str) -> None:
+        """Another backbone: its taps, of which the same one where it has it, or else one that the pooling can be of."""
+        self.session = session
+        self.controls.offer_taps(session.taps, possible_tap(session, self.setting.aggregation, tap))
+
+    def show(self, changes: Sequence[str] = (), *, compared: bool = False) -> None:
+        """Draw the gallery, with a note per picture on how the other side differs; beside it there is less room."""
+        self.gallery.side = TILE_BESIDE if compared else TILE
+        if self.results is not None:
+            self.results.show_in(self.gallery, notes=changes)
+
+    def head(self, run: Run | None, *, compared: bool) -> None:
+        """Say above the gallery what it shows; alone it needs no saying, and has room for larger pictures."""
+        self.heading.value = views.side_heading(self.name, self.title, run.metrics if run else {}) if compared else ""
+
+
+def make_ready(sides: Sequence[Side]) -> None:
+    """Compute what these sides need; slow, meant for a thread."""
+    for side in sides:
+        side.make_ready()
+
+
+def gone(results: Results, other: Results, ranking: Ranking, own: int | None) -> list[str]:
+    """For every result of A, where it went if B does not show it."""
+    places = _places(ranking, own, results.rows)
+    return ["" if row in {*other.rows} else f"gone ({_said(places[row], ranking)})" for row in results.rows]
+
+
+def moved(results: Results, other: Results, ranking: Ranking, own: int | None) -> list[str]:
+    """For every result of B, how many places it has moved up or down from A, or that A does not show it."""
+    before = _places(ranking, own, results.rows)
+    notes = []
+    for row, place in zip(results.rows, results.places, strict=True):
+        if row not in {*other.rows}:
+            notes.append(f"new ({_said(before[row], ranking)})")
+        elif before[row] == place:
+            notes.append("=")
+        else:
+            notes.append(f"▲ {before[row] - place}" if before[row] > place else f"▼ {place - before[row]}")
+    return notes
+
+
+def _places(ranking: Ranking, own: int | None, rows: Sequence[int]) -> dict[int, int]:
+    """Place from 1 of each of `rows` in a ranking of one query, the query's own row left out.
+
+    What a list that is cut does not hold has the place behind its last one.
+    """
+    images = ranking.images[0]
+    found = np.flatnonzero(np.isin(images, list(rows)))
+    before = np.cumsum(images != (-1 if own is None else own))
+    behind = dict.fromkeys(rows, len(images) + 1)
+    return behind | {int(images[place]): int(before[place]) for place in found}
+
+
+def _said(place: int, ranking: Ranking) -> str:
+    """A place in words; behind the end of a list nobody knows it."""
+    listed = ranking.images.shape[1]
+    return str(place) if place <= listed else f"after {listed}"
+
+
+def difference(a: Run, b: Run) -> tuple[dict[str, PairedTest], dict[str, tuple[int, int]]]:
+    """Level to the mean of B - A over all queries with its paired test, and level to the queries that A and B win."""
+    if a.evaluation is None or b.evaluation is None:
+        return {}, {}
+    pairs = {level: (ap, b.evaluation.per_query[level]) for level, ap in a.evaluation.per_query.items()}
+    tests = {level: paired(b.evaluation, a.evaluation, level) for level in pairs}
+    return tests, {level: (int((x > y).sum()), int((y > x).sum())) for level, (x, y) in pairs.items()}

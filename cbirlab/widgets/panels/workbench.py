@@ -1,0 +1,255 @@
+"""The workbench: the explorer with a second setting beside it, a map, other datasets, and a file that keeps it all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as widgets
+from traitlets import Bool
+
+from cbirlab.widgets.panels import saved
+from cbirlab.widgets.panels.explorer import PAUSE, SHOWN, Explorer
+from cbirlab.widgets.panels.sessions import Sessions
+from cbirlab.widgets.panels.setting_side import Side, difference, gone, moved
+from cbirlab.widgets.parts import views
+from cbirlab.widgets.parts.dataset_menu import DatasetMenu
+from cbirlab.widgets.parts.gallery import close_all
+from cbirlab.widgets.parts.map_panel import MapPanel
+from cbirlab.widgets.parts.reproduce import screen_as_commands, screen_as_python
+from cbirlab.widgets.parts.state import RetrievalState, usual_start
+
+if TYPE_CHECKING:
+    from cbirlab.datasets import Dataset
+    from cbirlab.pipeline import Recipe, Run
+    from cbirlab.session import Session
+
+NARROW, WIDE = "3 1 310px", "3 1 560px"  # room of one gallery beside the controls, and of two
+CHANGES = "On B: ▲ and ▼ are places moved since A, new (its place in A). On A: gone (its place in B)."
+
+
+class Workbench(Explorer):
+    """Query, controls, ranked gallery, map and numbers of one dataset; two settings side by side; pinned settings.
+
+    >>> Workbench("toytown")
+
+    Parameters
+    ----------
+    dataset : a name, a folder, a loaded dataset, or a session.
+    backbone : a name in `BACKBONES`, where no session is given.
+    backbones : those on offer, names or names with their weights; by default those whose weights are on this machine.
+    state, start, shown, prefetch, pause : as of `Explorer`.
+    options : of `Session`: `weights`, `store`, `image_size`, ...
+
+    Attributes
+    ----------
+    state : the setting of A and the query; set it from Python and the panel follows.
+    a, b : the two sides; b is None until it was asked for.
+    compared : whether B is shown beside A.
+    only : database rows chosen on the map; while there are any, the galleries show no others.
+    """
+
+    compared = Bool(False)
+    code_title, left_flex = "The Python and the command line that give this", "0 0 304px"
+
+    def __init__(
+        self,
+        dataset: str | Path | Dataset | Session = "toytown",
+        backbone: str = "toynet",
+        *,
+        backbones: Any = None,
+        state: RetrievalState | None = None,
+        start: Mapping[str, Any] | None = None,
+        shown: int = SHOWN,
+        prefetch: bool = True,
+        pause: float = PAUSE,
+        **options: Any,
+    ) -> None:
+        session = saved.session_of(dataset, backbone, options)
+        self.datasets = DatasetMenu(session.common.dataset, session.dataset.name, self._session_on, self.show)
+        given = {"state": state, "start": start, "shown": shown, "prefetch": prefetch, "pause": pause}
+        super().__init__(session, backbones=backbones, **given)
+        self.add_class("cbirlab-workbench")
+        self.guard.observe(self, "compared", self._sides_changed)
+
+    def show(self, session: Session) -> None:
+        """Show another dataset in place of this one, with a setting of its own; the backbones on offer stay."""
+        live, self.live = self.live, False  # nothing is drawn on the way
+        self.only, self.compared = (), False
+        self._compared.unlink()
+        leaving = [part for part in self._leave() if part is not self.datasets]
+        self._renew()
+        self._furnish(Sessions(session, self.sessions.weights), RetrievalState.of(usual_start(session, "pca")))
+        self.live = live
+        close_all(*leaving)
+
+    def _session_on(self, dataset: str) -> Session:
+        """A session of another dataset with the backbone that is shown now."""
+        from cbirlab.session import Session
+
+        shown = self.session
+        return Session(dataset, shown.backbone, shown.common.weights, store=shown.store, device=shown.device)
+
+    def _build(self) -> None:
+        super()._build()
+        self.b: Side | None = None
+        self.map = MapPanel(self.session, self.thumbnails)
+        self.compare = widgets.ToggleButton(description="Compare A | B", icon="columns")
+        self.tabs = widgets.ToggleButtons(options=["A", "B"], description="settings of", style={"button_width": "60px"})
+        self.clear = widgets.Button(description="Show all", icon="times", layout={"width": "auto"})
+        self.selection, self.tests = widgets.HTML(), widgets.HTML()
+        self.controls_box = widgets.VBox()
+        self.columns = widgets.HBox(layout={"overflow": "visible", "grid_gap": "14px"})
+        self.downloads = saved.buttons(self.to_json, self.from_json, self.guard)
+
+    def _arranged(self) -> list[Any]:
+        *above, code = super()._arranged()
+        return [self.datasets, *above, self.downloads, code]
+
+    def _left(self) -> list[Any]:
+        return [self.picture, self.compare, self.tabs, self.controls_box, self.metrics, self.note]
+
+    def _seen(self) -> list[Any]:
+        self.selected_box = widgets.HBox([self.selection, self.clear], layout={"align_items": "center"})
+        wide = {"min_width": "0", "overflow": "visible"}
+        self.centre = widgets.VBox([self.selected_box, self.tests, self.columns], layout={"flex": NARROW, **wide})
+        return [self.centre, widgets.VBox([self.map], layout={"flex": "2 1 360px", **wide})]
+
+    def _connect(self) -> None:
+        super()._connect()
+        self._compared = widgets.link((self, "compared"), (self.compare, "value"))
+        self.guard.observe(self.tabs, "value", self._sides_changed)
+        self.guard.observe(self.map.scatter, "clicks", lambda: self.pick(self.map.scatter.picked))
+        self.guard.observe(self.map.scatter, "selected", lambda: self._choose(self.map.scatter.selected))
+        self.guard.clicked(self.clear, lambda: self._choose(()))
+        self._arrange_sides()
+
+    def side_b(self) -> Side:
+        """B, which begins as A is."""
+        if self.b is None:
+            self.b = self._side("B", RetrievalState.of(self.state.to_json()), self.session)
+        return self.b
+
+    def _arrange_sides(self) -> None:
+        if self.compared:
+            self.side_b()
+        self.tabs.layout.display = None if self.compared else "none"
+        self.metrics.layout.display = "none" if self.compared else None
+        self.centre.layout.flex = WIDE if self.compared else NARROW
+        self.controls_box.children = [self.active.panel]
+        self.columns.children = [side.column for side in self.sides]
+
+    def _sides_changed(self) -> None:
+        self._arrange_sides()
+        self.ask()
+
+    def _choose(self, items: Any) -> None:
+        """Pictures were chosen on the map, or none any more."""
+        if not items:
+            self.map.scatter.selected = ()
+        self.only = tuple(sorted(int(item) for item in items if item < len(self.dataset.images)))
+
+    @property
+    def sides(self) -> list[Side]:
+        """What is shown: A, or A and B."""
+        return [self.a, self.b] if self.compared and self.b else [self.a]
+
+    @property
+    def active(self) -> Side:
+        """The side whose controls and map are shown."""
+        return self.sides[-1] if self.tabs.value == "B" else self.a
+
+    def _show_galleries(self, found: Sequence[Side]) -> None:
+        notes: dict[str, Sequence[str]] = {}
+        a, b = self.sides[0], self.sides[-1]
+        if len(found) > 1 and a.ranking and b.ranking and a.results and b.results:
+            own = self.question.own_row(self.dataset)
+            notes["A"] = gone(a.results, b.results, b.ranking, own)
+            notes["B"] = moved(b.results, a.results, a.ranking, own)
+        for side in self.sides if self.compared else found:
+            side.show(notes.get(side.name, ()), compared=self.compared)
+        self.selection.value = views.note(f"{len(self.only)} images are chosen on the map; the others are left out.")
+        self.selected_box.layout.display = None if self.only else "none"
+
+    def _show_numbers(self, runs: Mapping[str, Run]) -> None:
+        for side in self.sides:
+            side.head(runs.get(side.name), compared=self.compared)
+        tested = views.paired_table(*difference(runs["A"], runs["B"])) if len(runs) > 1 else ""
+        self.tests.value = tested + (views.note(CHANGES) if self.compared else "")
+        super()._show_numbers(runs)
+        side = self.active
+        if side.name in runs and side.results:
+            item = self.question.item(self.dataset)
+            self.map.show(*side.session.vectors(*side.setting), highlight=list(side.results.rows), current=item)
+
+    def _texts(self, recipes: Mapping[str, Recipe]) -> list[str]:
+        return [screen_as_python(recipes, self.question, self.shown), screen_as_commands(recipes)]
+
+    def _leave(self) -> list[Any]:
+        sides = [side for side in (self.a, self.b) if side is not None]  # of which one alone is seen
+        return [*super()._leave(), *(part for side in sides for part in (side.panel, side.column))]
+
+    # A file that keeps it all
+
+    def to_json(self) -> dict[str, Any]:
+        """Question, settings and pinned rows as plain data."""
+        return {
+            "kind": saved.KIND,
+            "dataset": self.dataset.name,
+            "recipe": asdict(self.sessions.first.common),
+            "backbones": self.sessions.weights,
+            "question": self.question.to_json(),
+            "a": self.a.to_json(),
+            "b": self.b and self.b.to_json(),
+            "compared": self.compared,
+            "pinned": self.comparison.to_json(),
+        }
+
+    def from_json(self, state: Mapping[str, Any]) -> None:
+        """Take over what `to_json` kept, of the same dataset.
+
+        Raises
+        ------
+        ValueError : something else, or of another dataset.
+        """
+        saved.check_dataset(state, self.dataset)
+        live, self.live = self.live, False
+        try:
+            for side in filter(None, (state["a"], state["b"])):
+                self.sessions.open(self.sessions.offer(side["backbone"], side["weights"]))
+            self.question.from_json(state["question"])
+            self.a.take_over(state["a"])
+            self.compared = state["compared"]
+            if state["b"]:
+                self.side_b().take_over(state["b"])
+            self.comparison.from_json(state["pinned"])
+        finally:
+            self.live = live
+
+    def save(self, path: str | Path) -> Path:
+        """Write the state to a file, for `restore`."""
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(json.dumps(self.to_json()), encoding="utf-8")
+        return target
+
+    @classmethod
+    def restore(cls, path: str | Path, dataset: Any = None, **options: Any) -> Workbench:
+        """The workbench that was saved.
+
+        Parameters
+        ----------
+        dataset : in place of the name or the folder that was saved.
+        options : of the class.
+
+        Raises
+        ------
+        ValueError : the file holds something else.
+        """
+        state = saved.read(path)
+        workbench = cls(saved.session_in(state, options, dataset), **options)
+        workbench.from_json(state)
+        return workbench

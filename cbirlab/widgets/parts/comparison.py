@@ -1,0 +1,171 @@
+"""Pinned settings side by side, each tested against the first, and the buttons that take them home as files."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as widgets
+import numpy as np
+import pandas as pd
+
+from cbirlab import tables
+from cbirlab.evaluation import paired_difference, randomisation_p
+from cbirlab.widgets.parts import views
+from cbirlab.widgets.parts.download import Download
+from cbirlab.widgets.parts.guard import Guard
+
+if TYPE_CHECKING:
+    from cbirlab.evaluation import Evaluation
+
+FORMATS = {
+    "csv": ("CSV", "text/csv"),
+    "md": ("Markdown", "text/markdown"),
+    "tex": ("LaTeX", "application/x-tex"),
+    "xlsx": ("Excel", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+    "json": ("JSON recipes", "application/json"),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Pinned:
+    """One row of the table.
+
+    Attributes
+    ----------
+    row : as of `cbirlab.compare`.
+    per_query : average precision (Q,) of each level; empty without ground truth.
+    groups : (Q,) queries of one number share an instance.
+    """
+
+    row: dict[str, Any]
+    per_query: Mapping[str, np.ndarray]
+    groups: np.ndarray
+
+    def row_beside(self, first: Pinned) -> dict[str, Any]:
+        """The row with its paired test against the first, "difference", "_low", "_high" and "_p", before the recipe."""
+        if not first.per_query:
+            return self.row
+        level = "medium" if "medium" in first.per_query else next(iter(first.per_query))
+        if self is first:
+            tested = (math.nan,) * 4
+        else:
+            both = self.per_query[level], first.per_query[level], self.groups
+            tested = (*paired_difference(*both), randomisation_p(*both))
+        names = ("difference", "difference_low", "difference_high", "difference_p")
+        row = {name: value for name, value in self.row.items() if name != "recipe"}
+        return row | dict(zip(names, tested, strict=True)) | {"recipe": self.row["recipe"]}
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as plain data."""
+        levels = {name: [_plain(float(ap)) for ap in values] for name, values in self.per_query.items()}
+        row = {name: _plain(value) for name, value in self.row.items()}
+        return {"row": row, "per_query": levels, "groups": [int(group) for group in self.groups]}
+
+    @classmethod
+    def from_json(cls, saved: Mapping[str, Any]) -> Pinned:
+        """What `to_json` kept."""
+        row = {name: math.nan if value is None else value for name, value in saved["row"].items()}
+        levels = {name: np.array(values, dtype=np.float64) for name, values in saved["per_query"].items()}
+        return cls(row, levels, np.array(saved["groups"], dtype=np.int64))
+
+
+class Comparison(widgets.VBox):
+    """A table of pinned settings with export buttons.
+
+    Parameters
+    ----------
+    current : gives the table row and the evaluation of each setting shown now; called when "Pin this setting" is
+        pressed.
+    on_error : told of an exception in a button.
+    """
+
+    def __init__(
+        self,
+        current: Callable[[], Sequence[tuple[Mapping[str, Any], Evaluation | None]]],
+        on_error: Callable[[Exception], None],
+    ) -> None:
+        self.pinned: list[Pinned] = []
+        self._current, self.guard = current, Guard(on_error)
+        self.pin_button = widgets.Button(description="Pin this setting", icon="thumb-tack")
+        self.clear_button = widgets.Button(description="Clear", disabled=True, layout={"width": "70px"})
+        self.downloads = {
+            suffix: Download(
+                f"Download {title}",
+                name=f"comparison.{suffix}",
+                mime=mime,
+                make=lambda suffix=suffix: self.to_bytes(suffix),
+                on_error=on_error,
+                disabled=True,
+                tooltip=f"The pinned settings with all columns as {title}",
+            )
+            for suffix, (title, mime) in FORMATS.items()
+        }
+        self.table = widgets.HTML(views.comparison_table([]), layout={"overflow": "auto"})
+        self.guard.clicked(self.pin_button, self.pin)
+        self.guard.clicked(self.clear_button, self.clear)
+        buttons = widgets.HBox(
+            [self.pin_button, self.clear_button, *self.downloads.values()], layout={"flex_flow": "row wrap"}
+        )
+        super().__init__([buttons, self.table])
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The pinned settings with the columns of `cbirlab.compare`, and their differences to the first one."""
+        return [one.row_beside(self.pinned[0]) for one in self.pinned]
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The same as a table."""
+        return pd.DataFrame(self.rows)
+
+    def pin(self) -> None:
+        """Add the settings shown now, unless they are there already."""
+        self.guard.run(self._pin)
+
+    def _pin(self) -> None:
+        for row, evaluation in self._current():
+            self.add(row, evaluation)
+
+    def add(self, row: Mapping[str, Any], evaluation: Evaluation | None) -> None:
+        """Add a row, unless its recipe is there already."""
+        if row["recipe"] not in [pinned.row["recipe"] for pinned in self.pinned]:
+            levels = evaluation.per_query if evaluation else {}
+            groups = evaluation.groups if evaluation else np.empty(0, np.int64)
+            self.pinned.append(Pinned(dict(row), levels, groups))
+        self._draw()
+
+    def clear(self) -> None:
+        """Empty the table."""
+        self.pinned.clear()
+        self._draw()
+
+    def to_bytes(self, suffix: str) -> bytes:
+        """The table as a file: the same bytes as `cbirlab.tables.write` writes."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"comparison.{suffix}"
+            tables.write(self.frame, path)
+            return path.read_bytes()
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """The pinned settings as plain data."""
+        return [one.to_json() for one in self.pinned]
+
+    def from_json(self, saved: Sequence[Mapping[str, Any]]) -> None:
+        """Take over what `to_json` kept."""
+        self.pinned = [Pinned.from_json(one) for one in saved]
+        self._draw()
+
+    def _draw(self) -> None:
+        for button in (self.clear_button, *self.downloads.values()):
+            button.disabled = not self.pinned
+        self.table.value = views.comparison_table(self.rows)  # last: who sees a row can take it home
+
+
+def _plain(value: Any) -> Any:
+    plain = value.item() if hasattr(value, "item") else value
+    return None if isinstance(plain, float) and not math.isfinite(plain) else plain

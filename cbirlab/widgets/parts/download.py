@@ -1,0 +1,51 @@
+"""A download button (ipywidgets has none): the file is made in Python at the moment of the click."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import anywidget
+from traitlets import Bool, Unicode
+
+from cbirlab.widgets.parts.gallery import page_text
+from cbirlab.widgets.parts.guard import Guard
+
+
+class Download(anywidget.AnyWidget):
+    """A button that hands a file to the browser.
+
+    Parameters
+    ----------
+    description : the button's text.
+    name : the file's name.
+    mime : its type, such as "text/csv".
+    make : gives its bytes; called at every click.
+    on_error : told of an exception raised by `make`, which a notebook would swallow silently.
+    """
+
+    _esm = page_text("download.js")
+    _css = page_text("widgets.css")
+
+    description = Unicode("Download").tag(sync=True)
+    tooltip = Unicode().tag(sync=True)
+    disabled = Bool(False).tag(sync=True)
+
+    def __init__(
+        self,
+        description: str,
+        *,
+        name: str,
+        mime: str,
+        make: Callable[[], bytes],
+        on_error: Callable[[Exception], None] | None = None,
+        **traits: Any,
+    ) -> None:
+        self.name, self.mime = name, mime
+        self._make, self.guard = make, Guard(on_error)
+        super().__init__(description=description, **traits)
+        self.guard.received(self, self._answer)
+
+    def _answer(self, _widget: Any, content: dict[str, Any], _buffers: Any) -> None:
+        if content.get("make"):
+            self.send({"file": self.name, "mime": self.mime}, [self._make()])

@@ -1,0 +1,248 @@
+"""The map panel: descriptors in the plane by PCA at once, by UMAP or t-SNE when ready, with what the map is worth."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import ipywidgets as widgets
+import numpy as np
+
+from cbirlab.progress import Listener
+from cbirlab.projection import PROJECTIONS, Projection, cached, honesty, project, shared_neighbours
+from cbirlab.text import printable
+from cbirlab.widgets.parts import views
+from cbirlab.widgets.parts.gallery import Thumbnails, close_all
+from cbirlab.widgets.parts.guard import Guard
+from cbirlab.widgets.parts.scatter import Scatter
+from cbirlab.widgets.parts.tasks import Background, Stop
+
+if TYPE_CHECKING:
+    from cbirlab.session import Session
+
+PAUSE = 0.5  # seconds a setting must stand still before what takes long is begun
+MOMENT = 0.04  # and before PCA is: a moving slider asks twenty times a second
+KEPT_MAPS = 24
+STABILITY_AT_MOST = 3000  # images up to which a second map is made, just to see what another seed would give
+FIRST_COMES_AT_ONCE = "pca"
+
+
+class Wanted(NamedTuple):
+    """What the panel is to show."""
+
+    vectors: np.ndarray
+    key: str
+    method: str
+    seed: int
+
+    @property
+    def name(self) -> tuple[str, str, int]:
+        """What its map is kept under."""
+        seeded = PROJECTIONS.info(self.method).facts["seeded"]
+        return self.key, self.method, self.seed if seeded else 0
+
+
+class MapPanel(widgets.VBox):
+    """Pictures as points of a map, and how far the map is to be believed.
+
+    Slow maps are made in a thread of their own: PCA stands in for them, a newer request ends an older one, and `Cancel`
+    ends the present one. Made maps are kept in the store.
+
+    Parameters
+    ----------
+    session : for the store, and the names of images and instances.
+    thumbnails : as `Thumbnails.of_dataset` numbers them: row i of the vectors is picture i.
+    method : first entry shown in the menu.
+    pause : seconds that a setting must stand still before a slow map is begun, or what a map is worth is computed.
+
+    Attributes
+    ----------
+    scatter : the map; its `picked`, `clicks`, `selected` and `highlight` are for others to link.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        thumbnails: Thumbnails,
+        *,
+        method: str = "umap",
+        pause: float = PAUSE,
+        height: int = 420,
+    ) -> None:
+        self.session, self.thumbnails, self.pause = session, thumbnails, pause
+        titles = [(PROJECTIONS.info(name).title, name) for name in PROJECTIONS]
+        self.method = widgets.Dropdown(options=titles, value=method, description="map", layout={"width": "200px"})
+        self.seed = widgets.BoundedIntText(0, min=0, max=9999, description="seed", layout={"width": "150px"})
+        self.cancel = widgets.Button(description="Cancel", layout={"display": "none", "width": "90px"})
+        self.progress = widgets.HTML()
+        self.guard = Guard(self._failed)
+        self.scatter = Scatter(thumbnails, on_error=self._failed, height=height)
+        self.honesty = widgets.HTML()
+        self.error = widgets.HTML()
+        self._wanted: Wanted | None = None
+        self.tasks = Background(self.guard)  # PCA of what is wanted now does not wait for the end of what was
+        self._drawing = threading.RLock()  # observers of what is drawn may ask for more
+        self._maps: OrderedDict[tuple[str, str, int], Projection] = OrderedDict()
+        self._lines: dict[tuple[str, str, int], str] = {}
+        self._compared: set[tuple[str, str, int]] = set()
+        self._shown: Projection | None = None
+        controls = widgets.HBox([self.method, self.seed, self.cancel, self.progress], layout={"flex_flow": "row wrap"})
+        super().__init__([controls, self.error, self.scatter, self.honesty])
+        self.add_class("cbirlab-panel")
+        self.add_class("cbirlab-map")
+        for widget in (self.method, self.seed):
+            self.guard.observe(widget, "value", self._ask)
+        self.guard.clicked(self.cancel, self.stop)
+
+    def show(self, vectors: Any, key: str, highlight: Sequence[int] = (), current: int | None = None) -> None:
+        """Show these descriptors; returns at once.
+
+        Parameters
+        ----------
+        vectors : (N, D), row i of picture i: the database first, then the queries, or the database alone.
+        key : tells these vectors from others; while it stays, only the marks change.
+        highlight : ids drawn on top, the best first.
+        current : id of the query.
+        """
+        with self._drawing, self.scatter.hold_sync():
+            self.scatter.highlight = [int(item) for item in highlight]
+            self.scatter.current = -1 if current is None else int(current)
+        if self._wanted is None or self._wanted.key != key:
+            self._begin(Wanted(np.asarray(vectors), key, str(self.method.value), int(self.seed.value)))
+
+    def _ask(self) -> None:
+        """Another method or seed for the same vectors."""
+        if self._wanted is not None:
+            self._begin(self._wanted._replace(method=str(self.method.value), seed=int(self.seed.value)))
+
+    def _begin(self, wanted: Wanted) -> None:
+        with self._drawing:  # two may ask at once, from the menu and for another setting: the older one must be told
+            self._wanted = wanted
+            self.tasks.start(lambda stop: stop.run(lambda: self._make(wanted, stop), self._listener(stop)))
+
+    def stop(self) -> None:
+        """End the work in hand; what is on the map stays."""
+        self.tasks.stop.set()
+        with self._drawing:
+            self._say("stopped")
+
+    def wait(self, seconds: float = 60) -> bool:
+        """Wait until the map stands; False if it does not within `seconds`."""
+        return self.tasks.wait(seconds)
+
+    def _failed(self, error: Exception) -> None:
+        with self._drawing:
+            self._say("")
+            self.error.value = views.error_box(error)
+
+    def _make(self, wanted: Wanted, stop: Stop) -> None:
+        """The map, or PCA and after a pause the map; then what it is worth."""
+        stop.check(MOMENT)
+        title = PROJECTIONS.info(wanted.method).title
+        if not self._at_hand(wanted):
+            self._show_made(wanted._replace(method=FIRST_COMES_AT_ONCE), stop, f"{title} is being made")
+        self._show_made(wanted, stop)
+        if self._comparable(wanted) and wanted.name not in self._compared:
+            self._compare_seeds(wanted, stop)
+
+    def _at_hand(self, wanted: Wanted) -> bool:
+        """Whether a map takes no time worth speaking of."""
+        if wanted.method == FIRST_COMES_AT_ONCE or wanted.name in self._maps:
+            return True
+        return cached(wanted.vectors, wanted.method, seed=wanted.seed, store=self.session.store)
+
+    def _show_made(self, wanted: Wanted, stop: Stop, meanwhile: str = "") -> None:
+        """The map, and once the setting stands still what it is worth."""
+        made = self._projected(wanted)
+        line = self._lines.get(wanted.name, "")
+        self._draw(wanted, made, line, stop, meanwhile)
+        stop.check(self.pause)
+        if not line:
+            line = self._lines[wanted.name] = honest_line(made, honesty(wanted.vectors, made.points))
+            self._draw(wanted, made, line, stop, meanwhile)
+
+    def _projected(self, wanted: Wanted) -> Projection:
+        if wanted.name not in self._maps:
+            store = self.session.store
+            made = project(wanted.vectors, wanted.method, seed=wanted.seed, store=store, key=wanted.key)
+            self._maps[wanted.name] = made
+            while len(self._maps) > KEPT_MAPS:
+                self._lines.pop(self._maps.popitem(last=False)[0], None)
+        return self._maps[wanted.name]
+
+    def _comparable(self, wanted: Wanted) -> bool:
+        return PROJECTIONS.info(wanted.method).facts["seeded"] and len(wanted.vectors) <= STABILITY_AT_MOST
+
+    def _compare_seeds(self, wanted: Wanted, stop: Stop) -> None:
+        """Make the next seed's map too, and say how much of this one it repeats."""
+        made, other = self._projected(wanted), self._projected(wanted._replace(seed=wanted.seed + 1))
+        shared = shared_neighbours(made.points[made.placed], other.points[other.placed])
+        if not np.isnan(shared):
+            self._lines[wanted.name] += f" Another seed keeps {shared:.0%} of the neighbours on this map."
+        self._compared.add(wanted.name)
+        self._draw(wanted, made, self._lines[wanted.name], stop)
+
+    # drawing, always behind the lock and never for a request that was overtaken
+
+    def _draw(self, wanted: Wanted, made: Projection, line: str, stop: Stop, meanwhile: str = "") -> None:
+        with self._drawing:
+            stop.check()
+            title = PROJECTIONS.info(wanted.method).title
+            self.error.value = ""
+            if made is not self._shown:
+                groups, labels = self._texts(len(made.points))
+                self.scatter.place(made.points, groups, labels, title=f"{title} of {len(made.points)} descriptors")
+                self._shown = made
+            self.honesty.value = views.note(line) if line else ""
+            self._say(meanwhile, working=bool(meanwhile))
+        self.scatter.trim()  # outside the lock: who hears of it may be waiting for it
+
+    def _texts(self, count: int) -> tuple[list[str] | None, list[str] | None]:
+        """Instance and file name of every picture; None, None where the map has them already."""
+        if count == len(self.scatter.positions):
+            return None, None
+        dataset = self.session.dataset
+        instances = [*(dataset.instances or [""] * len(dataset.images)), *[""] * len(dataset.queries)]
+        names = [printable(path.stem) for path in self.thumbnails.paths[:count]]
+        return [printable(one) for one in instances[:count]], names
+
+    def _say(self, text: str, *, working: bool = False) -> None:
+        self.progress.value = views.note(text) if text else ""
+        self.cancel.layout.display = "" if working else "none"
+
+    def _listener(self, stop: Stop) -> Listener:
+        """Says how far the work is, at every tenth of it."""
+        said = [""]
+
+        def listen(what: str, done: int, total: int) -> None:
+            text = f"{what}: {10 * (10 * done // max(1, total))} %"
+            if text != said[0] and self.cancel.layout.display != "none":
+                said[0] = text
+                with self._drawing:
+                    if not stop.is_set():
+                        self._say(text, working=True)
+
+        return listen
+
+    def close(self) -> None:
+        """End the work, and free the panel with all that is in it."""
+        self.tasks.stop.set()
+        close_all(*self.children)
+        super().close()
+
+
+def honest_line(made: Projection, measured: dict[str, float]) -> str:
+    """What a map is worth, in one line."""
+    title = PROJECTIONS.info(made.method).title
+    seed = f", seed {made.seed}" if PROJECTIONS.info(made.method).facts["seeded"] else ""
+    unplaced = int((~made.placed).sum())
+    apart = f" {unplaced} without a descriptor stand at the lower left." if unplaced else ""
+    if not measured["k"]:
+        return f"{title}{seed}: too few pictures to say what the map is worth.{apart}"
+    kept = f"{measured['neighbour_agreement']:.0%} of the {measured['k']} nearest neighbours on the map"
+    return (
+        f"{title}{seed}: trustworthiness {measured['trustworthiness']:.2f}, {kept} are neighbours in the descriptors; "
+        f"this is a picture, not the search.{apart}"
+    )

@@ -1,0 +1,190 @@
+"""What is asked: a query of the protocol, a database image, a picture of one's own, or a part of any of them."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from traitlets import Float, HasTraits, Instance, Int, Tuple
+
+from cbirlab import images
+from cbirlab.datasets.base import Box, Dataset
+from cbirlab.index import Ranking
+from cbirlab.widgets.parts.results import Results, left_out, results_of_image, results_of_outside, results_of_query
+from cbirlab.widgets.parts.state import Setting
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from cbirlab.session import Session
+
+
+@dataclass(frozen=True)
+class OwnPicture:
+    """A picture from outside the dataset.
+
+    Attributes
+    ----------
+    name : of its file.
+    data : its bytes.
+    """
+
+    name: str
+    data: bytes
+
+    @cached_property
+    def image(self) -> Image.Image:
+        """The upright RGB picture.
+
+        Raises
+        ------
+        ImageError : the bytes are no picture.
+        """
+        return images.from_bytes(self.data, self.name)
+
+
+class Question(HasTraits):
+    """What all sides of a panel are asked.
+
+    Attributes
+    ----------
+    query : row of the benchmark's queries; counts where there is neither `image` nor `own`.
+    image : row of the database whose image is the query instead, or None.
+    own : a picture from outside that is the query instead, or None.
+    box : part of the picture that is sought, (x0, y0, x1, y1) in its pixels, or None for what the protocol says.
+    """
+
+    query = Int(0, min=0)
+    image = Int(None, min=0, allow_none=True)
+    own: OwnPicture | None = Instance(OwnPicture, allow_none=True)  # pyright: ignore[reportAssignmentType]
+    box: Box | None = Tuple(*[Float()] * 4, default_value=None, allow_none=True)  # pyright: ignore[reportAssignmentType]
+
+    def ask(self, *, query: int | None = None, image: int | None = None, own: OwnPicture | None = None) -> None:
+        """Ask for one of the three, with its whole picture."""
+        with self.hold_trait_notifications():
+            self.query = self.query if query is None else query
+            self.image, self.own, self.box = image, own, None
+
+    def ask_own(self, name: str, data: bytes) -> None:
+        """Ask for a picture from outside, from the bytes of its file.
+
+        Raises
+        ------
+        ImageError : the bytes are no picture.
+        """
+        own = OwnPicture(name, data)
+        own.image  # noqa: B018  raises where it is no picture
+        self.ask(own=own)
+
+    def ask_part(self, dataset: Dataset, box: Sequence[float]) -> None:
+        """Ask for a part of the picture.
+
+        Parameters
+        ----------
+        box : (x0, y0, x1, y1) in fractions of width and height; empty for the whole picture.
+        """
+        height, width = images.size(self.picture(dataset))
+        if box:
+            x0, y0, x1, y1 = (round(edge * side) for edge, side in zip(box, (width, height) * 2, strict=True))
+            self.box = (x0, y0, max(x1, x0 + 1), max(y1, y0 + 1))
+        else:
+            self.box = None
+
+    @property
+    def of_protocol(self) -> bool:
+        """Whether a query of the protocol is asked as the protocol asks it."""
+        return self.image is None and self.own is None and self.box is None
+
+    @property
+    def outside(self) -> bool:
+        """Whether the network has to see a picture for it."""
+        return self.own is not None or self.box is not None
+
+    @property
+    def words(self) -> str:
+        """What is asked, in words."""
+        whole = f"Query {self.query}" if self.image is None else f"Database image {self.image}"
+        if self.own is not None:
+            return self.own.name if self.box is None else f"Part of {self.own.name}"
+        return whole if self.box is None else f"Part of {whole[0].lower()}{whole[1:]}"
+
+    def item(self, dataset: Dataset) -> int | None:
+        """Id of its thumbnail as `Thumbnails.of_dataset` counts; None for a picture from outside."""
+        if self.own is not None:
+            return None
+        return self.query + len(dataset.images) if self.image is None else self.image
+
+    def picture(self, dataset: Dataset) -> Path | Image.Image:
+        """The whole picture."""
+        if self.own is not None:
+            return self.own.image
+        return dataset.queries[self.query].path if self.image is None else dataset.images[self.image]
+
+    def unreadable(self, session: Session) -> str:
+        """Why the picture cannot be read; empty where it can."""
+        if self.own is not None:
+            return ""
+        part, row = ("queries", self.query) if self.image is None else ("images", self.image)
+        return session.unreadable(part).get(row, "")
+
+    def own_row(self, dataset: Dataset) -> int | None:
+        """The database row that is the query's own picture, which its answer leaves out."""
+        if self.own is not None:
+            return None
+        return left_out(dataset, self.query) if self.image is None else self.image
+
+    def remark(self, dataset: Dataset) -> str:
+        """Why a question that is not the protocol's has no AP; empty for one that is."""
+        if self.of_protocol:
+            return ""
+        kind = "A picture from outside" if self.own is not None else "A database image"
+        kind = kind if self.box is None else "A part of a picture"
+        known = self.own is None and (self.image is None or bool(dataset.instances and dataset.instances[self.image]))
+        judged = "frames say whether the same thing is shown" if known else "no result is marked"
+        return (
+            f"{kind} is the query. The protocol has no ground truth for it, so it has no AP and {judged}; the mAP is "
+            "still that of all benchmark queries. Pick a query in the strip to go back."
+        )
+
+    def given(self, dataset: Dataset) -> Box | None:
+        """The protocol's rectangle on the picture."""
+        return dataset.queries[self.query].box if self.image is None and self.own is None else None
+
+    def fractions(self, dataset: Dataset) -> list[Box | None]:
+        """The protocol's rectangle and the one that is sought, in fractions of width and height."""
+        height, width = images.size(self.picture(dataset))
+        boxes = self.given(dataset), self.box
+        return [box and (box[0] / width, box[1] / height, box[2] / width, box[3] / height) for box in boxes]
+
+    def rank(self, session: Session, setting: Setting) -> Ranking:
+        """The database ranked for it: (1, N)."""
+        if self.of_protocol:
+            return session.rank_query(self.query, *setting)
+        if self.image is not None and not self.outside:
+            return session.rank_image(self.image, *setting)
+        return session.rank_image(self.picture(session.dataset), *setting, box=self.box)
+
+    def results(self, dataset: Dataset, ranking: Ranking, *, shown: int, only: Collection[int] = ()) -> Results:
+        """The first answers, marked as far as the ground truth goes; `only` of these rows where there are any."""
+        if self.own is not None:
+            return results_of_outside(self.words, ranking, shown=shown, only=only)
+        if self.image is not None:
+            return results_of_image(dataset, ranking, self.image, shown=shown, only=only, words=self.words)
+        return results_of_query(dataset, ranking, self.query, shown=shown, only=only, words=self.words)
+
+    def to_json(self) -> dict[str, Any]:
+        """The question as plain data; a picture from outside with its bytes."""
+        own = self.own and {"name": self.own.name, "data": base64.b64encode(self.own.data).decode("ascii")}
+        return {"query": self.query, "image": self.image, "own": own, "box": self.box and list(self.box)}
+
+    def from_json(self, saved: Mapping[str, Any]) -> None:
+        """Take over a question kept by `to_json`, in one step."""
+        own = saved.get("own")
+        with self.hold_trait_notifications():
+            self.query, self.image = saved["query"], saved["image"]
+            self.own = own and OwnPicture(own["name"], base64.b64decode(own["data"]))
+            self.box = tuple(saved["box"]) if saved["box"] else None

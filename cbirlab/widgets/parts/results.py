@@ -1,0 +1,161 @@
+"""What a gallery shows of a ranking: rows, marks, captions, legend. Plain data, from results of the pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cbirlab.datasets.base import Dataset
+from cbirlab.evaluation import PROTOCOLS
+from cbirlab.index import Ranking
+from cbirlab.lists import lists_of
+from cbirlab.widgets.parts.gallery import Gallery, Thumbnails
+from cbirlab.widgets.parts.result_marks import MARKS
+
+if TYPE_CHECKING:
+    from cbirlab.pipeline import Run
+
+NOT_RIGHT = {"", "wrong", "junk"}
+
+
+@dataclass(frozen=True)
+class Results:
+    """The first results of one query.
+
+    Attributes
+    ----------
+    query : what was asked, in words.
+    rows : database rows, best first.
+    scores, kinds : one per row; kinds are names in `MARKS`, or "" where nothing is known.
+    legend : kinds that can turn up in this answer, so that the legend does not change with every ranking.
+    places : place of each row in the whole answer, from 1; empty where they are the first ones.
+    among : how many images were searched, where the others were left out.
+    """
+
+    query: str
+    rows: Sequence[int]
+    scores: Sequence[float]
+    kinds: Sequence[str]
+    legend: Sequence[str] = ()
+    places: Sequence[int] = ()
+    among: int | None = None
+
+    @property
+    def title(self) -> str:
+        """A line above the pictures."""
+        if not self.rows and self.among is None:
+            return f"{self.query}: no results, because the picture has no descriptor"
+        right = sum(kind not in NOT_RIGHT for kind in self.kinds)
+        first = f"{self.query}: first {len(self.rows)} results"
+        selected = "" if self.among is None else f" of {self.among} selected"
+        return first + selected + (f", {right} right" if any(self.kinds) else "")
+
+    def show_in(self, gallery: Gallery, *, notes: Sequence[str] = ()) -> None:
+        """Draw them, with a note on each where there are notes."""
+        places = self.places or range(1, len(self.rows) + 1)
+        captions = [f"{place}  ·  {score:.3f}" for place, score in zip(places, self.scores, strict=True)]
+        looks = {"captions": captions, "kinds": self.kinds, "notes": notes}
+        gallery.show(self.rows, title=self.title, legend=self.legend, **looks)
+
+
+def results_of_query(
+    dataset: Dataset, ranking: Ranking, query: int, *, shown: int, only: Collection[int] = (), words: str = ""
+) -> Results:
+    """The answer to a query of the protocol, without the query's own picture where the protocol drops it.
+
+    Parameters
+    ----------
+    ranking : of one row.
+    only : rows to which the answer is restricted; all where there are none.
+    words : what was asked.
+    """
+    rows, scores, places = _first(ranking, left_out(dataset, query), shown, only)
+    possible = {*dataset.labels[query], "wrong"} if dataset.labels else set()
+    kinds = kinds_of_query(dataset, query, rows)
+    return Results(words or f"Query {query}", rows, scores, kinds, _in_order(possible), places, len(only) or None)
+
+
+def left_out(dataset: Dataset, query: int) -> int | None:
+    """The database row that is the query's own picture and that the dataset's protocol drops."""
+    return dataset.queries[query].index if PROTOCOLS[dataset.protocol].own_image == "dropped" else None
+
+
+def results_of_image(
+    dataset: Dataset, ranking: Ranking, image: int, *, shown: int, only: Collection[int] = (), words: str = ""
+) -> Results:
+    """The answer when database row `image` is the query; the rest as for `results_of_query`."""
+    rows, scores, places = _first(ranking, image, shown, only)
+    kinds = kinds_of_image(dataset, image, rows)
+    possible = {"positive", "wrong"} if any(kinds) else set()
+    words = words or f"Database image {image}"
+    return Results(words, rows, scores, kinds, _in_order(possible), places, len(only) or None)
+
+
+def results_of_outside(words: str, ranking: Ranking, *, shown: int, only: Collection[int] = ()) -> Results:
+    """The answer to a picture of which nothing is known; the rest as for `results_of_query`."""
+    rows, scores, places = _first(ranking, None, shown, only)
+    return Results(words, rows, scores, [""] * len(rows), (), places, len(only) or None)
+
+
+def kinds_of_query(dataset: Dataset, query: int, rows: Sequence[int]) -> list[str]:
+    """The mark of each database row in the answer to a query of the protocol; "" where the dataset has no labels."""
+    if not dataset.labels:
+        return [""] * len(rows)
+    kinds = {row: name for name, members in dataset.labels[query].items() for row in members}
+    return [kinds.get(row, "wrong") for row in rows]
+
+
+def kinds_of_image(dataset: Dataset, image: int, rows: Sequence[int]) -> list[str]:
+    """The mark of each row when database row `image` is the query: by instance where instances are known, else ""."""
+    wanted = dataset.instances[image] if dataset.instances else ""
+    if not wanted:
+        return [""] * len(rows)
+    return ["positive" if dataset.instances[row] == wanted else "wrong" for row in rows]
+
+
+def ranked_gallery(run: Run, query: int = 0, *, shown: int = 8) -> Gallery:
+    """The first results of one query of a run, framed by what they are.
+
+    Parameters
+    ----------
+    run : from `cbirlab.run` or `Session.rank`.
+    query : row of the dataset's queries.
+    shown : how many.
+    """
+    gallery = Gallery(Thumbnails.of_dataset(run.dataset))
+    results_of_query(run.dataset, lists_of(run.ranking).of(query), query, shown=shown).show_in(gallery)
+    return gallery
+
+
+def strip_of(
+    dataset: Dataset, thumbnails: Thumbnails, on_error: Callable[[Exception], None] | None = None, *, title: str = ""
+) -> Gallery:
+    """The queries of a dataset, or where it has none its images, in a strip to pick from."""
+    first = len(dataset.images)
+    boxed = "; the box is what is sought" if any(query.box for query in dataset.queries) else ""
+    ids = range(first, first + len(dataset.queries)) if dataset.queries else range(first)
+    strip = Gallery(thumbnails, on_error=on_error, arrangement="strip", side=92)
+    counted = f"{dataset.name}: {len(dataset.queries)} queries, {first} images{boxed}"
+    strip.show(ids, title=title or counted, ahead=False)
+    return strip
+
+
+def _first(
+    ranking: Ranking, own: int | None, shown: int, only: Collection[int] = ()
+) -> tuple[list[int], list[float], list[int]]:
+    """The first rows of one ranking, their scores and places; the query's own row is left out as protocols do."""
+    answers = ranking.answers()[0]  # what has no descriptor is no result
+    rows, scores = ranking.images[0, :answers], ranking.scores[0, :answers]
+    if not only:
+        rows, scores = rows[: shown + 1], scores[: shown + 1]
+    counted = rows != (-1 if own is None else own)
+    places = np.cumsum(counted)
+    kept = np.flatnonzero(counted & np.isin(rows, list(only)) if only else counted)[:shown]
+    return rows[kept].tolist(), scores[kept].tolist(), places[kept].tolist()
+
+
+def _in_order(kinds: set[str]) -> list[str]:
+    return [name for name in MARKS if name in kinds]

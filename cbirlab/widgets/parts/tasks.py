@@ -1,0 +1,226 @@
+"""Tasks: of several requests only the newest is wanted; it ends the older ones, and is done at once or in a thread."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import ipywidgets as widgets
+
+from cbirlab.progress import Cancelled, Listener, listening
+from cbirlab.widgets.parts import views
+from cbirlab.widgets.parts.guard import Guard
+
+BETWEEN_NOTES = 0.2  # seconds: a note per batch would flood the page
+
+
+class Stop(threading.Event):
+    """Set once a piece of work is no longer wanted."""
+
+    def check(self, seconds: float = 0.0) -> None:
+        """Wait this long; raise `Cancelled` as soon as the work is not wanted."""
+        if self.wait(seconds):
+            raise Cancelled("This is no longer wanted.")
+
+    def run(self, work: Callable[[], object], told: Listener | None = None) -> bool:
+        """Do the work, which this ends at the next step of its progress bar; whether it came to its end.
+
+        Parameters
+        ----------
+        told : of each step, as a listener of `cbirlab.progress`.
+        """
+
+        def listen(what: str, done: int, total: int) -> None:
+            self.check()
+            if told is not None:
+                told(what, done, total)
+
+        try:
+            self.check()
+            with listening(listen):
+                work()
+        except Exception:
+            if not self.is_set():
+                raise
+            return False  # what nobody wants any more may fail
+        return True
+
+
+class Newest:
+    """Of several requests only the newest is wanted.
+
+    Attributes
+    ----------
+    stop : of the newest request; set it, and nothing is wanted.
+    """
+
+    def __init__(self) -> None:
+        self.stop, self._asking = Stop(), threading.RLock()
+
+    def ask(self) -> Stop:
+        """Another request: the one before is not wanted any more."""
+        with self._asking:
+            self.stop.set()
+            self.stop = Stop()
+            return self.stop
+
+
+class Latest(Newest):
+    """Calls `action()` behind a lock in the thread that asks; requests overtaken while they wait are dropped.
+
+    JupyterLab with ipykernel >= 7 delivers widget messages on the main thread or on a subshell's thread, as it happens,
+    so two callbacks can overlap in time. `action` must read what it needs when it runs, not when it was asked for.
+
+    Parameters
+    ----------
+    action : the work.
+    on_error : told of an exception in the work.
+    afterwards : the rest of the work, done `pause` seconds after `action`, and not at all where a newer request came
+        meanwhile: kernel and page are busy enough with what the eye follows.
+    pause : in seconds; 0 does the rest at once.
+    """
+
+    def __init__(
+        self,
+        action: Callable[[], None],
+        on_error: Callable[[Exception], None],
+        *,
+        afterwards: Callable[[], None] | None = None,
+        pause: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self._action, self.guard = action, Guard(on_error)
+        self._afterwards, self.pause = afterwards, pause
+        self._work = threading.RLock()  # a callback of the action itself may ask again in the same thread
+
+    def __call__(self) -> None:
+        stop = self.ask()
+        if self._do(self._action, stop) and self._afterwards is not None:
+            if self.pause:
+                self.guard.later(self.pause, self._do, self._afterwards, stop)
+            else:
+                self._do(self._afterwards, stop)
+
+    def _do(self, work: Callable[[], None], stop: Stop) -> bool:
+        """Whether the request was still wanted after its work, which went well."""
+        with self._work:
+            return self.guard.run(stop.run, work) and not stop.is_set()
+
+
+class Background(Newest):
+    """Does work in threads of its own.
+
+    Parameters
+    ----------
+    guard : is told of an exception in the work.
+    in_turn : work begins when the older one, which it ends, has come to its end; else at once.
+    """
+
+    def __init__(self, guard: Guard, *, in_turn: bool = False) -> None:
+        super().__init__()
+        self.guard, self._in_turn = guard, in_turn
+        self.thread: threading.Thread | None = None
+
+    def start(self, work: Callable[[Stop], object]) -> None:
+        """Begin work, which is given its `Stop`; returns at once."""
+        with self._asking:
+            before = self.thread if self._in_turn else None
+            self.thread = self.guard.thread(self._run, work, self.ask(), before)
+
+    def _run(self, work: Callable[[Stop], object], stop: Stop, before: threading.Thread | None) -> None:
+        if before is not None:
+            before.join()
+        work(stop)
+
+    def wait(self, seconds: float = 60) -> bool:
+        """Wait until nothing is left to do; whether that was in time."""
+        end = time.monotonic() + seconds
+        while (thread := self.thread) is not None and thread.is_alive() and time.monotonic() < end:
+            thread.join(max(0.0, end - time.monotonic()))  # it may have begun the next one
+        return thread is None or not thread.is_alive()
+
+
+class Work(widgets.HBox):
+    """Slow work in a thread: how far it is, with a Cancel button; not to be seen while there is nothing to do.
+
+    A task ends at its next step after it was cancelled or overtaken; what it has finished stays in the store.
+
+    Parameters
+    ----------
+    done : called in the thread when a task has ended well.
+    failed : told of an exception in a task, and of one in what is called when it has ended.
+    cancelled : called when the user has ended a task.
+    """
+
+    def __init__(
+        self, done: Callable[[], None], failed: Callable[[Exception], None], cancelled: Callable[[], None]
+    ) -> None:
+        self._done, self._cancelled, self.guard = done, cancelled, Guard(failed)
+        self.tasks = Background(self.guard, in_turn=True)
+        self._lock = threading.Lock()
+        self._key: Hashable = None
+        self._title, self._said, self._by_user = "", 0.0, False
+        self.note = widgets.HTML(layout={"flex": "1 1 auto", "min_width": "0"})
+        self.button = widgets.Button(description="Cancel", icon="times", layout={"width": "90px"})
+        self.guard.clicked(self.button, self.cancel)
+        super().__init__([self.note, self.button], layout={"display": "none", "align_items": "center"})
+
+    @property
+    def busy(self) -> bool:
+        """Whether a task runs, be it to its end or to its next step."""
+        return self._key is not None
+
+    def start(self, key: Hashable, title: str, task: Callable[[], None]) -> None:
+        """Do `task` in the thread, unless it is what is done now; another one that runs is ended."""
+        with self._lock:
+            if self._key == key and not self.tasks.stop.is_set():
+                return
+            self._key, self._by_user = key, False
+            self.tasks.start(lambda stop: self._do(title, task, stop))
+
+    def drop(self) -> None:
+        """End what runs: nobody wants it any more."""
+        self.tasks.stop.set()
+
+    def cancel(self) -> None:
+        """End what runs because the user says so."""
+        with self._lock:
+            if not self.busy:  # it has just ended
+                return
+            self._by_user = True
+            self.drop()
+        self.note.value = views.waiting(f"Cancelling: {self._title} ...")
+
+    def wait(self, seconds: float = 60) -> bool:
+        """Wait until nothing is left to do; whether that was in time."""
+        return self.tasks.wait(seconds)
+
+    def _do(self, title: str, task: Callable[[], None], stop: Stop) -> None:
+        """The task, and then what is to follow it."""
+        self._title, self._said = title, 0.0
+        self.note.value = views.waiting(f"{title} ...")
+        self.layout.display = None
+        ended: list[bool] = []
+        self.guard.run(lambda: ended.append(stop.run(task, self._tell)))
+        with self._lock:
+            newest = stop is self.tasks.stop
+            self._key = None if newest else self._key
+            by_user = newest and self._by_user
+        if by_user:
+            self.guard.run(self._cancelled)
+        elif ended == [True]:
+            self.guard.run(self._done)
+        if stop is self.tasks.stop:
+            self.layout.display = "none"
+
+    def _tell(self, what: str, done: int, total: int) -> None:
+        if time.monotonic() - self._said > BETWEEN_NOTES:
+            self._said = time.monotonic()
+            self.note.value = views.waiting(f"{self._title}: {what}, {done} of {total}")
+
+    def close(self) -> Any:
+        """End what runs, and free the widgets."""
+        self.drop()
+        return super().close()
