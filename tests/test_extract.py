@@ -92,6 +92,24 @@ def test_queries_that_are_the_database_images_are_computed_once(things, toynet, 
     np.testing.assert_array_equal(found["stem", "mac"]["images"], found["stem", "mac"]["queries"])
 
 
+def test_queries_that_are_the_database_images_may_be_described_in_another_way(things, toynet, store):
+    """As ASMK does, which assigns a query's columns to several words and an image's to one."""
+    from cbirlab.extract import State
+
+    spec = Aggregation.parse("asmk(k=4)")
+    words = spec.learn(np.random.default_rng(0).random((64, 24), np.float32), np.repeat(np.arange(8), 8))
+    state = State(spec.prepare(words), "these words", spec.prepare(words, queries=True))
+    options = {"taps": ["layer1"], "aggregations": [spec], "parts": ["images", "queries"], "progress": False}
+    found = extract(things, toynet, states={("layer1", spec.key): state}, store=store, **options)["layer1", spec.key]
+    for part, value in (("images", state.value), ("queries", state.of_queries)):
+        alone = extract(
+            things, toynet, **options | {"parts": ["images"]}, store=Store(store.path / part),
+            states={("layer1", spec.key): State(value, "these words")},
+        )  # fmt: skip
+        np.testing.assert_array_equal(found[part], alone["layer1", spec.key]["images"])
+    assert not np.array_equal(found["images"], found["queries"])
+
+
 def test_only_what_is_missing_is_computed(things, toynet, store):
     extract(things, toynet, taps=["stem"], aggregations=SPECS, store=store, progress=False)
     before = {entry.key for entry in store.entries()}

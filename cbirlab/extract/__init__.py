@@ -120,22 +120,22 @@ def extract(
     size = image_size or dataset.image_size
     options = {"image_size": size, "precision": precision, "batch_pixels": batch_pixels, "resizing": resizing}
     planned, views = _planned(dataset, backbone, scales, parts, crop, store, passes, progress, options)
-    columns = {part.base: _columns(part, backbone, taps, aggregations, states) for part in planned}
-    found = _stored(store, [one for part in planned for one in columns[part.base]])
+    columns = {_name(part): _columns(part, backbone, taps, aggregations, states) for part in planned}
+    found = _stored(store, [one for part in planned for one in columns[_name(part)]])
     for part in planned:
-        found |= moved.taken(store, part, [one for one in columns[part.base] if one.key not in found])
+        found |= moved.taken(store, part, [one for one in columns[_name(part)] if one.key not in found])
     for part in planned:  # a run that was ended between its last entry and its clearing up has left them
         Shards(store, part.base).drop(
-            [one.key for one in columns[part.base] if one.key in found], len(part.plan.shards)
+            [one.key for one in columns[_name(part)] if one.key in found], len(part.plan.shards)
         )
     computed = 0
-    if any(one.key not in found for part in planned for one in columns[part.base]):
+    if any(one.key not in found for part in planned for one in columns[_name(part)]):
         computed = _fill(found, planned, columns, backbone, precision, store, progress)
     arrays: dict[tuple[str, str], dict[str, np.ndarray]] = {}
     keys: dict[tuple[str, str], dict[str, str]] = {}
     pass_ms: dict[tuple[str, str], dict[str, float]] = {}
     for name in dict.fromkeys(part.name for part in planned):
-        by_scale = zip(*(columns[part.base] for part in planned if part.name == name), strict=True)
+        by_scale = zip(*(columns[_name(part)] for part in planned if part.name == name), strict=True)
         for same in by_scale:
             column_name = (same[0].tap, same[0].aggregation.key)
             filled = [found[one.key] for one in same]
@@ -145,9 +145,9 @@ def extract(
             spent = sum(one.pass_ms for one in filled) * views[name].sum() / max(1, len(views[name]))
             pass_ms.setdefault(column_name, {})[name] = float(spent)
     skipped = {
-        part.name: _by_image(found[columns[part.base][0].key].skipped, views[part.name])
+        part.name: _by_image(found[columns[_name(part)][0].key].skipped, views[part.name])
         for part in planned
-        if columns[part.base]
+        if columns[_name(part)]
     }
     _report_skipped(dataset, skipped)
     return Descriptors(arrays, keys, views, pass_ms, skipped, time.perf_counter() - started, computed)
@@ -214,6 +214,11 @@ def _planned(
     return planned, views
 
 
+def _name(part: Part) -> tuple[str, float]:
+    """What tells a part from the others; the rows of two can be the same."""
+    return part.name, part.scale
+
+
 def _columns(
     part: Part, backbone: Backbone, taps: Sequence[str], aggregations: _Aggregations, states: _States | None
 ) -> list[Column]:
@@ -245,17 +250,22 @@ def _stored(store: Store, columns: Sequence[Column]) -> _Found:
 def _fill(
     found: _Found,
     planned: Sequence[Part],
-    columns: dict[str, list[Column]],
+    columns: Mapping[tuple[str, float], Sequence[Column]],
     backbone: Backbone,
     precision: str,
     store: Store,
     progress: bool,
 ) -> int:
     """Complete `found`; returns the number of images that went through the network."""
-    missing = {part.base: [one for one in columns[part.base] if one.key not in found] for part in planned}
-    parts = {part.base: part for part in planned if missing[part.base]}  # queries may be the database images again
+    missing: dict[str, dict[str, Column]] = {}  # queries may be the database images again, described otherwise
+    for part in planned:
+        lacking = {one.key: one for one in columns[_name(part)] if one.key not in found}
+        missing[part.base] = missing.get(part.base, {}) | lacking
+    parts = {part.base: part for part in planned if missing[part.base]}
     total = sum(len(part.items) for part in parts.values())
-    size_bytes = sum(_column_bytes(part, one, backbone) for part in parts.values() for one in missing[part.base])
+    size_bytes = sum(
+        _column_bytes(part, one, backbone) for base, part in parts.items() for one in missing[base].values()
+    )
     _check_space(size_bytes, store)
     label = f"{backbone.name} on {planned[0].dataset}, {size_bytes / 1e6:.0f} MB"
     with bar(total=total, desc=label, unit="image", show=progress) as shown:
@@ -269,7 +279,7 @@ def _fill(
 
             filler = Filler(network, store, image_size=image_size, advance=advance)
             for base, part in parts.items():
-                found |= filler.fill(part, missing[base])
+                found |= filler.fill(part, [*missing[base].values()])
                 moved.remember(store, part)
     return filler.computed_images
 
