@@ -8,7 +8,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from cbirlab.backbones import Backbone, Tap, check_tap
-from cbirlab.backbones.places import grid_of
+from cbirlab.backbones.tap_shapes import grid_of
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -168,7 +168,7 @@ def test_where_nothing_may_be_fetched_nothing_is(tmp_path, monkeypatch):
 
     monkeypatch.setenv(downloads.VARIABLE, "off")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr(weights, "hub_folder", lambda: tmp_path / "checkpoints")
+    monkeypatch.setattr(weights.finding, "hub_folder", lambda: tmp_path / "checkpoints")
     monkeypatch.delenv(weights.FOLDER_VARIABLE, raising=False)
     monkeypatch.setattr(from_timm, "cached", lambda repository: None)
     monkeypatch.setattr(from_hub, "hub_folder", lambda: tmp_path / "hub" / "checkpoints")

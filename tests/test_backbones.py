@@ -387,7 +387,7 @@ def small_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, squeeze: dict
     digits = hashlib.sha256((tmp_path / "x.pth").read_bytes()).hexdigest()[:8]
     path = (tmp_path / "x.pth").rename(tmp_path / f"squeezenet1_1-{digits}.pth")
     release = weights.Published("IMAGENET1K_V1", f"https://example.org/{path.name}", (0.1,) * 3, (0.2,) * 3)
-    monkeypatch.setattr(weights, "published", lambda name: {"IMAGENET1K_V1": release})
+    monkeypatch.setattr(weights.finding, "published", lambda name: {"IMAGENET1K_V1": release})
     return path
 
 
@@ -434,7 +434,7 @@ def test_a_download_that_arrives_damaged_is_refused(monkeypatch: pytest.MonkeyPa
 
 
 def test_toynet_is_bundled_or_says_that_it_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights, "data_folder", lambda: tmp_path)
+    monkeypatch.setattr(weights.finding, "data_folder", lambda: tmp_path)
     with pytest.raises(WeightsError, match=r"the bundled weights .*toynet\.safetensors are missing"):
         load_backbone("toynet")
     (tmp_path / "toynet").mkdir()

@@ -19,7 +19,7 @@ from cbirlab import images, taps
 from cbirlab.aggregation import AGGREGATIONS, Aggregation, pooling
 from cbirlab.backbones import load_backbone
 from cbirlab.datasets import Dataset, Query, load_dataset
-from cbirlab.extract import Descriptors, decode, estimate, extract, fill, memory, plan
+from cbirlab.extract import Descriptors, batches, decode, estimate, extract, loop, memory
 from cbirlab.extract import __name__ as extract_name
 from cbirlab.extract.fingerprint import fingerprints
 from cbirlab.extract.pooling import pool
@@ -46,7 +46,7 @@ def toynet():
 
 @pytest.fixture
 def small_shards(monkeypatch):
-    monkeypatch.setattr(plan, "SHARD_IMAGES", 8)
+    monkeypatch.setattr(batches, "SHARD_IMAGES", 8)
 
 
 def slow_descriptor(backbone, path: Path, box, tap: str, spec: Aggregation, size: int = 64) -> np.ndarray:
@@ -77,7 +77,7 @@ def test_the_grid_is_what_one_pass_per_cell_gives(things, toynet, store):
 
 def test_a_second_time_nothing_is_computed(things, toynet, store, monkeypatch):
     first = extract(things, toynet, store=store, **GRID)
-    monkeypatch.setattr(fill, "decode_ahead", None)
+    monkeypatch.setattr(loop, "decode_ahead", None)
     again = extract(things, toynet, store=Store(store.path), **GRID)
     assert again.computed_images == 0
     for name in first:
@@ -160,7 +160,7 @@ def test_whatever_the_result_depends_on_is_in_the_key(things, toynet, store, cha
         shutil.copyfile(things.images[1], copied)
         changed = keys(replace(things, queries=(Query(copied), *things.queries[1:])))
     elif change == "code":
-        monkeypatch.setattr("cbirlab.extract.columns.ROOMS", ("images",))
+        monkeypatch.setattr("cbirlab.extract.cache_keys.ROOMS", ("images",))
         changed = keys()
     else:
         original_function = AGGREGATIONS["gem"]
@@ -246,15 +246,15 @@ import torch; torch.set_num_threads(1)
 from cbirlab.aggregation import Aggregation
 from cbirlab.backbones import load_backbone
 from cbirlab.datasets import load_dataset
-from cbirlab.extract import extract, fill, plan
+from cbirlab.extract import batches, extract, loop
 from cbirlab.store import Store
-plan.SHARD_IMAGES = 8
-write = fill.Shards.write
+batches.SHARD_IMAGES = 8
+write = loop.Shards.write
 def slow_write(self, shard, columns):
     write(self, shard, columns)
     print(shard, flush=True)
     time.sleep(float(sys.argv[3]))
-fill.Shards.write = slow_write
+loop.Shards.write = slow_write
 specs = [Aggregation.parse(name) for name in ("mac", "spoc", "gem(p=3)")]
 dataset = load_dataset(sys.argv[1], image_size=64)
 found = extract(dataset, load_backbone("toynet", "random"), taps=("stem", "layer2", "layer4"), aggregations=specs,
@@ -353,7 +353,7 @@ def test_on_a_full_disk_the_work_goes_on_in_memory(things, toynet, store, small_
     with pytest.warns(UserWarning, match=r"No space left on device.*kept in memory"):
         found = extract(things, toynet, store=store, parts=["images"], **GRID)
     monkeypatch.undo()
-    monkeypatch.setattr(plan, "SHARD_IMAGES", 8)
+    monkeypatch.setattr(batches, "SHARD_IMAGES", 8)
     elsewhere = extract(things, toynet, store=Store(store.path.parent / "fresh"), parts=["images"], **GRID)
     for name in found:
         np.testing.assert_allclose(found[name]["images"], elsewhere[name]["images"], rtol=1e-5, atol=1e-6)
@@ -365,11 +365,11 @@ def test_a_full_disk_and_too_much_for_memory_is_an_error_that_keeps_the_shards(
     things, toynet, store, small_shards, monkeypatch
 ):
     full_disk(monkeypatch, after=2)
-    monkeypatch.setattr(fill, "MEMORY_BYTES", 1000)
+    monkeypatch.setattr(loop, "MEMORY_BYTES", 1000)
     with pytest.warns(UserWarning, match="kept in memory"), pytest.raises(StoreUnwritable, match="run again"):
         extract(things, toynet, store=store, parts=["images"], **GRID)
     monkeypatch.undo()
-    monkeypatch.setattr(plan, "SHARD_IMAGES", 8)
+    monkeypatch.setattr(batches, "SHARD_IMAGES", 8)
     assert extract(things, toynet, store=store, parts=["images"], **GRID).computed_images < 40
 
 
@@ -400,8 +400,8 @@ def test_a_run_that_cannot_fit_is_refused_before_it_begins(things, toynet, store
 
 
 def test_decoding_ahead_is_bounded_and_in_order(things):
-    items = plan.part_items(things, "images")
-    batches = [plan.Batch((row,), (48, 64)) for row in range(40)]
+    items = batches.part_items(things, "images")
+    single = [batches.Batch((row,), (48, 64)) for row in range(40)]
     started = []
 
     class Counting(list):
@@ -409,7 +409,7 @@ def test_decoding_ahead_is_bounded_and_in_order(things):
             started.append(row)
             return super().__getitem__(row)
 
-    stream = decode.decode_ahead(batches, Counting(items), ahead_pixels=4 * 48 * 64, image_size=64)
+    stream = decode.decode_ahead(single, Counting(items), ahead_pixels=4 * 48 * 64, image_size=64)
     rows = [next(stream).rows for _ in range(3)]
     assert rows == [(0,), (1,), (2,)]
     assert len(started) <= 3 + 5
@@ -417,15 +417,15 @@ def test_decoding_ahead_is_bounded_and_in_order(things):
 
 
 def test_batches_hold_one_size_each_and_shards_whole_batches(things, store):
-    items = plan.part_items(things, "images")
+    items = batches.part_items(things, "images")
     prints = fingerprints([item.path for item in items], store)
-    made = plan.make_plan(items, prints, image_size=64, scale=1.0, batch_pixels=5 * 48 * 64)
-    batches = [batch for shard in made.shards for batch in shard]
-    assert sorted(row for batch in batches for row in batch.rows) == list(range(40))
-    for batch in batches:
+    made = batches.make_batches(items, prints, image_size=64, scale=1.0, batch_pixels=5 * 48 * 64)
+    dealt = [batch for shard in made.shards for batch in shard]
+    assert sorted(row for batch in dealt for row in batch.rows) == list(range(40))
+    for batch in dealt:
         assert len(batch.rows) <= 5
         assert {target_size(*images.size(items[row].path), 64) for row in batch.rows} == {batch.size}
-    assert made == plan.make_plan(items, prints, image_size=64, scale=1.0, batch_pixels=5 * 48 * 64)
+    assert made == batches.make_batches(items, prints, image_size=64, scale=1.0, batch_pixels=5 * 48 * 64)
 
 
 def test_fingerprints_are_remembered_until_a_file_changes(tmp_path, store, monkeypatch):

@@ -152,7 +152,7 @@ def test_a_published_file_brings_its_preprocessing_however_it_is_named(tmp_path:
     path = tmp_path / "vgg16_features-amdegroot-88682ab5.pth"
     state = {key: value for key, value in load_backbone("vgg16", "random").module.state_dict().items() if key[0] == "f"}
     torch.save(state, path)
-    monkeypatch.setattr(weights, "_checked", lambda path, wanted: weights.Found(path, wanted.label, wanted))
+    monkeypatch.setattr(weights.finding, "_checked", lambda path, wanted: weights.Found(path, wanted.label, wanted))
     backbone = load_backbone("vgg16", path)
     assert backbone.weights == "IMAGENET1K_FEATURES"
     assert backbone.mean == pytest.approx(CAFFE_MEAN, abs=1e-4)

@@ -43,17 +43,17 @@ def test_a_panel_measures_when_a_row_is_asked_for(things, store):
 
 
 def test_images_are_timed_where_that_is_asked_for_each_recipe_alone(things, store, monkeypatch):
-    from cbirlab.extract import fill
+    from cbirlab.extract import loop
 
     assert "ms_per_image" not in compare(things, weights="random", whitenings="none", store=store, progress=False)
     described = []
-    compute = fill.Filler._compute
+    compute = loop.Filler._compute
 
     def watched(filler, part, shards, columns):
         described.append((len(part.items), [column.label for column in columns]))
         compute(filler, part, shards, columns)
 
-    monkeypatch.setattr(fill.Filler, "_compute", watched)
+    monkeypatch.setattr(loop.Filler, "_compute", watched)
     options = {"taps": ["layer2", "layer4"], "aggregations": ["mac", "vlad(k=4)"], "whitenings": ["none", "pca"]}
     shared = {"weights": "random", "store": store, "progress": False, "fusions": "rrf", "time_images": True}
     frame = compare(things, **options, **shared)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cbirlab.backbones import caffe
 from cbirlab.backbones.backbone import PRECISION, Backbone
 from cbirlab.backbones.catalogue import BACKBONES, CAFFE_MEAN, CAFFE_STD, NO_WEIGHTS, RANDOM, Source, lacking
-from cbirlab.backbones.choosing import chosen
+from cbirlab.backbones.names import chosen
 from cbirlab.text import printable
 from cbirlab.weights import Found, WeightsError, digest, fill, find, label_of, matched, needed, own_file, read
 

@@ -15,15 +15,14 @@ import numpy as np
 
 from cbirlab.datasets.base import Dataset
 from cbirlab.extract import moved
-from cbirlab.extract.columns import Column, Part, State, column, plan_part
-from cbirlab.extract.descriptors import Descriptors
-from cbirlab.extract.fill import MEMORY_BYTES, Filled, Filler, entry_values
+from cbirlab.extract.batches import BATCH_PIXELS, PARTS, part_items
+from cbirlab.extract.cache_keys import Column, Part, State, column, plan_part
+from cbirlab.extract.descriptors import SCALE_POOLING, Descriptors, exponent_of, over_scales
 from cbirlab.extract.fingerprint import fingerprints, image_hashes
+from cbirlab.extract.loop import MEMORY_BYTES, Filled, Filler, entry_values
 from cbirlab.extract.memory import kept_memory
 from cbirlab.extract.network import Network
-from cbirlab.extract.plan import BATCH_PIXELS, PARTS, part_items
 from cbirlab.extract.sampling import Sampler
-from cbirlab.extract.scales import SCALE_POOLING, exponent_of, over_scales
 from cbirlab.extract.threads import spare_cores
 from cbirlab.extract.views import views_of
 from cbirlab.images import USUAL
@@ -126,7 +125,7 @@ def extract(
         found |= moved.taken(store, part, [one for one in columns[_name(part)] if one.key not in found])
     for part in planned:  # a run that was ended between its last entry and its clearing up has left them
         Shards(store, part.base).drop(
-            [one.key for one in columns[_name(part)] if one.key in found], len(part.plan.shards)
+            [one.key for one in columns[_name(part)] if one.key in found], len(part.batches.shards)
         )
     computed = 0
     if any(one.key not in found for part in planned for one in columns[_name(part)]):

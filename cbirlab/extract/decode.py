@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from cbirlab import images
-from cbirlab.extract.plan import Batch, Item
+from cbirlab.extract.batches import Batch, Item
 from cbirlab.preprocessing import Resizing
 
 WORKERS = 2

@@ -1,4 +1,4 @@
-"""Columns: what one descriptor matrix depends on, written down as the specification that names it in the store."""
+"""Cache keys: what one descriptor matrix depends on, written down as the specification that names it in the store."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cbirlab.extract.batches import Batches, Item, make_batches
 from cbirlab.extract.fingerprint import Fingerprint
-from cbirlab.extract.plan import Item, Plan, make_plan
 from cbirlab.extract.sampling import Sampler
 from cbirlab.images import USUAL
 from cbirlab.preprocessing import Resizing
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 ROOMS = (
     *("decoding", "images", "preprocessing"),
-    *("taps", "backbones.places", "handcrafted"),
+    *("taps", "backbones.tap_shapes", "handcrafted"),
     *("attention", "encoding", "aggregation"),
-    *("extract.network", "extract.sampling", "extract.pooling", "extract.walk"),
+    *("extract.network", "extract.sampling", "extract.pooling", "extract.fused_pooling"),
 )
 """What turns a file into a vector; of networks, what is told of each in `_network` counts instead."""
 
@@ -58,7 +58,7 @@ class Part:
     items : its rows.
     prints : what their files are.
     scale : of `image_size`.
-    plan : batches and shards.
+    batches : and the shards that they make.
     specification : what all its columns depend on.
     batch_pixels : pixels that go through the network together.
     resizing : how its pictures come to their size.
@@ -69,7 +69,7 @@ class Part:
     items: tuple[Item, ...]
     prints: Mapping[Path, Fingerprint]
     scale: float
-    plan: Plan
+    batches: Batches
     specification: Mapping[str, Any]
     batch_pixels: int
     resizing: Resizing = USUAL
@@ -77,7 +77,7 @@ class Part:
     @cached_property
     def base(self) -> str:
         """Key of the shards of this part; unlike an entry's it depends on how the rows are dealt out to shards."""
-        dealt = [self.plan.rows(shard) for shard in range(len(self.plan.shards))]
+        dealt = [self.batches.rows(shard) for shard in range(len(self.batches.shards))]
         return digest({**self.specification, "shards": dealt})
 
 
@@ -116,7 +116,7 @@ def plan_part(
 ) -> Part:
     """Plan a part and write down what its descriptors depend on."""
     options = {"batch_pixels": batch_pixels, "min_side": backbone.min_side, "resize": resizing.resize}
-    plan = make_plan(items, prints, image_size=image_size, scale=scale, **options)
+    batches = make_batches(items, prints, image_size=image_size, scale=scale, **options)
     specification = {
         "images": _items_digest(items, prints),
         "backbone": backbone.name,
@@ -128,7 +128,7 @@ def plan_part(
         "precision": precision,
         **resizing.changed,
     }
-    return Part(name, dataset, tuple(items), prints, scale, plan, specification, batch_pixels, resizing)
+    return Part(name, dataset, tuple(items), prints, scale, batches, specification, batch_pixels, resizing)
 
 
 def column(part: Part, tap: str, aggregation: Aggregation | Sampler, state: State | None = None) -> Column:

@@ -1,4 +1,4 @@
-"""Fill: the loop of the one pass, shard after shard, into the store, or into memory where that cannot be written to."""
+"""Loop: the loop of the one pass, shard after shard, into the store, or into memory where that cannot be written to."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cbirlab.extract.columns import Column, Part
+from cbirlab.extract.batches import Batch
+from cbirlab.extract.cache_keys import Column, Part
 from cbirlab.extract.decode import Decoded, decode_ahead
 from cbirlab.extract.network import Network
-from cbirlab.extract.plan import Batch
 from cbirlab.extract.pooling import pool
 from cbirlab.images import ImageError
 from cbirlab.store import Entry, Store, StoreUnwritable
@@ -73,7 +73,7 @@ class Filler:
         ------
         ValueError : no image of the part can be read.
         """
-        if not part.plan.shards:
+        if not part.batches.shards:
             raise ValueError(f"{part.dataset}: none of the {len(part.items)} {part.name} can be read.")
         shards = Shards(self.store, part.base)
         done: dict[str, Filled] = {}
@@ -87,7 +87,7 @@ class Filler:
                     done[column.key] = self._assemble(part, shards, column)
             if len(done) == len(columns):
                 if not self._unwritable:  # else the shards that were written are all that a later run finds
-                    shards.drop([column.key for column in columns], len(part.plan.shards))
+                    shards.drop([column.key for column in columns], len(part.batches.shards))
                 return done
         raise StoreUnwritable(f"Store {self.store.path}: shards vanish as they are written; is another run pruning it?")
 
@@ -100,12 +100,12 @@ class Filler:
         """Compute and write the shards of `columns` that are missing."""
         todo = {
             shard: missing
-            for shard in range(len(part.plan.shards))
+            for shard in range(len(part.batches.shards))
             if (missing := [column for column in columns if self._read(part, shards, shard, column) is None])
         }
-        ready = sum(len(part.plan.rows(shard)) for shard in range(len(part.plan.shards)) if shard not in todo)
-        self.advance(ready + len(part.plan.unreadable))
-        batches = [(shard, batch) for shard in todo for batch in part.plan.shards[shard]]
+        ready = sum(len(part.batches.rows(shard)) for shard in range(len(part.batches.shards)) if shard not in todo)
+        self.advance(ready + len(part.batches.unreadable))
+        batches = [(shard, batch) for shard in todo for batch in part.batches.shards[shard]]
         values: dict[str, list[np.ndarray]] = {}
         started, before = time.perf_counter(), self.computed_images
         with closing(self._decoded(part, [batch for _, batch in batches])) as stream:
@@ -113,7 +113,7 @@ class Filler:
                 for key, block in self._pooled(part, decoded, todo[shard]).items():
                     values.setdefault(key, []).append(block)
                 self.advance(len(batch.rows))
-                if batch is part.plan.shards[shard][-1]:
+                if batch is part.batches.shards[shard][-1]:
                     self._write(part, shards, shard, {key: np.concatenate(blocks) for key, blocks in values.items()})
                     values = {}
         if self.computed_images > before:
@@ -179,7 +179,7 @@ class Filler:
         if first is None:
             raise _ShardMissing
         shape = (len(part.items), first.shape[1])
-        skipped = {str(row): reason for row, reason in part.plan.unreadable.items()}
+        skipped = {str(row): reason for row, reason in part.batches.unreadable.items()}
         if not self._unwritable:
             try:
                 rows = self._rows(part, shards, column, skipped)  # also completes `skipped` while it is read
@@ -200,9 +200,9 @@ class Filler:
     def _rows(
         self, part: Part, shards: Shards, column: Column, skipped: dict[str, str]
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        for shard in range(len(part.plan.shards)):
+        for shard in range(len(part.batches.shards)):
             values = self._read(part, shards, shard, column)
-            rows = np.array(part.plan.rows(shard))
+            rows = np.array(part.batches.rows(shard))
             if values is None or len(values) != len(rows):
                 raise _ShardMissing
             lost = np.isnan(values[:, 0])  # pooled values are finite, so one column tells
@@ -219,7 +219,7 @@ def _check_unchanged(part: Part, shard: int) -> None:
     ------
     ImageError : one was.
     """
-    for path in {part.items[row].path for row in part.plan.rows(shard)}:
+    for path in {part.items[row].path for row in part.batches.rows(shard)}:
         if not part.prints[path].still_of(path):
             raise ImageError(f"{path}: the file was changed while it was described; run again once it is complete.")
 
