@@ -26,7 +26,17 @@ BESIDE = (
 )
 BESIDE_MODULES = {
     *("extract", "extract.cache_keys", "extract.decode", "extract.descriptors", "extract.loop", "extract.fingerprint"),
-    *("extract.memory", "extract.moved", "extract.batches", "extract.threads", "extract.views"),
+    *(
+        "extract.memory",
+        "extract.moved",
+        "extract.request",
+        "extract.planning",
+        "extract.assembling",
+        "extract.local",
+        "extract.batches",
+        "extract.threads",
+        "extract.views",
+    ),
     *(
         "backbones",
         "backbones.backbone",

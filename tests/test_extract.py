@@ -6,7 +6,9 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,24 @@ from cbirlab import images, taps
 from cbirlab.aggregation import AGGREGATIONS, Aggregation, pooling
 from cbirlab.backbones import load_backbone
 from cbirlab.datasets import Dataset, Query, load_dataset
-from cbirlab.extract import Descriptors, batches, decode, estimate, extract, loop, memory
+from cbirlab.extract import (
+    Computed,
+    Descriptors,
+    Network,
+    Request,
+    Shard,
+    ShardsMissing,
+    assemble,
+    batches,
+    compute,
+    decode,
+    estimate,
+    extract,
+    local,
+    loop,
+    memory,
+    plan,
+)
 from cbirlab.extract import __name__ as extract_name
 from cbirlab.extract.fingerprint import fingerprints
 from cbirlab.extract.pooling import pool
@@ -75,6 +94,41 @@ def test_the_grid_is_what_one_pass_per_cell_gives(things, toynet, store):
                 np.testing.assert_allclose(values, expected, rtol=2e-4, atol=1e-5)
 
 
+def compute_elsewhere(shards: list[Shard], store: Path, seed: int) -> list[Computed]:
+    """In a process that knows nothing but this: a backbone of its own, and the shards that it was sent."""
+    torch.set_num_threads(1)
+    network = Network(load_backbone("toynet", "random", seed=seed))
+    return [compute(shard, network, Store(store)) for shard in shards]
+
+
+def test_shards_computed_in_another_order_and_process_assemble_to_the_same_bits(things, toynet, store, small_shards):
+    boxed = replace(things, queries=tuple(Query(path, (5.0, 8.0, 40.0, 44.0)) for path in things.images[:9]), labels=())
+    options = {name: value for name, value in GRID.items() if name != "progress"} | {"scales": (1.0, 0.7)}
+    here = extract(boxed, toynet, store=store, **options, progress=False)
+    there = Store(store.path / "there")
+    planned = plan(Request(boxed, toynet, **options), there)
+    assert (estimated := estimate(boxed, toynet, store=there, **options)).images == here.computed_images
+    with pytest.raises(ShardsMissing, match="shard 0 of things images is not there"):
+        assemble(planned, there)
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        first = pool.submit(compute_elsewhere, planned.shards[::-2], there.path, 0).result()
+    left = plan(Request(boxed, toynet, **options), there)
+    assert [(one.base, one.number) for one in left.shards] == [
+        (one.base, one.number) for one in planned.shards[-2::-2]
+    ][::-1]
+    others = compute_elsewhere([*reversed(left.shards)], there.path, 0)
+    found = assemble(left, there, [*others, *first])
+    assert found.computed_images == here.computed_images
+    assert sum(entry.size_bytes for entry in there.entries()) >= estimated.size_bytes
+    assert not (there.path / "partial").exists() or not [*(there.path / "partial").iterdir()]
+    assert found.keys == here.keys
+    for cell in here:
+        for part, values in here[cell].items():
+            np.testing.assert_array_equal(found[cell][part], values)
+    again = plan(Request(boxed, toynet, **options), there)
+    assert (again.shards, again.size_bytes) == ((), 0)
+
+
 def test_a_second_time_nothing_is_computed(things, toynet, store, monkeypatch):
     first = extract(things, toynet, store=store, **GRID)
     monkeypatch.setattr(loop, "decode_ahead", None)
@@ -100,7 +154,9 @@ def test_queries_that_are_the_database_images_may_be_described_in_another_way(th
     words = spec.learn(np.random.default_rng(0).random((64, 24), np.float32), np.repeat(np.arange(8), 8))
     state = State(spec.prepare(words), "these words", spec.prepare(words, queries=True))
     options = {"taps": ["layer1"], "aggregations": [spec], "parts": ["images", "queries"], "progress": False}
-    found = extract(things, toynet, states={("layer1", spec.key): state}, store=store, **options)["layer1", spec.key]
+    both = extract(things, toynet, states={("layer1", spec.key): state}, store=store, **options)
+    found = both["layer1", spec.key]
+    assert both.computed_images == 40, "one pass gives both"
     for part, value in (("images", state.value), ("queries", state.of_queries)):
         alone = extract(
             things, toynet, **options | {"parts": ["images"]}, store=Store(store.path / part),
@@ -365,7 +421,7 @@ def test_a_full_disk_and_too_much_for_memory_is_an_error_that_keeps_the_shards(
     things, toynet, store, small_shards, monkeypatch
 ):
     full_disk(monkeypatch, after=2)
-    monkeypatch.setattr(loop, "MEMORY_BYTES", 1000)
+    monkeypatch.setattr(local, "MEMORY_BYTES", 1000)
     with pytest.warns(UserWarning, match="kept in memory"), pytest.raises(StoreUnwritable, match="run again"):
         extract(things, toynet, store=store, parts=["images"], **GRID)
     monkeypatch.undo()
@@ -392,8 +448,8 @@ def test_the_estimate_is_what_the_store_then_grows_by(things, toynet, store):
 
 def test_a_run_that_cannot_fit_is_refused_before_it_begins(things, toynet, store, monkeypatch):
     monkeypatch.setattr(Store, "free_bytes", lambda _: 10**6)
-    monkeypatch.setattr("cbirlab.extract.MEMORY_BYTES", 1000)
-    monkeypatch.setattr("cbirlab.extract._column_bytes", lambda *_: 10**9)
+    monkeypatch.setattr(local, "MEMORY_BYTES", 1000)
+    monkeypatch.setattr("cbirlab.extract.planning.width", lambda *_: 10**9)
     with pytest.raises(StoreUnwritable, match=r"GB are needed and 0\.0 GB are free"):
         extract(things, toynet, store=store, **GRID)
     assert store.entries() == []

@@ -162,7 +162,7 @@ def test_on_a_disk_that_numbers_its_files_anew_they_are_read_again_and_not_descr
     looked, described = [], []
     look = fingerprint._look_at
     monkeypatch.setattr(fingerprint, "_look_at", lambda path: looked.append(path) or look(path))
-    monkeypatch.setattr("cbirlab.extract.loop.Filler.fill", lambda *_: described.append(_) or {})
+    monkeypatch.setattr("cbirlab.extract.local.compute_each", lambda *_: described.append(_) or ())
     assert result(folder, tmp_path / "store") == before
     assert len(looked) >= 8
     assert described == []

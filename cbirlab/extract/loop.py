@@ -1,227 +1,153 @@
-"""Loop: the loop of the one pass, shard after shard, into the store, or into memory where that cannot be written to."""
+"""Loop: the one pass over the images of a few shards, each of which is saved when it is done."""
 
 from __future__ import annotations
 
-import math
 import time
-import warnings
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from cbirlab.extract.batches import Batch
-from cbirlab.extract.cache_keys import Column, Part
+from cbirlab.extract.batches import Batch, Item
+from cbirlab.extract.cache_keys import Column
 from cbirlab.extract.decode import Decoded, decode_ahead
+from cbirlab.extract.fingerprint import Fingerprint
 from cbirlab.extract.network import Network
 from cbirlab.extract.pooling import pool
 from cbirlab.images import ImageError
-from cbirlab.store import Entry, Store, StoreUnwritable
+from cbirlab.preprocessing import Resizing
+from cbirlab.store import Store, StoreUnwritable
 from cbirlab.store.shards import Shards
 
-MEMORY_BYTES = 2 << 30
-_ATTEMPTS = 3
+if TYPE_CHECKING:
+    from cbirlab.backbones import Backbone
 
 
-class Filled(NamedTuple):
-    """One finished column.
+@dataclass(frozen=True)
+class Shard:
+    """Rows of a part that are computed and saved together; small, and good to be sent to another process.
 
     Attributes
     ----------
-    values : float32 (rows, D).
-    skipped : rows that could not be read, and why.
-    pass_ms : milliseconds per row of the pass that made it, decoding and all columns of the same pass included; NaN
-        where a killed run had left nothing to compute.
+    base : key of the shards of its part.
+    number : among them.
+    batches : row numbers of the part that go through the network together.
+    items : each of these rows.
+    prints : what their files are.
+    columns : the descriptor matrices that lack these rows.
+    image_size : long side in pixels at scale 1.
+    scale, resizing, batch_pixels : as of the request.
     """
 
-    values: np.ndarray
-    skipped: dict[int, str]
-    pass_ms: float
+    base: str
+    number: int
+    batches: tuple[Batch, ...]
+    items: Mapping[int, Item]
+    prints: Mapping[Path, Fingerprint]
+    columns: tuple[Column, ...]
+    image_size: int
+    scale: float
+    resizing: Resizing
+    batch_pixels: int
 
 
-class _ShardMissing(Exception):
-    """A shard was removed or damaged since it was seen; it has to be computed again."""
+class Computed(NamedTuple):
+    """What is known of a shard once it is computed.
+
+    Attributes
+    ----------
+    base, number : of the shard.
+    images : that went through the network.
+    seconds : that it took, waiting for decoded images included.
+    problems : row to reason, of images that could not be decoded.
+    unwritten : column key to float32 (rows, D), where the store could not be written to; else empty.
+    error : why it could not.
+    """
+
+    base: str
+    number: int
+    images: int
+    seconds: float
+    problems: Mapping[int, str]
+    unwritten: Mapping[str, np.ndarray]
+    error: str = ""
 
 
-class Filler:
-    """Fills columns of parts and remembers what it cannot write.
+def compute(shard: Shard, network: Network, store: Store) -> Computed:
+    """Compute one shard and save it in the store.
+
+    It depends on no other shard: any process that sees the images and the store may compute it, at any time. Computing
+    it twice does no harm.
 
     Parameters
     ----------
-    network : made ready for extraction.
-    store : where shards and entries go.
-    image_size : long side in pixels.
-    advance : called with the number of images that are done.
-    """
-
-    def __init__(self, network: Network, store: Store, *, image_size: int, advance: Any) -> None:
-        self.network = network
-        self.store = store
-        self.image_size = image_size
-        self.advance = advance
-        self.computed_images = 0
-        self._kept: dict[tuple[str, int, str], np.ndarray] = {}  # shards that could not be written
-        self._reasons: dict[tuple[str, int], str] = {}
-        self._pass_ms: dict[str, float] = {}
-        self._unwritable = False
-
-    def fill(self, part: Part, columns: Sequence[Column]) -> dict[str, Filled]:
-        """Compute `columns` of `part`, by entry key.
-
-        Raises
-        ------
-        ValueError : no image of the part can be read.
-        """
-        if not part.batches.shards:
-            raise ValueError(f"{part.dataset}: none of the {len(part.items)} {part.name} can be read.")
-        shards = Shards(self.store, part.base)
-        done: dict[str, Filled] = {}
-        self._pass_ms = {}
-        for _ in range(_ATTEMPTS):
-            done |= {one.key: ready for one in columns if one.key not in done and (ready := self._stored(one))}
-            left = [column for column in columns if column.key not in done]
-            self._compute(part, shards, left)
-            for column in left:
-                with suppress(_ShardMissing):
-                    done[column.key] = self._assemble(part, shards, column)
-            if len(done) == len(columns):
-                if not self._unwritable:  # else the shards that were written are all that a later run finds
-                    shards.drop([column.key for column in columns], len(part.batches.shards))
-                return done
-        raise StoreUnwritable(f"Store {self.store.path}: shards vanish as they are written; is another run pruning it?")
-
-    def _stored(self, column: Column) -> Filled | None:
-        """What another process, which was faster, has put into the store."""
-        entry = self.store.get("descriptors", column.specification)
-        return None if entry is None else entry_values(entry)
-
-    def _compute(self, part: Part, shards: Shards, columns: Sequence[Column]) -> None:
-        """Compute and write the shards of `columns` that are missing."""
-        todo = {
-            shard: missing
-            for shard in range(len(part.batches.shards))
-            if (missing := [column for column in columns if self._read(part, shards, shard, column) is None])
-        }
-        ready = sum(len(part.batches.rows(shard)) for shard in range(len(part.batches.shards)) if shard not in todo)
-        self.advance(ready + len(part.batches.unreadable))
-        batches = [(shard, batch) for shard in todo for batch in part.batches.shards[shard]]
-        values: dict[str, list[np.ndarray]] = {}
-        started, before = time.perf_counter(), self.computed_images
-        with closing(self._decoded(part, [batch for _, batch in batches])) as stream:
-            for (shard, batch), decoded in zip(batches, stream, strict=True):
-                for key, block in self._pooled(part, decoded, todo[shard]).items():
-                    values.setdefault(key, []).append(block)
-                self.advance(len(batch.rows))
-                if batch is part.batches.shards[shard][-1]:
-                    self._write(part, shards, shard, {key: np.concatenate(blocks) for key, blocks in values.items()})
-                    values = {}
-        if self.computed_images > before:
-            elapsed = 1000 * (time.perf_counter() - started) / (self.computed_images - before)
-            self._pass_ms |= {column.key: elapsed for column in columns}
-
-    def _decoded(self, part: Part, batches: Sequence[Batch]) -> Generator[Decoded]:
-        ahead = 2 * part.batch_pixels
-        options = {"image_size": self.image_size, "scale": part.scale, "resizing": part.resizing}
-        return decode_ahead(batches, part.items, ahead_pixels=ahead, **options)
-
-    def _pooled(self, part: Part, decoded: Decoded, columns: Sequence[Column]) -> dict[str, np.ndarray]:
-        """Values of one batch: column key to (rows of the batch, D); rows that could not be decoded are NaN."""
-        for row, reason in decoded.problems.items():
-            self._reasons[part.base, row] = reason
-        if not decoded.rows:
-            return {column.key: np.full((len(decoded.batch.rows), self._width(column)), np.nan) for column in columns}
-        self.computed_images += len(decoded.rows)
-        good = np.isin(decoded.batch.rows, decoded.rows)
-        taps = list(dict.fromkeys(column.tap for column in columns))
-        found = {}
-        for tap, maps in self.network.maps(decoded.pixels, taps).items():
-            of_tap = {column.aggregation.key: column for column in columns if column.tap == tap}
-            states = {key: column.state for key, column in of_tap.items()}
-            for key, pooled in pool(maps, [column.aggregation for column in of_tap.values()], states).items():
-                found[of_tap[key].key] = pooled if good.all() else _spread(pooled, good)
-        return found
-
-    def _width(self, column: Column) -> int:
-        """Dimensions of a column, known without an image."""
-        return column.aggregation.width(self.network.backbone.taps[column.tap].channels)
-
-    def _read(self, part: Part, shards: Shards, shard: int, column: Column) -> np.ndarray | None:
-        kept = self._kept.get((part.base, shard, column.key))
-        return kept if kept is not None else shards.read(shard, column.key)
-
-    def _write(self, part: Part, shards: Shards, shard: int, values: Mapping[str, np.ndarray]) -> None:
-        _check_unchanged(part, shard)
-        if not self._unwritable:
-            try:
-                shards.write(shard, values)
-                return
-            except StoreUnwritable as error:
-                self._keep_in_memory(error)
-        self._kept |= {(part.base, shard, key): block for key, block in values.items()}
-        if sum(block.nbytes for block in self._kept.values()) > MEMORY_BYTES:
-            raise StoreUnwritable(
-                f"Store {self.store.path}: cannot be written to, and more than {MEMORY_BYTES >> 30} GiB of results "
-                "wait in memory; free some space or set CBIRLAB_STORE to another folder and run again."
-            )
-
-    def _keep_in_memory(self, error: StoreUnwritable) -> None:
-        if not self._unwritable:
-            self._unwritable = True
-            warnings.warn(f"{error} Results are kept in memory for now and are lost when Python ends.", stacklevel=6)
-
-    def _assemble(self, part: Part, shards: Shards, column: Column) -> Filled:
-        """Bring the rows of all shards of a column into the order of the part."""
-        ready = self._stored(column)
-        if ready is not None:
-            return ready
-        first = self._read(part, shards, 0, column)
-        if first is None:
-            raise _ShardMissing
-        shape = (len(part.items), first.shape[1])
-        skipped = {str(row): reason for row, reason in part.batches.unreadable.items()}
-        if not self._unwritable:
-            try:
-                rows = self._rows(part, shards, column, skipped)  # also completes `skipped` while it is read
-                entry = self.store.put_rows(
-                    "descriptors", column.specification, "values", shape, rows,
-                    dataset=part.dataset, part=part.name, weights=self.network.backbone.weights, skipped=skipped,
-                    pass_ms=self._pass_ms.get(column.key),
-                )  # fmt: skip
-                return entry_values(entry)
-            except StoreUnwritable as error:
-                self._keep_in_memory(error)
-        values = np.zeros(shape, np.float32)
-        for rows, block in self._rows(part, shards, column, skipped):
-            values[rows] = block
-        reasons = {int(row): reason for row, reason in skipped.items()}
-        return Filled(values, reasons, self._pass_ms.get(column.key, math.nan))
-
-    def _rows(
-        self, part: Part, shards: Shards, column: Column, skipped: dict[str, str]
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        for shard in range(len(part.batches.shards)):
-            values = self._read(part, shards, shard, column)
-            rows = np.array(part.batches.rows(shard))
-            if values is None or len(values) != len(rows):
-                raise _ShardMissing
-            lost = np.isnan(values[:, 0])  # pooled values are finite, so one column tells
-            for row in rows[lost]:
-                reason = self._reasons.get((part.base, int(row)), f"{part.items[row].path}: could not be read.")
-                skipped[str(row)] = reason
-            yield rows, np.where(lost[:, None], np.float32(0), values) if lost.any() else values
-
-
-def _check_unchanged(part: Part, shard: int) -> None:
-    """Refuse values of files that were changed since they were looked at: they would be kept as those of the old ones.
+    network : made of the request's backbone, at the request's precision.
 
     Raises
     ------
-    ImageError : one was.
+    ImageError : a file was changed since the plan was made.
+    FloatingPointError : a value is not finite, as happens where reduced precision overflows.
     """
-    for path in {part.items[row].path for row in part.batches.rows(shard)}:
-        if not part.prints[path].still_of(path):
-            raise ImageError(f"{path}: the file was changed while it was described; run again once it is complete.")
+    (computed,) = compute_each([shard], network, store)
+    return computed
+
+
+def compute_each(
+    shards: Sequence[Shard], network: Network, store: Store, advance: Callable[[int], None] = lambda images: None
+) -> Iterator[Computed]:
+    """Compute shards of one part as `compute` does, decoding ahead from each to the next.
+
+    Parameters
+    ----------
+    advance : called with the number of images that are done.
+    """
+    first, batches = shards[0], [(shard, batch) for shard in shards for batch in shard.batches]
+    items = {row: item for shard in shards for row, item in shard.items.items()}
+    options = {"image_size": first.image_size, "scale": first.scale, "resizing": first.resizing}
+    values: dict[str, list[np.ndarray]] = {}
+    problems: dict[int, str] = {}
+    images, started = 0, time.perf_counter()
+    decoding = decode_ahead([batch for _, batch in batches], items, ahead_pixels=2 * first.batch_pixels, **options)
+    with closing(decoding) as stream:
+        for (shard, batch), decoded in zip(batches, stream, strict=True):
+            for key, block in _pooled(shard.columns, decoded, network).items():
+                values.setdefault(key, []).append(block)
+            problems |= decoded.problems
+            images += len(decoded.rows)
+            advance(len(batch.rows))
+            if batch is shard.batches[-1]:
+                unwritten, error = _save(shard, {key: np.concatenate(rows) for key, rows in values.items()}, store)
+                seconds = time.perf_counter() - started
+                yield Computed(shard.base, shard.number, images, seconds, problems, unwritten, error)
+                values, problems, images, started = {}, {}, 0, time.perf_counter()
+
+
+def _pooled(columns: Sequence[Column], decoded: Decoded, network: Network) -> dict[str, np.ndarray]:
+    """Values of one batch: column key to (rows of the batch, D); rows that could not be decoded are NaN."""
+    count = len(decoded.batch.rows)
+    if not decoded.rows:
+        return {column.key: np.full((count, width(column, network.backbone)), np.nan, np.float32) for column in columns}
+    good = np.isin(decoded.batch.rows, decoded.rows)
+    found = {}
+    for tap, maps in network.maps(decoded.pixels, list(dict.fromkeys(column.tap for column in columns))).items():
+        own = [column for column in columns if column.tap == tap]
+        # Queries can be the database images, described with a state of their own: what has one is pooled alone.
+        alone = [[column] for column in own if column.state is not None]
+        for together in ([column for column in own if column.state is None], *alone):
+            states = {column.aggregation.key: column.state for column in together}
+            pooled = pool(maps, [column.aggregation for column in together], states)
+            for column in together:
+                values = pooled[column.aggregation.key]
+                found[column.key] = values if good.all() else _spread(values, good)
+    return found
+
+
+def width(column: Column, backbone: Backbone) -> int:
+    """Dimensions of a column, known without an image."""
+    return column.aggregation.width(backbone.taps[column.tap].channels)
 
 
 def _spread(values: np.ndarray, good: np.ndarray) -> np.ndarray:
@@ -231,8 +157,18 @@ def _spread(values: np.ndarray, good: np.ndarray) -> np.ndarray:
     return block
 
 
-def entry_values(entry: Entry) -> Filled:
-    """What a finished entry holds."""
-    skipped = {int(row): reason for row, reason in entry.notes["skipped"].items()}
-    pass_ms = entry.notes.get("pass_ms")
-    return Filled(entry.arrays["values"], skipped, math.nan if pass_ms is None else pass_ms)
+def _save(shard: Shard, values: Mapping[str, np.ndarray], store: Store) -> tuple[Mapping[str, np.ndarray], str]:
+    """Write a shard; what cannot be written comes back, with the reason.
+
+    Raises
+    ------
+    ImageError : a file was changed since it was looked at: its values would be kept as those of the old one.
+    """
+    for path, known in shard.prints.items():
+        if not known.still_of(path):
+            raise ImageError(f"{path}: the file was changed while it was described; run again once it is complete.")
+    try:
+        Shards(store, shard.base).write(shard.number, values)
+    except StoreUnwritable as error:
+        return values, str(error)
+    return {}, ""

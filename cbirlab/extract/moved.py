@@ -12,7 +12,7 @@ from hashlib import sha256
 import numpy as np
 
 from cbirlab.extract.cache_keys import Column, Part, row_facts
-from cbirlab.extract.loop import Filled, entry_values
+from cbirlab.extract.descriptors import Filled, entry_values
 from cbirlab.store import Entry, Store, StoreUnwritable, digest
 
 _KIND = "orders"
