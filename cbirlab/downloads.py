@@ -12,13 +12,19 @@ import shutil
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
 from cbirlab.progress import bar
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl: Any = None
 
 VARIABLE = "CBIRLAB_DOWNLOADS"
 _OFF = ("off", "no", "false", "0")
@@ -27,6 +33,7 @@ ATTEMPTS = 4
 
 _BLOCK = 1 << 20
 _TIMEOUT_SECONDS = 60
+_LOOK_SECONDS = 0.2
 _PARTIAL, _NOT_SATISFIABLE = 206, 416
 
 Pause = Callable[[float], Any]
@@ -98,18 +105,55 @@ def fetch(source: Source, folder: Path, *, progress: bool = True, pause: Pause =
         return target
     check(source.file, DownloadError)
     folder.mkdir(parents=True, exist_ok=True)
-    reasons = []
+    with _alone(part, progress):
+        if not target.is_file():  # else another process has had it meanwhile
+            _try_all(source, part, progress, pause)
+            os.replace(part, target)
+    return target
+
+
+def _try_all(source: Source, part: Path, progress: bool, pause: Pause) -> None:
+    """Bring `part` to its end from one address or another."""
+    reasons, cause = [], None
     for url in source.urls:
         try:
             wanted = source.digest or _published_digest(source)
             _complete(url, part, source, resume=bool(wanted) or len(source.urls) == 1, progress=progress, pause=pause)
-            _check_digest(part, wanted)
+            return _check_digest(part, wanted)
         except (OSError, HTTPException, ValueError) as error:
             reasons.append(f"{url}: {error}")
-            continue
-        os.replace(part, target)
-        return target
-    raise DownloadError(f"{source.file} could not be downloaded.\n  " + "\n  ".join(reasons))
+            cause = error
+    raise DownloadError(f"{source.file} could not be downloaded.\n  " + "\n  ".join(reasons)) from cause
+
+
+@contextmanager
+def _alone(part: Path, progress: bool) -> Iterator[None]:
+    """Wait while another process fetches the same file, on systems that have such locks; they end with the process."""
+    if fcntl is None:
+        yield
+        return
+    with part.open("ab") as held:
+        if not _locked(held):
+            with bar(total=1, desc=f"{part.stem}, by another process", unit="file", show=progress) as shown:
+                while not _locked(held):
+                    shown.update(0)
+                    time.sleep(_LOOK_SECONDS)
+        try:
+            yield
+        finally:
+            if not _size(part):
+                part.unlink(missing_ok=True)
+
+
+def _locked(held: Any) -> bool:
+    """Whether this process has the file alone from now on."""
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        pass
+    return True
 
 
 def digest_of(file: Path, kind: str) -> str:
@@ -122,7 +166,7 @@ def _complete(url: str, part: Path, source: Source, *, resume: bool, progress: b
     """Bring `part` to its full size from one address, however often the connection breaks."""
     if not resume:
         part.unlink(missing_ok=True)
-    left = ATTEMPTS
+    left, began = ATTEMPTS, _size(part)
     while True:
         before = _size(part)
         try:
@@ -130,7 +174,8 @@ def _complete(url: str, part: Path, source: Source, *, resume: bool, progress: b
                 return
             reason = "the connection was closed too early"
         except (OSError, HTTPException) as error:
-            if isinstance(error, _Refused) or 400 <= getattr(error, "code", 0) < 500:
+            unreachable = type(error) is urllib.error.URLError and before == began  # no connection was ever made
+            if unreachable or isinstance(error, _Refused) or 400 <= getattr(error, "code", 0) < 500:
                 raise
             reason = str(error)
         left = ATTEMPTS if _size(part) > before else left - 1
@@ -219,9 +264,10 @@ def _check_digest(part: Path, wanted: str) -> None:
     if not wanted:
         return
     found = digest_of(part, kind)
-    if found != value:
+    if not found.startswith(value):
         part.unlink()
-        raise _Refused(f"the {kind} must be {value}, got {found}; what came was thrown away.")
+        whole = "be" if len(value) == len(found) else "begin with"
+        raise _Refused(f"the {kind} must {whole} {value}, got {found}; what came was thrown away.")
 
 
 def _size(part: Path) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import sys
@@ -35,6 +34,12 @@ class Published:
     def file_name(self) -> str:
         """Name of the file, as in torch's hub cache."""
         return Path(urlparse(self.url).path).name
+
+    @property
+    def sha256_begins(self) -> str:
+        """The first digits of its sha256, which torchvision writes into the name; "" where it does not."""
+        match = re.search(r"-([0-9a-f]{8,})\.pth$", self.file_name)
+        return match[1] if match else ""
 
 
 @dataclass(frozen=True)
@@ -203,36 +208,32 @@ def _published(name: str, sets: Mapping[str, Published], label: str, *, own: boo
         return mine
     cached = hub_folder() / wanted.file_name
     if not cached.is_file():
-        _download(name, wanted, cached)
+        _download(name, wanted, cached.parent)
     return _checked(cached, wanted)
 
 
 def _checked(path: Path, wanted: Published) -> Found:
-    """torchvision writes the first digits of the sha256 into the name; a download cut short does not match them."""
-    match = re.search(r"-([0-9a-f]{8,})\.pth$", wanted.file_name)
-    if match:
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if not found.startswith(match[1]):
-            raise WeightsError(
-                f"{path}: the file is damaged, its sha256 must begin with {match[1]} and begins with {found[:8]}; "
-                f"delete it and get it again from {wanted.url}."
-            )
+    """A published file, unless it is damaged: one that was cut short does not have the hash that its name tells."""
+    found = downloads.digest_of(path, "sha256")
+    if not found.startswith(wanted.sha256_begins):
+        raise WeightsError(
+            f"{path}: the file is damaged, its sha256 must begin with {wanted.sha256_begins} and begins with "
+            f"{found[:8]}; delete it and get it again from {wanted.url}."
+        )
     return Found(path, wanted.label, wanted)
 
 
-def _download(name: str, wanted: Published, target: Path) -> None:
-    import torch
-
+def _download(name: str, wanted: Published, folder: Path) -> None:
     downloads.check(f"{name}: {wanted.file_name}", WeightsError)
-    match = re.search(r"-([0-9a-f]{8,})\.pth$", wanted.file_name)
+    digits = wanted.sha256_begins
+    source = downloads.Source(wanted.file_name, (wanted.url,), digest=f"sha256:{digits}" if digits else "")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(wanted.url, str(target), match[1] if match else None, progress=True)
-    except (OSError, RuntimeError) as error:  # RuntimeError: the hash does not match
+        downloads.fetch(source, folder)
+    except OSError as error:
         raise WeightsError(
-            f"{name}: {wanted.file_name} is not on this machine and could not be downloaded ({error}); get it from "
-            f"{wanted.url} and put it into the folder that {FOLDER_VARIABLE} names, or into {target.parent}."
+            f"{name}: {wanted.file_name} is not on this machine and could not be downloaded "
+            f"({error.__cause__ or error}); get it from {wanted.url} and put it into the folder that "
+            f"{FOLDER_VARIABLE} names, or into {folder}."
         ) from error
 
 
