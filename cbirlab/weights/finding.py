@@ -91,9 +91,9 @@ def find(name: str, weights: str | Path | None, *, default: str = "", bundled: s
     if label in sets:
         return _published(name, sets, label, own=weights is None)
     if weights is None:
-        return own_file(name) or _raise(
-            f"{name} has no weights of its own: pass weights='random' or the path of a file."
-        )
+        if (own := own_file(name)) is None:
+            raise WeightsError(f"{name} has no weights of its own: pass weights='random' or the path of a file.")
+        return own
     path, part = file_and_part(weights)
     if path.is_file():  # preprocessing travels with the weights: a published file is known by its name
         release = next((one for one in sets.values() if one.file_name == path.name), None)
@@ -235,12 +235,3 @@ def _download(name: str, wanted: Published, folder: Path) -> None:
             f"({error.__cause__ or error}); get it from {wanted.url} and put it into the folder that "
             f"{FOLDER_VARIABLE} names, or into {folder}."
         ) from error
-
-
-def _raise(message: str) -> Found:
-    raise WeightsError(message)
-
-
-def label_of(found: Found, digest: str, names: Sequence[str] = ()) -> str:
-    """What tables call these weights: the published label, or the file's name with the first digits of its digest."""
-    return found.label if found.published is not None else f"{found.label or found.path.name}@{digest[:8]}"
