@@ -34,7 +34,7 @@ BESIDE_MODULES = {
         "extract.assembling",
         "extract.local",
         "extract.batches",
-        "extract.threads",
+        "extract.machine",
         "extract.views",
     ),
     *(

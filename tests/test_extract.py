@@ -36,7 +36,7 @@ from cbirlab.extract import (
     extract,
     local,
     loop,
-    memory,
+    machine,
     plan,
 )
 from cbirlab.extract import __name__ as extract_name
@@ -569,15 +569,15 @@ def test_memory_is_kept_while_anybody_extracts_and_handed_back_afterwards(monkey
         def malloc_trim(self, pad):
             told.append("trimmed")
 
-    monkeypatch.setattr(memory, "_glibc", Library)
-    with memory.kept_memory():
-        with memory.kept_memory():
+    monkeypatch.setattr(machine, "_glibc", Library)
+    with machine.kept_memory():
+        with machine.kept_memory():
             pass
         assert "trimmed" not in told
         assert told[-1][1] > 1 << 28
     assert told[-1] == "trimmed"
-    assert dict(told[-3:-1]) == memory._USUAL
-    monkeypatch.setattr(memory, "_glibc", lambda: None)
+    assert dict(told[-3:-1]) == machine._USUAL
+    monkeypatch.setattr(machine, "_glibc", lambda: None)
     told.clear()
-    with memory.kept_memory():
+    with machine.kept_memory():
         assert told == []

@@ -11,11 +11,10 @@ from cbirlab.datasets.base import Dataset
 from cbirlab.extract.assembling import ShardsMissing, assemble, warn_of_memory
 from cbirlab.extract.descriptors import Descriptors
 from cbirlab.extract.loop import Computed, compute_each
-from cbirlab.extract.memory import kept_memory
+from cbirlab.extract.machine import kept_memory, spare_cores
 from cbirlab.extract.network import Network
 from cbirlab.extract.planning import Plan, plan
 from cbirlab.extract.request import Request
-from cbirlab.extract.threads import spare_cores
 from cbirlab.progress import bar
 from cbirlab.store import Store, StoreUnwritable
 

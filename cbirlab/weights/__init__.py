@@ -3,7 +3,6 @@
 Nothing here unpickles code.
 """
 
-from cbirlab.weights.errors import WeightsError
 from cbirlab.weights.finding import (
     FOLDER_VARIABLE,
     SUFFIXES,
@@ -16,9 +15,8 @@ from cbirlab.weights.finding import (
     own_files,
     published,
 )
-from cbirlab.weights.fitting import digest, fill, needed
-from cbirlab.weights.matching import matched
-from cbirlab.weights.reading import read
+from cbirlab.weights.fitting import digest, fill, matched, needed
+from cbirlab.weights.reading import WeightsError, read
 
 __all__ = [
     "FOLDER_VARIABLE",

@@ -14,7 +14,7 @@ from urllib.parse import urlparse
 
 from cbirlab import downloads
 from cbirlab.datasets.bundled import data_folder
-from cbirlab.weights.errors import WeightsError
+from cbirlab.weights.reading import WeightsError
 
 FOLDER_VARIABLE = "CBIRLAB_WEIGHTS"
 SUFFIXES = (".pth", ".pt", ".safetensors", ".bin", ".ckpt", ".tar")
