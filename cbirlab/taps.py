@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from cbirlab.backbones import Backbone, Tap, check_tap
-from cbirlab.backbones.places import grid_of
+from cbirlab.backbones.tap_shapes import grid_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,15 +21,18 @@ class _Enough(Exception):
     """Raised in a hook to leave the network once the deepest tap that is wanted has been read."""
 
 
-def forward(backbone: Backbone, batch: Tensor, taps: Sequence[str]) -> dict[str, Tensor]:
+def forward(backbone: Backbone, batch: Tensor, taps: Sequence[str], *, gradients: bool = False) -> dict[str, Tensor]:
     """Maps (B, C, H, W) at each of `taps` from one pass over `batch`; the network stops at the deepest of them.
 
-    The maps have the backbone's precision and no gradients. A tap of kind "vector" is a map of one position. Images of
-    sides that the network does not take are cut from the top left, or squeezed (`Backbone.multiple`, `fixed_size`).
+    The maps have the backbone's precision. A tap of kind "vector" is a map of one position. Images of sides that the
+    network does not take are cut from the top left, or squeezed (`Backbone.multiple`, `fixed_size`).
 
     Parameters
     ----------
     batch : (B, 3, H, W) float32, normalised (`cbirlab.images.prepare`).
+    gradients : keep the graph, so that the parameters that require gradients, and `batch` if it does, can get them.
+        A loaded backbone is in evaluation mode and has no such parameters: ask for them by
+        ``backbone.module.requires_grad_(True)``. Hand-crafted descriptors have no gradients.
 
     Raises
     ------
@@ -60,7 +63,8 @@ def forward(backbone: Backbone, batch: Tensor, taps: Sequence[str]) -> dict[str,
         return read
 
     # no_grad rather than inference_mode: only the former counts versions, which show changes in place.
-    with _ONE_AT_A_TIME, ExitStack() as hooks, torch.no_grad(), suppress(_Enough):
+    numerics = nullcontext() if gradients else torch.no_grad()
+    with _ONE_AT_A_TIME, ExitStack() as hooks, numerics, suppress(_Enough):
         for tap, path in wanted.items():
             hooks.callback(backbone.module.get_submodule(path).register_forward_hook(reader(tap)).remove)
         backbone.module(batch)

@@ -164,11 +164,11 @@ def test_what_is_served_downloads_only_where_that_was_said(served, monkeypatch, 
 def test_where_nothing_may_be_fetched_nothing_is(tmp_path, monkeypatch):
     from cbirlab.backbones import from_hub, from_timm
     from cbirlab.datasets.catalogue import Source
-    from cbirlab.datasets.download import DownloadError, fetch
+    from cbirlab.downloads import DownloadError, fetch
 
     monkeypatch.setenv(downloads.VARIABLE, "off")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr(weights, "hub_folder", lambda: tmp_path / "checkpoints")
+    monkeypatch.setattr(weights.finding, "hub_folder", lambda: tmp_path / "checkpoints")
     monkeypatch.delenv(weights.FOLDER_VARIABLE, raising=False)
     monkeypatch.setattr(from_timm, "cached", lambda repository: None)
     monkeypatch.setattr(from_hub, "hub_folder", lambda: tmp_path / "hub" / "checkpoints")

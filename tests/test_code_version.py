@@ -13,7 +13,7 @@ from cbirlab.aggregation import AGGREGATIONS, Aggregation
 from cbirlab.backbones import load_backbone
 from cbirlab.encoding import ENCODINGS
 from cbirlab.extract import extract
-from cbirlab.extract.columns import ROOMS
+from cbirlab.extract.cache_keys import ROOMS
 from cbirlab.pipeline import Recipe, run
 from cbirlab.store import code
 from cbirlab.store.code import code_version
@@ -25,14 +25,24 @@ BESIDE = (
     *("weights", "pipeline", "passes", "evaluation", "index", "whitening"),
 )
 BESIDE_MODULES = {
-    *("extract", "extract.columns", "extract.decode", "extract.descriptors", "extract.fill", "extract.fingerprint"),
-    *("extract.memory", "extract.moved", "extract.plan", "extract.scales", "extract.threads", "extract.views"),
+    *("extract", "extract.cache_keys", "extract.decode", "extract.descriptors", "extract.loop", "extract.fingerprint"),
+    *(
+        "extract.memory",
+        "extract.moved",
+        "extract.request",
+        "extract.planning",
+        "extract.assembling",
+        "extract.local",
+        "extract.batches",
+        "extract.machine",
+        "extract.views",
+    ),
     *(
         "backbones",
         "backbones.backbone",
         "backbones.catalogue",
         "backbones.loading",
-        "backbones.choosing",
+        "backbones.names",
         "backbones.caffe",
     ),
 }
@@ -118,7 +128,7 @@ def test_all_that_runs_while_images_are_described_counts_or_decides_no_value(nam
 
     met = modules_run(work)
     assert {"images", "taps", "extract.network"} <= met
-    assert unknown(met, backbone.module) == set(), "name them in extract.columns.ROOMS, or above"
+    assert unknown(met, backbone.module) == set(), "name them in extract.cache_keys.ROOMS, or above"
 
 
 @pytest.mark.parametrize("aggregation", ["vlad(k=4)", "asmk(k=4)"])

@@ -21,8 +21,8 @@ from PIL import Image, features
 
 from cbirlab import images
 from cbirlab.decoding import opening, upright
+from cbirlab.extract.batches import Batch, Item
 from cbirlab.extract.decode import decode_ahead
-from cbirlab.extract.plan import Batch, Item
 from cbirlab.images import IMAGE_SUFFIXES, UNREAD_SUFFIXES, ImageError
 from cbirlab.preprocessing import Resizing, target_size
 from cbirlab.widgets.parts.question import OwnPicture

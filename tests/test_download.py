@@ -8,19 +8,25 @@ import re
 import sys
 import tarfile
 import threading
+import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import torch
 
+from cbirlab import weights
+from cbirlab.backbones import load_backbone
 from cbirlab.datasets import availability, getting
 from cbirlab.datasets.archives import unpack
 from cbirlab.datasets.catalogue import DATASETS, About, Need, Source, add_benchmark
 from cbirlab.datasets.checking import check
-from cbirlab.datasets.download import ATTEMPTS, DownloadError, fetch
-from cbirlab.progress import listening
+from cbirlab.downloads import ATTEMPTS, DownloadError, fetch
+from cbirlab.progress import Cancelled, listening
+from cbirlab.weights import WeightsError
 
 CONTENT = bytes(range(256)) * 4000
 MD5 = "md5:" + hashlib.md5(CONTENT).hexdigest()
@@ -57,6 +63,9 @@ class Handler(BaseHTTPRequestHandler):
             self.send_error(404)
         elif how == "busy" and len(self.server.asked) < 3:
             self.send_error(503)
+        elif how == "slow":
+            time.sleep(0.5)
+            self.ranged(content, asked)
         elif how == "page":
             self.reply(200, b"<html>log in</html>", {"Content-Type": "text/html"})
         elif how == "wrong":
@@ -208,7 +217,7 @@ def test_another_part_than_asked_for_is_refused(server: Server, tmp_path: Path) 
 
 
 def test_a_full_disk_is_noticed_before(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cbirlab.datasets.download.shutil.disk_usage", lambda _: type("", (), {"free": 10})())
+    monkeypatch.setattr("cbirlab.downloads.shutil.disk_usage", lambda _: type("", (), {"free": 10})())
     with pytest.raises(DownloadError, match="1,024,000 bytes are to come and 10 are free"):
         get(server, tmp_path, "plain")
 
@@ -240,6 +249,76 @@ def test_progress_is_told(server: Server, tmp_path: Path) -> None:
     with listening(lambda *what: told.append(what)):
         get(server, tmp_path, "plain")
     assert told[-1] == ("x.bin", len(CONTENT), len(CONTENT))
+
+
+def test_of_two_that_fetch_one_file_the_second_waits_and_takes_it(server: Server, tmp_path: Path) -> None:
+    """As where several processes load the same weights at once."""
+    with ThreadPoolExecutor(4) as pool:
+        files = list(pool.map(lambda _: get(server, tmp_path, "slow", digest=SHA256).read_bytes(), range(4)))
+    assert files == [CONTENT] * 4
+    assert len(server.asked) == 1
+    assert left(tmp_path) == ["x.bin"]
+
+
+def test_an_address_that_nobody_answers_at_is_not_waited_for(tmp_path: Path) -> None:
+    with pytest.raises(DownloadError, match=r"[Rr]efused"):
+        fetch(Source("y.bin", ("http://127.0.0.1:9/y.bin",)), tmp_path, progress=False, pause=pytest.fail)
+    assert left(tmp_path) == []
+
+
+# Weights
+
+
+@pytest.fixture
+def offered_weights(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """A network whose weights the server offers, in the way that is said; gives the place of torch's own cache."""
+    monkeypatch.delenv(weights.FOLDER_VARIABLE, raising=False)
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    state = load_backbone("squeezenet1_1", "random", seed=5).module.state_dict()
+    torch.save(dict(state), tmp_path / "x.pth")
+    content = (tmp_path / "x.pth").read_bytes()
+    name = f"squeezenet1_1-{hashlib.sha256(content).hexdigest()[:8]}.pth"
+    server.files[name] = content
+
+    def offer(how: str) -> Path:
+        release = weights.Published("IMAGENET1K_V1", server.url(f"{how}/{name}"), (0.1,) * 3, (0.2,) * 3)
+        monkeypatch.setattr(weights.finding, "published", lambda _: {"IMAGENET1K_V1": release})
+        return tmp_path / "hub" / "checkpoints" / name
+
+    return offer
+
+
+def test_weights_go_on_where_their_download_was_broken_off(server: Server, offered_weights, monkeypatch) -> None:
+    place = offered_weights("breaks")
+    assert load_backbone("squeezenet1_1").weights == "IMAGENET1K_V1"
+    assert left(place.parent) == [place.name], "where torch.hub keeps it, and finds it too"
+    assert [asked for _, asked in server.asked][:2] == [None, "bytes=300000-"]
+    count = len(server.asked)
+    load_backbone("squeezenet1_1")
+    assert len(server.asked) == count, "the second time it comes from the cache"
+
+
+def test_weights_that_arrive_damaged_are_refused(offered_weights) -> None:
+    place = offered_weights("wrong")
+    with pytest.raises(WeightsError, match=r"could not be downloaded \(the sha256 must begin with .* get it from http"):
+        load_backbone("squeezenet1_1")
+    assert left(place.parent) == []
+
+
+def test_a_download_of_weights_that_is_cancelled_keeps_what_has_come(server: Server, offered_weights) -> None:
+    def stop(what: str, done: int, total: int) -> None:
+        assert what == place.name
+        if done:
+            raise Cancelled
+
+    place = offered_weights("plain")
+    with listening(stop), pytest.raises(Cancelled):
+        load_backbone("squeezenet1_1")
+    assert left(place.parent) == [f"{place.name}.part"]
+    have = (place.parent / f"{place.name}.part").stat().st_size
+    assert have == 1 << 20
+    assert load_backbone("squeezenet1_1").weights == "IMAGENET1K_V1"
+    assert server.asked[-1] == ("plain", f"bytes={have}-")
 
 
 # Archives

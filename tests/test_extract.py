@@ -6,7 +6,9 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,24 @@ from cbirlab import images, taps
 from cbirlab.aggregation import AGGREGATIONS, Aggregation, pooling
 from cbirlab.backbones import load_backbone
 from cbirlab.datasets import Dataset, Query, load_dataset
-from cbirlab.extract import Descriptors, decode, estimate, extract, fill, memory, plan
+from cbirlab.extract import (
+    Computed,
+    Descriptors,
+    Network,
+    Request,
+    Shard,
+    ShardsMissing,
+    assemble,
+    batches,
+    compute,
+    decode,
+    estimate,
+    extract,
+    local,
+    loop,
+    machine,
+    plan,
+)
 from cbirlab.extract import __name__ as extract_name
 from cbirlab.extract.fingerprint import fingerprints
 from cbirlab.extract.pooling import pool
@@ -46,7 +65,7 @@ def toynet():
 
 @pytest.fixture
 def small_shards(monkeypatch):
-    monkeypatch.setattr(plan, "SHARD_IMAGES", 8)
+    monkeypatch.setattr(batches, "SHARD_IMAGES", 8)
 
 
 def slow_descriptor(backbone, path: Path, box, tap: str, spec: Aggregation, size: int = 64) -> np.ndarray:
@@ -75,9 +94,44 @@ def test_the_grid_is_what_one_pass_per_cell_gives(things, toynet, store):
                 np.testing.assert_allclose(values, expected, rtol=2e-4, atol=1e-5)
 
 
+def compute_elsewhere(shards: list[Shard], store: Path, seed: int) -> list[Computed]:
+    """In a process that knows nothing but this: a backbone of its own, and the shards that it was sent."""
+    torch.set_num_threads(1)
+    network = Network(load_backbone("toynet", "random", seed=seed))
+    return [compute(shard, network, Store(store)) for shard in shards]
+
+
+def test_shards_computed_in_another_order_and_process_assemble_to_the_same_bits(things, toynet, store, small_shards):
+    boxed = replace(things, queries=tuple(Query(path, (5.0, 8.0, 40.0, 44.0)) for path in things.images[:9]), labels=())
+    options = {name: value for name, value in GRID.items() if name != "progress"} | {"scales": (1.0, 0.7)}
+    here = extract(boxed, toynet, store=store, **options, progress=False)
+    there = Store(store.path / "there")
+    planned = plan(Request(boxed, toynet, **options), there)
+    assert (estimated := estimate(boxed, toynet, store=there, **options)).images == here.computed_images
+    with pytest.raises(ShardsMissing, match="shard 0 of things images is not there"):
+        assemble(planned, there)
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        first = pool.submit(compute_elsewhere, planned.shards[::-2], there.path, 0).result()
+    left = plan(Request(boxed, toynet, **options), there)
+    assert [(one.base, one.number) for one in left.shards] == [
+        (one.base, one.number) for one in planned.shards[-2::-2]
+    ][::-1]
+    others = compute_elsewhere([*reversed(left.shards)], there.path, 0)
+    found = assemble(left, there, [*others, *first])
+    assert found.computed_images == here.computed_images
+    assert sum(entry.size_bytes for entry in there.entries()) >= estimated.size_bytes
+    assert not (there.path / "partial").exists() or not [*(there.path / "partial").iterdir()]
+    assert found.keys == here.keys
+    for cell in here:
+        for part, values in here[cell].items():
+            np.testing.assert_array_equal(found[cell][part], values)
+    again = plan(Request(boxed, toynet, **options), there)
+    assert (again.shards, again.size_bytes) == ((), 0)
+
+
 def test_a_second_time_nothing_is_computed(things, toynet, store, monkeypatch):
     first = extract(things, toynet, store=store, **GRID)
-    monkeypatch.setattr(fill, "decode_ahead", None)
+    monkeypatch.setattr(loop, "decode_ahead", None)
     again = extract(things, toynet, store=Store(store.path), **GRID)
     assert again.computed_images == 0
     for name in first:
@@ -90,6 +144,26 @@ def test_queries_that_are_the_database_images_are_computed_once(things, toynet, 
     found = extract(things, toynet, store=store, parts=["images", "queries"], **GRID)
     assert found.computed_images == 40
     np.testing.assert_array_equal(found["stem", "mac"]["images"], found["stem", "mac"]["queries"])
+
+
+def test_queries_that_are_the_database_images_may_be_described_in_another_way(things, toynet, store):
+    """As ASMK does, which assigns a query's columns to several words and an image's to one."""
+    from cbirlab.extract import State
+
+    spec = Aggregation.parse("asmk(k=4)")
+    words = spec.learn(np.random.default_rng(0).random((64, 24), np.float32), np.repeat(np.arange(8), 8))
+    state = State(spec.prepare(words), "these words", spec.prepare(words, queries=True))
+    options = {"taps": ["layer1"], "aggregations": [spec], "parts": ["images", "queries"], "progress": False}
+    both = extract(things, toynet, states={("layer1", spec.key): state}, store=store, **options)
+    found = both["layer1", spec.key]
+    assert both.computed_images == 40, "one pass gives both"
+    for part, value in (("images", state.value), ("queries", state.of_queries)):
+        alone = extract(
+            things, toynet, **options | {"parts": ["images"]}, store=Store(store.path / part),
+            states={("layer1", spec.key): State(value, "these words")},
+        )  # fmt: skip
+        np.testing.assert_array_equal(found[part], alone["layer1", spec.key]["images"])
+    assert not np.array_equal(found["images"], found["queries"])
 
 
 def test_only_what_is_missing_is_computed(things, toynet, store):
@@ -142,7 +216,7 @@ def test_whatever_the_result_depends_on_is_in_the_key(things, toynet, store, cha
         shutil.copyfile(things.images[1], copied)
         changed = keys(replace(things, queries=(Query(copied), *things.queries[1:])))
     elif change == "code":
-        monkeypatch.setattr("cbirlab.extract.columns.ROOMS", ("images",))
+        monkeypatch.setattr("cbirlab.extract.cache_keys.ROOMS", ("images",))
         changed = keys()
     else:
         original_function = AGGREGATIONS["gem"]
@@ -228,15 +302,15 @@ import torch; torch.set_num_threads(1)
 from cbirlab.aggregation import Aggregation
 from cbirlab.backbones import load_backbone
 from cbirlab.datasets import load_dataset
-from cbirlab.extract import extract, fill, plan
+from cbirlab.extract import batches, extract, loop
 from cbirlab.store import Store
-plan.SHARD_IMAGES = 8
-write = fill.Shards.write
+batches.SHARD_IMAGES = 8
+write = loop.Shards.write
 def slow_write(self, shard, columns):
     write(self, shard, columns)
     print(shard, flush=True)
     time.sleep(float(sys.argv[3]))
-fill.Shards.write = slow_write
+loop.Shards.write = slow_write
 specs = [Aggregation.parse(name) for name in ("mac", "spoc", "gem(p=3)")]
 dataset = load_dataset(sys.argv[1], image_size=64)
 found = extract(dataset, load_backbone("toynet", "random"), taps=("stem", "layer2", "layer4"), aggregations=specs,
@@ -335,7 +409,7 @@ def test_on_a_full_disk_the_work_goes_on_in_memory(things, toynet, store, small_
     with pytest.warns(UserWarning, match=r"No space left on device.*kept in memory"):
         found = extract(things, toynet, store=store, parts=["images"], **GRID)
     monkeypatch.undo()
-    monkeypatch.setattr(plan, "SHARD_IMAGES", 8)
+    monkeypatch.setattr(batches, "SHARD_IMAGES", 8)
     elsewhere = extract(things, toynet, store=Store(store.path.parent / "fresh"), parts=["images"], **GRID)
     for name in found:
         np.testing.assert_allclose(found[name]["images"], elsewhere[name]["images"], rtol=1e-5, atol=1e-6)
@@ -347,11 +421,11 @@ def test_a_full_disk_and_too_much_for_memory_is_an_error_that_keeps_the_shards(
     things, toynet, store, small_shards, monkeypatch
 ):
     full_disk(monkeypatch, after=2)
-    monkeypatch.setattr(fill, "MEMORY_BYTES", 1000)
+    monkeypatch.setattr(local, "MEMORY_BYTES", 1000)
     with pytest.warns(UserWarning, match="kept in memory"), pytest.raises(StoreUnwritable, match="run again"):
         extract(things, toynet, store=store, parts=["images"], **GRID)
     monkeypatch.undo()
-    monkeypatch.setattr(plan, "SHARD_IMAGES", 8)
+    monkeypatch.setattr(batches, "SHARD_IMAGES", 8)
     assert extract(things, toynet, store=store, parts=["images"], **GRID).computed_images < 40
 
 
@@ -374,16 +448,16 @@ def test_the_estimate_is_what_the_store_then_grows_by(things, toynet, store):
 
 def test_a_run_that_cannot_fit_is_refused_before_it_begins(things, toynet, store, monkeypatch):
     monkeypatch.setattr(Store, "free_bytes", lambda _: 10**6)
-    monkeypatch.setattr("cbirlab.extract.MEMORY_BYTES", 1000)
-    monkeypatch.setattr("cbirlab.extract._column_bytes", lambda *_: 10**9)
+    monkeypatch.setattr(local, "MEMORY_BYTES", 1000)
+    monkeypatch.setattr("cbirlab.extract.planning.width", lambda *_: 10**9)
     with pytest.raises(StoreUnwritable, match=r"GB are needed and 0\.0 GB are free"):
         extract(things, toynet, store=store, **GRID)
     assert store.entries() == []
 
 
 def test_decoding_ahead_is_bounded_and_in_order(things):
-    items = plan.part_items(things, "images")
-    batches = [plan.Batch((row,), (48, 64)) for row in range(40)]
+    items = batches.part_items(things, "images")
+    single = [batches.Batch((row,), (48, 64)) for row in range(40)]
     started = []
 
     class Counting(list):
@@ -391,7 +465,7 @@ def test_decoding_ahead_is_bounded_and_in_order(things):
             started.append(row)
             return super().__getitem__(row)
 
-    stream = decode.decode_ahead(batches, Counting(items), ahead_pixels=4 * 48 * 64, image_size=64)
+    stream = decode.decode_ahead(single, Counting(items), ahead_pixels=4 * 48 * 64, image_size=64)
     rows = [next(stream).rows for _ in range(3)]
     assert rows == [(0,), (1,), (2,)]
     assert len(started) <= 3 + 5
@@ -399,15 +473,15 @@ def test_decoding_ahead_is_bounded_and_in_order(things):
 
 
 def test_batches_hold_one_size_each_and_shards_whole_batches(things, store):
-    items = plan.part_items(things, "images")
+    items = batches.part_items(things, "images")
     prints = fingerprints([item.path for item in items], store)
-    made = plan.make_plan(items, prints, image_size=64, scale=1.0, batch_pixels=5 * 48 * 64)
-    batches = [batch for shard in made.shards for batch in shard]
-    assert sorted(row for batch in batches for row in batch.rows) == list(range(40))
-    for batch in batches:
+    made = batches.make_batches(items, prints, image_size=64, scale=1.0, batch_pixels=5 * 48 * 64)
+    dealt = [batch for shard in made.shards for batch in shard]
+    assert sorted(row for batch in dealt for row in batch.rows) == list(range(40))
+    for batch in dealt:
         assert len(batch.rows) <= 5
         assert {target_size(*images.size(items[row].path), 64) for row in batch.rows} == {batch.size}
-    assert made == plan.make_plan(items, prints, image_size=64, scale=1.0, batch_pixels=5 * 48 * 64)
+    assert made == batches.make_batches(items, prints, image_size=64, scale=1.0, batch_pixels=5 * 48 * 64)
 
 
 def test_fingerprints_are_remembered_until_a_file_changes(tmp_path, store, monkeypatch):
@@ -495,15 +569,15 @@ def test_memory_is_kept_while_anybody_extracts_and_handed_back_afterwards(monkey
         def malloc_trim(self, pad):
             told.append("trimmed")
 
-    monkeypatch.setattr(memory, "_glibc", Library)
-    with memory.kept_memory():
-        with memory.kept_memory():
+    monkeypatch.setattr(machine, "_glibc", Library)
+    with machine.kept_memory():
+        with machine.kept_memory():
             pass
         assert "trimmed" not in told
         assert told[-1][1] > 1 << 28
     assert told[-1] == "trimmed"
-    assert dict(told[-3:-1]) == memory._USUAL
-    monkeypatch.setattr(memory, "_glibc", lambda: None)
+    assert dict(told[-3:-1]) == machine._USUAL
+    monkeypatch.setattr(machine, "_glibc", lambda: None)
     told.clear()
-    with memory.kept_memory():
+    with machine.kept_memory():
         assert told == []

@@ -14,7 +14,7 @@ from cbirlab.aggregation import AGGREGATIONS, Aggregation, pooling
 from cbirlab.aggregation.fused import Fused, Weights
 from cbirlab.aggregation.look import looked
 from cbirlab.aggregation.weighted import WeightedSums
-from cbirlab.extract import walk
+from cbirlab.extract import fused_pooling
 from cbirlab.extract.pooling import pool
 from cbirlab.looking import parts
 from cbirlab.params import Range, parameters
@@ -69,8 +69,10 @@ def test_all_together_are_each_alone(layout, dtype, shape):
 @pytest.mark.parametrize("name", [*TRAINING_FREE, *VARIANTS])
 def test_one_alone_asks_for_no_more_than_it_needs(name, monkeypatch):
     asked = set()
-    sums = walk._sums
-    monkeypatch.setattr(walk, "_sums", lambda maps, reductions: asked.update(reductions) or sums(maps, reductions))
+    sums = fused_pooling._sums
+    monkeypatch.setattr(
+        fused_pooling, "_sums", lambda maps, reductions: asked.update(reductions) or sums(maps, reductions)
+    )
     compare(random_maps((2, 6, 9, 8)), [name])
     form = Aggregation.parse(name).fused() or Fused(finish=max)  # one that is pooled alone asks for nothing
     assert {one for one in asked if isinstance(one, str)} == {*form.needs}
@@ -82,8 +84,8 @@ def test_one_alone_asks_for_no_more_than_it_needs(name, monkeypatch):
 )  # of positions to be laid side by side, or too few
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_many_chunks_and_blocks_are_one(layout, block, monkeypatch):
-    monkeypatch.setattr(walk, "CHUNK", 2 * 6 * 20 * 15)
-    monkeypatch.setattr(walk, "BLOCK", block)
+    monkeypatch.setattr(fused_pooling, "CHUNK", 2 * 6 * 20 * 15)
+    monkeypatch.setattr(fused_pooling, "BLOCK", block)
     compare(random_maps((7, 6, 20, 15)).contiguous(memory_format=layout), [*TRAINING_FREE, "spoc(centre_prior=True)"])
 
 
@@ -212,7 +214,7 @@ def test_a_form_that_cannot_be_walked_is_refused():
             Fused(**neither_or_both)
     mean = WeightedSums(lambda shared, **_: Weights(None))
     with pytest.raises(ValueError, match="a mean needs 'total'"):
-        walk.walk(random_maps((1, 2, 3, 3)), [mean.fused()])
+        fused_pooling.walk(random_maps((1, 2, 3, 3)), [mean.fused()])
 
 
 @pytest.mark.parametrize("name", [*OURS, *VARIANTS])

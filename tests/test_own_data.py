@@ -757,7 +757,7 @@ def test_labels_that_are_mended_need_no_new_pass(pictures: Path, tmp_path: Path,
         target.write_bytes(path.read_bytes())
     recipe = Recipe(dataset=str(folder), aggregation="mac", tap="stem", image_size=64)
     before = run(recipe, store=store, progress=False)
-    monkeypatch.setattr("cbirlab.extract.fill.decode_ahead", None)  # a pass would call it
+    monkeypatch.setattr("cbirlab.extract.loop.decode_ahead", None)  # a pass would call it
     (folder / "thing0" / "0.png").rename(folder / "thing1" / "moved.png")
     moved = run(recipe, store=store, progress=False)
     assert moved.metrics != before.metrics

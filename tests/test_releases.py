@@ -7,6 +7,7 @@ import subprocess
 import sys
 from math import isnan
 from pathlib import Path
+from urllib.error import URLError
 
 import numpy as np
 import pytest
@@ -99,7 +100,7 @@ def test_availability_is_what_loading_does(tmp_path: Path, monkeypatch: pytest.M
     """A file in the user's folder named after the network; one of another published set is not taken for it."""
     monkeypatch.setenv(weights.FOLDER_VARIABLE, str(tmp_path))
     network = load_backbone("mobilenet_v2", "random")
-    monkeypatch.setattr(torch.hub, "download_url_to_file", _no_network)
+    monkeypatch.setattr("urllib.request.urlopen", _no_network)
     torch.save(dict(network.module.state_dict()), tmp_path / "mobilenet_v2-7ebf99e0.pth")
     assert not availability("mobilenet_v2").here
     with pytest.raises(WeightsError, match=r"mobilenet_v2-b0353104\.pth is not on this machine"):
@@ -114,7 +115,7 @@ def test_availability_is_what_loading_does(tmp_path: Path, monkeypatch: pytest.M
 
 
 def _no_network(*arguments: object, **options: object) -> None:
-    raise OSError("no network in tests")
+    raise URLError("no network in tests")
 
 
 @pytest.mark.parametrize("variables", [{"TORCH_HOME": "/a"}, {"XDG_CACHE_HOME": "/b"}, {}])
@@ -152,7 +153,7 @@ def test_a_published_file_brings_its_preprocessing_however_it_is_named(tmp_path:
     path = tmp_path / "vgg16_features-amdegroot-88682ab5.pth"
     state = {key: value for key, value in load_backbone("vgg16", "random").module.state_dict().items() if key[0] == "f"}
     torch.save(state, path)
-    monkeypatch.setattr(weights, "_checked", lambda path, wanted: weights.Found(path, wanted.label, wanted))
+    monkeypatch.setattr(weights.finding, "_checked", lambda path, wanted: weights.Found(path, wanted.label, wanted))
     backbone = load_backbone("vgg16", path)
     assert backbone.weights == "IMAGENET1K_FEATURES"
     assert backbone.mean == pytest.approx(CAFFE_MEAN, abs=1e-4)

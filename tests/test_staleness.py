@@ -162,7 +162,7 @@ def test_on_a_disk_that_numbers_its_files_anew_they_are_read_again_and_not_descr
     looked, described = [], []
     look = fingerprint._look_at
     monkeypatch.setattr(fingerprint, "_look_at", lambda path: looked.append(path) or look(path))
-    monkeypatch.setattr("cbirlab.extract.fill.Filler.fill", lambda *_: described.append(_) or {})
+    monkeypatch.setattr("cbirlab.extract.local.compute_each", lambda *_: described.append(_) or ())
     assert result(folder, tmp_path / "store") == before
     assert len(looked) >= 8
     assert described == []
@@ -181,16 +181,16 @@ def test_a_store_filled_by_an_earlier_state_of_the_form_is_looked_at_again_and_k
 
 def test_a_picture_changed_while_it_is_described_is_not_kept_as_the_old_one(tmp_path, monkeypatch):
     folder, store = make_folder(tmp_path / "own"), tmp_path / "store"
-    from cbirlab.extract import fill
+    from cbirlab.extract import loop
 
-    original = fill.decode_ahead
+    original = loop.decode_ahead
 
     def overtaken(*given, **options):
         edited(picture(folder, 0), times=True)
         return original(*given, **options)
 
     before = picture(folder, 0).read_bytes()
-    monkeypatch.setattr(fill, "decode_ahead", overtaken)
+    monkeypatch.setattr(loop, "decode_ahead", overtaken)
     with pytest.raises(ImageError, match=r"0\.bmp: the file was changed while it was described; run again"):
         result(folder, store)
     monkeypatch.undo()

@@ -277,6 +277,59 @@ def test_threads_get_the_maps_of_their_own_images(backbones) -> None:
             assert torch.equal(found, last(image))
 
 
+GRADED = (("resnet18", "layer2", 40), ("toynet", "layer4", 40), ("deit_tiny", "block6", 48), ("swin_t", "stage2", 40))
+
+
+@pytest.mark.parametrize(("name", "tap", "side"), GRADED)
+def test_gradients_are_those_of_plain_autograd(name: str, tap: str, side: int) -> None:
+    """Of the parameters that ask for them, alone, and of the images; maps are those without to the last bit."""
+    backbone, images = load_backbone(name, "random"), batch(2, 3, side, side).requires_grad_()
+    learned = {key: one for key, one in backbone.module.named_parameters() if one.ndim > 1}
+    for one in learned.values():
+        one.requires_grad_(True)
+    maps = taps.forward(backbone, images, [tap], gradients=True)[tap]
+    assert torch.equal(maps.detach(), taps.forward(backbone, images, [tap])[tap])
+    assert not taps.forward(backbone, images, [tap])[tap].requires_grad
+    weigh = batch(*maps.shape, seed=1)
+    (maps * weigh).sum().backward()
+    found = {key: one.grad for key, one in backbone.module.named_parameters()}
+    of_images = images.grad
+
+    seen = {}
+    plain = load_backbone(name, "random").module
+    for key, one in plain.named_parameters():
+        one.requires_grad_(key in learned)
+    plain.get_submodule(backbone.taps[tap].path).register_forward_hook(lambda *given: seen.update(output=given[2]))
+    again = images.detach().clone().requires_grad_()
+    plain(again)
+    entry, output = backbone.taps[tap], seen["output"]
+    if entry.layout == "BNC":
+        output = output[:, entry.before :].transpose(1, 2).unflatten(2, maps.shape[2:])
+    elif entry.layout == "BHWC":
+        output = output.permute(0, 3, 1, 2)
+    (output * weigh).sum().backward()
+    assert any(one is not None and one.abs().max() > 0 for one in found.values())
+    for key, one in plain.named_parameters():
+        assert (one.grad is None) == (found[key] is None), key
+        torch.testing.assert_close(found[key], one.grad)
+    torch.testing.assert_close(of_images, again.grad)
+
+
+def test_gradients_are_the_slopes_of_what_the_maps_do(backbones) -> None:
+    """By differences, in a direction of the images; under no_grad there are none, whatever was asked for."""
+    backbone = backbones("toynet")
+    images, step = batch(1, 3, 32, 32).requires_grad_(), 1e-3 * batch(1, 3, 32, 32, seed=1)
+    taps.forward(backbone, images, ["layer2"], gradients=True)["layer2"].square().mean().backward()
+    with torch.no_grad():
+        ends = [
+            taps.forward(backbone, images + side * step, ["layer2"], gradients=True)["layer2"].square().mean()
+            for side in (0.5, -0.5)
+        ]
+    assert images.grad is not None
+    assert not ends[0].requires_grad
+    torch.testing.assert_close((images.grad * step).sum(), ends[0] - ends[1], rtol=0.02, atol=1e-6)
+
+
 def test_wrong_calls_are_refused(backbones) -> None:
     backbone = backbones("toynet")
     with pytest.raises(UnknownName, match=r"Unknown tap of toynet 'layer5'\. Did you mean"):

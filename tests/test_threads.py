@@ -16,7 +16,7 @@ import torch
 
 from cbirlab import images, load_backbone, load_dataset, taps
 from cbirlab.cli import app, lab
-from cbirlab.extract import threads
+from cbirlab.extract import machine as threads
 
 
 @pytest.fixture(autouse=True)
@@ -146,6 +146,6 @@ def test_processes_that_are_started_wait_quietly_unless_the_user_says_otherwise(
 
 def test_an_import_sets_nothing() -> None:
     code = (
-        "import os; was = dict(os.environ); import cbirlab.cli, cbirlab.extract.threads; print(dict(os.environ) == was)"
+        "import os; was = dict(os.environ); import cbirlab.cli, cbirlab.extract.machine; print(dict(os.environ) == was)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "True\n"

@@ -44,17 +44,18 @@ def test_a_panel_measures_when_a_row_is_asked_for(things, store):
 
 
 def test_images_are_timed_where_that_is_asked_for_each_recipe_alone(things, store, monkeypatch):
-    from cbirlab.extract import fill
+    from cbirlab.extract import local
 
     assert "ms_per_image" not in compare(things, weights="random", whitenings="none", store=store, progress=False)
     described = []
-    compute = fill.Filler._compute
+    compute = local.compute_each
 
-    def watched(filler, part, shards, columns):
-        described.append((len(part.items), [column.label for column in columns]))
-        compute(filler, part, shards, columns)
+    def watched(shards, *given):
+        labels = [f"{column.tap} {column.aggregation.key}" for column in shards[0].columns]
+        described.append((sum(len(shard.items) for shard in shards), labels))
+        return compute(shards, *given)
 
-    monkeypatch.setattr(fill.Filler, "_compute", watched)
+    monkeypatch.setattr(local, "compute_each", watched)
     options = {"taps": ["layer2", "layer4"], "aggregations": ["mac", "vlad(k=4)"], "whitenings": ["none", "pca"]}
     shared = {"weights": "random", "store": store, "progress": False, "fusions": "rrf", "time_images": True}
     frame = compare(things, **options, **shared)

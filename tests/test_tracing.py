@@ -26,11 +26,11 @@ from cbirlab.backbones import (
     add_module,
     availability,
     catalogue,
+    from_hub,
     from_timm,
     load_backbone,
     taps_of,
     trace,
-    trust,
     trust_hub,
 )
 from cbirlab.cli import main
@@ -44,8 +44,8 @@ LISTED = list(BACKBONES)
 def as_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No weights folder, an empty hub cache, nothing trusted; afterwards the catalogue is as it was."""
     monkeypatch.delenv(weights.FOLDER_VARIABLE, raising=False)
-    monkeypatch.delenv(trust.VARIABLE, raising=False)
-    monkeypatch.setattr(trust, "_TRUSTED", set())
+    monkeypatch.delenv(from_hub.TRUST_VARIABLE, raising=False)
+    monkeypatch.setattr(from_hub, "_TRUSTED", set())
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
     yield
     for name in set(BACKBONES) - set(LISTED):
@@ -681,10 +681,10 @@ def repository(tmp_path: Path) -> Path:
 def test_code_of_a_repository_runs_only_once_it_is_trusted(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     name = f"hub:{repository}:tokens"
     for use in (BACKBONES.info, load_backbone, lambda name: Recipe(backbone=name)):
-        with pytest.raises(trust.Untrusted, match=rf"trust_hub\('{repository}'\), or set CBIRLAB_TRUST_HUB="):
+        with pytest.raises(from_hub.Untrusted, match=rf"trust_hub\('{repository}'\), or set CBIRLAB_TRUST_HUB="):
             use(name)
     assert not (repository / "ran").exists()
-    monkeypatch.setenv(trust.VARIABLE, f"someone/else, {repository}")
+    monkeypatch.setenv(from_hub.TRUST_VARIABLE, f"someone/else, {repository}")
     assert list(taps_of(name)) == ["block2", "block3", "block4", "block5", "class_token"]
     assert (repository / "ran").exists()
 
@@ -735,7 +735,7 @@ def test_a_repository_is_fetched_by_torch_hub_with_its_branch(monkeypatch: pytes
 
     monkeypatch.setattr(torch.hub, "load", load)
     trust_hub("some/one")
-    with pytest.raises(trust.Untrusted):
+    with pytest.raises(from_hub.Untrusted):
         BACKBONES.info("hub:some/other:tokens")
     assert load_backbone("hub:some/one:v2:tokens").weights.startswith("tokens@")
     assert asked == [("some/one:v2", "tokens", "github", False), ("some/one:v2", "tokens", "github", True)]

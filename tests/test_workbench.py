@@ -11,6 +11,7 @@ import threading
 import time
 import weakref
 from dataclasses import replace
+from urllib.error import URLError
 
 import numpy as np
 import pandas as pd
@@ -670,10 +671,10 @@ def test_another_backbone_is_opened_in_the_thread_and_comes_back(towers):
 
 def test_a_backbone_that_cannot_be_had_says_what_it_takes(towers, monkeypatch, tmp_path):
     def no_network(*_arguments, **_options):
-        raise OSError("no network in tests")
+        raise URLError("no network in tests")
 
     monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path))
-    monkeypatch.setattr("torch.hub.download_url_to_file", no_network)
+    monkeypatch.setattr("urllib.request.urlopen", no_network)
     monkeypatch.delenv("CBIRLAB_WEIGHTS", raising=False)
     bench = real_bench(towers, backbones={"toynet": "random", "resnet18": None})
     before = bench.a.gallery.ids

@@ -1,6 +1,6 @@
 """Fused: how a pooling joins the walk over a map in which several poolings share what they need.
 
-The walk is `cbirlab.extract.walk`. A pooling that does not join it is pooled by its function.
+The walk is `cbirlab.extract.fused_pooling`. A pooling that does not join it is pooled by its function.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
 """Backbones: what each network knows about itself, told without loading torch, and the network with its weights."""
 
 from cbirlab.backbones import networks  # noqa: F401  # fills the catalogue
-from cbirlab.backbones.at_hand import Availability, availability, backbones_here
 from cbirlab.backbones.backbone import Backbone, check_tap, classifier_of
 from cbirlab.backbones.catalogue import BACKBONES, IMAGENET_MEAN, IMAGENET_STD, Tap, add_backbone, taps_of
-from cbirlab.backbones.choosing import choices_of, chosen, in_one_word
+from cbirlab.backbones.from_hub import trust_hub
 from cbirlab.backbones.loading import load_backbone
+from cbirlab.backbones.local_weights import Availability, availability, backbones_here
 from cbirlab.backbones.modules import add_module
-from cbirlab.backbones.releases import Release, releases
+from cbirlab.backbones.names import choices_of, chosen, in_one_word
+from cbirlab.backbones.published_weights import Release, releases
 from cbirlab.backbones.tracing import Traced, trace
-from cbirlab.backbones.trust import trust_hub
 
 __all__ = [
     "BACKBONES",

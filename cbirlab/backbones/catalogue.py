@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cbirlab.registry import Registry
 
@@ -74,36 +74,12 @@ class Source:
 BACKBONES: Registry[Callable[..., nn.Module]] = Registry("backbone")
 
 
-def add_backbone(
-    name: str,
-    builder: Callable[..., nn.Module] | str,
-    *,
-    title: str,
-    taps: Mapping[str, Tap],
-    default_tap: str | None = None,
-    reference: str = "",
-    mean: tuple[float, ...] = IMAGENET_MEAN,
-    std: tuple[float, ...] = IMAGENET_STD,
-    weights: str = "",
-    bundled: str = "",
-    licence: str = "",
-    parameters: int | None = None,
-    min_side: int = 1,
-    classifier: str = "",
-    classifier_tap: str = "",
-    input_size: tuple[int, int] | None = None,
-    other_sizes: str = "",
-    multiple: int = 1,
-    fixed_size: bool = False,
-    source: Source | None = None,
-    requires: str = "",
-) -> None:
-    """Register a network.
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What the catalogue knows of a network.
 
-    Parameters
+    Attributes
     ----------
-    builder : called without arguments, returns the network; or ``"module:attribute"``. The network's parts must be
-        defined in the order in which they run.
     taps : in the order in which the network computes them.
     default_tap : the last map if not given, or the last tap of a network without maps.
     mean, std : of RGB in 0..1, as the network was trained.
@@ -120,34 +96,48 @@ def add_backbone(
     source : of a network that is delivered with its weights.
     requires : package that builds it and is an extra of this one, of the same name.
     """
-    mean, std = colours(name, "mean", mean), colours(name, "std", std)
-    default = default_tap or default_of(taps)
+
+    taps: Mapping[str, Tap]
+    default_tap: str | None = None
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
+    weights: str = ""
+    bundled: str = ""
+    licence: str = ""
+    parameters: int | None = None
+    min_side: int = 1
+    classifier: str = ""
+    classifier_tap: str = ""
+    input_size: tuple[int, int] | None = None
+    other_sizes: str = ""
+    multiple: int = 1
+    fixed_size: bool = False
+    source: Source | None = None
+    requires: str = ""
+
+
+def add_backbone(
+    name: str, builder: Callable[..., nn.Module] | str, *, title: str, reference: str = "", **facts: Any
+) -> None:
+    """Register a network.
+
+    Parameters
+    ----------
+    builder : called without arguments, returns the network; or ``"module:attribute"``. The network's parts must be
+        defined in the order in which they run.
+    facts : as of `Facts`; `taps` must be given.
+    """
+    known = Facts(**facts)
+    taps, default = known.taps, known.default_tap or default_of(known.taps)
     if default not in taps:
         raise ValueError(f"{name}: default_tap must be one of {', '.join(taps)}, got {default!r}.")
-    if classifier_tap and classifier_tap not in taps:
-        raise ValueError(f"{name}: classifier_tap must be one of {', '.join(taps)}, got {classifier_tap!r}.")
-    if fixed_size and input_size is None:
+    if known.classifier_tap and known.classifier_tap not in taps:
+        raise ValueError(f"{name}: classifier_tap must be one of {', '.join(taps)}, got {known.classifier_tap!r}.")
+    if known.fixed_size and known.input_size is None:
         raise ValueError(f"{name}: fixed_size needs input_size (height, width), got None.")
-    facts = {
-        "taps": dict(taps),
-        "default_tap": default,
-        "mean": mean,
-        "std": std,
-        "weights": weights,
-        "bundled": bundled,
-        "licence": licence,
-        "parameters": parameters,
-        "min_side": min_side,
-        "classifier": classifier,
-        "classifier_tap": classifier_tap,
-        "input_size": input_size,
-        "other_sizes": other_sizes,
-        "multiple": multiple,
-        "fixed_size": fixed_size,
-        "source": source,
-        "requires": requires,
-    }
-    BACKBONES.add(name, builder, title=title, reference=reference, **facts)
+    checked = {"taps": dict(taps), "default_tap": default}
+    checked |= {argument: colours(name, argument, getattr(known, argument)) for argument in ("mean", "std")}
+    BACKBONES.add(name, builder, title=title, reference=reference, **(vars(known) | checked))
 
 
 def default_of(taps: Mapping[str, Tap]) -> str:

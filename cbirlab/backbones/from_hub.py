@@ -6,6 +6,7 @@ Images are taken to be normalised as ImageNet's are, which is so for DINO and DI
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,13 +16,14 @@ from cbirlab import downloads
 from cbirlab.backbones.catalogue import Source
 from cbirlab.backbones.modules import add_traced
 from cbirlab.backbones.tracing import trace
-from cbirlab.backbones.trust import check_trusted
 from cbirlab.registry import UnknownName
 from cbirlab.weights import WeightsError, hub_folder
 
 if TYPE_CHECKING:
     from torch import nn
 
+TRUST_VARIABLE = "CBIRLAB_TRUST_HUB"
+_TRUSTED: set[str] = set()
 PREFIX = "hub:"
 _NAME = re.compile(r"hub:(?P<repository>[\w.-]+/[\w.-]+(?::[\w./-]+)?|[~./].*):(?P<entry>\w+)")
 
@@ -121,3 +123,39 @@ def _explained(error: Exception, name: str, address: Address, options: Mapping[s
         return UnknownName(f"Unknown backbone {name!r}: {address.repository} has no entry {address.entry!r}.")
     need = "its folder needs a hubconf.py" if address.local else "it needs a network, or torch's hub cache"
     return WeightsError(f"{name}: it could not be had ({type(error).__name__}: {error}); {need}.")
+
+
+class Untrusted(ValueError):
+    """Code of others that nobody said may run; its message says how to."""
+
+
+def trust_hub(repository: str) -> None:
+    """Let code of a repository of torch.hub run in this process.
+
+    Parameters
+    ----------
+    repository : "owner/name", "owner/name:branch" for that branch alone, or a folder.
+
+    Notes
+    -----
+    It may do whatever you may do: read it first. For new processes and the command line, list it in the environment
+    variable ``CBIRLAB_TRUST_HUB``, separated by commas.
+    """
+    if not repository.strip():
+        raise ValueError(f"trust_hub: repository must be 'owner/name' or a folder, got {repository!r}.")
+    _TRUSTED.add(repository.strip())
+
+
+def check_trusted(repository: str, owner: str) -> None:
+    """Refuse what is not trusted.
+
+    Raises
+    ------
+    Untrusted : it is not.
+    """
+    listed = {part.strip() for part in os.environ.get(TRUST_VARIABLE, "").split(",")}
+    if not {repository, repository.partition(":")[0]} & (_TRUSTED | listed):
+        raise Untrusted(
+            f"{owner}: it runs Python code of {repository} on this machine, which may do whatever you may do. Read it; "
+            f"if you trust it call cbirlab.backbones.trust_hub({repository!r}), or set {TRUST_VARIABLE}={repository}."
+        )

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from cbirlab import downloads
 from cbirlab.backbones.catalogue import Source
 from cbirlab.backbones.modules import add_traced
-from cbirlab.backbones.places import Size
 from cbirlab.backbones.running import digests, evaluating
+from cbirlab.backbones.tap_shapes import Size
 from cbirlab.backbones.tracing import trace
 from cbirlab.registry import UnknownName
 from cbirlab.weights import FOLDER_VARIABLE, WeightsError

@@ -1,9 +1,9 @@
-"""Loading: a registered network with its weights, ready to be read at its taps."""
+"""Loading in three steps: locate where the numbers come from, build the network, fill it; then the record of it all."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from cbirlab.backbones import caffe
 from cbirlab.backbones.backbone import PRECISION, Backbone
 from cbirlab.backbones.catalogue import BACKBONES, CAFFE_MEAN, CAFFE_STD, NO_WEIGHTS, RANDOM, Source, lacking
-from cbirlab.backbones.choosing import chosen
+from cbirlab.backbones.names import chosen
 from cbirlab.text import printable
-from cbirlab.weights import Found, WeightsError, digest, fill, find, label_of, matched, needed, own_file, read
+from cbirlab.weights import Found, WeightsError, digest, fill, find, matched, needed, own_file, read
 
 if TYPE_CHECKING:
     from torch import device as Device
@@ -59,32 +59,142 @@ def load_backbone(
         raise WeightsError(f"{name}: it needs {facts['requires']}: {extra}.")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        if facts["weights"] == NO_WEIGHTS:
-            loaded = _untrained(name, weights)
-        else:
-            loaded = _random(name, seed) if weights == RANDOM else _trained(name, weights, facts)
-    loaded.module.eval().requires_grad_(False).to(device)
-    return replace(loaded, device=torch.device(device)).with_numerics(precision=precision, channels_last=channels_last)
+        origin = _locate(name, weights, seed)
+        module = _build(origin)
+        missing = _fill(module, origin)
+    total = _digest(module, missing, origin)
+    module.eval().requires_grad_(False).to(device)
+    loaded = _record(module, missing, origin, total, torch.device(device))
+    return loaded.with_numerics(precision=precision, channels_last=channels_last)
 
 
-def _untrained(name: str, weights: str | Path | None) -> Backbone:
-    """What has nothing to train; its text, which names the libraries that it uses, stands for weights."""
-    if weights not in (None, NO_WEIGHTS):
-        raise WeightsError(f"{name}: it has no weights; weights must be None, got {str(weights)!r}.")
-    module = BACKBONES[name]()
-    return _assemble(name, module, set(), NO_WEIGHTS, sha256(repr(module).encode()).hexdigest())
+@dataclass(frozen=True)
+class _Origin:
+    """Where the numbers of a network come from.
+
+    Attributes
+    ----------
+    name, facts : of the network.
+    label : what tables call these weights, if `hashed` with the first digits of their digest.
+    file : that holds them; None for random numbers, for none, and where a `source` delivers the network with them.
+    caffe : they were trained on colours as Caffe hands them over.
+    """
+
+    name: str
+    facts: Mapping[str, Any]
+    label: str
+    hashed: bool = False
+    file: Found | None = None
+    source: Source | None = None
+    caffe: bool = False
+
+    @property
+    def owner(self) -> str:
+        """Whom errors name."""
+        return f"{self.name} with {self.file.path}" if self.file else self.name
 
 
-def _random(name: str, seed: int) -> Backbone:
+def _locate(name: str, weights: str | Path | None, seed: int) -> _Origin:
+    """The file or the source that has the weights; a file that is published and nowhere here is downloaded."""
     facts = BACKBONES.info(name).facts
-    if facts["source"] and not facts["source"].untrained:
-        raise WeightsError(
-            f"{name}: it was handed over with its weights; weights must be None or a file, got 'random'."
-        )
-    module = BACKBONES[name]()
-    _declare_classes(module, facts)
-    label = "random" if seed == 0 else f"random(seed={seed})"
-    return _assemble(name, module, set(), label, _digest(name, module, facts))
+    source: Source | None = facts["source"]
+    if facts["weights"] == NO_WEIGHTS:
+        if weights not in (None, NO_WEIGHTS):
+            raise WeightsError(f"{name}: it has no weights; weights must be None, got {str(weights)!r}.")
+        return _Origin(name, facts, NO_WEIGHTS)
+    if weights == RANDOM:
+        if source is not None and not source.untrained:
+            raise WeightsError(
+                f"{name}: it was handed over with its weights; weights must be None or a file, got 'random'."
+            )
+        return _Origin(name, facts, "random" if seed == 0 else f"random(seed={seed})")
+    if source is not None and weights is None and own_file(name) is None:
+        return _Origin(name, facts, source.label, hashed=True, source=source)
+    path, of_caffe = caffe.marked(weights)
+    found = find(name, path, default=facts["weights"], bundled=facts["bundled"])
+    if facts["bundled"] and weights is None:
+        return _Origin(name, facts, f"{name}-v1", file=found)
+    label = printable(f"{caffe.PREFIX if of_caffe else ''}{found.label or found.path.name}")
+    return _Origin(name, facts, label, hashed=found.published is None, file=found, caffe=of_caffe)
+
+
+def _build(origin: _Origin) -> nn.Module:
+    """The network, with random numbers or with those that its source delivers."""
+    return BACKBONES[origin.name]() if origin.source is None else origin.source.load()
+
+
+def _fill(module: nn.Module, origin: _Origin) -> set[str]:
+    """Bring the numbers of a file into the network; the names of the tensors that the file lacks."""
+    classifier = origin.facts["classifier"]
+    if origin.file is None:
+        if origin.source is None:
+            _declare_classes(module, origin.facts)
+        return set()
+    own_name = getattr(module, "own_name", str)
+    tensors = read(origin.file.path)
+    state = matched(tensors, module.state_dict(), origin.owner, part=origin.file.part, own_name=own_name)
+    adopted = getattr(module, "adopted", None)  # a network may know names and shapes that others gave its tensors
+    if adopted is not None:
+        state = adopted(state)
+    _fit_classifier(module, classifier, state)
+    missing = fill(module, state, origin.owner)
+    beside = {key for key in missing if not classifier or not key.startswith(f"{classifier}.")}
+    if origin.facts["source"] and beside:  # what depends on what is not known of a network that somebody else defined
+        raise WeightsError(f"{origin.owner}: the file must be complete, {sorted(beside)[0]} is missing.")
+    if origin.caffe:
+        caffe.take_red_first(module, origin.owner)
+    return missing
+
+
+def _digest(module: nn.Module, missing: Set[str], origin: _Origin) -> str:
+    """What tells this network from all others.
+
+    Of one that is defined elsewhere its code counts too; of one without weights its text, which names the libraries
+    that it uses, is all there is.
+    """
+    if origin.label == NO_WEIGHTS:
+        return sha256(repr(module).encode()).hexdigest()
+    total = digest(module, missing, origin.owner)
+    if origin.facts["source"] is None:
+        return total
+    from cbirlab.backbones.tracing import code_of
+
+    return sha256(f"{total} {code_of(module)}".encode()).hexdigest()
+
+
+def _record(module: nn.Module, missing: Set[str], origin: _Origin, total: str, device: Device) -> Backbone:
+    """The backbone, with the taps that the weights cover."""
+    name, facts = origin.name, origin.facts
+    label = f"{origin.label}@{total[:8]}" if origin.hashed else origin.label
+    depends = {tap: needed(module, entry.path) for tap, entry in facts["taps"].items()}
+    covered = {tap: entry for tap, entry in facts["taps"].items() if not depends[tap] & missing}
+    if not covered:
+        lost = sorted(depends[next(iter(depends))] & missing)[0]
+        raise WeightsError(f"{name}: weights {label} cover none of its taps; {lost} is missing or has another shape.")
+    classifier = _covered_classifier(module, facts["classifier"], missing)
+    if classifier:  # class scores have as many channels as these weights have classes
+        classes = len(module.get_submodule(classifier).get_parameter("weight"))
+        scores = [tap for tap in covered if f"{classifier}.weight" in depends[tap]]
+        covered |= {tap: replace(covered[tap], channels=classes) for tap in scores}
+    maps = [tap for tap, entry in covered.items() if entry.kind == "map"]
+    published = origin.file.published if origin.file else None
+    mean, std = (published.mean, published.std) if published else (facts["mean"], facts["std"])
+    return Backbone(
+        name=name,
+        module=module,
+        taps=covered,
+        missing_taps=tuple(tap for tap in facts["taps"] if tap not in covered),
+        weights=label,
+        digest=total,
+        mean=CAFFE_MEAN if origin.caffe else mean,
+        std=CAFFE_STD if origin.caffe else std,
+        default_tap=facts["default_tap"] if facts["default_tap"] in covered else (maps or list(covered))[-1],
+        min_side=facts["min_side"],
+        device=device,
+        classifier=classifier,
+        multiple=facts["multiple"],
+        fixed_size=facts["input_size"] if facts["fixed_size"] else None,
+    )
 
 
 def _declare_classes(module: nn.Module, facts: Mapping[str, Any]) -> None:
@@ -97,93 +207,7 @@ def _declare_classes(module: nn.Module, facts: Mapping[str, Any]) -> None:
         _fit_classifier(module, path, {f"{path}.weight": torch.empty(scores[0], *shape[1:])})
 
 
-def _trained(name: str, weights: str | Path | None, facts: Mapping[str, Any]) -> Backbone:
-    source: Source | None = facts["source"]
-    if source is not None and weights is None and own_file(name) is None:
-        module = source.load()
-        total = _digest(name, module, facts)
-        return _assemble(name, module, set(), f"{source.label}@{total[:8]}", total)
-    file, of_caffe = caffe.marked(weights)
-    found = find(name, file, default=facts["weights"], bundled=facts["bundled"])
-    module, missing = _filled(name, found, facts)
-    if not of_caffe:
-        total = _digest(f"{name} with {found.path}", module, facts, missing)
-        label = f"{name}-v1" if facts["bundled"] and weights is None else printable(label_of(found, total))
-        backbone = _assemble(name, module, missing, label, total)
-        return (
-            backbone
-            if found.published is None
-            else replace(backbone, mean=found.published.mean, std=found.published.std)
-        )
-    caffe.take_red_first(module, f"{name} with {found.path}")
-    total = _digest(f"{name} with {found.path}", module, facts, missing)
-    backbone = _assemble(name, module, missing, printable(f"{caffe.PREFIX}{label_of(found, total)}"), total)
-    return replace(backbone, mean=CAFFE_MEAN, std=CAFFE_STD)
-
-
-def _filled(name: str, found: Found, facts: Mapping[str, Any]) -> tuple[nn.Module, set[str]]:
-    """A new network with the tensors of a file, and the names of those that the file lacks."""
-    module = BACKBONES[name]()
-    owner = f"{name} with {found.path}"
-    own_name = getattr(module, "own_name", str)
-    state = matched(read(found.path), module.state_dict(), owner, part=found.part, own_name=own_name)
-    adopted = getattr(module, "adopted", None)  # a network may know names and shapes that others gave its tensors
-    if adopted is not None:
-        state = adopted(state)
-    _fit_classifier(module, facts["classifier"], state)
-    missing = fill(module, state, owner)
-    beside = {key for key in missing if not facts["classifier"] or not key.startswith(f"{facts['classifier']}.")}
-    if facts["source"] and beside:  # what depends on what is not known of a network that somebody else defined
-        raise WeightsError(f"{owner}: the file must be complete, {sorted(beside)[0]} is missing.")
-    return module, missing
-
-
-def _digest(owner: str, module: nn.Module, facts: Mapping[str, Any], missing: Set[str] = frozenset()) -> str:
-    """What tells this network from all others; of one that is defined elsewhere its code counts too."""
-    total = digest(module, missing, owner)
-    if facts["source"] is None:
-        return total
-    from cbirlab.backbones.tracing import code_of
-
-    return sha256(f"{total} {code_of(module)}".encode()).hexdigest()
-
-
-def _assemble(name: str, module: nn.Module, missing: set[str], label: str, total: str) -> Backbone:
-    import torch
-
-    facts = BACKBONES.info(name).facts
-    depends = {tap: needed(module, entry.path) for tap, entry in facts["taps"].items()}
-    covered = {tap: entry for tap, entry in facts["taps"].items() if not depends[tap] & missing}
-    if not covered:
-        lacking = sorted(depends[next(iter(depends))] & missing)[0]
-        raise WeightsError(
-            f"{name}: weights {label} cover none of its taps; {lacking} is missing or has another shape."
-        )
-    classifier = _covered_classifier(module, facts["classifier"], missing)
-    if classifier:  # class scores have as many channels as these weights have classes
-        classes = len(module.get_submodule(classifier).get_parameter("weight"))
-        scores = [tap for tap in covered if f"{classifier}.weight" in depends[tap]]
-        covered |= {tap: replace(covered[tap], channels=classes) for tap in scores}
-    maps = [tap for tap, entry in covered.items() if entry.kind == "map"]
-    return Backbone(
-        name=name,
-        module=module,
-        taps=covered,
-        missing_taps=tuple(tap for tap in facts["taps"] if tap not in covered),
-        weights=label,
-        digest=total,
-        mean=facts["mean"],
-        std=facts["std"],
-        default_tap=facts["default_tap"] if facts["default_tap"] in covered else (maps or list(covered))[-1],
-        min_side=facts["min_side"],
-        device=torch.device("cpu"),
-        classifier=classifier,
-        multiple=facts["multiple"],
-        fixed_size=facts["input_size"] if facts["fixed_size"] else None,
-    )
-
-
-def _covered_classifier(module: nn.Module, path: str, missing: set[str]) -> str:
+def _covered_classifier(module: nn.Module, path: str, missing: Set[str]) -> str:
     """`path` if the weights hold all of that layer, else ""."""
     if not path:
         return ""

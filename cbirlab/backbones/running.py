@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cbirlab.backbones.catalogue import Tap
-from cbirlab.backbones.places import Place, Size, grid_of
+from cbirlab.backbones.tap_shapes import Place, Size, grid_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

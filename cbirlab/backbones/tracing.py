@@ -16,8 +16,8 @@ from math import ceil, lcm, log2
 from typing import TYPE_CHECKING
 
 from cbirlab.backbones.catalogue import Tap
-from cbirlab.backbones.places import Place, Size, chosen, tap_at
 from cbirlab.backbones.running import digests, elsewhere, evaluating, run
+from cbirlab.backbones.tap_shapes import Place, Size, chosen, tap_at
 
 if TYPE_CHECKING:
     from torch import nn

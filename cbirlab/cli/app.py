@@ -75,7 +75,7 @@ def launch(
         from voila.app import Voila
     except ImportError as error:
         raise ImportError("the app is served by Voilà, which is not installed: pip install 'cbirlab[app]'") from error
-    from cbirlab.extract.threads import wait_quietly
+    from cbirlab.extract.machine import wait_quietly
 
     wait_quietly()  # kernels inherit it
     prepare(dataset, backbone, weights)

@@ -137,7 +137,7 @@ def _get(given: Any) -> None:
 
 
 def _files(name: str) -> str:
-    from cbirlab.datasets.download import file_names
+    from cbirlab.downloads import file_names
 
     facts = about(name)
     return file_names(facts.sources) if facts and facts.sources else "not offered"

@@ -16,7 +16,7 @@ WORKING_FOLDER = "cbirlab-notebooks"
 
 def launch(folder: str | None, arguments: Sequence[str]) -> int:
     """Prepare the working folder and run JupyterLab in it until it is stopped."""
-    from cbirlab.extract.threads import wait_quietly
+    from cbirlab.extract.machine import wait_quietly
 
     working = working_folder(folder)
     wait_quietly()  # kernels inherit it

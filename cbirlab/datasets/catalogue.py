@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cbirlab.datasets.base import Dataset
+from cbirlab.downloads import Source
 from cbirlab.registry import Registry
 
 DATASETS: Registry[Callable[..., Dataset]] = Registry("dataset")
@@ -32,28 +33,6 @@ class Need:
         deep = {pattern.removeprefix("**/") for pattern in self.patterns if pattern.startswith("**/")}
         plain = [pattern for pattern in self.patterns if pattern.removeprefix("**/").removeprefix("*/") not in deep]
         return " or ".join([*(f"{one} in any folder" for one in self.patterns if one in deep), *plain])
-
-
-@dataclass(frozen=True)
-class Source:
-    """A file that its publishers offer.
-
-    Attributes
-    ----------
-    file : its name.
-    urls : the publishers' address, then mirrors.
-    into : folder below the benchmark's own that it belongs to; archives are unpacked there.
-    digest : "md5:..." or "sha256:...", or "" where none is known.
-    digest_url : a text file that begins with its md5, where the publishers offer that.
-    size_bytes : exact size, or None where it is not known.
-    """
-
-    file: str
-    urls: tuple[str, ...]
-    into: str = "."
-    digest: str = ""
-    digest_url: str = ""
-    size_bytes: int | None = None
 
 
 @dataclass(frozen=True)

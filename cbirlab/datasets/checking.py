@@ -9,9 +9,9 @@ from pathlib import Path
 
 from cbirlab.datasets.base import Dataset
 from cbirlab.datasets.catalogue import DATASETS, About, about
-from cbirlab.datasets.download import digest_of
 from cbirlab.datasets.files import inside, not_there
 from cbirlab.datasets.roots import missing, root_of
+from cbirlab.downloads import digest_of
 from cbirlab.images import ImageError, read, size
 from cbirlab.progress import bar
 from cbirlab.text import printable

@@ -13,8 +13,8 @@ from statistics import median
 from cbirlab.datasets import load_dataset
 from cbirlab.datasets.base import Dataset
 from cbirlab.datasets.checking import Finding, Report, check_closeness, readable
-from cbirlab.datasets.download import digest_of
 from cbirlab.datasets.walking import FilesLeftOut
+from cbirlab.downloads import digest_of
 from cbirlab.progress import bar
 from cbirlab.text import printable
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from cbirlab import images
-from cbirlab.extract.plan import Batch, Item
+from cbirlab.extract.batches import Batch, Item
 from cbirlab.preprocessing import Resizing
 
 WORKERS = 2
@@ -38,7 +38,7 @@ class Decoded:
 
 def decode_ahead(
     batches: Iterable[Batch],
-    items: Sequence[Item],
+    items: Sequence[Item] | Mapping[int, Item],
     *,
     ahead_pixels: int,
     image_size: int,
@@ -51,7 +51,7 @@ def decode_ahead(
 
     Parameters
     ----------
-    items : of which the batches hold row numbers.
+    items : by the row numbers that the batches hold.
     image_size, scale, resizing : as of `images.pixels`.
     """
     pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="decode")

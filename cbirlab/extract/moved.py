@@ -11,8 +11,8 @@ from hashlib import sha256
 
 import numpy as np
 
-from cbirlab.extract.columns import Column, Part, row_facts
-from cbirlab.extract.fill import Filled, entry_values
+from cbirlab.extract.cache_keys import Column, Part, row_facts
+from cbirlab.extract.descriptors import Filled, entry_values
 from cbirlab.store import Entry, Store, StoreUnwritable, digest
 
 _KIND = "orders"

@@ -61,7 +61,7 @@ def _swept(maps: Tensor, specs: Iterable[Aggregation]) -> dict[str, Tensor]:
 
 def _walked(maps: Tensor, specs: Iterable[Aggregation]) -> dict[str, Tensor]:
     """Poolings that say how they join a walk."""
-    from cbirlab.extract.walk import walk
+    from cbirlab.extract.fused_pooling import walk
 
     forms = {spec.key: form for spec in specs if (form := spec.fused())}
     return dict(zip(forms, walk(maps, [*forms.values()]), strict=True)) if forms else {}

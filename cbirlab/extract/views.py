@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cbirlab import images
+from cbirlab.extract.batches import Item
 from cbirlab.extract.fingerprint import Fingerprint
-from cbirlab.extract.plan import Item
 from cbirlab.preprocessing import whole_box
 from cbirlab.progress import bar
 from cbirlab.store import Store, StoreUnwritable, digest

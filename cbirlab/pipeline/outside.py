@@ -12,9 +12,9 @@ import numpy as np
 
 from cbirlab import images
 from cbirlab.datasets.base import Box
+from cbirlab.extract.descriptors import exponent_of, over_scales
 from cbirlab.extract.network import Network
 from cbirlab.extract.pooling import pool
-from cbirlab.extract.scales import exponent_of, over_scales
 from cbirlab.index import Rows
 from cbirlab.passes import Passes, View
 from cbirlab.pipeline.bench import Bench

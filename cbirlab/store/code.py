@@ -27,7 +27,7 @@ def code_version(*parts: str | Callable[..., Any]) -> str:
 
     Parameters
     ----------
-    parts : modules and sub-packages by their name below ``cbirlab``, "taps" or "extract.walk"; a function or a class
+    parts : modules and sub-packages by their name below ``cbirlab``, "taps" or "extract.pooling"; a function or a class
         of this package stands for its module, one that was defined elsewhere, as in a notebook, for its own text.
 
     Raises

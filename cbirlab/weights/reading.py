@@ -14,8 +14,6 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
-from cbirlab.weights.errors import WeightsError
-
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -52,6 +50,10 @@ _SETTINGS = (
     *(f"omegaconf.base.{made}" for made in ("ContainerMetadata", "Metadata")),
     *(f"omegaconf.nodes.{kind}Node" for kind in ("Any", "Integer", "Float", "Boolean", "String", "Path", "Enum")),
 )
+
+
+class WeightsError(RuntimeError):
+    """Weights that cannot be had, cannot be read, or do not fit; its message says what to do."""
 
 
 class _Setting:

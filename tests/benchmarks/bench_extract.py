@@ -29,10 +29,10 @@ from cbirlab.backbones import Backbone, load_backbone
 from cbirlab.datasets import Dataset, load_dataset
 from cbirlab.evaluation import evaluate
 from cbirlab.extract import BATCH_PIXELS, PARTS
+from cbirlab.extract.batches import make_batches, part_items
 from cbirlab.extract.decode import Decoded, decode_ahead
 from cbirlab.extract.fingerprint import fingerprints
 from cbirlab.extract.network import Network
-from cbirlab.extract.plan import make_plan, part_items
 from cbirlab.extract.pooling import pool
 from cbirlab.index import ExactIndex, Ranking
 from cbirlab.store import Store
@@ -55,7 +55,7 @@ def decoded(
     """The batches that the extraction makes of a part, or larger ones, decoded ahead as it does."""
     items = part_items(dataset, part)[:most]
     prints = fingerprints([item.path for item in items], Store("/dev/null/none"))
-    plan = make_plan(items, prints, image_size=image_size, scale=1.0, batch_pixels=batch_pixels)
+    plan = make_batches(items, prints, image_size=image_size, scale=1.0, batch_pixels=batch_pixels)
     batches = [batch for shard in plan.shards for batch in shard]
     return decode_ahead(batches, items, ahead_pixels=2 * batch_pixels, image_size=image_size)
 

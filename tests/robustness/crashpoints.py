@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import cbirlab.store as store_module
-from cbirlab.extract import plan
+from cbirlab.extract import batches
 from cbirlab.store import Store
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -91,7 +91,7 @@ def findings(store: Path, act: Callable[[], Any], wanted: Any) -> Iterator[str]:
 
 def crash(every: int, images: int, said: Callable[[str], None] = print) -> collections.Counter[str]:
     """Kill a run at every `every`-th change of the disk, and count what was found."""
-    plan.SHARD_IMAGES = 8
+    batches.SHARD_IMAGES = 8
     counts: collections.Counter[str] = collections.Counter()
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)

@@ -1,4 +1,4 @@
-"""Walk: what several poolings need of the same maps, computed together while the maps lie in the processor's cache.
+"""Fused pooling: what several poolings need of the same maps, computed while the maps lie in the processor's cache.
 
 The map of one image at the first tap of MobileNetV2 takes 7 MB: fetched anew for every pooling, that costs more than
 the pooling. So images are taken a few at a time, and what poolings share is computed once:

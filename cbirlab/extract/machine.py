@@ -1,11 +1,15 @@
-"""Threads: as many for the network as the machine has cores to spare.
+"""Machine: as many threads for the network as there are cores to spare, and memory that is kept for its next layer.
 
 Threads of one product wait for each other: where others want the cores too, each wait lasts until the slowest had its
 turn, and two threads are many times slower than one. So the load is looked at when a pass begins and now and then.
+
+glibc hands back every block of 32 MB or more at once and gets it anew page by page, each page cleared first. The maps
+of MobileNetV2 for 16 images of 320 x 240 pixels take up to 118 MB a layer: half of its time on a processor went there.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -19,8 +23,12 @@ WAITING = "OMP_WAIT_POLICY"
 """What the OpenMP of torch (GNU's, Intel's too) reads when it is loaded: whether threads that wait keep a core busy."""
 
 _STATISTICS = Path("/proc/stat")
+_TRIM, _MMAP = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h
+_USUAL = {_TRIM: 64 << 20, _MMAP: 32 << 20}  # where glibc's own adjustment ends
+_KEPT = {_TRIM: (1 << 31) - 1, _MMAP: 1 << 30}
+
 _lock = Lock()
-_users = 0
+_users = _keepers = 0
 _usual = 1
 
 
@@ -99,3 +107,38 @@ def _busy_seconds(cores: set[int]) -> float | None:
             user, nice, system, _, _, interrupts, soft, stolen = map(int, ticks[:8])
             total += user + nice + system + interrupts + soft + stolen
     return total / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def kept_memory() -> Iterator[None]:
+    """Keep freed memory while the block runs, in all threads, and hand it back at its end; elsewhere than on glibc
+    nothing happens."""
+    global _keepers
+    library = _glibc()
+    if library is None:
+        yield
+        return
+    with _lock:
+        _keepers += 1
+        _set(library, _KEPT)
+    try:
+        yield
+    finally:
+        with _lock:
+            _keepers -= 1
+            if not _keepers:
+                _set(library, _USUAL)
+                library.malloc_trim(0)
+
+
+def _set(library: ctypes.CDLL, thresholds: dict[int, int]) -> None:
+    for parameter, value in thresholds.items():
+        library.mallopt(parameter, value)
+
+
+def _glibc() -> ctypes.CDLL | None:
+    try:
+        known = os.confstr("CS_GNU_LIBC_VERSION")
+    except (AttributeError, ValueError, OSError):  # Windows has no confstr, other systems not this name
+        return None
+    return ctypes.CDLL(None) if known else None

@@ -1,4 +1,4 @@
-"""Columns: what one descriptor matrix depends on, written down as the specification that names it in the store."""
+"""Cache keys: what one descriptor matrix depends on, written down as the specification that names it in the store."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cbirlab.extract.batches import Batches, Item, make_batches
 from cbirlab.extract.fingerprint import Fingerprint
-from cbirlab.extract.plan import Item, Plan, make_plan
+from cbirlab.extract.request import Request, State
 from cbirlab.extract.sampling import Sampler
-from cbirlab.images import USUAL
-from cbirlab.preprocessing import Resizing
 from cbirlab.store import digest
 from cbirlab.store.code import code_version
 
@@ -24,61 +23,11 @@ if TYPE_CHECKING:
 
 ROOMS = (
     *("decoding", "images", "preprocessing"),
-    *("taps", "backbones.places", "handcrafted"),
+    *("taps", "backbones.tap_shapes", "handcrafted"),
     *("attention", "encoding", "aggregation"),
-    *("extract.network", "extract.sampling", "extract.pooling", "extract.walk"),
+    *("extract.network", "extract.sampling", "extract.pooling", "extract.fused_pooling"),
 )
 """What turns a file into a vector; of networks, what is told of each in `_network` counts instead."""
-
-
-@dataclass(frozen=True, eq=False)
-class State:
-    """What an aggregation has learned at one tap: what its `apply` takes, and the hash of what that depends on.
-
-    Attributes
-    ----------
-    value : for database and train images.
-    digest : of the training data, the method and its code.
-    of_queries : for queries, where they are described in another way than the database.
-    """
-
-    value: Any
-    digest: str
-    of_queries: Any = None
-
-
-@dataclass(frozen=True)
-class Part:
-    """One part of a dataset at one scale, planned.
-
-    Attributes
-    ----------
-    name : "images", "queries" or "train".
-    dataset : name, for listings only.
-    items : its rows.
-    prints : what their files are.
-    scale : of `image_size`.
-    plan : batches and shards.
-    specification : what all its columns depend on.
-    batch_pixels : pixels that go through the network together.
-    resizing : how its pictures come to their size.
-    """
-
-    name: str
-    dataset: str
-    items: tuple[Item, ...]
-    prints: Mapping[Path, Fingerprint]
-    scale: float
-    plan: Plan
-    specification: Mapping[str, Any]
-    batch_pixels: int
-    resizing: Resizing = USUAL
-
-    @cached_property
-    def base(self) -> str:
-        """Key of the shards of this part; unlike an entry's it depends on how the rows are dealt out to shards."""
-        dealt = [self.plan.rows(shard) for shard in range(len(self.plan.shards))]
-        return digest({**self.specification, "shards": dealt})
 
 
 @dataclass(frozen=True)
@@ -95,51 +44,75 @@ class Column:
         """Key of the entry."""
         return digest(self.specification)
 
-    @property
-    def label(self) -> str:
-        """For messages."""
-        return f"{self.tap} {self.aggregation.key}"
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a dataset at one scale.
+
+    Attributes
+    ----------
+    name : "images", "queries" or "train".
+    dataset : its name, for listings only.
+    items : its rows.
+    prints : what their files are.
+    scale : of the request's image size.
+    batches : and the shards that they make.
+    specification : what all its columns depend on.
+    columns : the descriptor matrices that are asked for.
+    """
+
+    name: str
+    dataset: str
+    items: tuple[Item, ...]
+    prints: Mapping[Path, Fingerprint]
+    scale: float
+    batches: Batches
+    specification: Mapping[str, Any]
+    columns: tuple[Column, ...]
+
+    @cached_property
+    def base(self) -> str:
+        """Key of the shards of this part; unlike an entry's it depends on how the rows are dealt out to shards."""
+        dealt = [self.batches.rows(shard) for shard in range(len(self.batches.shards))]
+        return digest({**self.specification, "shards": dealt})
 
 
 def plan_part(
-    name: str,
-    dataset: str,
-    items: Sequence[Item],
-    prints: Mapping[Path, Fingerprint],
-    backbone: Backbone,
-    *,
-    image_size: int,
-    scale: float,
-    precision: str,
-    batch_pixels: int,
-    resizing: Resizing,
+    request: Request, name: str, items: Sequence[Item], prints: Mapping[Path, Fingerprint], scale: float
 ) -> Part:
-    """Plan a part and write down what its descriptors depend on."""
-    options = {"batch_pixels": batch_pixels, "min_side": backbone.min_side, "resize": resizing.resize}
-    plan = make_plan(items, prints, image_size=image_size, scale=scale, **options)
+    """Deal out the rows of a part, and write down what its descriptors depend on."""
+    backbone, size = request.backbone, request.long_side
+    options = {"batch_pixels": request.batch_pixels, "min_side": backbone.min_side, "resize": request.resizing.resize}
+    batches = make_batches(items, prints, image_size=size, scale=scale, **options)
     specification = {
         "images": _items_digest(items, prints),
         "backbone": backbone.name,
         "architecture": sha256(repr(backbone.module).encode()).hexdigest(),
         "weights": backbone.digest,
         **_network(backbone),
-        "image_size": int(image_size),
+        "image_size": size,
         "scale": float(scale),
-        "precision": precision,
-        **resizing.changed,
+        "precision": request.precision,
+        **request.resizing.changed,
     }
-    return Part(name, dataset, tuple(items), prints, scale, plan, specification, batch_pixels, resizing)
+    states = request.states or {}
+    columns = [
+        _column(specification, tap, spec, states.get((tap, spec.key)), queries=name == "queries")
+        for tap, spec in request.cells
+    ]
+    return Part(name, request.dataset.name, tuple(items), prints, scale, batches, specification, tuple(columns))
 
 
-def column(part: Part, tap: str, aggregation: Aggregation | Sampler, state: State | None = None) -> Column:
+def _column(
+    shared: Mapping[str, Any], tap: str, aggregation: Aggregation | Sampler, state: State | None, *, queries: bool
+) -> Column:
     """The column of `tap` pooled by `aggregation`."""
     own = {"tap": tap, "aggregation": aggregation.key, "aggregation_code": code_version(aggregation.target())}
     if state is None:
-        return Column(tap, aggregation, {**part.specification, **own})
-    asked = part.name == "queries" and state.of_queries is not None
-    learned = {"learned": f"{state.digest} for queries" if asked else state.digest}
-    value = state.of_queries if asked else state.value
-    return Column(tap, aggregation, {**part.specification, **own, **learned}, value)
+        return Column(tap, aggregation, {**shared, **own})
+    otherwise = queries and state.of_queries is not None
+    learned = {"learned": f"{state.digest} for queries" if otherwise else state.digest}
+    return Column(tap, aggregation, {**shared, **own, **learned}, state.of_queries if otherwise else state.value)
 
 
 def row_facts(items: Sequence[Item], prints: Mapping[Path, Fingerprint]) -> list[list[Any]]:

@@ -1,4 +1,4 @@
-"""Places: what a part of a network gives, read as a tap, and which of many to choose."""
+"""Tap shapes: what a part of a network gives, read as a tap, and which of many to choose."""
 
 from __future__ import annotations
 

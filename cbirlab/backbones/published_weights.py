@@ -1,4 +1,4 @@
-"""Releases: the weights that torchvision publishes for the networks here, told without loading torchvision.
+"""Published weights: what torchvision publishes for the networks here, told without loading torchvision.
 
 A test compares every line with torchvision, from which the addresses are taken when a file is really fetched.
 """

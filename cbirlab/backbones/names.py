@@ -1,11 +1,11 @@
-"""Choosing: a backbone and its weights in one word, "resnet50@IMAGENET1K_V2", wherever a backbone's name is taken."""
+"""Names: a backbone and its weights in one word, "resnet50@IMAGENET1K_V2", wherever a backbone's name is taken."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from cbirlab.backbones.catalogue import BACKBONES, RANDOM
-from cbirlab.backbones.releases import releases
+from cbirlab.backbones.published_weights import releases
 
 SIGN = "@"
 

@@ -1,4 +1,4 @@
-"""Plan: which images go through the network together, and which of them make a shard."""
+"""Batches: which images go through the network together, and which of them make a shard."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Batches:
     """All batches of one part of a dataset, grouped into shards, and the rows that cannot be read (row to reason)."""
 
     shards: tuple[tuple[Batch, ...], ...]
@@ -59,7 +59,7 @@ def part_items(dataset: Dataset, part: str, crop: str = "box") -> list[Item]:
     return [Item(path) for path in (dataset.images if part == "images" else dataset.train)]
 
 
-def make_plan(
+def make_batches(
     items: Sequence[Item],
     prints: Mapping[Path, Fingerprint],
     *,
@@ -68,7 +68,7 @@ def make_plan(
     batch_pixels: int,
     min_side: int = 1,
     resize: str = "long_side",
-) -> Plan:
+) -> Batches:
     """Batches of equal size, as deterministic as the items: a resumed run finds the same shards.
 
     A batch holds at most `batch_pixels` pixels (at least one image); a shard at least `SHARD_IMAGES` rows. Images
@@ -95,7 +95,7 @@ def make_plan(
         most = max(1, batch_pixels // (size[0] * size[1]))
         rows = groups[size]
         batches += [Batch(tuple(rows[i : i + most]), size) for i in range(0, len(rows), most)]
-    return Plan(tuple(_shards(batches)), unreadable)
+    return Batches(tuple(_shards(batches)), unreadable)
 
 
 def _shards(batches: Sequence[Batch]) -> list[tuple[Batch, ...]]:

@@ -1,4 +1,4 @@
-"""At hand: whether a network's weights are on this machine, and what it takes where they are not.
+"""Local weights: whether a network's weights are on this machine, and what it takes where they are not.
 
 Told by names of files alone, without loading torch, so that menus and lists can ask for every network.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cbirlab.backbones.catalogue import BACKBONES, NO_WEIGHTS, RANDOM, Source, lacking
-from cbirlab.backbones.releases import Release, releases
+from cbirlab.backbones.published_weights import Release, releases
 from cbirlab.datasets.bundled import data_folder
 from cbirlab.weights import FOLDER_VARIABLE, WeightsError, hub_folder, own_file, own_files
 
