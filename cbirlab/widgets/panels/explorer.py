@@ -123,7 +123,7 @@ class Explorer(Panel):
 
     def _build(self) -> None:
         self.strip = strip_of(self.dataset, self.thumbnails, on_error=self.show_error)
-        self.picture = QueryPicture(self.ask_own, self.show_error)
+        self.picture, self._pictured = QueryPicture(self.ask_own, self.show_error), None
         self.metrics, self.code = widgets.HTML(), widgets.HTML()
         self.comparison = Comparison(self._pinnable, on_error=self.show_error)
 
@@ -212,17 +212,20 @@ class Explorer(Panel):
         return self.question.unreadable(self.session)
 
     def _show_picture(self, item: int | None) -> None:
-        if item is not None and self._unreadable:
-            words = f"{self.question.words}, which cannot be read"
-            self.picture.show(self.large[item], description=words, given=None, box=None)
+        question, words, boxes = self.question, self.question.words, (None, None)
+        asked = words, question.own, question.box, self._unreadable, self.picture.asked.get("count")
+        if asked == self._pictured:  # a slider moves, and the picture stays
             return
-        jpeg = (
-            self.large[item]
-            if item is not None
-            else images.thumbnail(self.question.picture(self.dataset), PICTURE_SIDE)
-        )
-        given, box = self.question.fractions(self.dataset)
-        self.picture.show(jpeg, description=self.question.words, given=given, box=box)
+        if item is None:
+            jpeg = images.thumbnail(question.picture(self.dataset), PICTURE_SIDE)
+        else:
+            jpeg = self.large[item]
+        if item is not None and self._unreadable:
+            words = f"{words}, which cannot be read"
+        else:
+            boxes = question.fractions(self.dataset)
+        self.picture.show(jpeg, description=words, given=boxes[0], box=boxes[1])
+        self._pictured = asked
 
     def _draw_rest(self) -> None:
         """What needs all queries ranked, and what is read rather than seen."""

@@ -154,11 +154,14 @@ class Question(HasTraits):
         """The protocol's rectangle on the picture."""
         return dataset.queries[self.query].box if self.image is None and self.own is None else None
 
-    def fractions(self, dataset: Dataset) -> list[Box | None]:
+    def fractions(self, dataset: Dataset) -> tuple[Box | None, Box | None]:
         """The protocol's rectangle and the one that is sought, in fractions of width and height."""
         height, width = images.size(self.picture(dataset))
-        boxes = self.given(dataset), self.box
-        return [box and (box[0] / width, box[1] / height, box[2] / width, box[3] / height) for box in boxes]
+        given, box = (
+            box and (box[0] / width, box[1] / height, box[2] / width, box[3] / height)
+            for box in (self.given(dataset), self.box)
+        )
+        return given, box
 
     def rank(self, session: Session, setting: Setting) -> Ranking:
         """The database ranked for it: (1, N)."""
