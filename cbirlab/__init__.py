@@ -14,6 +14,7 @@ The public names, in the order of the pipeline::
     Recipe run                    one run
     FUSIONS Fusion run_fusion     several recipes as one
     compare versus complementarity    one table; query by query
+    Session                       the same, live: a move of a slider costs milliseconds
     differences                   what each choice changes, one at a time
     published beside              numbers of the literature, beside one's own
 
@@ -22,10 +23,15 @@ Importing does nothing but name them; each room is imported when a name of it is
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import Any
 
+from cbirlab.base.renamed import MovedModules
+
 __version__ = "0.1.0"
+
+sys.meta_path.insert(0, MovedModules())
 
 _ROOMS = {
     "load_dataset": "datasets",
@@ -45,8 +51,8 @@ _ROOMS = {
     "PROTOCOLS": "evaluation",
     "evaluate": "evaluation",
     "per_query_table": "evaluation",
-    "import_features": "foreign",
-    "evaluate_features": "foreign",
+    "import_features": "imported_features",
+    "evaluate_features": "imported_features",
     "Recipe": "pipeline",
     "run": "pipeline",
     "FUSIONS": "fusion",
@@ -54,10 +60,11 @@ _ROOMS = {
     "run_fusion": "fusion",
     "complementarity": "fusion",
     "versus": "fusion",
-    "compare": "grid",
-    "differences": "choices",
-    "published": "literature",
-    "beside": "literature",
+    "compare": "study.grid",
+    "Session": "live",
+    "differences": "study.choices",
+    "published": "study.literature",
+    "beside": "study.literature",
 }
 
 __all__ = [*_ROOMS]  # pyright: ignore[reportUnsupportedDunderAll]

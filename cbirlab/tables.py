@@ -13,10 +13,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cbirlab import plain
-from cbirlab.cells import MARK, cell, column, text_of
+from cbirlab.base import plain
+from cbirlab.base.cells import MARK, cell, column, text_of
+from cbirlab.base.text import printable
 from cbirlab.datasets.unfolding import bounded
-from cbirlab.text import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,7 +70,7 @@ def suffixes() -> list[str]:
 
 
 def to_csv(frame: pd.DataFrame) -> str:
-    """CSV with full precision; missing numbers are empty, and texts are no formulas (see `cbirlab.cells`)."""
+    """CSV with full precision; missing numbers are empty, and texts are no formulas (see `cbirlab.base.cells`)."""
     return _in_cells(frame).to_csv(index=False, lineterminator="\n")
 
 

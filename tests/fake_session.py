@@ -12,11 +12,11 @@ from types import SimpleNamespace
 import numpy as np
 from PIL import Image, ImageDraw
 
+from cbirlab.base.progress import bar
 from cbirlab.datasets.base import Dataset, Query
 from cbirlab.evaluation import PROTOCOLS, Evaluation, evaluate
 from cbirlab.index import ExactIndex
 from cbirlab.pipeline.recipe import Recipe
-from cbirlab.progress import bar
 from cbirlab.store import Store
 
 SCENES, VIEWS = 6, 6

@@ -14,8 +14,7 @@ from typing import Any
 
 import torch
 
-from cbirlab import taps
-from cbirlab.backbones import BACKBONES, load_backbone
+from cbirlab.backbones import BACKBONES, load_backbone, taps
 
 # A family is a module of timm; the network is one of its small ones.
 FAMILIES = {

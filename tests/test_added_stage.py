@@ -10,14 +10,14 @@ import pytest
 from traitlets import TraitError
 
 from cbirlab import Recipe, compare, run
+from cbirlab.base.methods import Method
+from cbirlab.base.params import Range
+from cbirlab.base.registry import Registry, UnknownName
 from cbirlab.cli import main
 from cbirlab.datasets import load_dataset
 from cbirlab.index import Ranking
-from cbirlab.methods import Method
-from cbirlab.params import Range
+from cbirlab.live import Session
 from cbirlab.pipeline import STAGES, Stage, add_stage, remove_stage
-from cbirlab.registry import Registry, UnknownName
-from cbirlab.session import Session
 from cbirlab.store import Store
 from cbirlab.tables import read, read_recipe, write
 from cbirlab.widgets import Workbench

@@ -27,8 +27,8 @@ from cbirlab.aggregation import (
     spoc,
 )
 from cbirlab.aggregation.poolings.gem import CHUNK
-from cbirlab.params import Range, parameters
-from cbirlab.registry import UnknownName
+from cbirlab.base.params import Range, parameters
+from cbirlab.base.registry import UnknownName
 
 PS = [p / 2 for p in range(2, 21)]
 SHAPES = [(1, 1, 1, 1), (2, 3, 1, 7), (2, 3, 7, 1), (1, 4, 2, 2), (3, 2, 5, 8), (2, 2, 9, 4)]

@@ -8,10 +8,10 @@ import pytest
 from fake_session import write_toytown_form
 
 from cbirlab.datasets import load_dataset
+from cbirlab.live import Session
+from cbirlab.live.prefetch import Ahead
+from cbirlab.live.slider_stops import moves_between
 from cbirlab.pipeline import Recipe
-from cbirlab.pipeline.ahead import Ahead
-from cbirlab.pipeline.stops import moves_between
-from cbirlab.session import Session
 from cbirlab.store import Store
 from cbirlab.whitening.pca import PCAWhitening
 

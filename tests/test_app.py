@@ -15,13 +15,15 @@ from fake_session import draw_pictures
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 from tornado.web import HTTPError
 
-from cbirlab import cli, downloads, weights
+from cbirlab import cli
+from cbirlab.backbones import weights
+from cbirlab.backbones.weights import WeightsError
+from cbirlab.base import downloads
 from cbirlab.cli import app
 from cbirlab.cli.kernels import LimitedKernelManager
 from cbirlab.cli.parser import build_parser
-from cbirlab.session import Session
+from cbirlab.live import Session
 from cbirlab.store import Store
-from cbirlab.weights import WeightsError
 
 
 @pytest.fixture
@@ -163,8 +165,8 @@ def test_what_is_served_downloads_only_where_that_was_said(served, monkeypatch, 
 
 def test_where_nothing_may_be_fetched_nothing_is(tmp_path, monkeypatch):
     from cbirlab.backbones import from_hub, from_timm
+    from cbirlab.base.downloads import DownloadError, fetch
     from cbirlab.datasets.catalogue import Source
-    from cbirlab.downloads import DownloadError, fetch
 
     monkeypatch.setenv(downloads.VARIABLE, "off")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))

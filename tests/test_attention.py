@@ -22,7 +22,7 @@ from cbirlab.attention import (
 )
 from cbirlab.attention.modules import DelfAttention, SecondOrderAttention, SqueezeExcitation
 from cbirlab.attention.weights import largest_component
-from cbirlab.registry import UnknownName
+from cbirlab.base.registry import UnknownName
 
 SHAPES = [(1, 1, 1, 1), (2, 3, 1, 7), (2, 3, 7, 1), (1, 4, 2, 2), (3, 2, 5, 8), (2, 6, 9, 4)]
 GOLDEN = torch.tensor([[[[1.0, 0], [0, 3]], [[0, 0], [2, 0]], [[1, 1], [1, 1]]]])

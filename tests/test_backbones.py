@@ -13,12 +13,24 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from cbirlab import downloads, images, taps, toynet, weights
-from cbirlab.backbones import BACKBONES, Tap, add_backbone, check_tap, classifier_of, load_backbone, taps_of
+from cbirlab import images
+from cbirlab.backbones import (
+    BACKBONES,
+    Tap,
+    add_backbone,
+    check_tap,
+    classifier_of,
+    load_backbone,
+    taps,
+    taps_of,
+    weights,
+)
+from cbirlab.backbones.networks import toynet
 from cbirlab.backbones.transformer import own_names
+from cbirlab.backbones.weights import WeightsError
+from cbirlab.base import downloads
+from cbirlab.base.registry import UnknownName
 from cbirlab.datasets.bundled import data_folder
-from cbirlab.registry import UnknownName
-from cbirlab.weights import WeightsError
 
 NETWORKS = [name for name in BACKBONES if name != "handcrafted"]  # which test_handcrafted.py is about
 

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from cbirlab import tables
-from cbirlab.cells import cell, column, text_of
+from cbirlab.base.cells import cell, column, text_of
 
 ANY = st.text(st.characters(exclude_categories=()))
 NAMES = st.binary(max_size=12).map(os.fsdecode)

@@ -12,17 +12,17 @@ from test_evaluation import random_benchmark, ranked
 
 import cbirlab
 from cbirlab import plots, tables
-from cbirlab.choices import CHOICES, Judging, differences, ranking_differences, read_ranking, write_ranking
-from cbirlab.choices.judging import MEASURES
-from cbirlab.choices.recipes import reruns
+from cbirlab.backbones.weights import published
 from cbirlab.cli import main
 from cbirlab.evaluation import PROTOCOLS, evaluate, paired_difference, paired_interval
 from cbirlab.exercises.protocols import made_ranking
+from cbirlab.images.preprocessing import CROP, RESIZE
 from cbirlab.index import Ranking
 from cbirlab.pipeline import Recipe, run
-from cbirlab.preprocessing import CROP, RESIZE
 from cbirlab.store import Store
-from cbirlab.weights import published
+from cbirlab.study.choices import CHOICES, Judging, differences, ranking_differences, read_ranking, write_ranking
+from cbirlab.study.choices.judging import MEASURES
+from cbirlab.study.choices.recipes import reruns
 
 RECIPE = Recipe(dataset="things", weights="random", whitening="pca", dimensions=8, image_size=48)
 REVISITED = PROTOCOLS["revisited"]

@@ -17,12 +17,12 @@ import pytest
 import cbirlab
 from cbirlab import cli, tables
 from cbirlab.backbones import BACKBONES
+from cbirlab.base.registry import Registry
 from cbirlab.cli import lab, listing
 from cbirlab.cli.options import size_bytes
 from cbirlab.cli.parser import build_parser
 from cbirlab.datasets import load_dataset
-from cbirlab.foreign import evaluate_features
-from cbirlab.registry import Registry
+from cbirlab.imported_features import evaluate_features
 from cbirlab.store import Store
 
 

@@ -21,8 +21,8 @@ from cbirlab.store.code import code_version
 PACKAGE = Path(cbirlab.__file__).parent
 
 BESIDE = (
-    *("params", "methods", "registry", "plain", "text", "progress", "lists", "cells", "downloads", "store", "datasets"),
-    *("weights", "pipeline", "passes", "evaluation", "index", "whitening"),
+    *("base", "store", "datasets", "backbones.weights"),
+    *("pipeline", "passes", "evaluation", "index", "whitening"),
 )
 BESIDE_MODULES = {
     *("extract", "extract.cache_keys", "extract.decode", "extract.descriptors", "extract.loop", "extract.fingerprint"),
@@ -72,7 +72,7 @@ def test_a_module_that_is_gone_raises():
 
 
 def test_a_function_stands_for_its_module_and_one_of_a_notebook_for_its_text():
-    assert code_version(AGGREGATIONS["gem"]) == code_version("aggregation.gem")
+    assert code_version(AGGREGATIONS["gem"]) == code_version("aggregation.poolings.gem")
     assert (
         code_version("whitening", "index") == code_version("whitening", "index") != code_version("index", "whitening")
     )
@@ -127,7 +127,7 @@ def test_all_that_runs_while_images_are_described_counts_or_decides_no_value(nam
         extract(things, backbone, taps=[*cells], aggregations=cells, scales=(1.0, 0.5), store=store, progress=False)
 
     met = modules_run(work)
-    assert {"images", "taps", "extract.network"} <= met
+    assert {"images.reading", "backbones.taps", "extract.network"} <= met
     assert unknown(met, backbone.module) == set(), "name them in extract.cache_keys.ROOMS, or above"
 
 

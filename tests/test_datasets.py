@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from cbirlab.base.registry import UnknownName
 from cbirlab.datasets import DATASETS, Dataset, Query, bundled, load_dataset
 from cbirlab.datasets.bundled import data_folder
-from cbirlab.registry import UnknownName
 
 
 def picture(path: Path) -> Path:

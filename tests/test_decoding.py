@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 from PIL import Image, features
 
 from cbirlab import images
-from cbirlab.decoding import opening, upright
 from cbirlab.extract.batches import Batch, Item
 from cbirlab.extract.decode import decode_ahead
 from cbirlab.images import IMAGE_SUFFIXES, UNREAD_SUFFIXES, ImageError
-from cbirlab.preprocessing import Resizing, target_size
+from cbirlab.images.decoding import opening, upright
+from cbirlab.images.preprocessing import Resizing, target_size
 from cbirlab.widgets.parts.question import OwnPicture
 
 WIDTH, HEIGHT = 23, 14
@@ -274,7 +274,7 @@ def test_bands_are_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             monkeypatch.undo()
             path.write_bytes(saved("PNG", picture(mode=mode), exif=b"Exif\0\0" + exif_block(turn)))
             whole = np.asarray(images.read(path))
-            monkeypatch.setattr("cbirlab.decoding.greys._BAND_PIXELS", 3 * WIDTH + 1)
+            monkeypatch.setattr("cbirlab.images.decoding.greys._BAND_PIXELS", 3 * WIDTH + 1)
             np.testing.assert_array_equal(np.asarray(images.read(path)), whole)
 
 

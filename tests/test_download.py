@@ -18,15 +18,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from cbirlab import weights
-from cbirlab.backbones import load_backbone
+from cbirlab.backbones import load_backbone, weights
+from cbirlab.backbones.weights import WeightsError
+from cbirlab.base.downloads import ATTEMPTS, DownloadError, fetch
+from cbirlab.base.progress import Cancelled, listening
 from cbirlab.datasets import availability, getting
 from cbirlab.datasets.archives import unpack
 from cbirlab.datasets.catalogue import DATASETS, About, Need, Source, add_benchmark
 from cbirlab.datasets.checking import check
-from cbirlab.downloads import ATTEMPTS, DownloadError, fetch
-from cbirlab.progress import Cancelled, listening
-from cbirlab.weights import WeightsError
 
 CONTENT = bytes(range(256)) * 4000
 MD5 = "md5:" + hashlib.md5(CONTENT).hexdigest()
@@ -217,7 +216,7 @@ def test_another_part_than_asked_for_is_refused(server: Server, tmp_path: Path) 
 
 
 def test_a_full_disk_is_noticed_before(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cbirlab.downloads.shutil.disk_usage", lambda _: type("", (), {"free": 10})())
+    monkeypatch.setattr("cbirlab.base.downloads.shutil.disk_usage", lambda _: type("", (), {"free": 10})())
     with pytest.raises(DownloadError, match="1,024,000 bytes are to come and 10 are free"):
         get(server, tmp_path, "plain")
 

@@ -16,6 +16,8 @@ from sklearn.exceptions import NotFittedError
 from sklearn.mixture import GaussianMixture
 
 import cbirlab.encoding.base as base
+from cbirlab.base.params import parameters
+from cbirlab.base.registry import UnknownName
 from cbirlab.encoding import ENCODINGS
 from cbirlab.encoding.asmk import ASMK, similarity
 from cbirlab.encoding.bow import BoW
@@ -24,8 +26,6 @@ from cbirlab.encoding.fisher import Fisher
 from cbirlab.encoding.netvlad import NetVLAD
 from cbirlab.encoding.sums import gathered, nearest, residuals
 from cbirlab.encoding.vlad import VLAD
-from cbirlab.params import parameters
-from cbirlab.registry import UnknownName
 
 DELF_CENTRES = np.array([[0.5, 0.5], [0.0, 0.0], [1.0, 0.0], [-0.5, -0.5], [0.0, 1.0]], np.float32)
 DELF_COLUMNS = torch.tensor([[[1.0, 0.0], [-1.0, 0.0], [1.0, 2.0]]])

@@ -15,6 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
+from cbirlab.base.params import parameters
+from cbirlab.base.registry import UnknownName
 from cbirlab.datasets.base import Dataset, Query
 from cbirlab.evaluation import (
     METRICS,
@@ -37,8 +39,6 @@ from cbirlab.evaluation import (
 from cbirlab.evaluation.metrics import measure
 from cbirlab.exercises.base import told_apart
 from cbirlab.index import Ranking
-from cbirlab.params import parameters
-from cbirlab.registry import UnknownName
 from cbirlab.widgets.parts.views import difference
 
 LEVELS = {

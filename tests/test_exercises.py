@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from cbirlab import AGGREGATIONS, ATTENTIONS, ENCODINGS, load_dataset
+from cbirlab.base.params import parameters
+from cbirlab.base.registry import UnknownName
 from cbirlab.exercises import EXERCISES, Solution, check, embedding, judge, part_of, solution, spread
 from cbirlab.exercises.base import told_apart
-from cbirlab.params import parameters
-from cbirlab.registry import UnknownName
 from cbirlab.whitening import learn, project
 
 GEM = "2_pooling.1"

@@ -15,8 +15,8 @@ from fake_session import write_toytown_form
 import cbirlab
 from cbirlab import tables
 from cbirlab.cli import main
+from cbirlab.live import Session
 from cbirlab.pipeline import Recipe, table_row
-from cbirlab.session import Session
 from cbirlab.store import Store
 from cbirlab.widgets.parts.comparison import FORMATS, Comparison
 

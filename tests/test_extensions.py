@@ -130,9 +130,9 @@ def test_no_module_of_the_package_asks_while_it_is_imported(site):
         "-c",
         "import sys, pkgutil, importlib, cbirlab\n"
         "for one in pkgutil.walk_packages(cbirlab.__path__, 'cbirlab.'):\n"
-        "    if one.name not in ('cbirlab.__main__', 'cbirlab.extensions'):\n"
+        "    if one.name not in ('cbirlab.__main__', 'cbirlab.base.extensions'):\n"
         "        importlib.import_module(one.name)\n"
-        "assert 'cbirlab.extensions' not in sys.modules, 'an extension may import any room, so ask in a function'",
+        "assert 'cbirlab.base.extensions' not in sys.modules, 'an extension may import any room, so ask in a function'",
     )
 
 

@@ -17,9 +17,9 @@ import pytest
 import torch
 from PIL import Image
 
-from cbirlab import images, taps
+from cbirlab import images
 from cbirlab.aggregation import AGGREGATIONS, Aggregation, pooling
-from cbirlab.backbones import load_backbone
+from cbirlab.backbones import load_backbone, taps
 from cbirlab.datasets import Dataset, Query, load_dataset
 from cbirlab.extract import (
     Computed,
@@ -42,7 +42,7 @@ from cbirlab.extract import (
 from cbirlab.extract import __name__ as extract_name
 from cbirlab.extract.fingerprint import fingerprints
 from cbirlab.extract.pooling import pool
-from cbirlab.preprocessing import target_size
+from cbirlab.images.preprocessing import target_size
 from cbirlab.store import Store, StoreUnwritable
 from cbirlab.store.shards import Shards
 

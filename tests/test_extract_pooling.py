@@ -14,10 +14,10 @@ from cbirlab.aggregation import AGGREGATIONS, Aggregation, pooling
 from cbirlab.aggregation.fused import Fused, Weights
 from cbirlab.aggregation.look import looked
 from cbirlab.aggregation.weighted import WeightedSums
+from cbirlab.base.params import Range, parameters
 from cbirlab.extract import fused_pooling
 from cbirlab.extract.pooling import pool
-from cbirlab.looking import parts
-from cbirlab.params import Range, parameters
+from cbirlab.study.explain import place_parts as parts
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
 TRAINING_FREE = [*AGGREGATIONS]

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import pearsonr, rankdata, spearmanr
 
+from cbirlab.base.registry import UnknownName
 from cbirlab.datasets import Dataset, Query
 from cbirlab.evaluation import PROTOCOLS, evaluate, paired_difference
 from cbirlab.fusion import (
@@ -40,7 +41,6 @@ from cbirlab.fusion.methods import borda, checked_weights
 from cbirlab.fusion.weighing import grid, train_split
 from cbirlab.index import ExactIndex, Ranking
 from cbirlab.pipeline import Recipe, run, table_row
-from cbirlab.registry import UnknownName
 from cbirlab.store import Store
 from cbirlab.whitening import learn, normalise, whiten
 

@@ -13,7 +13,7 @@ from fake_session import FakeSession, with_pairs, write_toytown_form
 
 import cbirlab.widgets
 from cbirlab.datasets import load_dataset
-from cbirlab.session import Session
+from cbirlab.live import Session
 from cbirlab.store import Store
 from cbirlab.widgets import (
     BreaksPanel,

@@ -14,11 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage import feature
 
-from cbirlab import taps
-from cbirlab.backbones import load_backbone, taps_of
+from cbirlab.backbones import load_backbone, taps, taps_of
+from cbirlab.backbones.weights import WeightsError
 from cbirlab.handcrafted import DESCRIPTORS, gist, hog, hsv_histogram, lbp, root_sift
 from cbirlab.handcrafted.module import HandCrafted
-from cbirlab.weights import WeightsError
 
 VECTORS = [name for name in DESCRIPTORS if DESCRIPTORS.info(name).facts["kind"] == "vector"]
 

@@ -12,15 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cbirlab import Fusion, Recipe, compare, run, run_fusion
-from cbirlab.choices import differences
 from cbirlab.datasets import Dataset, Query, load_dataset
 from cbirlab.datasets import base as module
 from cbirlab.datasets.base import hold_out
 from cbirlab.evaluation import paired
+from cbirlab.live import Session
 from cbirlab.pipeline import table_row
 from cbirlab.pipeline.learning_sets import learning_part
-from cbirlab.session import Session
 from cbirlab.store import Store
+from cbirlab.study.choices import differences
 
 
 def kinds(sizes: list[int], *, folder: str = "d", instances: bool = True) -> Dataset:

@@ -14,7 +14,7 @@ from PIL import Image, ImageCms
 
 from cbirlab import images
 from cbirlab.images import ImageError
-from cbirlab.preprocessing import target_size
+from cbirlab.images.preprocessing import target_size
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 ORIENTATION = 0x0112

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from fake_session import write_toytown_form
 
-from cbirlab.choices import Judging
 from cbirlab.datasets import load_dataset
 from cbirlab.evaluation import PROTOCOLS, evaluate, paired_difference, query_groups
 from cbirlab.index import ranked
+from cbirlab.study.choices import Judging
 from cbirlab.widgets import JudgingLab
 from cbirlab.widgets.panels.judging_lab import counted_as
 

@@ -11,18 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cbirlab import Recipe, complementarity, lists, run, run_fusion
-from cbirlab.choices import Judging, differences, ranking_differences, read_ranking, write_ranking
+from cbirlab import Recipe, complementarity, run, run_fusion
+from cbirlab.base.recent import Recent
 from cbirlab.datasets.base import Dataset, Query
 from cbirlab.evaluation import PROTOCOLS, Evaluation, evaluate, per_query_table
 from cbirlab.fusion import Fusion
-from cbirlab.index import ExactIndex, Ranking, ranked
-from cbirlab.lists import Kept, Lists, lists_of
-from cbirlab.looking import positives
+from cbirlab.index import ExactIndex, Ranking, lists, ranked
+from cbirlab.index.lists import Kept, Lists, lists_of
+from cbirlab.live import Session
 from cbirlab.pipeline.bench import Column
-from cbirlab.pipeline.recent import Recent
-from cbirlab.session import Session
 from cbirlab.store import Store
+from cbirlab.study.choices import Judging, differences, ranking_differences, read_ranking, write_ranking
+from cbirlab.study.explain import missed_positives as positives
 
 pytestmark = pytest.mark.filterwarnings("ignore:evaluate. :UserWarning")
 

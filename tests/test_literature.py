@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from cbirlab import plots, tables
+from cbirlab.base.registry import UnknownName
 from cbirlab.evaluation import METRICS, PROTOCOLS, title_of
-from cbirlab.literature import Published, beside, published, records
-from cbirlab.registry import UnknownName
+from cbirlab.study.literature import Published, beside, published, records
 
 
 def value(method: str, dataset: str, metric: str) -> float:

@@ -12,7 +12,9 @@ from fake_session import write_toytown_form
 
 from cbirlab.aggregation import AGGREGATIONS, Aggregation
 from cbirlab.datasets import Dataset, load_dataset
-from cbirlab.looking import (
+from cbirlab.live import Session
+from cbirlab.store import Store
+from cbirlab.study.explain import (
     Looker,
     cosines,
     judged_pairs,
@@ -26,9 +28,7 @@ from cbirlab.looking import (
     to_pixels,
     words,
 )
-from cbirlab.looking.paint import looked_at, painted, with_boxes, with_numbers
-from cbirlab.session import Session
-from cbirlab.store import Store
+from cbirlab.study.explain.paint import looked_at, painted, with_boxes, with_numbers
 from cbirlab.whitening import learn, whiten
 
 SHAPES = [(3, 4, 5), (6, 1, 7), (4, 7, 1), (5, 1, 1), (8, 6, 4)]

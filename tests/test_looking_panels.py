@@ -13,12 +13,12 @@ from fake_session import write_toytown_form
 from PIL import Image
 from traitlets import TraitError
 
+from cbirlab.base.progress import bar
 from cbirlab.datasets import load_dataset
 from cbirlab.fusion import versus
-from cbirlab.looking import missed
-from cbirlab.progress import bar
-from cbirlab.session import Session
+from cbirlab.live import Session
 from cbirlab.store import Store
+from cbirlab.study.explain import missed
 from cbirlab.widgets import BreaksPanel, Explorer, ProbePanel, Workbench
 from cbirlab.widgets.looking import MatchView, Missed, PoolingView, WhiteningLab, WinLoss
 from cbirlab.widgets.parts import charts

@@ -12,7 +12,7 @@ import pytest
 from fake_session import FakeSession, fake_dataset
 from PIL import Image
 
-from cbirlab.progress import bar
+from cbirlab.base.progress import bar
 from cbirlab.projection import PROJECTIONS, Projection, project
 from cbirlab.projection.layouts import pca
 from cbirlab.widgets.parts.gallery import Gallery, Thumbnails

@@ -14,19 +14,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cbirlab.choices import read_ranking
-from cbirlab.choices.judging import Judging
 from cbirlab.datasets import Dataset, Query
 from cbirlab.encoding.asmk import similarity
 from cbirlab.evaluation import PROTOCOLS, evaluate, judge
-from cbirlab.foreign import SIMILARITY, evaluate_features, rank_features
 from cbirlab.fusion import FUSIONS
 from cbirlab.fusion.members import Member, fuse, own_rows
+from cbirlab.imported_features import SIMILARITY, evaluate_features, rank_features
 from cbirlab.index import INDEXES, Ranking, ranked
-from cbirlab.looking.positives import positives
 from cbirlab.passes import match
-from cbirlab.probe.answers import answer_of
-from cbirlab.probe.factors import pairs
+from cbirlab.study.choices import read_ranking
+from cbirlab.study.choices.judging import Judging
+from cbirlab.study.explain.missed_positives import positives
+from cbirlab.study.perturbation.answers import answer_of
+from cbirlab.study.perturbation.factors import pairs
 from cbirlab.whitening import WHITENINGS, learn, normalise, whiten
 from cbirlab.widgets.parts.results import results_of_query
 

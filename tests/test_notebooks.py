@@ -330,7 +330,7 @@ def test_a_progress_bar_leaves_nothing_in_the_notebook(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH", "")])))
     code = """
 import time
-from cbirlab.progress import bar
+from cbirlab.base.progress import bar
 for step in bar(range(5), desc="slow", unit="step"):
     time.sleep(0.4)
 """.strip()

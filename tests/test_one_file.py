@@ -29,7 +29,7 @@ from cbirlab.aggregation.base import pooling
 from cbirlab.aggregation.fused import Shared, Weights
 from cbirlab.aggregation.weighted import WeightedSums
 from cbirlab.attention.weights import relative
-from cbirlab.params import Range
+from cbirlab.base.params import Range
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -24,6 +24,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from cbirlab.base.registry import UnknownName
 from cbirlab.cli import main
 from cbirlab.datasets import DATASETS, Dataset, load_dataset
 from cbirlab.datasets.answers import PROTOCOL_LABELS
@@ -34,11 +35,10 @@ from cbirlab.datasets.splits import USED, part_of, roles
 from cbirlab.datasets.walking import FilesLeftOut, walk
 from cbirlab.datasets.written import read
 from cbirlab.evaluation import PROTOCOLS
-from cbirlab.foreign import evaluate_features
 from cbirlab.images import UNREAD_SUFFIXES
+from cbirlab.imported_features import evaluate_features
 from cbirlab.pipeline import Recipe, run
 from cbirlab.pipeline.learning_sets import learning_set
-from cbirlab.registry import UnknownName
 
 few = settings(
     max_examples=25,

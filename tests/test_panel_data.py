@@ -10,7 +10,7 @@ import pytest
 from conftest import draw
 
 from cbirlab.datasets import load_dataset
-from cbirlab.session import Session
+from cbirlab.live import Session
 from cbirlab.store import Store
 from cbirlab.widgets import Explorer, MatchView, Workbench
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cbirlab.params import Choice, Range, checked, parameters
+from cbirlab.base.params import Choice, Range, checked, parameters
 
 
 def pooling(

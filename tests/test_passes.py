@@ -14,10 +14,10 @@ from PIL import Image, ImageDraw
 from sklearn.cluster import ward_tree
 from sklearn.feature_extraction.image import grid_to_graph
 
-from cbirlab.params import Choice, parameters
+from cbirlab.backbones.weights import WeightsError
+from cbirlab.base.params import Choice, parameters
+from cbirlab.base.registry import UnknownName
 from cbirlab.passes import PASSES, Passes, View, combine, combined, learn_vlad, match, regions, rpn, scheme
-from cbirlab.registry import UnknownName
-from cbirlab.weights import WeightsError
 
 SIZED = [name for name in PASSES if not Passes(name).fact("pixels")]
 MULTI = [name for name in PASSES if name != "single"]

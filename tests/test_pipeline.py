@@ -13,16 +13,16 @@ import pytest
 import cbirlab
 from cbirlab import Recipe, compare, run
 from cbirlab.aggregation import AGGREGATIONS
+from cbirlab.base.recent import Recent
+from cbirlab.base.registry import UnknownName
 from cbirlab.datasets import Dataset, load_dataset
 from cbirlab.encoding import ENCODINGS
 from cbirlab.evaluation import PROTOCOLS, evaluate
 from cbirlab.extract import extract
+from cbirlab.live import Session, slider_stops
 from cbirlab.pipeline import table_row
 from cbirlab.pipeline.bench import Bench, Column
 from cbirlab.pipeline.learning_sets import learning_part
-from cbirlab.pipeline.recent import Recent
-from cbirlab.registry import UnknownName
-from cbirlab.session import Session, slider_stops
 from cbirlab.store import Store
 from cbirlab.whitening import learn, whiten
 from cbirlab.whitening.pca import PCAWhitening
@@ -176,9 +176,9 @@ def test_several_backbones_take_the_taps_they_have(things, warm):
 
 
 def test_all_backbones_are_those_whose_weights_are_at_hand(things, warm, monkeypatch):
-    from cbirlab import grid
     from cbirlab.backbones import BACKBONES, load_backbone
-    from cbirlab.weights import WeightsError
+    from cbirlab.backbones.weights import WeightsError
+    from cbirlab.study import grid
 
     def load(name, weights, device):
         if name not in ("toynet", "squeezenet1_0"):

@@ -133,7 +133,7 @@ def test_one_line_needs_no_legend():
 
 
 def test_factors_draw_what_by_factor_finds(dataset):
-    from cbirlab.probe import by_factor, pairs
+    from cbirlab.study.perturbation import by_factor, pairs
 
     runs = {name: FakeSession(dataset).rank(name, "gem", "none", None) for name in ("stem", "layer4")}
     ax = plots.factors(runs, "viewpoint_deg", [30, 60])

@@ -20,15 +20,24 @@ from torchvision.transforms import InterpolationMode
 from cbirlab import images
 from cbirlab.aggregation import Aggregation
 from cbirlab.backbones import load_backbone
-from cbirlab.choices.recipes import reruns
+from cbirlab.base.params import Choice, parameters
 from cbirlab.cli import main
 from cbirlab.datasets import Dataset, Query
 from cbirlab.extract import extract
-from cbirlab.params import Choice, parameters
+from cbirlab.images.preprocessing import (
+    ANTIALIAS,
+    CROP,
+    INTERPOLATION,
+    RESIZE,
+    Resizing,
+    region,
+    target_size,
+    whole_box,
+)
+from cbirlab.live import Session
 from cbirlab.pipeline import Recipe, run, table_row
-from cbirlab.preprocessing import ANTIALIAS, CROP, INTERPOLATION, RESIZE, Resizing, region, target_size, whole_box
-from cbirlab.session import Session
 from cbirlab.store import Store
+from cbirlab.study.choices.recipes import reruns
 
 BOX = (5.0, 8.0, 40.0, 44.0)
 RULES = [
@@ -286,8 +295,8 @@ def test_a_session_describes_a_picture_as_the_benchmark_does(boxed, warm, rule, 
     query = boxed.queries[3]
     found = session.rank_image(query.path, "layer4", "gem", box=query.box)
     np.testing.assert_allclose(found.scores[0], wanted.scores[3], atol=1e-5)
-    from cbirlab.looking import Looker
-    from cbirlab.probe import query_picture
+    from cbirlab.study.explain import Looker
+    from cbirlab.study.perturbation import query_picture
 
     picture = query_picture(session, 3)
     np.testing.assert_array_equal(np.asarray(picture), Looker(session).picture(len(boxed.images) + 3))

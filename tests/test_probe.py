@@ -17,12 +17,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from cbirlab.base.params import parameters
 from cbirlab.datasets import load_dataset
 from cbirlab.datasets.base import Dataset, Query
 from cbirlab.evaluation import PROTOCOLS, evaluate
 from cbirlab.index import Ranking
-from cbirlab.params import parameters
-from cbirlab.probe import (
+from cbirlab.live import Session
+from cbirlab.store import Store
+from cbirlab.study.perturbation import (
     FACTORS,
     KINDS,
     MEASURES,
@@ -34,8 +36,6 @@ from cbirlab.probe import (
     query_picture,
     unchanged,
 )
-from cbirlab.session import Session
-from cbirlab.store import Store
 from cbirlab.widgets.panels.probe_panel import BreaksPanel, ProbePanel
 
 

@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cbirlab import projection
-from cbirlab.progress import Cancelled, listening
+from cbirlab.base.progress import Cancelled, listening
+from cbirlab.base.registry import UnknownName
 from cbirlab.projection import PROJECTIONS, cached, honesty, project, seed_stability, shared_neighbours
 from cbirlab.projection.layouts import pca
 from cbirlab.projection.neighbours import nearest, nearest_on_map
-from cbirlab.registry import UnknownName
 from cbirlab.store import Store
 
 SLOW = [name for name in PROJECTIONS if name != "pca"]

@@ -13,13 +13,13 @@ import pytest
 import reference
 from scipy.io import loadmat
 
+from cbirlab.base.registry import UnknownName
 from cbirlab.datasets.base import Dataset, Query
 from cbirlab.evaluation import PROTOCOLS, Judged, average_precision, evaluate, interval, judge, paired, per_query_table
 from cbirlab.evaluation.intervals import resampled_micro
 from cbirlab.evaluation.metrics import measure
 from cbirlab.index import Ranking, ranked
 from cbirlab.pipeline import Recipe, told
-from cbirlab.registry import UnknownName
 
 
 def dataset(labels, count, protocol, *, own=None, instances=()) -> Dataset:

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from cbirlab.registry import Registry, UnknownName
+from cbirlab.base.registry import Registry, UnknownName
 
 
 @pytest.fixture

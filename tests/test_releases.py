@@ -18,13 +18,23 @@ from torch import nn
 from torch.nn import functional
 from torchvision.models import get_model_weights
 
-from cbirlab import images, taps, weights
-from cbirlab.backbones import BACKBONES, Release, add_module, availability, backbones_here, load_backbone, releases
+from cbirlab import images
+from cbirlab.backbones import (
+    BACKBONES,
+    Release,
+    add_module,
+    availability,
+    backbones_here,
+    load_backbone,
+    releases,
+    taps,
+    weights,
+)
 from cbirlab.backbones.catalogue import CAFFE_MEAN, CAFFE_STD
 from cbirlab.backbones.transformer import positions
+from cbirlab.backbones.weights import WeightsError
+from cbirlab.base.registry import UnknownName
 from cbirlab.cli import main
-from cbirlab.registry import UnknownName
-from cbirlab.weights import WeightsError
 
 PUBLISHED = [name for name in BACKBONES if BACKBONES.info(name).facts["weights"].startswith("IMAGENET")]
 

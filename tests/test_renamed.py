@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+import subprocess
+import sys
+
 import pytest
 
 from cbirlab import __version__
-from cbirlab.renamed import UNTIL, renamed
+from cbirlab.base.renamed import MOVED, UNTIL, renamed
 
 
 def test_a_former_name_warns_with_the_present_one_and_the_version():
@@ -22,3 +26,26 @@ def test_a_former_name_warns_with_the_present_one_and_the_version():
 def test_the_version_is_to_come():
     now, end = (tuple(map(int, version.split("."))) for version in (__version__, UNTIL))
     assert now < end, "take the former names out: search for renamed("
+
+
+@pytest.mark.parametrize(("former", "present"), [(one, there) for one, there in MOVED.items()])
+def test_a_module_that_was_moved_is_found_under_its_former_name(former: str, present: str) -> None:
+    sys.modules.pop(f"cbirlab.{former}", None)
+    with pytest.warns(DeprecationWarning, match=rf"cbirlab\.{former} is called cbirlab\.{present} now.*until version"):
+        found = importlib.import_module(f"cbirlab.{former}")
+    now = importlib.import_module(f"cbirlab.{present}")
+    assert found is now
+    assert now.__spec__.name == f"cbirlab.{present}"
+
+
+def test_modules_of_a_room_that_was_moved_are_found_too_and_the_warning_names_who_imports() -> None:
+    with pytest.warns(DeprecationWarning, match="cbirlab.looking.match is called") as told:
+        from cbirlab.looking.match import similarity_map
+    assert similarity_map is importlib.import_module("cbirlab.study.explain.match").similarity_map
+    assert {warning.filename for warning in told} == {__file__}
+
+
+def test_no_former_name_is_used_in_the_package() -> None:
+    code = "from cbirlab import *; import cbirlab.widgets.panels.workbench, cbirlab.cli.commands"
+    ran = subprocess.run([sys.executable, "-W", "always", "-c", code], capture_output=True, text=True, check=True)
+    assert "is called cbirlab" not in ran.stderr

@@ -17,11 +17,11 @@ from cbirlab.extract import Sampler, extract
 from cbirlab.extract.network import Network
 from cbirlab.extract.sampling import unpacked
 from cbirlab.index import ExactIndex
+from cbirlab.live import Session
 from cbirlab.passes import Passes, View
 from cbirlab.pipeline.fields import SCALE_SETS
 from cbirlab.pipeline.fitting import clipped, warn_of_clipped
 from cbirlab.pipeline.tap_names import Taps
-from cbirlab.session import Session
 from cbirlab.store import Store
 from cbirlab.whitening import WHITENINGS, learn, normalise, whiten
 from cbirlab.widgets.parts.controls import RetrievalControls

@@ -9,15 +9,15 @@ import pytest
 
 from cbirlab import Fusion, Recipe, compare, evaluate, run, run_fusion
 from cbirlab.backbones import load_backbone
+from cbirlab.base.params import Range
+from cbirlab.base.registry import UnknownName
 from cbirlab.cli import main
 from cbirlab.datasets import load_dataset
 from cbirlab.index import INDEXES, ExactIndex, IndexMethod, PatchIndex, Rows, WordIndex
-from cbirlab.lists import without
-from cbirlab.params import Range
+from cbirlab.index.lists import without
+from cbirlab.live import Session
 from cbirlab.passes import match
 from cbirlab.pipeline.bench import Bench
-from cbirlab.registry import UnknownName
-from cbirlab.session import Session
 from cbirlab.store import Store
 from cbirlab.widgets import Workbench
 

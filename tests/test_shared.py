@@ -7,9 +7,9 @@ from dataclasses import fields, replace
 import pytest
 
 from cbirlab import Recipe, load_backbone
+from cbirlab.live import Session
 from cbirlab.pipeline import Bench
 from cbirlab.pipeline.recipe import OF_SETTING, right_of_maps
-from cbirlab.session import Session
 from cbirlab.widgets.panels import saved
 from cbirlab.widgets.panels.sessions import Sessions, shared
 

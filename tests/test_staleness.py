@@ -199,7 +199,7 @@ def test_a_picture_changed_while_it_is_described_is_not_kept_as_the_old_one(tmp_
 
 
 def test_a_picture_from_outside_that_was_changed_is_described_again(tmp_path):
-    from cbirlab.session import Session
+    from cbirlab.live import Session
 
     folder = make_folder(tmp_path / "own")
     outside = tmp_path / "outside.bmp"

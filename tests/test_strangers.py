@@ -12,12 +12,12 @@ from fuzzing.readers import panel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cbirlab import plain
+from cbirlab.base import plain
+from cbirlab.base.registry import UnknownName
 from cbirlab.fusion import Fusion
 from cbirlab.pipeline import Recipe
 from cbirlab.pipeline.recipe import MOST_SCALES
 from cbirlab.pipeline.tap_names import MOST_TAPS
-from cbirlab.registry import UnknownName
 from cbirlab.widgets.panels import saved
 
 OWN = (ValueError, TypeError, UnknownName)

@@ -10,10 +10,9 @@ import torch
 from torch import nn
 from torchvision.models import VisionTransformer
 
-from cbirlab import taps
-from cbirlab.backbones import BACKBONES, Backbone, Tap, add_backbone, classifier_of, load_backbone, taps_of, trace
+from cbirlab.backbones import BACKBONES, Backbone, Tap, add_backbone, classifier_of, load_backbone, taps, taps_of, trace
 from cbirlab.backbones.transformer import positions
-from cbirlab.registry import UnknownName
+from cbirlab.base.registry import UnknownName
 
 NETWORKS = [name for name in BACKBONES if name != "handcrafted"]  # which test_handcrafted.py is about
 

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from robustness.small import make_folder
 
 from cbirlab import cli
+from cbirlab.base.methods import Method, listed, parsed
 from cbirlab.cli import listing, saying
 from cbirlab.cli.parser import build_parser
-from cbirlab.methods import Method, listed, parsed
 
 NAMES = [b"caf\xe9", b"\x1b[2Jgone", b"\xff\xfe", "Kož, (a) 日本".encode(), b"=1+1", b'it\'s "$HOME"']
 

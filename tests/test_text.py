@@ -8,7 +8,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cbirlab.text import escaped, printable, split_list, unescaped
+from cbirlab.base.text import escaped, printable, split_list, unescaped
 
 ANY = st.text(st.characters(exclude_categories=()))
 NAMES = st.binary().map(os.fsdecode)

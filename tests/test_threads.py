@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 import torch
 
-from cbirlab import images, load_backbone, load_dataset, taps
+from cbirlab import images, load_backbone, load_dataset
+from cbirlab.backbones import taps
 from cbirlab.cli import app, lab
 from cbirlab.extract import machine as threads
 

@@ -8,9 +8,9 @@ import pytest
 
 from cbirlab import Recipe, compare, run, run_fusion
 from cbirlab.fusion import Fusion, fused_row
+from cbirlab.live import Session
 from cbirlab.pipeline import result as measured
 from cbirlab.pipeline import table_row, timing
-from cbirlab.session import Session
 
 RECIPE = Recipe(dataset="things", weights="random")
 

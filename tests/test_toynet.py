@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 
 from PIL import Image  # noqa: E402
 
-from cbirlab.toynet import CHANNELS, STRIDES, TAPS, ToyNet, load_weights, save_weights  # noqa: E402
+from cbirlab.backbones.networks.toynet import CHANNELS, STRIDES, TAPS, ToyNet, load_weights, save_weights  # noqa: E402
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "data" / "toynet"
 if not SCRIPTS.exists():

@@ -19,7 +19,7 @@ from test_backbones import REAL, timm_named
 from torch import nn
 from torch.nn import functional
 
-from cbirlab import Recipe, images, run, taps, weights
+from cbirlab import Recipe, images, run
 from cbirlab.backbones import (
     BACKBONES,
     Tap,
@@ -29,13 +29,15 @@ from cbirlab.backbones import (
     from_hub,
     from_timm,
     load_backbone,
+    taps,
     taps_of,
     trace,
     trust_hub,
+    weights,
 )
+from cbirlab.backbones.weights import WeightsError
+from cbirlab.base.registry import UnknownName
 from cbirlab.cli import main
-from cbirlab.registry import UnknownName
-from cbirlab.weights import WeightsError
 
 LISTED = list(BACKBONES)
 

@@ -23,9 +23,8 @@ from hypothesis import strategies as st
 from safetensors.torch import save, save_file
 from torch import nn
 
-from cbirlab import weights
-from cbirlab.backbones import BACKBONES, Tap, add_backbone, load_backbone
-from cbirlab.weights import WeightsError
+from cbirlab.backbones import BACKBONES, Tap, add_backbone, load_backbone, weights
+from cbirlab.backbones.weights import WeightsError
 
 
 class Small(nn.Module):

@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.utils.estimator_checks import check_estimator
 
-from cbirlab.params import parameters
+from cbirlab.base.params import parameters
 from cbirlab.store import Store
 from cbirlab.whitening import WHITENINGS, Whitening, l2, learn, normalise, project, whiten
 from cbirlab.whitening.base import ledoit_wolf

@@ -22,11 +22,11 @@ from traitlets import TraitError
 
 from cbirlab.aggregation import AGGREGATIONS, pooling
 from cbirlab.attention import ATTENTIONS
+from cbirlab.base.params import Choice, Parameter, Range
+from cbirlab.base.registry import UnknownName
 from cbirlab.datasets.base import Query
 from cbirlab.encoding import ENCODINGS
 from cbirlab.index import Ranking
-from cbirlab.params import Choice, Parameter, Range
-from cbirlab.registry import UnknownName
 from cbirlab.whitening import WHITENINGS
 from cbirlab.widgets.panels.explorer import Explorer, explore
 from cbirlab.widgets.parts import views

@@ -21,14 +21,14 @@ from PIL import Image
 
 from cbirlab import tables
 from cbirlab.backbones import BACKBONES, in_one_word
+from cbirlab.base.progress import Cancelled, bar, listening
 from cbirlab.cli.output import recipe_of
 from cbirlab.cli.parser import build_parser
 from cbirlab.datasets import DATASETS, load_dataset
 from cbirlab.evaluation import paired_difference
+from cbirlab.live import Session
+from cbirlab.live.prefetch import Ahead
 from cbirlab.pipeline import Recipe
-from cbirlab.pipeline.ahead import Ahead
-from cbirlab.progress import Cancelled, bar, listening
-from cbirlab.session import Session
 from cbirlab.store import Store
 from cbirlab.widgets import BreaksPanel, Explorer
 from cbirlab.widgets.panels.sessions import backbone_titles, backbones_offered

@@ -21,8 +21,8 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from cbirlab.attention.base import checked_maps
-from cbirlab.params import checked
-from cbirlab.registry import Registry
+from cbirlab.base.params import checked
+from cbirlab.base.registry import Registry
 
 if TYPE_CHECKING:
     from torch import Tensor

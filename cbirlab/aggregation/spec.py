@@ -10,9 +10,9 @@ import numpy as np
 
 from cbirlab.aggregation.base import AGGREGATIONS, checked_maps
 from cbirlab.attention import Attention
+from cbirlab.base.methods import Method, parsed
+from cbirlab.base.registry import Registry
 from cbirlab.encoding import ENCODINGS
-from cbirlab.methods import Method, parsed
-from cbirlab.registry import Registry
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from cbirlab.methods import Method
-from cbirlab.params import checked
-from cbirlab.registry import Registry
+from cbirlab.base.methods import Method
+from cbirlab.base.params import checked
+from cbirlab.base.registry import Registry
 
 if TYPE_CHECKING:
     from torch import Tensor

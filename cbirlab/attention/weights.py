@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 from cbirlab.attention.base import attention
-from cbirlab.params import Range
+from cbirlab.base.params import Range
 
 if TYPE_CHECKING:
     import numpy as np

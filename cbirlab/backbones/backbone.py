@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cbirlab.backbones.catalogue import BACKBONES, NO_WEIGHTS, Tap
-from cbirlab.params import Choice
-from cbirlab.registry import Registry
-from cbirlab.weights import WeightsError
+from cbirlab.backbones.weights import WeightsError
+from cbirlab.base.params import Choice
+from cbirlab.base.registry import Registry
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

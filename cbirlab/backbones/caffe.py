@@ -14,7 +14,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cbirlab.weights import WeightsError, file_and_part
+from cbirlab.backbones.weights import WeightsError, file_and_part
 
 if TYPE_CHECKING:
     from torch import nn

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from cbirlab.registry import Registry
+from cbirlab.base.registry import Registry
 
 if TYPE_CHECKING:
     from torch import nn

@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cbirlab import downloads
 from cbirlab.backbones.catalogue import Source
 from cbirlab.backbones.modules import add_traced
 from cbirlab.backbones.tracing import trace
-from cbirlab.registry import UnknownName
-from cbirlab.weights import WeightsError, hub_folder
+from cbirlab.backbones.weights import WeightsError, hub_folder
+from cbirlab.base import downloads
+from cbirlab.base.registry import UnknownName
 
 if TYPE_CHECKING:
     from torch import nn

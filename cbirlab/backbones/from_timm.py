@@ -7,14 +7,14 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cbirlab import downloads
 from cbirlab.backbones.catalogue import Source
 from cbirlab.backbones.modules import add_traced
 from cbirlab.backbones.running import digests, evaluating
 from cbirlab.backbones.tap_shapes import Size
 from cbirlab.backbones.tracing import trace
-from cbirlab.registry import UnknownName
-from cbirlab.weights import FOLDER_VARIABLE, WeightsError
+from cbirlab.backbones.weights import FOLDER_VARIABLE, WeightsError
+from cbirlab.base import downloads
+from cbirlab.base.registry import UnknownName
 
 if TYPE_CHECKING:
     from torch import nn

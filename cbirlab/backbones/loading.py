@@ -12,8 +12,8 @@ from cbirlab.backbones import caffe
 from cbirlab.backbones.backbone import PRECISION, Backbone
 from cbirlab.backbones.catalogue import BACKBONES, CAFFE_MEAN, CAFFE_STD, NO_WEIGHTS, RANDOM, Source, lacking
 from cbirlab.backbones.names import chosen
-from cbirlab.text import printable
-from cbirlab.weights import Found, WeightsError, digest, fill, find, matched, needed, own_file, read
+from cbirlab.backbones.weights import Found, WeightsError, digest, fill, find, matched, needed, own_file, read
+from cbirlab.base.text import printable
 
 if TYPE_CHECKING:
     from torch import device as Device

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from cbirlab.backbones.catalogue import BACKBONES, NO_WEIGHTS, RANDOM, Source, lacking
 from cbirlab.backbones.published_weights import Release, releases
+from cbirlab.backbones.weights import FOLDER_VARIABLE, WeightsError, hub_folder, own_file, own_files
 from cbirlab.datasets.bundled import data_folder
-from cbirlab.weights import FOLDER_VARIABLE, WeightsError, hub_folder, own_file, own_files
 
 
 @dataclass(frozen=True)

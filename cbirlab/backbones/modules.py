@@ -17,7 +17,7 @@ from cbirlab.backbones.catalogue import (
     colours,
     default_of,
 )
-from cbirlab.registry import Registry
+from cbirlab.base.registry import Registry
 
 if TYPE_CHECKING:
     from torch import nn

@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cbirlab import downloads
+from cbirlab.base import downloads
 from cbirlab.cli.options import at_least_one
 
 VISITORS, IDLE_MINUTES = 8, 30
 PANEL = "Workbench"
 NOTEBOOK = "cbirlab.ipynb"
-CODE = """from cbirlab.progress import listening
+CODE = """from cbirlab.base.progress import listening
 from cbirlab.widgets import {panel}
 
 with listening(lambda what, done, total: None):  # Voilà shows a bar that was closed as an error
@@ -88,7 +88,7 @@ def launch(
 
 def prepare(dataset: str, backbone: str, weights: str | None) -> None:
     """Describe the images here, where there are progress and errors to be seen; the page takes them from the store."""
-    from cbirlab.session import Session
+    from cbirlab.live import Session
 
     Session(dataset, backbone, weights).prepare()
 
@@ -146,7 +146,7 @@ def _kernels_that_fetch(allowed: bool) -> Iterator[None]:
 
 def _from_here(weights: str) -> str:
     """A weights file in full; names of weights as they are."""
-    from cbirlab.weights import file_and_part
+    from cbirlab.backbones.weights import file_and_part
 
     path, part = file_and_part(weights)
     return ":".join(filter(None, [str(path.resolve()), part])) if path.is_file() else weights

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from cbirlab.base.registry import UnknownName
 from cbirlab.cli import saying
 from cbirlab.cli.options import recipe_fields
 from cbirlab.cli.saying import UsageError, say
-from cbirlab.registry import UnknownName
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -101,7 +101,7 @@ def _run(given: Any) -> int:
         warnings.warn(what, stacklevel=2)
     say(output.run_text(result))
     if given.save_ranking:
-        from cbirlab.choices import write_ranking
+        from cbirlab.study.choices import write_ranking
 
         say(f"written: {write_ranking(result.ranking, given.save_ranking)}")
     if given.out:
@@ -151,9 +151,9 @@ def _why(given: Any) -> int:
 def _compare(given: Any) -> int:
     from cbirlab import tables
     from cbirlab.cli import checks, output
-    from cbirlab.grid import compare
-    from cbirlab.literature import beside, published
     from cbirlab.pipeline import Recipe
+    from cbirlab.study.grid import compare
+    from cbirlab.study.literature import beside, published
 
     shared = recipe_fields(given)
     dataset = shared.pop("dataset", "toytown")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from cbirlab.base.text import printable
 from cbirlab.cli.listing import aligned
 from cbirlab.cli.options import Several
 from cbirlab.cli.saying import say
 from cbirlab.datasets import DATASETS, about, availability
 from cbirlab.datasets.roots import data_root
-from cbirlab.text import printable
 
 _NAME = "as in: cbirlab data list"
 
@@ -137,7 +137,7 @@ def _get(given: Any) -> None:
 
 
 def _files(name: str) -> str:
-    from cbirlab.downloads import file_names
+    from cbirlab.base.downloads import file_names
 
     facts = about(name)
     return file_names(facts.sources) if facts and facts.sources else "not offered"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def add_evaluate(parser: argparse.ArgumentParser) -> None:
     """Options of ``cbirlab evaluate``."""
-    from cbirlab.foreign import SIMILARITY
+    from cbirlab.imported_features import SIMILARITY
 
     parser.add_argument("--dataset", metavar="NAME", required=True, help="a name, a folder, or a CSV file")
     parser.add_argument("--features", metavar="FILE", required=True, help=".npy, .npz, .mat, .h5: the database")
@@ -47,7 +47,7 @@ def evaluate_command(given: Any, options: dict[str, Any]) -> int:
     from cbirlab import tables
     from cbirlab.datasets import load_dataset
     from cbirlab.evaluation import per_query_table
-    from cbirlab.foreign import evaluate_features
+    from cbirlab.imported_features import evaluate_features
 
     dataset = load_dataset(given.dataset)
     database, queries = _features(given, dataset)
@@ -68,7 +68,7 @@ def evaluate_command(given: Any, options: dict[str, Any]) -> int:
 def published_command(given: Any) -> int:
     """Print published numbers side by side, with what is known of their settings."""
     from cbirlab import tables
-    from cbirlab.literature import published
+    from cbirlab.study.literature import published
 
     chosen = {"method": given.method, "metric": given.metric}
     frame = published(given.dataset, **chosen, wide=True)
@@ -83,7 +83,7 @@ def published_command(given: Any) -> int:
 
 def _features(given: Any, dataset: Dataset) -> tuple[Any, Any]:
     """Descriptors of database and queries; None where the queries are in the database."""
-    from cbirlab.foreign import import_features
+    from cbirlab.imported_features import import_features
 
     asked = [query.path for query in dataset.queries]
     database = import_features(given.features, columns=given.columns, key=given.key, names=dataset.images)

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from cbirlab.methods import plain
-from cbirlab.registry import Info, Registry
-from cbirlab.text import printable
+from cbirlab.base.methods import plain
+from cbirlab.base.registry import Info, Registry
+from cbirlab.base.text import printable
 
 if TYPE_CHECKING:
     from cbirlab.backbones import Tap
@@ -90,7 +90,7 @@ def _signature(kind: str, name: str) -> str:
 
 
 def _parameters(kind: str, name: str) -> Mapping[str, Any]:
-    from cbirlab.params import parameters
+    from cbirlab.base.params import parameters
 
     entry = registry(kind)[name]
     return parameters(entry) if callable(entry) else {}
@@ -162,7 +162,7 @@ def _taps(name: str | None) -> str:
 
 
 def _extensions() -> str:
-    from cbirlab.extensions import EXTENSIONS
+    from cbirlab.base.extensions import EXTENSIONS
 
     return aligned([[one.name, one.package, one.target, one.error or "loaded"] for one in EXTENSIONS])
 

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Collection
 from typing import Any
 
-from cbirlab.methods import listed
+from cbirlab.base.methods import listed
 
 
 class _IntoOptions(argparse.Action):
@@ -87,9 +87,9 @@ def add_recipe_options(parser: argparse.ArgumentParser, *decides: str, one: bool
     ----------
     decides : take the fields that decide this alone.
     """
+    from cbirlab.base.registry import load_extensions
     from cbirlab.pipeline.fields import each, help_of
     from cbirlab.pipeline.recipe import Recipe
-    from cbirlab.registry import load_extensions
 
     load_extensions()
     parser.set_defaults(options=None)

@@ -30,7 +30,8 @@ def saved_recipe(path: str, row: int) -> dict[str, Any]:
     ------
     ValueError : no such row, or no recipe in it.
     """
-    from cbirlab import plain, tables
+    from cbirlab import tables
+    from cbirlab.base import plain
 
     try:
         found = plain.parsed(Path(path).read_text(encoding="utf-8")) if Path(path).suffix.lower() == ".json" else None
@@ -55,9 +56,9 @@ def checked_names(given: Any) -> dict[str, Any]:
     from cbirlab.attention import Attention
     from cbirlab.backbones import chosen
     from cbirlab.fusion import FusionMethod
-    from cbirlab.grid import NO_ATTENTION
     from cbirlab.pipeline import Recipe
     from cbirlab.pipeline.fields import each
+    from cbirlab.study.grid import NO_ATTENTION
 
     readers = {field.plural: field.check for _, field in each(Recipe) if field.plural and field.plural != "weights"}
     readers |= {
@@ -118,9 +119,9 @@ def explained(given: Any, options: dict[str, Any]) -> Callable[[], pd.DataFrame]
     ------
     ValueError, TypeError : no such choice, no recipe, or options that a ranking does not take.
     """
-    from cbirlab.choices import CHOICES, differences, ranking_differences, read_ranking
     from cbirlab.datasets import load_dataset
     from cbirlab.pipeline import Recipe
+    from cbirlab.study.choices import CHOICES, differences, ranking_differences, read_ranking
 
     for name in given.choices or ():
         CHOICES.check("--choice", "each", name)

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any, TextIO
 
-from cbirlab.text import printable
+from cbirlab.base.text import printable
 
 _LESS_WORK = (
     "take a smaller --image-size, fewer taps, aggregations or images; what was finished is kept in the store and is "

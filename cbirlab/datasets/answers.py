@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from cbirlab.base.text import printable
 from cbirlab.datasets.base import Box, Dataset, Query
 from cbirlab.datasets.boxes import check_box
 from cbirlab.datasets.columns import Columns
 from cbirlab.datasets.finding import signs
 from cbirlab.datasets.lists import read_list
-from cbirlab.text import printable
 
 PROTOCOL_LABELS = {
     "retrieval": ("positive", "junk"),

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from cbirlab.text import printable
+from cbirlab.base.text import printable
 
 Box = tuple[float, float, float, float]
 

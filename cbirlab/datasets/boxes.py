@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cbirlab.datasets.base import Box
 from cbirlab.images import ImageError, size
-from cbirlab.preprocessing import whole_box
+from cbirlab.images.preprocessing import whole_box
 
 LEAST_SIDE = 8
 """Pixels that each side of a box leaves of its picture; of a picture below twice that, half of its side."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from cbirlab.base.downloads import Source
+from cbirlab.base.registry import Registry
 from cbirlab.datasets.base import Dataset
-from cbirlab.downloads import Source
-from cbirlab.registry import Registry
 
 DATASETS: Registry[Callable[..., Dataset]] = Registry("dataset")
 

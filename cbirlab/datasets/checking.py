@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from cbirlab.base.downloads import digest_of
+from cbirlab.base.progress import bar
+from cbirlab.base.text import printable
 from cbirlab.datasets.base import Dataset
 from cbirlab.datasets.catalogue import DATASETS, About, about
 from cbirlab.datasets.files import inside, not_there
 from cbirlab.datasets.roots import missing, root_of
-from cbirlab.downloads import digest_of
 from cbirlab.images import ImageError, read, size
-from cbirlab.progress import bar
-from cbirlab.text import printable
 
 SUMS = "SHA256SUMS"
 SHOWN = 5

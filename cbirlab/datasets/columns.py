@@ -7,8 +7,8 @@ import warnings
 from collections.abc import Sequence
 from difflib import get_close_matches
 
+from cbirlab.base.text import printable
 from cbirlab.datasets.lists import Sheet, number
-from cbirlab.text import printable
 
 _NAMES = {
     "path": "path file filename filepath image imagepath imagename imagefile img imgpath imgname picture photo",

@@ -10,13 +10,13 @@ from itertools import chain
 from pathlib import Path
 from statistics import median
 
+from cbirlab.base.downloads import digest_of
+from cbirlab.base.progress import bar
+from cbirlab.base.text import printable
 from cbirlab.datasets import load_dataset
 from cbirlab.datasets.base import Dataset
 from cbirlab.datasets.checking import Finding, Report, check_closeness, readable
 from cbirlab.datasets.walking import FilesLeftOut
-from cbirlab.downloads import digest_of
-from cbirlab.progress import bar
-from cbirlab.text import printable
 
 
 def examine(name: str | Path, *, images: str = "headers", progress: bool = True) -> Report:

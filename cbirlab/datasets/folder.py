@@ -8,11 +8,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from cbirlab.base.text import printable
 from cbirlab.datasets.answers import answered
 from cbirlab.datasets.base import Dataset, Query
 from cbirlab.datasets.layouts import Shown, laid_out, readable
 from cbirlab.datasets.naming import name_of
-from cbirlab.text import printable
 
 
 def folder(

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from cbirlab.base.downloads import Pause, fetch, file_names
 from cbirlab.datasets.archives import is_archive, unpack
 from cbirlab.datasets.catalogue import Source, about
 from cbirlab.datasets.roots import hint, root_of
-from cbirlab.downloads import Pause, fetch, file_names
 
 
 def chosen(name: str, only: Sequence[str] = ()) -> list[Source]:
@@ -60,7 +60,7 @@ def get(
 
     Raises
     ------
-    As `chosen`, `cbirlab.downloads.fetch` and `cbirlab.datasets.archives.unpack` do.
+    As `chosen`, `cbirlab.base.downloads.fetch` and `cbirlab.datasets.archives.unpack` do.
     """
     folder = root_of(name, root)
     for source in chosen(name, only):

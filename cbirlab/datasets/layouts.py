@@ -8,13 +8,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cbirlab.base.params import Choice
+from cbirlab.base.progress import bar
+from cbirlab.base.text import printable
 from cbirlab.datasets.naming import counted, doubts, spelled
 from cbirlab.datasets.splits import USED, part_of, roles
 from cbirlab.datasets.walking import LeftOut, Walk, endings, hidden, walk, warn_left_out
 from cbirlab.images import IMAGE_SUFFIXES, ImageError, size
-from cbirlab.params import Choice
-from cbirlab.progress import bar
-from cbirlab.text import printable
 
 LAYOUT = Choice(("auto", "instances", "nested", "splits"))
 """What sub-folders are: "auto" finds it, and says so where that could be wrong; each an instance; the innermost ones

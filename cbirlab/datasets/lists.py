@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cbirlab.text import printable
+from cbirlab.base.text import printable
 
 LIST_SUFFIXES = (".csv", ".tsv", ".txt")
 _SEPARATORS = (",", ";", "\t")

@@ -6,11 +6,11 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from cbirlab.base.registry import UnknownName
 from cbirlab.datasets.base import Dataset
 from cbirlab.datasets.catalogue import DATASETS, about
 from cbirlab.datasets.lists import LIST_SUFFIXES
 from cbirlab.datasets.written import read
-from cbirlab.registry import UnknownName
 
 _OWN = {"folder": "path", "csv": "file"}
 """Entries that need the path of somebody's own images, and the argument that it is."""

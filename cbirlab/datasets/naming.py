@@ -9,8 +9,8 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
+from cbirlab.base.text import printable
 from cbirlab.datasets.splits import part_of
-from cbirlab.text import printable
 
 _GENERIC = frozenset(
     "annotation annotations answers data dataset datasets files groundtruth ground_truth gt image images img imgs "

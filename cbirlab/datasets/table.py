@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
+from cbirlab.base.progress import bar
+from cbirlab.base.text import printable
 from cbirlab.datasets.answers import answered
 from cbirlab.datasets.base import Box, Dataset, Query
 from cbirlab.datasets.boxes import check_box
@@ -19,8 +21,6 @@ from cbirlab.datasets.folder import warn_of_labels
 from cbirlab.datasets.lists import Sheet, read_list
 from cbirlab.datasets.naming import counted, doubts, name_of, spelled
 from cbirlab.datasets.splits import USED, part_of, roles
-from cbirlab.progress import bar
-from cbirlab.text import printable
 
 ROLES = ("both", "database", "query", "train")
 """What an image is: in the database and a query, only in the database, only a query, or learned on."""

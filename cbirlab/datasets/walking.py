@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cbirlab.base.text import printable
 from cbirlab.images import IMAGE_SUFFIXES, UNREAD_SUFFIXES
-from cbirlab.text import printable
 
 SHOWN = 5
 """Files that a warning names; `cbirlab data check` names all."""

@@ -6,8 +6,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from cbirlab.plain import literal
-from cbirlab.text import printable, split_list
+from cbirlab.base.plain import literal
+from cbirlab.base.text import printable, split_list
 
 
 def read(text: str, names: Collection[str]) -> tuple[str, dict[str, Any]]:

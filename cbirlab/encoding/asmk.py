@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cbirlab.base.params import Choice, Range
 from cbirlab.encoding.base import LocalEncoding
 from cbirlab.encoding.codebook import k_means
 from cbirlab.encoding.sums import NORM_FLOOR, gathered, nearest, residuals, unit
-from cbirlab.params import Choice, Range
 
 BLOCK = 2**22
 """Numbers of the images' vectors that `similarity` holds at a time (16 MiB of float32)."""

@@ -11,9 +11,9 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from cbirlab.base.params import checked
 from cbirlab.encoding.codebook import SAMPLE, principal_axes
 from cbirlab.encoding.sums import NORM_FLOOR, lengths, unit
-from cbirlab.params import checked
 
 ELEMENTS = 2**20
 """Numbers that `encode` holds per step and matrix (4 MiB of float32), whatever the batch and however long its sets."""

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cbirlab.base.params import Choice, Range
 from cbirlab.encoding.base import LocalEncoding
 from cbirlab.encoding.codebook import k_means
 from cbirlab.encoding.sums import nearest, unit
-from cbirlab.params import Choice, Range
 
 
 class BoW(LocalEncoding):

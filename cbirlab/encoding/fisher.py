@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cbirlab.base.params import Choice, Range
 from cbirlab.encoding.base import LocalEncoding
 from cbirlab.encoding.codebook import gaussian_mixture
 from cbirlab.encoding.sums import gathered, signed_root, unit
-from cbirlab.params import Choice, Range
 
 
 class Fisher(LocalEncoding):

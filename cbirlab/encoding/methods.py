@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cbirlab.registry import Registry
+from cbirlab.base.registry import Registry
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cbirlab.base.params import Choice, Range
 from cbirlab.encoding.base import LocalEncoding
 from cbirlab.encoding.codebook import k_means
 from cbirlab.encoding.sums import gathered, residuals, unit
-from cbirlab.params import Choice, Range
 
 RATIO = 100
 """How much larger the largest share is than the next at the start, on (geometric) average: the paper's choice."""

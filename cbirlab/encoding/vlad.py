@@ -7,10 +7,10 @@ from typing import Annotated, Any
 import numpy as np
 from torch import Tensor
 
+from cbirlab.base.params import Choice, Range
 from cbirlab.encoding.base import LocalEncoding
 from cbirlab.encoding.codebook import k_means
 from cbirlab.encoding.sums import gathered, nearest, residuals, signed_root, unit
-from cbirlab.params import Choice, Range
 
 
 class VLAD(LocalEncoding):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from cbirlab.base.text import printable
 from cbirlab.datasets.base import Dataset
 from cbirlab.evaluation.intervals import (
     Interval,
@@ -17,7 +18,6 @@ from cbirlab.evaluation.intervals import (
 )
 from cbirlab.evaluation.judgement import Judged
 from cbirlab.evaluation.metrics import POOLED, measure
-from cbirlab.text import printable
 
 if TYPE_CHECKING:
     import pandas as pd

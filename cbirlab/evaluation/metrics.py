@@ -12,9 +12,9 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from cbirlab.base.params import Choice, Range, checked
+from cbirlab.base.registry import Registry
 from cbirlab.evaluation.judgement import AP_METHODS, Judged
-from cbirlab.params import Choice, Range, checked
-from cbirlab.registry import Registry
 
 METRICS: Registry[Callable[..., np.ndarray]] = Registry("metric")
 """Facts: `short` is the name in a narrow table, `largest` the best value (1 where it is not given), `pooled` whether

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from html import escape
 
+from cbirlab.base.registry import Registry
 from cbirlab.evaluation.judgement import AP_METHODS
 from cbirlab.evaluation.metrics import named
-from cbirlab.registry import Registry
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from cbirlab.evaluation.remarks import Answers, remarks
 from cbirlab.evaluation.result import Evaluation
 from cbirlab.evaluation.ties import decided
 from cbirlab.index import Ranking
-from cbirlab.lists import Lists, blocks, lists_of, some_of
+from cbirlab.index.lists import Lists, blocks, lists_of, some_of
 
 NO_ANSWER = "no answer"
 """Name of database rows at a score of -inf (see `Ranking`)."""

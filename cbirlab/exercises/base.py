@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cbirlab import evaluation
-from cbirlab.registry import Registry
+from cbirlab.base.registry import Registry
 
 CLOSE = 0.05
 """Relative error within which a number is called close, though not right."""

@@ -32,7 +32,7 @@ def columns(height: int = 240, width: int = 320, stride: int = 16) -> Solution:
 
 @exercise("1_layers.2", title="The light that is lost")
 def light(light: Any) -> Solution:
-    """`light`: of `cbirlab.probe.by_factor`, the taps as settings, by illumination."""
+    """`light`: of `cbirlab.study.perturbation.by_factor`, the taps as settings, by illumination."""
     wide = light.pivot_table(index="setting", columns="bin", values="auc", sort=False)
     gap = wide["day"] - wide["night"]
     tap = str(gap.idxmax())

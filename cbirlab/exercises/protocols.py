@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from cbirlab.choices import Judging
 from cbirlab.datasets import Dataset, Query
 from cbirlab.evaluation import PROTOCOLS, average_precision, told_apart
 from cbirlab.exercises.base import Solution, exercise
 from cbirlab.index import Ranking, ranked
+from cbirlab.study.choices import Judging
 
 
 def made_ranking(

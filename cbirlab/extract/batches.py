@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cbirlab.datasets.base import Box, Dataset
 from cbirlab.extract.fingerprint import Fingerprint
-from cbirlab.preprocessing import region, target_size
+from cbirlab.images.preprocessing import region, target_size
 
 PARTS = ("images", "queries", "train")
 SHARD_IMAGES = 128

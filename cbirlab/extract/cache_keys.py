@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from cbirlab.backbones import Backbone
 
 ROOMS = (
-    *("decoding", "images", "preprocessing"),
-    *("taps", "backbones.tap_shapes", "handcrafted"),
+    *("images", "backbones.taps", "backbones.tap_shapes", "handcrafted"),
     *("attention", "encoding", "aggregation"),
     *("extract.network", "extract.sampling", "extract.pooling", "extract.fused_pooling"),
 )

@@ -13,7 +13,7 @@ import numpy as np
 
 from cbirlab import images
 from cbirlab.extract.batches import Batch, Item
-from cbirlab.preprocessing import Resizing
+from cbirlab.images.preprocessing import Resizing
 
 WORKERS = 2
 

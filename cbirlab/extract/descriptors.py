@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from cbirlab.base.params import Choice
 from cbirlab.extract.sampling import Sampler
-from cbirlab.params import Choice
 from cbirlab.store import Entry
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from cbirlab.base.progress import bar
 from cbirlab.datasets.base import Dataset
 from cbirlab.extract.assembling import ShardsMissing, assemble, warn_of_memory
 from cbirlab.extract.descriptors import Descriptors
@@ -15,7 +16,6 @@ from cbirlab.extract.machine import kept_memory, spare_cores
 from cbirlab.extract.network import Network
 from cbirlab.extract.planning import Plan, plan
 from cbirlab.extract.request import Request
-from cbirlab.progress import bar
 from cbirlab.store import Store, StoreUnwritable
 
 if TYPE_CHECKING:

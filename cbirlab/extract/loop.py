@@ -18,7 +18,7 @@ from cbirlab.extract.fingerprint import Fingerprint
 from cbirlab.extract.network import Network
 from cbirlab.extract.pooling import pool
 from cbirlab.images import ImageError
-from cbirlab.preprocessing import Resizing
+from cbirlab.images.preprocessing import Resizing
 from cbirlab.store import Store, StoreUnwritable
 from cbirlab.store.shards import Shards
 

@@ -34,7 +34,7 @@ class Network:
         """Maps (B, C, H, W) of `taps` for uint8 pixels (B, H, W, 3): one forward pass."""
         import torch
 
-        from cbirlab.taps import forward
+        from cbirlab.backbones.taps import forward
 
         width = pixels.shape[2]
         with torch.no_grad():

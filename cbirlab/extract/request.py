@@ -10,7 +10,7 @@ from cbirlab.datasets.base import Dataset
 from cbirlab.extract.batches import BATCH_PIXELS, PARTS
 from cbirlab.extract.sampling import Sampler
 from cbirlab.images import USUAL
-from cbirlab.preprocessing import Resizing
+from cbirlab.images.preprocessing import Resizing
 
 if TYPE_CHECKING:
     from cbirlab.aggregation import Aggregation
@@ -51,7 +51,7 @@ class Request:
     states : (tap, aggregation key) to what an aggregation has learned at that tap, or needs of the network.
     parts : some of "images", "queries", "train".
     precision : "float32" or "bfloat16".
-    crop : of the queries, see `cbirlab.preprocessing.CROP`.
+    crop : of the queries, see `cbirlab.images.preprocessing.CROP`.
     resizing : how pictures come to their size.
     batch_pixels : pixels of the images that go through the network together.
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cbirlab import images
+from cbirlab.base.progress import bar
 from cbirlab.extract.batches import Item
 from cbirlab.extract.fingerprint import Fingerprint
-from cbirlab.preprocessing import whole_box
-from cbirlab.progress import bar
+from cbirlab.images.preprocessing import whole_box
 from cbirlab.store import Store, StoreUnwritable, digest
 
 if TYPE_CHECKING:

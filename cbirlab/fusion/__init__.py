@@ -7,6 +7,7 @@ Fusion          several recipes and how they are fused, as plain data; `run_fusi
 complementarity which representations are worth fusing; `versus`: the queries on which one beats the other
 """
 
+from cbirlab.base.renamed import renamed
 from cbirlab.fusion.members import Member, fuse, own_rows
 from cbirlab.fusion.methods import FUSIONS, FusionMethod, borda, cascade, early, minmax, rrf, znorm
 from cbirlab.fusion.recipe import Fusion
@@ -14,7 +15,6 @@ from cbirlab.fusion.reports import complementarity, versus
 from cbirlab.fusion.result import FusedRun, fused_row
 from cbirlab.fusion.running import run_fusion
 from cbirlab.fusion.weighing import Balance, balance
-from cbirlab.renamed import renamed
 
 __all__ = [
     "FUSIONS",

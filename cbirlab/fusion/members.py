@@ -11,7 +11,7 @@ from cbirlab.datasets import Dataset
 from cbirlab.evaluation import Protocol
 from cbirlab.fusion.methods import FusionMethod, checked_weights, ranking_order
 from cbirlab.index import Index, IndexMethod, Ranking, Rows
-from cbirlab.lists import Lists, Search, lists_of
+from cbirlab.index.lists import Lists, Search, lists_of
 from cbirlab.pipeline.search import NO_ROW, search
 
 BLOCK = 2**22

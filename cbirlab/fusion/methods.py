@@ -18,10 +18,10 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from cbirlab.methods import Method
-from cbirlab.params import Range
-from cbirlab.plain import shown
-from cbirlab.registry import Registry
+from cbirlab.base.methods import Method
+from cbirlab.base.params import Range
+from cbirlab.base.plain import shown
+from cbirlab.base.registry import Registry
 from cbirlab.whitening import normalise
 
 FUSIONS: Registry[Callable[..., np.ndarray]] = Registry("fusion")

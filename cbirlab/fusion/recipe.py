@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from cbirlab.base.params import Range
+from cbirlab.base.plain import check_fields, check_texts, object_of, shown
 from cbirlab.fusion.methods import FusionMethod, checked_weights
-from cbirlab.params import Range
 from cbirlab.pipeline import Recipe
 from cbirlab.pipeline.fields import SETTING, declared
-from cbirlab.plain import check_fields, check_texts, object_of, shown
 from cbirlab.store import digest
 from cbirlab.whitening import Whitening
 

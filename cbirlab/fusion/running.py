@@ -19,7 +19,7 @@ from cbirlab.fusion.methods import checked_weights
 from cbirlab.fusion.recipe import LEARNED, Fusion, check_members, compares_parts
 from cbirlab.fusion.result import FusedRun, same_maps
 from cbirlab.fusion.weighing import balance, train_split
-from cbirlab.lists import Lists, lists_of
+from cbirlab.index.lists import Lists, lists_of
 from cbirlab.pipeline import Bench, Clock, Recipe, Run
 from cbirlab.pipeline.learning_sets import held_for
 from cbirlab.pipeline.result import judge, repeated

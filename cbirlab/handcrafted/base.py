@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from cbirlab.params import checked
-from cbirlab.registry import Registry
+from cbirlab.base.params import checked
+from cbirlab.base.registry import Registry
 
 DESCRIPTORS: Registry[Callable[..., np.ndarray]] = Registry("descriptor")
 

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import numpy as np
 
+from cbirlab.base.params import Choice
 from cbirlab.handcrafted.base import descriptor, grey, squeezed
-from cbirlab.params import Choice
 
 SCALES = 4
 ORIENTATIONS = 8

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from cbirlab.base.params import Range
 from cbirlab.handcrafted.base import descriptor, grey
-from cbirlab.params import Range
 
 
 @descriptor(

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import numpy as np
 
+from cbirlab.base.params import Range
 from cbirlab.handcrafted.base import descriptor, grey, squeezed
-from cbirlab.params import Range
 
 _CELL = 16  # pixels
 

@@ -8,9 +8,10 @@ from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 
+from cbirlab.base.methods import Method
+from cbirlab.base.registry import Registry
 from cbirlab.index.ranking import Ranking
-from cbirlab.methods import Method
-from cbirlab.registry import Registry
+from cbirlab.whitening import normalise
 
 INDEXES: Registry[Any] = Registry("index")
 
@@ -49,6 +50,13 @@ class Rows:
     def changed(self, change: Callable[[np.ndarray], np.ndarray]) -> Rows:
         """The same images, their values changed."""
         return Rows(change(self.values), self.counts) if len(self.values) else self
+
+    def means(self) -> np.ndarray:
+        """One row per image (images, D): the normalised mean of its rows where it has several."""
+        if self.counts is None:
+            return self.values
+        starts = np.cumsum(self.counts) - self.counts
+        return normalise(np.add.reduceat(self.values, starts, axis=0))
 
 
 class Index(Protocol):

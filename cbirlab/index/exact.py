@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from cbirlab.base.params import Range, checked
 from cbirlab.index.base import INDEXES, check_depth, values_of
 from cbirlab.index.ranking import LOW_WORD, Ranking, blocks, packed, refuse_not_finite, unpacked_scores
-from cbirlab.params import Range, checked
 
 
 @INDEXES.register("exact", title="Exact search", approximate=False)

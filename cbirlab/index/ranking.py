@@ -23,7 +23,7 @@ class Ranking:
     ----------
     images : (Q, K) of whole numbers, database rows, best first; int64 of a search, int32 where a run keeps them.
     scores : (Q, K) float32, finite or -inf, never rising.
-    complete : `cbirlab.lists.Lists` of a large run, whose first places alone are kept here: what makes the complete
+    complete : `cbirlab.index.lists.Lists` of a large run, whose first places alone are kept here: it makes the complete
         lists again. Else None.
 
     Raises

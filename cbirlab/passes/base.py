@@ -17,9 +17,9 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from cbirlab.methods import Method
-from cbirlab.params import Choice, Range, checked
-from cbirlab.registry import Registry
+from cbirlab.base.methods import Method
+from cbirlab.base.params import Choice, Range, checked
+from cbirlab.base.registry import Registry
 
 Box = tuple[float, float, float, float]
 """(x0, y0, x1, y1) in pixels of a view; x1 and y1 lie just outside."""

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torchvision.models import get_model
 
-from cbirlab import weights
+from cbirlab.backbones import weights
 from cbirlab.store.files import state_of
 
 # The quickest first: the first of these that has a file is taken.

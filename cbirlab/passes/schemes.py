@@ -1,11 +1,11 @@
 """The schemes of the survey's figure 5: whole image, rigid grid, spatial pyramid, sliding windows, proposals."""
 
-# No postponed annotations here: parameters shared by alias must be there as objects for `cbirlab.params` to read.
+# No postponed annotations here: parameters shared by alias must be there as objects for `cbirlab.base.params` to read.
 
 import math
 from typing import Annotated
 
-from cbirlab.params import Choice, Range
+from cbirlab.base.params import Choice, Range
 from cbirlab.passes.base import Box, Combine, Magnify, View, scheme
 
 

@@ -1,7 +1,7 @@
 """Added stages: steps of the pipeline that are declared from outside, each a field of every recipe from then on.
 
->>> from cbirlab.methods import Method
->>> from cbirlab.registry import Registry
+>>> from cbirlab.base.methods import Method
+>>> from cbirlab.base.registry import Registry
 >>> SIGNS = Registry("sign")
 >>> class Sign(Method):
 ...     registry = SIGNS
@@ -21,12 +21,12 @@ from typing import Any
 
 import numpy as np
 
+from cbirlab.base.methods import Method
+from cbirlab.base.registry import Registry
 from cbirlab.datasets import Dataset
 from cbirlab.index import Rows
-from cbirlab.methods import Method
 from cbirlab.pipeline.fields import ADDED, declared, names
 from cbirlab.pipeline.recipe import Recipe
-from cbirlab.registry import Registry
 
 NONE = "none"
 ROWS, RANKINGS = "rows", "rankings"

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cbirlab.base.recent import Recent
 from cbirlab.datasets import Dataset
 from cbirlab.index import Index, Ranking, Rows
-from cbirlab.lists import Lists
+from cbirlab.index.lists import Lists
 from cbirlab.pipeline import fitting
 from cbirlab.pipeline.added import ROWS, applied
 from cbirlab.pipeline.described import Column, Described
 from cbirlab.pipeline.learning_sets import held_for, learning_part
-from cbirlab.pipeline.recent import Recent
 from cbirlab.pipeline.recipe import Recipe
 from cbirlab.pipeline.result import BUDGET_SECONDS, Clock, Run, judge, repeated
 from cbirlab.pipeline.search import NO_ROW, Searcher, depth_of, index_of

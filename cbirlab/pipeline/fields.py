@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, Self
 
-from cbirlab.params import Choice, Range
-from cbirlab.plain import shown
-from cbirlab.registry import load_extensions
+from cbirlab.base.params import Choice, Range
+from cbirlab.base.plain import shown
+from cbirlab.base.registry import load_extensions
 
 DATA, NETWORK, MAPS, SETTING = "data", "network", "maps", "setting"
 LEARNING, SEARCH, JUDGING, ADDED = "learning", "search", "judging", "added"

@@ -12,12 +12,12 @@ import numpy as np
 
 from cbirlab.aggregation import Aggregation
 from cbirlab.backbones import BACKBONES, classifier_of
+from cbirlab.base.progress import bar
 from cbirlab.datasets import Dataset
 from cbirlab.extract import Descriptors, Sampler, State, image_hashes
 from cbirlab.extract.sampling import unpacked
 from cbirlab.index import Rows
 from cbirlab.pipeline.recipe import Recipe
-from cbirlab.progress import bar
 from cbirlab.store import Store, StoreUnwritable, digest
 from cbirlab.store.code import code_version
 from cbirlab.whitening import Whitening, learn, normalise

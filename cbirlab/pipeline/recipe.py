@@ -10,13 +10,16 @@ from typing import Any
 from cbirlab.aggregation import Aggregation
 from cbirlab.backbones import Backbone, check_tap, chosen, load_backbone
 from cbirlab.backbones.loading import PRECISION
+from cbirlab.base.params import Choice, Range
+from cbirlab.base.plain import check_fields, check_texts, object_of
+from cbirlab.base.registry import load_extensions
 from cbirlab.datasets import Dataset, load_dataset
 from cbirlab.evaluation import PROTOCOLS
 from cbirlab.evaluation.judgement import AP_METHODS
 from cbirlab.evaluation.metrics import named
 from cbirlab.extract import SCALE_POOLING
+from cbirlab.images.preprocessing import CROP, IMAGE_SIZE, INTERPOLATION, RESIZE, Resizing
 from cbirlab.index import IndexMethod
-from cbirlab.params import Choice, Range
 from cbirlab.passes import Passes
 from cbirlab.pipeline.fields import (
     ADDED,
@@ -41,9 +44,6 @@ from cbirlab.pipeline.fields import (
 )
 from cbirlab.pipeline.learning_sets import learning_set, means_held_out
 from cbirlab.pipeline.tap_names import Taps
-from cbirlab.plain import check_fields, check_texts, object_of
-from cbirlab.preprocessing import CROP, IMAGE_SIZE, INTERPOLATION, RESIZE, Resizing
-from cbirlab.registry import load_extensions
 from cbirlab.store import digest
 from cbirlab.whitening import Whitening
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 from cbirlab.datasets import Dataset
 from cbirlab.evaluation import Evaluation, Scorer
 from cbirlab.index import Ranking
-from cbirlab.lists import Kept, Lists, without
+from cbirlab.index.lists import Kept, Lists, without
 from cbirlab.pipeline.learning_sets import held_for
 from cbirlab.pipeline.recipe import Recipe
 
@@ -28,7 +28,7 @@ class Outcome:
     Attributes
     ----------
     dataset : what was searched.
-    ranking : (Q, N) database rows and scores; of a large run the first places of each query (see `cbirlab.lists`).
+    ranking : (Q, N) database rows and scores; of a large run the first places of each query (`cbirlab.index.lists`).
     evaluation : under the protocol of the recipe; None where the dataset has no ground truth.
     metrics : name to value, in 0..1 but for N-S; empty without ground truth.
     seconds : per step.

@@ -9,7 +9,7 @@ import numpy as np
 
 from cbirlab.datasets import Dataset
 from cbirlab.index import Index, PatchIndex, Ranking, Rows, WordIndex
-from cbirlab.lists import Lists
+from cbirlab.index.lists import Lists
 from cbirlab.pipeline.added import RANKINGS, Asked, applied
 from cbirlab.pipeline.recipe import Recipe
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cbirlab.base.text import printable
 from cbirlab.evaluation import title_of as metric_title
-from cbirlab.text import printable
 
 if TYPE_CHECKING:
     import pandas as pd

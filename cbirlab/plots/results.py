@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cbirlab.literature import is_published
 from cbirlab.plots.canvas import (
     COLOURS,
     HATCHES,
@@ -25,6 +24,7 @@ from cbirlab.plots.canvas import (
     whiskers,
     written,
 )
+from cbirlab.study.literature import is_published
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -169,28 +169,28 @@ def factors(
     Parameters
     ----------
     runs : name to run, on a benchmark that knows what changed within its pairs (Toytown).
-    factor : a name in `cbirlab.probe.FACTORS`.
+    factor : a name in `cbirlab.study.perturbation.FACTORS`.
     bins : edges between the bins, in place of those of the factor.
-    value : a name in `cbirlab.probe.MEASURES`.
+    value : a name in `cbirlab.study.perturbation.MEASURES`.
 
     Raises
     ------
-    ValueError : as `cbirlab.probe.pairs` and `cbirlab.probe.by_factor`, or no such measure.
+    ValueError : as `cbirlab.study.perturbation.pairs` and `cbirlab.study.perturbation.by_factor`, or no such measure.
     """
-    from cbirlab.probe import by_factor, pairs
+    from cbirlab.study.perturbation import by_factor, pairs
 
     frames = {name: pairs(run.ranking, run.dataset) for name, run in runs.items()}
     return factor_lines(by_factor(frames, factor, bins), value, ax=ax)
 
 
 def factor_lines(found: pd.DataFrame, value: str = "auc", *, ax: Axes | None = None) -> Axes:
-    """The figure of a table that `cbirlab.probe.by_factor` gave.
+    """The figure of a table that `cbirlab.study.perturbation.by_factor` gave.
 
     Raises
     ------
     ValueError : no such measure.
     """
-    from cbirlab.probe import FACTORS, MEASURES
+    from cbirlab.study.perturbation import FACTORS, MEASURES
 
     if value not in MEASURES:
         raise ValueError(f"factors: value must be one of {', '.join(MEASURES)}, got {value!r}.")

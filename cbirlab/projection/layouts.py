@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from cbirlab.progress import bar
+from cbirlab.base.progress import bar
 from cbirlab.projection.neighbours import nearest
 
 _EXACT_UP_TO = 512  # rows or dimensions; larger ones go to a randomised decomposition that finds the same two axes

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from cbirlab.base.progress import bar
 from cbirlab.index import ExactIndex
-from cbirlab.progress import bar
 from cbirlab.whitening import normalise
 
 _BLOCK = 512

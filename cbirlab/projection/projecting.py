@@ -11,10 +11,10 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from cbirlab.params import Range, parameters
+from cbirlab.base.params import Range, parameters
+from cbirlab.base.registry import Registry
 from cbirlab.projection.neighbours import unit_rows
 from cbirlab.projection.trust import shared_neighbours
-from cbirlab.registry import Registry
 from cbirlab.store import Store, StoreUnwritable
 from cbirlab.store.code import code_version
 
@@ -78,8 +78,8 @@ def project(
 ) -> Projection:
     """Lay descriptors out in the plane. For looking, not for searching.
 
-    The same vectors, method, seed and neighbours give the same map on the same machine. `cbirlab.progress.listening`
-    is told of the steps and can stop them.
+    The same vectors, method, seed and neighbours give the same map on the same machine.
+    `cbirlab.base.progress.listening` hears of the steps and can stop them.
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from cbirlab.progress import bar
+from cbirlab.base.progress import bar
 from cbirlab.projection.neighbours import nearest_on_map, unit_rows
 
 MOST_ROWS = 2000

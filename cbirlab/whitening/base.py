@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from cbirlab.params import Range, checked
+from cbirlab.base.params import Range, checked
 
 BLOCK = 4096
 """Rows that are held in float64 at a time."""

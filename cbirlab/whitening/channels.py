@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from cbirlab.params import Range
+from cbirlab.base.params import Range
 from cbirlab.whitening.base import FLOATS, BaseWhitening, LinearWhitening, refuse_fewer
 
 

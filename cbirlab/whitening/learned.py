@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 import numpy as np
 from sklearn.utils.validation import validate_data
 
-from cbirlab.params import Choice, Range
+from cbirlab.base.params import Choice, Range
 from cbirlab.whitening.base import BLOCK, FLOATS, LinearWhitening, centred, ledoit_wolf, principal_axes, rank, signed
 
 PARTNERS = 10

@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from cbirlab.methods import Method
-from cbirlab.registry import Registry
+from cbirlab.base.methods import Method
+from cbirlab.base.registry import Registry
 
 WHITENINGS: Registry[Any] = Registry("whitening")
 """Estimators with three facts: `learned`, fit learns from a training set; `ordered`, the leading dimensions can be

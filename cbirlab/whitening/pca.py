@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 
 import numpy as np
 
-from cbirlab.params import Range
+from cbirlab.base.params import Range
 from cbirlab.whitening.base import LinearWhitening, centred, ledoit_wolf
 
 

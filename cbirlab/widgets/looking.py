@@ -1,4 +1,4 @@
-"""The panels that look into a method: see `cbirlab.looking` for what they show."""
+"""The panels that look into a method: see `cbirlab.study.explain` for what they show."""
 
 from cbirlab.widgets.panels.match_view import MatchView
 from cbirlab.widgets.panels.missed import Missed

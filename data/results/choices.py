@@ -39,9 +39,9 @@ from lab import (
 
 from cbirlab import ATTENTIONS, FUSIONS, Dataset, Fusion, Recipe, complementarity, load_dataset, run_fusion, versus
 from cbirlab.aggregation import Aggregation
+from cbirlab.base.methods import Method
 from cbirlab.datasets.base import HELD_OUT
 from cbirlab.fusion import fused_row
-from cbirlab.methods import Method
 from cbirlab.whitening import Whitening
 
 GEM = "gem(p=3)"

@@ -19,7 +19,7 @@ from cbirlab.aggregation import Aggregation
 from cbirlab.datasets.base import HeldOut, Query
 from cbirlab.evaluation import paired_difference
 from cbirlab.extract import extract
-from cbirlab.lists import without
+from cbirlab.index.lists import without
 from cbirlab.passes import Passes
 from cbirlab.store import Store
 

@@ -21,9 +21,9 @@ from tqdm import tqdm
 
 from cbirlab import load_dataset
 from cbirlab.aggregation import Aggregation
+from cbirlab.backbones.networks.toynet import MEAN, STD, ToyNet, load_weights
 from cbirlab.datasets.base import Dataset
 from cbirlab.images import prepare
-from cbirlab.toynet import MEAN, STD, ToyNet, load_weights
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "toytown"))
 

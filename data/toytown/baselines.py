@@ -22,7 +22,7 @@ from cbirlab.evaluation import Evaluation, evaluate, paired_difference
 from cbirlab.handcrafted import hsv_histogram, root_sift
 from cbirlab.images import read
 from cbirlab.index import ExactIndex, Ranking
-from cbirlab.probe import FACTORS, by_factor, pairs
+from cbirlab.study.perturbation import FACTORS, by_factor, pairs
 from cbirlab.whitening import learn, whiten
 
 Parts = dict[str, np.ndarray]  # "images", "queries", "train" -> (N, D)

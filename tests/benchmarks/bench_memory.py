@@ -115,7 +115,7 @@ def carry_out(scratch: Path, _moves: int) -> None:
 
 def move(scratch: Path, moves: int) -> None:
     """A workbench that opens, ranks and is moved: queries, dimensions, poolings, two settings side by side."""
-    from cbirlab.session import Session
+    from cbirlab.live import Session
     from cbirlab.store import Store
     from cbirlab.widgets import Workbench
 

@@ -38,8 +38,8 @@ import time
 
 import ipywidgets
 
-from cbirlab.pipeline.stops import slider_stops
-from cbirlab.session import Session
+from cbirlab.live.slider_stops import slider_stops
+from cbirlab.live import Session
 from cbirlab.widgets import Explorer
 
 prepared = slider_stops(["mac", "spoc", "gem"])

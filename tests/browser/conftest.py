@@ -32,7 +32,7 @@ sys.path.insert(0, {tests!r})
 from fake_session import with_pairs
 
 from cbirlab.datasets import load_dataset
-from cbirlab.session import Session
+from cbirlab.live import Session
 from cbirlab.store import Store
 from cbirlab.widgets.looking import MatchView, Missed, PoolingView, WhiteningLab, WinLoss
 from cbirlab.widgets.panels.probe_panel import BreaksPanel, ProbePanel

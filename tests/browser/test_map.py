@@ -18,7 +18,7 @@ TIP_SHOWN = f"""() => {{ const tip = document.querySelector("{TIP}"); const imag
     return tip.dataset.id !== "" && image.checkVisibility() && image.complete && image.naturalWidth > 0; }}"""
 CODE = """
 import ipywidgets
-from cbirlab.session import Session
+from cbirlab.live import Session
 from cbirlab.store import Store
 from cbirlab.widgets.parts.gallery import Gallery, Thumbnails
 from cbirlab.widgets.parts.map_panel import MapPanel

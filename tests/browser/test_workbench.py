@@ -21,7 +21,7 @@ PAPER = f"{BENCH} .cbirlab-paper"
 CODE = """
 import time
 
-from cbirlab.progress import bar
+from cbirlab.base.progress import bar
 from cbirlab.store import Store
 from cbirlab.widgets import Workbench
 

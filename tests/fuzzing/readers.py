@@ -20,18 +20,19 @@ from PIL import Image
 from safetensors.torch import save_file
 from scipy.io import savemat
 
-from cbirlab import images, tables, weights
-from cbirlab.choices import read_ranking
+from cbirlab import images, tables
+from cbirlab.backbones import weights
+from cbirlab.backbones.weights import WeightsError
+from cbirlab.base.registry import UnknownName
 from cbirlab.datasets.archives import unpack
 from cbirlab.datasets.files import MissingImages
 from cbirlab.datasets.table import table
 from cbirlab.datasets.truth import read_text_truth, read_truth
-from cbirlab.foreign import FeaturesError, import_features
 from cbirlab.fusion import Fusion
+from cbirlab.imported_features import FeaturesError, import_features
 from cbirlab.pipeline import Recipe
-from cbirlab.registry import UnknownName
 from cbirlab.store import Store
-from cbirlab.weights import WeightsError
+from cbirlab.study.choices import read_ranking
 from cbirlab.widgets.panels import saved
 from fuzzing import hostile
 

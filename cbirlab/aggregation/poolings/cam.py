@@ -13,7 +13,7 @@ from cbirlab.aggregation.fused import Shared, Weights
 from cbirlab.aggregation.local_pca import learn_whitening, whiten
 from cbirlab.aggregation.weighted import WeightedSums
 from cbirlab.attention.weights import rarity, relative
-from cbirlab.params import Choice, Range
+from cbirlab.base.params import Choice, Range
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -9,7 +9,7 @@ from cbirlab.aggregation.fused import Shared, Weights
 from cbirlab.aggregation.weighted import WeightedSums
 from cbirlab.attention import crow_spatial
 from cbirlab.attention.weights import rarity
-from cbirlab.params import Range
+from cbirlab.base.params import Range
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -13,7 +13,7 @@ from cbirlab.aggregation.fused import Fused, Shared
 from cbirlab.aggregation.look import Looked
 from cbirlab.attention.base import checked_maps
 from cbirlab.attention.weights import relative
-from cbirlab.params import Range, checked
+from cbirlab.base.params import Range, checked
 
 if TYPE_CHECKING:
     from torch import Tensor

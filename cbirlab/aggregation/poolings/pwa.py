@@ -13,7 +13,7 @@ from cbirlab.aggregation.fused import Fused, Shared, Weights, rows
 from cbirlab.aggregation.look import Looked
 from cbirlab.aggregation.weighted import WeightedSums
 from cbirlab.attention.weights import TINY, root_of_share
-from cbirlab.params import Choice, Range
+from cbirlab.base.params import Choice, Range
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -15,7 +15,7 @@ from cbirlab.aggregation.fused import Fused
 from cbirlab.aggregation.local_pca import learn_whitening, whiten
 from cbirlab.aggregation.look import Looked
 from cbirlab.attention.weights import TINY
-from cbirlab.params import Choice, Range
+from cbirlab.base.params import Choice, Range
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,7 +8,7 @@ from cbirlab.aggregation.base import pooling
 from cbirlab.aggregation.fused import Fused, Shared, Weights
 from cbirlab.aggregation.weighted import WeightedSums
 from cbirlab.attention import gaussian
-from cbirlab.params import Choice
+from cbirlab.base.params import Choice
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -5,7 +5,7 @@ from cbirlab.backbones.networks.rows import taps
 
 add_backbone(
     "toynet",
-    "cbirlab.toynet:ToyNet",
+    "cbirlab.backbones.networks.toynet:ToyNet",
     title="toynet",
     reference="bundled: residual network trained on rendered landmarks",
     mean=(0.45, 0.45, 0.45),

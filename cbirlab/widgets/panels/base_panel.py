@@ -17,7 +17,7 @@ from cbirlab.widgets.parts.state import RetrievalState, Setting, state_of, usual
 from cbirlab.widgets.parts.tasks import Latest, Work
 
 if TYPE_CHECKING:
-    from cbirlab.session import Session
+    from cbirlab.live import Session
 
 PAUSE = 0.08  # seconds in which the page paints what is drawn at once, before the rest is computed
 

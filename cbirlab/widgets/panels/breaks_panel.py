@@ -10,8 +10,8 @@ import ipywidgets as widgets
 from traitlets import Dict
 
 from cbirlab.aggregation import Aggregation
-from cbirlab.probe import FACTORS, MEASURES, by_factor, pairs
-from cbirlab.progress import bar
+from cbirlab.base.progress import bar
+from cbirlab.study.perturbation import FACTORS, MEASURES, by_factor, pairs
 from cbirlab.whitening import Whitening
 from cbirlab.widgets.panels.base_panel import SettingPanel, side_by_side
 from cbirlab.widgets.parts import views
@@ -22,7 +22,7 @@ from cbirlab.widgets.parts.state import Setting
 if TYPE_CHECKING:
     import pandas as pd
 
-    from cbirlab.session import Session
+    from cbirlab.live import Session
 
 PAUSE = 0.15
 

@@ -25,8 +25,8 @@ from cbirlab.widgets.parts.tasks import Stop
 
 if TYPE_CHECKING:
     from cbirlab.evaluation import Evaluation
+    from cbirlab.live import Session
     from cbirlab.pipeline import Recipe, Run
-    from cbirlab.session import Session
 
 SHOWN = 24
 PREFETCH_AT_MOST = 3000
@@ -40,10 +40,10 @@ def explore(dataset: Any = "toytown", backbone: str = "toynet", *, shown: int = 
 
     Parameters
     ----------
-    dataset, backbone, options : as for `cbirlab.session.Session`.
+    dataset, backbone, options : as for `cbirlab.live.session.Session`.
     shown : pictures in the gallery.
     """
-    from cbirlab.session import Session
+    from cbirlab.live import Session
 
     return Explorer(Session(dataset, backbone, **options), shown=shown)
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 import numpy as np
 
-from cbirlab.choices.judging import JUNK, OWN_IMAGE, Judging
+from cbirlab.base.params import Parameter
 from cbirlab.evaluation import PROTOCOLS, paired_difference, query_groups
 from cbirlab.evaluation.judgement import AP_METHODS
-from cbirlab.lists import lists_of
-from cbirlab.params import Parameter
+from cbirlab.index.lists import lists_of
+from cbirlab.study.choices.judging import JUNK, OWN_IMAGE, Judging
 from cbirlab.widgets.panels.base_panel import PAUSE, Panel, side_by_side
 from cbirlab.widgets.parts import views
 from cbirlab.widgets.parts.controls import control, menu

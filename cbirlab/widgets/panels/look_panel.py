@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 
-from cbirlab.looking import Looker
+from cbirlab.study.explain import Looker
 from cbirlab.widgets.panels.base_panel import SettingPanel
 from cbirlab.widgets.parts.controls import DESCRIPTION, LAYOUT
 from cbirlab.widgets.parts.gallery import Thumbnails
@@ -14,8 +14,8 @@ from cbirlab.widgets.parts.question import Question
 from cbirlab.widgets.parts.results import strip_of
 
 if TYPE_CHECKING:
+    from cbirlab.live import Session
     from cbirlab.pipeline import Run
-    from cbirlab.session import Session
 
 
 class LookPanel(SettingPanel):

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 
-from cbirlab.looking import Match, words
-from cbirlab.looking.paint import OPACITY, beside, painted, with_numbers
+from cbirlab.study.explain import Match, words
+from cbirlab.study.explain.paint import OPACITY, beside, painted, with_numbers
 from cbirlab.widgets.panels.base_panel import side_by_side
 from cbirlab.widgets.panels.look_panel import LookPanel, opacity_slider, whole_slider
 from cbirlab.widgets.parts import views
@@ -22,7 +22,7 @@ from cbirlab.widgets.parts.state import usual_start
 if TYPE_CHECKING:
     from PIL import Image
 
-    from cbirlab.session import Session
+    from cbirlab.live import Session
 
 SHOWN = 8
 SIDE = 400

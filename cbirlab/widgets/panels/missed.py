@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 
-from cbirlab.looking import Positive, missed, positives
+from cbirlab.study.explain import Positive, missed, positives
 from cbirlab.widgets.panels.base_panel import side_by_side
 from cbirlab.widgets.panels.look_panel import LookPanel, offer_levels, whole_slider
 from cbirlab.widgets.parts import views
@@ -16,7 +16,7 @@ from cbirlab.widgets.parts.result_marks import MARKS
 from cbirlab.widgets.parts.snapshot import data_uri, picture_sheet
 
 if TYPE_CHECKING:
-    from cbirlab.session import Session
+    from cbirlab.live import Session
 
 FIRST, MOST_FIRST = 20, 100
 SHOWN = 48

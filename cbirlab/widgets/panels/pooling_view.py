@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 
-from cbirlab.looking import Overlay, words
-from cbirlab.looking.paint import OPACITY, beside, looked_at, painted
+from cbirlab.study.explain import Overlay, words
+from cbirlab.study.explain.paint import OPACITY, beside, looked_at, painted
 from cbirlab.widgets.panels.base_panel import side_by_side
 from cbirlab.widgets.panels.look_panel import LookPanel, opacity_slider, whole_slider
 from cbirlab.widgets.parts import views
@@ -18,7 +18,7 @@ from cbirlab.widgets.parts.snapshot import picture_html
 if TYPE_CHECKING:
     from PIL import Image
 
-    from cbirlab.session import Session
+    from cbirlab.live import Session
     from cbirlab.widgets.parts.state import Setting
 
 CHANNEL_SIDE = 150

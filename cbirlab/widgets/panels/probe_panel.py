@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 from traitlets import link
 
-from cbirlab.params import parameters
-from cbirlab.pipeline.recent import Recent
-from cbirlab.probe import KINDS, Answer, answer_of, perturbed, query_picture, row_of, unchanged
-from cbirlab.progress import bar
+from cbirlab.base.params import parameters
+from cbirlab.base.progress import bar
+from cbirlab.base.recent import Recent
+from cbirlab.study.perturbation import KINDS, Answer, answer_of, perturbed, query_picture, row_of, unchanged
 from cbirlab.widgets.panels.base_panel import SettingPanel, side_by_side
 from cbirlab.widgets.panels.breaks_panel import BreaksPanel
 from cbirlab.widgets.parts import views
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from cbirlab.index import Ranking
-    from cbirlab.session import Session
+    from cbirlab.live import Session
 
 __all__ = ["BreaksPanel", "ProbePanel"]
 

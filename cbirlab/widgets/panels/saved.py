@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 from traitlets import TraitError
 
-from cbirlab import plain
 from cbirlab.backbones import chosen
-from cbirlab.params import Choice
+from cbirlab.base import plain
+from cbirlab.base.params import Choice
 from cbirlab.pipeline import Recipe
 from cbirlab.widgets.panels.sessions import shared
 from cbirlab.widgets.parts.comparison import Pinned
@@ -22,7 +22,7 @@ from cbirlab.widgets.parts.state import RetrievalState
 
 if TYPE_CHECKING:
     from cbirlab.datasets import Dataset
-    from cbirlab.session import Session
+    from cbirlab.live import Session
     from cbirlab.widgets.parts.guard import Guard
 
 KIND = "cbirlab workbench"
@@ -32,7 +32,7 @@ def session_of(dataset: Any, backbone: str, options: Mapping[str, Any]) -> Sessi
     """A session as it is, or a new one of a dataset."""
     if hasattr(dataset, "rank_query"):
         return dataset
-    from cbirlab.session import Session
+    from cbirlab.live import Session
 
     return Session(dataset, backbone, **options)
 
@@ -108,7 +108,7 @@ def session_in(state: Mapping[str, Any], options: dict[str, Any], dataset: Any =
     ------
     As `Session` does.
     """
-    from cbirlab.session import Session
+    from cbirlab.live import Session
 
     options.setdefault("backbones", state["backbones"])
     if hasattr(dataset, "rank_query"):

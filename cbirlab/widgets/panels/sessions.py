@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cbirlab import downloads
 from cbirlab.backbones import BACKBONES, availability, choices_of, chosen, in_one_word
+from cbirlab.base import downloads
 from cbirlab.pipeline import STAGES
 from cbirlab.pipeline.recipe import OF_SETTING, Recipe
 
 if TYPE_CHECKING:
     from cbirlab.backbones import Availability
-    from cbirlab.session import Session
+    from cbirlab.live import Session
 
 
 def shared(recipe: Recipe) -> dict[str, Any]:
@@ -70,7 +70,7 @@ class Sessions:
         return self._open[backbone]
 
     def _opened(self, backbone: str) -> Session:
-        from cbirlab.session import Session
+        from cbirlab.live import Session
 
         first = self.first
         session = Session(

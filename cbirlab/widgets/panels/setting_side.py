@@ -19,8 +19,8 @@ from cbirlab.widgets.parts.results import Results
 from cbirlab.widgets.parts.state import RetrievalState, Setting, possible_tap
 
 if TYPE_CHECKING:
+    from cbirlab.live import Session
     from cbirlab.pipeline import Run
-    from cbirlab.session import Session
 
 
 TILE, TILE_BESIDE = 124, 88  # pixels

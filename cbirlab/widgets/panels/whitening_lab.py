@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 
-from cbirlab.params import Choice, Parameter, parameters
+from cbirlab.base.params import Choice, Parameter, parameters
 from cbirlab.whitening import WHITENINGS, Whitening
 from cbirlab.widgets.panels.base_panel import SettingPanel, side_by_side
 from cbirlab.widgets.parts import charts, views
@@ -16,8 +16,8 @@ from cbirlab.widgets.parts.drawing import stacked, titled_sheet
 from cbirlab.widgets.parts.state import Setting
 
 if TYPE_CHECKING:
-    from cbirlab.looking.looker import WhiteningReport
-    from cbirlab.session import Session
+    from cbirlab.live import Session
+    from cbirlab.study.explain.looker import WhiteningReport
 
 SEPARATION = "Separation: how often, of a matching pair and another one, the matching pair has the larger cosine."
 
@@ -40,7 +40,7 @@ class WhiteningLab(SettingPanel):
     def __init__(
         self, session: Session, *, start: Mapping[str, Any] | None = None, whitening: str = "pca", **options: Any
     ) -> None:
-        from cbirlab.looking import Looker
+        from cbirlab.study.explain import Looker
 
         self.looker = Looker(session)
         self.kind = menu(titled([*WHITENINGS], lambda _: WHITENINGS), description="whitening")

@@ -10,7 +10,7 @@ import ipywidgets as widgets
 
 from cbirlab.evaluation import title_of
 from cbirlab.fusion import versus
-from cbirlab.lists import lists_of
+from cbirlab.index.lists import lists_of
 from cbirlab.widgets.panels.base_panel import SettingPanel
 from cbirlab.widgets.panels.look_panel import offer_levels
 from cbirlab.widgets.parts import views
@@ -26,8 +26,8 @@ from cbirlab.widgets.parts.state import RetrievalState, state_of
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cbirlab.live import Session
     from cbirlab.pipeline import Run
-    from cbirlab.session import Session
 
 SHOWN = 10
 

@@ -24,8 +24,8 @@ from cbirlab.widgets.parts.state import RetrievalState, usual_start
 
 if TYPE_CHECKING:
     from cbirlab.datasets import Dataset
+    from cbirlab.live import Session
     from cbirlab.pipeline import Recipe, Run
-    from cbirlab.session import Session
 
 NARROW, WIDE = "3 1 310px", "3 1 560px"  # room of one gallery beside the controls, and of two
 CHANGES = "On B: ▲ and ▼ are places moved since A, new (its place in A). On A: gone (its place in B)."
@@ -88,7 +88,7 @@ class Workbench(Explorer):
 
     def _session_on(self, dataset: str) -> Session:
         """A session of another dataset with the backbone that is shown now."""
-        from cbirlab.session import Session
+        from cbirlab.live import Session
 
         shown = self.session
         return Session(dataset, shown.backbone, shown.common.weights, store=shown.store, device=shown.device)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cbirlab.looking import Cosines, Spectrum
+from cbirlab.study.explain import Cosines, Spectrum
 from cbirlab.widgets.parts.drawing import DIM, Drawing
 
 MATCHING, OTHERS = "#0072b2", "#e69f00"

@@ -11,9 +11,9 @@ import ipywidgets as widgets
 
 from cbirlab.aggregation import registry_of
 from cbirlab.attention import ATTENTIONS
-from cbirlab.params import Choice, Parameter, Range, parameters
+from cbirlab.base.params import Choice, Parameter, Range, parameters
+from cbirlab.base.registry import Registry
 from cbirlab.pipeline.added import NONE, STAGES, Stage
-from cbirlab.registry import Registry
 from cbirlab.whitening import WHITENINGS, Whitening
 from cbirlab.widgets.parts.guard import Guard
 from cbirlab.widgets.parts.state import RetrievalState

@@ -14,7 +14,7 @@ from cbirlab.widgets.parts.guard import Guard
 from cbirlab.widgets.parts.tasks import Work
 
 if TYPE_CHECKING:
-    from cbirlab.session import Session
+    from cbirlab.live import Session
 
 
 class DatasetMenu(widgets.VBox):

@@ -18,9 +18,9 @@ import anywidget
 from PIL import Image, ImageDraw
 from traitlets import Dict, Enum, Int, List, Unicode
 
+from cbirlab.base.recent import Recent
 from cbirlab.datasets.base import Box, Dataset
 from cbirlab.images import size, thumbnail
-from cbirlab.pipeline.recent import Recent
 from cbirlab.widgets.parts.guard import Guard
 from cbirlab.widgets.parts.result_marks import MARKS
 from cbirlab.widgets.parts.snapshot import WithStill, jpeg_bytes, picture_sheet

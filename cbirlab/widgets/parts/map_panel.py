@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import ipywidgets as widgets
 import numpy as np
 
-from cbirlab.progress import Listener
+from cbirlab.base.progress import Listener
+from cbirlab.base.text import printable
 from cbirlab.projection import PROJECTIONS, Projection, cached, honesty, project, shared_neighbours
-from cbirlab.text import printable
 from cbirlab.widgets.parts import views
 from cbirlab.widgets.parts.gallery import Thumbnails, close_all
 from cbirlab.widgets.parts.guard import Guard
@@ -20,7 +20,7 @@ from cbirlab.widgets.parts.scatter import Scatter
 from cbirlab.widgets.parts.tasks import Background, Stop
 
 if TYPE_CHECKING:
-    from cbirlab.session import Session
+    from cbirlab.live import Session
 
 PAUSE = 0.5  # seconds a setting must stand still before what takes long is begun
 MOMENT = 0.04  # and before PCA is: a moving slider asks twenty times a second

@@ -20,7 +20,7 @@ from cbirlab.widgets.parts.state import Setting
 if TYPE_CHECKING:
     from PIL import Image
 
-    from cbirlab.session import Session
+    from cbirlab.live import Session
 
 
 @dataclass(frozen=True)

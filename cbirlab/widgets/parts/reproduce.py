@@ -54,7 +54,7 @@ def screen_as_python(recipes: Mapping[str, Recipe], question: Question, shown: i
     if question.of_protocol:
         lines += [f"{name}.ranking.images[{question.query}, :{shown}]  # the gallery" for name in names]
         return "\n".join(lines)
-    lines += ["from cbirlab.session import Session", ""]
+    lines += ["from cbirlab.live import Session", ""]
     for name, recipe in zip(names, recipes.values(), strict=True):
         lines += [_session(recipe, f"session_{name}"), _ranked(recipe, question, f"session_{name}", shown)]
     return "\n".join(lines)

@@ -11,7 +11,7 @@ import numpy as np
 from cbirlab.datasets.base import Dataset
 from cbirlab.evaluation import PROTOCOLS
 from cbirlab.index import Ranking
-from cbirlab.lists import lists_of
+from cbirlab.index.lists import lists_of
 from cbirlab.widgets.parts.gallery import Gallery, Thumbnails
 from cbirlab.widgets.parts.result_marks import MARKS
 

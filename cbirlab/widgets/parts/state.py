@@ -9,12 +9,12 @@ from traitlets import Dict, HasTraits, Int, TraitError, Unicode, validate
 
 from cbirlab.aggregation import Aggregation, registry_of
 from cbirlab.attention import ATTENTIONS, Attention
-from cbirlab.params import checked
+from cbirlab.base.params import checked
 from cbirlab.pipeline.added import NONE, STAGES
 from cbirlab.whitening import Whitening
 
 if TYPE_CHECKING:
-    from cbirlab.session import Session
+    from cbirlab.live import Session
 
 
 class Setting(NamedTuple):

@@ -9,7 +9,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from cbirlab.progress import Cancelled, Listener, listening
+from cbirlab.base.progress import Cancelled, Listener, listening
 from cbirlab.widgets.parts import views
 from cbirlab.widgets.parts.guard import Guard
 
@@ -29,7 +29,7 @@ class Stop(threading.Event):
 
         Parameters
         ----------
-        told : of each step, as a listener of `cbirlab.progress`.
+        told : of each step, as a listener of `cbirlab.base.progress`.
         """
 
         def listen(what: str, done: int, total: int) -> None:

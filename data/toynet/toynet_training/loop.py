@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from cbirlab.toynet import CHANNELS, MEAN, STD, ToyNet, save_weights
+from cbirlab.backbones.networks.toynet import CHANNELS, MEAN, STD, ToyNet, save_weights
 
 from .augment import Photographer, turned_crop
 from .objective import Losses, Objective

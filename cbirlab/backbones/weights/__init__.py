@@ -1,0 +1,38 @@
+"""Weights: where a network's numbers come from, and which of its taps they serve.
+
+Nothing here unpickles code.
+"""
+
+from cbirlab.backbones.weights.finding import (
+    FOLDER_VARIABLE,
+    SUFFIXES,
+    Found,
+    Published,
+    file_and_part,
+    find,
+    hub_folder,
+    own_file,
+    own_files,
+    published,
+)
+from cbirlab.backbones.weights.fitting import digest, fill, matched, needed
+from cbirlab.backbones.weights.reading import WeightsError, read
+
+__all__ = [
+    "FOLDER_VARIABLE",
+    "SUFFIXES",
+    "Found",
+    "Published",
+    "WeightsError",
+    "digest",
+    "file_and_part",
+    "fill",
+    "find",
+    "hub_folder",
+    "matched",
+    "needed",
+    "own_file",
+    "own_files",
+    "published",
+    "read",
+]

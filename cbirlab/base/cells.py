@@ -1,0 +1,62 @@
+"""Cells: a text as the cell of a spreadsheet, where it is never a formula, and what was written read back.
+
+A text that a spreadsheet would calculate, that would be read as a number, or that has signs which a file cannot hold is
+marked by an apostrophe in front, as people do in spreadsheets; such signs are escaped in a marked text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from cbirlab.base.text import escaped, printable, unescaped
+
+MARK = "'"
+MISSING = float("nan")
+_WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf(?:inity)?|nan)", re.IGNORECASE | re.ASCII)
+_TRUTH = {"True": True, "False": False}
+_CALCULATED = re.compile(rf"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|{MARK}|\s*\n")
+
+
+def cell(text: str, *, of_texts: bool = False) -> str:
+    """A text as it is written; `of_texts` where the column is known to hold nothing but texts."""
+    doubtful = not of_texts and (not text or text in _TRUTH or _NUMBER.fullmatch(text))
+    if doubtful or _CALCULATED.match(text) or printable(text, keep="\n") != text:
+        return MARK + escaped(text, keep="\n")
+    return text
+
+
+def text_of(written: str) -> str:
+    """The text that `cell` was given."""
+    return unescaped(written.removeprefix(MARK)) if written.startswith(MARK) else written
+
+
+def column(written: Iterable[Any], *, of_texts: bool = False) -> list[Any]:
+    """The values of a column of cells: texts, or where all that is there reads so, numbers or truth values.
+
+    An empty cell is an empty text in a column `of_texts`, else a missing value.
+    """
+    cells = ["" if value is None else value for value in written]
+    if of_texts:
+        return [text_of(str(value)) for value in cells]
+    there = [value for value in cells if value != ""]
+    read = next(read for holds, read in _READERS if all(map(holds, there)))
+    return [MISSING if value == "" else read(value) for value in cells]
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is(pattern: re.Pattern[str]) -> Callable[[Any], bool]:
+    return lambda value: bool(pattern.fullmatch(value)) if _is_text(value) else not isinstance(value, bool)
+
+
+_READERS: tuple[tuple[Callable[[Any], bool], Callable[[Any], Any]], ...] = (
+    (_is(_WHOLE), lambda value: int(value) if _is_text(value) else value),
+    (_is(_NUMBER), lambda value: float(value) if _is_text(value) else value),
+    (lambda value: isinstance(value, bool) or value in _TRUTH, lambda value: _TRUTH.get(value, value)),
+    (lambda _: True, lambda value: text_of(value) if _is_text(value) else value),
+)

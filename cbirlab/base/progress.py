@@ -1,0 +1,101 @@
+"""Progress: a bar for those who wait in a terminal or a cell, or a listener as a panel has, which can stop the work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from cbirlab.base.text import printable
+
+Listener = Callable[[str, int, int], None]
+"""Told of (what is done, how many of it are finished, of how many); what it raises ends the work."""
+
+_listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
+
+
+class Cancelled(RuntimeError):
+    """Raised by a listener to end the work; what was finished until then is in the store."""
+
+
+@contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Tell `listener` in place of drawing bars, for all work that this thread does inside."""
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
+def bar(
+    items: Iterable[Any] | None = None,
+    *,
+    total: int | None = None,
+    desc: str,
+    unit: str,
+    show: bool = True,
+    delay: float = 1.0,
+) -> Any:
+    """A progress bar as of tqdm; iterate over it, or call its `update`.
+
+    Parameters
+    ----------
+    items : to iterate over.
+    total : how many there will be, where there are no items.
+    show : False draws none; a listener is told all the same.
+    delay : seconds after which it appears.
+    """
+    listener, desc = _listener.get(), printable(desc)
+    if listener is not None:
+        return _Told(listener, items, total, desc)
+    from tqdm.auto import tqdm
+
+    return _leaving_nothing(tqdm(items, total=total, desc=desc, unit=unit, delay=delay, disable=not show, leave=False))
+
+
+def _leaving_nothing(made: Any) -> Any:
+    """A bar that in a cell erases its output at the end: a notebook that is opened again would show an error there."""
+    container = getattr(made, "container", None)
+    if container is not None:
+        from IPython.display import DisplayHandle
+
+        handle, shown = DisplayHandle(), []
+
+        def show() -> None:
+            shown.append(True)
+            handle.display(container._repr_mimebundle_(), raw=True)
+
+        def erase(change: Any) -> None:
+            if change["new"] is None and shown:
+                handle.update({"text/plain": ""}, raw=True)
+
+        container._ipython_display_ = show
+        container.observe(erase, names="comm")
+    return made
+
+
+class _Told:
+    """Has of tqdm's bar what is used, and tells the listener instead."""
+
+    def __init__(self, listener: Listener, items: Iterable[Any] | None, total: int | None, desc: str) -> None:
+        self._listener, self._items, self._desc = listener, items, desc
+        self._total = total if total is not None else len(items)  # pyright: ignore[reportArgumentType]
+        self._done = 0
+        self.update(0)
+
+    def update(self, count: int = 1) -> None:
+        self._done += count
+        self._listener(self._desc, self._done, self._total)
+
+    def __iter__(self) -> Iterator[Any]:
+        for item in self._items or ():
+            yield item
+            self.update()
+
+    def __enter__(self) -> _Told:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass

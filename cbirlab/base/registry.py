@@ -1,0 +1,167 @@
+"""Registry: a mapping from names to methods that refuses duplicates and suggests near names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from importlib import import_module
+from threading import RLock
+from typing import Any, Generic, TypeVar, cast
+
+T = TypeVar("T")
+
+
+class UnknownName(KeyError):
+    """A name that is not registered; prints as a sentence."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+@dataclass(frozen=True)
+class Info:
+    """What is known of an entry without loading it: title, reference, and facts that this registry keeps."""
+
+    name: str
+    title: str
+    reference: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Registry(Mapping[str, T], Generic[T]):
+    """An ordered mapping from name to method.
+
+    >>> from cbirlab.base.registry import Registry
+    >>> FRUIT = Registry("fruit")
+    >>> FRUIT.add("apple", object(), title="Apple")
+    >>> list(FRUIT), "pear" in FRUIT
+    (['apple'], False)
+
+    An entry may be given as ``"package.module:attribute"``; it is imported at first use, so that listing stays fast.
+    Names that begin with the prefix of a family (see `add_family`) are entered when they are first asked for. Whoever
+    asks for a name that is missing, or for all names, has the extensions loaded before (see `cbirlab.base.extensions`).
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._entries: dict[str, T | str] = {}
+        self._info: dict[str, Info] = {}
+        self._families: dict[str, tuple[str, str]] = {}
+        self._former: dict[str, str] = {}
+        self._meeting = RLock()
+
+    def add(self, name: str, entry: T | str, *, title: str, reference: str = "", **facts: Any) -> None:
+        """Register `entry` under `name`.
+
+        Raises
+        ------
+        ValueError : the name is taken.
+        """
+        if name in self._entries:
+            raise ValueError(f"{self.kind} {name!r} is registered already; choose another name.")
+        self._entries[name] = entry
+        self._info[name] = Info(name, title, reference, facts)
+
+    def add_family(self, prefix: str, finder: str, *, title: str) -> None:
+        """Names that begin with `prefix` are too many to list: `finder` enters one when it is first asked for.
+
+        Parameters
+        ----------
+        finder : ``"package.module:attribute"`` of a function that is called with the whole name and registers it, or
+            raises what is wrong with it.
+        title : what the family is, for lists.
+
+        Raises
+        ------
+        ValueError : the prefix is taken.
+        """
+        if prefix in self._families:
+            raise ValueError(f"{self.kind} family {prefix!r} is registered already; choose another prefix.")
+        self._families[prefix] = (finder, title)
+
+    def rename(self, former: str, name: str) -> None:
+        """Keep reading `former`, which `name` was called before."""
+        self._former[former] = self.info(name).name
+
+    def present(self, name: str) -> str:
+        """The name that is in use now for `name`, which may be a former one."""
+        return self._former.get(name, name)
+
+    @property
+    def families(self) -> dict[str, str]:
+        """Prefix and title of every family of names."""
+        return {prefix: title for prefix, (_, title) in self._families.items()}
+
+    def register(self, name: str, *, title: str, reference: str = "", **facts: Any) -> Callable[[T], T]:
+        """Decorator form of `add`."""
+
+        def decorate(entry: T) -> T:
+            self.add(name, entry, title=title, reference=reference, **facts)
+            return entry
+
+        return decorate
+
+    def remove(self, name: str) -> None:
+        """Take `name` out again (for tests and for notebooks that define a method twice)."""
+        self.info(name)
+        del self._entries[name], self._info[name]
+
+    def info(self, name: str) -> Info:
+        """Title, reference and facts of `name`, without importing it."""
+        return self._info[self._meet(name)]
+
+    def __getitem__(self, name: str) -> T:
+        name = self._meet(name)
+        entry = self._entries[name]
+        if isinstance(entry, str):
+            entry = self._entries[name] = _imported(entry)
+        return cast(T, entry)
+
+    def __iter__(self) -> Iterator[str]:
+        load_extensions()
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        load_extensions()
+        return len(self._entries)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries or name in self.list()
+
+    def list(self) -> list[str]:
+        """All names, in the order in which they were registered."""
+        return [*self]
+
+    def so_far(self) -> list[str]:
+        """The names that are registered by now, for modules that ask while they are imported."""
+        return [*self._entries]
+
+    def _meet(self, name: str) -> str:
+        """The name in use now for `name`, which is entered if it is one of a family that nobody asked for before."""
+        if self.present(name) not in self._entries:
+            load_extensions()
+            with self._meeting:  # two threads may ask for the same one
+                for prefix, (finder, _) in self._families.items():
+                    if isinstance(name, str) and name.startswith(prefix) and name not in self._entries:
+                        _imported(finder)(name)
+        name = self.present(name)
+        if name not in self._entries:
+            raise UnknownName(self._unknown(name))
+        return name
+
+    def _unknown(self, name: object) -> str:
+        near = get_close_matches(str(name).lower(), self._entries, n=3, cutoff=0.5)
+        hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+        shown = name if len(repr(name)) <= 100 else f"{str(name)[:80]}..."
+        return f"Unknown {self.kind} {shown!r}.{hint} Known: {', '.join(self._entries) or 'none'}."
+
+
+def load_extensions() -> None:
+    """Load what other packages bring, the first time; inside an extension it does nothing."""
+    import cbirlab.base.extensions  # noqa: F401  (its first import loads them, in one thread)
+
+
+def _imported(target: str) -> Any:
+    module, attribute = target.split(":")
+    return getattr(import_module(module), attribute)

@@ -1,0 +1,7 @@
+"""Metadata: a picture's file as decoders get it, without what is not the picture."""
+
+from cbirlab.images.decoding.metadata.directory import exif_orientation
+from cbirlab.images.decoding.metadata.facts import Facts
+from cbirlab.images.decoding.metadata.stripping import bare
+
+__all__ = ["Facts", "bare", "exif_orientation"]

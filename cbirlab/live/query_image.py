@@ -1,0 +1,111 @@
+"""Outside: descriptors of pictures that no dataset holds, made as those of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cbirlab import images
+from cbirlab.base.recent import Recent
+from cbirlab.datasets.base import Box
+from cbirlab.extract.descriptors import exponent_of, over_scales
+from cbirlab.extract.network import Network
+from cbirlab.extract.pooling import pool
+from cbirlab.images.preprocessing import region, whole_box
+from cbirlab.index import Rows
+from cbirlab.passes import Passes, View
+from cbirlab.pipeline.bench import Bench
+from cbirlab.pipeline.recipe import Recipe
+from cbirlab.store.files import state_of
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+_KEPT, _KEPT_BYTES = 16, 1 << 28  # pictures, and bytes of their maps
+
+Maps = list[list[dict[str, Any]]]
+"""Of one picture: scale by scale, view by view, tap by tap."""
+
+
+class Outside:
+    """Describes pictures that no dataset holds as a bench describes its own; their maps are kept for the next move.
+
+    Parameters
+    ----------
+    bench : says the network, the views, the scales and how pictures come to their size.
+    taps : whose maps are made together.
+    """
+
+    def __init__(self, bench: Bench, taps: Sequence[str]) -> None:
+        self.bench, self.taps = bench, taps
+        self._kept = Recent(_KEPT, most_bytes=_KEPT_BYTES, size=lambda kept: _size_bytes(kept[1]))
+
+    def rows(
+        self, recipe: Recipe, image: str | Path | Image.Image, box: Box | None = None, *, prepared: bool = False
+    ) -> Rows:
+        """Descriptors of an image, or of a part of it, before whitening.
+
+        Parameters
+        ----------
+        recipe : resolved, of the bench.
+        box : (x0, y0, x1, y1) in pixels of the upright image.
+        prepared : the image is cut and resized already; a rule that may enlarge or cut is not applied twice.
+
+        Raises
+        ------
+        ImageError : a file that cannot be read.
+        ValueError : a box outside the image.
+        """
+        name = known_by(image), box and tuple(box), prepared
+        maps = self._kept.get(name, lambda: (image, self._maps(image, box, prepared)))[1]
+        spec = recipe.aggregation
+        exponent = exponent_of(recipe.scale_pooling, spec)
+        views = {}
+        for _, tap in recipe.taps:
+            states = {spec.key: self.bench.state(tap, recipe)}
+            scales = [[pool(view[tap], [spec], states)[spec.key] for view in scale] for scale in maps]
+            views[tap] = over_scales([np.concatenate(scale) for scale in scales], exponent)
+        return self.bench.outside(recipe, views)
+
+    def _maps(self, image: str | Path | Image.Image, box: Box | None, prepared: bool) -> Maps:
+        shared = self.bench.shared
+        network = Network(self.bench.backbone, precision=shared.precision)
+        upright = images.read(image)
+        passes, size, resizing = shared.passes, int(shared.image_size or 0), shared.resizing
+        if prepared and resizing.resize != "long_side":
+            size, resizing = max(upright.size), replace(resizing, resize="long_side")
+        box, frame = region(box, shared.crop)
+        boxes = [box] if passes.single else _views(upright, box or frame, passes)
+        options = {"image_size": size, "frame": frame, "resizing": resizing}
+
+        def maps(one: Box | None, scale: float) -> dict[str, Any]:
+            pixels = images.pixels(upright, box=one, scale=scale * passes.magnify, **options)
+            return network.maps(pixels[None].copy(), self.taps)
+
+        return [[maps(one, scale) for one in boxes] for scale in shared.scales]
+
+
+def known_by(image: str | Path | Image.Image) -> Hashable:
+    """What tells an image from others in memory: a file's name alone does not, since the file may be changed."""
+    if not isinstance(image, str | Path):
+        return id(image)
+    with suppress(OSError):  # whoever reads it says so
+        return str(image), state_of(Path(image).stat())
+    return str(image)
+
+
+def _views(upright: Image.Image, box: Box | None, passes: Passes) -> list[Box]:
+    """The boxes of all views of an image, or of a part of it."""
+    x0, y0, x1, y1 = whole_box(upright.height, upright.width, box or (0, 0, upright.width, upright.height))
+    view = View(y1 - y0, x1 - x0, lambda: np.asarray(upright.crop((x0, y0, x1, y1))))
+    return [(x0 + left, y0 + top, x0 + right, y0 + bottom) for left, top, right, bottom in passes.boxes(view)]
+
+
+def _size_bytes(maps: Maps) -> int:
+    return sum(one.nbytes for scale in maps for view in scale for one in view.values())

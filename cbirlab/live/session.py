@@ -1,0 +1,290 @@
+"""Session: a bench for live panels. What a slider can reach is made before or meanwhile: a move costs milliseconds."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cbirlab.aggregation import AGGREGATIONS, Aggregation
+from cbirlab.backbones import load_backbone
+from cbirlab.base.recent import Recent
+from cbirlab.datasets import Dataset, load_dataset
+from cbirlab.datasets.base import HELD_OUT, Box
+from cbirlab.encoding import ENCODINGS
+from cbirlab.index import Ranking
+from cbirlab.live.prefetch import Ahead
+from cbirlab.live.query_image import Outside
+from cbirlab.live.slider_stops import moves_between, one_pass_from, slider_stops
+from cbirlab.pipeline import Bench, Recipe, Run, table_row
+from cbirlab.pipeline.fitting import check_cell
+from cbirlab.pipeline.learning_sets import learning_part
+from cbirlab.store import Store, digest
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+PREPARED_WHITENING = "pca"
+_PREPARED = ("mac", "spoc", "gem")  # cost next to nothing beside the network, and change with every stop of a slider
+_KEPT_RUNS = 256
+_KEPT_RUN_BYTES = 1 << 27
+_KEPT_BYTES = 1 << 29  # of descriptors as they are searched
+
+
+class Session:
+    """Dataset and backbone, ready for every tap, pooling, whitening and number of dimensions.
+
+    >>> session = Session("toytown", "toynet")
+    >>> session.prepare()
+    >>> session.rank("layer4", "gem(p=3)", "pca", 64).metrics["map_medium"]
+
+    Parameters
+    ----------
+    dataset : a name, a folder or a loaded dataset.
+    backbone : a name in `BACKBONES`.
+    weights : as for `load_backbone`.
+    aggregations : those a panel offers, all of them made by `prepare`; by default every pooling and encoding, of which
+        `prepare` makes MAC, SPoC and GeM at every stop of their sliders, and the others are made when first asked for.
+    dataset_name : what recipes call a loaded dataset, as the folder that it was loaded from; its own name by default.
+    store : where descriptors are kept.
+    recipe : other fields of `Recipe` (`image_size`, `precision`, `whitening_set`, ...).
+
+    Attributes
+    ----------
+    dataset : loaded.
+    backbone, weights : as in tables.
+    taps, default_tap : shallow to deep; the deepest map.
+    methods : names of the aggregations and encodings.
+    common : the recipe that all settings share.
+    store, device, bench : as given, and what carries its recipes out.
+    lock : held while a ranking is made; hold it for what reads the bench beside.
+    """
+
+    def __init__(
+        self,
+        dataset: str | Path | Dataset = "toytown",
+        backbone: str = "toynet",
+        weights: str | None = None,
+        aggregations: Sequence[str] | None = None,
+        *,
+        dataset_name: str | None = None,
+        store: Store | None = None,
+        device: str = "cpu",
+        **recipe: Any,
+    ) -> None:
+        self.dataset = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
+        name = dataset_name or (self.dataset.name if isinstance(dataset, Dataset) else str(dataset))
+        network = load_backbone(backbone, weights, device)
+        self.backbone = network.name
+        self.weights = network.weights
+        self.taps = tuple(network.taps)
+        self.default_tap = network.default_tap
+        given = [Aggregation.parse(one) for one in aggregations] if aggregations is not None else None
+        self.aggregations = slider_stops(_PREPARED) if given is None else given
+        named = [*AGGREGATIONS, *ENCODINGS] if given is None else [spec.name for spec in given]
+        self.methods = tuple(dict.fromkeys(named))
+        if self.dataset.learns_on_itself:  # all settings are judged on the same half
+            recipe = {"whitening_set": HELD_OUT, **recipe}
+        self.common = Recipe(dataset=name, backbone=backbone, weights=weights, **recipe)
+        # The whitening set is resolved for a whitening that learns; plain rankings leave it out again.
+        self._learning = replace(self.common, whitening=PREPARED_WHITENING).resolved(self.dataset, network)
+        self._plain = replace(self.common, whitening="none").resolved(self.dataset, network)
+        rows = len(self.dataset.images) + len(self.dataset.queries)
+        self._kept = max(4, _KEPT_BYTES // (4 * rows * max(tap.channels for tap in network.taps.values())))
+        self.store, self.device = store or Store(), device
+        self.bench = Bench(self.dataset, network, self._plain, store=self.store, keep=self._kept)
+        self._recipes = Recent(_KEPT_RUNS)  # a move of a slider asks for its recipe several times
+        self._runs = Recent(_KEPT_RUNS, most_bytes=_KEPT_RUN_BYTES, size=lambda run: run.size_bytes)
+        self._outside = Outside(self.bench, self.taps)
+        self._filling, self.lock = threading.RLock(), threading.RLock()  # ready settings rank while others are made
+        self._ahead: Ahead[Recipe] = Ahead(lambda one, other: moves_between(one, other, self.taps), self.lock)
+
+    def prepare(self, progress: bool = True) -> None:
+        """Extract what sliders can reach; what the store has is taken from there. Whitenings are learned when used."""
+        with self._filling:
+            self.bench.progress = progress
+            self.bench.fill(recipes := self._prepared())
+            for recipe in recipes:
+                self.bench.leak(recipe)
+
+    def unreadable(self, part: str) -> Mapping[int, str]:
+        """Rows of "images" or "queries" that cannot be described, and why."""
+        return self.bench.unreadable(part)
+
+    def learn_ahead(self) -> None:
+        """In a thread, for panels: PCA-whitening of all that `prepare` makes, nearest to the last ranking first."""
+        recipes = self._prepared()
+        self._ahead.begin(recipes, self.bench.pair if len(recipes) <= self._kept else self.bench.whitening)
+
+    def learn_no_more(self) -> None:
+        """A panel that called `learn_ahead` is gone: with the last one the learning ends."""
+        self._ahead.end()
+
+    def wait(self, seconds: float = 60) -> bool:
+        """Wait until nothing is left to learn ahead; whether that was in time."""
+        return self._ahead.wait(seconds)
+
+    def _prepared(self) -> list[Recipe]:
+        """The recipes that `prepare` makes, those of the default tap first.
+
+        Their whitening too, unless it is learned on other images: these are described when it is first asked for.
+        """
+        taps = sorted(self.taps, key=lambda tap: tap != self.default_tap)
+        own = self.dataset.train or self.dataset.learns_on_itself
+        made = (
+            self.recipe(tap, spec, PREPARED_WHITENING if own else "none")
+            for tap, spec in itertools.product(taps, self.aggregations)
+            if not check_cell(self.bench.backbone, tap, spec)
+        )
+        return list(dict.fromkeys(made))  # of a tap without positions all poolings are one
+
+    def dimensions(self, tap: str, aggregation: str = "gem") -> int:
+        """Most dimensions after whitening: those of the vector, or fewer where whitening learned on few images."""
+        owner, part = learning_part(str(self._learning.whitening_set), self.dataset)
+        learned_on = len(owner.train if part == "train" else owner.images)
+        width = Aggregation.parse(aggregation).width(self.bench.backbone.taps[tap].channels)
+        return max(1, min(width, learned_on - 1))
+
+    def recipe(
+        self,
+        tap: str,
+        aggregation: str,
+        whitening: str = "none",
+        dimensions: int | None = None,
+        stages: Sequence[tuple[str, str]] = (),
+    ) -> Recipe:
+        """The resolved recipe of a setting; it gives the same ranking in `cbirlab.run`.
+
+        Parameters
+        ----------
+        tap, aggregation, whitening, dimensions : fields of a recipe.
+        stages : name and text of stages that were added, see `cbirlab.pipeline.add_stage`.
+        """
+        setting = {"tap": tap, "aggregation": aggregation, "whitening": whitening, "dimensions": dimensions}
+
+        def make() -> Recipe:
+            return replace(self.common, **setting, **dict(stages)).resolved(self.dataset, self.bench.backbone)
+
+        return self._recipes.get(repr((setting, stages)), make)
+
+    def ready(self, *setting: Any) -> bool:
+        """Whether a setting can be ranked at once; else the network, or what learns a codebook, runs first."""
+        return self.bench.has(self.recipe(*setting))
+
+    def allowed(self, tap: str, aggregation: str) -> bool:
+        """Whether an aggregation can be taken of a tap: sets of local descriptors need an encoding, for example."""
+        return not check_cell(self.bench.backbone, tap, Aggregation.parse(aggregation))
+
+    def make_ready(self, *setting: Any) -> None:
+        """Extract and learn all that a setting needs; meant for a thread, which `progress.listening` stops."""
+        recipe = self.recipe(*setting)
+        self._make_ready(recipe)
+        with self._filling:
+            self.bench.pair(recipe)
+
+    def _make_ready(self, recipe: Recipe) -> None:
+        """Extract a setting that is asked for the first time, and what its sliders reach in the same pass."""
+        self._ahead.near(recipe)
+        if self.bench.has(recipe):
+            return
+        with self._filling:
+            if not self.bench.has(recipe):
+                self.bench.fill(one_pass_from(recipe, self.taps, self.bench.backbone))
+
+    def rank(self, *setting: Any, **named: Any) -> Run:
+        """All benchmark queries ranked and evaluated; a setting that was asked for before costs nothing.
+
+        Parameters
+        ----------
+        setting, named : the arguments of `recipe`, as those of the methods below.
+
+        Raises
+        ------
+        UnknownName, ValueError : a setting that is not allowed.
+        """
+        recipe = self.recipe(*setting, **named)
+        self._make_ready(recipe)
+        with self.lock:
+            return self._runs.get(recipe, lambda: self.bench.run(recipe))
+
+    def rank_query(self, query: int, *setting: Any, **named: Any) -> Ranking:
+        """One benchmark query ranked and nothing evaluated: (1, N), before `rank` has done the rest.
+
+        Raises
+        ------
+        IndexError : no such query.
+        """
+        recipe = self.recipe(*setting, **named)
+        if not 0 <= query < len(self.dataset.queries):
+            raise IndexError(f"rank_query: query must be in [0, {len(self.dataset.queries) - 1}], got {query}.")
+        self._make_ready(recipe)
+        with self.lock:
+            return self.bench.search(recipe, [query])
+
+    def rank_image(
+        self,
+        image: int | str | Path | Image.Image,
+        *setting: Any,
+        box: Box | None = None,
+        prepared: bool = False,
+        **named: Any,
+    ) -> Ranking:
+        """The database ranked for any one image, or for a part of it: (1, N).
+
+        Parameters
+        ----------
+        image : a row of the database, a file, or a Pillow image.
+        box : (x0, y0, x1, y1) in pixels of the upright image: what is sought in it; cut as the boxes of a protocol's
+            queries, by default at the scale of the whole image.
+        prepared : the image is as the network gets it, cut and resized; only what is too large is made smaller.
+
+        Raises
+        ------
+        IndexError : no such row.
+        ImageError : a file that cannot be read.
+        ValueError : a box outside the image.
+        """
+        recipe = self.recipe(*setting, **named)
+        if isinstance(image, int | np.integer):
+            if not 0 <= image < len(self.dataset.images):
+                last = len(self.dataset.images) - 1
+                raise IndexError(f"rank_image: image must be a row in [0, {last}], got {image}.")
+            if box is None:
+                self._make_ready(recipe)
+                with self.lock:
+                    images, _ = self.bench.pair(recipe)
+                    return self.bench.search(recipe, images.of([int(image)]))
+            image = self.dataset.images[image]
+        with self._filling:
+            self._make_ready(recipe)
+            rows = self._outside.rows(recipe, image, box, prepared=prepared)
+        with self.lock:
+            return self.bench.search(recipe, self.bench.project(recipe, rows))
+
+    def vectors(self, *setting: Any, **named: Any) -> tuple[np.ndarray, str]:
+        """Descriptors as they are searched, L2-normalised, for a map of the images, and their key.
+
+        Returns
+        -------
+        float32 (N + Q, D), the database first, then the queries, as `Thumbnails.of_dataset` counts them; images that
+        are described view by view by the mean of their views. The key changes whenever the values could.
+        """
+        recipe = self.recipe(*setting, **named)
+        self._make_ready(recipe)
+        with self.lock:
+            parts = [rows.means() for rows in self.bench.pair(recipe) if len(rows)]
+            used = ["images", *(["queries"] if self.dataset.queries else [])]
+            if recipe.whitening.fact("learned"):
+                used.append(str(recipe.whitening_set))
+            keys = [self.bench.rows(recipe, part)[1] for part in used]
+            return np.concatenate(parts), digest({"recipe": recipe.to_json(), "on": keys})
+
+    def table_row(self, run: Run) -> dict[str, Any]:
+        """The row that `cbirlab.compare` would give for a run of this session."""
+        with self.lock:
+            return table_row(self.bench.timed(run))

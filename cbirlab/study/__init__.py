@@ -1,0 +1,1 @@
+"""Study: what is compared and explained: grids, choices, places of a picture, perturbations, the literature."""

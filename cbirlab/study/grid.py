@@ -1,0 +1,274 @@
+"""Grid: a table with one row for each combination of what is compared."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cbirlab.aggregation import AGGREGATIONS, Aggregation
+from cbirlab.attention import ATTENTIONS
+from cbirlab.backbones import BACKBONES, check_tap, chosen, load_backbone, taps_of
+from cbirlab.base.methods import listed
+from cbirlab.base.progress import bar
+from cbirlab.base.registry import Registry
+from cbirlab.datasets import Dataset, load_dataset
+from cbirlab.datasets.base import HELD_OUT
+from cbirlab.encoding import ENCODINGS
+from cbirlab.fusion import FUSIONS, Fusion, FusionMethod, fused_row, run_fusion
+from cbirlab.fusion.recipe import compares_parts
+from cbirlab.passes import PASSES, Passes
+from cbirlab.pipeline import STAGES, Bench, Recipe, table_row
+from cbirlab.pipeline.fitting import check_cell, clipped, warn_of_clipped
+from cbirlab.pipeline.learning_sets import learning_part, learning_set
+from cbirlab.pipeline.tap_names import Taps
+from cbirlab.pipeline.timing import ms_per_image
+from cbirlab.store import Store
+from cbirlab.whitening import WHITENINGS, Whitening
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cbirlab.backbones import Backbone
+
+Names = str | Sequence[str]
+
+NO_ATTENTION = "none"
+
+
+def compare(
+    dataset: str | Path | Dataset = "toytown",
+    *,
+    backbones: Names = "toynet",
+    taps: Names | None = None,
+    aggregations: Names = "all",
+    encodings: Names = (),
+    attentions: Names = "none",
+    passes: Names = "single",
+    whitenings: Names = "all",
+    dimensions: int | Sequence[int | None] | None = None,
+    weights: str | Mapping[str, str | None] | None = None,
+    fusions: Names = (),
+    fusion_weights: Sequence[float] | str | None = None,
+    time_images: bool = False,
+    store: Store | None = None,
+    device: str = "cpu",
+    progress: bool = True,
+    **shared: Any,
+) -> pd.DataFrame:
+    """One row per recipe of the grid; one forward pass per image, backbone and feedforward scheme for all of it.
+
+    What cannot be combined is left out: poolings of sets of local descriptors, encodings or attention of a tap without
+    positions (which is listed once, all poolings of one position being equal), class activation maps away from the
+    classifier, whitening of ASMK, a whitening that learns from pairs where there are none.
+
+    Parameters
+    ----------
+    backbones, taps, aggregations, encodings, attentions, passes, whitenings : names, also as one text with commas, or
+        "all". Of taps, None is the backbone's default one, and a backbone takes those of the names that it has. "all"
+        backbones are those whose weights are at hand; the others are named in a warning.
+    attentions : put before each of the aggregations and encodings; "none" is none, "crow_spatial > crow_channel" both.
+    dimensions : kept after a whitening that orders them, one or several; None is all.
+    weights : of all backbones, or by backbone; a backbone may say its own, "resnet50@IMAGENET1K_V2".
+    fusions : each adds a row for all recipes that differ in backbone or tap alone, fused: of one backbone's taps it is
+        layer-level fusion, of several backbones model-level fusion.
+    fusion_weights : one per member, in the order of the rows, "learned" on the train split, or None for equal ones.
+    time_images : describe a few images anew for each row, all rows in one run, for the column "ms_per_image".
+    shared : other fields of `Recipe`: `image_size`, `scales`, `precision`, `whitening_set`, `protocol`, ...; and of
+        stages that were added (`cbirlab.pipeline.add_stage`) several, by their plural.
+
+    Returns
+    -------
+    Columns as of `table_row`. mAP is in 0..1.
+
+    Raises
+    ------
+    As `run` does.
+    """
+    import pandas as pd
+
+    store = store or Store()
+    loaded = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
+    name = loaded.name if isinstance(dataset, Dataset) else str(dataset)
+    specs = _specs(aggregations, encodings, attentions)
+    kinds = [Whitening.parse(one) for one in _names(whitenings, WHITENINGS)]
+    schemes = [Passes.parse(one) for one in _names(passes, PASSES)]
+    networks = _networks(backbones, weights)
+    _check_taps(taps, list(dict.fromkeys(name for name, _ in networks)))
+    widths = list(dimensions) if isinstance(dimensions, Sequence) else [dimensions]
+    methods = [FusionMethod.parse(one) for one in _names(fusions, FUSIONS)]
+    learning = [*(kind.fact("learned") for kind in kinds), *(spec.learns for spec in specs)]
+    if loaded.learns_on_itself and any(learning):  # all rows are judged on the same half
+        shared.setdefault("whitening_set", HELD_OUT)
+    chosen_stages = _stages(shared)
+    rows, done = [], []
+    for backbone, weight in _backbones(networks, device, all_of_them=backbones == "all"):
+        cells = _cells(_taps(taps, backbone), specs, backbone)
+        for scheme in schemes:
+            base = Recipe(dataset=name, backbone=backbone.name, weights=weight, passes=scheme, **shared)
+            recipes = [
+                replace(base, tap=tap, aggregation=spec, whitening=kind, dimensions=width, **more)
+                for tap, spec in cells
+                for kind in kinds
+                if _whitenable(spec, kind, base, loaded)
+                for width in (widths if kind.fact("ordered") else [None])
+                for more in chosen_stages
+            ]
+            resolved = [recipe.resolved(loaded, backbone) for recipe in recipes]
+            if not resolved:
+                continue
+            bench = Bench(loaded, backbone, resolved[0], store=store, progress=progress, keep=2)
+            bench.fill(resolved)
+            label = f"{backbone.name}: recipes"
+            times = ms_per_image(bench, resolved) if time_images else dict.fromkeys(resolved, math.nan)
+            found = (bench.timed(bench.run(recipe), times[recipe]) for recipe in resolved)
+            rows += [
+                table_row(one) for one in bar(found, total=len(resolved), desc=label, unit="recipe", show=progress)
+            ]
+            done += resolved
+    if not rows:
+        raise ValueError(
+            "compare: nothing is left of the grid: sets of local descriptors (rootsift) need encodings, as 'vlad', and "
+            "class activation maps the tap that the classifier sits on."
+        )
+    if methods:
+        rows = [{**row, "fusion": "", "fusion_weights": ""} for row in rows]
+        fused = _fusions(done, methods, fusion_weights)
+        options = {"dataset": loaded, "store": store, "device": device, "progress": progress}
+        options["time_images"] = time_images
+        found = (run_fusion(one, **options) for one in fused)
+        rows += [fused_row(one) for one in bar(found, total=len(fused), desc="fusions", unit="recipe", show=progress)]
+    return pd.DataFrame(rows)
+
+
+def _stages(shared: dict[str, Any]) -> list[dict[str, str]]:
+    """Every combination of what is asked of stages that were added, taken out of `shared`."""
+    asked = {
+        name: [stage.check(one) for one in _names(shared.pop(stage.plural), stage.registry)]
+        for name, stage in STAGES.items()
+        if stage.plural in shared
+    }
+    return [dict(zip(asked, texts, strict=True)) for texts in itertools.product(*asked.values())]
+
+
+def _fusions(recipes: Sequence[Recipe], methods: Sequence[FusionMethod], weights: Any) -> list[Fusion]:
+    """The recipes that differ in backbone or tap alone, fused by each method that their kind of answer allows."""
+    groups: dict[Recipe, list[Recipe]] = {}
+    for recipe in recipes:
+        groups.setdefault(replace(recipe, backbone=Recipe.backbone, weights=None, tap=None), []).append(recipe)
+    several = [members for members in groups.values() if len(members) > 1]
+    if not several:
+        raise ValueError("compare: fusions need recipes that differ in backbone or tap alone; give several of them.")
+    return [
+        Fusion(members=tuple(members), method=method, weights=weights)
+        for members in several
+        for method in methods
+        if not (method.of_vectors and compares_parts(members[0]))
+    ]
+
+
+def _specs(aggregations: Names, encodings: Names, attentions: Names) -> list[Aggregation]:
+    """Every attention before every aggregation and encoding."""
+    methods = [*_names(aggregations, AGGREGATIONS), *_names(encodings, ENCODINGS)]
+    before = [NO_ATTENTION, *ATTENTIONS] if attentions == "all" else _names(attentions, ATTENTIONS)
+    texts = [one if first == NO_ATTENTION else f"{first} > {one}" for first in before for one in methods]
+    return list(dict.fromkeys(map(Aggregation.parse, texts)))
+
+
+def _cells(taps: Sequence[Taps], specs: Sequence[Aggregation], backbone: Backbone) -> list[tuple[Taps, Aggregation]]:
+    """The cells of the grid that can be had."""
+    cells, left_out = [], []
+    for tap in taps:
+        members = [member for _, member in tap.members]
+        for member in members:
+            check_tap(backbone, member)
+        problems = [[check_cell(backbone, member, spec) for member in members] for spec in specs]
+        possible = [spec for spec, found in zip(specs, problems, strict=True) if not any(found)]
+        if not possible:
+            left_out += [f"{tap}: {next(filter(None, found))}" for found in problems[:1]]
+        if all(backbone.taps[member].kind == "vector" for member in members):
+            possible = possible[:1]
+        cells += [(tap, spec) for spec in possible]
+    if left_out:
+        listed = "\n  ".join(left_out)
+        warnings.warn(f"compare: {backbone.name}: {len(left_out)} taps are left out:\n  {listed}", stacklevel=3)
+    warn_of_clipped([clipped(backbone, tap.members, spec) for tap, spec in cells], stacklevel=4)
+    return cells
+
+
+def _whitenable(spec: Aggregation, kind: Whitening, base: Recipe, dataset: Dataset) -> bool:
+    if kind.name != "none" and spec.fact("similarity"):
+        return False
+    if not kind.fact("pairs"):
+        return True
+    owner, part = learning_part(learning_set(base.whitening_set, dataset), dataset)
+    labels = [label for label in (owner.train_instances if part == "train" else owner.instances) if label]
+    return len(set(labels)) < len(labels)
+
+
+def _names(given: Names, registry: Registry[Any]) -> list[str]:
+    if isinstance(given, str):
+        return registry.list() if given == "all" else listed(given)
+    return list(given)
+
+
+def _taps(given: Names | None, backbone: Backbone) -> list[Taps]:
+    """Taps of one backbone; in a grid of several backbones each takes those of the names that it has."""
+    if given is None:
+        return [Taps(backbone.default_tap)]
+    if given == "all":
+        return [Taps(tap) for tap in backbone.taps]
+    wanted = [Taps(tap) for tap in (listed(given) if isinstance(given, str) else given)]
+    known = [tap for tap in wanted if all(member in backbone.taps for _, member in tap.members)]
+    if not known:
+        for _, member in wanted[0].members:
+            check_tap(backbone, member)
+    return known
+
+
+def _networks(given: Names, weights: str | Mapping[str, str | None] | None) -> list[tuple[str, str | None]]:
+    """Name and weights of each backbone, which may say its weights itself: "resnet50@IMAGENET1K_V2"."""
+    pairs = []
+    for text in _names(given, BACKBONES):
+        beside = weights.get(chosen(text)[0]) if isinstance(weights, Mapping) else weights
+        pairs.append(chosen(text, beside))
+    return pairs
+
+
+def _backbones(
+    networks: Sequence[tuple[str, str | None]], device: str, *, all_of_them: bool
+) -> Iterator[tuple[Backbone, str | None]]:
+    """Backbones one by one, so that only one is in memory; of "all", those without weights are told at the end."""
+    from cbirlab.backbones.weights import WeightsError
+
+    absent = []
+    for name, weight in networks:
+        try:
+            loaded = load_backbone(name, weight, device)
+        except WeightsError as error:
+            if not all_of_them:
+                raise
+            absent.append(f"{name}: {error}")
+        else:
+            yield loaded, weight
+    if absent:
+        listed = "\n  ".join(absent)
+        warnings.warn(f"compare: {len(absent)} backbones are left out:\n  {listed}", stacklevel=3)
+
+
+def _check_taps(taps: Names | None, backbones: Sequence[str]) -> None:
+    """Refuse a tap that none of the backbones has, before anything is computed."""
+    if taps is None or taps == "all":
+        return
+    known: Registry[str] = Registry(f"tap of {', '.join(backbones)}")
+    for backbone in backbones:
+        for tap in taps_of(backbone):
+            if tap not in known:
+                known.add(tap, backbone, title=tap)
+    for tap in listed(taps) if isinstance(taps, str) else taps:
+        for _, member in Taps(tap).members:
+            known.info(member)
