@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from cbirlab.base import plain
 from cbirlab.base.cells import MARK, cell, column, text_of
 from cbirlab.base.text import printable
-from cbirlab.datasets.unfolding import bounded
+from cbirlab.datasets.unfolding import open_bounded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -126,7 +126,7 @@ def _check_size(source: Path) -> None:
     """Refuse what would take far more memory than the file has bytes: packed sheets, and columns without end."""
     if source.suffix.lower() == ".xlsx":
         with zipfile.ZipFile(source) as packed:
-            bounded(sum(entry.file_size for entry in packed.infolist()), source.stat().st_size, "its sheets")
+            open_bounded(sum(entry.file_size for entry in packed.infolist()), source.stat().st_size, "its sheets")
     elif source.suffix.lower() == ".csv":
         with source.open("rb") as content:
             columns = content.readline(_MOST_HEAD_BYTES).count(b",") + 1
@@ -139,7 +139,7 @@ def _read(source: Path) -> pd.DataFrame:
 
     suffix = source.suffix.lower()
     if suffix == ".json":
-        rows = plain.parsed(source.read_text(encoding="utf-8"))
+        rows = plain.parse_json(source.read_text(encoding="utf-8"))
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise ValueError("a list of rows is expected")
         return pd.DataFrame([{**row, "recipe": json.dumps(row["recipe"])} if "recipe" in row else row for row in rows])
@@ -173,7 +173,7 @@ def read_recipe(row: Mapping[str, Any]) -> dict[str, Any]:
     """
     recipe = row.get("recipe")
     if isinstance(recipe, str):
-        recipe = plain.parsed(recipe)
+        recipe = plain.parse_json(recipe)
     if not isinstance(recipe, Mapping):
         raise ValueError("read_recipe: row must have a recipe; take it from a .csv, .xlsx or .json table.")
     return dict(recipe)

@@ -72,7 +72,7 @@ def test_the_catalogue_is_complete(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in NETWORKS if BACKBONES.info(name).facts["weights"]])
 def test_the_catalogue_agrees_with_torchvision(name: str) -> None:
     facts = BACKBONES.info(name).facts
-    wanted = weights.published(name)[facts["weights"]]
+    wanted = weights.published_weights(name)[facts["weights"]]
     assert (wanted.mean, wanted.std) == (facts["mean"], facts["std"])
 
 

@@ -12,7 +12,7 @@ from test_evaluation import random_benchmark, ranked
 
 import cbirlab
 from cbirlab import plots, tables
-from cbirlab.backbones.weights import published
+from cbirlab.backbones.weights import published_weights
 from cbirlab.cli import main
 from cbirlab.evaluation import PROTOCOLS, evaluate, paired_difference, paired_interval
 from cbirlab.exercises.protocols import made_ranking
@@ -308,7 +308,7 @@ def test_other_weights_are_run_where_they_are_here_and_never_downloaded(things, 
 
     assert [(one.to, one.recipe) for one in others()] == [("IMAGENET1K_V2", None)]
     assert "not on this machine" in others()[0].note
-    (tmp_path / published("resnet50")["IMAGENET1K_V2"].file_name).write_bytes(b"")
+    (tmp_path / published_weights("resnet50")["IMAGENET1K_V2"].file_name).write_bytes(b"")
     assert [one.recipe.weights for one in others()] == ["IMAGENET1K_V2"]
     own = replace(recipe, weights=None)
     assert [one.was for one in reruns(own, things, warm) if one.choice == "weights"] == ["IMAGENET1K_V1"]

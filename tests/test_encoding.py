@@ -24,7 +24,7 @@ from cbirlab.encoding.bow import BoW
 from cbirlab.encoding.codebook import k_means, principal_axes
 from cbirlab.encoding.fisher import Fisher
 from cbirlab.encoding.netvlad import NetVLAD
-from cbirlab.encoding.sums import gathered, nearest, residuals
+from cbirlab.encoding.sums import gather, nearest, residuals
 from cbirlab.encoding.vlad import VLAD
 
 DELF_CENTRES = np.array([[0.5, 0.5], [0.0, 0.0], [1.0, 0.0], [-0.5, -0.5], [0.0, 1.0]], np.float32)
@@ -159,7 +159,7 @@ def test_vlad_gives_the_numbers_of_delf():
     centres = torch.tensor(DELF_CENTRES)
     for count, expected in ((1, [0, 0, 0, 0, 0, 0, -0.5, 0.5, 1, 1]), (3, [1, 1, 0, 0, 0, 2, -0.5, 0.5, 0, 0])):
         shares = nearest(DELF_COLUMNS, centres, torch.ones(1, 3), count)
-        assert residuals(*gathered(shares, DELF_COLUMNS), centres).flatten().tolist() == expected
+        assert residuals(*gather(shares, DELF_COLUMNS), centres).flatten().tolist() == expected
 
 
 def test_asmk_gives_the_numbers_of_delf():

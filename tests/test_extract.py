@@ -570,8 +570,8 @@ def test_memory_is_kept_while_anybody_extracts_and_handed_back_afterwards(monkey
             told.append("trimmed")
 
     monkeypatch.setattr(machine, "_glibc", Library)
-    with machine.kept_memory():
-        with machine.kept_memory():
+    with machine.keep_memory():
+        with machine.keep_memory():
             pass
         assert "trimmed" not in told
         assert told[-1][1] > 1 << 28
@@ -579,5 +579,5 @@ def test_memory_is_kept_while_anybody_extracts_and_handed_back_afterwards(monkey
     assert dict(told[-3:-1]) == machine._USUAL
     monkeypatch.setattr(machine, "_glibc", lambda: None)
     told.clear()
-    with machine.kept_memory():
+    with machine.keep_memory():
         assert told == []

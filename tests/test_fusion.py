@@ -37,7 +37,7 @@ from cbirlab.fusion import (
     run_fusion,
     versus,
 )
-from cbirlab.fusion.methods import borda, checked_weights
+from cbirlab.fusion.methods import borda, check_weights
 from cbirlab.fusion.weighing import grid, train_split
 from cbirlab.index import ExactIndex, Ranking
 from cbirlab.pipeline import Recipe, run, table_row
@@ -304,7 +304,7 @@ def test_what_cannot_be_fused():
         Member(described(0).ranking.top(3), described(0).images)
     with pytest.raises(ValueError, match="every database image"):
         Member(described(0).ranking.top(3))
-    assert checked_weights("x", None, 3) == (1.0, 1.0, 1.0)
+    assert check_weights("x", None, 3) == (1.0, 1.0, 1.0)
 
 
 def test_every_method_is_listed_with_its_stage():

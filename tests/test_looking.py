@@ -17,18 +17,18 @@ from cbirlab.store import Store
 from cbirlab.study.explain import (
     Looker,
     cosines,
+    find_missed,
     judged_pairs,
-    missed,
     overlay,
     parts,
     positives,
-    resized,
+    resize_map,
     similarity_map,
     spectrum,
     to_pixels,
     words,
 )
-from cbirlab.study.explain.paint import looked_at, painted, with_boxes, with_numbers
+from cbirlab.study.explain.paint import paint_map, paint_regions, with_boxes, with_numbers
 from cbirlab.whitening import learn, whiten
 
 SHAPES = [(3, 4, 5), (6, 1, 7), (4, 7, 1), (5, 1, 1), (8, 6, 4)]
@@ -239,7 +239,7 @@ def test_every_method_can_be_shown_even_of_nothing(name, shape):
         assert seen.heat.max() <= 1
         assert seen.cells.shape == shape[1:]
         assert len(seen.channels) == len(seen.channel_heat)
-        assert looked_at(np.zeros((30, 50, 3), np.uint8), seen, side=50).size == (50, 30)
+        assert paint_regions(np.zeros((30, 50, 3), np.uint8), seen, side=50).size == (50, 30)
 
 
 def test_a_pooling_that_weighs_nothing_shows_activations_and_says_so():
@@ -254,10 +254,10 @@ def test_a_pooling_that_weighs_nothing_shows_activations_and_says_so():
 
 def test_enlarging_never_leaves_the_range_of_the_cells():
     cells = np.random.default_rng(0).normal(size=(5, 7))
-    large = resized(cells, (50, 91))
+    large = resize_map(cells, (50, 91))
     assert large.min() >= np.float32(cells.min())
     assert large.max() <= np.float32(cells.max())
-    assert (resized(np.arange(6.0).reshape(2, 3), (4, 6), smooth=False)[::2, ::2] == [[0, 1, 2], [3, 4, 5]]).all()
+    assert (resize_map(np.arange(6.0).reshape(2, 3), (4, 6), smooth=False)[::2, ::2] == [[0, 1, 2], [3, 4, 5]]).all()
 
 
 def test_words_say_where():
@@ -271,14 +271,14 @@ def test_words_say_where():
 
 def test_paint_shows_the_picture_alone_at_no_opacity_and_marks_signs_by_brightness():
     picture = np.full((20, 40, 3), 128, np.uint8)
-    assert (np.asarray(painted(picture, np.ones((2, 4)), opacity=0, side=40)) == 128).all()
+    assert (np.asarray(paint_map(picture, np.ones((2, 4)), opacity=0, side=40)) == 128).all()
     cells = np.zeros((1, 4))
     cells[0, 0], cells[0, 3] = 1, -1
-    grey = np.asarray(painted(picture, cells, opacity=1, signed=True, side=40).convert("L"))
+    grey = np.asarray(paint_map(picture, cells, opacity=1, signed=True, side=40).convert("L"))
     assert grey[10, 1] > 170
     assert grey[10, 38] < 60
     assert abs(int(grey[10, 20]) - 128) < 12
-    unsigned = np.asarray(painted(picture, cells, opacity=1, side=40).convert("L"))
+    unsigned = np.asarray(paint_map(picture, cells, opacity=1, side=40).convert("L"))
     assert abs(int(unsigned[10, 38]) - 128) < 12
 
 
@@ -365,12 +365,12 @@ def test_missed_positives_have_the_ranks_of_a_loop(session):
             found = positives(run, query, level)
             assert {one.row: one.rank for one in found} == wanted
             assert [one.rank for one in found] == sorted(wanted.values())
-            below = missed(run, query, 4, level)
+            below = find_missed(run, query, 4, level)
             assert [one.rank for one in below] == [rank for rank in sorted(wanted.values()) if rank > 4]
     with pytest.raises(IndexError, match="query must be in"):
         positives(run, 99)
     with pytest.raises(ValueError, match="level must be one of easy, medium, hard"):
-        missed(run, 0, level="odd")
+        find_missed(run, 0, level="odd")
 
 
 def test_spectra_before_and_after():

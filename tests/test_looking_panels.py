@@ -18,7 +18,7 @@ from cbirlab.datasets import load_dataset
 from cbirlab.fusion import versus
 from cbirlab.live import Session
 from cbirlab.store import Store
-from cbirlab.study.explain import missed
+from cbirlab.study.explain import find_missed
 from cbirlab.widgets import BreaksPanel, Explorer, ProbePanel, Workbench
 from cbirlab.widgets.looking import MatchView, Missed, PoolingView, WhiteningLab, WinLoss
 from cbirlab.widgets.parts import charts
@@ -301,7 +301,7 @@ def test_missed_shows_what_stands_below_k(show, session):
     run = session.rank(*panel.state.setting)
     for query, level, k in ((0, "medium", 2), (3, "hard", 5), (3, "hard", 1)):
         panel.state.query, panel.level.value, panel.first.value = query, level, k
-        expected = missed(run, query, k, level)
+        expected = find_missed(run, query, k, level)
         assert panel.gallery.ids == [one.row for one in expected]
         assert panel.gallery.captions == [f"rank {one.rank}" for one in expected]
         assert panel.gallery.kinds == [one.label for one in expected]

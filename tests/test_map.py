@@ -17,7 +17,7 @@ from cbirlab.projection import PROJECTIONS, Projection, project
 from cbirlab.projection.layouts import pca
 from cbirlab.widgets.parts.gallery import Gallery, Thumbnails
 from cbirlab.widgets.parts.map_panel import MapPanel, honest_line
-from cbirlab.widgets.parts.scatter import Scatter, grouped
+from cbirlab.widgets.parts.scatter import Scatter, group_points
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,7 @@ def test_what_does_not_fit_is_refused(thumbnails, given, message):
 
 def test_too_many_groups_are_refused():
     with pytest.raises(ValueError, match="32767 groups at most"):
-        grouped([str(number) for number in range(40_000)])
+        group_points([str(number) for number in range(40_000)])
 
 
 def test_a_lasso_comes_as_a_tuple(thumbnails):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cbirlab.base.params import Choice, Range, checked, parameters
+from cbirlab.base.params import Choice, Range, check_parameters, parameters
 
 
 def pooling(
@@ -35,9 +35,9 @@ def test_declared_parameters_are_found_in_the_order_of_the_signature() -> None:
 
 
 def test_given_values_are_checked_and_the_rest_are_defaults() -> None:
-    assert checked(pooling, {"p": 4}, owner="gem") == {"p": 4.0, "levels": 3, "prior": False}
-    assert checked(Estimator, {}, owner="pca") == {"n": None}
-    assert type(checked(pooling, {"levels": np.int64(2)}, owner="gem")["levels"]) is int
+    assert check_parameters(pooling, {"p": 4}, owner="gem") == {"p": 4.0, "levels": 3, "prior": False}
+    assert check_parameters(Estimator, {}, owner="pca") == {"n": None}
+    assert type(check_parameters(pooling, {"levels": np.int64(2)}, owner="gem")["levels"]) is int
 
 
 @given(st.floats(1, 10))
@@ -85,6 +85,6 @@ def test_a_choice_suggests_the_nearest_option_and_does_not_confuse_types() -> No
 
 def test_an_unknown_parameter_is_named_with_the_nearest_one() -> None:
     with pytest.raises(TypeError, match=r"gem: unknown parameter 'level'; .*Did you mean 'levels'"):
-        checked(pooling, {"level": 2}, owner="gem")
+        check_parameters(pooling, {"level": 2}, owner="gem")
     with pytest.raises(TypeError, match="parameters: none"):
-        checked(test_none_is_allowed_only_where_declared, {"p": 1}, owner="mac")
+        check_parameters(test_none_is_allowed_only_where_declared, {"p": 1}, owner="mac")

@@ -31,7 +31,7 @@ from cbirlab.study.perturbation import (
     answer_of,
     by_factor,
     pairs,
-    perturbed,
+    perturb_image,
     probe,
     query_picture,
     unchanged,
@@ -63,17 +63,17 @@ SETTING = ("layer4", "gem(p=3)", "pca", 8)
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_unchanged_amount_gives_the_very_picture(kind):
     picture = noisy_picture()
-    assert perturbed(picture, **{kind: unchanged(kind)}).tobytes() == picture.tobytes()
+    assert perturb_image(picture, **{kind: unchanged(kind)}).tobytes() == picture.tobytes()
     assert unchanged(kind) in KINDS[kind].amounts
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_amount_is_allowed_ascending_changes_something_and_is_the_same_each_time(kind):
-    picture, domain = noisy_picture(), parameters(perturbed)[kind].domain
+    picture, domain = noisy_picture(), parameters(perturb_image)[kind].domain
     assert list(KINDS[kind].amounts) == sorted(set(KINDS[kind].amounts))
     for amount in KINDS[kind].amounts:
         domain.check("test", kind, amount)
-        first, second = (perturbed(picture, **{kind: amount}) for _ in range(2))
+        first, second = (perturb_image(picture, **{kind: amount}) for _ in range(2))
         assert first.size == second.size
         assert first.tobytes() == second.tobytes()
         if amount != unchanged(kind):
@@ -81,15 +81,15 @@ def test_every_amount_is_allowed_ascending_changes_something_and_is_the_same_eac
 
 
 def test_every_kind_is_a_parameter():
-    assert [*KINDS] == [*parameters(perturbed)]
+    assert [*KINDS] == [*parameters(perturb_image)]
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.data(), st.integers(1, 40), st.integers(1, 40), st.sampled_from([*KINDS]))
 def test_any_picture_and_any_amount_give_a_picture(data, height, width, kind):
-    domain = parameters(perturbed)[kind].domain
+    domain = parameters(perturb_image)[kind].domain
     amount = data.draw(st.floats(domain.low, domain.high))
-    changed = perturbed(noisy_picture(height, width), **{kind: amount})
+    changed = perturb_image(noisy_picture(height, width), **{kind: amount})
     assert changed.mode == "RGB"
     assert min(changed.size) >= 1
 
@@ -97,22 +97,22 @@ def test_any_picture_and_any_amount_give_a_picture(data, height, width, kind):
 def test_four_quarter_turns_give_the_picture_again():
     picture = turned = noisy_picture()
     for turn in range(4):
-        turned = perturbed(turned, rotate=90)
+        turned = perturb_image(turned, rotate=90)
         assert (turned.size == picture.size) == bool(turn % 2)
     assert turned.tobytes() == picture.tobytes()
-    quarter = np.asarray(perturbed(picture, rotate=90))
+    quarter = np.asarray(perturb_image(picture, rotate=90))
     assert np.array_equal(quarter, np.rot90(np.asarray(picture)))
 
 
 def test_a_crop_is_the_middle_at_its_scale():
     picture = noisy_picture(40, 60)
-    assert np.array_equal(np.asarray(perturbed(picture, crop=0.5)), np.asarray(picture)[10:30, 15:45])
+    assert np.array_equal(np.asarray(perturb_image(picture, crop=0.5)), np.asarray(picture)[10:30, 15:45])
 
 
 def test_scale_makes_smaller_or_enlarges_the_middle():
     picture = noisy_picture(40, 60)
-    assert perturbed(picture, scale=0.5).size == (30, 20)
-    enlarged = perturbed(picture, scale=2.0)
+    assert perturb_image(picture, scale=0.5).size == (30, 20)
+    enlarged = perturb_image(picture, scale=2.0)
     assert enlarged.size == picture.size
     middle = picture.crop((15, 10, 45, 30)).resize(picture.size, Image.Resampling.LANCZOS)
     assert enlarged.tobytes() == middle.tobytes()
@@ -121,7 +121,7 @@ def test_scale_makes_smaller_or_enlarges_the_middle():
 @pytest.mark.parametrize("share", [0.1, 0.25, 0.5, 0.9])
 def test_occlusion_covers_that_share_of_the_area_with_one_colour(share):
     picture = noisy_picture(200, 300)
-    covered = np.asarray(perturbed(picture, occlude=share))
+    covered = np.asarray(perturb_image(picture, occlude=share))
     different = (covered != np.asarray(picture)).any(axis=2)
     assert different.mean() == pytest.approx(share, abs=0.01)
     assert len(np.unique(covered[different], axis=0)) == 1
@@ -129,25 +129,27 @@ def test_occlusion_covers_that_share_of_the_area_with_one_colour(share):
 
 def test_more_blur_is_smoother_more_noise_is_rougher_less_colour_is_greyer():
     picture = noisy_picture()
-    blurred = [np.asarray(perturbed(picture, blur=amount), float).std() for amount in KINDS["blur"].amounts]
+    blurred = [np.asarray(perturb_image(picture, blur=amount), float).std() for amount in KINDS["blur"].amounts]
     assert all(a > b for a, b in pairwise(blurred))
     grey = Image.new("RGB", (64, 48), (128, 128, 128))
-    rough = [np.asarray(perturbed(grey, noise=amount), float).std() for amount in (0, 10, 20, 30)]
+    rough = [np.asarray(perturb_image(grey, noise=amount), float).std() for amount in (0, 10, 20, 30)]
     assert rough == pytest.approx([0, 10, 20, 30], rel=0.05, abs=0.1)
-    light = [np.asarray(perturbed(picture, brightness=amount), float).mean() for amount in KINDS["brightness"].amounts]
+    light = [
+        np.asarray(perturb_image(picture, brightness=amount), float).mean() for amount in KINDS["brightness"].amounts
+    ]
     assert all(a < b for a, b in pairwise(light))
-    assert np.ptp(np.asarray(perturbed(picture, colour=0.0), int), axis=2).max() == 0
+    assert np.ptp(np.asarray(perturb_image(picture, colour=0.0), int), axis=2).max() == 0
 
 
 def test_several_changes_are_made_in_the_order_of_the_parameters():
     picture = noisy_picture()
-    both = perturbed(picture, blur=2.0, rotate=30.0)
-    assert both.tobytes() == perturbed(perturbed(picture, rotate=30.0), blur=2.0).tobytes()
+    both = perturb_image(picture, blur=2.0, rotate=30.0)
+    assert both.tobytes() == perturb_image(perturb_image(picture, rotate=30.0), blur=2.0).tobytes()
 
 
 def test_amounts_out_of_range_and_unknown_kinds_are_refused():
     with pytest.raises(ValueError, match=r"crop must be in \[0, 0.9\], got 1"):
-        perturbed(noisy_picture(), crop=1.0)
+        perturb_image(noisy_picture(), crop=1.0)
     with pytest.raises(ValueError, match="kind must be one of rotate, scale"):
         unchanged("melt")
 
@@ -339,7 +341,7 @@ def test_the_probe_panel_shows_query_changed_picture_ranks_gallery_and_curve(pan
     assert "average precision of the query against covered" in panel.chart.value
     setting = panel.state.setting
     (row,) = probe(session, 0, "occlude", [0.9], setting).to_dict("records")
-    first = session.rank_image(perturbed(query_picture(session, 0, setting), occlude=0.9), *setting).images[0, :5]
+    first = session.rank_image(perturb_image(query_picture(session, 0, setting), occlude=0.9), *setting).images[0, :5]
     assert panel.gallery.ids == first.tolist()
     assert f"AP {row['ap']:.3f}" in panel.ranks.value
     panel.measure.value = "first_rank"

@@ -16,10 +16,10 @@ from scipy.io import loadmat
 from cbirlab.base.registry import UnknownName
 from cbirlab.datasets.base import Dataset, Query
 from cbirlab.evaluation import PROTOCOLS, Judged, average_precision, evaluate, interval, judge, paired, per_query_table
-from cbirlab.evaluation.intervals import resampled_micro
+from cbirlab.evaluation.intervals import resample_micro
 from cbirlab.evaluation.metrics import measure
 from cbirlab.index import Ranking, ranked
-from cbirlab.pipeline import Recipe, told
+from cbirlab.pipeline import Recipe, select_metrics
 
 
 def dataset(labels, count, protocol, *, own=None, instances=()) -> Dataset:
@@ -179,7 +179,7 @@ def test_micro_average_precision_and_its_interval_agree_with_the_loops():
     confidence, counted = ranking.scores[:, 0].tolist(), np.array([bool(labels) for labels in made.labels])
     predictions = list(zip(confidence, right, strict=True))
     assert found.metrics["microap"] == pytest.approx(reference.micro_average_precision(predictions, counted.sum()))
-    samples = resampled_micro(np.array(right), np.array(confidence), counted, found.groups, 50, 3)
+    samples = resample_micro(np.array(right), np.array(confidence), counted, found.groups, 50, 3)
     names = sorted({*found.groups.tolist()})
     for sample, draw in zip(samples, np.random.default_rng(3).integers(len(names), size=(50, len(names))), strict=True):
         times = [int((draw == names.index(group)).sum()) for group in found.groups]
@@ -351,7 +351,9 @@ def test_further_metrics_stand_beside_the_protocols_own_and_change_nothing():
     assert found.protocol.headline == usual.protocol.headline
     judged = found.judged["map"]
     assert found.metrics["recall@1"] == pytest.approx(np.nanmean(judged.recall_at(1)))
-    assert told(found) == told(usual) | {name: found.metrics[name] for name in ("recall@1", "hit@5", "mp@3")}
+    assert select_metrics(found) == select_metrics(usual) | {
+        name: found.metrics[name] for name in ("recall@1", "hit@5", "mp@3")
+    }
     assert {"recall@1", "hit@5", "mp@3"} <= {*per_query_table(found, made).columns}
     for wrong, error in (("hits@5", UnknownName), ("hit@0", ValueError), ("mrr@3", TypeError), (5, TypeError)):
         with pytest.raises(error):

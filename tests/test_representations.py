@@ -15,12 +15,12 @@ from cbirlab.cli import main
 from cbirlab.encoding import ENCODINGS
 from cbirlab.extract import Sampler, extract
 from cbirlab.extract.network import Network
-from cbirlab.extract.sampling import unpacked
+from cbirlab.extract.sampling import unpack
 from cbirlab.index import ExactIndex
 from cbirlab.live import Session
 from cbirlab.passes import Passes, View
 from cbirlab.pipeline.fields import SCALE_SETS
-from cbirlab.pipeline.fitting import clipped, warn_of_clipped
+from cbirlab.pipeline.fitting import find_clipped, warn_of_clipped
 from cbirlab.pipeline.tap_names import Taps
 from cbirlab.store import Store
 from cbirlab.whitening import WHITENINGS, learn, normalise, whiten
@@ -65,12 +65,12 @@ def test_methods_made_for_values_above_zero_are_named_where_a_tap_has_others(thi
     with pytest.warns(UserWarning, match=r"^crow_spatial, pwa at block3; gem at class_token: "):
         warn_of_clipped(
             [
-                clipped(
+                find_clipped(
                     load_backbone("deit_tiny", "random"),
                     Taps("block3").members,
                     Aggregation.parse("crow_spatial > pwa"),
                 ),
-                clipped(load_backbone("toynet", "random"), Taps("layer4").members, Aggregation.parse("gem")),
+                find_clipped(load_backbone("toynet", "random"), Taps("layer4").members, Aggregation.parse("gem")),
                 "gem at class_token",
             ],
             stacklevel=1,
@@ -203,7 +203,7 @@ def test_every_encoding_is_learned_on_the_train_split_and_applied(things, warm, 
         things, network, taps=["layer2"], aggregations=[sampler], parts=["train"], store=warm, progress=False
     )
     rows = columns["layer2", sampler.key]["train"]
-    state = spec.prepare(spec.learn(*unpacked(rows, sampler)))
+    state = spec.prepare(spec.learn(*unpack(rows, sampler)))
     by_hand = spec.apply(maps_of(things, network, "layer2"), state).numpy()
     again = spec.apply(maps_of(things, network, "layer2"), state).numpy()
     np.testing.assert_array_equal(by_hand, again)
@@ -233,11 +233,11 @@ def test_samples_skip_what_is_empty_and_know_their_image(network):
     maps = torch.zeros(2, 3, 5, 5)
     maps[0, :, 1, 2] = 1.0
     maps[1] = torch.arange(1.0, 76.0).view(3, 5, 5)
-    vectors, groups = unpacked(sampler.apply(maps).numpy(), sampler)
+    vectors, groups = unpack(sampler.apply(maps).numpy(), sampler)
     assert (groups == 0).sum() == 1
     assert (groups == 1).sum() == 25
     assert {tuple(row) for row in vectors[groups == 1]} == {tuple(row) for row in maps[1].flatten(1).T.tolist()}
-    alone, _ = unpacked(sampler.apply(maps[1:]).numpy(), sampler)
+    alone, _ = unpack(sampler.apply(maps[1:]).numpy(), sampler)
     np.testing.assert_array_equal(alone, vectors[groups == 1])
 
 

@@ -18,7 +18,7 @@ from robustness.small import make_folder, result
 from cbirlab.cli import main
 from cbirlab.store import Store, owners
 from cbirlab.store.files import last_change, tree_bytes
-from cbirlab.store.meta import sealed_json, unsealed_json
+from cbirlab.store.meta import seal_json, unseal_json
 from cbirlab.store.shards import Shards
 
 SETTINGS = (
@@ -90,7 +90,7 @@ def test_damaged_notes_of_entries_from_before_there_were_checksums_are_seen(fill
     store = tmp_path / "store"
     shutil.copytree(kept, store)
     for path in store.glob("descriptors/*/meta.json"):
-        meta, sealed = unsealed_json(path.read_text())
+        meta, sealed = unseal_json(path.read_text())
         assert sealed
         path.write_text(json.dumps(meta))
     assert Store(store).verify() == {}
@@ -103,15 +103,15 @@ def test_damaged_notes_of_entries_from_before_there_were_checksums_are_seen(fill
 
 
 def test_a_sealed_object_tells_any_change():
-    text = sealed_json({"a": [1, 2.5, None], "caf\udce9": {"sha256": "x"}})
+    text = seal_json({"a": [1, 2.5, None], "caf\udce9": {"sha256": "x"}})
     assert json.loads(text)["a"] == [1, 2.5, None]
-    found, sealed = unsealed_json(text)
+    found, sealed = unseal_json(text)
     assert sealed
     assert list(found) == ["a", "caf\udce9"]
     for place in range(len(text)):
         changed = text[:place] + chr(ord(text[place]) ^ 1) + text[place + 1 :]
         try:
-            assert not unsealed_json(changed)[1], place
+            assert not unseal_json(changed)[1], place
         except ValueError:
             continue
 

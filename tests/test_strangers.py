@@ -92,7 +92,7 @@ def test_recipes_that_would_take_the_machine_are_refused(recipe, message: str) -
         Recipe.from_json(recipe)
 
 
-@pytest.mark.parametrize("read", [plain.parsed, Recipe.from_json, Fusion.from_json])
+@pytest.mark.parametrize("read", [plain.parse_json, Recipe.from_json, Fusion.from_json])
 @pytest.mark.parametrize("deep", [40, 500, 990, 200_000])
 @pytest.mark.parametrize("form", ["[{}]", '{{"tap": {}}}', '{{"members": [{}]}}'])
 def test_json_that_is_nested_without_end_is_refused(read, deep: int, form: str) -> None:

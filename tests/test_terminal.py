@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from robustness.small import make_folder
 
 from cbirlab import cli
-from cbirlab.base.methods import Method, listed, parsed
+from cbirlab.base.methods import Method, parse_method, split_names
 from cbirlab.cli import listing, saying
 from cbirlab.cli.parser import build_parser
 
@@ -169,9 +169,9 @@ def test_a_list_of_nothing_and_a_wrong_number_are_wrong_usage(words, capsys):
 
 def test_a_comma_in_a_file_that_is_there_separates_nothing(tmp_path):
     path = tmp_path / "a,b.pth"
-    assert listed(f"toynet@{path}") == [f"toynet@{tmp_path / 'a'}", "b.pth"]
+    assert split_names(f"toynet@{path}") == [f"toynet@{tmp_path / 'a'}", "b.pth"]
     path.touch()
-    assert listed(f"toynet@{path}") == [f"toynet@{path}"]
+    assert split_names(f"toynet@{path}") == [f"toynet@{path}"]
 
 
 def methods() -> list[tuple[str, type[Method]]]:
@@ -209,7 +209,7 @@ def test_every_line_that_is_listed_is_read_back(kind, reader):
 @given(st.text(max_size=20) | st.text("gem(p=4,)'\" [{]}x-.", max_size=20))
 def test_any_text_is_a_method_or_a_sentence(text):
     with contextlib.suppress(ValueError):
-        name, parameters = parsed("aggregation", text)
+        name, parameters = parse_method("aggregation", text)
         assert isinstance(name, str)
         assert all(isinstance(parameter, str) for parameter in parameters)
 
@@ -220,7 +220,7 @@ NO_METHODS = ["gem(", "gem(4)", "gem(p)", "gem(p=4", "gem(p=4)x", "gem(p=4, p=5)
 @pytest.mark.parametrize("text", [*NO_METHODS, "gem(p=(((", "gem(p=1,,q=2)", f"gem(p={'(' * 5000})"])
 def test_what_is_no_method_is_refused(text):
     with pytest.raises(ValueError, match="expected a form like"):
-        parsed("aggregation", text)
+        parse_method("aggregation", text)
 
 
 @pytest.mark.parametrize(("text", "parameters"), [
@@ -232,7 +232,7 @@ def test_what_is_no_method_is_refused(text):
     ("x(a=1,)", {"a": 1}),
 ])  # fmt: skip
 def test_words_are_texts_and_values_are_pythons(text, parameters):
-    assert parsed("method", text)[1] == parameters
+    assert parse_method("method", text)[1] == parameters
 
 
 def test_wrong_levels_and_choices_are_wrong_usage_before_anything_is_computed(tmp_path, monkeypatch, capsys):

@@ -8,7 +8,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cbirlab.base.text import escaped, printable, split_list, unescaped
+from cbirlab.base.text import escape, printable, split_list, unescape
 
 ANY = st.text(st.characters(exclude_categories=()))
 NAMES = st.binary().map(os.fsdecode)
@@ -32,9 +32,9 @@ def test_ordinary_names_stay_as_they_are():
 
 @given(ANY | NAMES | st.text("\\xu0123456789abcdef\x07"))
 def test_an_escaped_text_is_given_back(text):
-    escaped(text).encode("utf-8")
-    assert unescaped(escaped(text)) == text
-    assert unescaped(escaped(text, keep="\n\t")) == text
+    escape(text).encode("utf-8")
+    assert unescape(escape(text)) == text
+    assert unescape(escape(text, keep="\n\t")) == text
 
 
 @given(st.lists(st.sampled_from(["mac", "gem(p=4)", "vlad(k=32, intra=False)", "lw(form='a, b')", "a > b(c=[1, 2])"])))

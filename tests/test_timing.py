@@ -19,11 +19,11 @@ def test_a_short_search_is_repeated_and_a_long_one_is_timed_as_it_is(monkeypatch
     clock = iter(range(1000))
     monkeypatch.setattr(measured.time, "perf_counter", lambda: next(clock) / 1000)
     made = []
-    assert measured.repeated(lambda: made.append(1), 0.02) == (0.001,) * 4
+    assert measured.time_again(lambda: made.append(1), 0.02) == (0.001,) * 4
     assert len(made) == measured.SEARCHES - 1
-    assert measured.repeated(lambda: made.append(1), measured.BUDGET_SECONDS) == ()
+    assert measured.time_again(lambda: made.append(1), measured.BUDGET_SECONDS) == ()
     monkeypatch.setattr(measured.time, "perf_counter", lambda: 40 * next(clock) / 1000)
-    assert len(measured.repeated(lambda: None, 0.05)) == 2, "until they have taken the budget together"
+    assert len(measured.time_again(lambda: None, 0.05)) == 2, "until they have taken the budget together"
 
 
 def test_milliseconds_per_query_are_the_best_of_the_searches(things, store):

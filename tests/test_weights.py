@@ -100,7 +100,7 @@ def test_what_trainers_put_before_and_around_the_names_is_taken_off(
     for wrapper in around:
         held = {wrapper: held, "epoch": 3, "optimizer": {"state": {0: {"exp_avg": torch.zeros(4)}}}}
     module = Small()
-    state = weights.matched(weights.read(saved(tmp_path / "x.pth", held)), module.state_dict(), "small")
+    state = weights.match_tensors(weights.read(saved(tmp_path / "x.pth", held)), module.state_dict(), "small")
     assert weights.fill(module, state, "small") == set()
     assert all(torch.equal(module.state_dict()[key], value) for key, value in kept.items())
 
@@ -355,4 +355,4 @@ def test_damaged_files_load_or_are_refused(tmp_path: Path, form: str) -> None:
         path.write_bytes(content[: rng.integers(1, len(whole))] if rng.random() < 0.3 else content)
         with warnings.catch_warnings(), suppress(WeightsError):
             warnings.simplefilter("ignore")
-            weights.fill(Small(), weights.matched(weights.read(path), own, "small"), "small")
+            weights.fill(Small(), weights.match_tensors(weights.read(path), own, "small"), "small")

@@ -20,8 +20,8 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-from cbirlab.attention.base import checked_maps
-from cbirlab.base.params import checked
+from cbirlab.attention.base import check_maps
+from cbirlab.base.params import check_parameters
 from cbirlab.base.registry import Registry
 
 if TYPE_CHECKING:
@@ -53,9 +53,9 @@ def pooling(name: str, *, title: str, reference: str = "", **facts: Any) -> Call
     def decorate(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         @wraps(function)
         def pool(maps: Tensor, *, state: Mapping[str, Tensor] | None = None, **parameters: Any) -> Tensor:
-            given = checked(function, parameters, owner=name)
+            given = check_parameters(function, parameters, owner=name)
             extra = {} if state is None else {"state": state}
-            return function(checked_maps(name, maps), **given, **extra)
+            return function(check_maps(name, maps), **given, **extra)
 
         AGGREGATIONS.add(name, pool, title=title, reference=reference, **facts)
         return pool

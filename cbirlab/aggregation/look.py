@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cbirlab.attention.base import checked_maps
+from cbirlab.attention.base import check_maps
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,7 +54,7 @@ def looked(aggregation: str | Aggregation, maps: Tensor, state: Mapping[str, Ten
     from cbirlab.aggregation.spec import Aggregation
 
     spec = Aggregation.parse(aggregation)
-    maps = checked_maps(spec.name, maps)
+    maps = check_maps(spec.name, maps)
     look = spec.fact("look")
     if look is None:
         return Looked()

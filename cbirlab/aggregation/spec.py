@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from cbirlab.aggregation.base import AGGREGATIONS, checked_maps
+from cbirlab.aggregation.base import AGGREGATIONS, check_maps
 from cbirlab.attention import Attention
-from cbirlab.base.methods import Method, parsed
+from cbirlab.base.methods import Method, parse_method
 from cbirlab.base.registry import Registry
 from cbirlab.encoding import ENCODINGS
 
@@ -77,7 +77,7 @@ class Aggregation(Method):
         if isinstance(text, cls):
             return text
         *before, last = str(text).split(ARROW)
-        name, params = parsed("aggregation", last)
+        name, params = parse_method("aggregation", last)
         return cls(name, params, [Attention.parse(one) for one in before])
 
     @property
@@ -110,7 +110,7 @@ class Aggregation(Method):
         """
         if self.learns and state is None:
             raise ValueError(f"{self.key}: this learns from a train split; give `state`, from `learn` and `prepare`.")
-        maps, weights = self._attended(checked_maps(self.name, maps))
+        maps, weights = self._attended(check_maps(self.name, maps))
         if self.encoding:
             return state.encode(columns(maps), None if weights is None else weights.flatten(1))
         return self.target()(maps, **self.parameters, **({} if state is None else {"state": state}))
@@ -122,7 +122,7 @@ class Aggregation(Method):
 
     def samples(self, maps: Tensor, state: Any = None) -> Tensor:
         """Local vectors (B, T, D) that it learns from; zero rows do not count."""
-        maps, _ = self._attended(checked_maps(self.name, maps))
+        maps, _ = self._attended(check_maps(self.name, maps))
         if self.encoding:
             return columns(maps)
         return self.fact("samples")(maps, **self.parameters, **({} if state is None else {"state": state}))

@@ -14,7 +14,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cbirlab.base.methods import Method
-from cbirlab.base.params import checked
+from cbirlab.base.params import check_parameters
 from cbirlab.base.registry import Registry
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ def attention(
     def decorate(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         @wraps(function)
         def weigh(maps: Tensor, **parameters: Any) -> Tensor:
-            given = checked(function, parameters, owner=name)
-            maps = checked_maps(name, maps)
+            given = check_parameters(function, parameters, owner=name)
+            maps = check_maps(name, maps)
             weights = function(maps, **given)
             batch, channels, height, width = maps.shape
             due = (batch, height, width) if kind == "spatial" else (batch, channels)
@@ -85,7 +85,7 @@ class Attention(Method):
         return maps * (weights[:, None] if self.kind == "spatial" else weights[:, :, None, None])
 
 
-def checked_maps(owner: str, maps: Tensor) -> Tensor:
+def check_maps(owner: str, maps: Tensor) -> Tensor:
     """Maps in float32 or float64. The rank is checked because a single (C, H, W) map would be taken silently."""
     shape = tuple(getattr(maps, "shape", ()))
     if len(shape) != 4 or 0 in shape:

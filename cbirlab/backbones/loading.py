@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from cbirlab.backbones import caffe
 from cbirlab.backbones.backbone import PRECISION, Backbone
 from cbirlab.backbones.catalogue import BACKBONES, CAFFE_MEAN, CAFFE_STD, NO_WEIGHTS, RANDOM, Source, lacking
-from cbirlab.backbones.names import chosen
-from cbirlab.backbones.weights import Found, WeightsError, digest, fill, find, matched, needed, own_file, read
+from cbirlab.backbones.names import split_backbone
+from cbirlab.backbones.weights import Found, WeightsError, digest, fill, find, match_tensors, needed, own_file, read
 from cbirlab.base.text import printable
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def load_backbone(
     """
     import torch
 
-    name, weights = chosen(name, weights)
+    name, weights = split_backbone(name, weights)
     facts = BACKBONES.info(name).facts
     PRECISION.check(name, "precision", precision)
     if extra := lacking(name):
@@ -132,7 +132,7 @@ def _fill(module: nn.Module, origin: _Origin) -> set[str]:
         return set()
     own_name = getattr(module, "own_name", str)
     tensors = read(origin.file.path)
-    state = matched(tensors, module.state_dict(), origin.owner, part=origin.file.part, own_name=own_name)
+    state = match_tensors(tensors, module.state_dict(), origin.owner, part=origin.file.part, own_name=own_name)
     adopted = getattr(module, "adopted", None)  # a network may know names and shapes that others gave its tensors
     if adopted is not None:
         state = adopted(state)

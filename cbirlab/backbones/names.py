@@ -10,7 +10,7 @@ from cbirlab.backbones.published_weights import releases
 SIGN = "@"
 
 
-def chosen(text: str, weights: str | Path | None = None) -> tuple[str, str | None]:
+def split_backbone(text: str, weights: str | Path | None = None) -> tuple[str, str | None]:
     """Name and weights of a backbone that may be written with them; a name that has the sign itself stays whole.
 
     >>> chosen("resnet50@IMAGENET1K_V2")

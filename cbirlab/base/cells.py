@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from cbirlab.base.text import escaped, printable, unescaped
+from cbirlab.base.text import escape, printable, unescape
 
 MARK = "'"
 MISSING = float("nan")
@@ -24,13 +24,13 @@ def cell(text: str, *, of_texts: bool = False) -> str:
     """A text as it is written; `of_texts` where the column is known to hold nothing but texts."""
     doubtful = not of_texts and (not text or text in _TRUTH or _NUMBER.fullmatch(text))
     if doubtful or _CALCULATED.match(text) or printable(text, keep="\n") != text:
-        return MARK + escaped(text, keep="\n")
+        return MARK + escape(text, keep="\n")
     return text
 
 
 def text_of(written: str) -> str:
     """The text that `cell` was given."""
-    return unescaped(written.removeprefix(MARK)) if written.startswith(MARK) else written
+    return unescape(written.removeprefix(MARK)) if written.startswith(MARK) else written
 
 
 def column(written: Iterable[Any], *, of_texts: bool = False) -> list[Any]:

@@ -7,7 +7,7 @@ from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from cbirlab.base.params import checked, parameters
+from cbirlab.base.params import check_parameters, parameters
 from cbirlab.base.plain import literal, shown
 from cbirlab.base.registry import Registry
 from cbirlab.base.text import split_list, split_outside
@@ -41,7 +41,7 @@ class Method(str):
     def __new__(cls, name: str, params: Iterable[tuple[str, Any]] | Mapping[str, Any] = ()) -> Self:
         registry = cls.registry_of(name)
         name = registry.present(name)
-        complete = checked(registry[name], dict(params), owner=name)
+        complete = check_parameters(registry[name], dict(params), owner=name)
         named = registry.info(name).facts.get("named", ())
         self = super().__new__(cls, _text(name, complete, registry[name], named if cls.terse else complete))
         self.name, self.params = name, tuple(complete.items())
@@ -64,7 +64,7 @@ class Method(str):
         ValueError : `text` is neither a name nor a name with ``parameter=value`` pairs in parentheses.
         UnknownName, TypeError : as the class does.
         """
-        return text if isinstance(text, cls) else cls(*parsed(cls.registry.kind, str(text)))
+        return text if isinstance(text, cls) else cls(*parse_method(cls.registry.kind, str(text)))
 
     def target(self) -> Any:
         """What is registered: a function, or an estimator's class."""
@@ -94,7 +94,7 @@ def _text(name: str, params: Mapping[str, Any], target: Any, always: Container[s
     return f"{name}({', '.join(values)})" if values else name
 
 
-def parsed(kind: str, text: str) -> tuple[str, dict[str, Any]]:
+def parse_method(kind: str, text: str) -> tuple[str, dict[str, Any]]:
     """Name and given parameters of ``"gem(p=4)"``.
 
     Raises
@@ -119,7 +119,7 @@ def parsed(kind: str, text: str) -> tuple[str, dict[str, Any]]:
     return name, params
 
 
-def listed(text: str) -> list[str]:
+def split_names(text: str) -> list[str]:
     """The names in ``"mac,gem(p=4)"``; a comma in the name of a file that is there separates nothing."""
     place = text.partition("@")[2] or text.removeprefix("hub:").rpartition(":")[0]
     return [text] if "," in place and Path(place).expanduser().exists() else split_list(text)

@@ -104,7 +104,7 @@ def _declared(target: Callable[..., Any]) -> dict[str, Parameter]:
     return found
 
 
-def checked(target: Callable[..., Any], given: Mapping[str, Any], *, owner: str) -> dict[str, Any]:
+def check_parameters(target: Callable[..., Any], given: Mapping[str, Any], *, owner: str) -> dict[str, Any]:
     """All declared parameters of `target`, the `given` ones checked and the rest at their defaults.
 
     Raises

@@ -26,7 +26,7 @@ _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
 _SHORT.maxlevel = 2
 
 
-def parsed(text: str) -> Any:
+def parse_json(text: str) -> Any:
     """The value in a JSON text.
 
     Raises
@@ -72,7 +72,7 @@ def object_of(owner: str, saved: str | Mapping[str, Any], form: str = "a JSON ob
     ValueError : something else, or nested more than `DEEPEST` deep.
     """
     try:
-        found = parsed(saved) if isinstance(saved, str) else dict(saved)
+        found = parse_json(saved) if isinstance(saved, str) else dict(saved)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{owner}: expected {form}, got {shown(saved)} ({error}).") from error
     if not isinstance(found, dict):

@@ -27,7 +27,7 @@ def printable(text: object, keep: str = "") -> str:
     return _HIDDEN.sub(lambda found: found[0] if found[0] in keep else _shown(ord(found[0])), str(text))
 
 
-def escaped(text: str, keep: str = "") -> str:
+def escape(text: str, keep: str = "") -> str:
     r"""As `printable`, and `unescaped` gives back exactly `text`: what looks like an escape is told apart.
 
     >>> escaped("a\x07"), escaped(r"a\x07")
@@ -37,7 +37,7 @@ def escaped(text: str, keep: str = "") -> str:
     return _HIDDEN.sub(lambda found: found[0] if found[0] in keep else _exact(ord(found[0])), told)
 
 
-def unescaped(text: str) -> str:
+def unescape(text: str) -> str:
     """The text that `escaped` was given."""
     return _ESCAPE.sub(lambda found: chr(int(found[1] or found[2], 16)), text)
 

@@ -89,14 +89,14 @@ def _run(given: Any) -> int:
     from cbirlab.cli import checks, output
 
     try:
-        saved = output.saved_recipe(given.recipe, given.row) if given.recipe else {}
+        saved = output.read_recipe(given.recipe, given.row) if given.recipe else {}
         recipe = output.recipe_of(saved, recipe_fields(given))
         checks.table(given.out)
         checks.ranking(given.save_ranking)
         checks.device(given.device)
     except (ValueError, TypeError) as error:
         raise UsageError(str(error)) from error
-    result = output.carried_out(recipe, given)
+    result = output.carry_out(recipe, given)
     for what in checks.without_effect(recipe, result):
         warnings.warn(what, stacklevel=2)
     say(output.run_text(result))
@@ -117,13 +117,13 @@ def _versus(given: Any) -> int:
     from cbirlab.fusion import complementarity, versus
 
     try:
-        recipes = [output.recipe_of(output.saved_recipe(given.table, row), {}) for row in (given.a, given.b)]
+        recipes = [output.recipe_of(output.read_recipe(given.table, row), {}) for row in (given.a, given.b)]
         checks.level(recipes[0], given.level)
         checks.table(given.out)
         checks.device(given.device)
     except (ValueError, TypeError) as error:
         raise UsageError(str(error)) from error
-    a, b = (output.carried_out(recipe, given) for recipe in recipes)
+    a, b = (output.carry_out(recipe, given) for recipe in recipes)
     frame = versus(a, b, level=given.level)
     say(output.versus_text(frame, complementarity({"a": a, "b": b}, level=given.level)), end="")
     if given.out:
@@ -138,7 +138,7 @@ def _why(given: Any) -> int:
     try:
         checks.table(given.out)
         checks.device(given.device)
-        explained = output.explained(given, recipe_fields(given))
+        explained = output.explain_choices(given, recipe_fields(given))
     except (ValueError, TypeError) as error:
         raise UsageError(str(error)) from error
     frame = explained()
@@ -162,7 +162,7 @@ def _compare(given: Any) -> int:
         if given.published:
             published(Path(dataset).name)
         Recipe(**shared)
-        names = output.checked_names(given)
+        names = output.check_names(given)
         checks.device(given.device)
     except (ValueError, TypeError) as error:
         raise UsageError(str(error)) from error

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from cbirlab.base.text import printable
-from cbirlab.cli.listing import aligned
+from cbirlab.cli.listing import align
 from cbirlab.cli.options import Several
 from cbirlab.cli.saying import say
 from cbirlab.datasets import DATASETS, about, availability
@@ -88,7 +88,7 @@ def listing() -> str:
         size = facts.size if facts else ""
         state = "here" if found.ready else f"lacks {', '.join(found.missing)}" if found.missing else "by its path"
         rows.append([name, found.title, size, state])
-    return f"{aligned(rows)}\n\nlooked for in {data_root()}"
+    return f"{align(rows)}\n\nlooked for in {data_root()}"
 
 
 def shown(name: str, root: str | None = None) -> str:
@@ -112,7 +112,7 @@ def shown(name: str, root: str | None = None) -> str:
         ["download", _files(name)],
         ["state", "here" if found.ready else f"lacks {', '.join(found.missing)}. {found.hint}"],
     ]
-    lines = aligned([row for row in rows if row[1]]).splitlines()
+    lines = align([row for row in rows if row[1]]).splitlines()
     return "\n".join([name, *(f"  {line}" for line in lines)])
 
 

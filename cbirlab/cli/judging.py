@@ -95,11 +95,11 @@ def _features(given: Any, dataset: Dataset) -> tuple[Any, Any]:
 
 def _text(found: Evaluation) -> str:
     """The protocol, and each metric with its interval where it has one."""
-    from cbirlab.cli.listing import aligned
+    from cbirlab.cli.listing import align
 
     rows = []
     for name, value in found.metrics.items():
         low, high = (found.metrics.get(f"{name}_{end}") for end in ("low", "high"))
         if not name.endswith(("_low", "_high")):
             rows.append([name, f"{value:.4f}", "" if low is None else f"[{low:.4f}, {high:.4f}]"])
-    return f"{found.protocol}\n\n{aligned(rows)}"
+    return f"{found.protocol}\n\n{align(rows)}"

@@ -68,7 +68,7 @@ def _entries(kind: str) -> str:
     infos = [entries.info(name) for name in entries]
     rows = [[_signature(kind, info.name), info.title, info.reference, *_here(kind, info.name)] for info in infos]
     families = [[f"{prefix}...", title, *[""] * (len(rows[0]) - 2)] for prefix, title in entries.families.items()]
-    return aligned(rows + families)
+    return align(rows + families)
 
 
 def _here(kind: str, name: str) -> list[str]:
@@ -105,7 +105,7 @@ def _details(kind: str, name: str) -> str:
             [f"parameter {one.name}", f"{one.domain.describe()}, default {_plain(one.default)}"]
             for one in _parameters(kind, name).values()
         ]
-    described = f"{name}\n{_indented(aligned([row for row in rows if row[1]]))}"
+    described = f"{name}\n{_indented(align([row for row in rows if row[1]]))}"
     if kind == "backbones":
         described += f"\n  weights\n{_indented(_weights(info), 4)}\n  taps\n{_indented(_taps(name), 4)}"
     return described + (f"\n\n{registry(kind)[name]}" if kind == "protocols" else "")
@@ -144,7 +144,7 @@ def _weights(info: Info) -> str:
         )
     found = availability(info.name)
     default = f"default: {found.where}" if found.here else found.instructions
-    return f"{aligned(rows)}\n{default}" if rows else default
+    return f"{align(rows)}\n{default}" if rows else default
 
 
 def _colour(values: Sequence[float]) -> str:
@@ -158,20 +158,20 @@ def _taps(name: str | None) -> str:
         [tap, f"{entry.channels} channels", _where(entry), entry.path, mark.get(tap, "")]
         for tap, entry in info.facts["taps"].items()
     ]
-    return aligned(rows)
+    return align(rows)
 
 
 def _extensions() -> str:
     from cbirlab.base.extensions import EXTENSIONS
 
-    return aligned([[one.name, one.package, one.target, one.error or "loaded"] for one in EXTENSIONS])
+    return align([[one.name, one.package, one.target, one.error or "loaded"] for one in EXTENSIONS])
 
 
 def _where(tap: Tap) -> str:
     return (f"stride {tap.stride}" if tap.kind == "map" else tap.kind) + (", signed" if tap.signed else "")
 
 
-def aligned(rows: Sequence[Sequence[str]]) -> str:
+def align(rows: Sequence[Sequence[str]]) -> str:
     """Columns of text, two spaces apart."""
     rows = [[printable(cell) for cell in row] for row in rows]
     if not rows:

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Collection
 from typing import Any
 
-from cbirlab.base.methods import listed
+from cbirlab.base.methods import split_names
 
 
 class _IntoOptions(argparse.Action):
@@ -27,7 +27,7 @@ class Several(argparse.Action):
     split : cuts a text into names.
     """
 
-    def __init__(self, *given: Any, each: Any = str, split: Any = listed, **options: Any) -> None:
+    def __init__(self, *given: Any, each: Any = str, split: Any = split_names, **options: Any) -> None:
         super().__init__(*given, nargs="+", **options)
         self.each, self.split = each, split
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cbirlab.cli import checks
-from cbirlab.cli.listing import aligned
+from cbirlab.cli.listing import align
 from cbirlab.store import Store
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def store(given: Any) -> Store:
     return Store(given.store)
 
 
-def saved_recipe(path: str, row: int) -> dict[str, Any]:
+def read_recipe(path: str, row: int) -> dict[str, Any]:
     """The recipe in a file: a recipe, a row, or a table of rows.
 
     Raises
@@ -34,7 +34,9 @@ def saved_recipe(path: str, row: int) -> dict[str, Any]:
     from cbirlab.base import plain
 
     try:
-        found = plain.parsed(Path(path).read_text(encoding="utf-8")) if Path(path).suffix.lower() == ".json" else None
+        found = (
+            plain.parse_json(Path(path).read_text(encoding="utf-8")) if Path(path).suffix.lower() == ".json" else None
+        )
         if isinstance(found, dict):
             return tables.read_recipe(found) if "recipe" in found else found
         frame = tables.read(path)
@@ -50,11 +52,11 @@ def saved_recipe(path: str, row: int) -> dict[str, Any]:
 ALSO_NONE = ("aggregations", "encodings", "fusions")
 
 
-def checked_names(given: Any) -> dict[str, Any]:
+def check_names(given: Any) -> dict[str, Any]:
     """What `compare` takes several of, as far as it was given; unknown names raise before anything is computed."""
     from cbirlab.aggregation import Aggregation
     from cbirlab.attention import Attention
-    from cbirlab.backbones import chosen
+    from cbirlab.backbones import split_backbone
     from cbirlab.fusion import FusionMethod
     from cbirlab.pipeline import Recipe
     from cbirlab.pipeline.fields import each
@@ -62,7 +64,7 @@ def checked_names(given: Any) -> dict[str, Any]:
 
     readers = {field.plural: field.check for _, field in each(Recipe) if field.plural and field.plural != "weights"}
     readers |= {
-        "backbones": lambda text: chosen(text, given.weights),
+        "backbones": lambda text: split_backbone(text, given.weights),
         "encodings": Aggregation.parse,
         "attentions": lambda text: [Attention.parse(one) for one in text.split(">") if text != NO_ATTENTION],
         "fusions": FusionMethod.parse,
@@ -96,7 +98,7 @@ def recipe_of(saved: Mapping[str, Any], options: Mapping[str, Any]) -> Recipe | 
     return Fusion.from_json(saved)
 
 
-def carried_out(recipe: Recipe | Fusion, given: Any) -> Run | FusedRun:
+def carry_out(recipe: Recipe | Fusion, given: Any) -> Run | FusedRun:
     """The run of a recipe or of a fusion."""
     from cbirlab.fusion import Fusion, run_fusion
     from cbirlab.pipeline import run
@@ -112,7 +114,7 @@ OF_RANKING = ("dataset", "protocol", "average_precision")
 """Options that say something of a ranking that is there already."""
 
 
-def explained(given: Any, options: dict[str, Any]) -> Callable[[], pd.DataFrame]:
+def explain_choices(given: Any, options: dict[str, Any]) -> Callable[[], pd.DataFrame]:
     """What ``cbirlab why`` computes; what it is asked for is checked here.
 
     Raises
@@ -127,7 +129,7 @@ def explained(given: Any, options: dict[str, Any]) -> Callable[[], pd.DataFrame]
         CHOICES.check("--choice", "each", name)
     asked = {"choices": given.choices, "level": given.level}
     if given.ranking is None:
-        recipe = recipe_of(saved_recipe(given.recipe, given.row) if given.recipe else {}, options)
+        recipe = recipe_of(read_recipe(given.recipe, given.row) if given.recipe else {}, options)
         if not isinstance(recipe, Recipe):
             raise ValueError("a recipe is needed, got a fusion; ask for its members one by one.")
         checks.level(recipe, given.level)
@@ -178,7 +180,7 @@ def run_text(result: Run | FusedRun) -> str:
     rows = [[name, f"{value:.4g}" if isinstance(value, float) else str(value)] for name, value in told.items()]
     rows += [*more, *([name, f"{value:.4f}"] for name, value in result.metrics.items())]
     rows += [[f"{stage}_seconds", f"{seconds:.3f}"] for stage, seconds in result.seconds.items()]
-    return aligned([row for row in rows if row[1]]) + ("" if result.metrics else f"\n{NO_TRUTH}")
+    return align([row for row in rows if row[1]]) + ("" if result.metrics else f"\n{NO_TRUTH}")
 
 
 def versus_text(frame: pd.DataFrame, report: pd.DataFrame) -> str:

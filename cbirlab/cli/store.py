@@ -6,7 +6,7 @@ import argparse
 import datetime
 from typing import Any
 
-from cbirlab.cli.listing import aligned
+from cbirlab.cli.listing import align
 from cbirlab.cli.options import days, size_bytes
 from cbirlab.cli.saying import say
 from cbirlab.store import Entry, Store
@@ -39,7 +39,7 @@ def command(given: Any) -> int:
     kept = Store(given.store)
     if given.action == "list":
         entries = kept.entries()
-        say(aligned([_entry_row(entry) for entry in entries]) if entries else "no entries")
+        say(align([_entry_row(entry) for entry in entries]) if entries else "no entries")
         say(f"{len(entries)} entries, {_size(kept.size())} in {kept.path}")
         return 0
     if given.action == "verify":

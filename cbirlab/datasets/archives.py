@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cbirlab.datasets.files import inside
-from cbirlab.datasets.unfolding import bounded
+from cbirlab.datasets.unfolding import open_bounded
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz", ".zip")
 _BLOCK_BYTES = 1 << 20
@@ -73,7 +73,7 @@ def _write(members: Iterator[_Member], archive: Path, scratch: Path) -> None:
         if member.open is None:
             place.mkdir(parents=True, exist_ok=True)
             continue
-        total = bounded(total + member.size, packed, "what is in it")
+        total = open_bounded(total + member.size, packed, "what is in it")
         if total > free:
             raise ValueError(f"{total:,} bytes are in it and {free:,} are free")
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cbirlab.datasets.unfolding import bounded
+from cbirlab.datasets.unfolding import open_bounded
 
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
@@ -58,7 +58,7 @@ def _member(file: Path, entry: zipfile.ZipInfo, file_bytes: int) -> Array:
     def opened() -> Any:
         return zipfile.ZipFile(file).open(entry)
 
-    return _array(opened, bounded(entry.file_size, file_bytes, entry.filename), file_bytes)
+    return _array(opened, open_bounded(entry.file_size, file_bytes, entry.filename), file_bytes)
 
 
 def _array(opened: Callable[[], Any], size: int, file_bytes: int) -> Array:

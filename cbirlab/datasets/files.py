@@ -66,7 +66,7 @@ def first(root: Path, pattern: str) -> Path | None:
     return next((path for glob in anywhere(pattern) for path in sorted(root.glob(glob))), None)
 
 
-def located(name: str, wanted: Sequence[str], found: Mapping[str, Path], root: Path) -> list[Path]:
+def locate(name: str, wanted: Sequence[str], found: Mapping[str, Path], root: Path) -> list[Path]:
     """The file of each name.
 
     Raises

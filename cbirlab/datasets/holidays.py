@@ -7,7 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from cbirlab.datasets.base import Dataset, Query
-from cbirlab.datasets.files import by_stem, first, located
+from cbirlab.datasets.files import by_stem, first, locate
 from cbirlab.datasets.roots import absent, places_of, root_of
 from cbirlab.images import orientation
 
@@ -55,7 +55,7 @@ def _holidays(name: str, root: str | Path | None, image_size: int) -> Dataset:
     stems = listing.read_text(encoding="utf-8").replace(".jpg", "").split() if listing else sorted(found)
     if not stems:
         raise absent(name, "images named as 100000.jpg were", root)
-    images = located(name, stems, found, folder)
+    images = locate(name, stems, found, folder)
     groups: dict[str, list[int]] = defaultdict(list)
     for row, stem in enumerate(stems):
         groups[stem[:4]].append(row)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cbirlab.datasets.unfolding import bounded
+from cbirlab.datasets.unfolding import open_bounded
 
 _MATRIX, _COMPRESSED = 14, 15
 _STORED = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
@@ -125,7 +125,7 @@ def _matrix_in(packed: memoryview, file_bytes: int, order: str, *, partly: bool 
             raise ValueError("a compressed element is no matrix")
         if partly:
             return memoryview(unpacker.decompress(unpacker.unconsumed_tail, min(size, _HEAD_BYTES) or 1))
-        found = unpacker.decompress(unpacker.unconsumed_tail, bounded(size, file_bytes, "a matrix") or 1)
+        found = unpacker.decompress(unpacker.unconsumed_tail, open_bounded(size, file_bytes, "a matrix") or 1)
     except (zlib.error, struct.error) as error:
         raise ValueError(f"a compressed element is damaged ({error})") from error
     if len(found) < size:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cbirlab.datasets.base import Dataset, Query
-from cbirlab.datasets.files import by_stem, first, image_files, inside, located, present
+from cbirlab.datasets.files import by_stem, first, image_files, inside, locate, present
 from cbirlab.datasets.roots import absent, places_of, root_of
 from cbirlab.datasets.truth import Truth, instances, read_text_truth, read_truth
 
@@ -133,8 +133,8 @@ def _dataset(
     image_size: int,
 ) -> Dataset:
     folder = root_of(name, root)
-    images = located(name, [_stem(image) for image in truth.images], found, folder)
-    paths = located(name, [_stem(query) for query in truth.queries], found, folder)
+    images = locate(name, [_stem(image) for image in truth.images], found, folder)
+    paths = locate(name, [_stem(query) for query in truth.queries], found, folder)
     more = () if distractors is None else distractor_images(distractors)
     asked = zip(paths, truth.boxes, truth.own, strict=True)
     return Dataset(

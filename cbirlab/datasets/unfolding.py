@@ -12,7 +12,7 @@ def most_bytes(file_bytes: int) -> int:
     return max(ALWAYS_BYTES, FACTOR * file_bytes)
 
 
-def bounded(size: int, file_bytes: int, what: str) -> int:
+def open_bounded(size: int, file_bytes: int, what: str) -> int:
     """The `size` in bytes that a part of a file has once it is unfolded, if that can be.
 
     Raises

@@ -17,7 +17,7 @@ from torch import Tensor
 from cbirlab.base.params import Choice, Range
 from cbirlab.encoding.base import LocalEncoding
 from cbirlab.encoding.codebook import k_means
-from cbirlab.encoding.sums import NORM_FLOOR, gathered, nearest, residuals, unit
+from cbirlab.encoding.sums import NORM_FLOOR, gather, nearest, residuals, unit
 
 BLOCK = 2**22
 """Numbers of the images' vectors that `similarity` holds at a time (16 MiB of float32)."""
@@ -82,7 +82,7 @@ class ASMK(LocalEncoding):
         self.centres_ = k_means(local, self.k, self.seed)
 
     def _sums(self, local: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-        return gathered(nearest(local, self._tensor(self.centres_, local), weights, self.assignment), local)
+        return gather(nearest(local, self._tensor(self.centres_, local), weights, self.assignment), local)
 
     def _finish(self, *sums: Tensor) -> Tensor:
         counts, total = sums

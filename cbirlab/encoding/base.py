@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from cbirlab.base.params import checked
+from cbirlab.base.params import check_parameters
 from cbirlab.encoding.codebook import SAMPLE, principal_axes
 from cbirlab.encoding.sums import NORM_FLOOR, lengths, unit
 
@@ -58,7 +58,7 @@ class LocalEncoding(BaseEstimator):
         ------
         ValueError : X is not (n, D) or not finite, or holds fewer different columns than `k`.
         """
-        checked(type(self), self.get_params(deep=False), owner=self._owner)
+        check_parameters(type(self), self.get_params(deep=False), owner=self._owner)
         rows, groups = self._sampled(X, groups)
         self.mean_, self.components_ = np.empty(0, np.float32), np.empty((0, rows.shape[1]), np.float32)
         if self.local_dims is not None and self.local_dims < rows.shape[1]:

@@ -32,7 +32,7 @@ def k_means(local: np.ndarray, k: int, seed: int) -> np.ndarray:
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the iterations are bounded on purpose
         fitted: Any = KMeans(k, init=start, n_init=1, max_iter=ITERATIONS, random_state=seed)  # pyright: ignore[reportArgumentType]
-        fitted.fit(thinned(local, k, seed))
+        fitted.fit(thin_out(local, k, seed))
     return np.asarray(fitted.cluster_centers_, dtype=np.float32)
 
 
@@ -43,7 +43,7 @@ def gaussian_mixture(local: np.ndarray, k: int, seed: int, floor: float) -> tupl
     ----------
     floor : the least variance, as a part of the mean variance of `local`. It is added, as scikit-learn does.
     """
-    sample = thinned(local, k, seed).astype(np.float64)
+    sample = thin_out(local, k, seed).astype(np.float64)
     least = floor * max(float(sample.var(axis=0).mean()), 1e-12)
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -71,7 +71,7 @@ def principal_axes(blocks: Iterator[np.ndarray], dims: int) -> tuple[np.ndarray,
     return np.asarray(mean, np.float32), np.asarray(axes * np.where(largest < 0, -1, 1)[:, None], np.float32, order="C")
 
 
-def thinned(local: np.ndarray, k: int, seed: int) -> np.ndarray:
+def thin_out(local: np.ndarray, k: int, seed: int) -> np.ndarray:
     """At most `PER_WORD` rows for each of k words, drawn at random."""
     if len(local) <= k * PER_WORD:
         return local

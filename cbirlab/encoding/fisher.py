@@ -11,7 +11,7 @@ from torch import Tensor
 from cbirlab.base.params import Choice, Range
 from cbirlab.encoding.base import LocalEncoding
 from cbirlab.encoding.codebook import gaussian_mixture
-from cbirlab.encoding.sums import gathered, signed_root, unit
+from cbirlab.encoding.sums import gather, signed_root, unit
 
 
 class Fisher(LocalEncoding):
@@ -87,7 +87,7 @@ class Fisher(LocalEncoding):
 
     def _sums(self, local: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
         powers = self._powers(local)
-        return gathered(self._shares(powers) * weights[..., None], powers)
+        return gather(self._shares(powers) * weights[..., None], powers)
 
     def _finish(self, *sums: Tensor) -> Tensor:
         counts, (first, second) = sums[0], sums[1].chunk(2, dim=-1)

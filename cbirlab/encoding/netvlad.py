@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from cbirlab.base.params import Choice, Range
 from cbirlab.encoding.base import LocalEncoding
 from cbirlab.encoding.codebook import k_means
-from cbirlab.encoding.sums import gathered, residuals, unit
+from cbirlab.encoding.sums import gather, residuals, unit
 
 RATIO = 100
 """How much larger the largest share is than the next at the start, on (geometric) average: the paper's choice."""
@@ -46,7 +46,7 @@ class NetVLADLayer(nn.Module):
     def sums(self, local: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
         """Shares (b, K) and columns (b, K, D) added up per word."""
         shares = nn.functional.linear(local, self.weight, self.bias).softmax(dim=-1)
-        return gathered(shares * weights[..., None], local)
+        return gather(shares * weights[..., None], local)
 
     def finish(self, shares: Tensor, sums: Tensor) -> Tensor:
         """Vectors (b, K D) of these sums."""

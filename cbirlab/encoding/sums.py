@@ -42,7 +42,7 @@ def nearest(local: Tensor, centres: Tensor, weights: Tensor, count: int = 1) -> 
     return closeness.zero_().scatter_(-1, words, weights[..., None].expand(words.shape))
 
 
-def gathered(shares: Tensor, local: Tensor) -> tuple[Tensor, Tensor]:
+def gather(shares: Tensor, local: Tensor) -> tuple[Tensor, Tensor]:
     """Per word: the total share (b, K) and the columns added up by share (b, K, d), of shares (b, t, K)."""
     return shares.sum(dim=1), shares.transpose(1, 2) @ local
 

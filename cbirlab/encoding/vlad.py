@@ -10,7 +10,7 @@ from torch import Tensor
 from cbirlab.base.params import Choice, Range
 from cbirlab.encoding.base import LocalEncoding
 from cbirlab.encoding.codebook import k_means
-from cbirlab.encoding.sums import gathered, nearest, residuals, signed_root, unit
+from cbirlab.encoding.sums import gather, nearest, residuals, signed_root, unit
 
 
 class VLAD(LocalEncoding):
@@ -58,7 +58,7 @@ class VLAD(LocalEncoding):
         self.centres_ = k_means(local, self.k, self.seed)
 
     def _sums(self, local: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-        return gathered(nearest(local, self._tensor(self.centres_, local), weights), local)
+        return gather(nearest(local, self._tensor(self.centres_, local), weights), local)
 
     def _finish(self, *sums: Tensor) -> Tensor:
         counts, total = sums

@@ -13,8 +13,8 @@ from cbirlab.evaluation.intervals import (
     paired_difference,
     percentiles,
     randomisation_p,
-    resampled_means,
-    resampled_micro,
+    resample_means,
+    resample_micro,
 )
 from cbirlab.evaluation.judgement import Judged
 from cbirlab.evaluation.metrics import POOLED, measure
@@ -176,11 +176,11 @@ def _mean(evaluation: Evaluation, level: str) -> float:
 def _samples(evaluation: Evaluation, level: str, n: int, seed: int) -> np.ndarray:
     """The main metric of each resample of the queries (n,)."""
     if evaluation.protocol.main != POOLED:
-        return resampled_means(evaluation.per_query[level], evaluation.groups, n, seed)
-    return pooled_samples(evaluation.judged[level], evaluation.groups, n, seed)
+        return resample_means(evaluation.per_query[level], evaluation.groups, n, seed)
+    return resample_pooled(evaluation.judged[level], evaluation.groups, n, seed)
 
 
-def pooled_samples(judged: Judged, groups: np.ndarray, n: int = 2000, seed: int = 0) -> np.ndarray:
+def resample_pooled(judged: Judged, groups: np.ndarray, n: int = 2000, seed: int = 0) -> np.ndarray:
     """Micro average precision of each resample of the queries (n,); those of one seed are of the same draws."""
     confidence = np.zeros(len(judged.n_positive)) if judged.confidence is None else judged.confidence
-    return resampled_micro(judged.right_first(), confidence, judged.n_positive > 0, groups, n, seed)
+    return resample_micro(judged.right_first(), confidence, judged.n_positive > 0, groups, n, seed)

@@ -49,7 +49,7 @@ def bootstrap(
     values = _values("values", values)
     counted = values[~np.isnan(values)]
     mean = float(counted.mean()) if len(counted) else np.nan
-    return percentiles(mean, resampled_means(values, groups, n, seed), confidence)
+    return percentiles(mean, resample_means(values, groups, n, seed), confidence)
 
 
 def paired_difference(
@@ -122,7 +122,7 @@ def percentiles(mean: float, samples: np.ndarray, confidence: float = 0.95) -> I
     return Interval(mean, float(low), float(high))
 
 
-def resampled_means(values: np.ndarray, groups: Any, n: int, seed: int) -> np.ndarray:
+def resample_means(values: np.ndarray, groups: Any, n: int, seed: int) -> np.ndarray:
     """The mean of each resample (n,), whole groups drawn; NaN where no query counts."""
     _check_resamples(n)
     sums, sizes = _grouped(values, groups)
@@ -132,7 +132,7 @@ def resampled_means(values: np.ndarray, groups: Any, n: int, seed: int) -> np.nd
     return np.concatenate(blocks)
 
 
-def resampled_micro(
+def resample_micro(
     right: np.ndarray, confidence: np.ndarray, counted: np.ndarray, groups: np.ndarray, n: int, seed: int
 ) -> np.ndarray:
     """Micro average precision of each resample (n,), whole groups drawn and ranked anew.

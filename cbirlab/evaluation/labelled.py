@@ -58,7 +58,7 @@ def check_labels(dataset: Dataset, protocol: Protocol) -> None:
         )
 
 
-def labelled(dataset: Dataset, protocol: Protocol, queries: Sequence[int]) -> Labelled:
+def find_labelled(dataset: Dataset, protocol: Protocol, queries: Sequence[int]) -> Labelled:
     """The labels of some queries, counted from the first of them.
 
     The query's own image has a label of its own where the protocol drops it.

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from cbirlab.base.params import Choice, Range, checked
+from cbirlab.base.params import Choice, Range, check_parameters
 from cbirlab.base.registry import Registry
 from cbirlab.evaluation.judgement import AP_METHODS, Judged
 
@@ -97,7 +97,7 @@ def n_s(judged: Judged) -> np.ndarray:
     title="Micro average precision (GAP)",
     reference="Perronnin et al., CVPR 2009",
     short="microAP",
-    pooled=True,
+    is_pooled=True,
 )
 def micro_average_precision(judged: Judged) -> np.ndarray:
     """What each query adds to the average precision over the first results of all queries (Q,)."""
@@ -117,7 +117,7 @@ def measure(metric: str, judged: Judged, average_precision: str) -> np.ndarray:
     return METRICS[name](judged, **given | method)
 
 
-def named(metrics: str | Sequence[str]) -> tuple[str, ...]:
+def parse_metrics(metrics: str | Sequence[str]) -> tuple[str, ...]:
     """The metrics of a text or a list, separated by commas: "recall@1,hit@5" or ["recall@1", "hit@5"].
 
     Raises
@@ -137,10 +137,10 @@ def _declared(metric: str) -> tuple[str, dict[str, Any]]:
     """Name and parameters of a metric."""
     name, _, cutoff = metric.partition("@")
     given = {"k": cutoff} if cutoff else {}
-    return name, checked(METRICS[name], given, owner=f"metric {name!r}")
+    return name, check_parameters(METRICS[name], given, owner=f"metric {name!r}")
 
 
-def pooled(metric: str) -> bool:
+def is_pooled(metric: str) -> bool:
     """Whether the value of one query depends on the other queries; of a metric written as in a protocol."""
     return bool(METRICS.info(metric.partition("@")[0]).facts.get("pooled", False))
 

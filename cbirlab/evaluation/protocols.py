@@ -7,7 +7,7 @@ from html import escape
 
 from cbirlab.base.registry import Registry
 from cbirlab.evaluation.judgement import AP_METHODS
-from cbirlab.evaluation.metrics import named
+from cbirlab.evaluation.metrics import parse_metrics
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Protocol:
         ------
         UnknownName, TypeError, ValueError : no such metric, or a cut-off that is none.
         """
-        return replace(self, metrics=tuple(dict.fromkeys((*self.metrics, *named(metrics)))))
+        return replace(self, metrics=tuple(dict.fromkeys((*self.metrics, *parse_metrics(metrics)))))
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""

@@ -12,12 +12,12 @@ from cbirlab.datasets.base import Dataset
 from cbirlab.evaluation.comparing import interval
 from cbirlab.evaluation.found import Found, check_rows, find
 from cbirlab.evaluation.judgement import Judged
-from cbirlab.evaluation.labelled import check_labels, labelled, names_of
-from cbirlab.evaluation.metrics import measure, pooled
+from cbirlab.evaluation.labelled import check_labels, find_labelled, names_of
+from cbirlab.evaluation.metrics import is_pooled, measure
 from cbirlab.evaluation.protocols import PROTOCOLS, Level, Protocol
 from cbirlab.evaluation.remarks import Answers, remarks
 from cbirlab.evaluation.result import Evaluation
-from cbirlab.evaluation.ties import decided
+from cbirlab.evaluation.ties import measure_ties
 from cbirlab.index import Ranking
 from cbirlab.index.lists import Lists, blocks, lists_of, some_of
 
@@ -104,7 +104,7 @@ class Scorer:
 
     def _add(self, block: Ranking) -> None:
         queries = range(self._done, self._done + len(block))
-        found = find(block, self.dataset, labelled(self.dataset, self.protocol, queries))
+        found = find(block, self.dataset, find_labelled(self.dataset, self.protocol, queries))
         for level in self.protocol.levels:
             self._parts[level.name].append(_Scored.of(found, level, self.protocol))
         self._answers.add(block)
@@ -154,23 +154,23 @@ class _Scored(NamedTuple):
     def of(cls, found: Found, level: Level, protocol: Protocol) -> _Scored:
         judged = found.judged(level)
         best, worst = found.best_and_worst(level, judged)
-        values = {name: _measured(name, judged, protocol) for name in protocol.metrics if not pooled(name)}
-        if pooled(protocol.main):
+        values = {name: _measured(name, judged, protocol) for name in protocol.metrics if not is_pooled(name)}
+        if is_pooled(protocol.main):
             return cls(judged, values, np.empty(0), best, worst)
-        return cls(judged, values, decided(best, worst, protocol), None, None)
+        return cls(judged, values, measure_ties(best, worst, protocol), None, None)
 
     @classmethod
     def joined(cls, parts: Sequence[_Scored], protocol: Protocol) -> _Scored:
         judged = Judged.joined([one.judged for one in parts])
         values = {
             name: _measured(name, judged, protocol)
-            if pooled(name)
+            if is_pooled(name)
             else np.concatenate([one.values[name] for one in parts])
             for name in protocol.metrics
         }
         best, worst = ([getattr(one, name) for one in parts] for name in ("best", "worst"))
-        if pooled(protocol.main):
-            tied = decided(Judged.joined(best), Judged.joined(worst), protocol)
+        if is_pooled(protocol.main):
+            tied = measure_ties(Judged.joined(best), Judged.joined(worst), protocol)
         else:
             tied = np.concatenate([one.tied for one in parts])
         return cls(judged, values, tied, None, None)
@@ -192,7 +192,7 @@ def judge(ranking: Ranking, dataset: Dataset, protocol: str | Protocol | None = 
     shown = np.empty(ranking.images.shape, dtype=np.array([*names, NO_ANSWER]).dtype)
     code = np.zeros(len(dataset.images), dtype=np.uint8)
     for query, images in enumerate(ranking.images):
-        own = labelled(dataset, protocol, [query])
+        own = find_labelled(dataset, protocol, [query])
         code[own.row] = own.code
         shown[query] = names[code[images]]
         code[own.row] = 0

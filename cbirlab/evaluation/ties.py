@@ -60,7 +60,7 @@ def best_and_worst(
     return replace(judged, rank=best), replace(judged, rank=worst)
 
 
-def decided(best: Judged, worst: Judged, protocol: Protocol) -> np.ndarray:
+def measure_ties(best: Judged, worst: Judged, protocol: Protocol) -> np.ndarray:
     """The main metric of each query under the best order of equal scores, less that under the worst one (Q,).
 
     Results beyond the end of a cut list are not known and not moved. In micro average precision, where the first

@@ -12,7 +12,7 @@ from cbirlab.datasets.base import Dataset
 from cbirlab.extract.assembling import ShardsMissing, assemble, warn_of_memory
 from cbirlab.extract.descriptors import Descriptors
 from cbirlab.extract.loop import Computed, compute_each
-from cbirlab.extract.machine import kept_memory, spare_cores
+from cbirlab.extract.machine import keep_memory, spare_cores
 from cbirlab.extract.network import Network
 from cbirlab.extract.planning import Plan, plan
 from cbirlab.extract.request import Request
@@ -59,7 +59,7 @@ def _computed(planned: Plan, store: Store, progress: bool) -> Iterator[Computed]
     _check_space(size_bytes, store)
     total = sum(len(part.items) for part in planned.unfinished)
     label = f"{request.backbone.name} on {request.dataset.name}, {size_bytes / 1e6:.0f} MB"
-    with bar(total=total, desc=label, unit="image", show=progress) as shown, kept_memory(), spare_cores() as look:
+    with bar(total=total, desc=label, unit="image", show=progress) as shown, keep_memory(), spare_cores() as look:
         network = Network(request.backbone, precision=request.precision)
 
         def advance(images: int) -> None:

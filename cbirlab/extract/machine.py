@@ -110,7 +110,7 @@ def _busy_seconds(cores: set[int]) -> float | None:
 
 
 @contextmanager
-def kept_memory() -> Iterator[None]:
+def keep_memory() -> Iterator[None]:
     """Keep freed memory while the block runs, in all threads, and hand it back at its end; elsewhere than on glibc
     nothing happens."""
     global _keepers

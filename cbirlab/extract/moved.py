@@ -32,7 +32,7 @@ def remember(store: Store, part: Part) -> None:
             store.write_note(_KIND, _name(part), {**latest, images: _rows(part)})
 
 
-def taken(store: Store, part: Part, columns: Sequence[Column]) -> dict[str, Filled]:
+def take_over(store: Store, part: Part, columns: Sequence[Column]) -> dict[str, Filled]:
     """Those of `columns`, by key, whose rows the store has in another entry; they are put into it as entries too."""
     found: dict[str, Filled] = {}
     if not columns or len(part.items) > _MOST_ROWS:

@@ -106,7 +106,7 @@ def plan(request: Request, store: Store, *, progress: bool = False) -> Plan:
         asked = {column.key: column for column in part.columns if column.key not in found}
         entries = {key: store.get("descriptors", column.specification) for key, column in asked.items()}
         found |= {key: entry_values(entry) for key, entry in entries.items() if entry is not None}
-        found |= moved.taken(store, part, [column for key, column in asked.items() if key not in found])
+        found |= moved.take_over(store, part, [column for key, column in asked.items() if key not in found])
         missing[part.base] |= {key: column for key, column in asked.items() if key not in found}
         if missing[part.base] and not part.batches.shards:
             raise ValueError(f"{part.dataset}: none of the {len(part.items)} {part.name} can be read.")

@@ -68,7 +68,7 @@ def _kept(rows: Tensor, count: int) -> Tensor:
     return torch.nn.functional.pad(chosen, (0, 0, 0, count - len(chosen)))
 
 
-def unpacked(rows: np.ndarray, sampler: Sampler) -> tuple[np.ndarray, np.ndarray]:
+def unpack(rows: np.ndarray, sampler: Sampler) -> tuple[np.ndarray, np.ndarray]:
     """The sampled vectors (n, D) and the image (n,) that each is of."""
     vectors = np.asarray(rows).reshape(len(rows) * sampler.count, -1)
     groups = np.repeat(np.arange(len(rows)), sampler.count)

@@ -9,7 +9,7 @@ import numpy as np
 
 from cbirlab.datasets import Dataset
 from cbirlab.evaluation import Protocol
-from cbirlab.fusion.methods import FusionMethod, checked_weights, ranking_order
+from cbirlab.fusion.methods import FusionMethod, check_weights, ranking_order
 from cbirlab.index import Index, IndexMethod, Ranking, Rows
 from cbirlab.index.lists import Lists, Search, lists_of
 from cbirlab.pipeline.search import NO_ROW, search
@@ -105,10 +105,10 @@ def fuse(
     UnknownName, TypeError, ValueError : a method, parameter or weights that are not allowed, members of different
         sizes, or an early fusion of members without descriptors.
     """
-    return fused_lists(members, method, weights, own, index).whole()
+    return fuse_lists(members, method, weights, own, index).whole()
 
 
-def fused_lists(
+def fuse_lists(
     members: Sequence[Member],
     method: str | FusionMethod = "early",
     weights: Sequence[float] | None = None,
@@ -117,13 +117,13 @@ def fused_lists(
 ) -> Lists:
     """As `fuse`, a block of queries at a time."""
     method = FusionMethod.parse(method)
-    chosen = checked_weights(method.name, weights, len(members))
+    chosen = check_weights(method.name, weights, len(members))
     shapes = [member.lists.shape for member in members]
     if len({*shapes}) != 1:
         raise ValueError(f"fuse: members must rank the same database for the same queries, got (Q, N) of {shapes}.")
     if method.stage == "descriptors":
-        images, queries = concatenated(members, chosen, method)
-        return searched(IndexMethod.parse(index).make().fit(images), queries, len(images))
+        images, queries = concatenate(members, chosen, method)
+        return search_lists(IndexMethod.parse(index).make().fit(images), queries, len(images))
     own = np.full(shapes[0][0], NO_ROW) if own is None else np.asarray(own)
 
     def begin() -> Search:
@@ -133,7 +133,7 @@ def fused_lists(
     return Lists(shapes[0], begin, BLOCK)
 
 
-def concatenated(
+def concatenate(
     members: Sequence[Member], weights: Sequence[float], method: FusionMethod
 ) -> tuple[np.ndarray, np.ndarray]:
     """Database and query descriptors (N, D) and (Q, D) of an early fusion."""
@@ -145,7 +145,7 @@ def concatenated(
     return join(images, weights, **method.parameters), join(queries, weights, **method.parameters)
 
 
-def searched(index: Index, queries: np.ndarray, depth: int) -> Lists:
+def search_lists(index: Index, queries: np.ndarray, depth: int) -> Lists:
     """The first `depth` images of an index for each query, a block of them at a time."""
     return Lists((len(queries), depth), lambda: lambda rows: search(index, Rows(queries[rows]), depth))
 

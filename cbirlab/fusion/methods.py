@@ -47,7 +47,7 @@ class FusionMethod(Method):
         return self.stage == "descriptors" or bool(self.fact("cosines"))
 
 
-def checked_weights(owner: str, weights: Sequence[float] | None, members: int) -> tuple[float, ...]:
+def check_weights(owner: str, weights: Sequence[float] | None, members: int) -> tuple[float, ...]:
     """One weight per member; None is one for each.
 
     Raises
@@ -91,7 +91,7 @@ def early(values: Sequence[np.ndarray], weights: Sequence[float] | None = None) 
     rows = [len(value) for value in values]
     if len({*rows}) != 1:
         raise ValueError(f"early: values must have one row per image in every member, got {rows} rows.")
-    chosen = checked_weights("early", weights, len(values))
+    chosen = check_weights("early", weights, len(values))
     return normalise(
         np.concatenate([weight * normalise(value) for weight, value in zip(chosen, values, strict=True)], axis=1)
     )
@@ -235,7 +235,7 @@ def cascade(
     ------
     ValueError : shapes that differ, or weights that are not allowed.
     """
-    chosen = checked_weights("cascade", weights, len(scores))
+    chosen = check_weights("cascade", weights, len(scores))
     if not chosen[0]:
         raise ValueError(f"cascade: the first of weights must be above 0, because it ranks, got {weights!r}.")
     first, *others = _alike("cascade", scores)
@@ -265,7 +265,7 @@ def _weighted_sum(
     values: Sequence[np.ndarray],
     weights: Sequence[float] | None,
 ) -> np.ndarray:
-    chosen, arrays = checked_weights(owner, weights, len(values)), _alike(owner, values)
+    chosen, arrays = check_weights(owner, weights, len(values)), _alike(owner, values)
     fused = _sum([weight * _filled(term(one), one) for weight, one in zip(chosen, arrays, strict=True)])
     asked = [np.isinf(one) for weight, one in zip(chosen, arrays, strict=True) if weight]
     return np.where(np.all(asked, axis=0), -np.inf, fused)

@@ -9,7 +9,7 @@ from typing import Any
 
 from cbirlab.base.params import Range
 from cbirlab.base.plain import check_fields, check_texts, object_of, shown
-from cbirlab.fusion.methods import FusionMethod, checked_weights
+from cbirlab.fusion.methods import FusionMethod, check_weights
 from cbirlab.pipeline import Recipe
 from cbirlab.pipeline.fields import SETTING, declared
 from cbirlab.store import digest
@@ -76,7 +76,7 @@ class Fusion:
             if weights != LEARNED:
                 raise ValueError(f"Fusion: weights must be numbers, None or {LEARNED!r}, got {weights!r}.")
         elif weights is not None:
-            weights = checked_weights("Fusion", weights, len(members))
+            weights = check_weights("Fusion", weights, len(members))
         clean = {"members": members, "method": method, "weights": weights, "whitening": whitening}
         for name, value in {**clean, "dimensions": dimensions}.items():
             object.__setattr__(self, name, value)

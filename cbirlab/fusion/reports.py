@@ -10,7 +10,7 @@ import numpy as np
 
 from cbirlab.datasets import Dataset
 from cbirlab.evaluation import Evaluation, Protocol, evaluate, paired, title_of, verdict
-from cbirlab.fusion.members import Member, fused_lists, own_rows
+from cbirlab.fusion.members import Member, fuse_lists, own_rows
 from cbirlab.fusion.methods import FusionMethod
 from cbirlab.index import Ranking
 
@@ -159,7 +159,7 @@ def _fused(rankings: list[Ranking], dataset: Dataset, protocol: Protocol, fusion
     method = FusionMethod.parse(fusion)
     if method.stage == "descriptors":
         raise ValueError(f"complementarity: fusion must be of scores or ranks, as 'rrf' or 'minmax', got {fusion!r}.")
-    lists = fused_lists([Member(one) for one in rankings], method, own=own_rows(dataset, protocol))
+    lists = fuse_lists([Member(one) for one in rankings], method, own=own_rows(dataset, protocol))
     found = evaluate(lists, dataset, protocol, resamples=0, remarking=False).per_query[level]
     counted = found[~np.isnan(found)]
     return float(counted.mean()) if len(counted) else float("nan")

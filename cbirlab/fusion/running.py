@@ -14,15 +14,15 @@ from cbirlab.backbones import load_backbone
 from cbirlab.datasets import Dataset, load_dataset
 from cbirlab.evaluation import PROTOCOLS
 from cbirlab.extract import image_hashes
-from cbirlab.fusion.members import Member, concatenated, fused_lists, own_rows, searched
-from cbirlab.fusion.methods import checked_weights
+from cbirlab.fusion.members import Member, concatenate, fuse_lists, own_rows, search_lists
+from cbirlab.fusion.methods import check_weights
 from cbirlab.fusion.recipe import LEARNED, Fusion, check_members, compares_parts
 from cbirlab.fusion.result import FusedRun, same_maps
 from cbirlab.fusion.weighing import balance, train_split
 from cbirlab.index.lists import Lists, lists_of
 from cbirlab.pipeline import Bench, Clock, Recipe, Run
 from cbirlab.pipeline.learning_sets import held_for
-from cbirlab.pipeline.result import judge, repeated
+from cbirlab.pipeline.result import judge, time_again
 from cbirlab.pipeline.search import depth_of
 from cbirlab.pipeline.timing import ms_per_image
 from cbirlab.store import Store
@@ -94,7 +94,7 @@ def run_fusion(
         dim=fused.dim,
         index_bytes=fused.index_bytes,
         build_seconds=fused.build_seconds,
-        searches=repeated(fused.lists.whole, clock.seconds["search"]),
+        searches=time_again(fused.lists.whole, clock.seconds["search"]),
         leak="; ".join(dict.fromkeys(filter(None, [*(run.leak for run in runs), _leak(dataset, split, store)]))),
         skipped=_merged([run.skipped for run in runs]),
     )
@@ -166,26 +166,26 @@ def _weights(fusion: Fusion, train: Sequence[Member], split: Dataset | None) -> 
         ap = fusion.members[0].average_precision
         return balance(train, split, fusion.method, average_precision=str(ap)).weights
     given = None if isinstance(fusion.weights, str) else fusion.weights
-    return checked_weights("Fusion", given, len(fusion.members))
+    return check_weights("Fusion", given, len(fusion.members))
 
 
 def _fused(fusion: Fusion, described: Sequence[_Described], weights: tuple[float, ...], dataset: Dataset) -> _Fused:
     method, members = fusion.method, [one.member for one in described]
     if method.stage != "descriptors":
         own = own_rows(dataset, PROTOCOLS[str(fusion.members[0].protocol)])
-        lists, runs = fused_lists(members, method, weights, own), [one.run for one in described]
+        lists, runs = fuse_lists(members, method, weights, own), [one.run for one in described]
         sums = (sum(getattr(run, name) for run in runs) for name in ("dim", "index_bytes", "build_seconds"))
         return _Fused(lists, *sums)
-    images, queries = concatenated(members, weights, method)
+    images, queries = concatenate(members, weights, method)
     if fusion.whitening.fact("learned"):
-        learning, _ = concatenated([one.train for one in described if one.train is not None], weights, method)
+        learning, _ = concatenate([one.train for one in described if one.train is not None], weights, method)
         fitted = learn(fusion.whitening, learning, dataset.train_instances)
         images = whiten(fitted, images, fusion.dimensions)
         queries = whiten(fitted, queries, fusion.dimensions) if len(queries) else images[:0]
     start, first = time.perf_counter(), fusion.members[0]
     index = first.index.make().fit(images)
     seconds = time.perf_counter() - start
-    lists = searched(index, queries, depth_of(first, len(images)))
+    lists = search_lists(index, queries, depth_of(first, len(images)))
     return _Fused(lists, images.shape[1], index.nbytes, seconds)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from cbirlab.datasets import Dataset, Query
 from cbirlab.evaluation import PROTOCOLS, evaluate
-from cbirlab.fusion.members import Member, fused_lists, own_rows
+from cbirlab.fusion.members import Member, fuse_lists, own_rows
 from cbirlab.fusion.methods import FusionMethod
 
 
@@ -90,7 +90,7 @@ def balance(
     method, own = FusionMethod.parse(method), own_rows(dataset, PROTOCOLS[dataset.protocol])
     tried = {}
     for weights in grid(len(members), steps, method):
-        lists = fused_lists(members, method, weights, own)
+        lists = fuse_lists(members, method, weights, own)
         found = evaluate(lists, dataset, average_precision=average_precision, resamples=0, remarking=False)
         tried[weights] = found.metrics["map"]
     # What differs by rounding alone is equally good; of these the first, the most equal weights, are taken.

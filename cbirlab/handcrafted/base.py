@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cbirlab.base.params import checked
+from cbirlab.base.params import check_parameters
 from cbirlab.base.registry import Registry
 
 DESCRIPTORS: Registry[Callable[..., np.ndarray]] = Registry("descriptor")
@@ -28,7 +28,7 @@ def descriptor(
     def decorate(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
         @wraps(function)
         def describe(image: np.ndarray, **parameters: Any) -> np.ndarray:
-            given = checked(function, parameters, owner=name)
+            given = check_parameters(function, parameters, owner=name)
             return function(_checked_image(name, image), **given)
 
         DESCRIPTORS.add(name, describe, title=title, reference=reference, channels=channels, kind=kind)
@@ -44,7 +44,7 @@ def grey(image: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
 
 
-def squeezed(image: np.ndarray, side: int) -> np.ndarray:
+def squeeze(image: np.ndarray, side: int) -> np.ndarray:
     """The whole picture as a square of `side` pixels; its aspect ratio is given up, nothing is cut off."""
     import cv2
 

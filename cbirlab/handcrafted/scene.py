@@ -9,7 +9,7 @@ from typing import Annotated
 import numpy as np
 
 from cbirlab.base.params import Choice
-from cbirlab.handcrafted.base import descriptor, grey, squeezed
+from cbirlab.handcrafted.base import descriptor, grey, squeeze
 
 SCALES = 4
 ORIENTATIONS = 8
@@ -37,7 +37,7 @@ def gist(image: np.ndarray, *, side: Annotated[int, Choice((32, 64, 128, 256))] 
     side : of the square, in pixels; frequencies are relative to it.
     """
     margin = side // 8
-    tones = _prefiltered(grey(squeezed(image, side)), margin)
+    tones = _prefiltered(grey(squeeze(image, side)), margin)
     bank = _bank(len(tones))
     strength = np.abs(np.fft.ifft2(np.fft.fft2(tones) * bank))[:, margin:-margin, margin:-margin]
     blocks = strength.reshape(len(bank), BLOCKS, side // BLOCKS, BLOCKS, side // BLOCKS)

@@ -7,7 +7,7 @@ from typing import Annotated
 import numpy as np
 
 from cbirlab.base.params import Range
-from cbirlab.handcrafted.base import descriptor, grey, squeezed
+from cbirlab.handcrafted.base import descriptor, grey, squeeze
 
 _CELL = 16  # pixels
 
@@ -56,7 +56,7 @@ def hog(
     from skimage import feature
 
     found = feature.hog(
-        squeezed(image, _CELL * cells),
+        squeeze(image, _CELL * cells),
         orientations=orientations,
         pixels_per_cell=(_CELL, _CELL),
         cells_per_block=(2, 2),

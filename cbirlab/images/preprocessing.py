@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, TypeVar
 
-from cbirlab.base.params import Choice, Range, checked
+from cbirlab.base.params import Choice, Range, check_parameters
 
 Box = Sequence[float]
 Size = tuple[int, int]
@@ -60,7 +60,7 @@ class Resizing:
     antialias: Annotated[bool, ANTIALIAS] = True
 
     def __post_init__(self) -> None:
-        checked(type(self), asdict(self), owner="Recipe")
+        check_parameters(type(self), asdict(self), owner="Recipe")
 
     def __str__(self) -> str:
         return f"{self.resize}, {self.interpolation}" + ("" if self.antialias else ", no antialias")

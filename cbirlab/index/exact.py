@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from cbirlab.base.params import Range, checked
+from cbirlab.base.params import Range, check_parameters
 from cbirlab.index.base import INDEXES, check_depth, values_of
-from cbirlab.index.ranking import LOW_WORD, Ranking, blocks, packed, refuse_not_finite, unpacked_scores
+from cbirlab.index.ranking import LOW_WORD, Ranking, blocks, pack, refuse_not_finite, unpack_scores
 
 
 @INDEXES.register("exact", title="Exact search", approximate=False)
@@ -30,7 +30,7 @@ class ExactIndex:
     """
 
     def __init__(self, *, block_mb: Annotated[float, Range(0.001, 65536)] = 64) -> None:
-        self.block_mb = checked(type(self), {"block_mb": block_mb}, owner="ExactIndex")["block_mb"]
+        self.block_mb = check_parameters(type(self), {"block_mb": block_mb}, owner="ExactIndex")["block_mb"]
 
     def fit(self, X: Any) -> ExactIndex:
         """Take the database `X` (N, D), one row per image."""
@@ -66,7 +66,7 @@ class ExactIndex:
         images, scores = np.empty(shape, np.int64), np.empty(shape, np.float32)
         for rows in blocks(len(queries), self._elements() // len(database)):
             keys = self._best_keys(queries[rows].astype(np.float64), depth)
-            images[rows], scores[rows] = keys & LOW_WORD, unpacked_scores(keys)
+            images[rows], scores[rows] = keys & LOW_WORD, unpack_scores(keys)
         return Ranking(images, scores)
 
     def _best_keys(self, queries: np.ndarray, k: int) -> np.ndarray:
@@ -78,7 +78,7 @@ class ExactIndex:
             scores = (queries @ block.T).astype(np.float32)
             refuse_not_finite(scores, rows.start)
             _leave_out_zeros(scores, queries, block)
-            best = np.concatenate([best, packed(scores, rows.start)], axis=1)
+            best = np.concatenate([best, pack(scores, rows.start)], axis=1)
             if best.shape[1] > k:
                 best = np.partition(best, k - 1, axis=1)[:, :k]
         best.sort(axis=1)

@@ -68,11 +68,11 @@ def ranked(scores: np.ndarray) -> Ranking:
     """
     scores = np.asarray(scores, dtype=np.float32)
     refuse_not_finite(scores, 0, no_answer=-np.inf)
-    keys = np.sort(packed(scores, 0), axis=1)
-    return Ranking(keys & LOW_WORD, unpacked_scores(keys))
+    keys = np.sort(pack(scores, 0), axis=1)
+    return Ranking(keys & LOW_WORD, unpack_scores(keys))
 
 
-def packed(scores: np.ndarray, first_row: int) -> np.ndarray:
+def pack(scores: np.ndarray, first_row: int) -> np.ndarray:
     """One int64 per score that sorts by falling score, then by row: ties are decided, in sort and partition alike.
 
     The bits of a float32 sort like integers once those of negative numbers are flipped; adding zero makes -0.0 and
@@ -83,7 +83,7 @@ def packed(scores: np.ndarray, first_row: int) -> np.ndarray:
     return (~rising << 32) | np.arange(first_row, first_row + scores.shape[1], dtype=np.int64)
 
 
-def unpacked_scores(keys: np.ndarray) -> np.ndarray:
+def unpack_scores(keys: np.ndarray) -> np.ndarray:
     """The scores in what `packed` gave."""
     rising = (~(keys >> 32)).astype(np.int32)
     return np.where(rising < 0, rising ^ np.int32(0x7FFFFFFF), rising).view(np.float32)

@@ -1,8 +1,11 @@
 """Passes: which patches of an image go through the network, and what becomes of their vectors. Survey 3.1.1."""
 
+from cbirlab.base.renamed import renamed
 from cbirlab.passes.base import PASSES, Box, Combine, Magnify, Passes, View, scheme
-from cbirlab.passes.combine import combined, learn_vlad, match
+from cbirlab.passes.combine import combine_patches, learn_vlad, match
 from cbirlab.passes.schemes import cnnaug, grid, proposals, single, spm, windows
+
+__getattr__ = renamed(__name__, {"combined": "combine_patches"})
 
 __all__ = [
     "PASSES",
@@ -12,7 +15,7 @@ __all__ = [
     "Passes",
     "View",
     "cnnaug",
-    "combined",
+    "combine_patches",
     "grid",
     "learn_vlad",
     "match",

@@ -18,7 +18,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 
 from cbirlab.base.methods import Method
-from cbirlab.base.params import Choice, Range, checked
+from cbirlab.base.params import Choice, Range, check_parameters
 from cbirlab.base.registry import Registry
 
 Box = tuple[float, float, float, float]
@@ -69,7 +69,7 @@ def scheme(name: str, *, title: str, reference: str = "", **facts: Any) -> Calla
     def decorate(function: Callable[..., Iterable[Box]]) -> Callable[..., list[Box]]:
         @wraps(function)
         def boxes(view: View, **parameters: Any) -> list[Box]:
-            return whole_pixels(name, view, function(view, **checked(function, parameters, owner=name)))
+            return whole_pixels(name, view, function(view, **check_parameters(function, parameters, owner=name)))
 
         PASSES.add(name, boxes, title=title, reference=reference, **facts)
         return boxes

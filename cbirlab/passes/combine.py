@@ -21,7 +21,9 @@ COSINE_STEPS = 2.0**40
 """Steps of a cosine between 0 and 1 that are told apart: rounding moves its last three decimal digits."""
 
 
-def combined(how: str, vectors: np.ndarray, counts: np.ndarray, state: Mapping[str, Any] | None = None) -> np.ndarray:
+def combine_patches(
+    how: str, vectors: np.ndarray, counts: np.ndarray, state: Mapping[str, Any] | None = None
+) -> np.ndarray:
     """One vector per image from the vectors of its patches.
 
     Parameters
@@ -41,7 +43,7 @@ def combined(how: str, vectors: np.ndarray, counts: np.ndarray, state: Mapping[s
     ------
     ValueError : another `how`, counts that do not fit the vectors, VLAD without its codebook.
     """
-    counts = _checked("combined", vectors, counts)
+    counts = _checked("combine_patches", vectors, counts)
     width, combine = _combination(how, vectors.shape[1], state)
     out = np.zeros((len(counts), width), np.float64 if vectors.dtype == np.float64 else np.float32)
     for images, unit, kept in _patches(vectors, counts):

@@ -23,7 +23,7 @@ SAME = 0.7
 """Boxes with a higher intersection over union count as one."""
 
 
-def proposed(view: View, most: int, method: str) -> list[Box]:
+def propose(view: View, most: int, method: str) -> list[Box]:
     """The whole view, then up to ``most - 1`` boxes by `method`, none like an earlier one.
 
     Raises
@@ -91,9 +91,9 @@ def mser(pixels: np.ndarray) -> np.ndarray:
 
 def rpn(pixels: np.ndarray) -> np.ndarray:
     """Boxes of a region proposal network, the highest objectness first; as `ward`."""
-    from cbirlab.passes.rpn import scored
+    from cbirlab.passes.rpn import score
 
-    return scored(pixels)
+    return score(pixels)
 
 
 METHODS = {"ward": ward, "mser": mser, "rpn": rpn}

@@ -27,7 +27,7 @@ DETECTORS = (
 
 
 @torch.inference_mode()
-def scored(pixels: np.ndarray) -> np.ndarray:
+def score(pixels: np.ndarray) -> np.ndarray:
     """Boxes (n, 4) in pixels of `pixels`, uint8 (H, W, 3); the highest objectness first.
 
     Raises
@@ -79,7 +79,7 @@ def _detector_of(path: Path) -> str | None:
 def _detector(name: str, path: Path, changed: str) -> Any:
     """The detector with the file's weights; `changed` makes a file that was replaced be read again."""
     detector: Any = get_model(name, weights=None, weights_backbone=None)
-    state = weights.matched(weights.read(path), detector.state_dict(), name)
+    state = weights.match_tensors(weights.read(path), detector.state_dict(), name)
     for part in ("backbone", "rpn"):
         own = {key.removeprefix(f"{part}."): value for key, value in state.items() if key.startswith(f"{part}.")}
         if not own:

@@ -119,9 +119,9 @@ def proposals(
     ImportError : "mser" without OpenCV.
     WeightsError : "rpn" without weights, or with others.
     """
-    from cbirlab.passes.regions import proposed  # scikit-learn, OpenCV and torch only when proposals are wanted
+    from cbirlab.passes.regions import propose  # scikit-learn, OpenCV and torch only when proposals are wanted
 
-    return proposed(view, most, method)
+    return propose(view, most, method)
 
 
 def _tiles(view: View, rows: int, columns: int, overlap: float = 0.0) -> list[Box]:

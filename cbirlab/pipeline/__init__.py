@@ -4,7 +4,7 @@ from cbirlab.pipeline.added import STAGES, Stage, add_stage, remove_stage
 from cbirlab.pipeline.bench import Bench
 from cbirlab.pipeline.recipe import Recipe
 from cbirlab.pipeline.result import Clock, Run
-from cbirlab.pipeline.running import run, table_row, told
+from cbirlab.pipeline.running import run, select_metrics, table_row
 
 __all__ = [
     "STAGES",
@@ -16,6 +16,6 @@ __all__ = [
     "add_stage",
     "remove_stage",
     "run",
+    "select_metrics",
     "table_row",
-    "told",
 ]

@@ -106,7 +106,7 @@ def remove_stage(name: str) -> None:
     _declare(name, None)
 
 
-def applied(recipe: Recipe, place: str) -> dict[str, Method]:
+def stages_used(recipe: Recipe, place: str) -> dict[str, Method]:
     """The stages that a recipe uses at a place, each with its method."""
     chosen = {name: getattr(recipe, name) for name, stage in STAGES.items() if stage.place == place}
     return {name: method for name, method in chosen.items() if method != NONE}

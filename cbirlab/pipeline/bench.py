@@ -15,11 +15,11 @@ from cbirlab.datasets import Dataset
 from cbirlab.index import Index, Ranking, Rows
 from cbirlab.index.lists import Lists
 from cbirlab.pipeline import fitting
-from cbirlab.pipeline.added import ROWS, applied
+from cbirlab.pipeline.added import ROWS, stages_used
 from cbirlab.pipeline.described import Column, Described
 from cbirlab.pipeline.learning_sets import held_for, learning_part
 from cbirlab.pipeline.recipe import Recipe
-from cbirlab.pipeline.result import BUDGET_SECONDS, Clock, Run, judge, repeated
+from cbirlab.pipeline.result import BUDGET_SECONDS, Clock, Run, judge, time_again
 from cbirlab.pipeline.search import NO_ROW, Searcher, depth_of, index_of
 from cbirlab.store import Store
 from cbirlab.whitening import normalise, project
@@ -120,7 +120,7 @@ class Bench(Described):
         first = run.seconds["search"]
         if first >= BUDGET_SECONDS:
             return replace(run, extract_ms=extract_ms)
-        searches = repeated(self._all(run.recipe).whole, first)
+        searches = time_again(self._all(run.recipe).whole, first)
         return replace(run, searches=searches, extract_ms=extract_ms)
 
     def search(self, recipe: Recipe, queries: Sequence[int] | Rows) -> Ranking:
@@ -191,13 +191,13 @@ def _setting(recipe: Recipe) -> tuple[Any, ...]:
 
 def _searched_as(recipe: Recipe) -> tuple[Any, ...]:
     """What decides descriptors as they are searched."""
-    return *_setting(recipe), recipe.dimensions, *applied(recipe, ROWS).items()
+    return *_setting(recipe), recipe.dimensions, *stages_used(recipe, ROWS).items()
 
 
 def _prepared(recipe: Recipe, values: np.ndarray, dimensions: int | None) -> np.ndarray:
     """Whitened descriptors as they are searched: cut, and after the stages that were added here."""
     found = _shortened(values, dimensions)
-    for method in applied(recipe, ROWS).values():
+    for method in stages_used(recipe, ROWS).values():
         found = method.target()(found, **method.parameters)
     return found
 

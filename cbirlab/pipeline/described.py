@@ -103,8 +103,8 @@ class Described:
         if missing:
             beside = fitting.plain(cells) if train else {}
             samplers = fitting.samplers(missing, self.backbone)
-            found = self._extract(owner, fitting.merged(samplers, beside), [part], states)
-            known |= fitting.learned(missing, samplers, found, part, self.store, self.backbone, self.progress)
+            found = self._extract(owner, fitting.merge_cells(samplers, beside), [part], states)
+            known |= fitting.learn_cells(missing, samplers, found, part, self.store, self.backbone, self.progress)
             self._states |= {(tap, key, name): state for (tap, key), state in known.items()}
         states |= known
         if train and owner is self.dataset:
@@ -195,7 +195,7 @@ class Described:
         found = [self._combined(tap, recipe, column) for (_, tap), column in zip(members, columns, strict=True)]
         if len(members) == 1:
             return found[0]
-        values = fitting.concatenated([rows.values for rows in found], [weight for weight, _ in members])
+        values = fitting.concatenate_taps([rows.values for rows in found], [weight for weight, _ in members])
         return Rows(values, found[0].counts)
 
     def _combined(self, tap: str, recipe: Recipe, column: Column) -> Rows:
@@ -205,7 +205,7 @@ class Described:
         if self.passes.combine == "match":
             return Rows(column.values, column.counts)
         state = self._view_codebook(tap, recipe) if self.passes.combine == "vlad" else None
-        return fitting.combined(self.passes.combine, column.values, column.counts, state)
+        return fitting.combine_views(self.passes.combine, column.values, column.counts, state)
 
     def _view_codebook(self, tap: str, recipe: Recipe) -> Mapping[str, np.ndarray]:
         name = (tap, recipe.aggregation, str(recipe.whitening_set))

@@ -15,7 +15,7 @@ from cbirlab.backbones import BACKBONES, classifier_of
 from cbirlab.base.progress import bar
 from cbirlab.datasets import Dataset
 from cbirlab.extract import Descriptors, Sampler, State, image_hashes
-from cbirlab.extract.sampling import unpacked
+from cbirlab.extract.sampling import unpack
 from cbirlab.index import Rows
 from cbirlab.pipeline.recipe import Recipe
 from cbirlab.store import Store, StoreUnwritable, digest
@@ -56,7 +56,7 @@ def check_cell(backbone: Backbone, tap: str, spec: Aggregation) -> str:
     return ""
 
 
-def clipped(backbone: Backbone, taps: Iterable[tuple[float, str]], spec: Aggregation) -> str:
+def find_clipped(backbone: Backbone, taps: Iterable[tuple[float, str]], spec: Aggregation) -> str:
     """Empty, or what of `spec` is made for values >= 0 while `taps` have others, as those of most transformers do."""
     members = {member: backbone.taps[member] for _, member in taps}
     if all(one.kind == "vector" for one in members.values()):  # taken as they are, whatever the pooling
@@ -118,12 +118,12 @@ def samplers(cells: Mapping[str, Sequence[Aggregation]], backbone: Backbone) -> 
     return found
 
 
-def merged(one: Mapping[str, Sequence[Any]], other: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+def merge_cells(one: Mapping[str, Sequence[Any]], other: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
     """Both, tap by tap, in the order of `other` where it has the tap."""
     return {tap: [*one.get(tap, ()), *other.get(tap, ())] for tap in dict.fromkeys([*other, *one])}
 
 
-def learned(
+def learn_cells(
     cells: Cells,
     samplers: Mapping[str, Sequence[Sampler]],
     found: Descriptors,
@@ -140,15 +140,15 @@ def learned(
         sampler = next(one for one in samplers[tap] if one.key == wanted.key)
         given = _classifier(backbone) if spec.fact("needs") == "classifier" else {}
         rows, key = found[tap, sampler.key][part], found.keys[tap, sampler.key][part]
-        states[tap, spec.key] = learned_state(spec, sampler, rows, key, store, given)
+        states[tap, spec.key] = learn_state(spec, sampler, rows, key, store, given)
     return states
 
 
-def combined(how: str, values: np.ndarray, counts: np.ndarray, state: Any) -> Rows:
+def combine_views(how: str, values: np.ndarray, counts: np.ndarray, state: Any) -> Rows:
     """The views of each image combined into one row."""
     from cbirlab import passes
 
-    return Rows(np.asarray(passes.combined(how, values, counts, state), dtype=np.float32))
+    return Rows(np.asarray(passes.combine(how, values, counts, state), dtype=np.float32))
 
 
 def view_codebook(values: np.ndarray, key: str, store: Store) -> Mapping[str, np.ndarray]:
@@ -156,10 +156,10 @@ def view_codebook(values: np.ndarray, key: str, store: Store) -> Mapping[str, np
     from cbirlab import passes
 
     code = code_version("passes", "encoding")
-    return remembered(store, {"codebook": "views", "on": key, "code": code}, lambda: passes.learn_vlad(values))
+    return load_or_fit(store, {"codebook": "views", "on": key, "code": code}, lambda: passes.learn_vlad(values))
 
 
-def concatenated(members: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
+def concatenate_taps(members: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
     """Rows L2-normalised, multiplied by their member's weight and laid side by side."""
     return np.concatenate([weight * normalise(one) for one, weight in zip(members, weights, strict=True)], axis=1)
 
@@ -181,7 +181,7 @@ def learn_whitening(whitening: Whitening, values: np.ndarray, labels: Sequence[s
         return {name: np.asarray(value) for name, value in vars(fitted).items() if name not in fitted.get_params()}
 
     fitted = estimator(**whitening.parameters)
-    for attribute, value in remembered(store, specification, fit).items():
+    for attribute, value in load_or_fit(store, specification, fit).items():
         setattr(fitted, attribute, value.item() if value.ndim == 0 else value)
     return fitted
 
@@ -197,7 +197,7 @@ def warn_of_few(recipe: Recipe, whitening: Any, images: int, width: int) -> None
         )
 
 
-def remembered(
+def load_or_fit(
     store: Store, specification: Mapping[str, Any], fit: Callable[[], dict[str, np.ndarray]]
 ) -> Mapping[str, np.ndarray]:
     """What `fit` learns, or what the store has of it."""
@@ -210,7 +210,7 @@ def remembered(
     return arrays
 
 
-def learned_state(
+def learn_state(
     spec: Aggregation, sampler: Sampler, rows: np.ndarray, key: str, store: Store, given: Mapping[str, np.ndarray]
 ) -> State:
     """What an aggregation learns from the sampled `rows` of the train split, which are known by `key`.
@@ -221,7 +221,7 @@ def learned_state(
     """
     code = code_version("aggregation", "encoding", spec.target())
     specification = {"aggregation": spec.key, "code": code, "on": key}
-    arrays = remembered(store, specification, lambda: spec.learn(*unpacked(rows, sampler)))
+    arrays = load_or_fit(store, specification, lambda: spec.learn(*unpack(rows, sampler)))
     both = {**arrays, **given}
     of_queries = spec.prepare(both, queries=True) if spec.fact("similarity") else None
     return State(spec.prepare(both), digest(specification), of_queries)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from cbirlab.aggregation import Aggregation
-from cbirlab.backbones import Backbone, check_tap, chosen, load_backbone
+from cbirlab.backbones import Backbone, check_tap, load_backbone, split_backbone
 from cbirlab.backbones.loading import PRECISION
 from cbirlab.base.params import Choice, Range
 from cbirlab.base.plain import check_fields, check_texts, object_of
@@ -16,7 +16,7 @@ from cbirlab.base.registry import load_extensions
 from cbirlab.datasets import Dataset, load_dataset
 from cbirlab.evaluation import PROTOCOLS
 from cbirlab.evaluation.judgement import AP_METHODS
-from cbirlab.evaluation.metrics import named
+from cbirlab.evaluation.metrics import parse_metrics
 from cbirlab.extract import SCALE_POOLING
 from cbirlab.images.preprocessing import CROP, IMAGE_SIZE, INTERPOLATION, RESIZE, Resizing
 from cbirlab.index import IndexMethod
@@ -188,12 +188,12 @@ class Recipe(Extensible):
         unset="the protocol's",
     )
     metrics: tuple[str, ...] = declared(
-        (), JUDGING, named, "further ones beside the protocol's: recall@1 hit@5 mrr", several=True, later=True
+        (), JUDGING, parse_metrics, "further ones beside the protocol's: recall@1 hit@5 mrr", several=True, later=True
     )
 
     def __post_init__(self) -> None:
         check_texts(self)
-        backbone, weights = chosen(self.backbone, self.weights)
+        backbone, weights = split_backbone(self.backbone, self.weights)
         clean = {"backbone": backbone, "weights": weights}
         for name, field in each(self):
             if field.check is not None:

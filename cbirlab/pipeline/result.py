@@ -114,7 +114,7 @@ class Clock:
         self.seconds[self._stage] = self.seconds.get(self._stage, 0.0) + time.perf_counter() - self._start
 
 
-def repeated(search: Callable[[], object], first: float) -> tuple[float, ...]:
+def time_again(search: Callable[[], object], first: float) -> tuple[float, ...]:
     """Seconds of further searches after one that took `first` and that nothing was warm for."""
     seconds: list[float] = []
     while 1 + len(seconds) < SEARCHES and first + sum(seconds) < BUDGET_SECONDS:

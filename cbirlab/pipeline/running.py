@@ -10,7 +10,7 @@ from cbirlab.datasets import Dataset, load_dataset
 from cbirlab.evaluation import PROTOCOLS, Evaluation
 from cbirlab.pipeline.added import STAGES
 from cbirlab.pipeline.bench import Bench
-from cbirlab.pipeline.fitting import clipped, warn_of_clipped
+from cbirlab.pipeline.fitting import find_clipped, warn_of_clipped
 from cbirlab.pipeline.recipe import Recipe
 from cbirlab.pipeline.result import Clock, Run
 from cbirlab.pipeline.timing import ms_per_image
@@ -45,7 +45,7 @@ def run(
         dataset = dataset or load_dataset(recipe.dataset)
         backbone = load_backbone(recipe.backbone, recipe.weights, device)
         recipe = recipe.resolved(dataset, backbone)
-    warn_of_clipped([clipped(backbone, recipe.taps, recipe.aggregation)], stacklevel=3)
+    warn_of_clipped([find_clipped(backbone, recipe.taps, recipe.aggregation)], stacklevel=3)
     bench = Bench(dataset, backbone, recipe, store=store or Store(), progress=progress)
     with clock("extract"):
         bench.fill([recipe])
@@ -53,7 +53,7 @@ def run(
     return bench.timed(found, ms_per_image(bench, [recipe])[recipe] if time_images else math.nan)
 
 
-def told(evaluation: Evaluation) -> dict[str, float]:
+def select_metrics(evaluation: Evaluation) -> dict[str, float]:
     """What a row has room for: of precisions at k one, and one interval; and what was asked for beside the protocol."""
     protocol, metrics = evaluation.protocol, evaluation.metrics
     usual = PROTOCOLS[protocol.name].metrics if protocol.name in PROTOCOLS else protocol.metrics
@@ -81,7 +81,7 @@ def table_row(result: Run) -> dict[str, Any]:
         "dim": result.dim,
         "image_size": recipe.image_size,
         "preprocessing": f"{recipe.crop}, {recipe.resizing}",
-        **(told(result.evaluation) if result.evaluation else {}),
+        **(select_metrics(result.evaluation) if result.evaluation else {}),
         "forward_passes": result.forward_passes,
         **times,
         "build_seconds": round(result.build_seconds, 3),

@@ -10,7 +10,7 @@ import numpy as np
 from cbirlab.datasets import Dataset
 from cbirlab.index import Index, PatchIndex, Ranking, Rows, WordIndex
 from cbirlab.index.lists import Lists
-from cbirlab.pipeline.added import RANKINGS, Asked, applied
+from cbirlab.pipeline.added import RANKINGS, Asked, stages_used
 from cbirlab.pipeline.recipe import Recipe
 
 NO_ROW = -1
@@ -65,7 +65,7 @@ class Searcher:
         ranking = search(self.index, queries, self.depth)
         if not len(queries):
             return ranking
-        for method in applied(self.recipe, RANKINGS).values():
+        for method in stages_used(self.recipe, RANKINGS).values():
             asked = Asked(self.dataset, self.images, queries, own)
             ranking = method.target()(ranking, asked, **method.parameters)
         return ranking

@@ -17,13 +17,13 @@ _CHECKSUM = ', "checksum": "'
 _NOTES = {"dataset", "part", "weights", "skipped", "pass_ms", "key"}
 
 
-def sealed_json(content: Mapping[str, Any]) -> str:
+def seal_json(content: Mapping[str, Any]) -> str:
     """A JSON object whose last member is the checksum of all before it."""
     body = json.dumps(content, allow_nan=False)
     return f'{body[:-1]}{_CHECKSUM}{sha256(body.encode()).hexdigest()}"}}'
 
 
-def unsealed_json(text: str) -> tuple[dict[str, Any], bool]:
+def unseal_json(text: str) -> tuple[dict[str, Any], bool]:
     """The object of `sealed_json`, and whether a checksum has confirmed it; there are files from before there was one.
 
     Raises
@@ -42,7 +42,7 @@ def unsealed_json(text: str) -> tuple[dict[str, Any], bool]:
 def read_meta(folder: Path) -> dict[str, Any]:
     """Contents of an entry's meta.json, or DamagedEntry."""
     try:
-        meta, sealed = unsealed_json((folder / "meta.json").read_text(encoding="utf-8"))
+        meta, sealed = unseal_json((folder / "meta.json").read_text(encoding="utf-8"))
         sound = meta["format"] == FORMAT and digest(meta["specification"]) == folder.name
         sound = sound and set(meta) == {"format", "specification", "notes", "arrays"}
         sound = sound and all({"bytes", "sha256"} == set(facts) for facts in meta["arrays"].values())
@@ -70,7 +70,7 @@ def read_note(path: Path) -> dict[str, Any]:
     """
     try:
         text = path.read_text(encoding="utf-8")
-        found, sealed = unsealed_json(text)
+        found, sealed = unseal_json(text)
     except OSError:
         return {}
     except ValueError as error:

@@ -31,7 +31,7 @@ from cbirlab.store.files import (
     tree_bytes,
     write_all,
 )
-from cbirlab.store.meta import NOTES, read_meta, read_note, sealed_json, small_files
+from cbirlab.store.meta import NOTES, read_meta, read_note, seal_json, small_files
 from cbirlab.store.owners import left_behind, new_name
 from cbirlab.store.pruning import find_old, find_unfinished
 
@@ -210,7 +210,7 @@ class Store:
         if kind not in NOTES:
             raise ValueError(f"Store: the kind of a note must be one of {', '.join(NOTES)}, got {kind!r}.")
         with self.writing() as folder:
-            (folder / "note").write_text(sealed_json(content), encoding="utf-8")
+            (folder / "note").write_text(seal_json(content), encoding="utf-8")
             (self.path / kind).mkdir(parents=True, exist_ok=True)
             os.replace(folder / "note", self.path / kind / f"{name}.json")
 
@@ -238,7 +238,7 @@ class Store:
     def _finish(self, kind: str, specification: Mapping[str, Any], folder: Path, notes: Mapping[str, Any]) -> Entry:
         arrays = {path.stem: file_facts(path) for path in sorted(folder.glob("*.npy"))}
         meta = {"format": FORMAT, "specification": dict(specification), "notes": dict(notes), "arrays": arrays}
-        (folder / "meta.json").write_text(sealed_json(meta), encoding="utf-8")
+        (folder / "meta.json").write_text(seal_json(meta), encoding="utf-8")
         target = self.folder(kind, digest(specification))
         target.parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from cbirlab.aggregation import AGGREGATIONS, Aggregation
 from cbirlab.attention import ATTENTIONS
-from cbirlab.backbones import BACKBONES, check_tap, chosen, load_backbone, taps_of
-from cbirlab.base.methods import listed
+from cbirlab.backbones import BACKBONES, check_tap, load_backbone, split_backbone, taps_of
+from cbirlab.base.methods import split_names
 from cbirlab.base.progress import bar
 from cbirlab.base.registry import Registry
 from cbirlab.datasets import Dataset, load_dataset
@@ -23,7 +23,7 @@ from cbirlab.fusion import FUSIONS, Fusion, FusionMethod, fused_row, run_fusion
 from cbirlab.fusion.recipe import compares_parts
 from cbirlab.passes import PASSES, Passes
 from cbirlab.pipeline import STAGES, Bench, Recipe, table_row
-from cbirlab.pipeline.fitting import check_cell, clipped, warn_of_clipped
+from cbirlab.pipeline.fitting import check_cell, find_clipped, warn_of_clipped
 from cbirlab.pipeline.learning_sets import learning_part, learning_set
 from cbirlab.pipeline.tap_names import Taps
 from cbirlab.pipeline.timing import ms_per_image
@@ -196,7 +196,7 @@ def _cells(taps: Sequence[Taps], specs: Sequence[Aggregation], backbone: Backbon
     if left_out:
         listed = "\n  ".join(left_out)
         warnings.warn(f"compare: {backbone.name}: {len(left_out)} taps are left out:\n  {listed}", stacklevel=3)
-    warn_of_clipped([clipped(backbone, tap.members, spec) for tap, spec in cells], stacklevel=4)
+    warn_of_clipped([find_clipped(backbone, tap.members, spec) for tap, spec in cells], stacklevel=4)
     return cells
 
 
@@ -212,7 +212,7 @@ def _whitenable(spec: Aggregation, kind: Whitening, base: Recipe, dataset: Datas
 
 def _names(given: Names, registry: Registry[Any]) -> list[str]:
     if isinstance(given, str):
-        return registry.list() if given == "all" else listed(given)
+        return registry.list() if given == "all" else split_names(given)
     return list(given)
 
 
@@ -222,7 +222,7 @@ def _taps(given: Names | None, backbone: Backbone) -> list[Taps]:
         return [Taps(backbone.default_tap)]
     if given == "all":
         return [Taps(tap) for tap in backbone.taps]
-    wanted = [Taps(tap) for tap in (listed(given) if isinstance(given, str) else given)]
+    wanted = [Taps(tap) for tap in (split_names(given) if isinstance(given, str) else given)]
     known = [tap for tap in wanted if all(member in backbone.taps for _, member in tap.members)]
     if not known:
         for _, member in wanted[0].members:
@@ -234,8 +234,8 @@ def _networks(given: Names, weights: str | Mapping[str, str | None] | None) -> l
     """Name and weights of each backbone, which may say its weights itself: "resnet50@IMAGENET1K_V2"."""
     pairs = []
     for text in _names(given, BACKBONES):
-        beside = weights.get(chosen(text)[0]) if isinstance(weights, Mapping) else weights
-        pairs.append(chosen(text, beside))
+        beside = weights.get(split_backbone(text)[0]) if isinstance(weights, Mapping) else weights
+        pairs.append(split_backbone(text, beside))
     return pairs
 
 
@@ -269,6 +269,6 @@ def _check_taps(taps: Names | None, backbones: Sequence[str]) -> None:
         for tap in taps_of(backbone):
             if tap not in known:
                 known.add(tap, backbone, title=tap)
-    for tap in listed(taps) if isinstance(taps, str) else taps:
+    for tap in split_names(taps) if isinstance(taps, str) else taps:
         for _, member in Taps(tap).members:
             known.info(member)

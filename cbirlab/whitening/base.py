@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from cbirlab.base.params import Range, checked
+from cbirlab.base.params import Range, check_parameters
 
 BLOCK = 4096
 """Rows that are held in float64 at a time."""
@@ -42,7 +42,7 @@ class BaseWhitening(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         given = self.get_params(deep=False)
         if "n_components" in given:
             DIMENSIONS.check(type(self).__name__, "n_components", given.pop("n_components"))
-        checked(type(self), given, owner=type(self).__name__)
+        check_parameters(type(self), given, owner=type(self).__name__)
 
     def _counted(self, dimensions: int) -> Self:
         self.n_components_ = self._n_features_out = dimensions
@@ -76,7 +76,7 @@ class LinearWhitening(BaseWhitening):
         X = validate_data(self, X, dtype=FLOATS, reset=False)
         matrix = self._matrix()
         whitened = np.empty((len(X), matrix.shape[1]), dtype=np.float32)
-        for start, block in centred(X, self.mean_):
+        for start, block in centre(X, self.mean_):
             whitened[start : start + len(block)] = block @ matrix
         return whitened
 
@@ -118,7 +118,7 @@ def refuse_fewer(name: str, width: int, dimensions: int | None) -> None:
         )
 
 
-def centred(X: np.ndarray, mean: np.ndarray | float = 0.0) -> Iterator[tuple[int, np.ndarray]]:
+def centre(X: np.ndarray, mean: np.ndarray | float = 0.0) -> Iterator[tuple[int, np.ndarray]]:
     """Blocks of rows in float64, `mean` taken off, each with the row it starts at."""
     for start in range(0, len(X), BLOCK):
         yield start, X[start : start + BLOCK].astype(np.float64) - mean
@@ -142,7 +142,7 @@ def principal_axes(X: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, np.ndar
         axes /= np.maximum(np.linalg.norm(axes, axis=1, keepdims=True), np.finfo(np.float64).tiny)
     else:
         scatter = np.zeros((width, width))
-        for _, block in centred(X, mean):
+        for _, block in centre(X, mean):
             scatter += block.T @ block
         values, vectors = np.linalg.eigh(scatter)
         axes = vectors.T

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils.validation import validate_data
 
 from cbirlab.base.params import Choice, Range
-from cbirlab.whitening.base import BLOCK, FLOATS, LinearWhitening, centred, ledoit_wolf, principal_axes, rank, signed
+from cbirlab.whitening.base import BLOCK, FLOATS, LinearWhitening, centre, ledoit_wolf, principal_axes, rank, signed
 
 PARTNERS = 10
 """Each row is paired with at most so many following rows of its instance: the number of pairs stays linear in N."""
@@ -102,7 +102,7 @@ class LearnedWhitening(LinearWhitening):
 
     def _learn(self, X: np.ndarray, queries: np.ndarray, positives: np.ndarray) -> Self:
         times = np.bincount(queries, minlength=len(X)).astype(np.float64)
-        summed = np.sum([times[start : start + len(block)] @ block for start, block in centred(X)], axis=0)
+        summed = np.sum([times[start : start + len(block)] @ block for start, block in centre(X)], axis=0)
         self.mean_ = summed / len(queries)
         total, axes = principal_axes(X, self.mean_)
         kept = rank("LearnedWhitening", X, self.mean_, total, self.clip)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 import numpy as np
 
 from cbirlab.base.params import Range
-from cbirlab.whitening.base import LinearWhitening, centred, ledoit_wolf
+from cbirlab.whitening.base import LinearWhitening, centre, ledoit_wolf
 
 
 class PCAWhitening(LinearWhitening):
@@ -121,5 +121,5 @@ class ShrinkageWhitening(LinearWhitening):
 
 def _automatic_amount(X: np.ndarray, mean: np.ndarray, spectrum: np.ndarray) -> float:
     count, width = X.shape
-    fourth = sum(float(np.square(np.square(block).sum(axis=1)).sum()) for _, block in centred(X, mean)) / count
+    fourth = sum(float(np.square(np.square(block).sum(axis=1)).sum()) for _, block in centre(X, mean)) / count
     return ledoit_wolf(spectrum * (count - 1) / count, fourth, count, width)

@@ -246,7 +246,7 @@ def states(folder: Path) -> None:
 
 def weights_used(path: Path) -> None:
     module = torch.nn.ModuleDict({"conv": torch.nn.Linear(4, 3)})
-    weights.fill(module, weights.matched(weights.read(path), module.state_dict(), path.name), path.name)
+    weights.fill(module, weights.match_tensors(weights.read(path), module.state_dict(), path.name), path.name)
 
 
 READERS["weights"] = Reader(weights_used, states, (WeightsError,), hostile=hostile.states)

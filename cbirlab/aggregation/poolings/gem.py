@@ -11,9 +11,9 @@ from cbirlab.aggregation.base import AGGREGATIONS, pooling
 from cbirlab.aggregation.division import Division, columns_of, whole
 from cbirlab.aggregation.fused import Fused, Shared
 from cbirlab.aggregation.look import Looked
-from cbirlab.attention.base import checked_maps
+from cbirlab.attention.base import check_maps
 from cbirlab.attention.weights import relative
-from cbirlab.base.params import Range, checked
+from cbirlab.base.params import Range, check_parameters
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -114,10 +114,10 @@ def gem_sweep(maps: Tensor, ps: Sequence[float]) -> Tensor:
     ------
     TypeError, ValueError : as `gem` does.
     """
-    exponents = tuple(checked(AGGREGATIONS["gem"], {"p": p}, owner="gem")["p"] for p in ps)
+    exponents = tuple(check_parameters(AGGREGATIONS["gem"], {"p": p}, owner="gem")["p"] for p in ps)
     if not exponents:
         raise ValueError("gem_sweep: ps must hold at least one exponent, got none.")
-    return _generalised_means(checked_maps("gem", maps), exponents)
+    return _generalised_means(check_maps("gem", maps), exponents)
 
 
 def gem_per_channel(maps: Tensor, p: Tensor | Sequence[float]) -> Tensor:
@@ -138,7 +138,7 @@ def gem_per_channel(maps: Tensor, p: Tensor | Sequence[float]) -> Tensor:
     """
     import torch
 
-    maps = checked_maps("gem_per_channel", maps)
+    maps = check_maps("gem_per_channel", maps)
     exponents = torch.as_tensor(p, dtype=maps.dtype, device=maps.device)
     if exponents.shape != maps.shape[1:2]:
         raise ValueError(

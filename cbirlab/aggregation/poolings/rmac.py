@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
-from cbirlab.aggregation.base import checked_maps, pooling
+from cbirlab.aggregation.base import check_maps, pooling
 from cbirlab.aggregation.division import Division, at_maxima, lengths, whole
 from cbirlab.aggregation.fused import Fused
 from cbirlab.aggregation.local_pca import learn_whitening, whiten
@@ -92,7 +92,7 @@ def added(vectors: Tensor) -> Tensor:
 
 def regions(maps: Tensor, *, levels: int = 3, **parameters: Any) -> Tensor:
     """L2-normalised maxima (B, R, C) of all regions of maps (B, C, H, W), what `learn` learns from."""
-    return _unit(region_maxima(checked_maps("rmac", maps), levels))
+    return _unit(region_maxima(check_maps("rmac", maps), levels))
 
 
 def learn(samples: np.ndarray, **parameters: Any) -> dict[str, np.ndarray]:

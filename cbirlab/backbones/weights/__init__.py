@@ -13,9 +13,9 @@ from cbirlab.backbones.weights.finding import (
     hub_folder,
     own_file,
     own_files,
-    published,
+    published_weights,
 )
-from cbirlab.backbones.weights.fitting import digest, fill, matched, needed
+from cbirlab.backbones.weights.fitting import digest, fill, match_tensors, needed
 from cbirlab.backbones.weights.reading import WeightsError, read
 
 __all__ = [
@@ -29,10 +29,10 @@ __all__ = [
     "fill",
     "find",
     "hub_folder",
-    "matched",
+    "match_tensors",
     "needed",
     "own_file",
     "own_files",
-    "published",
+    "published_weights",
     "read",
 ]

@@ -55,7 +55,7 @@ class Found:
     part: str = ""
 
 
-def published(name: str) -> dict[str, Published]:
+def published_weights(name: str) -> dict[str, Published]:
     """Weights that torchvision publishes for the network `name`, by label; empty for a network it does not know."""
     from torchvision.models import get_model_weights, list_models
 
@@ -86,7 +86,7 @@ def find(name: str, weights: str | Path | None, *, default: str = "", bundled: s
     """
     if weights is None and bundled:
         return _bundled(name, bundled)
-    sets = published(name)
+    sets = published_weights(name)
     label = default if weights is None else str(weights)
     if label in sets:
         return _published(name, sets, label, own=weights is None)

@@ -28,7 +28,7 @@ RIVAL = 0.5
 """Share of the best one's tensors from which on another group of them is a second network."""
 
 
-def matched(
+def match_tensors(
     state: Mapping[str, Tensor],
     own: Mapping[str, Tensor],
     owner: str,
@@ -91,7 +91,7 @@ def _part(
         groups = list(dict.fromkeys(name.rsplit(".", 1)[0] for name in _beginnings(state)))
         near = get_close_matches(part, groups, n=3) or groups[:3]
         raise WeightsError(f"{owner}: the file holds nothing named {part!r}; there is {', '.join(map(repr, near))}.")
-    return matched(found, own, owner, own_name=own_name)
+    return match_tensors(found, own, owner, own_name=own_name)
 
 
 def _beginnings(state: Mapping[str, Tensor]) -> Iterator[str]:

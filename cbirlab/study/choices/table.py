@@ -14,7 +14,7 @@ from cbirlab.base.params import Choice
 from cbirlab.base.progress import bar
 from cbirlab.datasets import Dataset, load_dataset
 from cbirlab.evaluation import PROTOCOLS, Protocol, evaluate, paired_difference, query_groups, randomisation_p
-from cbirlab.evaluation.comparing import pooled_samples
+from cbirlab.evaluation.comparing import resample_pooled
 from cbirlab.evaluation.intervals import percentiles
 from cbirlab.index import Ranking
 from cbirlab.index.lists import Lists, lists_of
@@ -201,7 +201,7 @@ def _numbers(first: Measured, other: Measured | None, groups: np.ndarray) -> dic
     both = ~np.isnan(before) & ~np.isnan(after)
     means = [float(values[both].mean()) if both.any() else math.nan for values in (before, after)]
     if first.judged is not None and other.judged is not None:
-        draws = pooled_samples(other.judged, groups) - pooled_samples(first.judged, groups)
+        draws = resample_pooled(other.judged, groups) - resample_pooled(first.judged, groups)
         change, p = percentiles(means[1] - means[0], draws, 0.95), math.nan
     else:
         change = paired_difference(after, before, groups=groups)

@@ -6,13 +6,16 @@
 >>> match.heat_a.sum() + match.mean_a                         # the score, place by place
 """
 
-from cbirlab.study.explain.heat_map import Overlay, overlay, resized, to_pixels, words
+from cbirlab.base.renamed import renamed
+from cbirlab.study.explain.heat_map import Overlay, overlay, resize_map, to_pixels, words
 from cbirlab.study.explain.looker import Looker
 from cbirlab.study.explain.match import Match, Pair, similarity_map
-from cbirlab.study.explain.missed_positives import Positive, missed, positives
+from cbirlab.study.explain.missed_positives import Positive, find_missed, positives
 from cbirlab.study.explain.pairs import Cosines, JudgedPairs, cosines, judged_pairs
 from cbirlab.study.explain.place_parts import Parts, parts
 from cbirlab.study.explain.variances import Spectrum, spectrum
+
+__getattr__ = renamed(__name__, {"missed": "find_missed"})
 
 __all__ = [
     "Cosines",
@@ -25,12 +28,12 @@ __all__ = [
     "Positive",
     "Spectrum",
     "cosines",
+    "find_missed",
     "judged_pairs",
-    "missed",
     "overlay",
     "parts",
     "positives",
-    "resized",
+    "resize_map",
     "similarity_map",
     "spectrum",
     "to_pixels",

@@ -80,14 +80,14 @@ def overlay(
     weighs = seen.spatial is not None or seen.masks is not None
     cells = _numbers(seen.spatial) if seen.spatial is not None else activations.sum(axis=0)
     channels = _top(_numbers(seen.channels) if seen.channels is not None else activations.mean(axis=(1, 2)))
-    maps_of_top = [resized(relative(activations[channel]), size) for channel, _ in channels]
+    maps_of_top = [resize_map(relative(activations[channel]), size) for channel, _ in channels]
     cell_boxes = seen.regions[0] if seen.regions is not None else ()
     return Overlay(
-        heat=resized(relative(cells), size),
+        heat=resize_map(relative(cells), size),
         weighs=weighs,
         cells=cells,
         boxes=tuple(to_pixels(box, (cells.shape[0], cells.shape[1]), size) for box in cell_boxes),
-        mask=None if seen.masks is None else resized(_numbers(seen.masks), size, smooth=False) > 0.5,
+        mask=None if seen.masks is None else resize_map(_numbers(seen.masks), size, smooth=False) > 0.5,
         channels=channels,
         weighs_channels=seen.channels is not None,
         channel_heat=np.stack(maps_of_top) if maps_of_top else np.empty((0, *size), np.float32),
@@ -107,7 +107,7 @@ def to_pixels(box: CellBox, cells: tuple[int, int], size: tuple[int, int]) -> Pi
     return left * across, top * down, right * across, bottom * down
 
 
-def resized(cells: np.ndarray, size: tuple[int, int], *, smooth: bool = True) -> np.ndarray:
+def resize_map(cells: np.ndarray, size: tuple[int, int], *, smooth: bool = True) -> np.ndarray:
     """A map (h, w) enlarged to (height, width) pixels, float32; smooth between the middles of the cells, or plain.
 
     Smooth is bicubic, without its overshooting: no pixel leaves the range of the cells.

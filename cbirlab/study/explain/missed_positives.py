@@ -55,7 +55,7 @@ def positives(run: Run | FusedRun, query: int, level: str | None = None) -> list
     return sorted(found, key=lambda one: (one.rank is None, one.rank or 0, one.row))
 
 
-def missed(run: Run | FusedRun, query: int, k: int = 20, level: str | None = None) -> list[Positive]:
+def find_missed(run: Run | FusedRun, query: int, k: int = 20, level: str | None = None) -> list[Positive]:
     """The right answers of a query that are not among the first `k`, best rank first; arguments as of `positives`."""
     if k < 0 or k != int(k):
         raise ValueError(f"missed: k must be a whole number of at least 0, got {k!r}.")

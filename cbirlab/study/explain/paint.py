@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from cbirlab.study.explain.heat_map import Overlay, PixelBox, relative, resized
+from cbirlab.study.explain.heat_map import Overlay, PixelBox, relative, resize_map
 
 SIDE = 480
 """Long side of a painted picture in pixels."""
@@ -35,7 +35,7 @@ BOX_COLOURS = ("#ffffff", "#ffb000", "#56b4e9", "#ff8fc7", "#3ddc97")
 MARK_COLOUR, MARK_TEXT = "#ffffff", "#111111"
 
 
-def painted(
+def paint_map(
     picture: np.ndarray,
     cells: np.ndarray,
     *,
@@ -54,7 +54,9 @@ def painted(
     full : what is painted strongest, by default the largest magnitude of `cells`.
     """
     base = _enlarged(picture, side)
-    level = resized(cells / full if full else relative(cells), (base.height, base.width)).clip(-1 if signed else 0, 1)
+    level = resize_map(cells / full if full else relative(cells), (base.height, base.width)).clip(
+        -1 if signed else 0, 1
+    )
     pale = Image.blend(base, base.convert("L").convert("RGB"), PALE * min(1.0, 2 * opacity))
     colours = Image.fromarray(np.rint(level * MOST + MOST).astype(np.uint8), "L")
     colours.putpalette(_colours())
@@ -62,7 +64,7 @@ def painted(
     return Image.composite(colours.convert("RGB"), pale, strength)
 
 
-def looked_at(
+def paint_regions(
     picture: np.ndarray,
     seen: Overlay,
     *,
@@ -78,7 +80,7 @@ def looked_at(
     region : the only one of ``seen.boxes`` to be shown, what lies outside left in the dark; all by default.
     """
     height, width = picture.shape[:2]
-    image = painted(picture, seen.cells, opacity=opacity, side=side)
+    image = paint_map(picture, seen.cells, opacity=opacity, side=side)
     boxes, kept = seen.boxes, seen.mask
     if region is not None:
         left, top, right, bottom = (round(edge) for edge in boxes[region])

@@ -15,7 +15,7 @@ import numpy as np
 
 from cbirlab.aggregation import AGGREGATIONS, Aggregation
 from cbirlab.aggregation.division import Block
-from cbirlab.attention.base import checked_maps
+from cbirlab.attention.base import check_maps
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -68,7 +68,7 @@ def parts(aggregation: str | Aggregation, maps: Tensor, state: State = None) -> 
     ValueError : maps of several images, or a pooling whose vector is not known to be a sum over places.
     """
     spec = Aggregation.parse(aggregation)
-    maps = checked_maps(spec.name, maps)
+    maps = check_maps(spec.name, maps)
     if len(maps) != 1:
         raise ValueError(f"parts: maps must be those of one image, (1, C, H, W), got {tuple(maps.shape)}.")
     divide = spec.fact("parts")

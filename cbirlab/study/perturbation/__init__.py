@@ -10,9 +10,12 @@ By perturbation, on any benchmark::
     probe(session, query=0, kind="rotate")
 """
 
+from cbirlab.base.renamed import renamed
 from cbirlab.study.perturbation.answers import Answer, answer_of, probe, query_picture, row_of
 from cbirlab.study.perturbation.factors import FACTORS, MEASURES, Factor, by_factor, pairs
-from cbirlab.study.perturbation.perturb import KINDS, Kind, perturbed, unchanged
+from cbirlab.study.perturbation.perturb import KINDS, Kind, perturb_image, unchanged
+
+__getattr__ = renamed(__name__, {"perturbed": "perturb_image"})
 
 __all__ = [
     "FACTORS",
@@ -24,7 +27,7 @@ __all__ = [
     "answer_of",
     "by_factor",
     "pairs",
-    "perturbed",
+    "perturb_image",
     "probe",
     "query_picture",
     "row_of",

@@ -15,7 +15,7 @@ from cbirlab.datasets import Dataset
 from cbirlab.evaluation import PROTOCOLS, average_precision
 from cbirlab.images.preprocessing import region
 from cbirlab.index import Ranking
-from cbirlab.study.perturbation.perturb import KINDS, perturbed, unchanged
+from cbirlab.study.perturbation.perturb import KINDS, perturb_image, unchanged
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -146,7 +146,7 @@ def probe(
     amounts = KINDS[kind].amounts if amounts is None else amounts
 
     def answer(amount: float) -> Answer:
-        ranking = session.rank_image(perturbed(picture, **{kind: amount}), *setting, prepared=True)
+        ranking = session.rank_image(perturb_image(picture, **{kind: amount}), *setting, prepared=True)
         return answer_of(ranking, session.dataset, query, session.recipe(*setting).protocol, level)
 
     answers = {amount: answer(amount) for amount in dict.fromkeys([plain, *amounts])}

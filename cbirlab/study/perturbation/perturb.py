@@ -10,7 +10,7 @@ from typing import Annotated
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter, ImageStat
 
-from cbirlab.base.params import Range, checked, parameters
+from cbirlab.base.params import Range, check_parameters, parameters
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ KINDS = {
 }
 
 
-def perturbed(
+def perturb_image(
     image: Image.Image,
     *,
     rotate: Annotated[float, Range(-180.0, 180.0, step=5.0)] = 0.0,
@@ -75,7 +75,7 @@ def perturbed(
     TypeError, ValueError : an amount outside what is declared.
     """
     amounts = {name: amount for name, amount in locals().items() if name != "image"}
-    for name, amount in checked(perturbed, amounts, owner="perturbed").items():
+    for name, amount in check_parameters(perturb_image, amounts, owner="perturb_image").items():
         if amount != unchanged(name):
             image = _STEPS[name](image, amount)
     return image
@@ -90,7 +90,7 @@ def unchanged(kind: str) -> float:
     """
     if kind not in KINDS:
         raise ValueError(f"probe: kind must be one of {', '.join(KINDS)}, got {kind!r}.")
-    return parameters(perturbed)[kind].default
+    return parameters(perturb_image)[kind].default
 
 
 def _mean_colour(image: Image.Image) -> tuple[int, ...]:

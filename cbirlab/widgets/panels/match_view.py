@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 
 from cbirlab.study.explain import Match, words
-from cbirlab.study.explain.paint import OPACITY, beside, painted, with_numbers
+from cbirlab.study.explain.paint import OPACITY, beside, paint_map, with_numbers
 from cbirlab.widgets.panels.base_panel import side_by_side
 from cbirlab.widgets.panels.look_panel import LookPanel, opacity_slider, whole_slider
 from cbirlab.widgets.parts import views
@@ -119,7 +119,7 @@ class MatchView(LookPanel):
         sides += [(self._partner, match.heat_b, [one.b for one in pairs])]
         found = []
         for item, heat, places in sides:
-            image = painted(self.looker.picture(item), heat, opacity=self.opacity.value, signed=True, side=SIDE)
+            image = paint_map(self.looker.picture(item), heat, opacity=self.opacity.value, signed=True, side=SIDE)
             found.append(with_numbers(image, places, (heat.shape[0], heat.shape[1])))
         return found
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 
-from cbirlab.study.explain import Positive, missed, positives
+from cbirlab.study.explain import Positive, find_missed, positives
 from cbirlab.widgets.panels.base_panel import side_by_side
 from cbirlab.widgets.panels.look_panel import LookPanel, offer_levels, whole_slider
 from cbirlab.widgets.parts import views
@@ -57,7 +57,7 @@ class Missed(LookPanel):
         offer_levels(self.level, run)
         level, k = self.level.value or None, self.first.value
         every = positives(run, query, level)
-        self.found = missed(run, query, k, level)
+        self.found = find_missed(run, query, k, level)
         shown = self.found[:SHOWN]
         more = f", the first {SHOWN} of them shown" if len(self.found) > SHOWN else ""
         title = f"Query {query}: {len(self.found)} of {len(every)} right answers are missed among the first {k}{more}"

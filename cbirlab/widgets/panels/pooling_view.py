@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 
 from cbirlab.study.explain import Overlay, words
-from cbirlab.study.explain.paint import OPACITY, beside, looked_at, painted
+from cbirlab.study.explain.paint import OPACITY, beside, paint_map, paint_regions
 from cbirlab.widgets.panels.base_panel import side_by_side
 from cbirlab.widgets.panels.look_panel import LookPanel, opacity_slider, whole_slider
 from cbirlab.widgets.parts import views
-from cbirlab.widgets.parts.drawing import stacked, titled_sheet
+from cbirlab.widgets.parts.drawing import stack_pictures, titled_sheet
 from cbirlab.widgets.parts.snapshot import picture_html
 
 if TYPE_CHECKING:
@@ -93,13 +93,13 @@ class PoolingView(LookPanel):
             raise ValueError("PoolingView: there is no picture yet; see the panel's message.")
         picture, opacity = self.looker.picture(self.item), self.opacity.value
         chosen = self.region.value if self.region.value <= len(self.seen.boxes) else 0
-        return looked_at(picture, self.seen, opacity=opacity, region=chosen - 1 if chosen else None)
+        return paint_regions(picture, self.seen, opacity=opacity, region=chosen - 1 if chosen else None)
 
     def _channel_pictures(self) -> list[Image.Image]:
         picture, maps = self.looker.picture(self.item), self._maps()
         channels = self.seen.channels if self.seen else ()
         return [
-            painted(picture, maps[channel], opacity=self.opacity.value, side=CHANNEL_SIDE) for channel, _ in channels
+            paint_map(picture, maps[channel], opacity=self.opacity.value, side=CHANNEL_SIDE) for channel, _ in channels
         ]
 
     def _sheet(self) -> Image.Image | None:
@@ -108,7 +108,7 @@ class PoolingView(LookPanel):
         pictures = [self._painted(), *([beside(self._channel_pictures())] if self.seen.channels else [])]
         setting = self.state.setting
         title = f"{self.question.words}: what {setting.aggregation} at {setting.tap} looks at"
-        return titled_sheet(stacked(pictures), title, facts(self.seen, setting.aggregation))
+        return titled_sheet(stack_pictures(pictures), title, facts(self.seen, setting.aggregation))
 
 
 def channel_words(seen: Overlay) -> str:

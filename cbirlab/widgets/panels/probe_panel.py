@@ -10,7 +10,7 @@ from traitlets import link
 from cbirlab.base.params import parameters
 from cbirlab.base.progress import bar
 from cbirlab.base.recent import Recent
-from cbirlab.study.perturbation import KINDS, Answer, answer_of, perturbed, query_picture, row_of, unchanged
+from cbirlab.study.perturbation import KINDS, Answer, answer_of, perturb_image, query_picture, row_of, unchanged
 from cbirlab.widgets.panels.base_panel import SettingPanel, side_by_side
 from cbirlab.widgets.panels.breaks_panel import BreaksPanel
 from cbirlab.widgets.parts import views
@@ -72,7 +72,7 @@ class ProbePanel(SettingPanel):
         self.kind = menu(
             [(f"{about.title} ({about.unit})", name) for name, about in KINDS.items()], description="change"
         )
-        declared = parameters(perturbed)
+        declared = parameters(perturb_image)
         self.amounts = {name: control(declared[name], description="how much") for name in KINDS}
         self.measure = menu([(title, name) for name, title in CURVES.items()], description="curve")
         self.before, self.after, self.ranks = widgets.HTML(), widgets.HTML(), widgets.HTML()
@@ -104,7 +104,7 @@ class ProbePanel(SettingPanel):
     def amount(self) -> float:
         """How much the picture is changed."""
         kind = self.kind.value
-        return on_stop(parameters(perturbed)[kind].domain, self.amounts[kind].value)
+        return on_stop(parameters(perturb_image)[kind].domain, self.amounts[kind].value)
 
     def _picture(self) -> Image.Image:
         query, setting = self.state.query, self.state.setting
@@ -114,7 +114,7 @@ class ProbePanel(SettingPanel):
         """What a changed query finds: the answer, and the ranking with the changed picture to be shown."""
 
         def make() -> tuple[Answer, Ranking, Image.Image]:
-            changed = perturbed(self._picture(), **{kind: amount})
+            changed = perturb_image(self._picture(), **{kind: amount})
             ranking = self.session.rank_image(changed, *setting, prepared=True)
             protocol = self.session.recipe(*setting).protocol
             return answer_of(ranking, self.session.dataset, query, protocol), ranking, changed

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 from traitlets import TraitError
 
-from cbirlab.backbones import chosen
+from cbirlab.backbones import split_backbone
 from cbirlab.base import plain
 from cbirlab.base.params import Choice
 from cbirlab.pipeline import Recipe
@@ -55,7 +55,7 @@ def parsed(text: str, name: str) -> dict[str, Any]:
     ValueError : it is something else.
     """
     try:
-        state = plain.parsed(text)
+        state = plain.parse_json(text)
     except ValueError:
         state = None
     if not isinstance(state, dict) or state.get("kind") != KIND:
@@ -79,9 +79,9 @@ def _check(state: Mapping[str, Any], name: str) -> None:
             raise ValueError("a side is missing")
         for side in sides:
             RetrievalState().from_json(side["state"])
-            chosen(_text(side["backbone"]), side.get("weights") and _text(side["weights"]))
+            split_backbone(_text(side["backbone"]), side.get("weights") and _text(side["weights"]))
         for backbone, weights in state["backbones"].items():
-            chosen(_text(backbone), weights and _text(weights))
+            split_backbone(_text(backbone), weights and _text(weights))
         pinned = [Pinned.from_json(one) for one in state["pinned"]]
         if len({(*one.per_query, *map(len, one.per_query.values())) for one in pinned if one.per_query}) > 1:
             raise ValueError("pinned rows are of other queries")

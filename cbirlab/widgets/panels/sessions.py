@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cbirlab.backbones import BACKBONES, availability, choices_of, chosen, in_one_word
+from cbirlab.backbones import BACKBONES, availability, choices_of, in_one_word, split_backbone
 from cbirlab.base import downloads
 from cbirlab.pipeline import STAGES
 from cbirlab.pipeline.recipe import OF_SETTING, Recipe
@@ -36,7 +36,7 @@ class Sessions:
         weights = dict(given) if isinstance(given, Mapping) else dict.fromkeys(given)
         self.weights: dict[str, str | None] = {key_of(first): first.common.weights}
         for text, beside in weights.items():
-            self._add(*chosen(text, beside))
+            self._add(*split_backbone(text, beside))
 
     def offer(self, backbone: str, weights: str | None = None) -> str:
         """Put a backbone on offer, unless it is; its key here.
@@ -45,7 +45,7 @@ class Sessions:
         ------
         ValueError : a saved state asks for it, in an app whose visitors name no files and download nothing.
         """
-        name, label = chosen(backbone, weights)
+        name, label = split_backbone(backbone, weights)
         if not downloads.allowed() and in_one_word(name, label) not in self.weights:
             raise ValueError(f"backbone {in_one_word(name, label)!r} is not on offer here; its menu has all that are.")
         return self._add(name, label)
@@ -108,11 +108,11 @@ def backbone_titles(names: Sequence[str]) -> list[tuple[str, str]]:
     """Pairs of title and name; of what is not on this machine the title says what it takes."""
     pairs = []
     for text in names:
-        (name, weights), found = chosen(text), _available(text)
+        (name, weights), found = split_backbone(text), _available(text)
         title = BACKBONES.info(name).title + (f", {weights}" if weights else "")
         pairs.append((title if found.here else f"{title} (takes {found.takes})", text))
     return pairs
 
 
 def _available(text: str) -> Availability:
-    return availability(*chosen(text))
+    return availability(*split_backbone(text))

@@ -11,8 +11,17 @@ from cbirlab.base.params import Choice, Parameter, parameters
 from cbirlab.whitening import WHITENINGS, Whitening
 from cbirlab.widgets.panels.base_panel import SettingPanel, side_by_side
 from cbirlab.widgets.parts import charts, views
-from cbirlab.widgets.parts.controls import ALL, DESCRIPTION, LAYOUT, control, dimension_steps, menu, on_stop, titled
-from cbirlab.widgets.parts.drawing import stacked, titled_sheet
+from cbirlab.widgets.parts.controls import (
+    ALL,
+    DESCRIPTION,
+    LAYOUT,
+    control,
+    dimension_steps,
+    menu,
+    on_stop,
+    with_titles,
+)
+from cbirlab.widgets.parts.drawing import stack_pictures, titled_sheet
 from cbirlab.widgets.parts.state import Setting
 
 if TYPE_CHECKING:
@@ -43,7 +52,7 @@ class WhiteningLab(SettingPanel):
         from cbirlab.study.explain import Looker
 
         self.looker = Looker(session)
-        self.kind = menu(titled([*WHITENINGS], lambda _: WHITENINGS), description="whitening")
+        self.kind = menu(with_titles([*WHITENINGS], lambda _: WHITENINGS), description="whitening")
         self.sliders = {
             (name, one.name): control(one)
             for name in WHITENINGS
@@ -147,7 +156,7 @@ class WhiteningLab(SettingPanel):
     def _sheet(self) -> Any:
         if self.report is None:
             return None
-        sheet = stacked([drawing.image() for drawing, _ in self._charts()])
+        sheet = stack_pictures([drawing.image() for drawing, _ in self._charts()])
         return titled_sheet(sheet, self.setting.words, "")
 
 

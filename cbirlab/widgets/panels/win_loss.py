@@ -17,7 +17,7 @@ from cbirlab.widgets.parts import views
 from cbirlab.widgets.parts.bars import Bars
 from cbirlab.widgets.parts.charts import bar_chart
 from cbirlab.widgets.parts.controls import menu
-from cbirlab.widgets.parts.drawing import stacked
+from cbirlab.widgets.parts.drawing import stack_pictures
 from cbirlab.widgets.parts.gallery import Gallery, Thumbnails
 from cbirlab.widgets.parts.results import results_of_query
 from cbirlab.widgets.parts.snapshot import data_uri, picture_sheet
@@ -144,7 +144,7 @@ class WinLoss(SettingPanel):
             self._show_answers()
         sheets = [bar_chart(self.frame["difference"].tolist(), self.bars.chosen, self.title.split(":")[0]).image()]
         sheets += [picture_sheet(gallery.marked(), title=gallery.title) for gallery in self.galleries]
-        return stacked(sheets)
+        return stack_pictures(sheets)
 
 
 def bar_words(frame: pd.DataFrame) -> list[str]:

@@ -67,7 +67,7 @@ def menu(options: Sequence[tuple[str, str]], *, description: str) -> Any:
     return widgets.Dropdown(options=list(options), description=description, style=DESCRIPTION, layout=LAYOUT)
 
 
-def titled(names: Sequence[str], registry: Callable[[str], Registry[Any]]) -> list[tuple[str, str]]:
+def with_titles(names: Sequence[str], registry: Callable[[str], Registry[Any]]) -> list[tuple[str, str]]:
     """Pairs of title and name of registered methods."""
     return [(registry(name).info(name).title, name) for name in names]
 
@@ -116,9 +116,9 @@ class RetrievalControls:
         self._full = dimensions
         looks = {"style": DESCRIPTION, "layout": LAYOUT}
         self.tap = widgets.SelectionSlider(options=list(taps), description="tap", **looks)
-        attention = [("None", "none"), *titled([*ATTENTIONS], lambda _: ATTENTIONS)]
+        attention = [("None", "none"), *with_titles([*ATTENTIONS], lambda _: ATTENTIONS)]
         self.attention = menu(attention, description="attention")
-        self.aggregation = menu(titled(aggregations, registry_of), description="pooling")
+        self.aggregation = menu(with_titles(aggregations, registry_of), description="pooling")
         offered = [Whitening.parse(one) for one in whitenings or WHITENINGS]
         whitened = [(WHITENINGS.info(one.name).title, one) for one in offered]  # as the state has it
         self.whitening = menu(whitened, description="whitening")

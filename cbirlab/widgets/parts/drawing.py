@@ -84,7 +84,7 @@ class Drawing:
         return sheet
 
 
-def stacked(images: Sequence[Image.Image], *, gap: int = 6) -> Image.Image:
+def stack_pictures(images: Sequence[Image.Image], *, gap: int = 6) -> Image.Image:
     """Pictures below each other on white."""
     height = sum(one.height + gap for one in images) - gap
     sheet = Image.new("RGB", (max(one.width for one in images), height), "white")

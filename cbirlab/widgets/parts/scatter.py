@@ -95,7 +95,7 @@ class Scatter(WithStill, Pictures):
         with self.hold_sync():
             self.points = np.ascontiguousarray(placed, dtype="<f4").tobytes()
             if groups is not None or not same:
-                names, numbers = grouped(groups or [""] * len(placed))
+                names, numbers = group_points(groups or [""] * len(placed))
                 self.names, self.groups = names, numbers.astype("<i2").tobytes()
             if labels is not None or not same:
                 self.labels = [str(label) for label in labels or ()]
@@ -118,7 +118,7 @@ class Scatter(WithStill, Pictures):
         return _drawn(self.positions, numbers, self.highlight, self.current, self.title)
 
 
-def grouped(groups: Sequence[str]) -> tuple[list[str], np.ndarray]:
+def group_points(groups: Sequence[str]) -> tuple[list[str], np.ndarray]:
     """Names of the groups in the order of their first member, and each member's number; `NO_GROUP` for "".
 
     Raises

@@ -9,7 +9,7 @@ from traitlets import Dict, HasTraits, Int, TraitError, Unicode, validate
 
 from cbirlab.aggregation import Aggregation, registry_of
 from cbirlab.attention import ATTENTIONS, Attention
-from cbirlab.base.params import checked
+from cbirlab.base.params import check_parameters
 from cbirlab.pipeline.added import NONE, STAGES
 from cbirlab.whitening import Whitening
 
@@ -89,7 +89,7 @@ class RetrievalState(HasTraits):
     @validate("parameters")
     def _check_parameters(self, proposal: Any) -> dict[str, dict[str, Any]]:
         for name, values in proposal["value"].items():
-            checked(registry_of(name)[name], values, owner=name)
+            check_parameters(registry_of(name)[name], values, owner=name)
         return proposal["value"]
 
     def set_parameter(self, method: str, name: str, value: Any) -> None:
@@ -98,7 +98,7 @@ class RetrievalState(HasTraits):
 
     def parameter(self, method: str, name: str) -> Any:
         """The value of one parameter: the one that was set, else its default."""
-        return checked(registry_of(method)[method], self.parameters.get(method, {}), owner=method)[name]
+        return check_parameters(registry_of(method)[method], self.parameters.get(method, {}), owner=method)[name]
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> RetrievalState:
