@@ -221,7 +221,7 @@ class Described:
         return self._joined(recipe, columns)
 
     def state(self, tap: str, recipe: Recipe) -> Any:
-        """What describing a query needs at a tap: what the aggregation learned, or a part of the network; mostly None."""
+        """What describing a query at a tap needs: what the aggregation learned, or part of the network; mostly None."""
         self.column(tap, recipe, "images")
         spec = recipe.aggregation
         known = self._states.get((tap, spec.key, recipe.whitening_set or ""))

@@ -65,7 +65,7 @@ class Recipe(Extensible):
     weights : None for the default ones, "random", a label that torchvision publishes, or a file.
     tap : where the maps are taken; several are concatenated, "layer3+layer4" or "0.5*layer3+layer4", each L2-normalised
         and multiplied by its weight.
-    aggregation : "gem", "gem(p=4)", an encoding, "vlad(k=64)", or one after attention, "crow_spatial > gem".
+    aggregation : "gem", "gem(p=4)", an encoding such as "vlad(k=64)", or these after attention, "crow_spatial > gem".
     passes : feedforward scheme, "single" or "grid(rows=2, columns=2)".
     whitening : "pca" or "pca(power=0.25)".
     dimensions : leading dimensions kept after whitening.
