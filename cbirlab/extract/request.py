@@ -25,8 +25,8 @@ class State:
     Attributes
     ----------
     value : for database and train images.
+    digest : of the training data, the method and its code.
     of_queries : for queries, if they are described in another way than the database.
-    of_queries : for queries, where they are described in another way than the database.
     """
 
     value: Any

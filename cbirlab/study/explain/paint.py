@@ -46,7 +46,7 @@ def painted(
 ) -> Image.Image:
     """A heat map over a picture, enlarged to a long side of `side` pixels.
 
-    picture : uint8 (H, W, 3).
+    Parameters
     ----------
     picture : uint8 (H, W, 3).
     cells : (h, w) of any range; negative values count only if `signed`.

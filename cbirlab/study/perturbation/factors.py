@@ -130,9 +130,9 @@ def by_factor(
     frames : name of a setting to what `pairs` gives for its ranking.
     factor : a name in `FACTORS`.
     edges : edges between the bins, ascending, instead of those of the factor.
-    resamples : of the bootstrap over instances (all pairs of an instance's queries are drawn together).
-
     resamples : number of bootstrap samples over instances (all pairs of an instance's queries are drawn together).
+
+    Returns
     -------
     One row per setting and bin that has pairs: "setting", "factor", "bin", "pairs" (how many), and each of `MEASURES`
     with the ends of its 95 % interval, "auc_low", "auc_high".

@@ -31,8 +31,8 @@ class BreaksPanel(SettingPanel):
     """Several settings in one chart, against what changed between query and right answer; for Toytown's pairs.
 
     Parameters
+    ----------
     session, given : as in `SettingPanel`; the button adds the setting of the controls, or of the state.
-    session, given : as of `SettingPanel`; the button adds the setting of the controls, or of the state.
     settings : the settings to start with, each as the arguments of `Session.rank`.
     pause : seconds between a request and the chart; 0 draws at once.
     """
