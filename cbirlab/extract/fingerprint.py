@@ -23,10 +23,10 @@ class Fingerprint:
 
     Attributes
     ----------
-    sha256 : of its bytes; empty where the file cannot be opened.
-    height, width : of the upright image in pixels; 0 where it cannot be read.
+    sha256 : hash of its bytes; empty if the file cannot be opened.
+    height, width : size of the upright image in pixels; 0 if it cannot be read.
     problem : empty, or a sentence that says why it cannot be read.
-    state : of the file just before it was read; empty where there is none.
+    state : state of the file just before it was read; empty if there is no file.
     """
 
     sha256: str
@@ -74,7 +74,7 @@ def _by_folder(paths: Iterable[Path]) -> dict[Path, list[Path]]:
 
 
 def _states(paths: Iterable[Path]) -> dict[Path, str]:
-    """The state of each file; empty where there is none.
+    """The state of each file; empty if there is no file.
 
     A file that changed within the current tick of the file system's clock could change again and keep its times, so
     wait until that tick has passed.

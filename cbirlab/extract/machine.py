@@ -19,13 +19,13 @@ from pathlib import Path
 from threading import Lock
 
 LOOK_SECONDS = 5.0
-"""Time between two checks of the load."""
+"""Seconds between two checks of the load."""
 WAITING = "OMP_WAIT_POLICY"
 """The variable that torch's OpenMP (GNU's, Intel's too) reads at loading: whether waiting threads keep a core busy."""
 
 _STATISTICS = Path("/proc/stat")
 _TRIM, _MMAP = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h
-_USUAL = {_TRIM: 64 << 20, _MMAP: 32 << 20}  # where glibc's own adjustment ends
+_USUAL = {_TRIM: 64 << 20, _MMAP: 32 << 20}  # the values at which glibc's own adjustment ends
 _KEPT = {_TRIM: (1 << 31) - 1, _MMAP: 1 << 30}
 
 _lock = Lock()

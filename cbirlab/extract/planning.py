@@ -83,7 +83,7 @@ def plan(request: Request, store: Store, *, progress: bool = False) -> Plan:
 
     Parameters
     ----------
-    progress : show a bar where looking for regions takes more than a second.
+    progress : show a bar if looking for regions takes more than a second.
 
     Raises
     ------
@@ -136,7 +136,7 @@ def _shards(request: Request, part: Part, columns: Sequence[Column], store: Stor
 
 
 def estimate(dataset: Dataset, backbone: Backbone, *, store: Store | None = None, **options: Any) -> Estimate:
-    """What `extract` with the same arguments would still have to do; looks at every image's bytes, runs no network.
+    """Find out what `extract` with the same arguments still has to do; looks at every image's bytes, runs no network.
 
     Parameters
     ----------

@@ -24,8 +24,8 @@ class State:
 
     Attributes
     ----------
-    value : for database and train images.
-    digest : of the training data, the method and its code.
+    value : the state for database and train images.
+    digest : a hash of the training data, the method and its code.
     of_queries : for queries, if they are described in another way than the database.
     """
 

@@ -23,7 +23,7 @@ class Sampler:
     Parameters
     ----------
     of : the aggregation that will learn.
-    channels : of the tap.
+    channels : channels of the tap.
     """
 
     of: Aggregation

@@ -25,7 +25,7 @@ class Member:
     Parameters
     ----------
     ranking : of all N database images for each of Q queries, or an object that makes these lists.
-    images, queries : (N, d) and (Q, d), the descriptors as they were searched; None where only the ranking is known,
+    images, queries : (N, d) and (Q, d), the descriptors as they were searched; None if only the ranking is known,
         which is enough for all but early fusion.
 
     Raises
@@ -93,10 +93,10 @@ def fuse(
 
     Parameters
     ----------
-    members : of the same queries and database.
+    members : members with the same queries and database.
     method : "minmax" or "cascade(depth=50)".
     weights : one per member, at least 0; equal by default.
-    own : (Q,) row of the database that is the query itself, -1 where there is none (see `own_rows`). Scores and ranks
+    own : (Q,) row of the database that is the query itself, -1 if there is none (see `own_rows`). Scores and ranks
         are fused as if that row were not there, and it comes first.
     index : searches the descriptors of an early fusion.
 

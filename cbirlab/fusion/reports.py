@@ -77,7 +77,7 @@ def versus(a: AnyRun, b: AnyRun, *, level: str | None = None) -> pd.DataFrame:
     -------
     One row per query that counts at this level, the largest win of `a` first: "query", its number; "image", the name of
     its file; "ap_a", "ap_b" (or the protocol's main metric, "hit@1_a"), "difference"; "first_a", "first_b", the rank
-    from 1 of the first right answer, junk not counted, NaN where the list has none. Its `attrs` hold "metric", its
+    from 1 of the first right answer, junk not counted, NaN if the list has none. Its `attrs` hold "metric", its
     "title", "value" ("ap"), "level", "queries", "groups", "a_wins", "b_wins" (counts), and the paired test:
     "mean_difference" with the bounds "low" and "high" of its 95 % bootstrap interval over instances, "p" of the
     randomisation test, and "verdict", what they say together.

@@ -88,6 +88,6 @@ def _cost(values: Sequence[float], members: Sequence[Recipe]) -> float:
 
 
 def _joined(values: Sequence[Any]) -> Any:
-    """One value where all agree, else "a + b"."""
+    """One value if all agree, else "a + b"."""
     told = [value for value in values if value not in ("", None)]
     return told[0] if told and len({*told}) == 1 else " + ".join(map(str, told))

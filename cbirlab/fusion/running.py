@@ -58,10 +58,10 @@ def run_fusion(
     Parameters
     ----------
     dataset : used in place of the one that the members name, if it is loaded already.
-    store : where descriptors are kept.
-    device : where the networks run.
+    store : keeps the descriptors.
+    device : runs the networks.
     progress : show a bar when extraction takes more than a second.
-    time_images : describe a few images anew for every member, to tell the milliseconds per image.
+    time_images : describe a few images again for every member, to measure the milliseconds per image.
 
     Raises
     ------

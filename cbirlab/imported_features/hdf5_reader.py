@@ -1,7 +1,7 @@
 """The process that reads HDF5 files: a damaged file can hang or crash the library, and then only this process.
 
 Run as a script. Each line that comes in is a request in JSON, {"file": path, "most": bytes} or {"load": name}; each
-answer is a line in JSON, followed by the bytes of an array where one was asked for.
+answer is a line in JSON, followed by the bytes of an array if one was asked for.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def answer(said: dict[str, Any], values: np.ndarray | None = None) -> None:
 
 
 def allow(size: int) -> None:
-    """Bound this request's time and memory, where the system can."""
+    """Limit this request's time and memory, if the system can."""
     with suppress(ImportError, ValueError, OSError):
         import resource
 

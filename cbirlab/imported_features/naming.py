@@ -30,7 +30,7 @@ def order_of(theirs: Mapping[str, Sequence[str]], names: Iterable[Name]) -> np.n
 
     Returns
     -------
-    (N,) rows, or None where `theirs` is empty.
+    (N,) rows, or None if `theirs` is empty.
 
     Raises
     ------

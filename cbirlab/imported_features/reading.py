@@ -41,9 +41,9 @@ def import_features(
     path : .npy, .npz, .mat (of any version) or HDF5 (.h5, .hdf5; these and .mat 7.3 need h5py). Nothing in the file is
         executed: pickled objects are refused, and so is HDF5 data that lies in another file. Axes of length one beyond
         the first two are left out.
-    columns : True where a column is an image (D x N, as cirtorch and revisitop keep them), False where a row is
+    columns : True if a column is an image (D x N, as cirtorch and revisitop keep them), False if a row is an image
         (N x D). By default an image is a row, unless `count` says otherwise.
-    key : name of the matrix, where the file has several ("X", "features/train").
+    key : name of the matrix, if the file has several ("X", "features/train").
     count : how many images there must be; chooses the matrix and its direction if you leave them open.
     names : paths or names of the images, such as ``dataset.images``; gives `count`. If the file names its rows (in a
         list of text, or in the lines of a ``.txt`` file of the same name beside it), the rows are put in this order.

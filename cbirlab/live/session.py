@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 PREPARED_WHITENING = "pca"
-_PREPARED = ("mac", "spoc", "gem")  # cost next to nothing beside the network, and change with every stop of a slider
+_PREPARED = ("mac", "spoc", "gem")  # cost almost nothing next to the network, and change with every slider stop
 _KEPT_RUNS = 256
 _KEPT_RUN_BYTES = 1 << 27
 _KEPT_BYTES = 1 << 29  # of descriptors as they are searched
@@ -51,13 +51,13 @@ class Session:
     aggregations : those that a panel offers; `prepare` makes all of them. By default every pooling and encoding: then
         `prepare` makes MAC, SPoC and GeM at every stop of their sliders, and the others are made when first asked for.
     dataset_name : what recipes call a loaded dataset, such as the folder it came from; its own name by default.
-    store : where descriptors are kept.
+    store : keeps the descriptors.
     recipe : other fields of `Recipe` (`image_size`, `precision`, `whitening_set`, ...).
 
     Attributes
     ----------
     dataset : loaded.
-    backbone, weights : as in tables.
+    backbone, weights : as tables name them.
     taps, default_tap : shallow to deep; the deepest map.
     methods : names of the aggregations and encodings.
     common : the recipe fields that all settings share.

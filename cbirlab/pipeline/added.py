@@ -40,7 +40,7 @@ class Asked:
     ----------
     dataset : the one that is searched.
     images, queries : descriptors of the database and of the queries of this ranking, as they were searched.
-    own : (Q,) row of the database that is the query itself, -1 where there is none.
+    own : (Q,) row of the database that is the query itself, -1 if there is none.
     """
 
     dataset: Dataset
@@ -55,7 +55,7 @@ class Stage:
 
     Attributes
     ----------
-    name : of the field of the recipe, and of the option.
+    name : name of the field of the recipe, and of the option.
     method : the class of its methods, with their registry.
     place : how its methods are called. "rows": ``f(rows, **parameters)`` turns the (n, D) rows of database and queries,
         L2-normalised, into other rows before the search. "rankings": ``f(ranking, asked, **parameters)`` turns the

@@ -41,7 +41,7 @@ class Bench(Described):
     ----------
     dataset, backbone : loaded.
     recipe : a resolved recipe that gives what all recipes share.
-    store : where descriptors are kept.
+    store : keeps the descriptors.
     progress : show a bar when extraction takes more than a second.
     keep : number of projected descriptor sets that stay in memory.
     """
@@ -63,7 +63,7 @@ class Bench(Described):
         self._indexes = Recent(keep, most_bytes=_INDEX_BYTES, size=lambda kept: kept[0].nbytes)
 
     def whitening(self, recipe: Recipe) -> Any:
-        """The fitted whitening of a resolved recipe; None where it learns nothing."""
+        """The fitted whitening of a resolved recipe; None if it learns nothing."""
         self._check(recipe)
         if not recipe.whitening.fact("learned"):
             return None

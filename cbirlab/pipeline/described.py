@@ -49,7 +49,7 @@ class Described:
     ----------
     dataset, backbone : loaded.
     recipe : a resolved recipe that gives what all recipes share.
-    store : where descriptors are kept.
+    store : keeps the descriptors.
     progress : show a bar when extraction takes more than a second.
     """
 

@@ -82,7 +82,7 @@ class Recipe(Extensible):
     resize : what `image_size` is: "long_side", "short_side", "square" or "centre_crop", see `Resizing`.
     interpolation : "lanczos", "bicubic", "bilinear" or "nearest".
     antialias : False uses the kernel with which tensors are resized by default; it skips pixels between its samples.
-    precision : of the network, "float32" or "bfloat16".
+    precision : precision of the network, "float32" or "bfloat16".
     index : "exact", a method of `INDEXES` with its parameters.
     depth : results per query that the search gives; all images by default. Whatever comes after the cut counts as not
         found.

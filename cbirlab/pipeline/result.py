@@ -29,7 +29,7 @@ class Outcome:
     ----------
     dataset : the one that was searched.
     ranking : (Q, N) database rows and scores; of a large run the first places of each query (`cbirlab.index.lists`).
-    evaluation : under the protocol of the recipe; None where the dataset has no ground truth.
+    evaluation : by the protocol of the recipe; None if the dataset has no ground truth.
     metrics : name to value, in 0..1 but for N-S; empty without ground truth.
     seconds : per step.
     dim : dimensions of the descriptors that were searched.

@@ -30,11 +30,11 @@ def run(
 
     Parameters
     ----------
-    dataset : in place of the one that the recipe names, if it is loaded already.
-    store : where descriptors are kept.
-    device : where the network runs.
+    dataset : used in place of the one that the recipe names, if it is loaded already.
+    store : keeps the descriptors.
+    device : runs the network.
     progress : show a bar when extraction takes more than a second.
-    time_images : describe a few images anew, to tell the milliseconds per image.
+    time_images : describe a few images again, to measure the milliseconds per image.
 
     Raises
     ------

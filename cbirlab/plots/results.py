@@ -68,7 +68,7 @@ def bars(frame: pd.DataFrame, by: str | Sequence[str], value: str = "map_medium"
         ax.errorbar(values, range(len(labels)), xerr=[values - low, high - values], **whiskers(ink(ax)))
         ends = np.fmax(values, high)
     for place, (number, end) in enumerate(zip(values, ends, strict=True)):
-        text = "none" if math.isnan(number) else " " + f"{number:#.3g}".rstrip(".")  # 0.400 beside 0.416
+        text = "none" if math.isnan(number) else " " + f"{number:#.3g}".rstrip(".")  # 0.400 next to 0.416
         ax.text(np.nan_to_num(end), place, text, va="center", color=ink(ax), zorder=4)
     ax.set_yticks(range(len(labels)), labels)
     ax.invert_yaxis()
@@ -114,7 +114,7 @@ def changes(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
 def lines(
     frame: pd.DataFrame, x: str, by: str | None, value: str = "map_medium", *, ax: Axes | None = None, xlabel: str = ""
 ) -> Axes:
-    """One line per value of the column `by`, over the column `x`, with intervals where the table has them.
+    """One line per value of the column `by`, over the column `x`, with intervals if the table has them.
 
     Parameters
     ----------

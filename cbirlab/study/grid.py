@@ -77,7 +77,7 @@ def compare(
     fusions : each adds a row that fuses all recipes which differ only in backbone or tap: with taps of one backbone
         it is layer-level fusion, with several backbones model-level fusion.
     fusion_weights : one per member, in the order of the rows, "learned" on the train split, or None for equal ones.
-    time_images : describe a few images anew for each row, all rows in one run, for the column "ms_per_image".
+    time_images : describe a few images again for each row, all rows in one run, for the column "ms_per_image".
     shared : other fields of `Recipe`: `image_size`, `scales`, `precision`, `whitening_set`, `protocol`, ...; and, by
         their plural names, several methods of added stages (`cbirlab.pipeline.add_stage`).
 

@@ -76,7 +76,7 @@ class Judging:
         return self.measure == POOLED
 
     def values(self, ranking: Ranking | Lists, dataset: Dataset) -> np.ndarray:
-        """The measure of each query (Q,); NaN where there is nothing to find."""
+        """The measure of each query (Q,); NaN if there is nothing to find."""
         return measured_by([self], ranking, dataset)[self].values
 
     def measured(self, judged: Judged) -> np.ndarray:

@@ -53,7 +53,7 @@ def _word(value: Any) -> str:
 
 
 def _idle(name: str, recipe: Recipe, dataset: Dataset, store: Store) -> str:
-    """Why a choice of the preprocessing cannot matter; empty where it can."""
+    """Why a choice of the preprocessing cannot matter; empty if it can."""
     if name == "crop":
         return "" if any(query.box for query in dataset.queries) else "no query has a box"
     if name == "antialias" and recipe.interpolation == "nearest":

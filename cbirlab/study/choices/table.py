@@ -54,8 +54,8 @@ def differences(
         picture (of the queries alone for "crop") the first time.
     level : a level of the protocol; "medium" by default if it has several.
     dataset : used in place of the one that the recipe names, if it is loaded already.
-    store : where descriptors are kept.
-    device : where the network runs.
+    store : keeps the descriptors.
+    device : runs the network.
     progress : show bars.
 
     Returns
@@ -99,7 +99,7 @@ def ranking_differences(
 
     Parameters
     ----------
-    ranking : of all queries of `dataset`, in their order; may be cut off at K results.
+    ranking : ranks all queries of `dataset`, in their order; may be cut off at K results.
     protocol, average_precision : as in `cbirlab.evaluate`.
 
     Raises

@@ -50,7 +50,7 @@ def painted(
     ----------
     picture : uint8 (H, W, 3).
     cells : (h, w) of any range; negative values count only if `signed`.
-    opacity : of the strongest place, 0 to 1; 0 is the picture as it is.
+    opacity : opacity of the strongest place, 0 to 1; 0 shows the picture as it is.
     full : the value that is painted strongest, by default the largest magnitude of `cells`.
     """
     base = _enlarged(picture, side)

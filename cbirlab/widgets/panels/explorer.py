@@ -40,7 +40,7 @@ def explore(dataset: Any = "toytown", backbone: str = "toynet", *, shown: int = 
 
     Parameters
     ----------
-    dataset, backbone, options : as for `cbirlab.live.session.Session`.
+    dataset, backbone, options : as in `cbirlab.live.session.Session`.
     shown : pictures in the gallery.
     """
     from cbirlab.live import Session
@@ -94,7 +94,7 @@ class Explorer(Panel):
 
         Parameters
         ----------
-        sessions : of the dataset.
+        sessions : the sessions of the dataset.
         state : the setting, and the query to start with.
         """
         sessions.first.learn_ahead()

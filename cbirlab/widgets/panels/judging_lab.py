@@ -38,7 +38,7 @@ class JudgingLab(Panel):
 
     Parameters
     ----------
-    ranking : of all queries of the dataset, as `Run.ranking`.
+    ranking : ranks all queries of the dataset, like `Run.ranking`.
     dataset : with ground truth.
     protocol : a name in `PROTOCOLS`, the dataset's own by default.
     query : the query that is shown first.
@@ -157,7 +157,7 @@ def counted_as(judging: Judging, dataset: Dataset, query: int, rows: Sequence[in
 
     Parameters
     ----------
-    rows : of the database, best first.
+    rows : rows of the database, best first.
     """
     right, ignored = judging.rows(dataset, query)
     found = counted = 0

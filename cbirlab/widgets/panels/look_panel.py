@@ -24,7 +24,7 @@ class LookPanel(SettingPanel):
     Parameters
     ----------
     session, given : as in `SettingPanel`.
-    thumbnails : of the dataset, to share the page's copies with another panel.
+    thumbnails : those of the dataset, to share the page's copies with another panel.
     """
 
     def __init__(self, session: Session, *, thumbnails: Thumbnails | None = None, **given: Any) -> None:
@@ -85,7 +85,7 @@ def whole_slider(description: str, low: int, high: int, value: int) -> Any:
 
 
 def offer_levels(menu: Any, run: Run) -> None:
-    """Fill a menu with the levels of a run's protocol, once; hide it where there is only one."""
+    """Fill a menu with the levels of a run's protocol, once; hide it if there is only one level."""
     if run.evaluation is None or len(menu.options) > 1:
         return
     levels = [level.name for level in run.evaluation.protocol.levels]

@@ -33,7 +33,7 @@ class PoolingView(LookPanel):
 
     Attributes
     ----------
-    opacity : of the heat map; 0 shows the picture alone.
+    opacity : opacity of the heat map; 0 shows the picture alone.
     region : 0 for all regions, else the only one to show.
     seen : the `Overlay` that is shown.
     """

@@ -47,7 +47,7 @@ class ProbePanel(SettingPanel):
     ----------
     session, given : as in `SettingPanel`.
     shown : pictures in the gallery.
-    thumbnails : of the dataset, to share the page's copies with another panel.
+    thumbnails : those of the dataset, to share the page's copies with another panel.
     pause : seconds between a new gallery and the curve over all amounts; 0 computes it at once.
 
     Attributes

@@ -179,7 +179,7 @@ def make_ready(sides: Sequence[Side]) -> None:
 
 
 def gone(results: Results, other: Results, ranking: Ranking, own: int | None) -> list[str]:
-    """For every result of A, where it went if B does not show it."""
+    """For every result of A, say where it went if B does not show it."""
     places = _places(ranking, own, results.rows)
     return ["" if row in {*other.rows} else f"gone ({_said(places[row], ranking)})" for row in results.rows]
 

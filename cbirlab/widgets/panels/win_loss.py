@@ -40,7 +40,7 @@ class WinLoss(SettingPanel):
     session, given : as in `SettingPanel`; the dataset has ground truth.
     a, b : states of other panels that the two settings follow; by default each has controls of its own.
     start_a, start_b : what these start with, as in `SettingPanel`; by default GeM without and with PCA whitening.
-    thumbnails : of the dataset, to share the page's copies with another panel.
+    thumbnails : those of the dataset, to share the page's copies with another panel.
     shown : pictures in each gallery.
 
     Attributes

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from cbirlab.live import Session
     from cbirlab.pipeline import Recipe, Run
 
-NARROW, WIDE = "3 1 310px", "3 1 560px"  # room of one gallery beside the controls, and of two
+NARROW, WIDE = "3 1 310px", "3 1 560px"  # room for one gallery next to the controls, and for two
 CHANGES = "On B: ▲ and ▼ are places moved since A, new (its place in A). On A: gone (its place in B)."
 
 
