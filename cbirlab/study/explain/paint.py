@@ -1,7 +1,7 @@
 """Paint: heat, masks, regions and numbered places laid over a picture. Arrays in, Pillow images out, in milliseconds.
 
 Strong places are bright, and weak ones keep the grey, darkened picture, so the order of strengths survives without
-colour. Places that speak against a match are blue and dark; no place that speaks for it is either.
+colour. Places that speak against a match are blue and dark, unlike any place that speaks for it.
 """
 
 from __future__ import annotations
