@@ -1,4 +1,4 @@
-"""Tables: a DataFrame as CSV, Markdown, LaTeX, Excel or JSON; a row's recipe read back."""
+"""Tables: write a DataFrame as CSV, Markdown, LaTeX, Excel or JSON, and read a row's recipe back."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TEXTS = ("leak", "whitening_set", "fusion", "fusion_weights", "from", "to", "note")
-"""Columns of texts that may be empty or look like numbers."""
+"""Columns of text whose values may be empty or look like numbers."""
 CELL_SIGNS = 16_000
-"""Of a cell in Excel, which holds 32,767 units of UTF-16."""
+"""Most UTF-16 units that a cell in Excel holds (32,767)."""
 _SHEET, _CONTINUED = "cbirlab", "continued"
 
 _HALF = re.compile("[\ud800-\udfff]")
@@ -47,7 +47,7 @@ _LATEX_SIGNS = {
 def write(frame: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
     """Write `frame` in the format of the file's suffix: .csv, .md, .tex, .xlsx or .json.
 
-    Numbers keep their full precision in CSV, Excel and JSON; Markdown and LaTeX are for reading and leave out the
+    Numbers keep their full precision in CSV, Excel and JSON. Markdown and LaTeX are for reading: they leave out the
     recipes and round to four digits.
 
     Raises
@@ -70,7 +70,7 @@ def suffixes() -> list[str]:
 
 
 def to_csv(frame: pd.DataFrame) -> str:
-    """CSV with full precision; missing numbers are empty, and texts are no formulas (see `cbirlab.base.cells`)."""
+    """CSV with full precision; missing numbers are empty, and texts are never formulas (see `cbirlab.base.cells`)."""
     return _in_cells(frame).to_csv(index=False, lineterminator="\n")
 
 
@@ -85,7 +85,7 @@ def to_json(frame: pd.DataFrame) -> str:
 
 
 def to_markdown(frame: pd.DataFrame) -> str:
-    """A Markdown table for reading: no recipes, four digits, numbers to the right."""
+    """A Markdown table for reading: no recipes, four digits, numbers aligned to the right."""
     names, cells, numeric = _readable(frame)
     names = [_markdown(name) for name in names]
     cells = [[_markdown(cell) for cell in row] for row in cells]
@@ -105,7 +105,7 @@ def to_latex(frame: pd.DataFrame) -> str:
 
 
 def read(path: str | os.PathLike[str]) -> pd.DataFrame:
-    """A table that `write` made as .csv, .xlsx or .json.
+    """Read a table that `write` made as .csv, .xlsx or .json.
 
     Raises
     ------
@@ -118,12 +118,12 @@ def read(path: str | os.PathLike[str]) -> pd.DataFrame:
         return _read(source)
     except (OSError, ImportError):
         raise
-    except Exception as error:  # of damaged tables pandas and openpyxl raise anything
+    except Exception as error:  # pandas and openpyxl raise anything on damaged tables
         raise ValueError(f"{source}: cannot be read as a table ({type(error).__name__}: {error}).") from error
 
 
 def _check_size(source: Path) -> None:
-    """Refuse what would take far more memory than the file has bytes: packed sheets, and columns without end."""
+    """Refuse files that would take far more memory than they have bytes: packed sheets, and columns without end."""
     if source.suffix.lower() == ".xlsx":
         with zipfile.ZipFile(source) as packed:
             open_bounded(sum(entry.file_size for entry in packed.infolist()), source.stat().st_size, "its sheets")
@@ -195,7 +195,7 @@ def _text(value: Any) -> str:
 
 
 def _json_value(value: Any) -> Any:
-    """A NumPy number as a plain one; not a number as null."""
+    """Turn a NumPy number into a plain one, and NaN into null."""
     plain = value.item() if hasattr(value, "item") else value
     return None if isinstance(plain, float) and not math.isfinite(plain) else plain
 
@@ -206,14 +206,14 @@ def _aligned(cells: list[str], widths: list[int], numeric: list[bool]) -> list[s
 
 
 def _markdown(text: str) -> str:
-    """No column, tag, entity or link of its own."""
+    """Text that makes no column, tag, entity or link of its own."""
     plain = _ENTITY.sub("&amp;", _line(text)).replace("<", "&lt;")
     return plain.replace("\\", "\\\\").replace("|", "\\|").replace("](", "]\\(")
 
 
 def _latex_row(cells: list[str]) -> str:
     row = " & ".join("".join(_LATEX_SIGNS.get(sign, sign) for sign in _line(text)) for text in cells)
-    star = row.lstrip().startswith(("[", "*"))  # which the end of the row above would take for its argument
+    star = row.lstrip().startswith(("[", "*"))  # the end of the row above would take it for its argument
     return ("{}" if star else "") + row + r" \\"
 
 
@@ -230,7 +230,7 @@ def _write_text(render: Callable[[Any], str]) -> Callable[[Any, Path], None]:
 
 
 def _write_excel(frame: pd.DataFrame, path: Path) -> None:
-    """Cells are cut at what Excel holds, and the rest of them stands on a second sheet."""
+    """Write a sheet with cells cut at what Excel holds; the rest of their texts goes to a second sheet."""
     import pandas as pd
 
     with _excel():
@@ -265,7 +265,7 @@ def _read_excel(path: Path) -> pd.DataFrame:
 
 
 def check_excel() -> None:
-    """Raise ImportError where Excel tables cannot be written, before one is made."""
+    """Raise ImportError if Excel tables cannot be written, before one is made."""
     with _excel():
         import_module("openpyxl")
 

@@ -62,9 +62,9 @@ def launch(
 
     Parameters
     ----------
-    visitors : how many may look at it at once; each has a kernel, with its network in memory.
-    idle_minutes : after which the kernel of somebody who does nothing is ended.
-    allow_downloads : let visitors choose networks that are fetched first, and load states that name files.
+    visitors : how many people may use it at once; each has a kernel, with its own network in memory.
+    idle_minutes : time after which the kernel of an idle visitor is ended.
+    allow_downloads : let visitors choose networks that have to be downloaded, and load states that name files.
 
     Raises
     ------
@@ -87,14 +87,14 @@ def launch(
 
 
 def prepare(dataset: str, backbone: str, weights: str | None) -> None:
-    """Describe the images here, where there are progress and errors to be seen; the page takes them from the store."""
+    """Describe the images here, where the user sees progress and errors; the page takes them from the store."""
     from cbirlab.live import Session
 
     Session(dataset, backbone, weights).prepare()
 
 
 def notebook(dataset: str, backbone: str, weights: str | None = None) -> dict[str, Any]:
-    """One cell with the panel. A folder is named in full, since the kernel runs elsewhere."""
+    """One cell with the panel. A folder gets its full path, since the kernel runs elsewhere."""
     from cbirlab.datasets import DATASETS
 
     named = dataset if dataset in DATASETS else str(Path(dataset).expanduser().resolve())
@@ -109,9 +109,9 @@ def notebook(dataset: str, backbone: str, weights: str | None = None) -> dict[st
 def voila_arguments(
     path: Path, arguments: Sequence[str], visitors: int = VISITORS, idle_minutes: int = IDLE_MINUTES
 ) -> list[str]:
-    """Command line of Voilà; what is in `arguments` is not set here. It runs for root as for anyone.
+    """Command line of Voilà, without the options that `arguments` sets. It runs for root as for anyone.
 
-    Visitors see no tracebacks, which name files of this machine; they are in the log.
+    Visitors see no tracebacks, because these name files of this machine; they are in the log.
     """
     own = {
         "show_tracebacks": False,
@@ -126,13 +126,13 @@ def voila_arguments(
 
 
 def _option(argument: str) -> str:
-    """The name of an option of Voilà, without the class that it may be written with."""
+    """The name of an option of Voilà, without the class that may stand before it."""
     return argument.lstrip("-").partition("=")[0].rpartition(".")[2]
 
 
 @contextmanager
 def _kernels_that_fetch(allowed: bool) -> Iterator[None]:
-    """Kernels that are started inside may download, or may not: they inherit this environment."""
+    """Allow or forbid downloads in kernels that are started inside the block; they inherit this environment."""
     before = os.environ.get(downloads.VARIABLE)
     os.environ[downloads.VARIABLE] = "on" if allowed else "off"
     try:
@@ -145,7 +145,7 @@ def _kernels_that_fetch(allowed: bool) -> Iterator[None]:
 
 
 def _from_here(weights: str) -> str:
-    """A weights file in full; names of weights as they are."""
+    """The full path of a weights file; names of weights stay as they are."""
     from cbirlab.backbones.weights import file_and_part
 
     path, part = file_and_part(weights)

@@ -1,4 +1,4 @@
-"""What is refused before anything is computed, and what is said of options that changed nothing."""
+"""Requests that are refused before anything is computed, and a notice of options that changed nothing."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def ranking(path: str | None) -> None:
 
 
 def _check_place(path: Path, option: str) -> None:
-    """Refuse a place that cannot be written to before anything is computed, which can take hours."""
+    """Refuse a place that cannot be written to before anything is computed, because computing can take hours."""
     there = next(place for place in (path, *path.absolute().parents) if place.exists())
     if there == path and path.is_dir():
         raise IsADirectoryError(f"{option} must be a file, and {path} is a folder.")
@@ -44,7 +44,7 @@ def _check_place(path: Path, option: str) -> None:
 
 
 def level(recipe: Recipe | Fusion, name: str | None) -> None:
-    """Refuse a level that the protocol of a recipe has not."""
+    """Refuse a level that the protocol of a recipe does not have."""
     from cbirlab.datasets import load_dataset
     from cbirlab.evaluation import PROTOCOLS
     from cbirlab.pipeline import Recipe
@@ -52,13 +52,13 @@ def level(recipe: Recipe | Fusion, name: str | None) -> None:
     if name is not None:
         one = recipe if isinstance(recipe, Recipe) else recipe.members[0]
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # they come when the dataset is loaded for good
+            warnings.simplefilter("ignore")  # they come again when the dataset is loaded for good
             protocol = one.protocol or load_dataset(one.dataset).protocol
         PROTOCOLS[protocol].level(name, "--level")
 
 
 def device(name: str) -> None:
-    """Refuse a device that this machine has not.
+    """Refuse a device that this machine does not have.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def device(name: str) -> None:
 
 
 def without_effect(recipe: Recipe | Fusion, result: Run | FusedRun) -> list[str]:
-    """What was asked for and changed nothing."""
+    """Say which options changed nothing."""
     from cbirlab.pipeline import Recipe
 
     said = []

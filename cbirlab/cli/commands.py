@@ -28,13 +28,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         saying.complain("cbirlab: interrupted; what was finished is kept in the store.")
         return 130
-    except BrokenPipeError:  # whoever reads, as `head` does, has had enough
+    except BrokenPipeError:  # the reader, like `head`, has had enough
         saying.turn_away()
         return 0
 
 
 def _carried_out(arguments: Sequence[str] | None) -> int:
-    from cbirlab.cli.parser import build_parser  # here, so that an interrupt while it is imported is met above
+    from cbirlab.cli.parser import build_parser  # here, so that an interrupt while it is imported is caught above
 
     parser = build_parser()
     given, unknown = parser.parse_known_args(arguments)

@@ -1,4 +1,4 @@
-"""``cbirlab data list | show | check | get``: benchmarks on this machine, and what it takes to have them."""
+"""``cbirlab data list | show | check | get``: benchmarks on this machine, and how to get others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NAME = "as in: cbirlab data list"
 
 
 def add_actions(parser: argparse.ArgumentParser) -> None:
-    """The grammar of the verb."""
+    """Add the options of the command."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     actions.add_parser("list", help="all datasets: which are here, and what the others lack")
     show = actions.add_parser("show", help="licence, citation, size, and what has to lie where")
@@ -92,7 +92,7 @@ def listing() -> str:
 
 
 def shown(name: str, root: str | None = None) -> str:
-    """What is known of one dataset, and whether it is here."""
+    """What is known about one dataset, and whether it is on this machine."""
     info, facts, found = DATASETS.info(name), about(name), availability(name, root)
     if facts is None:
         return f"{name}\n  {info.title}: {info.reference}\n  {found.hint or 'bundled'}"

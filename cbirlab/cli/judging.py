@@ -1,4 +1,4 @@
-"""``cbirlab evaluate`` and ``cbirlab published``: features of others judged, and the numbers of the literature."""
+"""``cbirlab evaluate`` and ``cbirlab published``: judge features that others computed, and list published numbers."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def add_published(parser: argparse.ArgumentParser) -> None:
 
 
 def evaluate_command(given: Any, options: dict[str, Any]) -> int:
-    """Judge features of others and say under which protocol."""
+    """Judge imported features and say under which protocol."""
     from cbirlab import tables
     from cbirlab.datasets import load_dataset
     from cbirlab.evaluation import per_query_table
@@ -66,7 +66,7 @@ def evaluate_command(given: Any, options: dict[str, Any]) -> int:
 
 
 def published_command(given: Any) -> int:
-    """Print published numbers side by side, with what is known of their settings."""
+    """Print published numbers side by side, with what is known about their settings."""
     from cbirlab import tables
     from cbirlab.study.literature import published
 
@@ -82,7 +82,7 @@ def published_command(given: Any) -> int:
 
 
 def _features(given: Any, dataset: Dataset) -> tuple[Any, Any]:
-    """Descriptors of database and queries; None where the queries are in the database."""
+    """Descriptors of database and queries; None for the queries if they are in the database."""
     from cbirlab.imported_features import import_features
 
     asked = [query.path for query in dataset.queries]
@@ -94,7 +94,7 @@ def _features(given: Any, dataset: Dataset) -> tuple[Any, Any]:
 
 
 def _text(found: Evaluation) -> str:
-    """The protocol, and each metric with its interval where it has one."""
+    """The protocol, and each metric with its interval if it has one."""
     from cbirlab.cli.listing import align
 
     rows = []

@@ -10,7 +10,7 @@ from traitlets import Integer
 
 
 class LimitedKernelManager(AsyncMappingKernelManager):
-    """Refuses a kernel where there are as many as may be."""
+    """Refuses to start a kernel if the allowed number is running."""
 
     most = Integer(8, min=1, config=True, help="How many kernels may run at once.")
 
@@ -21,7 +21,7 @@ class LimitedKernelManager(AsyncMappingKernelManager):
 
         Raises
         ------
-        HTTPError : 503, no more may be started now.
+        HTTPError : 503, no more kernels may be started now.
         """
         if len(self) + self._starting >= self.most:
             raise HTTPError(503, reason=f"All {self.most} places are taken. Please try again in some minutes.")

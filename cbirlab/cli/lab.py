@@ -27,7 +27,7 @@ def launch(folder: str | None, arguments: Sequence[str]) -> int:
 
 
 def working_folder(folder: str | None) -> Path:
-    """The folder to work in, with the notebooks: in a checkout the notebooks themselves, else a copy.
+    """The folder to work in, with the notebooks: in a checkout the notebooks' own folder, otherwise a copy.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""``cbirlab list``: what can be chosen, from the registries, without loading a network."""
+"""``cbirlab list``: the available methods, from the registries, without loading a network."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _entries(kind: str) -> str:
 
 
 def _here(kind: str, name: str) -> list[str]:
-    """Whether a network's weights are on this machine, or what they take."""
+    """Whether a network's weights are on this machine, or else how large the download is."""
     if kind != "backbones":
         return []
     from cbirlab.backbones import availability
@@ -82,7 +82,7 @@ def _here(kind: str, name: str) -> list[str]:
 
 
 def _signature(kind: str, name: str) -> str:
-    """Functions with their parameters; of estimators the name, because loading them costs time."""
+    """Functions with their parameters; for estimators only the name, because loading them takes time."""
     if kind not in ("passes", "attentions", "aggregations"):
         return name
     given = ", ".join(f"{one.name}={_bare(one.default)}" for one in _parameters(kind, name).values())
@@ -112,7 +112,7 @@ def _details(kind: str, name: str) -> str:
 
 
 def _summary(entry: Any) -> str:
-    """The first paragraph of what a function or class says of itself."""
+    """The first paragraph of the docstring of a function or class."""
     text = inspect.getdoc(entry) if inspect.isroutine(entry) or inspect.isclass(entry) else ""
     return " ".join((text or "").split("\n\n")[0].split())
 
@@ -126,7 +126,7 @@ def _facts(info: Info) -> list[list[str]]:
 
 
 def _weights(info: Info) -> str:
-    """What can be had for a network: how good it is, how it was trained, and whether it is on this machine."""
+    """The weights of a network: how good they are, how they were trained, and whether they are on this machine."""
     from cbirlab.backbones import availability, releases
 
     rows = []

@@ -1,4 +1,4 @@
-"""Options that several commands share: the fields of a recipe, a saved recipe, where results go."""
+"""Options that several commands share: the fields of a recipe, a saved recipe, where to put results."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cbirlab.base.methods import split_names
 
 
 class _IntoOptions(argparse.Action):
-    """Keeps recipe fields apart from the command's own options, and only those that were given."""
+    """Keeps recipe fields apart from the command's own options, and keeps only those that were given."""
 
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
         if namespace.options is None:
@@ -23,7 +23,7 @@ class Several(argparse.Action):
 
     Parameters
     ----------
-    each : makes a value of each name, and raises ArgumentTypeError.
+    each : turns each name into a value, or raises ArgumentTypeError.
     split : cuts a text into names.
     """
 
@@ -81,11 +81,11 @@ def recipe_fields(given: Any) -> dict[str, Any]:
 
 
 def add_recipe_options(parser: argparse.ArgumentParser, *decides: str, one: bool, leave: Collection[str] = ()) -> None:
-    """The fields of a recipe as declared, but those to `leave`: of `one` recipe, or several of each for a table.
+    """Add the fields of a recipe as declared, except those in `leave`: of `one` recipe, or several for a table.
 
     Parameters
     ----------
-    decides : take the fields that decide this alone.
+    decides : add only the fields that decide this.
     """
     from cbirlab.base.registry import load_extensions
     from cbirlab.pipeline.fields import each, help_of
@@ -112,7 +112,7 @@ def add_recipe_options(parser: argparse.ArgumentParser, *decides: str, one: bool
 
 
 def _reader(read: Callable[[str], Any]) -> Callable[[str], Any]:
-    """What reads a text, its sentence of what is wrong handed to argparse."""
+    """A reader for argparse, which passes on the sentence that says what is wrong with a text."""
 
     def checked(text: str) -> Any:
         try:
@@ -134,7 +134,7 @@ def add_timing(parser: argparse.ArgumentParser) -> None:
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
-    """Where results, descriptors and the network go."""
+    """Add the options for where results, descriptors and the network go."""
     parser.add_argument("--out", metavar="FILE", help="write the table: .csv, .md, .tex, .xlsx or .json")
     parser.add_argument(
         "--store", metavar="FOLDER", help="where descriptors are kept (default: CBIRLAB_STORE or the cache)"

@@ -53,7 +53,7 @@ ALSO_NONE = ("aggregations", "encodings", "fusions")
 
 
 def check_names(given: Any) -> dict[str, Any]:
-    """What `compare` takes several of, as far as it was given; unknown names raise before anything is computed."""
+    """The arguments of `compare` that take several names, as far as given; unknown names raise before any computing."""
     from cbirlab.aggregation import Aggregation
     from cbirlab.attention import Attention
     from cbirlab.backbones import split_backbone
@@ -82,11 +82,11 @@ def check_names(given: Any) -> dict[str, Any]:
 
 
 def recipe_of(saved: Mapping[str, Any], options: Mapping[str, Any]) -> Recipe | Fusion:
-    """A recipe or a fusion from plain data, with some fields given anew.
+    """A recipe or a fusion from plain data, with some fields replaced.
 
     Raises
     ------
-    ValueError, TypeError : no recipe; or fields for a fusion, whose members have their own.
+    ValueError, TypeError : no recipe; or fields for a fusion, whose members have fields of their own.
     """
     from cbirlab.fusion import Fusion
     from cbirlab.pipeline import Recipe
@@ -111,11 +111,11 @@ def carry_out(recipe: Recipe | Fusion, given: Any) -> Run | FusedRun:
 NO_TRUTH = "No ground truth, so no metrics: in a folder with a sub-folder for each instance every image is a query."
 
 OF_RANKING = ("dataset", "protocol", "average_precision")
-"""Options that say something of a ranking that is there already."""
+"""Options that apply to a ranking that exists already."""
 
 
 def explain_choices(given: Any, options: dict[str, Any]) -> Callable[[], pd.DataFrame]:
-    """What ``cbirlab why`` computes; what it is asked for is checked here.
+    """Prepare what ``cbirlab why`` computes; the request is checked here.
 
     Raises
     ------
@@ -149,7 +149,7 @@ def explain_choices(given: Any, options: dict[str, Any]) -> Callable[[], pd.Data
 
 
 def why_text(frame: pd.DataFrame) -> str:
-    """The differences for the terminal, and what an interval says."""
+    """The differences for the terminal, and what an interval means."""
     from cbirlab import tables
 
     shown = frame.drop(columns="recipe").assign(forward_pass=["yes" if one else "" for one in frame["forward_pass"]])
@@ -184,7 +184,7 @@ def run_text(result: Run | FusedRun) -> str:
 
 
 def versus_text(frame: pd.DataFrame, report: pd.DataFrame) -> str:
-    """The comparison of two runs for the terminal: what wins overall, and every query, the largest win first."""
+    """The comparison of two runs for the terminal: which wins overall, and every query, the largest win first."""
     from cbirlab import tables
 
     facts, pair = frame.attrs, report.iloc[0]
@@ -200,7 +200,7 @@ def versus_text(frame: pd.DataFrame, report: pd.DataFrame) -> str:
 
 
 def frame_text(frame: pd.DataFrame) -> str:
-    """A table for the terminal; some columns are left out where they say the same in every row."""
+    """A table for the terminal, without the minor columns that say the same in every row."""
     from cbirlab import tables
 
     hidden = (

@@ -37,7 +37,7 @@ examples:
 
 
 class _Command(argparse.ArgumentParser):
-    """A command some of whose options are made when it is the one that is asked for: they load the pipeline."""
+    """A command that makes some options only when it is the one asked for, because they load the pipeline."""
 
     def __init__(self, *given: Any, **options: Any) -> None:
         super().__init__(*given, **options)

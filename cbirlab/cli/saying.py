@@ -1,4 +1,4 @@
-"""What the command line says: printable on any terminal, and one sentence for what went wrong."""
+"""What the command line says: text that any terminal can print, and one sentence for each failure."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ _DOING = {
 
 
 class UsageError(ValueError):
-    """The command line asks for something that cannot be."""
+    """The command line asks for something impossible."""
 
 
 def prepare_streams() -> None:
-    """What an encoding cannot write shows as an escape: a table that took hours must not end in an error."""
+    """Show characters that the encoding cannot write as escapes: a table that took hours must not end in an error."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def say(text: object, *, end: str = "\n", file: TextIO | None = None) -> None:
-    """Print lines of text at once; the names in them may hold what a terminal would obey."""
+    """Print lines of text at once, made safe, because names in them may hold control sequences."""
     print(printable(text, keep="\n"), end=end, file=file, flush=True)
 
 
@@ -46,14 +46,14 @@ def complain(text: object) -> None:
 
 
 def turn_away() -> None:
-    """Nobody reads any more: what is still to be written goes nowhere, or Python complains as it ends."""
+    """Discard all further output, because nobody reads it any more and Python would complain when it ends."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         os.dup2(nowhere, stream.fileno())
 
 
 def sentence(error: BaseException, command: str) -> str:
-    """What an error says; of the system's, the file and the reason without the number; of memory, what takes less."""
+    """Describe an error: of the system, by file and reason without the number; of memory, by what takes less."""
     if out_of_memory(error):
         doing, smaller = _DOING.get(command, ("it worked", "close other programs"))
         reason = f" ({str(error).splitlines()[0].rstrip('.')})" if str(error) else ""
@@ -66,7 +66,7 @@ def sentence(error: BaseException, command: str) -> str:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether it says that memory is short, in Python's way or in torch's."""
+    """Whether an error says that memory is short, in Python's way or in torch's."""
     told = str(error).lower()
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and ("allocate memory" in told or "out of memory" in told)
@@ -74,6 +74,6 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 def show_warning(message: Warning | str, category: type[Warning], *_: Any) -> None:
-    """In place of `warnings.showwarning`: what is meant for users, in one line of its own."""
+    """Replaces `warnings.showwarning`: prints warnings that are meant for users on one line of their own."""
     if issubclass(category, UserWarning):
         complain(f"warning: {message}")

@@ -1,4 +1,4 @@
-"""``cbirlab store list | verify | prune``: what was computed and is kept."""
+"""``cbirlab store list | verify | prune``: the results that were computed and kept."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cbirlab.store import Entry, Store
 
 
 def add_actions(parser: argparse.ArgumentParser) -> None:
-    """The grammar of the verb."""
+    """Add the options of the command."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     listing = actions.add_parser("list", help="what is in it, the most recently used first")
     verify = actions.add_parser(

@@ -1,10 +1,10 @@
-"""Exercises of the notebooks: each answer is checked against what is computed from the data, or from the formula.
+"""Exercises of the notebooks: each answer is checked against the data, or against the formula.
 
 >>> from cbirlab.exercises import check
 >>> check("2_pooling.1", 1.5)
 Not yet. That is the mean, GeM with p = 1.
 
-A wrong answer gets a hint, the next one a further hint; the solution is never printed. Lecturers find it in
+A wrong answer gets a hint, and the next one another hint; the solution is never printed. Lecturers find it in
 ``solution(name, **given).answer``.
 """
 

@@ -22,7 +22,7 @@ def prediction(table: Any, pooling: str = "spoc") -> Solution:
 
 @exercise("6_attention.1", title="CroW's weight of a position")
 def crow_by_hand(sums: Sequence[float] = (0, 3, 4, 0), position: int = 1, a: float = 2, b: float = 2) -> Solution:
-    """The weight of a position, from the sums over channels at all of them."""
+    """The weight of a position, from the sums over channels at all positions."""
     norm = sum(value**a for value in sums) ** (1 / a)
     share = sums[position] / norm
     return Solution(
@@ -39,7 +39,7 @@ def crow_by_hand(sums: Sequence[float] = (0, 3, 4, 0), position: int = 1, a: flo
 
 @exercise("6_attention.2", title="Weights before a power")
 def before_a_power(weight: float = 0.5, p: float = 3) -> Solution:
-    """What a weight before GeM does to a position's share in the sum of powers."""
+    """How a weight before GeM changes a position's share in the sum of powers."""
     return Solution(
         answer=weight**p,
         why="The larger the power, the more is made of a small difference; before a maximum a little less can be "
@@ -68,7 +68,7 @@ def gains_most(table: Any) -> Solution:
 
 @exercise("6_attention.4", title="Are the weights really better?")
 def really(wins: Any) -> Solution:
-    """`wins`: of `cbirlab.versus`, with weights first."""
+    """`wins`: from `cbirlab.versus`, the run with weights first."""
     word, interval = told_apart(wins)
     return Solution(
         answer=word,

@@ -21,20 +21,20 @@ from cbirlab import evaluation
 from cbirlab.base.registry import Registry
 
 CLOSE = 0.05
-"""Relative error within which a number is called close, though not right."""
+"""Relative error up to which a number is called close, though not right."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Solution:
-    """The right answer of an exercise, and what is said of others.
+    """The right answer of an exercise, and what to say about other answers.
 
     Attributes
     ----------
     answer : a number, a word, a list of numbers, or a set of words.
-    why : what is said after "Right."
-    hints : the first for the first wrong answer, the next for the next; the last one stays.
-    mistakes : wrong answers of which the cause is known, and what is said of them.
-    tolerance : largest relative error of a number; integers, which are counted, have to be met.
+    why : what to say after "Right."
+    hints : one for each wrong answer in turn; the last one stays.
+    mistakes : wrong answers whose cause is known, and what to say about them.
+    tolerance : largest relative error of a number; integers, which are counted, must be exact.
     """
 
     answer: Any
@@ -45,17 +45,17 @@ class Solution:
 
 
 class Verdict(NamedTuple):
-    """Whether an answer is right, None where there is none yet; and the sentence to print."""
+    """Whether an answer is right, None if there is none yet; and the sentence to print."""
 
     right: bool | None
     sentence: str
 
 
 EXERCISES: Registry[Callable[..., Solution]] = Registry("exercise")
-"""By the notebook and a number, "2_pooling.1"; the title says what it is about."""
+"""All exercises by notebook and number, "2_pooling.1"; the title says what the exercise is about."""
 
 _wrong: defaultdict[str, dict[str, int]] = defaultdict(dict)
-"""Per exercise, the wrong answers given so far and the hint that each got."""
+"""For each exercise, the wrong answers given so far and the hint that each one got."""
 
 
 def exercise(name: str, *, title: str) -> Callable[[Callable[..., Solution]], Callable[..., Solution]]:
@@ -69,12 +69,12 @@ def solution(name: str, **given: Any) -> Solution:
     Parameters
     ----------
     name : in `EXERCISES`.
-    given : tables and runs of the notebook from which it follows.
+    given : tables and runs of the notebook that the solution follows from.
 
     Raises
     ------
     UnknownName : no such exercise.
-    TypeError : something that the exercise needs was not given.
+    TypeError : the exercise needs something that was not given.
     """
     return EXERCISES[name](**given)
 
@@ -85,7 +85,7 @@ def check(name: str, answer: Any, **given: Any) -> None:
     Parameters
     ----------
     answer : ``...`` as long as there is none.
-    name, given : as of `solution`.
+    name, given : as in `solution`.
     """
     seen = _wrong[name]
     key = repr(answer)
@@ -100,8 +100,8 @@ def judge(name: str, answer: Any, *, tried: int = 0, **given: Any) -> Verdict:
 
     Parameters
     ----------
-    tried : wrong answers before this one; the hints go by it.
-    name, given : as of `solution`.
+    tried : number of wrong answers before this one; it chooses the hint.
+    name, given : as in `solution`.
     """
     expected = solution(name, **given)
     if answer is ... or answer is None:
@@ -120,7 +120,7 @@ def judge(name: str, answer: Any, *, tried: int = 0, **given: Any) -> Verdict:
 
 
 def _kind(value: Any, like: Any) -> str:
-    """What a value is, in words; what is asked for as a set may come as a list or as one word."""
+    """What a value is, in words; an answer that should be a set may come as a list or as one word."""
     if isinstance(value, bool | np.bool_):
         return "yes or no, as a word"
     if isinstance(value, int | float | np.number):
@@ -140,7 +140,7 @@ def _same(answer: Any, wanted: Any, tolerance: float) -> bool:
     if isinstance(wanted, str):
         return isinstance(answer, str) and _word(answer) == _word(wanted)
     given, right = np.asarray(answer, float), np.asarray(wanted)
-    tolerance = 0 if right.dtype.kind == "i" else tolerance  # what is counted is not rounded
+    tolerance = 0 if right.dtype.kind == "i" else tolerance  # counts are not rounded
     return given.shape == right.shape and bool(np.allclose(given, right, rtol=tolerance, atol=1e-9))
 
 
@@ -158,7 +158,7 @@ def _word(text: str) -> str:
 
 
 def score(table: Any) -> str:
-    """The column that a table of `cbirlab.compare` is judged by: Medium, or the one level that there is."""
+    """The column by which a table of `cbirlab.compare` is judged: Medium, or the only level."""
     others = (name for name in table if f"{name}_low" in table and name != "difference")
     return "map_medium" if "map_medium" in table else next(others, "map")
 
@@ -169,11 +169,11 @@ def best(table: Any, column: str) -> Any:
 
 
 def told_apart(wins: Any) -> tuple[str, str]:
-    """Whether the first of two runs is better, "yes", "no" or "cannot tell", and the interval and p that say so.
+    """Whether the first of two runs is better, "yes", "no" or "cannot tell", and the interval and p behind it.
 
     Parameters
     ----------
-    wins : of `cbirlab.versus`.
+    wins : from `cbirlab.versus`.
     """
     low, high, mean = (float(wins.attrs[name]) for name in ("low", "high", "mean_difference"))
     p = float(wins.attrs.get("p", np.nan))

@@ -54,7 +54,7 @@ def told_apart_paired(table: Any, paired: Any) -> Solution:
 
 @exercise("11_benchmark.3", title="Differences that are none")
 def false_alarms(tests: int = 20, error: float = 0.05) -> Solution:
-    """How many of the tests find a difference that is not there, on the average."""
+    """How many of the tests find, on average, a difference that is not there."""
     return Solution(
         answer=tests * error,
         why=f"With {tests} tests a finding or so is to be expected from nothing: dividing the error by their number "
@@ -69,7 +69,7 @@ def false_alarms(tests: int = 20, error: float = 0.05) -> Solution:
 
 @exercise("11_benchmark.4", title="Rows worth considering")
 def worth_considering(table: Any) -> Solution:
-    """Rows that no other beats in mAP and bytes per image."""
+    """Rows that no other row beats in both mAP and bytes per image."""
     value, size = table[score(table)].to_numpy(), table["bytes_per_image"].to_numpy()
     better = (value[None] >= value[:, None]) & (size[None] <= size[:, None])
     strictly = (value[None] > value[:, None]) | (size[None] < size[:, None])
@@ -83,7 +83,7 @@ def worth_considering(table: Any) -> Solution:
 
 @exercise("11_benchmark.5", title="The same number again")
 def again(table: Any, again: Any) -> Solution:
-    """`table`: read from a file; `again`: its first row, run again."""
+    """`table`: read from a file; `again`: its first row, carried out once more."""
     name = score(table)
     return Solution(
         answer=float(again.metrics[name] - table[name][0]),
@@ -93,6 +93,6 @@ def again(table: Any, again: Any) -> Solution:
 
 
 def _overlaps(table: Any) -> np.ndarray:
-    """Whether the interval of each row but the first overlaps with that of the first, which is the best."""
+    """Whether the interval of each row after the first overlaps with that of the first row, which is the best."""
     name = score(table)
     return (table[f"{name}_high"] >= table[f"{name}_low"].iloc[0]).to_numpy()[1:]

@@ -11,7 +11,7 @@ from cbirlab.exercises.base import Solution, best, exercise, score, told_apart
 
 CENTRES = ((0.5, 0.5), (0.0, 0.0), (1.0, 0.0), (-0.5, -0.5), (0.0, 1.0))
 COLUMNS = ((1.0, 0.0), (-1.0, 0.0), (1.0, 2.0))
-"""Codebook and descriptors of DELF's tests of its aggregation."""
+"""Codebook and descriptors from DELF's tests of its aggregation."""
 
 Points = Sequence[Sequence[float]]
 
@@ -30,7 +30,7 @@ def prediction(table: Any) -> Solution:
 
 @exercise("5_embedding.1", title="A bag of words by hand")
 def bag(columns: Points = COLUMNS, centres: Points = CENTRES) -> Solution:
-    """How many columns each word has, not normalised."""
+    """How many columns fall to each word, not normalised."""
     counts = np.bincount(_words(columns, centres), minlength=len(centres))
     return Solution(
         answer=counts.tolist(),
@@ -59,7 +59,7 @@ def vlad(columns: Points = COLUMNS, centres: Points = CENTRES) -> Solution:
 
 @exercise("5_embedding.3", title="Numbers in a Fisher vector")
 def fisher_width(k: int = 32, dims: int = 128) -> Solution:
-    """Dimensions of the Fisher vector of all gradients: weights, means and deviations."""
+    """Dimensions of the Fisher vector with all its gradients: weights, means and deviations."""
     return Solution(
         answer=k * (1 + 2 * dims),
         why=f"Of VLAD it would be {k * dims}, of BoW {k}: more is said about each word.",
@@ -73,7 +73,7 @@ def fisher_width(k: int = 32, dims: int = 128) -> Solution:
 
 @exercise("5_embedding.4", title="The best codebook")
 def codebook(table: Any) -> Solution:
-    """How many words VLAD does best with; `table` has the columns "method", "k" and mAP."""
+    """The number of words with which VLAD does best; `table` has the columns "method", "k" and mAP."""
     of_vlad = table[table["method"] == "vlad"]
     k, sizes = int(best(of_vlad, "k")), of_vlad["k"]
     other = int(sizes.max() if k != sizes.max() else sizes.min())
@@ -87,7 +87,7 @@ def codebook(table: Any) -> Solution:
 
 @exercise("5_embedding.5", title="Learned columns against RootSIFT")
 def against_sift(wins: Any) -> Solution:
-    """`wins`: of `cbirlab.versus`, the columns of the network first."""
+    """`wins`: from `cbirlab.versus`, the columns of the network first."""
     word, interval = told_apart(wins)
     return Solution(
         answer=word,

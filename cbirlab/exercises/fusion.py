@@ -20,7 +20,7 @@ def prediction(table: Any) -> Solution:
 
 @exercise("7_fusion.1", title="Reciprocal ranks")
 def reciprocal_ranks(ranks: Sequence[int] = (1, 3), k: float = 60) -> Solution:
-    """What an image gets, from its ranks in the lists."""
+    """The score of an image, from its ranks in the lists."""
     return Solution(
         answer=sum(1 / (k + rank) for rank in ranks),
         why="Scores are not looked at, so it does not matter how two models scale theirs.",
@@ -36,7 +36,7 @@ def reciprocal_ranks(ranks: Sequence[int] = (1, 3), k: float = 60) -> Solution:
 
 @exercise("7_fusion.2", title="The oracle")
 def oracle(a: Sequence[float] = (1.0, 0.2, 0.6, 0.4), b: Sequence[float] = (0.5, 0.8, 0.2, 0.4)) -> Solution:
-    """The mAP of the better of two answers to each query."""
+    """The mAP if each query got the better of its two answers."""
     mean_a, mean_b = sum(a) / len(a), sum(b) / len(b)
     return Solution(
         answer=sum(max(pair) for pair in zip(a, b, strict=True)) / len(a),
@@ -52,7 +52,7 @@ def oracle(a: Sequence[float] = (1.0, 0.2, 0.6, 0.4), b: Sequence[float] = (0.5,
 
 @exercise("7_fusion.3", title="The pair with the most to gain")
 def most_to_gain(pairs: Any) -> Solution:
-    """`pairs`: of `cbirlab.complementarity`."""
+    """`pairs`: from `cbirlab.complementarity`."""
     row, top = pairs.loc[pairs["gain"].idxmax()], pairs.loc[pairs["oracle"].idxmax()]
     answer, highest = {str(row["a"]), str(row["b"])}, {str(top["a"]), str(top["b"])}
     return Solution(
@@ -77,7 +77,7 @@ def weight(sweep: Any) -> Solution:
 
 @exercise("7_fusion.5", title="Is the fusion really better?")
 def really(wins: Any) -> Solution:
-    """`wins`: of `cbirlab.versus`, the fusion first."""
+    """`wins`: from `cbirlab.versus`, the fusion first."""
     word, interval = told_apart(wins)
     return Solution(
         answer=word,

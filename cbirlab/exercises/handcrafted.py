@@ -21,7 +21,7 @@ def prediction(table: Any) -> Solution:
 
 @exercise("8_handcrafted_vs_deep.1", title="RootSIFT by hand")
 def root_sift(values: Sequence[float] = (1, 4, 4, 0)) -> Solution:
-    """RootSIFT of a vector of four numbers in place of 128."""
+    """RootSIFT of a vector of four numbers instead of 128."""
     shares = [value / sum(values) for value in values]
     norm = sum(value**2 for value in values) ** 0.5
     return Solution(
@@ -38,7 +38,7 @@ def root_sift(values: Sequence[float] = (1, 4, 4, 0)) -> Solution:
 
 @exercise("8_handcrafted_vs_deep.2", title="Upside down")
 def upside_down(cosines: Mapping[str, float]) -> Solution:
-    """`cosines`: of a picture with itself upside down, per descriptor."""
+    """`cosines`: of a picture and the same picture upside down, per descriptor."""
     return Solution(
         answer=max(cosines, key=lambda name: cosines[name]),
         why="Cosines: " + ", ".join(f"{name} {value:.3f}" for name, value in cosines.items()) + ". What forgets where "
@@ -49,7 +49,7 @@ def upside_down(cosines: Mapping[str, float]) -> Solution:
 
 @exercise("8_handcrafted_vs_deep.3", title="The encoding for RootSIFT")
 def encoding(table: Any) -> Solution:
-    """`table`: among others a row per encoding of RootSIFT."""
+    """`table`: has, among others, a row per encoding of RootSIFT."""
     rows = table[table["tap"] == "rootsift"]
     return Solution(
         answer=str(best(rows, "method")),
@@ -60,7 +60,7 @@ def encoding(table: Any) -> Solution:
 
 @exercise("8_handcrafted_vs_deep.4", title="Queries that the hand-crafted one wins")
 def won(wins: Any) -> Solution:
-    """`wins`: of `cbirlab.versus`, the hand-crafted one first."""
+    """`wins`: from `cbirlab.versus`, the hand-crafted one first."""
     count, lost = int(wins.attrs["a_wins"]), int(wins.attrs["b_wins"])
     return Solution(
         answer=count,
@@ -72,7 +72,7 @@ def won(wins: Any) -> Solution:
 
 @exercise("8_handcrafted_vs_deep.5", title="By hand against random weights")
 def against_random(wins: Any) -> Solution:
-    """`wins`: of `cbirlab.versus`, the hand-crafted one first, the network that has seen nothing second."""
+    """`wins`: from `cbirlab.versus`, the hand-crafted one first, the untrained network second."""
     word, interval = told_apart(wins)
     return Solution(
         answer=word,

@@ -20,7 +20,7 @@ def prediction(table: Any) -> Solution:
 
 @exercise("1_layers.1", title="Columns of a map")
 def columns(height: int = 240, width: int = 320, stride: int = 16) -> Solution:
-    """How many positions a map has, of a picture of `height` x `width` pixels."""
+    """How many positions the map of a picture of `height` x `width` pixels has."""
     down, across = height // stride, width // stride
     return Solution(
         answer=down * across,
@@ -32,7 +32,7 @@ def columns(height: int = 240, width: int = 320, stride: int = 16) -> Solution:
 
 @exercise("1_layers.2", title="The light that is lost")
 def light(light: Any) -> Solution:
-    """`light`: of `cbirlab.study.perturbation.by_factor`, the taps as settings, by illumination."""
+    """`light`: from `cbirlab.study.perturbation.by_factor`, the taps as settings, by illumination."""
     wide = light.pivot_table(index="setting", columns="bin", values="auc", sort=False)
     gap = wide["day"] - wide["night"]
     tap = str(gap.idxmax())
@@ -47,7 +47,7 @@ def light(light: Any) -> Solution:
 
 @exercise("1_layers.3", title="Queries that a shallower tap wins")
 def share_won(wins: Any) -> Solution:
-    """`wins`: of `cbirlab.versus`, the shallower tap first."""
+    """`wins`: from `cbirlab.versus`, the shallower tap first."""
     won, lost = float((wins["difference"] > 0).mean()), float((wins["difference"] < 0).mean())
     return Solution(
         answer=won,
@@ -65,7 +65,7 @@ def share_won(wins: Any) -> Solution:
 
 @exercise("1_layers.4", title="The cosine of two taps, concatenated")
 def concatenated(cosines: tuple[float, float] = (0.6, 0.9), weights: tuple[float, float] = (1.0, 0.5)) -> Solution:
-    """Each part is L2-normalised, multiplied by its weight, concatenated; what is the cosine of two such vectors?"""
+    """The cosine of two vectors whose parts are L2-normalised, multiplied by their weights and concatenated."""
     squares = [weight**2 for weight in weights]
     plain = sum(weight * one for weight, one in zip(weights, cosines, strict=True)) / sum(weights)
     dot = sum(square * one for square, one in zip(squares, cosines, strict=True))
@@ -86,7 +86,7 @@ def concatenated(cosines: tuple[float, float] = (0.6, 0.9), weights: tuple[float
 
 @exercise("1_layers.5", title="Does the concatenation pay?")
 def pays(wins: Any) -> Solution:
-    """`wins`: of `cbirlab.versus`, the concatenation first."""
+    """`wins`: from `cbirlab.versus`, the concatenation first."""
     word, interval = told_apart(wins)
     return Solution(
         answer=word,

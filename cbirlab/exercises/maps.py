@@ -21,7 +21,7 @@ def prediction(table: Any) -> Solution:
 
 @exercise("9_maps.1", title="Neighbour agreement by hand")
 def agreement(true: Sequence[int] = (2, 5, 7), on_map: Sequence[int] = (5, 9, 2)) -> Solution:
-    """The share of the nearest on the map that are true ones."""
+    """The share of the nearest points on the map that are true neighbours."""
     shared = len({*true} & {*on_map})
     return Solution(
         answer=shared / len(on_map),
@@ -37,7 +37,7 @@ def agreement(true: Sequence[int] = (2, 5, 7), on_map: Sequence[int] = (5, 9, 2)
 
 @exercise("9_maps.2", title="Maps that change with the seed")
 def seeds(kept: Mapping[str, float]) -> Solution:
-    """`kept`: the share of neighbours that another seed's map has too."""
+    """`kept`: the share of neighbours that the map of another seed has too."""
     return Solution(
         answer={name for name, share in kept.items() if share < 1},
         why="A group that is there with one seed only is none.",
@@ -47,7 +47,7 @@ def seeds(kept: Mapping[str, float]) -> Solution:
 
 @exercise("9_maps.3", title="Searching on the map")
 def searched_there(searched: Any) -> Solution:
-    """`searched`: mAP by the descriptors and by the distance on each map."""
+    """`searched`: mAP by the descriptors, and by distance on each map."""
     values = searched.set_index("searched")[score(searched)]
     on_maps = values.drop("descriptors")
     difference = float(on_maps.max() - values["descriptors"])

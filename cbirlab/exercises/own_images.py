@@ -46,7 +46,7 @@ def queries(dataset: Dataset) -> Solution:
 
 @exercise("10_your_own_images.2", title="Is the first better than the second?")
 def really(wins: Any) -> Solution:
-    """`wins`: of `cbirlab.versus`, the first row first."""
+    """`wins`: from `cbirlab.versus`, the first row first."""
     word, interval = told_apart(wins)
     return Solution(
         answer=word,
@@ -73,7 +73,7 @@ def dimensions(table: Any) -> Solution:
 
 @exercise("10_your_own_images.4", title="Where whitening may be learned")
 def honest(table: Any) -> Solution:
-    """`table`: as of exercise 3."""
+    """`table`: as in exercise 3."""
     leaking = table["leak"] != ""
     return Solution(
         answer=str(table.loc[~leaking, "whitening_set"].iloc[0]),

@@ -1,4 +1,4 @@
-"""What a notebook works on: a part of a benchmark, where all of it would take too long, and a network's maps."""
+"""The data of a notebook: a part of a benchmark, if all of it would take too long, and a network's maps."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from cbirlab.datasets import Dataset, load_dataset
 
 
 def part_of(dataset: str | Dataset, *, queries: int = 24, images: int = 250, train: int | None = None) -> Dataset:
-    """Some queries, all images that they label, and as many others as there is room for; both evenly spread.
+    """Some queries, all images that they label, and other images as far as there is room; both evenly spread.
 
-    Easier than the whole, having fewer negatives: what holds on it is compared on it, and not with other tables.
+    A part has fewer negatives and is easier than the whole: compare its numbers only with others on the same part.
 
     Parameters
     ----------
     dataset : a name, a folder or a loaded dataset with ground truth.
-    queries, images, train : how many at most; labelled images are kept even where that makes more. None keeps all.
+    queries, images, train : how many at most; labelled images stay even if they are more. None keeps all.
     """
     whole = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
     asked = spread(range(len(whole.queries)), queries)
@@ -61,20 +61,20 @@ def maps_of(backbone: str, weights: str | None = None) -> list[str]:
 
 
 def spread(members: Sequence[Any], most: int) -> list[Any]:
-    """At most `most` of some members, evenly spread from the first."""
+    """At most `most` of `members`, evenly spread, beginning with the first."""
     step = len(members) / most if 0 < most < len(members) else 1
     return [members[int(number * step)] for number in range(max(0, min(most, len(members))))]
 
 
 def _some(values: Sequence[Any], rows: Sequence[int]) -> tuple[Any, ...]:
-    """The values in some rows; none where nothing is known."""
+    """The values in some rows; empty if no values are known."""
     return tuple(values[row] for row in rows) if values else ()
 
 
 def _metadata(
     known: Mapping[str, Any], asked: Sequence[int], place: Mapping[int, int], taught: Sequence[int]
 ) -> dict[str, Any]:
-    """What is known of the images, queries and pairs that are left."""
+    """What is known about the remaining images, queries and pairs."""
     kept = {"images": list(place), "queries": asked, "train": taught, "pairs": asked}
     found = {name: list(_some(known[name], rows)) for name, rows in kept.items() if name in known}
     if "pairs" in found:

@@ -85,7 +85,7 @@ def exponent(sweep: Any) -> Solution:
 
 @exercise("2_pooling.5", title="Dimensions of PWA")
 def pwa_width(channels: int, proposals: int = 25) -> Solution:
-    """PWA concatenates one sum of all channels per proposal."""
+    """The width of PWA, which concatenates one sum of all channels per proposal."""
     return Solution(
         answer=channels * proposals,
         why=f"{proposals} weighted sums of {channels} channels each: whitening has to bring that down again.",

@@ -19,9 +19,9 @@ from cbirlab.study.choices import Judging
 def made_ranking(
     queries: int = 2000, images: int = 1000, *, right: int = 10, shift: float = 1.5, seed: int = 0
 ) -> tuple[Ranking, Dataset]:
-    """Rankings by random scores, those of the right answers larger by `shift` standard deviations; and their labels.
+    """Rank by random scores, those of right answers larger by `shift` standard deviations; give the labels too.
 
-    Nothing of it exists as a picture: a judge needs none.
+    None of it exists as a picture, and judging needs none.
     """
     scores = np.random.default_rng(seed).standard_normal((queries, images))
     scores[:, :right] += shift
@@ -52,7 +52,7 @@ def prediction(effects: Mapping[str, float]) -> Solution:
 
 @exercise("12_protocols.1", title="Average precision, twice")
 def average_precision_twice(places: Sequence[int] = (1, 3, 6)) -> Solution:
-    """Both average precisions of a list with right answers at some places, counted from 1."""
+    """Both average precisions of a list with right answers at these places, counted from 1."""
     ranks = [place - 1 for place in places]
     both = [average_precision(ranks, method=method) for method in ("finite-sum", "trapezoid")]
     return Solution(
@@ -85,7 +85,7 @@ def junk(right: Sequence[int] = (2, 4, 6), ignored: Sequence[int] = (1, 5)) -> S
 
 @exercise("12_protocols.3", title="One ranking, five numbers")
 def five_numbers(numbers: Mapping[str, float]) -> Solution:
-    """By which factor the largest of some numbers is above the smallest."""
+    """The factor by which the largest of some numbers exceeds the smallest."""
     values = [*numbers.values()]
     return Solution(
         answer=max(values) / min(values),
@@ -98,7 +98,7 @@ def five_numbers(numbers: Mapping[str, float]) -> Solution:
 
 @exercise("12_protocols.4", title="How did they get that?")
 def how(ranking: Ranking, dataset: Dataset) -> Solution:
-    """The choice by which a colleague gets what `reported` says."""
+    """The choice with which a colleague gets what `reported` says."""
     return Solution(
         answer="results",
         why="The list is cut at ten, and the sum divided by the right answers among these ten: who finds one of a "
@@ -109,7 +109,7 @@ def how(ranking: Ranking, dataset: Dataset) -> Solution:
 
 @exercise("12_protocols.5", title="Which of them can be told from nothing")
 def told(table: Any) -> Solution:
-    """How many changes have an interval without 0, and a p that agrees."""
+    """How many changes have an interval without 0, and a p that agrees with it."""
     known = table.dropna(subset=["change"])
     tests = known[["change_low", "change_high", "change_p"]].to_numpy(float)
     apart = np.array([told_apart(*test) for test in tests], dtype=bool)
@@ -127,7 +127,7 @@ def told(table: Any) -> Solution:
 
 @exercise("12_protocols.6", title="The range of one method")
 def spread_of(table: Any) -> Solution:
-    """The largest value in a table of choices less the smallest."""
+    """The largest value in a table of choices minus the smallest."""
     return Solution(
         answer=float(table["value"].max() - table["value"].min()),
         why="No network was changed, none was trained.",

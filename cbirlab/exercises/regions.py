@@ -40,7 +40,7 @@ def patches(levels: int = 4) -> Solution:
 
 @exercise("4_regions_and_passes.2", title="Pixels that go through the network")
 def pixels(rows: int = 3, columns: int = 3, magnify: float = 2.0) -> Solution:
-    """How many times the pixels of one pass a grid without the whole image needs, its tiles magnified."""
+    """How many times the pixels of one pass a grid with magnified tiles needs, without the whole image."""
     return Solution(
         answer=magnify**2,
         why=f"Each of the {rows * columns} tiles has 1/{rows * columns} of the area, and {magnify:g} x {magnify:g} "
@@ -56,7 +56,7 @@ def pixels(rows: int = 3, columns: int = 3, magnify: float = 2.0) -> Solution:
 
 @exercise("4_regions_and_passes.3", title="Gain per pass")
 def gain_per_pass(table: Any) -> Solution:
-    """The scheme that gains most mAP over one pass for each forward pass that it adds."""
+    """The scheme whose mAP gain over one pass is largest per forward pass that it adds."""
     indexed = table.set_index("scheme")
     value, passes = indexed[score(table)], indexed["forward_passes"]
     added = passes - passes["single"]
@@ -72,7 +72,7 @@ def gain_per_pass(table: Any) -> Solution:
 
 @exercise("4_regions_and_passes.4", title="Is it really better?")
 def really(wins: Any) -> Solution:
-    """`wins`: of `cbirlab.versus`, the scheme first, one pass second."""
+    """`wins`: from `cbirlab.versus`, the scheme first, one pass second."""
     word, interval = told_apart(wins)
     return Solution(
         answer=word,

@@ -24,7 +24,7 @@ def prediction(table: Any) -> Solution:
 def by_hand(
     point: Sequence[float] = (5, 3), mean: Sequence[float] = (1, 1), variances: Sequence[float] = (4, 1)
 ) -> Solution:
-    """A point whitened, along axes that are those of the cloud."""
+    """Whiten a point, along axes that are those of the cloud."""
     centred = [value - middle for value, middle in zip(point, mean, strict=True)]
     roots = [variance**0.5 for variance in variances]
     return Solution(
@@ -41,7 +41,7 @@ def by_hand(
 
 @exercise("3_whitening.2", title="What a power leaves")
 def power(variance: float = 9, power: float = 0.25) -> Solution:
-    """The variance that is left along an axis that had `variance`."""
+    """The variance that remains along an axis that had `variance`."""
     return Solution(
         answer=variance ** (1 - 2 * power),
         why="A coordinate is divided by λ to the power, its variance by the square of that: λ^(1 - 2 power) is left.",
@@ -56,7 +56,7 @@ def power(variance: float = 9, power: float = 0.25) -> Solution:
 
 @exercise("3_whitening.3", title="Dimensions that few images determine")
 def dimensions(images: int = 100, width: int = 192) -> Solution:
-    """How many dimensions are left, learned on `images` descriptors with `width` dimensions."""
+    """How many dimensions a whitening keeps that learns on `images` descriptors of `width` dimensions."""
     return Solution(
         answer=min(images - 1, width),
         why="The cloud of N points spans N - 1 directions once its mean is off; along others it says nothing.",
@@ -84,7 +84,7 @@ def fewest(table: Any, share: float = 0.95) -> Solution:
 
 @exercise("3_whitening.5", title="What a leak is worth")
 def leak(table: Any) -> Solution:
-    """mAP learned on the evaluated images less mAP learned elsewhere; the column "leak" says which is which."""
+    """mAP learned on the evaluated images minus mAP learned elsewhere; the column "leak" says which is which."""
     leaking = table["leak"] != ""
     values = table[score(table)]
     gain = float(values[leaking].iloc[0] - values[~leaking].iloc[0])

@@ -1,7 +1,7 @@
 """Extract: one forward pass per image fills the grid of all taps and all aggregations, through the store.
 
 Entries are found by the hash of image bytes and boxes, weights, preprocessing, tap, aggregation, precision and of the
-code that computes them. Only what is missing is computed; a run that was killed goes on at the shard where it was.
+code that computes them. Only what is missing is computed; a killed run resumes at the shard where it stopped.
 
 `extract` takes three steps, which a cluster can take too, since no shard depends on another::
 

@@ -19,7 +19,7 @@ from cbirlab.store.shards import Shards
 
 
 class ShardsMissing(LookupError):
-    """Shards of a plan that nobody has computed, or that were removed or damaged since."""
+    """Shards of a plan that nobody has computed, or that have since been removed or damaged."""
 
 
 def assemble(plan: Plan, store: Store, computed: Iterable[Computed] = ()) -> Descriptors:
@@ -27,12 +27,12 @@ def assemble(plan: Plan, store: Store, computed: Iterable[Computed] = ()) -> Des
 
     Parameters
     ----------
-    computed : what `compute` gave, in any order. Without it the reasons why images could not be decoded and the times
-        are not known, nor the values that could not be written.
+    computed : what `compute` returned, in any order. Without it, the times, the reasons why images could not be
+        decoded, and values that the store could not take are lost.
 
     Raises
     ------
-    ShardsMissing : not all shards are there.
+    ShardsMissing : some shards are not there.
     """
     request, computed = plan.request, list(computed)
     found = dict(plan.found)
@@ -65,7 +65,7 @@ def assemble(plan: Plan, store: Store, computed: Iterable[Computed] = ()) -> Des
 def _joined(
     part: Part, columns: Sequence[Column], computed: Sequence[Computed], store: Store, weights: str
 ) -> dict[str, Filled]:
-    """The columns of a part, whose shards are all there, as entries; in memory where the store cannot be written to."""
+    """Turn the columns of a part, whose shards are all there, into entries; in memory if the store is not writable."""
     written, numbers = Shards(store, part.base), range(len(part.batches.shards))
     unwritten = {(one.number, key): block for one in computed for key, block in one.unwritten.items()}
     problems = {row: reason for one in computed for row, reason in one.problems.items()}
@@ -81,7 +81,7 @@ def _joined(
         return values
 
     def blocks(column: Column, skipped: dict[str, str]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Rows and their values, shard by shard; `skipped` is completed meanwhile."""
+        """Yield rows and their values, shard by shard, adding to `skipped` on the way."""
         for number in numbers:
             values, rows = read(number, column), np.array(part.batches.rows(number))
             lost = np.isnan(values[:, 0])  # pooled values are finite, so one column tells
@@ -123,7 +123,7 @@ def warn_of_memory(error: str) -> None:
 
 
 def _by_image(skipped: Mapping[int, str], views: np.ndarray) -> dict[int, str]:
-    """Reasons by image, of reasons by view; an image is skipped when none of its views could be used."""
+    """Turn reasons by view into reasons by image; an image is skipped if none of its views could be used."""
     owner = np.repeat(np.arange(len(views)), views)
     reasons = {int(owner[row]): reason for row, reason in skipped.items()}
     lost = np.bincount(owner[list(skipped)], minlength=len(views)) if skipped else np.zeros(len(views), np.int64)

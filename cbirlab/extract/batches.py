@@ -12,12 +12,12 @@ from cbirlab.images.preprocessing import region, target_size
 
 PARTS = ("images", "queries", "train")
 SHARD_IMAGES = 128
-BATCH_PIXELS = 8 * 320 * 240  # more are no faster on a processor, and take more memory
+BATCH_PIXELS = 8 * 320 * 240  # larger batches are no faster on a processor, and take more memory
 
 
 @dataclass(frozen=True)
 class Item:
-    """One row to be: an image, or a box of it, seen `magnify` times as large as in the whole image.
+    """One row to compute: an image, or a box of it, seen `magnify` times as large as in the whole image.
 
     With a `frame`, that part of the image counts as the whole.
     """
@@ -69,7 +69,7 @@ def make_batches(
     min_side: int = 1,
     resize: str = "long_side",
 ) -> Batches:
-    """Batches of equal size, as deterministic as the items: a resumed run finds the same shards.
+    """Group items into batches of equal size. The same items give the same shards, so a resumed run finds them again.
 
     A batch holds at most `batch_pixels` pixels (at least one image); a shard at least `SHARD_IMAGES` rows. Images
     with a side below `min_side` pixels count as unreadable, because the network cannot digest them.

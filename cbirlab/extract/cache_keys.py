@@ -26,12 +26,12 @@ ROOMS = (
     *("attention", "encoding", "aggregation"),
     *("extract.network", "extract.sampling", "extract.pooling", "extract.fused_pooling"),
 )
-"""What turns a file into a vector; of networks, what is told of each in `_network` counts instead."""
+"""The modules that turn a file into a vector; for the code of a network, what `_network` says counts instead."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """One tap pooled one way, with what that has learned: one descriptor matrix."""
+    """One tap pooled one way, with what the aggregation has learned: one descriptor matrix."""
 
     tap: str
     aggregation: Aggregation | Sampler
@@ -53,11 +53,11 @@ class Part:
     name : "images", "queries" or "train".
     dataset : its name, for listings only.
     items : its rows.
-    prints : what their files are.
-    scale : of the request's image size.
-    batches : and the shards that they make.
+    prints : fingerprints of their files.
+    scale : relative to the request's image size.
+    batches : their batches, and the shards that these make.
     specification : what all its columns depend on.
-    columns : the descriptor matrices that are asked for.
+    columns : the descriptor matrices to fill.
     """
 
     name: str
@@ -71,7 +71,7 @@ class Part:
 
     @cached_property
     def base(self) -> str:
-        """Key of the shards of this part; unlike an entry's it depends on how the rows are dealt out to shards."""
+        """Key of the shards of this part; unlike an entry's key, it depends on how the rows are divided into shards."""
         dealt = [self.batches.rows(shard) for shard in range(len(self.batches.shards))]
         return digest({**self.specification, "shards": dealt})
 
@@ -79,7 +79,7 @@ class Part:
 def plan_part(
     request: Request, name: str, items: Sequence[Item], prints: Mapping[Path, Fingerprint], scale: float
 ) -> Part:
-    """Deal out the rows of a part, and write down what its descriptors depend on."""
+    """Divide the rows of a part into shards, and write down what its descriptors depend on."""
     backbone, size = request.backbone, request.long_side
     options = {"batch_pixels": request.batch_pixels, "min_side": backbone.min_side, "resize": request.resizing.resize}
     batches = make_batches(items, prints, image_size=size, scale=scale, **options)
@@ -115,7 +115,7 @@ def _column(
 
 
 def row_facts(items: Sequence[Item], prints: Mapping[Path, Fingerprint]) -> list[list[Any]]:
-    """What each row depends on besides what all of them do: the bytes of its file, and what is seen of it."""
+    """What each row depends on beyond what all rows share: the bytes of its file, and which part of it is seen."""
     return [[prints[item.path].sha256, item.box and list(item.box), item.magnify, *_frame(item)] for item in items]
 
 
@@ -124,12 +124,12 @@ def _items_digest(items: Sequence[Item], prints: Mapping[Path, Fingerprint]) -> 
 
 
 def _frame(item: Item) -> list[list[float]]:
-    """Nothing where there is no frame, as in stores that were filled before there were any."""
+    """The frame of an item; empty without one, as in stores that were filled before frames existed."""
     return [list(item.frame)] if item.frame else []
 
 
 def _network(backbone: Backbone) -> dict[str, Any]:
-    """What of a network its weights and its architecture do not tell: how it is fed, and the code of its own parts."""
+    """What weights and architecture do not say about a network: how it is fed, and the code of its own parts."""
     written_in = {type(part).__module__ for part in backbone.module.modules()}
     own = sorted(name.removeprefix("cbirlab.") for name in written_in if name.startswith("cbirlab."))
     return {

@@ -47,12 +47,12 @@ def decode_ahead(
 ) -> Generator[Decoded]:
     """Decode batch after batch; up to `ahead_pixels` pixels wait decoded while the network works.
 
-    At the end one warning says of how many files there is a remark (see `images.decode`).
+    At the end, each remark on files (see `images.decode`) becomes one warning that says how many files it concerns.
 
     Parameters
     ----------
-    items : by the row numbers that the batches hold.
-    image_size, scale, resizing : as of `images.pixels`.
+    items : indexed by the row numbers in the batches.
+    image_size, scale, resizing : as in `images.pixels`.
     """
     pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="decode")
     waiting: deque[tuple[Batch, list[Future]]] = deque()

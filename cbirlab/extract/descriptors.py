@@ -1,4 +1,4 @@
-"""Descriptors: the filled grid, as arrays that lie in the store; those of several scales become one by mean or GeM."""
+"""Descriptors: the filled grid, as arrays in the store; the mean or GeM joins descriptors of several scales."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def exponent_of(scale_pooling: str, aggregation: Aggregation | Sampler) -> float
 
     Raises
     ------
-    ValueError : GeM over scales of what is not GeM.
+    ValueError : GeM over scales with an aggregation that is not GeM.
     """
     if SCALE_POOLING.check("extract", "scale_pooling", scale_pooling) == "mean" or isinstance(aggregation, Sampler):
         return None
@@ -96,7 +96,7 @@ def exponent_of(scale_pooling: str, aggregation: Aggregation | Sampler) -> float
 
 
 def over_scales(values: Sequence[np.ndarray], exponent: float | None) -> np.ndarray:
-    """One matrix (N, D) of those of all scales, rows L2-normalised before; of a single scale the one as it is."""
+    """Join the matrices of all scales into one (N, D), each L2-normalised first; a single scale stays as it is."""
     if len(values) == 1:
         return values[0]
     from cbirlab.whitening import normalise

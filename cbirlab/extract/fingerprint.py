@@ -23,10 +23,10 @@ class Fingerprint:
 
     Attributes
     ----------
-    sha256 : of its bytes; empty where the file cannot be opened.
-    height, width : of the upright image in pixels; 0 where it cannot be read.
+    sha256 : hash of its bytes; empty if the file cannot be opened.
+    height, width : size of the upright image in pixels; 0 if it cannot be read.
     problem : empty, or a sentence that says why it cannot be read.
-    state : of the file just before it was read; empty where there is none.
+    state : state of the file just before it was read; empty if there is no file.
     """
 
     sha256: str
@@ -36,7 +36,7 @@ class Fingerprint:
     state: str = ""
 
     def still_of(self, path: Path) -> bool:
-        """Whether the file holds the same bytes; they are read again only where its state has changed."""
+        """Whether the file still holds the same bytes; they are read again only if its state has changed."""
         try:
             return state_of(path.stat()) == self.state or _hash_of(path) == self.sha256
         except OSError:
@@ -61,7 +61,7 @@ def fingerprints(paths: Sequence[Path], store: Store) -> dict[Path, Fingerprint]
         good = {path: print_ for path, print_ in read.items() if states[path] and not print_.problem}
         if good:
             rows = {path.name: [states[path], p.sha256, p.height, p.width, p.problem] for path, p in good.items()}
-            with suppress(StoreUnwritable):  # remembered for speed only; what matters complains elsewhere
+            with suppress(StoreUnwritable):  # only for speed; a failed write that matters is reported elsewhere
                 store.write_note("images", note, known | rows)
     return found
 
@@ -74,10 +74,10 @@ def _by_folder(paths: Iterable[Path]) -> dict[Path, list[Path]]:
 
 
 def _states(paths: Iterable[Path]) -> dict[Path, str]:
-    """The state of each file; empty where there is none.
+    """The state of each file; empty if there is no file.
 
-    A file that was changed within a tick of the file system's clock could be changed once more with the same times, so
-    that tick is waited out first.
+    A file that changed within the current tick of the file system's clock could change again and keep its times, so
+    wait until that tick has passed.
     """
     seen = {path: _status(path) for path in paths}
     ages = [time.time_ns() - status.st_ctime_ns for status in seen.values() if status]

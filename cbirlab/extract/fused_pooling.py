@@ -1,14 +1,14 @@
-"""Fused pooling: what several poolings need of the same maps, computed while the maps lie in the processor's cache.
+"""Fused pooling: compute what several poolings need from the same maps while these are in the processor's cache.
 
-The map of one image at the first tap of MobileNetV2 takes 7 MB: fetched anew for every pooling, that costs more than
-the pooling. So images are taken a few at a time, and what poolings share is computed once:
+The map of one image at the first tap of MobileNetV2 takes 7 MB. Fetching it anew for every pooling costs more than
+the pooling itself, so images are taken a few at a time, and what poolings share is computed once:
 
     over positions    the maximum (MAC), the sum (SPoC), the sum of powers (GeM), how many are not zero (CroW, CAM)
     over channels     S, by which CroW, SCDA and CAM weigh positions
 
 All weighted sums (SPoC with its prior, CroW, SCDA's mean, PWA, CAM) are rows of one matrix product, weights (n, HW)
-times map (HW, C). What each pooling takes and makes of it stands in its own file (`cbirlab.aggregation.fused`); values
-are those of its function to float precision (tested).
+times map (HW, C). The file of each pooling says what it takes from these and what it makes of them
+(`cbirlab.aggregation.fused`); the values equal those of its function to float precision (tested).
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from cbirlab.aggregation.fused import Fused, Shared, Weights, largest, rows
 if TYPE_CHECKING:
     from torch import Tensor
 
-CHUNK = 2**22  # elements of the images that are taken together
-BLOCK = 2**18  # elements of which sums are taken at a time: with a copy they fit into a core's own cache
-PARTS = 4  # of an image that is multiplied alone
+CHUNK = 2**22  # elements of the images that are processed together
+BLOCK = 2**18  # elements that are summed at a time: with a copy they fit into a core's own cache
+PARTS = 4  # parts into which a single image is divided for the matrix product
 
 Reduction = Callable[["Tensor", "Tensor"], "Tensor"]
-"""Of a block of rows (b, P, C), and of a tensor of its shape to be written to."""
+"""Reduces a block of rows (b, P, C); may write to the second tensor, which has the same shape."""
 
 REDUCTIONS: Mapping[str, Reduction] = {
     "top": lambda block, desk: largest(block),
     "total": lambda block, desk: block.sum(1),
-    # Compared into floats: sums of booleans are slow.
+    # Compare into floats, since sums of booleans are slow.
     "used": lambda block, desk: torch.ne(block, 0, out=desk).sum(1),
     "across": lambda block, desk: block.sum(2),
 }
-"""How the walk finds what `Shared` has; what a pooling reduces for itself is a sum over positions too."""
+"""How the walk computes what `Shared` holds; a reduction that a pooling brings itself is a sum over positions too."""
 
 
 def walk(maps: Tensor, forms: Sequence[Fused]) -> list[Tensor]:
@@ -67,10 +67,10 @@ def _chunk(maps: Tensor, forms: Sequence[Fused]) -> list[Tensor]:
 
 
 def _sums(maps: Tensor, reductions: Mapping[str | Fused, Reduction]) -> dict[str | Fused, Tensor]:
-    """Block by block of positions, so that a block is still in the cache when it is read again.
+    """Sum block by block over positions, so that a block is still in the cache when it is read again.
 
-    What has to be written before it is summed goes into one `desk` for all blocks: the pages of new memory cost more
-    than the arithmetic.
+    Values that must be written before they are summed go into one `desk` for all blocks: touching the pages of new
+    memory costs more than the arithmetic.
     """
     all_rows = rows(maps)
     per_block = max(1, BLOCK * all_rows.shape[1] // all_rows.numel())
@@ -107,7 +107,7 @@ def _columns(positions: Tensor | None) -> Tensor:
 
     Raises
     ------
-    ValueError : there are none, as where all positions count alike.
+    ValueError : there are no weights, because all positions count alike.
     """
     if positions is None:
         raise ValueError("walk: weights of positions are None; a mean needs 'total', not weights.")
@@ -117,7 +117,7 @@ def _columns(positions: Tensor | None) -> Tensor:
 def _product(weights: Tensor, rows: Tensor) -> Tensor:
     """Sums over positions (b, n, C) of weights (b, HW, n) times rows (b, HW, C).
 
-    Of one image several parts are multiplied side by side: with two threads torch is then ten times as fast.
+    A single image is multiplied in several parts side by side: with two threads torch is then ten times as fast.
     """
     positions = rows.shape[1] // PARTS * PARTS
     if len(rows) > 1 or positions == 0:

@@ -28,7 +28,7 @@ _ATTEMPTS = 3
 def extract(
     dataset: Dataset, backbone: Backbone, *, store: Store | None = None, progress: bool = True, **options: Any
 ) -> Descriptors:
-    """Descriptors of a dataset at all taps and by all aggregations; what the store has is not computed again.
+    """Describe a dataset at all taps with all aggregations; what the store has is not computed again.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def extract(
     Raises
     ------
     UnknownName, WeightsError : the backbone has no such tap.
-    ValueError : none of the images of a part can be read, or as `Request` raises it.
+    ValueError : none of the images of a part can be read; and as `Request` raises it.
     StoreUnwritable : the store cannot be written to and the results do not fit into memory.
     """
     request, store = Request(dataset, backbone, **options), store or Store()
@@ -48,13 +48,13 @@ def extract(
         planned = plan(request, store, progress=progress)
         if planned.shards:
             computed += _computed(planned, store, progress)
-        with suppress(ShardsMissing):  # another run has removed them
+        with suppress(ShardsMissing):  # another run has removed the shards
             return assemble(planned, store, computed)
     raise StoreUnwritable(f"Store {store.path}: shards vanish as they are written; is another run pruning it?")
 
 
 def _computed(planned: Plan, store: Store, progress: bool) -> Iterator[Computed]:
-    """All shards of a plan, with a bar, as many threads as there are cores to spare, and memory that is kept."""
+    """Compute all shards of a plan with a bar, as many threads as there are spare cores, and memory that is kept."""
     request, size_bytes, kept_bytes = planned.request, planned.size_bytes, 0
     _check_space(size_bytes, store)
     total = sum(len(part.items) for part in planned.unfinished)

@@ -1,4 +1,4 @@
-"""Loop: the one pass over the images of a few shards, each of which is saved when it is done."""
+"""Loop: one pass over the images of a few shards; each shard is saved as soon as it is done."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Shard:
-    """Rows of a part that are computed and saved together; small, and good to be sent to another process.
+    """Rows of a part that are computed and saved together; small enough to be sent to another process.
 
     Attributes
     ----------
     base : key of the shards of its part.
-    number : among them.
+    number : its place among them.
     batches : row numbers of the part that go through the network together.
-    items : each of these rows.
-    prints : what their files are.
+    items : row number to what the row shows.
+    prints : fingerprints of their files.
     columns : the descriptor matrices that lack these rows.
     image_size : long side in pixels at scale 1.
-    scale, resizing, batch_pixels : as of the request.
+    scale, resizing, batch_pixels : as in the request.
     """
 
     base: str
@@ -55,16 +55,16 @@ class Shard:
 
 
 class Computed(NamedTuple):
-    """What is known of a shard once it is computed.
+    """What is known about a shard once it is computed.
 
     Attributes
     ----------
-    base, number : of the shard.
-    images : that went through the network.
-    seconds : that it took, waiting for decoded images included.
-    problems : row to reason, of images that could not be decoded.
-    unwritten : column key to float32 (rows, D), where the store could not be written to; else empty.
-    error : why it could not.
+    base, number : those of the shard.
+    images : number of images that went through the network.
+    seconds : time that the shard took, including the wait for decoded images.
+    problems : row to reason, for images that could not be decoded.
+    unwritten : column key to float32 (rows, D), if the store could not be written to; else empty.
+    error : why it could not be written to.
     """
 
     base: str
@@ -102,7 +102,7 @@ def compute_each(
 
     Parameters
     ----------
-    advance : called with the number of images that are done.
+    advance : called with the number of images that have just been done.
     """
     first, batches = shards[0], [(shard, batch) for shard in shards for batch in shard.batches]
     items = {row: item for shard in shards for row, item in shard.items.items()}
@@ -134,7 +134,7 @@ def _pooled(columns: Sequence[Column], decoded: Decoded, network: Network) -> di
     found = {}
     for tap, maps in network.maps(decoded.pixels, list(dict.fromkeys(column.tap for column in columns))).items():
         own = [column for column in columns if column.tap == tap]
-        # Queries can be the database images, described with a state of their own: what has one is pooled alone.
+        # Queries can be database images that have a state of their own, so a column with a state is pooled alone.
         alone = [[column] for column in own if column.state is not None]
         for together in ([column for column in own if column.state is None], *alone):
             states = {column.aggregation.key: column.state for column in together}
@@ -158,11 +158,11 @@ def _spread(values: np.ndarray, good: np.ndarray) -> np.ndarray:
 
 
 def _save(shard: Shard, values: Mapping[str, np.ndarray], store: Store) -> tuple[Mapping[str, np.ndarray], str]:
-    """Write a shard; what cannot be written comes back, with the reason.
+    """Write a shard; if the store cannot be written to, give the values back with the reason.
 
     Raises
     ------
-    ImageError : a file was changed since it was looked at: its values would be kept as those of the old one.
+    ImageError : a file has changed since it was looked at, so its values would be stored as those of the old file.
     """
     for path, known in shard.prints.items():
         if not known.still_of(path):

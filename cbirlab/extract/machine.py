@@ -1,10 +1,11 @@
-"""Machine: as many threads for the network as there are cores to spare, and memory that is kept for its next layer.
+"""Machine: as many network threads as there are spare cores, and freed memory that is kept for the next layer.
 
-Threads of one product wait for each other: where others want the cores too, each wait lasts until the slowest had its
-turn, and two threads are many times slower than one. So the load is looked at when a pass begins and now and then.
+The threads of one product wait for each other. If other work wants the cores too, each wait lasts until the slowest
+thread has had its turn, and two threads are many times slower than one. So the load is checked when a pass begins
+and every few seconds after that.
 
-glibc hands back every block of 32 MB or more at once and gets it anew page by page, each page cleared first. The maps
-of MobileNetV2 for 16 images of 320 x 240 pixels take up to 118 MB a layer: half of its time on a processor went there.
+glibc hands back every block of 32 MB or more at once and gets it again page by page, clearing each page first. The
+maps of MobileNetV2 for 16 images of 320 x 240 pixels take up to 118 MB a layer: half of the processor time went there.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from pathlib import Path
 from threading import Lock
 
 LOOK_SECONDS = 5.0
-"""From one look at the load to the next."""
+"""Seconds between two checks of the load."""
 WAITING = "OMP_WAIT_POLICY"
-"""What the OpenMP of torch (GNU's, Intel's too) reads when it is loaded: whether threads that wait keep a core busy."""
+"""The variable that torch's OpenMP (GNU's, Intel's too) reads at loading: whether waiting threads keep a core busy."""
 
 _STATISTICS = Path("/proc/stat")
 _TRIM, _MMAP = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h
-_USUAL = {_TRIM: 64 << 20, _MMAP: 32 << 20}  # where glibc's own adjustment ends
+_USUAL = {_TRIM: 64 << 20, _MMAP: 32 << 20}  # the values at which glibc's own adjustment ends
 _KEPT = {_TRIM: (1 << 31) - 1, _MMAP: 1 << 30}
 
 _lock = Lock()
@@ -33,15 +34,15 @@ _usual = 1
 
 
 def wait_quietly() -> None:
-    """Let threads of processes that this one starts sleep while they wait, if the user has not said how they are to."""
+    """Let waiting threads sleep in processes that this one starts, unless the user has said how they should wait."""
     os.environ.setdefault(WAITING, "PASSIVE")
 
 
 @contextmanager
 def spare_cores() -> Iterator[Callable[[], None]]:
-    """Give torch no more threads than cores are free while the block runs; calling what it yields looks again.
+    """Give torch at most one thread per free core while the block runs; call what it yields to check again.
 
-    Afterwards there are as many as before. No result depends on their number beyond rounding.
+    Afterwards torch has as many threads as before. Results do not depend on the number of threads beyond rounding.
     """
     import torch
 
@@ -61,7 +62,7 @@ def spare_cores() -> Iterator[Callable[[], None]]:
 
 
 def threads_for(usual: int, cores: int, others: float) -> int:
-    """How many threads to take where other work keeps `others` of the cores busy.
+    """How many threads to use if other work keeps `others` of the cores busy.
 
     >>> [threads_for(4, 4, others) for others in (0, 1.2, 3, 9)]
     [4, 3, 1, 1]
@@ -74,7 +75,7 @@ def _looker(usual: int) -> Callable[[], None]:
 
     cores = _cores()
     now, busy, own = time.monotonic(), _busy_seconds(cores), time.process_time()
-    others = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0  # before this pass nothing of it is ours
+    others = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0  # before the pass, all load is other work
 
     def look() -> None:
         nonlocal now, busy, own, others
@@ -91,12 +92,12 @@ def _looker(usual: int) -> Callable[[], None]:
 
 
 def _cores() -> set[int]:
-    """Those that this process may use."""
+    """The cores that this process may use."""
     return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
 
 
 def _busy_seconds(cores: set[int]) -> float | None:
-    """Seconds that these cores were busy since the machine started; None on systems that do not say so."""
+    """Seconds that these cores have been busy since the machine started; None on systems that do not say."""
     try:
         lines = _STATISTICS.read_text(encoding="ascii").splitlines()
     except (OSError, UnicodeDecodeError):
@@ -111,8 +112,7 @@ def _busy_seconds(cores: set[int]) -> float | None:
 
 @contextmanager
 def keep_memory() -> Iterator[None]:
-    """Keep freed memory while the block runs, in all threads, and hand it back at its end; elsewhere than on glibc
-    nothing happens."""
+    """Keep freed memory while the block runs, in all threads, and hand it back at the end; without glibc do nothing."""
     global _keepers
     library = _glibc()
     if library is None:
@@ -139,6 +139,6 @@ def _set(library: ctypes.CDLL, thresholds: dict[int, int]) -> None:
 def _glibc() -> ctypes.CDLL | None:
     try:
         known = os.confstr("CS_GNU_LIBC_VERSION")
-    except (AttributeError, ValueError, OSError):  # Windows has no confstr, other systems not this name
+    except (AttributeError, ValueError, OSError):  # Windows has no confstr, and other systems do not know this name
         return None
     return ctypes.CDLL(None) if known else None

@@ -1,6 +1,6 @@
-"""Moved: descriptors that the store has of the same images in another order, or among others, are taken from there.
+"""Moved: take over descriptors that the store has for the same images in another order, or among other images.
 
-A file that goes to another folder changes the order of the rows, one that goes away their number; no picture changes.
+Moving a file to another folder changes the order of the rows, deleting one changes their number; no picture changes.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from cbirlab.extract.descriptors import Filled, entry_values
 from cbirlab.store import Entry, Store, StoreUnwritable, digest
 
 _KIND = "orders"
-_ORDERS = 8  # that are remembered of what differs in its images alone
-_MOST_ROWS = 200_000  # a larger database is no folder that somebody tidies
+_ORDERS = 8  # orders remembered for parts that differ only in their images
+_MOST_ROWS = 200_000  # nobody tidies a folder larger than this
 
 
 def remember(store: Store, part: Part) -> None:
-    """Note in which order the rows of a part are, so that `taken` finds them when they are in another."""
+    """Note the order of a part's rows, so that `taken` finds the rows when their order has changed."""
     if len(part.items) > _MOST_ROWS:
         return
     known = store.read_note(_KIND, _name(part))
@@ -33,7 +33,7 @@ def remember(store: Store, part: Part) -> None:
 
 
 def take_over(store: Store, part: Part, columns: Sequence[Column]) -> dict[str, Filled]:
-    """Those of `columns`, by key, whose rows the store has in another entry; they are put into it as entries too."""
+    """Those of `columns`, by key, whose rows are in other entries of the store; they become entries too."""
     found: dict[str, Filled] = {}
     if not columns or len(part.items) > _MOST_ROWS:
         return found
@@ -57,7 +57,7 @@ def _reordered(store: Store, part: Part, column: Column, known_entry: Entry, ord
     lost = [row for row, place in enumerate(order) if int(place) in known.skipped]
     skipped = {row: f"{part.items[row].path}: could not be read." for row in lost}
     values = np.asarray(known.values)[order]
-    with suppress(StoreUnwritable):  # taken again next time
+    with suppress(StoreUnwritable):  # taken over again next time
         entry = store.put_rows(
             "descriptors", column.specification, "values", values.shape, [(np.arange(len(order)), values)],
             dataset=part.dataset, part=part.name, weights=known_entry.notes.get("weights"),
@@ -68,7 +68,7 @@ def _reordered(store: Store, part: Part, column: Column, known_entry: Entry, ord
 
 
 def _name(part: Part) -> str:
-    """Of the note: all that the descriptors of a part depend on but its images."""
+    """Name of the note: everything that the descriptors of a part depend on, except its images."""
     return digest({name: value for name, value in part.specification.items() if name != "images"})
 
 

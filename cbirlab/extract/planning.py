@@ -30,11 +30,11 @@ class Plan:
 
     Attributes
     ----------
-    request : that it is the plan of.
-    parts : of the dataset, each at each scale.
+    request : what the plan is for.
+    parts : every part of the dataset at every scale.
     views : part to (images,), how many views each image has.
     found : column key to the values that the store has.
-    missing : key of a part's shards to the columns that have to be computed; none where all are found.
+    missing : key of a part's shards to the columns that have to be computed; empty if all are found.
     shards : what is left to compute, in the order in which `extract` does.
     """
 
@@ -47,12 +47,12 @@ class Plan:
 
     @property
     def unfinished(self) -> list[Part]:
-        """Parts with columns that are missing; queries may be the database images again, which are computed once."""
+        """Parts with missing columns; if the queries are the database images again, they are computed only once."""
         return [part for base, part in {part.base: part for part in self.parts}.items() if self.missing[base]]
 
     @property
     def size_bytes(self) -> int:
-        """What the store is going to grow by."""
+        """How many bytes the store will grow by."""
         return sum(
             4 * len(part.items) * width(column, self.request.backbone)
             for part in self.unfinished
@@ -61,13 +61,13 @@ class Plan:
 
 
 class Estimate(NamedTuple):
-    """What a run is going to cost.
+    """What a run will cost.
 
     Attributes
     ----------
     images : forward passes of single images.
-    size_bytes : that the store grows by.
-    free_bytes : on the store's disk.
+    size_bytes : growth of the store.
+    free_bytes : free space on the store's disk.
     """
 
     images: int
@@ -78,12 +78,12 @@ class Estimate(NamedTuple):
 def plan(request: Request, store: Store, *, progress: bool = False) -> Plan:
     """Find out what has to be computed; looks at every image's bytes, runs no network.
 
-    The store gives what it has, also of the same images in another order. The same images and store give the same plan,
+    The store gives what it has, even for the images in another order. The same images and store give the same plan,
     so that each of several processes can make its own.
 
     Parameters
     ----------
-    progress : show a bar where looking for regions takes more than a second.
+    progress : show a bar if looking for regions takes more than a second.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def plan(request: Request, store: Store, *, progress: bool = False) -> Plan:
         missing[part.base] |= {key: column for key, column in asked.items() if key not in found}
         if missing[part.base] and not part.batches.shards:
             raise ValueError(f"{part.dataset}: none of the {len(part.items)} {part.name} can be read.")
-    for part in parts:  # a run that was ended between its last entry and its clearing up has left them
+    for part in parts:  # left by a run that was killed after its last entry and before its cleanup
         Shards(store, part.base).drop(
             [column.key for column in part.columns if column.key in found], len(part.batches.shards)
         )
@@ -124,7 +124,7 @@ def plan(request: Request, store: Store, *, progress: bool = False) -> Plan:
 
 
 def _shards(request: Request, part: Part, columns: Sequence[Column], store: Store) -> Iterator[Shard]:
-    """The shards of a part that the store lacks of some of the columns."""
+    """The shards of a part for which the store lacks some of the columns."""
     written = Shards(store, part.base)
     for number, batches in enumerate(part.batches.shards if columns else ()):
         lacking = tuple(column for column in columns if written.read(number, column.key) is None)
@@ -136,7 +136,7 @@ def _shards(request: Request, part: Part, columns: Sequence[Column], store: Stor
 
 
 def estimate(dataset: Dataset, backbone: Backbone, *, store: Store | None = None, **options: Any) -> Estimate:
-    """What `extract` with the same arguments would still have to do; looks at every image's bytes, runs no network.
+    """Find out what `extract` with the same arguments still has to do; looks at every image's bytes, runs no network.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Pooling: all aggregations of a tap's maps together, the poolings that share something in one walk over them."""
+"""Pooling: all aggregations of a tap's maps together; poolings that share work do it in one walk over the maps."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def pool(
 
     Parameters
     ----------
-    states : aggregation key to what its `apply` takes as `state`, of those that have learned something.
+    states : aggregation key to the `state` for its `apply`, for aggregations that have learned something.
 
     Raises
     ------
@@ -41,12 +41,12 @@ def pool(
 
 
 def _plain(spec: Aggregation, states: Mapping[str, Any]) -> bool:
-    """Whether it is a pooling of the maps as they are, which has learned nothing."""
+    """Whether an aggregation pools the maps as they are and has learned nothing."""
     return not spec.attentions and not spec.learns and states.get(spec.key) is None
 
 
 def _swept(maps: Tensor, specs: Iterable[Aggregation]) -> dict[str, Tensor]:
-    """Methods that appear with several sets of parameters and take less time for all of them together."""
+    """Compute methods that appear with several sets of parameters and are faster with all sets together."""
     by_name: dict[str, list[Aggregation]] = {}
     for spec in specs:
         by_name.setdefault(spec.name, []).append(spec)
@@ -60,7 +60,7 @@ def _swept(maps: Tensor, specs: Iterable[Aggregation]) -> dict[str, Tensor]:
 
 
 def _walked(maps: Tensor, specs: Iterable[Aggregation]) -> dict[str, Tensor]:
-    """Poolings that say how they join a walk."""
+    """Compute the poolings that say how they join a walk."""
     from cbirlab.extract.fused_pooling import walk
 
     forms = {spec.key: form for spec in specs if (form := spec.fused())}

@@ -1,4 +1,4 @@
-"""Request: what is to be described, of which images and how, as one plain record."""
+"""Request: what to describe, for which images and how, as one plain record."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """What an aggregation has learned at one tap: what its `apply` takes, and the hash of what that depends on.
+    """What an aggregation has learned at one tap: the state for its `apply`, and a hash of what that depends on.
 
     Attributes
     ----------
-    value : for database and train images.
-    digest : of the training data, the method and its code.
-    of_queries : for queries, where they are described in another way than the database.
+    value : the state for database and train images.
+    digest : a hash of the training data, the method and its code.
+    of_queries : for queries, if they are described in another way than the database.
     """
 
     value: Any
@@ -42,18 +42,18 @@ class Request:
     ----------
     dataset, backbone : loaded.
     taps : names of the backbone's taps.
-    aggregations : of all taps, or by tap.
+    aggregations : the same for all taps, or by tap.
     image_size : long side in pixels, the dataset's own by default.
     scales : image sizes relative to `image_size`; with several, descriptors are pooled after L2-normalisation.
-    scale_pooling : "mean", or "gem" with the exponent of the aggregation, which has to be GeM: only its values are
-        not negative and know an exponent.
+    scale_pooling : "mean", or "gem" with the exponent of the aggregation, which has to be GeM: no other has values that
+        are never negative and an exponent.
     passes : feedforward scheme, the crops of an image that go through the network; the whole image by default.
-    states : (tap, aggregation key) to what an aggregation has learned at that tap, or needs of the network.
+    states : (tap, aggregation key) to what an aggregation has learned at that tap, or needs from the network.
     parts : some of "images", "queries", "train".
     precision : "float32" or "bfloat16".
-    crop : of the queries, see `cbirlab.images.preprocessing.CROP`.
-    resizing : how pictures come to their size.
-    batch_pixels : pixels of the images that go through the network together.
+    crop : how queries are cut out, see `cbirlab.images.preprocessing.CROP`.
+    resizing : how pictures are brought to their size.
+    batch_pixels : most pixels of the images that go through the network together.
 
     Raises
     ------
@@ -87,11 +87,11 @@ class Request:
 
     @property
     def long_side(self) -> int:
-        """Of the images, in pixels, at scale 1."""
+        """Long side of the images in pixels, at scale 1."""
         return int(self.image_size or self.dataset.image_size)
 
     @property
     def cells(self) -> list[tuple[str, Aggregation | Sampler]]:
-        """Every tap with every aggregation that is asked for at it."""
+        """Every tap with every aggregation that is asked for there."""
         own = self.aggregations
         return [(tap, spec) for tap in self.taps for spec in (own[tap] if isinstance(own, Mapping) else own)]

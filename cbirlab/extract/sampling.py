@@ -1,4 +1,4 @@
-"""Sampling: a few local vectors of every train image, filled like any other column, for what learns from them."""
+"""Sampling: a few local vectors of every train image, stored like any other column, for what learns from them."""
 
 from __future__ import annotations
 
@@ -13,19 +13,17 @@ if TYPE_CHECKING:
     from cbirlab.aggregation import Aggregation
 
 PER_IMAGE = 64
-_AT_MOST = (
-    2**16
-)  # values per image: of wide taps fewer vectors are kept, so that a sample stays a small part of a store
+_AT_MOST = 2**16  # values per image: wide taps keep fewer vectors, so that a sample stays a small part of a store
 
 
 @dataclass(frozen=True)
 class Sampler:
-    """Stands where an aggregation does, and gives (B, count * C): the kept vectors of each image, one after the other.
+    """Takes the place of an aggregation and gives (B, count * C): the kept vectors of each image, one after the other.
 
     Parameters
     ----------
-    of : what is going to learn.
-    channels : of the tap.
+    of : the aggregation that will learn.
+    channels : channels of the tap.
     """
 
     of: Aggregation
@@ -38,7 +36,7 @@ class Sampler:
 
     @property
     def key(self) -> str:
-        """All encodings learn from the same columns, a pooling from vectors of its own."""
+        """Key of the sample: all encodings share one sample, a pooling has a sample of its own."""
         attention = "".join(f"{one.key} > " for one in self.of.attentions)
         return f"sample of {attention}columns" if self.of.encoding else f"sample of {self.of.key}"
 
@@ -59,7 +57,7 @@ class Sampler:
 
 
 def _kept(rows: Tensor, count: int) -> Tensor:
-    """`count` of the rows (T, D) that are not zero, in an order that depends on their number alone; zeros fill up."""
+    """Keep `count` nonzero rows of (T, D), in an order that depends only on how many there are; pad with zeros."""
     import torch
 
     present = rows.any(dim=1).nonzero().flatten()
@@ -69,7 +67,7 @@ def _kept(rows: Tensor, count: int) -> Tensor:
 
 
 def unpack(rows: np.ndarray, sampler: Sampler) -> tuple[np.ndarray, np.ndarray]:
-    """The sampled vectors (n, D) and the image (n,) that each is of."""
+    """The sampled vectors (n, D), and the image (n,) that each comes from."""
     vectors = np.asarray(rows).reshape(len(rows) * sampler.count, -1)
     groups = np.repeat(np.arange(len(rows)), sampler.count)
     present = vectors.any(axis=1)

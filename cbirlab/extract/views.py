@@ -50,7 +50,7 @@ def views_of(
 
 
 def _looks_with(passes: Passes) -> list[str]:
-    """Hashes of the code, and of the detector's weights where one is used, that boxes of a looking scheme come from."""
+    """Hashes that the boxes of a looking scheme depend on: of the code, and of a detector's weights if it uses one."""
     from cbirlab.passes import rpn
 
     files = sorted(Path(rpn.__file__).parent.glob("*.py"))
@@ -73,7 +73,7 @@ def _views(item: Item, known_file: Fingerprint, passes: Passes, known: dict[str,
         view = View(bottom - y, right - x, lambda: np.asarray(images.read(item.path).crop(crop)))
         try:
             boxes = passes.boxes(view)
-        except images.ImageError:  # the header was well, the pixels are not: reported when the network comes to it
+        except images.ImageError:  # the header was fine, the pixels are not: reported when the network gets there
             return [item]
         if passes.fact("pixels"):
             known[name] = [list(box) for box in boxes]

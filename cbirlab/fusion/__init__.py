@@ -2,9 +2,9 @@
 
 FUSIONS         how: early (descriptors), late (scores), rank, re-ranking; each a function of arrays
 fuse            the ranking of several members, each with its descriptors and its own ranking
-balance         weights chosen on a train split
+balance         find weights on a train split
 Fusion          several recipes and how they are fused, as plain data; `run_fusion` carries it out
-complementarity which representations are worth fusing; `versus`: the queries on which one beats the other
+complementarity which representations are worth fusing; `versus`: on which queries one beats the other
 """
 
 from cbirlab.base.renamed import renamed

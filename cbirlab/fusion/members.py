@@ -1,4 +1,4 @@
-"""Members of a fusion: descriptors and ranking of one representation, and the ranking of several together."""
+"""Members of a fusion: the descriptors and the ranking of one representation, and the joint ranking of several."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cbirlab.index.lists import Lists, Search, lists_of
 from cbirlab.pipeline.search import NO_ROW, search
 
 BLOCK = 2**22
-"""Scores of one member that are held at a time: 32 MiB of float64."""
+"""Most scores of one member in memory at a time: 32 MiB of float64."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,8 +24,8 @@ class Member:
 
     Parameters
     ----------
-    ranking : of all N database images for each of Q queries, or what makes their lists.
-    images, queries : (N, d) and (Q, d), the descriptors as they were searched; None where only the ranking is known,
+    ranking : of all N database images for each of Q queries, or an object that makes these lists.
+    images, queries : (N, d) and (Q, d), the descriptors as they were searched; None if only the ranking is known,
         which is enough for all but early fusion.
 
     Raises
@@ -50,11 +50,11 @@ class Member:
         return lists_of(self.ranking)
 
     def scores(self, own: np.ndarray, queries: slice = slice(None)) -> np.ndarray:
-        """As `scores_of`, of some queries of all (Q,)."""
+        """The scores of `scores_of`, for some of the Q queries."""
         return scores_of(self._some(queries), own[queries])
 
     def ranks(self, own: np.ndarray, queries: slice = slice(None)) -> np.ndarray:
-        """As `ranks_of`, of some queries of all (Q,)."""
+        """The ranks of `ranks_of`, for some of the Q queries."""
         return ranks_of(self._some(queries), own[queries])
 
     def _some(self, queries: slice) -> Ranking:
@@ -72,7 +72,7 @@ def scores_of(block: Ranking, own: np.ndarray) -> np.ndarray:
 def ranks_of(block: Ranking, own: np.ndarray) -> np.ndarray:
     """0-based rank of every image (q, N), as if each query's `own` row, which is NaN, were not in the database.
 
-    What is no answer, a score of -inf, has rank inf.
+    An image that is no answer, with a score of -inf, has rank inf.
     """
     values, places = np.empty(block.images.shape), np.arange(block.images.shape[1], dtype=np.float64)
     np.put_along_axis(values, block.images, np.where(block.scores > -np.inf, places, np.inf), axis=1)
@@ -89,16 +89,16 @@ def fuse(
     own: np.ndarray | None = None,
     index: str = "exact",
 ) -> Ranking:
-    """The ranking of several members together; equal scores are ordered by image index.
+    """Rank the database by several members together; equal scores are ordered by image index.
 
     Parameters
     ----------
-    members : of the same queries and database.
+    members : members with the same queries and database.
     method : "minmax" or "cascade(depth=50)".
     weights : one per member, at least 0; equal by default.
-    own : (Q,) row of the database that is the query itself, -1 where there is none (see `own_rows`). Scores and ranks
+    own : (Q,) row of the database that is the query itself, -1 if there is none (see `own_rows`). Scores and ranks
         are fused as if that row were not there, and it comes first.
-    index : what searches the descriptors of an early fusion.
+    index : searches the descriptors of an early fusion.
 
     Raises
     ------
@@ -115,7 +115,7 @@ def fuse_lists(
     own: np.ndarray | None = None,
     index: str = "exact",
 ) -> Lists:
-    """As `fuse`, a block of queries at a time."""
+    """Do what `fuse` does, a block of queries at a time."""
     method = FusionMethod.parse(method)
     chosen = check_weights(method.name, weights, len(members))
     shapes = [member.lists.shape for member in members]
@@ -136,7 +136,7 @@ def fuse_lists(
 def concatenate(
     members: Sequence[Member], weights: Sequence[float], method: FusionMethod
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Database and query descriptors (N, D) and (Q, D) of an early fusion."""
+    """Join the descriptors of an early fusion: database (N, D) and queries (Q, D)."""
     images = [member.images for member in members if member.images is not None]
     queries = [member.queries for member in members if member.queries is not None]
     if not len(images) == len(queries) == len(members):
@@ -151,21 +151,21 @@ def search_lists(index: Index, queries: np.ndarray, depth: int) -> Lists:
 
 
 def own_rows(dataset: Dataset, protocol: Protocol) -> np.ndarray:
-    """Row of each query (Q,) in the database, -1 where it is not there or where the protocol keeps it."""
+    """The row of each query (Q,) in the database; -1 if it is not there, or if the protocol keeps it."""
     kept = protocol.own_image == "kept"
     rows = [NO_ROW if kept or query.index is None else query.index for query in dataset.queries]
     return np.array(rows, dtype=np.int64)
 
 
 def _fused(members: Sequence[Ranking], method: FusionMethod, weights: Sequence[float], own: np.ndarray) -> Ranking:
-    """Lists of some queries. Sorted in float64: scores that differ stay apart."""
+    """Fuse the lists of some queries, sorted in float64 so that different scores stay apart."""
     values = [scores_of(one, own) if method.stage == "scores" else ranks_of(one, own) for one in members]
     fused = method.target()(values, weights, **method.parameters)
     order = ranking_order(fused)
     scores = np.take_along_axis(fused, order, axis=1)
     best_other = scores[:, min(1, scores.shape[1] - 1)]
     scores[:, 0] = np.where(np.isnan(scores[:, 0]), best_other, scores[:, 0])
-    scores[np.isnan(scores[:, 0]), 0] = 0  # there is no other
+    scores[np.isnan(scores[:, 0]), 0] = 0  # the list has no other image
     return Ranking(order, scores.astype(np.float32))
 
 

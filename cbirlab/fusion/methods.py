@@ -8,7 +8,7 @@ What the arrays are is the fact `stage` of a method::
 
 In "scores" and "ranks" a NaN marks an image that is not part of the list (the query's own): it stays NaN. A score of
 -inf, and a rank of inf, mark an image that is no answer of a member, because the image or the query has no descriptor
-there: the other members alone decide, and where none has an answer the fusion has none, -inf.
+there. Then the other members alone decide; if none of them has an answer, the fusion has none either, -inf.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ class FusionMethod(Method):
 
     @property
     def stage(self) -> str:
-        """What is fused: "descriptors", "scores" or "ranks"."""
+        """What the method fuses: "descriptors", "scores" or "ranks"."""
         return str(self.fact("stage"))
 
     @property
     def of_vectors(self) -> bool:
-        """Whether members must have one vector per image: to be joined, or because scores must be cosines."""
+        """Whether each member needs one vector per image, to be joined or because its scores must be cosines."""
         return self.stage == "descriptors" or bool(self.fact("cosines"))
 
 
 def check_weights(owner: str, weights: Sequence[float] | None, members: int) -> tuple[float, ...]:
-    """One weight per member; None is one for each.
+    """Check the weights, one per member; None gives equal weights.
 
     Raises
     ------
@@ -133,12 +133,12 @@ def znorm(scores: Sequence[np.ndarray], weights: Sequence[float] | None = None) 
 
     def standardised(values: np.ndarray) -> np.ndarray:
         values = _answers(values)
-        ordered = np.sort(values, axis=1)  # statistics of the same scores are the same to the last bit
+        ordered = np.sort(values, axis=1)  # so that the same scores give the same statistics to the last bit
         listed = ~np.isnan(ordered)
         count = np.maximum(listed.sum(axis=1, keepdims=True), 1)
         mean = ordered.sum(axis=1, keepdims=True, where=listed) / count
         deviation = np.sqrt(((ordered - mean) ** 2).sum(axis=1, keepdims=True, where=listed) / count)
-        # Rounding gives a row of equal scores a deviation of about 1e-16 of their size; it says nothing.
+        # Rounding gives a row of equal scores a deviation of about 1e-16 of their size, which means nothing.
         flat = deviation <= 1e-12 * np.abs(ordered).max(axis=1, keepdims=True, where=listed, initial=0)
         return np.where(flat, 0 * values, (values - mean) / np.where(flat, 1, deviation))
 
@@ -250,12 +250,12 @@ def cascade(
 
 
 def ranking_order(fused: np.ndarray) -> np.ndarray:
-    """Images (Q, N) by falling score, equal ones by index; an image that is not part of the list (NaN) comes first."""
+    """The images (Q, N) by falling score, equal ones by index; an image that is not in the list (NaN) comes first."""
     return np.argsort(np.where(np.isnan(fused), -np.inf, -fused), axis=1, kind="stable")
 
 
 def _order(scores: np.ndarray) -> np.ndarray:
-    """As `ranking_order`, with the images that are not part of the list at the end, where no depth counts them."""
+    """The same as `ranking_order`, but images that are not part of the list come last, where no depth counts them."""
     return np.argsort(-scores, axis=1, kind="stable")
 
 
@@ -272,17 +272,17 @@ def _weighted_sum(
 
 
 def _answers(scores: np.ndarray) -> np.ndarray:
-    """The scores of answers; what is none has no part in what a list is brought to its range by."""
+    """The scores of answers alone; images that are no answers do not count when a list is brought to its range."""
     return np.where(np.isinf(scores), np.nan, scores)
 
 
 def _filled(term: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """A member's `term` with 0 for what is no answer of it in `values`."""
+    """A member's `term` with 0 where `values` says that an image is no answer."""
     return np.where(np.isinf(values) & np.isnan(term), 0, term)
 
 
 def _sum(terms: Sequence[np.ndarray]) -> np.ndarray:
-    """The sum over members, smallest terms first: members that swap their scores for two images leave an exact tie."""
+    """Sum over members, smallest terms first, so that images whose scores two members swap tie exactly."""
     return np.sort(np.stack(terms), axis=0).sum(axis=0)
 
 

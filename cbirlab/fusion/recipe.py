@@ -29,10 +29,10 @@ class Fusion:
     Attributes
     ----------
     members : recipes of one dataset under one protocol; the order matters for "cascade".
-    method : "early", "minmax" or "rrf(k=30)", of `FUSIONS`.
-    weights : one per member, at least 0; None for equal ones; "learned" for those that `balance` finds on the train
-        split of the dataset.
-    whitening : of the concatenated descriptors, learned on the train split of the dataset; for early fusion.
+    method : a name in `FUSIONS` with its parameters: "early", "minmax" or "rrf(k=30)".
+    weights : one per member, at least 0; None for equal ones; "learned" for the weights that `balance` finds on the
+        train split of the dataset.
+    whitening : applied to the concatenated descriptors, learned on the train split of the dataset; for early fusion.
     dimensions : leading dimensions kept after that whitening.
 
     Raises
@@ -82,7 +82,7 @@ class Fusion:
             object.__setattr__(self, name, value)
 
     def to_json(self) -> str:
-        """The fusion as one line of JSON; its key "members" tells it from a recipe."""
+        """The fusion as one line of JSON; the key "members" distinguishes it from a recipe."""
         members = [json.loads(member.to_json()) for member in self.members]
         return json.dumps(asdict(self) | {"members": members})
 
@@ -112,12 +112,12 @@ class Fusion:
 
 
 def compares_parts(recipe: Recipe) -> bool:
-    """Whether words or views are compared, so that an image has no one vector, and scores are no cosines."""
+    """Whether a recipe compares words or views: then an image has more than one vector, and scores are not cosines."""
     return bool(recipe.aggregation.fact("similarity")) or recipe.passes.combine == "match"
 
 
 def check_members(members: Sequence[Recipe]) -> None:
-    """Refuse members that do not answer the same question; what a recipe leaves open is checked once it is resolved.
+    """Refuse members that do not answer the same question; fields that a recipe leaves open are checked when resolved.
 
     Raises
     ------

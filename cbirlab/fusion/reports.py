@@ -1,4 +1,4 @@
-"""Reports on several runs of one benchmark, query by query: what complements what, and where one beats the other."""
+"""Reports on several runs of one benchmark, query by query: which runs complement each other, and where one wins."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def complementarity(
 ) -> pd.DataFrame:
     """Which representations are worth fusing: every pair compared by the average precision (AP) of each query.
 
-    Where the main metric of the protocol is another one, it takes the place of AP, and its name that of "map".
+    If the main metric of the protocol is another one, it takes the place of AP, and its name that of "map".
 
     Two that fail on the same queries (correlation near 1, oracle no better than the better one) gain nothing together.
 
     Parameters
     ----------
-    runs : name to run, all of one benchmark under one protocol.
-    level : of the protocol; "medium" by default where there are several.
+    runs : name to run, all on one benchmark under one protocol.
+    level : a level of the protocol; "medium" by default if it has several.
     fusion : a method of `FUSIONS` that fuses scores or ranks, with equal weights; None leaves its column out.
 
     Returns
@@ -46,8 +46,8 @@ def complementarity(
 
     Raises
     ------
-    ValueError : fewer than two runs, runs without ground truth or of different benchmarks, a level that the protocol
-        has not, or early fusion: a run keeps no descriptors.
+    ValueError : fewer than two runs, runs without ground truth or on different benchmarks, a level that the protocol
+        does not have, or early fusion, because a run keeps no descriptors.
     """
     import pandas as pd
 
@@ -66,18 +66,18 @@ def complementarity(
 
 
 def versus(a: AnyRun, b: AnyRun, *, level: str | None = None) -> pd.DataFrame:
-    """Query by query, where `a` beats `b` and where it loses.
+    """Compare two runs query by query: where `a` beats `b`, and where it loses.
 
     Parameters
     ----------
-    a, b : runs of one benchmark under one protocol, such as a hand-crafted and a deep one.
-    level : of the protocol; "medium" by default where there are several.
+    a, b : runs on one benchmark under one protocol, such as a hand-crafted and a deep one.
+    level : a level of the protocol; "medium" by default if it has several.
 
     Returns
     -------
     One row per query that counts at this level, the largest win of `a` first: "query", its number; "image", the name of
     its file; "ap_a", "ap_b" (or the protocol's main metric, "hit@1_a"), "difference"; "first_a", "first_b", the rank
-    from 1 of the first right answer, junk not counted, NaN where the list has none. Its `attrs` hold "metric", its
+    from 1 of the first right answer, junk not counted, NaN if the list has none. Its `attrs` hold "metric", its
     "title", "value" ("ap"), "level", "queries", "groups", "a_wins", "b_wins" (counts), and the paired test:
     "mean_difference" with the bounds "low" and "high" of its 95 % bootstrap interval over instances, "p" of the
     randomisation test, and "verdict", what they say together.
@@ -149,7 +149,7 @@ def _correlation(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def _mid_ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks; equal values share the mean of theirs."""
+    """Ranks; equal values share the mean of their ranks."""
     import pandas as pd
 
     return pd.Series(values).rank().to_numpy()
@@ -166,7 +166,7 @@ def _fused(rankings: list[Ranking], dataset: Dataset, protocol: Protocol, fusion
 
 
 def _comparable(owner: str, runs: list[AnyRun]) -> list[Evaluation]:
-    """Their evaluations, if they answer the same questions under the same protocol."""
+    """The evaluations of runs, after checking that they answer the same questions under the same protocol."""
     found = [run.evaluation for run in runs if run.evaluation is not None]
     if len(found) < len(runs):
         raise ValueError(f"{owner}: {runs[0].dataset.name} has no ground truth, so its queries have no AP to compare.")

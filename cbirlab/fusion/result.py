@@ -1,4 +1,4 @@
-"""Result: what came of a fusion, and the row of a table that it is."""
+"""Result: what a fusion gave, and its row in a table."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from cbirlab.pipeline.recipe import right_of_maps
 from cbirlab.pipeline.result import Outcome
 
 COSTS = ("forward_passes", "ms_per_image")
-"""Columns of what it costs to describe an image; members of one bench share the passes."""
+"""Columns that say what it costs to describe an image; members of one bench share the passes."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FusedRun(Outcome):
-    """What came of a fusion; read like a `Run`.
+    """What a fusion gave; reads like a `Run`.
 
     Its steps are "load", "extract" (and search of the members), "balance" (and whitening of what is joined), "search"
     (the fusion) and "evaluate"; its bytes are those of one index, or of the indexes of all members.
@@ -27,7 +27,7 @@ class FusedRun(Outcome):
     ----------
     recipe : the fusion, its members resolved, so that it can be run again.
     members : the run of each member.
-    member_weights : one per member, as they were used.
+    member_weights : one per member, as used.
     """
 
     recipe: Fusion
@@ -41,17 +41,17 @@ class FusedRun(Outcome):
 
     @property
     def ms_per_query(self) -> float:
-        """Milliseconds of search per query, the members' own searches included where they are needed."""
+        """Milliseconds of search per query, including the members' own searches if the fusion needs them."""
         own, early = super().ms_per_query, self.recipe.method.stage == "descriptors"
         if early or any(member.ranking.complete is not None for member in self.members):
-            return own  # lists that are not kept are searched again as they are fused
+            return own  # lists that are not kept are searched again during the fusion
         return own + sum(member.ms_per_query for member in self.members)
 
 
 def fused_row(result: FusedRun) -> dict[str, Any]:
     """The row of a table: the columns of `cbirlab.pipeline.table_row`, and "fusion" and "fusion_weights".
 
-    What the members share stands once, what they differ in as "a + b".
+    Values that the members share appear once, values in which they differ as "a + b".
     """
     rows = [table_row(run) for run in result.members]
     row = {name: _joined([one[name] for one in rows]) for name in rows[0]}
@@ -75,7 +75,7 @@ def train_name(dataset: Dataset) -> str:
 
 
 def same_maps(members: Sequence[Recipe]) -> list[list[int]]:
-    """Places of the members that take their descriptors from the same maps."""
+    """Groups of members, by position, that take their descriptors from the same maps."""
     groups: dict[str, list[int]] = {}
     for place, recipe in enumerate(members):
         groups.setdefault(repr(recipe.without(*right_of_maps())), []).append(place)
@@ -88,6 +88,6 @@ def _cost(values: Sequence[float], members: Sequence[Recipe]) -> float:
 
 
 def _joined(values: Sequence[Any]) -> Any:
-    """One value where all agree, else "a + b"."""
+    """One value if all agree, else "a + b"."""
     told = [value for value in values if value not in ("", None)]
     return told[0] if told and len({*told}) == 1 else " + ".join(map(str, told))

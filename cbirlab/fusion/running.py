@@ -1,4 +1,4 @@
-"""Carrying out a fusion: every member as its recipe says, then all of them together."""
+"""Carrying out a fusion: search each member as its recipe says, then all of them together."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class _Described(NamedTuple):
 
 
 class _Fused(NamedTuple):
-    """The lists of all members together, and what is searched for them."""
+    """The lists of all members together, and what was searched to get them."""
 
     lists: Lists
     dim: int
@@ -57,16 +57,16 @@ def run_fusion(
 
     Parameters
     ----------
-    dataset : in place of the one that the members name, if it is loaded already.
-    store : where descriptors are kept.
-    device : where the networks run.
+    dataset : used in place of the one that the members name, if it is loaded already.
+    store : keeps the descriptors.
+    device : runs the networks.
     progress : show a bar when extraction takes more than a second.
-    time_images : describe a few images anew for every member, to tell the milliseconds per image.
+    time_images : describe a few images again for every member, to measure the milliseconds per image.
 
     Raises
     ------
-    UnknownName, WeightsError, ValueError : as `cbirlab.run`; or something is to be learned and the dataset has no train
-        split that it could be learned on.
+    UnknownName, WeightsError, ValueError : as `cbirlab.run`; or the fusion has to learn something and the dataset has
+        no train split to learn on.
     """
     clock, store = Clock(), store or Store()
     with clock("load"):
@@ -101,7 +101,7 @@ def run_fusion(
 
 
 def _with_judging(member: Recipe, dataset: Dataset) -> Recipe:
-    """The member with what it leaves open of judging filled in."""
+    """Fill in what a member leaves open about the judging."""
     protocol = member.protocol or dataset.protocol
     ap = member.average_precision or PROTOCOLS[protocol].average_precision
     return replace(member, protocol=protocol, average_precision=ap)
@@ -120,7 +120,7 @@ def _described(
     progress: bool,
     time_images: bool,
 ) -> list[_Described]:
-    """Every member, searched; members that share a network and its input are described in one bench."""
+    """Describe and search every member; members that share a network and its input share one bench."""
     early = fusion.method.stage == "descriptors"
     found: dict[int, _Described] = {}
     for places in same_maps(fusion.members):
@@ -143,7 +143,7 @@ def _described(
 
 
 def _searched(bench: Bench, recipes: Sequence[Recipe], early: bool) -> tuple[list[Run], list[Member]]:
-    """Descriptors are kept for early fusion alone: other members may compare words or views and have no vector."""
+    """Keep descriptors for early fusion only: other members may compare words or views and have no single vector."""
     bench.fill(recipes)
     runs = [bench.run(recipe) for recipe in recipes]
     pairs = [_vectors(bench, recipe) if early else () for recipe in recipes]
@@ -190,7 +190,7 @@ def _fused(fusion: Fusion, described: Sequence[_Described], weights: tuple[float
 
 
 def _leak(dataset: Dataset, split: Dataset | None, store: Store) -> str:
-    """What the images that the fusion was learned on share with the evaluated ones, by their bytes."""
+    """What the images that the fusion learned on share with the evaluated ones, by their bytes."""
     if split is None:
         return ""
     evaluated = image_hashes([*dataset.images, *(query.path for query in dataset.queries)], store)

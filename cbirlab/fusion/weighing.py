@@ -14,12 +14,12 @@ from cbirlab.fusion.methods import FusionMethod
 
 @dataclass(frozen=True)
 class Balance:
-    """Weights that were best, and all that were tried.
+    """The best weights, and all that were tried.
 
     Attributes
     ----------
-    weights : one per member; they sum to one.
-    map : mean average precision of the train split with them.
+    weights : one per member; they add up to one.
+    map : mean average precision on the train split with these weights.
     tried : weights to mean average precision, the most equal weights first.
     """
 
@@ -29,10 +29,10 @@ class Balance:
 
 
 def train_split(dataset: Dataset) -> Dataset:
-    """The train images of a dataset as a benchmark of their own: the database of `balance`.
+    """Turn the train images of a dataset into a benchmark of their own: the database of `balance`.
 
-    Every train image that shares its instance with another one is a query, whose own row does not count; relevant are
-    the other images of its instance. Where no instance is known there is no query.
+    Every train image that shares its instance with another one is a query, whose own row does not count; the other
+    images of its instance are relevant. If no instances are known, there is no query.
 
     Raises
     ------
@@ -64,14 +64,14 @@ def balance(
     steps: int = 5,
     average_precision: str = "trapezoid",
 ) -> Balance:
-    """The weights, of a small grid, with which a train split finds its own instances best.
+    """Find the weights in a small grid with which a train split finds its own instances best.
 
     Parameters
     ----------
-    members : of the fusion, searched on `dataset`.
+    members : those of the fusion, searched on `dataset`.
     dataset : from `train_split`.
     method : "early", "minmax", "rrf(k=30)", ...
-    steps : values of a weight from 0 to 1; the grid holds all that sum to one, and equal weights.
+    steps : values of a weight from 0 to 1; the grid holds all combinations that add up to one, and equal weights.
     average_precision : "trapezoid" or "finite-sum".
 
     Returns
@@ -80,7 +80,7 @@ def balance(
 
     Raises
     ------
-    ValueError : there is no query, because no instance is shown twice; or as `fuse` does.
+    ValueError : there is no query, because no instance is shown twice; or as `fuse` raises it.
     """
     if not dataset.queries:
         raise ValueError(
@@ -93,14 +93,14 @@ def balance(
         lists = fuse_lists(members, method, weights, own)
         found = evaluate(lists, dataset, average_precision=average_precision, resamples=0, remarking=False)
         tried[weights] = found.metrics["map"]
-    # What differs by rounding alone is equally good; of these the first, the most equal weights, are taken.
+    # Weights whose results differ only by rounding are equally good; take the first of these, the most equal weights.
     best = max(tried.values())
     chosen = next(weights for weights, value in tried.items() if value >= best - 1e-12)
     return Balance(chosen, tried[chosen], tried)
 
 
 def grid(members: int, steps: int, method: FusionMethod) -> list[tuple[float, ...]]:
-    """Weights that sum to one, the most equal first; where the first member ranks, its weight is above zero.
+    """Weights that add up to one, the most equal first; if the first member ranks, its weight is above zero.
 
     Raises
     ------
@@ -116,7 +116,7 @@ def grid(members: int, steps: int, method: FusionMethod) -> list[tuple[float, ..
 
 
 def _shares(whole: int, members: int) -> Iterator[tuple[int, ...]]:
-    """All ways to deal `whole` out to `members` in whole numbers; of all combinations of numbers few are one."""
+    """All ways to divide `whole` among `members` in whole numbers, without trying all combinations of numbers."""
     if members == 1:
         yield (whole,)
         return

@@ -1,4 +1,4 @@
-"""Formats: what the files of others hold, array by array, without reading one that is not asked for."""
+"""Formats: what other people's files hold, array by array; an array is read only when it is asked for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HDF5 files of others, read by a process of their own (`hdf5_reader`), which is started once and kept."""
+"""HDF5 files from elsewhere, read by a separate process (`hdf5_reader`) that is started once and kept."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ import numpy as np
 from cbirlab.datasets.unfolding import most_bytes
 
 SCRIPT = Path(__file__).with_name("hdf5_reader.py")
-PATIENCE_SECONDS, BYTES_PER_SECOND = 60, 5 << 20  # until a process that its own limits do not end is ended
+PATIENCE_SECONDS, BYTES_PER_SECOND = 60, 5 << 20  # until the reader is killed, if its own limits have not ended it
 
 
 class Item(NamedTuple):
-    """A data set in a file: its shape, what it is in words where it holds no numbers, and its type."""
+    """A data set in a file: its shape, a description in words if it holds no numbers, and its type."""
 
     name: str
     shape: tuple[int, ...]
@@ -39,11 +39,11 @@ class _Process:
         self.running: Any = None
 
     def ask(self, request: dict[str, Any], file_bytes: int) -> tuple[dict[str, Any], np.ndarray | None]:
-        """An answer, and the array that comes with it.
+        """Send a request; return the answer and the array that comes with it.
 
         Raises
         ------
-        ValueError : the file cannot be read, or reading it has not come to an end.
+        ValueError : the file cannot be read, or reading it takes too long.
         """
         if self.running is None or self.owner != os.getpid() or self.running.poll() is not None:
             pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
@@ -60,7 +60,7 @@ class _Process:
             values = _array(said, process.stdout) if "type" in said else None
         except OSError:
             said, values = {}, None
-        except BaseException:  # interrupted: what is still to come would be taken for the next answer
+        except BaseException:  # interrupted: the rest of this answer would be taken for the next one
             self.end()
             raise
         finally:
@@ -97,12 +97,12 @@ PROCESS = _Process()
 
 @contextmanager
 def items(source: Path) -> Iterator[list[Item]]:
-    """What a file holds; within it, `load` reads.
+    """Open a file and list its data sets; call `load` only inside the block.
 
     Raises
     ------
     ImportError : no h5py.
-    ValueError : no HDF5 file, a damaged one.
+    ValueError : the file is damaged, or is no HDF5 file.
     """
     if find_spec("h5py") is None:
         raise ImportError("HDF5 files need h5py: pip install 'cbirlab[hdf5]'.")
@@ -113,11 +113,11 @@ def items(source: Path) -> Iterator[list[Item]]:
 
 
 def load(name: str, size: int) -> Any:
-    """An array of the file whose `items` are held, or a list of texts; `size` is how many bytes it has.
+    """Read an array of the open file, or a list of texts; `size` is its number of bytes.
 
     Raises
     ------
-    ValueError : damaged, or far more than the file has.
+    ValueError : the data are damaged, or far larger than the file.
     """
     said, values = PROCESS.ask({"load": name}, size)
     return said["texts"] if values is None else values

@@ -1,7 +1,7 @@
-"""The process that reads HDF5 files: damaged ones can keep the library busy for ever or end it, and no more than this.
+"""The process that reads HDF5 files: a damaged file can hang or crash the library, and then only this process.
 
 Run as a script. Each line that comes in is a request in JSON, {"file": path, "most": bytes} or {"load": name}; each
-answer is a line in JSON, followed by the bytes of an array where one was asked for.
+answer is a line in JSON, followed by the bytes of an array if one was asked for.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 
 DEEPEST, MOST_GROUPS = 16, 10_000
-SECONDS, BYTES_PER_SECOND = 3, 50 << 20  # of the processor for a request, and more for what has many bytes
+SECONDS, BYTES_PER_SECOND = 3, 50 << 20  # processor time for a request, and more time for large arrays
 SPARE_BYTES = 1 << 30
 
 
@@ -41,7 +41,7 @@ def main() -> None:
                 else:
                     values = numbers(item, most)
                     answer({"shape": values.shape, "type": values.dtype.str}, values)
-        except Exception as error:  # of damaged files the library raises anything
+        except Exception as error:  # the library raises anything on damaged files
             answer({"error": f"{type(error).__name__}: {error}"})
 
 
@@ -54,7 +54,7 @@ def answer(said: dict[str, Any], values: np.ndarray | None = None) -> None:
 
 
 def allow(size: int) -> None:
-    """Bound this request's time and memory, where the system can."""
+    """Limit this request's time and memory, if the system can."""
     with suppress(ImportError, ValueError, OSError):
         import resource
 
@@ -68,7 +68,7 @@ def allow(size: int) -> None:
 
 
 def datasets(file: Any) -> Iterator[tuple[str, Any]]:
-    """The data sets in a file; links are not followed, they may lead to other files or round in circles."""
+    """The data sets in a file. Links are not followed, since they may lead to other files or in circles."""
     groups, seen = [("", file, 0)], 0
     while groups:
         prefix, group, depth = groups.pop()
@@ -88,7 +88,7 @@ def datasets(file: Any) -> Iterator[tuple[str, Any]]:
 
 
 def described(item: Any) -> tuple[list[int], str, str]:
-    """Shape, what it is in words ("" of numbers), and its type."""
+    """Shape, a description in words ("" for numbers), and the type."""
     shape, dtype = [*(item.shape or ())], item.dtype
     if item.external or item.is_virtual:
         return shape, "data in another file", dtype.str
@@ -107,7 +107,7 @@ def numbers(item: Any, most: int) -> np.ndarray:
 
 
 def texts(item: Any, most: int) -> list[str]:
-    """Row by row: many rows may point to one long text."""
+    """Read texts row by row, since many rows may point to one long text."""
     if item.ndim != 1 or item.dtype.kind not in "OS":
         return []
     found, total = [], 0

@@ -14,7 +14,7 @@ from cbirlab.index import ExactIndex, Ranking
 from cbirlab.whitening import normalise
 
 SIMILARITY = Choice(("cosine", "inner", "euclidean"))
-"""Of descriptors as they come: of their directions, their inner product, or their distance with its sign turned."""
+"""How descriptors are compared as they come: by direction, inner product, or distance with its sign turned."""
 
 
 def rank_features(
@@ -25,9 +25,9 @@ def rank_features(
     similarity: str = "cosine",
     k: int | None = None,
 ) -> Ranking:
-    """The ranking of descriptors that were made elsewhere.
+    """Rank the database by descriptors that were made elsewhere.
 
-    A row of zeros is no descriptor, whatever the similarity: what could not be described is mostly written so.
+    A row of zeros counts as no descriptor, whatever the similarity: most files mark undescribed images in this way.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def rank_features(
 
     Raises
     ------
-    ValueError : numbers of images or dimensions that do not fit, or no queries where they are not in the database.
+    ValueError : numbers of images or dimensions that do not fit, or `queries` is None and they are not in the database.
     """
     SIMILARITY.check("rank_features", "similarity", similarity)
     database = _of_dataset("database", database, len(dataset.images), dataset)
@@ -93,7 +93,7 @@ def _own_rows(database: np.ndarray, dataset: Dataset) -> np.ndarray:
 
 
 def _as_products(database: np.ndarray, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Two columns more, so that the inner product is the negative square of the distance; rows of zeros stay zero."""
+    """Append two columns, so that the inner product is the negative squared distance; rows of zeros stay zero."""
     database, queries = database.astype(np.float64), queries.astype(np.float64)
     ours, theirs = (np.einsum("nd,nd->n", rows, rows)[:, None] for rows in (database, queries))
     one, other = (rows.any(axis=1, keepdims=True) for rows in (database, queries))

@@ -1,4 +1,4 @@
-"""Naming: rows that come with the names of their images, put in the order of a dataset."""
+"""Naming: put rows that come with the names of their images into the order of a dataset."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _DEEPEST = 8
 
 
 def name_lists(texts: Mapping[str, Sequence[str]], rows: int) -> dict[str, list[str]]:
-    """Those lists of text that name rows: as many, all different or with the endings of images. Labels do not."""
+    """The lists of text that name rows: one text per row, and all different or with image endings, so not labels."""
     found = {}
     for key, given in texts.items():
         named = [_clean(one) for one in given]
@@ -26,21 +26,21 @@ def name_lists(texts: Mapping[str, Sequence[str]], rows: int) -> dict[str, list[
 
 
 def order_of(theirs: Mapping[str, Sequence[str]], names: Iterable[Name]) -> np.ndarray | None:
-    """The row of each of `names`: names agree as paths from their end, with or without suffix, as far as is unique.
+    """The row of each of `names`. Names match as paths from their end, with or without suffix, if that is unique.
 
     Returns
     -------
-    (N,) rows, or None where `theirs` is empty.
+    (N,) rows, or None if `theirs` is empty.
 
     Raises
     ------
-    ValueError : none of the lists has the same names, each once.
+    ValueError : no list contains these names, each once.
     """
     ours = [_clean(os.fsdecode(name)) for name in names]
     for given in theirs.values():
         for mine, his in zip(_forms(ours), _forms(given), strict=False):
             if mine == his and len({*mine}) == len({*ours}) and len({*his}) == len({*given}):
-                return np.arange(len(ours))  # also of queries that share their picture
+                return np.arange(len(ours))  # also if queries share a picture
             rows = {name: row for row, name in enumerate(his)}
             if len(rows) == len(his) and {*mine} == rows.keys() and len(mine) == len(his):
                 return np.array([rows[name] for name in mine])
@@ -50,7 +50,7 @@ def order_of(theirs: Mapping[str, Sequence[str]], names: Iterable[Name]) -> np.n
 
 
 def _difference(key: str, theirs: Sequence[str], ours: Sequence[str]) -> str:
-    """Why two lists of names are not of the same images."""
+    """Say why two lists of names do not belong to the same images."""
     forms = [[_form(name, depth, suffix=False) for name in ours] for depth in range(1, _DEEPEST + 1)]
     depth = next((depth for depth, form in enumerate(forms, 1) if len({*form}) == len(ours)), 1)
     mine, his = forms[depth - 1], [_form(name, depth, suffix=False) for name in theirs]
@@ -78,7 +78,7 @@ def _forms(names: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _form(name: str, depth: int, *, suffix: bool) -> str:
-    """The last parts of a path; only the suffix of an image is taken off, as names may have other points."""
+    """The last parts of a path. Only the suffix of an image is cut off, because names may contain other dots."""
     parts = name.split("/")[-depth:]
     stem, ending = os.path.splitext(parts[-1])
     if not suffix and _is_image(ending):
@@ -87,7 +87,7 @@ def _form(name: str, depth: int, *, suffix: bool) -> str:
 
 
 def _clean(name: Any) -> str:
-    """As written here: other systems write other separators and compose letters otherwise."""
+    """A name as this system writes it; other systems use other separators and compose letters differently."""
     text = name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else str(name)
     return unicodedata.normalize("NFC", str(PurePosixPath(text.strip().replace("\\", "/"))))
 

@@ -1,4 +1,4 @@
-"""Reading: a matrix of numbers out of a file that someone else wrote, and never anything that could run."""
+"""Reading: a matrix of numbers from a file that someone else wrote, without running anything in it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ADVICE = {
 
 
 class FeaturesError(ValueError):
-    """A file that does not hold the features that are asked of it."""
+    """A file that does not hold the features that were asked for."""
 
 
 def import_features(
@@ -34,20 +34,20 @@ def import_features(
     count: int | None = None,
     names: Sequence[Name] | None = None,
 ) -> np.ndarray:
-    """Descriptors from a file of someone else, one row per image.
+    """Read descriptors from someone else's file, one row per image.
 
     Parameters
     ----------
     path : .npy, .npz, .mat (of any version) or HDF5 (.h5, .hdf5; these and .mat 7.3 need h5py). Nothing in the file is
         executed: pickled objects are refused, and so is HDF5 data that lies in another file. Axes of length one beyond
         the first two are left out.
-    columns : True where a column is an image (D x N, as cirtorch and revisitop keep them), False where a row is
-        (N x D). By default rows, or what `count` says.
-    key : name of the matrix, where the file has several ("X", "features/train").
-    count : how many images there must be; it chooses the matrix and its direction where they are left open.
-    names : paths or names of the images, as ``dataset.images``: gives `count`, and where the file names its rows (a
-        list of text in it, or lines in a ``.txt`` of the same name beside it) they are put in this order. Without it
-        a warning says that they are not.
+    columns : True if a column is an image (D x N, as cirtorch and revisitop keep them), False if a row is an image
+        (N x D). By default an image is a row, unless `count` says otherwise.
+    key : name of the matrix, if the file has several ("X", "features/train").
+    count : how many images there must be; chooses the matrix and its direction if you leave them open.
+    names : paths or names of the images, such as ``dataset.images``; gives `count`. If the file names its rows (in a
+        list of text, or in the lines of a ``.txt`` file of the same name beside it), the rows are put in this order.
+        Without `names`, a warning says that they keep their own order.
 
     Returns
     -------
@@ -88,7 +88,7 @@ def import_features(
 
 
 def _order(held: Mapping[str, Held], names: Sequence[Name] | None, rows: int, source: Path) -> np.ndarray | None:
-    """The rows in the order of `names`; None where they stay as they are."""
+    """Find the rows in the order of `names`; None if they stay as they are."""
     texts = {name: one.load() for name, one in held.items() if one.said in ("text", "cells") and rows in one.shape}
     texts = {
         name: np.ravel(np.asarray(one, dtype=object)).tolist()
@@ -120,7 +120,7 @@ def _order(held: Mapping[str, Held], names: Sequence[Name] | None, rows: int, so
 
 
 def _beside(source: Path) -> dict[str, list[str]]:
-    """The lines of a text of the same name."""
+    """The lines of the text file of the same name."""
     text = source.with_suffix(".txt")
     if not text.is_file() or text.stat().st_size > _MOST_TEXT_BYTES:
         return {}
@@ -129,7 +129,7 @@ def _beside(source: Path) -> dict[str, list[str]]:
 
 
 def _sides(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape without axes of length one, the last ones first, until it is a matrix's."""
+    """The shape with axes of length one dropped, the last ones first, until it is the shape of a matrix."""
     sides = [*shape]
     while len(sides) > 2 and 1 in sides:
         del sides[-1 if sides[-1] == 1 else sides.index(1)]
@@ -180,7 +180,7 @@ def _chosen(held: Mapping[str, Held], key: str | None, count: int | None, source
 
 
 def _none(held: Mapping[str, Held]) -> str:
-    """What is there instead of a matrix, with what to do about it."""
+    """Say what the file holds instead of a matrix, and what to do about it."""
     if not held:
         return "none"
     kinds = {one.said for one in held.values()}
@@ -198,12 +198,12 @@ def _times(shape: tuple[int, ...]) -> str:
 
 @contextmanager
 def _said_of(source: Path) -> Iterator[None]:
-    """Whatever a library says about a damaged file, with the name of the file."""
+    """Add the file's name to whatever a library says about a damaged file."""
     try:
         yield
     except (FeaturesError, ImportError, PermissionError):
         raise
     except MemoryError as error:
         raise FeaturesError(f"import_features: {source.name} takes more memory than there is.") from error
-    except Exception as error:  # of damaged files the libraries raise anything
+    except Exception as error:  # the libraries raise anything on damaged files
         raise FeaturesError(f"import_features: {source.name} is damaged or no {source.suffix} file: {error}") from error

@@ -1,4 +1,4 @@
-"""Ahead: what a slider may reach next, made in a thread before it is asked for, the nearest first."""
+"""Ahead: a thread makes what a slider may reach next before it is asked for, the nearest first."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ QUIET = 0.3  # seconds
 
 
 class Ahead(Generic[T]):
-    """Makes things in a thread of its own, one at a time, those first that are nearest to what was asked for last.
+    """Makes things in a thread of its own, one at a time, starting with those nearest to what was asked for last.
 
     Parameters
     ----------
-    moves : from one thing to another, how many moves of a control that takes.
-    yielding : held by those who are waited for; nothing is begun meanwhile.
-    quiet : seconds since something was asked for last in which nothing is begun either: whoever moves a slider needs
-        the machine for himself.
+    moves : how many moves of a control lead from one thing to another.
+    yielding : lock that callers hold while someone waits for them; nothing new begins meanwhile.
+    quiet : seconds after the last request in which nothing new begins either: a user who moves a slider needs the
+        whole machine.
     """
 
     def __init__(self, moves: Callable[[T, T], float], yielding: threading.RLock, *, quiet: float = QUIET) -> None:
@@ -35,7 +35,7 @@ class Ahead(Generic[T]):
         self._thread: threading.Thread | None = None
 
     def begin(self, things: Iterable[T], make: Callable[[T], object]) -> None:
-        """Make these too; returns at once. An error in one ends nothing: whoever asks for the thing itself meets it."""
+        """Make these too; returns at once. An error ends nothing: whoever asks for the thing itself gets it again."""
         with self._lock:
             self._wanted += 1
             self._make = make
@@ -46,18 +46,18 @@ class Ahead(Generic[T]):
                 self._thread.start()
 
     def end(self) -> None:
-        """One who called `begin` wants nothing more; without the last of them what is in hand is the last."""
+        """A caller of `begin` wants nothing more; after the last caller, only the thing being made is finished."""
         with self._lock:
             self._wanted = max(0, self._wanted - 1)
             if not self._wanted:
                 self._left.clear()
 
     def near(self, asked: T) -> None:
-        """Go on with what is nearest to this."""
+        """Continue with the things nearest to this one."""
         self._asked, self._begin_at = asked, time.monotonic() + self.quiet
 
     def wait(self, seconds: float = 60) -> bool:
-        """Wait until all is made; whether that was in time."""
+        """Wait until everything is made; returns whether that took less than `seconds`."""
         thread = self._thread
         if thread is not None:
             thread.join(seconds)
@@ -74,7 +74,7 @@ class Ahead(Generic[T]):
                 thing = self._nearest()
             with self._yielding:
                 pass
-            with suppress(Exception):  # told to whoever asks for the thing itself
+            with suppress(Exception):  # raised again when the thing itself is asked for
                 self._make(thing)
 
     def _nearest(self) -> T:

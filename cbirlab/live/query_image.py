@@ -1,4 +1,4 @@
-"""Outside: descriptors of pictures that no dataset holds, made as those of its own."""
+"""Outside: descriptors of pictures that are in no dataset, made like those of a dataset's own images."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
 _KEPT, _KEPT_BYTES = 16, 1 << 28  # pictures, and bytes of their maps
 
 Maps = list[list[dict[str, Any]]]
-"""Of one picture: scale by scale, view by view, tap by tap."""
+"""Maps of one picture: scale by scale, view by view, tap by tap."""
 
 
 class Outside:
-    """Describes pictures that no dataset holds as a bench describes its own; their maps are kept for the next move.
+    """Describes pictures that are in no dataset as a bench describes its own; their maps are kept for the next move.
 
     Parameters
     ----------
-    bench : says the network, the views, the scales and how pictures come to their size.
-    taps : whose maps are made together.
+    bench : gives the network, the views, the scales, and how pictures are brought to their size.
+    taps : the taps whose maps are made together.
     """
 
     def __init__(self, bench: Bench, taps: Sequence[str]) -> None:
@@ -55,7 +55,7 @@ class Outside:
         ----------
         recipe : resolved, of the bench.
         box : (x0, y0, x1, y1) in pixels of the upright image.
-        prepared : the image is cut and resized already; a rule that may enlarge or cut is not applied twice.
+        prepared : the image is already cut and resized; rules that may enlarge or cut it are not applied again.
 
         Raises
         ------
@@ -92,10 +92,10 @@ class Outside:
 
 
 def known_by(image: str | Path | Image.Image) -> Hashable:
-    """What tells an image from others in memory: a file's name alone does not, since the file may be changed."""
+    """A key that identifies an image in memory; a file's name alone is not enough, since the file may be changed."""
     if not isinstance(image, str | Path):
         return id(image)
-    with suppress(OSError):  # whoever reads it says so
+    with suppress(OSError):  # an error shows up when the file is read
         return str(image), state_of(Path(image).stat())
     return str(image)
 

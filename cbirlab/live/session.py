@@ -1,4 +1,4 @@
-"""Session: a bench for live panels. What a slider can reach is made before or meanwhile: a move costs milliseconds."""
+"""Session: a bench for live panels. Whatever a slider can reach is made in advance, so a move costs milliseconds."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 PREPARED_WHITENING = "pca"
-_PREPARED = ("mac", "spoc", "gem")  # cost next to nothing beside the network, and change with every stop of a slider
+_PREPARED = ("mac", "spoc", "gem")  # cost almost nothing next to the network, and change with every slider stop
 _KEPT_RUNS = 256
 _KEPT_RUN_BYTES = 1 << 27
 _KEPT_BYTES = 1 << 29  # of descriptors as they are searched
@@ -48,21 +48,21 @@ class Session:
     dataset : a name, a folder or a loaded dataset.
     backbone : a name in `BACKBONES`.
     weights : as for `load_backbone`.
-    aggregations : those a panel offers, all of them made by `prepare`; by default every pooling and encoding, of which
+    aggregations : those that a panel offers; `prepare` makes all of them. By default every pooling and encoding: then
         `prepare` makes MAC, SPoC and GeM at every stop of their sliders, and the others are made when first asked for.
-    dataset_name : what recipes call a loaded dataset, as the folder that it was loaded from; its own name by default.
-    store : where descriptors are kept.
+    dataset_name : what recipes call a loaded dataset, such as the folder it came from; its own name by default.
+    store : keeps the descriptors.
     recipe : other fields of `Recipe` (`image_size`, `precision`, `whitening_set`, ...).
 
     Attributes
     ----------
     dataset : loaded.
-    backbone, weights : as in tables.
+    backbone, weights : as tables name them.
     taps, default_tap : shallow to deep; the deepest map.
     methods : names of the aggregations and encodings.
-    common : the recipe that all settings share.
-    store, device, bench : as given, and what carries its recipes out.
-    lock : held while a ranking is made; hold it for what reads the bench beside.
+    common : the recipe fields that all settings share.
+    store, device, bench : store and device as given; the bench carries out the recipes.
+    lock : held while a ranking is made; hold it when you read from the bench yourself.
     """
 
     def __init__(
@@ -101,11 +101,11 @@ class Session:
         self._recipes = Recent(_KEPT_RUNS)  # a move of a slider asks for its recipe several times
         self._runs = Recent(_KEPT_RUNS, most_bytes=_KEPT_RUN_BYTES, size=lambda run: run.size_bytes)
         self._outside = Outside(self.bench, self.taps)
-        self._filling, self.lock = threading.RLock(), threading.RLock()  # ready settings rank while others are made
+        self._filling, self.lock = threading.RLock(), threading.RLock()  # ready settings rank meanwhile
         self._ahead: Ahead[Recipe] = Ahead(lambda one, other: moves_between(one, other, self.taps), self.lock)
 
     def prepare(self, progress: bool = True) -> None:
-        """Extract what sliders can reach; what the store has is taken from there. Whitenings are learned when used."""
+        """Extract what sliders can reach and the store does not have; whitenings are learned when they are used."""
         with self._filling:
             self.bench.progress = progress
             self.bench.fill(recipes := self._prepared())
@@ -117,22 +117,22 @@ class Session:
         return self.bench.unreadable(part)
 
     def learn_ahead(self) -> None:
-        """In a thread, for panels: PCA-whitening of all that `prepare` makes, nearest to the last ranking first."""
+        """Learn PCA whitenings for everything that `prepare` makes, in a thread, those near the last ranking first."""
         recipes = self._prepared()
         self._ahead.begin(recipes, self.bench.pair if len(recipes) <= self._kept else self.bench.whitening)
 
     def learn_no_more(self) -> None:
-        """A panel that called `learn_ahead` is gone: with the last one the learning ends."""
+        """Say that a panel that called `learn_ahead` is gone; when the last one is gone, the learning ends."""
         self._ahead.end()
 
     def wait(self, seconds: float = 60) -> bool:
-        """Wait until nothing is left to learn ahead; whether that was in time."""
+        """Wait until nothing is left to learn ahead; returns whether that took less than `seconds`."""
         return self._ahead.wait(seconds)
 
     def _prepared(self) -> list[Recipe]:
         """The recipes that `prepare` makes, those of the default tap first.
 
-        Their whitening too, unless it is learned on other images: these are described when it is first asked for.
+        Their whitenings too, unless these learn on other images, which are described when first asked for.
         """
         taps = sorted(self.taps, key=lambda tap: tap != self.default_tap)
         own = self.dataset.train or self.dataset.learns_on_itself
@@ -141,10 +141,10 @@ class Session:
             for tap, spec in itertools.product(taps, self.aggregations)
             if not check_cell(self.bench.backbone, tap, spec)
         )
-        return list(dict.fromkeys(made))  # of a tap without positions all poolings are one
+        return list(dict.fromkeys(made))  # at a tap without positions all poolings are the same
 
     def dimensions(self, tap: str, aggregation: str = "gem") -> int:
-        """Most dimensions after whitening: those of the vector, or fewer where whitening learned on few images."""
+        """Most dimensions after whitening: those of the vector, or fewer if the whitening learned on few images."""
         owner, part = learning_part(str(self._learning.whitening_set), self.dataset)
         learned_on = len(owner.train if part == "train" else owner.images)
         width = Aggregation.parse(aggregation).width(self.bench.backbone.taps[tap].channels)
@@ -173,22 +173,22 @@ class Session:
         return self._recipes.get(repr((setting, stages)), make)
 
     def ready(self, *setting: Any) -> bool:
-        """Whether a setting can be ranked at once; else the network, or what learns a codebook, runs first."""
+        """Whether a setting can be ranked at once; otherwise the network runs, or a codebook learns, first."""
         return self.bench.has(self.recipe(*setting))
 
     def allowed(self, tap: str, aggregation: str) -> bool:
-        """Whether an aggregation can be taken of a tap: sets of local descriptors need an encoding, for example."""
+        """Whether an aggregation can be applied at a tap: sets of local descriptors need an encoding, for example."""
         return not check_cell(self.bench.backbone, tap, Aggregation.parse(aggregation))
 
     def make_ready(self, *setting: Any) -> None:
-        """Extract and learn all that a setting needs; meant for a thread, which `progress.listening` stops."""
+        """Extract and learn all that a setting needs; meant for a thread, and `progress.listening` can stop it."""
         recipe = self.recipe(*setting)
         self._make_ready(recipe)
         with self._filling:
             self.bench.pair(recipe)
 
     def _make_ready(self, recipe: Recipe) -> None:
-        """Extract a setting that is asked for the first time, and what its sliders reach in the same pass."""
+        """Extract a setting that is new, and in the same pass whatever its sliders can reach."""
         self._ahead.near(recipe)
         if self.bench.has(recipe):
             return
@@ -197,11 +197,11 @@ class Session:
                 self.bench.fill(one_pass_from(recipe, self.taps, self.bench.backbone))
 
     def rank(self, *setting: Any, **named: Any) -> Run:
-        """All benchmark queries ranked and evaluated; a setting that was asked for before costs nothing.
+        """Rank and evaluate all benchmark queries; a setting that was asked for before costs nothing.
 
         Parameters
         ----------
-        setting, named : the arguments of `recipe`, as those of the methods below.
+        setting, named : the arguments of `recipe`, here and in the methods below.
 
         Raises
         ------
@@ -213,7 +213,7 @@ class Session:
             return self._runs.get(recipe, lambda: self.bench.run(recipe))
 
     def rank_query(self, query: int, *setting: Any, **named: Any) -> Ranking:
-        """One benchmark query ranked and nothing evaluated: (1, N), before `rank` has done the rest.
+        """Rank one benchmark query without evaluating it: (1, N), before `rank` has done the rest.
 
         Raises
         ------
@@ -234,14 +234,14 @@ class Session:
         prepared: bool = False,
         **named: Any,
     ) -> Ranking:
-        """The database ranked for any one image, or for a part of it: (1, N).
+        """Rank the database for any one image, or for a part of it: (1, N).
 
         Parameters
         ----------
         image : a row of the database, a file, or a Pillow image.
-        box : (x0, y0, x1, y1) in pixels of the upright image: what is sought in it; cut as the boxes of a protocol's
-            queries, by default at the scale of the whole image.
-        prepared : the image is as the network gets it, cut and resized; only what is too large is made smaller.
+        box : (x0, y0, x1, y1) in pixels of the upright image: the part to search for. It is cut like the boxes of a
+            protocol's queries, by default at the scale of the whole image.
+        prepared : the image is already cut and resized for the network; it is only made smaller if it is too large.
 
         Raises
         ------
@@ -271,8 +271,8 @@ class Session:
 
         Returns
         -------
-        float32 (N + Q, D), the database first, then the queries, as `Thumbnails.of_dataset` counts them; images that
-        are described view by view by the mean of their views. The key changes whenever the values could.
+        float32 (N + Q, D), the database first, then the queries, in the order of `Thumbnails.of_dataset`. An image
+        that is described view by view has the mean of its views. The key changes whenever the values could.
         """
         recipe = self.recipe(*setting, **named)
         self._make_ready(recipe)
@@ -285,6 +285,6 @@ class Session:
             return np.concatenate(parts), digest({"recipe": recipe.to_json(), "on": keys})
 
     def table_row(self, run: Run) -> dict[str, Any]:
-        """The row that `cbirlab.compare` would give for a run of this session."""
+        """Give the row that `cbirlab.compare` would give for a run of this session."""
         with self.lock:
             return table_row(self.bench.timed(run))

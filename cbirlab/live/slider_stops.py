@@ -18,7 +18,7 @@ _STOPS_AT_ONCE = 24
 
 
 def slider_stops(names: Sequence[str] | None = None) -> list[Aggregation]:
-    """Aggregations at every combination of their parameters' slider stops, or at the default where there are none."""
+    """Aggregations at every combination of their parameters' slider stops; at the default if they have no stops."""
     specs = []
     for name in names or AGGREGATIONS.list():
         stops = {key: _stops(one.domain, one.default) for key, one in parameters(AGGREGATIONS[name]).items()}
@@ -28,7 +28,7 @@ def slider_stops(names: Sequence[str] | None = None) -> list[Aggregation]:
 
 
 def moves_between(one: Recipe, other: Recipe, taps: Sequence[str]) -> float:
-    """How far two recipes lie apart on a panel: taps between them, another pooling, and what its sliders differ by."""
+    """How far apart two recipes are on a panel: taps between them, another pooling, and the distance of its sliders."""
     a, b = one.aggregation, other.aggregation
     places = [taps.index(str(recipe.tap)) if recipe.tap in taps else len(taps) for recipe in (one, other)]
     values = zip(a.parameters.values(), b.parameters.values(), strict=True) if a.name == b.name else ()
@@ -37,7 +37,7 @@ def moves_between(one: Recipe, other: Recipe, taps: Sequence[str]) -> float:
 
 
 def one_pass_from(recipe: Recipe, known: Sequence[str], backbone: Backbone) -> list[Recipe]:
-    """A recipe and what else one pass of its network gives: it at other taps, other stops of its sliders here."""
+    """A recipe, and all that the same pass gives: the recipe at other taps, and other slider stops at its own tap."""
     spec, here = recipe.aggregation, [tap for _, tap in recipe.taps]
     if spec.learns:
         return [recipe]

@@ -1,4 +1,4 @@
-"""Added stages: steps of the pipeline that are declared from outside, each a field of every recipe from then on.
+"""Added stages: steps of the pipeline that are declared from outside; each becomes a field of every recipe.
 
 >>> from cbirlab.base.methods import Method
 >>> from cbirlab.base.registry import Registry
@@ -34,13 +34,13 @@ ROWS, RANKINGS = "rows", "rankings"
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """What a step between search and evaluation may ask for beside the ranking.
+    """What a step between search and evaluation can use in addition to the ranking.
 
     Attributes
     ----------
-    dataset : that is searched.
+    dataset : the one that is searched.
     images, queries : descriptors of the database and of the queries of this ranking, as they were searched.
-    own : (Q,) row of the database that is the query itself, -1 where there is none.
+    own : (Q,) row of the database that is the query itself, -1 if there is none.
     """
 
     dataset: Dataset
@@ -51,15 +51,15 @@ class Asked:
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage of its own.
+    """A stage that an extension adds.
 
     Attributes
     ----------
-    name : of the field of the recipe, and of the option.
+    name : name of the field of the recipe, and of the option.
     method : the class of its methods, with their registry.
-    place : what they are called with. "rows": ``f(rows, **parameters)`` gives other rows for the (n, D) rows of
-        database and queries, L2-normalised, before they are searched. "rankings": ``f(ranking, asked, **parameters)``
-        gives another `Ranking` of some queries, where `asked` is an `Asked`.
+    place : how its methods are called. "rows": ``f(rows, **parameters)`` turns the (n, D) rows of database and queries,
+        L2-normalised, into other rows before the search. "rankings": ``f(ranking, asked, **parameters)`` turns the
+        `Ranking` of some queries into another one; `asked` is an `Asked`.
     plural : the argument of `compare` that takes several.
     help : for the command line.
     """
@@ -88,7 +88,7 @@ def add_stage(stage: Stage) -> Stage:
 
     Raises
     ------
-    ValueError : a recipe has a field of that name, or the place is none.
+    ValueError : a recipe already has a field of that name, or there is no such place.
     """
     if stage.name in names(Recipe):
         raise ValueError(f"add_stage: a recipe has a field {stage.name!r} already; choose another name.")
@@ -101,7 +101,7 @@ def add_stage(stage: Stage) -> Stage:
 
 
 def remove_stage(name: str) -> None:
-    """Take a stage out again (for tests and for notebooks that define one twice)."""
+    """Remove a stage (for tests, and for notebooks that define one twice)."""
     STAGES.remove(name)
     _declare(name, None)
 
@@ -113,7 +113,7 @@ def stages_used(recipe: Recipe, place: str) -> dict[str, Method]:
 
 
 def _declare(name: str, declaration: Field[Any] | None) -> None:
-    """Give `Recipe` one field more, or take it away: its methods are made again, for all fields that it has then."""
+    """Add a field to `Recipe` or remove it, and rebuild the methods of `Recipe` for the fields that it has then."""
     kept = [one for one in fields(Recipe) if one.name != name]
     for made in _MADE & {*vars(Recipe)}:
         delattr(Recipe, made)

@@ -1,4 +1,4 @@
-"""Bench: one dataset and one backbone, set up so that a change of recipe costs only what lies to the right of it."""
+"""Bench: one dataset and one backbone, set up so that a change of recipe costs only the stages from there on."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ if TYPE_CHECKING:
 
 __all__ = ["Bench", "Column"]
 
-_INDEX_BYTES = 1 << 28  # of the indexes that are kept; the last two are kept whatever they take
+_INDEX_BYTES = 1 << 28  # limit for the indexes that are kept; the last two are always kept
 
 
 class Bench(Described):
     """Runs recipes that share dataset, backbone, weights, image size, preprocessing, scales, passes and precision.
 
-    Every method that takes a recipe raises ValueError where it differs in what is shared.
+    Every method that takes a recipe raises ValueError if the recipe differs in one of these.
 
     Parameters
     ----------
     dataset, backbone : loaded.
-    recipe : a resolved recipe with what is shared.
-    store : where descriptors are kept.
+    recipe : a resolved recipe that gives what all recipes share.
+    store : keeps the descriptors.
     progress : show a bar when extraction takes more than a second.
     keep : number of projected descriptor sets that stay in memory.
     """
@@ -63,7 +63,7 @@ class Bench(Described):
         self._indexes = Recent(keep, most_bytes=_INDEX_BYTES, size=lambda kept: kept[0].nbytes)
 
     def whitening(self, recipe: Recipe) -> Any:
-        """The fitted whitening of a resolved recipe; None where it learns nothing."""
+        """The fitted whitening of a resolved recipe; None if it learns nothing."""
         self._check(recipe)
         if not recipe.whitening.fact("learned"):
             return None
@@ -108,7 +108,7 @@ class Bench(Described):
         )
 
     def lists(self, recipe: Recipe) -> Lists:
-        """The database ranked for all queries, a block at a time; descriptors are taken up when that begins."""
+        """Rank the database for all queries, a block at a time; descriptors are fetched with the first block."""
         shape = len(self.dataset.queries), depth_of(recipe, len(self.dataset.images))
         return Lists(shape, lambda: self._all(recipe).begin())
 
@@ -116,7 +116,7 @@ class Bench(Described):
         return self._searcher(recipe)[0].lists(self.pair(recipe)[1], self._own)
 
     def timed(self, run: Run, extract_ms: float = math.nan) -> Run:
-        """The run with the times that a table shows: of further searches, and per image as `timing` measured it."""
+        """Add the times that a table shows: further searches, and milliseconds per image as `timing` measured them."""
         first = run.seconds["search"]
         if first >= BUDGET_SECONDS:
             return replace(run, extract_ms=extract_ms)
@@ -124,14 +124,14 @@ class Bench(Described):
         return replace(run, searches=searches, extract_ms=extract_ms)
 
     def search(self, recipe: Recipe, queries: Sequence[int] | Rows) -> Ranking:
-        """The database ranked for some benchmark queries, or for other descriptors as `project` gives them."""
+        """Rank the database for some benchmark queries, or for other descriptors as `project` gives them."""
         searcher = self._searcher(recipe)[0]
         if isinstance(queries, Rows):
             return searcher.rank(queries, np.full(len(queries), NO_ROW))
         return searcher.rank(self.pair(recipe)[1].of(queries), self._own[list(queries)])
 
     def _searcher(self, recipe: Recipe) -> tuple[Searcher, float]:
-        """The database in its index, which is filled once and kept, and the seconds that this took."""
+        """The database in its index, which is filled once and kept, and the seconds that filling took."""
         images = self.pair(recipe)[0]
 
         def fill() -> tuple[Index, float]:
@@ -142,7 +142,7 @@ class Bench(Described):
         return Searcher(recipe, self.dataset, images, index), seconds
 
     def project(self, recipe: Recipe, rows: Rows) -> Rows:
-        """Descriptors of other images brought to where the recipe searches."""
+        """Take descriptors of other images to where the recipe searches."""
         whitened = rows.changed(lambda values: _projected(self.whitening(recipe), values))
         dimensions = _check_dimensions(recipe, whitened.values.shape[1])
         return whitened.changed(lambda values: _prepared(recipe, values, dimensions))
@@ -161,7 +161,7 @@ class Bench(Described):
         return database, queries.changed(lambda values: _prepared(recipe, values, dimensions))
 
     def leak(self, recipe: Recipe) -> str:
-        """What was learned on, compared with what is evaluated."""
+        """What the images that something was learned on share with those that are evaluated."""
         name = recipe.whitening_set
         if name is None:
             return ""
@@ -177,7 +177,7 @@ class Bench(Described):
             whitening = self.whitening(recipe)
             (images, key), (queries, other) = (self.rows(recipe, part) for part in ("images", "queries"))
             database = images.changed(lambda values: _projected(whitening, values))
-            if key == other and len(images) == len(queries):  # every image is a query, and takes its room once
+            if key == other and len(images) == len(queries):  # every image is a query, so keep them only once
                 return database, database
             return database, queries.changed(lambda values: _projected(whitening, values))
 
@@ -185,17 +185,17 @@ class Bench(Described):
 
 
 def _setting(recipe: Recipe) -> tuple[Any, ...]:
-    """What decides descriptors with all dimensions, of what recipes of a bench differ in."""
+    """The fields that decide descriptors with all dimensions, among those in which recipes of a bench differ."""
     return recipe.tap, recipe.aggregation, recipe.whitening, recipe.whitening_set
 
 
 def _searched_as(recipe: Recipe) -> tuple[Any, ...]:
-    """What decides descriptors as they are searched."""
+    """The fields that decide descriptors as they are searched."""
     return *_setting(recipe), recipe.dimensions, *stages_used(recipe, ROWS).items()
 
 
 def _prepared(recipe: Recipe, values: np.ndarray, dimensions: int | None) -> np.ndarray:
-    """Whitened descriptors as they are searched: cut, and after the stages that were added here."""
+    """Whitened descriptors as they are searched: cut to `dimensions`, then changed by the added stages."""
     found = _shortened(values, dimensions)
     for method in stages_used(recipe, ROWS).values():
         found = method.target()(found, **method.parameters)
@@ -203,7 +203,7 @@ def _prepared(recipe: Recipe, values: np.ndarray, dimensions: int | None) -> np.
 
 
 def _projected(whitening: Any, values: np.ndarray) -> np.ndarray:
-    """Descriptors whitened with all dimensions, not yet normalised again; None as whitening leaves them as they are."""
+    """Whitened descriptors with all dimensions, not normalised again; without a whitening, L2-normalised."""
     return normalise(values) if whitening is None else project(whitening, values)
 
 
@@ -218,7 +218,7 @@ def _check_dimensions(recipe: Recipe, width: int) -> int | None:
 
     Raises
     ------
-    ValueError : fewer dimensions are asked for where they have no order of importance.
+    ValueError : fewer dimensions are asked for, but they have no order of importance.
     """
     if recipe.whitening.fact("ordered") or recipe.dimensions in (None, width):
         return recipe.dimensions

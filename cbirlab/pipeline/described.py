@@ -1,4 +1,4 @@
-"""Described: what lies to the left of the whitening: descriptors of one dataset by one backbone, tap by tap."""
+"""Described: everything before the whitening: descriptors of one dataset by one backbone, tap by tap."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Column:
     values : float32 (views, D).
     counts : (images,), views of each image.
     key : hash of what the values depend on.
-    pass_ms : milliseconds per image of the pass that made it, whatever else that did; tables measure anew.
+    pass_ms : milliseconds per image of the pass that made it, whatever else that pass made; tables measure it anew.
     """
 
     values: np.ndarray
@@ -41,15 +41,15 @@ class Column:
 
 
 class Described:
-    """Descriptors of what recipes share with a first one; what is missing is extracted when it is asked for.
+    """Descriptors for recipes that share a bench; what is missing is extracted when it is asked for.
 
-    Every method that takes a recipe raises ValueError where it differs in what is shared.
+    Every method that takes a recipe raises ValueError if the recipe differs from the first one in what they share.
 
     Parameters
     ----------
     dataset, backbone : loaded.
-    recipe : a resolved recipe with what is shared.
-    store : where descriptors are kept.
+    recipe : a resolved recipe that gives what all recipes share.
+    store : keeps the descriptors.
     progress : show a bar when extraction takes more than a second.
     """
 
@@ -78,15 +78,15 @@ class Described:
             )
 
     def fill(self, recipes: Iterable[Recipe]) -> None:
-        """Extract what resolved recipes need in one pass per image, as far as the store does not have it.
+        """Extract what resolved recipes need and the store does not have, in one pass per image.
 
-        What has to be learned first (codebooks, projections of regions) takes one more pass over the train split.
+        What has to be learned first (codebooks, projections of regions) takes one more pass over the learning set.
         """
         by_set: dict[str | None, list[Recipe]] = {}
         for recipe in recipes:
             self._check(recipe)
             by_set.setdefault(recipe.whitening_set, []).append(recipe)
-        if len(by_set) > 1 and None in by_set:  # what learns nothing comes along in the pass of the others
+        if len(by_set) > 1 and None in by_set:  # cells that learn nothing join the pass of the others
             nothing = by_set.pop(None)
             by_set[next(iter(by_set))] += nothing
         for learning_set, members in by_set.items():
@@ -145,7 +145,7 @@ class Described:
 
     def describe(self, dataset: Dataset, recipe: Recipe, store: Store) -> float:
         """Describe the images of a dataset as a recipe does, into `store`; milliseconds per image of the pass."""
-        self.column(recipe.taps[0][1], recipe, "images")  # what is learned is known then
+        self.column(recipe.taps[0][1], recipe, "images")  # by then everything that has to be learned is known
         cells, name = fitting.cells_of([recipe]), recipe.whitening_set or ""
         learned = {(tap, key): state for (tap, key, owner), state in self._states.items() if owner == name}
         states = {**fitting.network_states(self.backbone, cells), **learned}
@@ -153,7 +153,7 @@ class Described:
         return max(found.pass_ms[cell]["images"] for cell in found)
 
     def unreadable(self, part: str) -> Mapping[int, str]:
-        """Rows of "images" or "queries" that cannot be described, and why; of those described so far."""
+        """Rows of "images" or "queries" that could not be described so far, and why."""
         return self._skipped.get(part, {})
 
     def _take(self, found: Descriptors, part: str, name: str, learning_set: str) -> None:
@@ -173,7 +173,7 @@ class Described:
             return self._columns[name]
         if part != "queries":
             raise ValueError(f"{self.dataset.name}: there are no {part} to describe.")
-        images = self.column(tap, recipe, "images")  # only images from outside can be searched with
+        images = self.column(tap, recipe, "images")  # images from outside can only be queries
         return Column(images.values[:0], images.counts[:0], images.key)
 
     def has(self, recipe: Recipe) -> bool:
@@ -199,7 +199,7 @@ class Described:
         return Rows(values, found[0].counts)
 
     def _combined(self, tap: str, recipe: Recipe, column: Column) -> Rows:
-        """The views of each image combined into one row, or kept where they are matched one by one."""
+        """Combine the views of each image into one row, or keep them if they are matched one by one."""
         if self.passes.single:
             return Rows(column.values)
         if self.passes.combine == "match":
@@ -215,13 +215,13 @@ class Described:
         return self._fitted[name]
 
     def outside(self, recipe: Recipe, views: Mapping[str, np.ndarray]) -> Rows:
-        """Descriptors before whitening of one image from outside, whose views at each tap are given."""
+        """Join the views of one image from outside, given tap by tap, into descriptors before whitening."""
         members = recipe.taps
         columns = [Column(views[tap], np.array([len(views[tap])]), "") for _, tap in members]
         return self._joined(recipe, columns)
 
     def state(self, tap: str, recipe: Recipe) -> Any:
-        """What describes a query at a tap: what the aggregation has learned, or needs of the network; mostly None."""
+        """What describing a query at a tap needs: what the aggregation learned, or part of the network; mostly None."""
         self.column(tap, recipe, "images")
         spec = recipe.aggregation
         known = self._states.get((tap, spec.key, recipe.whitening_set or ""))
@@ -230,7 +230,7 @@ class Described:
 
 
 def _trains(recipe: Recipe) -> bool:
-    """Whether descriptors of the learning set are needed themselves."""
+    """Whether the recipe needs descriptors of the learning set itself."""
     return bool(recipe.whitening.fact("learned")) or recipe.passes.combine == "vlad"
 
 

@@ -1,4 +1,4 @@
-"""Fields: what is declared of each field of a recipe, once, for the check, the command line, tables and panels."""
+"""Fields: what is declared about each field of a recipe, once, for the check, the command line, tables and panels."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ SCALE_SETS = {
 """Scales of multi-scale descriptors: "down" of Radenović et al. (TPAMI 2019), "up_down" of their training code."""
 
 MOST_SCALES = 16
-"""Each is a pass of its own, or descriptors of its own beside the others."""
+"""Limit for scales: each one is a pass of its own, or descriptors of its own beside the others."""
 
 
 @dataclass(frozen=True)
 class About:
-    """What is declared of a field of a recipe.
+    """What is declared about a field of a recipe.
 
     Attributes
     ----------
-    decides : what a change of it changes first: the "data"; the "network"; the "maps" that it gives; the "setting",
-        which the controls of a panel change; what is learned on ("learning"); the "search"; the "judging"; or a stage
-        that was "added". Recipes that differ in the last five alone share their maps.
-    check : takes a value and gives it as the recipe keeps it; raises ValueError or TypeError that says what is allowed.
+    decides : what a change of the field changes first: the "data"; the "network"; the "maps" that it gives; the
+        "setting" that the controls of a panel change; the images to learn on ("learning"); the "search"; the "judging";
+        or a stage that was "added". Recipes that differ only in the last five share their maps.
+    check : turns a value into what the recipe keeps; raises ValueError or TypeError that says what is allowed.
     help : for the command line, without the default.
     unset : what None means, in words.
-    metavar, read, several : of the option: its placeholder, what reads a text, and whether it takes many.
+    metavar, read, several : of its option: the placeholder, the function that reads a text, and whether it takes many.
     plural : the argument of `compare` that takes several; "" for a field that the rows of a table share.
-    compared : default of that argument, where it is another one.
-    later : recipes once had no such field: at its default it is not written, so the keys of recipes stay as they were.
+    compared : default of that argument, if it is not the field's own default.
+    later : recipes once lacked this field, so its default is not written, and the keys of old recipes stay the same.
     """
 
     decides: str
@@ -57,7 +57,7 @@ class About:
 
 
 class Extensible:
-    """A record to which extensions may add fields: they are loaded before the first one is made."""
+    """A record to which extensions may add fields; extensions are loaded before the first record is made."""
 
     def __new__(cls, *_: Any, **fields: Any) -> Self:
         load_extensions()
@@ -65,17 +65,17 @@ class Extensible:
 
 
 def declared(default: Any, decides: str, check: Callable[[Any], Any] | None = None, help: str = "", **more: Any) -> Any:
-    """A field of a recipe with its default and what is declared of it, see `About`."""
+    """A field of a recipe with its default and its declaration, see `About`."""
     return field(default=default, metadata={ABOUT: About(decides, check, help, **more)})
 
 
 def about(one: Field[Any]) -> About:
-    """What is declared of a field."""
+    """What is declared about a field."""
     return one.metadata[ABOUT]
 
 
 def each(record: Any, *decides: str) -> Iterator[tuple[str, About]]:
-    """Name and declaration of the fields of a recipe, of those that decide this where that is given."""
+    """Name and declaration of the fields of a recipe, or only of those that decide this."""
     for one in fields(record):
         if not decides or about(one).decides in decides:
             yield one.name, about(one)
@@ -97,7 +97,7 @@ def optional(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def one_of(what: str, allowed: Choice) -> str:
-    """What a field may be."""
+    """Say what a field may be."""
     return f"{what}: {', '.join(allowed.options)}"
 
 

@@ -1,4 +1,4 @@
-"""Fitting: what aggregations and whitenings learn before they can be applied, and what it has to do with the judged."""
+"""Fitting: what aggregations and whitenings learn before they can be applied, and whether it leaks judged images."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from cbirlab.backbones import Backbone
 
 Cells = dict[str, list[Aggregation]]
-"""Tap to the aggregations that are wanted of it."""
+"""Tap to the aggregations that are wanted there."""
 
 States = dict[tuple[str, str], State]
 """(tap, aggregation key) to what was learned."""
@@ -42,7 +42,7 @@ def cells_of(recipes: Iterable[Recipe]) -> Cells:
 
 
 def check_cell(backbone: Backbone, tap: str, spec: Aggregation) -> str:
-    """Empty, or why `spec` cannot be had of `tap`."""
+    """Empty, or why `spec` cannot be applied at `tap`."""
     kind = backbone.taps[tap].kind
     if kind == "local" and not spec.encoding:
         return f"{spec.key}: tap {tap!r} holds sets of local descriptors without a place; choose an encoding, as 'vlad'"
@@ -57,9 +57,9 @@ def check_cell(backbone: Backbone, tap: str, spec: Aggregation) -> str:
 
 
 def find_clipped(backbone: Backbone, taps: Iterable[tuple[float, str]], spec: Aggregation) -> str:
-    """Empty, or what of `spec` is made for values >= 0 while `taps` have others, as those of most transformers do."""
+    """Empty, or which parts of `spec` need values >= 0 where `taps` have negative ones, as most transformers do."""
     members = {member: backbone.taps[member] for _, member in taps}
-    if all(one.kind == "vector" for one in members.values()):  # taken as they are, whatever the pooling
+    if all(one.kind == "vector" for one in members.values()):  # vectors are used as they are, whatever the pooling
         return ""
     signed = [member for member, one in members.items() if one.signed]
     made = [one.name for one in (*spec.attentions, spec) if one.fact("positive")]
@@ -67,7 +67,7 @@ def find_clipped(backbone: Backbone, taps: Iterable[tuple[float, str]], spec: Ag
 
 
 def warn_of_clipped(found: Iterable[str], stacklevel: int) -> None:
-    """One warning of all that `clipped` tells."""
+    """Warn once about everything that `clipped` has found."""
     told = list(dict.fromkeys(filter(None, found)))
     if told:
         warnings.warn(
@@ -78,11 +78,11 @@ def warn_of_clipped(found: Iterable[str], stacklevel: int) -> None:
 
 
 def network_states(backbone: Backbone, cells: Mapping[str, Sequence[Aggregation]]) -> States:
-    """What aggregations need of the network itself.
+    """What aggregations need from the network itself.
 
     Raises
     ------
-    ValueError : a cell that cannot be had.
+    ValueError : a cell that cannot be computed.
     """
     states: States = {}
     for tap, specs in cells.items():
@@ -110,7 +110,7 @@ def plain(cells: Mapping[str, Sequence[Aggregation]]) -> Cells:
 
 
 def samplers(cells: Mapping[str, Sequence[Aggregation]], backbone: Backbone) -> dict[str, list[Sampler]]:
-    """What to sample at each tap, each once."""
+    """What to sample at each tap, without repetition."""
     found = {}
     for tap, specs in cells.items():
         wanted = [Sampler(spec, backbone.taps[tap].channels) for spec in specs]
@@ -119,7 +119,7 @@ def samplers(cells: Mapping[str, Sequence[Aggregation]], backbone: Backbone) -> 
 
 
 def merge_cells(one: Mapping[str, Sequence[Any]], other: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
-    """Both, tap by tap, in the order of `other` where it has the tap."""
+    """Merge two sets of cells tap by tap, in the order of `other` where it has the tap."""
     return {tap: [*one.get(tap, ()), *other.get(tap, ())] for tap in dict.fromkeys([*other, *one])}
 
 
@@ -165,7 +165,7 @@ def concatenate_taps(members: Sequence[np.ndarray], weights: Sequence[float]) ->
 
 
 def learn_whitening(whitening: Whitening, values: np.ndarray, labels: Sequence[str], key: str, store: Store) -> Any:
-    """A whitening fitted on `values`, which are known by `key`; from the store if it was fitted before.
+    """Fit a whitening on `values`, which are known by `key`, or take it from the store if it was fitted before.
 
     Parameters
     ----------
@@ -187,7 +187,7 @@ def learn_whitening(whitening: Whitening, values: np.ndarray, labels: Sequence[s
 
 
 def warn_of_few(recipe: Recipe, whitening: Any, images: int, width: int) -> None:
-    """Say where nobody chose to learn on so few images, and what would do with them."""
+    """Warn if nobody chose to learn on so few images, and say what would help."""
     if not whitening.tempered and images < 2 * min(width, recipe.dimensions or width):
         warnings.warn(
             f"whitening {recipe.whitening!r} is learned on {images} images for {width} dimensions, so its smallest "
@@ -200,7 +200,7 @@ def warn_of_few(recipe: Recipe, whitening: Any, images: int, width: int) -> None
 def load_or_fit(
     store: Store, specification: Mapping[str, Any], fit: Callable[[], dict[str, np.ndarray]]
 ) -> Mapping[str, np.ndarray]:
-    """What `fit` learns, or what the store has of it."""
+    """Call `fit`, or take what it learned from the store."""
     entry = store.get("fitted", specification)
     if entry is not None:
         return entry.arrays
@@ -213,11 +213,11 @@ def load_or_fit(
 def learn_state(
     spec: Aggregation, sampler: Sampler, rows: np.ndarray, key: str, store: Store, given: Mapping[str, np.ndarray]
 ) -> State:
-    """What an aggregation learns from the sampled `rows` of the train split, which are known by `key`.
+    """What an aggregation learns from the sampled `rows` of the learning set, which are known by `key`.
 
     Parameters
     ----------
-    given : arrays that it needs besides, of the network's classifier.
+    given : further arrays that it needs, from the network's classifier.
     """
     code = code_version("aggregation", "encoding", spec.target())
     specification = {"aggregation": spec.key, "code": code, "on": key}
@@ -228,7 +228,7 @@ def learn_state(
 
 
 def leak_between(learning: tuple[Dataset, str], dataset: Dataset, store: Store) -> str:
-    """What the images that was learned on share with the evaluated ones, by their bytes; empty if nothing."""
+    """What the images of the learning set share with the evaluated ones, by their bytes; empty if nothing."""
     owner, part = learning
     held = dataset.held_out
     if held is not None and owner is held.learning:

@@ -1,4 +1,4 @@
-"""Learning sets: what whitenings, codebooks and projections are learned on, by name."""
+"""Learning sets: the images that whitenings, codebooks and projections learn on, by name."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from cbirlab.datasets import Dataset, load_dataset
 from cbirlab.datasets.base import HELD_OUT, HeldOut
 
 FALLBACK_WHITENING_SET = "toytown/train"
-"""What is learned on where a dataset has no train split, is too small to be taken apart, and nothing else was said."""
+"""Learned on by default if a dataset has no train split and is too small to be divided."""
 
 
 def held_for(whitening_set: str | None, dataset: Dataset) -> HeldOut | None:
-    """How the dataset is taken apart for a resolved whitening set; None where all of it is judged."""
+    """How the dataset is divided for a resolved whitening set; None if all of it is judged."""
     return dataset.held_out if whitening_set == f"{dataset.name}/{HELD_OUT}" else None
 
 
@@ -24,7 +24,7 @@ def means_held_out(whitening_set: str | None, dataset: Dataset) -> bool:
 def learning_set(given: str | None, dataset: Dataset) -> str:
     """Long form of a whitening set: "<dataset>/train", "<dataset>/held_out" or "<dataset>/images"."""
     own_train, own_images = dataset.train_name or f"{dataset.name}/train", f"{dataset.name}/images"
-    if given and own_train.endswith(f"/{given}"):  # as recipes had it before names told the folder around
+    if given and own_train.endswith(f"/{given}"):  # as recipes said it before names gave the folder around the file
         given = own_train
     elif given and "/" in given and own_images.endswith(f"/{given}"):
         given = own_images
@@ -53,7 +53,7 @@ def learning_part(whitening_set: str, dataset: Dataset) -> tuple[Dataset, str]:
     Raises
     ------
     UnknownName : no such dataset.
-    ValueError : it has no train split, and that is what was asked for.
+    ValueError : it was asked for its train split and has none.
     """
     if dataset.train and whitening_set == (dataset.train_name or f"{dataset.name}/train"):
         return dataset, "train"

@@ -53,7 +53,7 @@ _POSITIVE = Range(1, 1 << 20, integer=True, optional=True)
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe(Extensible):
-    """One way from pictures to numbers. None means: as the dataset or the backbone has it (see `resolved`).
+    """One way from pictures to numbers. None means: as the dataset or the backbone says (see `resolved`).
 
     >>> Recipe(aggregation="gem").aggregation
     'gem(p=3)'
@@ -65,30 +65,30 @@ class Recipe(Extensible):
     weights : None for the default ones, "random", a label that torchvision publishes, or a file.
     tap : where the maps are taken; several are concatenated, "layer3+layer4" or "0.5*layer3+layer4", each L2-normalised
         and multiplied by its weight.
-    aggregation : "gem", "gem(p=4)", an encoding as "vlad(k=64)", or one of them after attention, "crow_spatial > gem".
+    aggregation : "gem", "gem(p=4)", an encoding such as "vlad(k=64)", or these after attention, "crow_spatial > gem".
     passes : feedforward scheme, "single" or "grid(rows=2, columns=2)".
     whitening : "pca" or "pca(power=0.25)".
     dimensions : leading dimensions kept after whitening.
     whitening_set : what whitening, codebooks and projections of regions are learned on: "train" (the dataset's),
         "held_out" (about half of the dataset; the other half is judged, see `Dataset.held_out`), "database" (the
-        evaluated images; reported as a leak), or another dataset, as "toytown" or "toytown/train". By default the train
-        split, or else what is held out; of a dataset too small for that (`Dataset.learns_on_itself`), Toytown's.
-        With "held_out" half is judged also where nothing is learned, so that rows can be compared.
+        evaluated images; reported as a leak), or another dataset, like "toytown" or "toytown/train". By default the
+        train split, or else what is held out; for a dataset too small for that (`Dataset.learns_on_itself`), Toytown's.
+        With "held_out" only half is judged even if nothing is learned, so that rows can be compared.
     image_size : long side in pixels.
     scales : relative to `image_size`; with several, descriptors are pooled over them; or a name in `SCALE_SETS`.
     scale_pooling : "mean", or "gem" with the exponent of the aggregation "gem".
-    crop : of queries with a box: "box" cuts them to it at the scale of the whole image, "box_resized" brings what is
-        cut to the image size as if it were a whole image, "none" leaves them whole.
+    crop : how to cut queries that have a box: "box" cuts them to it at the scale of the whole image, "box_resized" then
+        brings the cut to the image size as if it were a whole image, "none" leaves them whole.
     resize : what `image_size` is: "long_side", "short_side", "square" or "centre_crop", see `Resizing`.
     interpolation : "lanczos", "bicubic", "bilinear" or "nearest".
-    antialias : False takes the kernel as tensors are resized by default, blind for what lies between its places.
-    precision : of the network, "float32" or "bfloat16".
+    antialias : False uses the kernel with which tensors are resized by default; it skips pixels between its samples.
+    precision : precision of the network, "float32" or "bfloat16".
     index : "exact", a method of `INDEXES` with its parameters.
-    depth : results of a query that the search gives; all images by default. What comes later in a list that is cut
-        counts as not found.
+    depth : results per query that the search gives; all images by default. Whatever comes after the cut counts as not
+        found.
     protocol : a name in `PROTOCOLS`.
     average_precision : "trapezoid" or "finite-sum"; the protocol's own by default.
-    metrics : further ones beside the protocol's, ("recall@1", "hit@5") or "recall@1,hit@5".
+    metrics : metrics in addition to the protocol's, ("recall@1", "hit@5") or "recall@1,hit@5".
 
     Raises
     ------
@@ -227,12 +227,12 @@ class Recipe(Extensible):
 
     @property
     def taps(self) -> tuple[tuple[float, str], ...]:
-        """Weight and name of each tap; none while the recipe leaves the tap to the backbone."""
+        """Weight and name of each tap; empty while the recipe leaves the tap to the backbone."""
         return self.tap.members if self.tap else ()
 
     @property
     def resizing(self) -> Resizing:
-        """How pictures come to their size."""
+        """How pictures are brought to their size."""
         return Resizing(self.resize, self.interpolation, self.antialias)
 
     def without(self, *names: str) -> dict[str, Any]:
@@ -240,7 +240,7 @@ class Recipe(Extensible):
         return {part.name: getattr(self, part.name) for part in fields(self) if part.name not in names}
 
     def to_json(self) -> str:
-        """The recipe as one line of JSON; fields that came later are left out where they say nothing."""
+        """The recipe as one line of JSON; fields that were added later are left out at their defaults."""
         written = [one.name for one in fields(self) if not about(one).later or getattr(self, one.name) != one.default]
         return json.dumps({name: getattr(self, name) for name in written})
 
@@ -250,7 +250,7 @@ class Recipe(Extensible):
 
         Raises
         ------
-        ValueError, TypeError : no JSON object, or an unknown field; and as the class.
+        ValueError, TypeError : no JSON object, or an unknown field; and as the class raises them.
         """
         given = object_of("Recipe.from_json", saved)
         load_extensions()
@@ -263,7 +263,7 @@ class Recipe(Extensible):
         return digest(json.loads(self.to_json()))
 
     def resolved(self, dataset: Dataset | None = None, backbone: Backbone | None = None) -> Recipe:
-        """The recipe with what was left open filled in; loads dataset and backbone if they are not given."""
+        """Fill in what the recipe leaves open; loads dataset and backbone if they are not given."""
         dataset = dataset or load_dataset(self.dataset)
         backbone = backbone or load_backbone(self.backbone, self.weights)
         tap = self.tap or Taps(backbone.default_tap)
@@ -286,11 +286,11 @@ OF_SETTING = names(Recipe, SETTING)
 
 
 def right_of_maps() -> tuple[str, ...]:
-    """Fields in which the recipes of one bench may differ: its maps are the same for all of them."""
+    """Fields in which the recipes of one bench may differ, because they share their maps."""
     return names(Recipe, SETTING, LEARNING, SEARCH, JUDGING, ADDED)
 
 
 def _possible(tap: Taps, spec: Aggregation, backbone: Backbone) -> Aggregation:
-    """The aggregation; of a tap without positions, where all poolings give the same vector, tables say "spoc"."""
+    """The aggregation; at a tap without positions all poolings give the same vector, and tables call it "spoc"."""
     positions = any(check_tap(backbone, member).kind != "vector" for _, member in tap.members)
     return spec if positions or spec.encoding or spec.attentions else Aggregation(ONE_POSITION)

@@ -1,4 +1,4 @@
-"""Result: what came of a recipe, how long its steps took, and how its rankings were judged."""
+"""Result: what a recipe gave, how long its steps took, and how its rankings were judged."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from cbirlab.pipeline.recipe import Recipe
 T = TypeVar("T")
 
 SEARCHES, BUDGET_SECONDS = 5, 0.1
-"""A search is repeated until so many were timed, or took so long together: a long one is timed as it is."""
+"""A search is repeated until so many were timed, or took so long together; a longer one is timed only once."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Outcome:
-    """What came of a recipe or of a fusion.
+    """What a recipe or a fusion gave.
 
     Attributes
     ----------
-    dataset : what was searched.
+    dataset : the one that was searched.
     ranking : (Q, N) database rows and scores; of a large run the first places of each query (`cbirlab.index.lists`).
-    evaluation : under the protocol of the recipe; None where the dataset has no ground truth.
+    evaluation : by the protocol of the recipe; None if the dataset has no ground truth.
     metrics : name to value, in 0..1 but for N-S; empty without ground truth.
     seconds : per step.
     dim : dimensions of the descriptors that were searched.
-    index_bytes : that the database takes in the index.
-    build_seconds : that it took to fill the index, which may have been before this run.
-    searches : seconds of further searches of all queries, made for their time alone.
-    leak : empty, or what the evaluated images have to do with what was learned.
+    index_bytes : size of the database in the index.
+    build_seconds : time that it took to fill the index, perhaps before this run.
+    searches : seconds of further searches of all queries, made only to time them.
+    leak : empty, or what the evaluated images share with those that something was learned on.
     skipped : part to row to reason: images that cannot be read.
     """
 
@@ -54,7 +54,7 @@ class Outcome:
 
     @property
     def size_bytes(self) -> int:
-        """What is kept of the answers and of how they were judged."""
+        """Size of what is kept of the answers and of how they were judged."""
         kept = self.ranking.images.nbytes + self.ranking.scores.nbytes
         return kept + (self.evaluation.size_bytes if self.evaluation else 0)
 
@@ -71,14 +71,14 @@ class Outcome:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Run(Outcome):
-    """What came of a recipe; its steps are "load", "extract", "whiten", "index", "search" and "evaluate".
+    """What a recipe gave; its steps are "load", "extract", "whiten", "index", "search" and "evaluate".
 
     Attributes
     ----------
     recipe : resolved, so that it can be run again.
     weights : what tables call the weights.
     forward_passes : per database image, over all its views and scales.
-    extract_ms : milliseconds that it takes to describe an image; NaN where nobody asked for it.
+    extract_ms : milliseconds that it takes to describe an image; NaN if nobody asked for it.
     """
 
     recipe: Recipe
@@ -98,7 +98,7 @@ class Clock:
         return self
 
     def each(self, stage: str, blocks: Iterable[T]) -> Iterator[T]:
-        """Blocks that are made as they are asked for: what that takes counts as `stage`."""
+        """Blocks that are made when they are asked for; the time that this takes counts as `stage`."""
         waiting = iter(blocks)
         while True:
             with self(stage):
@@ -115,7 +115,7 @@ class Clock:
 
 
 def time_again(search: Callable[[], object], first: float) -> tuple[float, ...]:
-    """Seconds of further searches after one that took `first` and that nothing was warm for."""
+    """Repeat a search for its time in seconds, after a cold one that took `first`."""
     seconds: list[float] = []
     while 1 + len(seconds) < SEARCHES and first + sum(seconds) < BUDGET_SECONDS:
         started = time.perf_counter()
@@ -127,11 +127,11 @@ def time_again(search: Callable[[], object], first: float) -> tuple[float, ...]:
 def judge(
     lists: Lists, dataset: Dataset, recipe: Recipe, clock: Clock, again: Lists | None = None
 ) -> tuple[Ranking, Evaluation | None]:
-    """What is kept of the lists, and all of them under the recipe's protocol; None where there is no ground truth.
+    """The lists as far as they are kept, and all of them judged by the recipe's protocol; None without ground truth.
 
     Parameters
     ----------
-    again : what makes the lists again where not all is kept; by default `lists`.
+    again : makes the lists again if not all are kept; by default `lists`.
     """
     kept, held = Kept(*lists.shape), held_for(recipe.whitening_set, dataset)
     truth, judging = (

@@ -1,4 +1,4 @@
-"""Running: a recipe becomes a run, and a run a row of a table."""
+"""Running: turn a recipe into a run, and a run into a row of a table."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def run(
 
     Parameters
     ----------
-    dataset : in place of the one that the recipe names, if it is loaded already.
-    store : where descriptors are kept.
-    device : where the network runs.
+    dataset : used in place of the one that the recipe names, if it is loaded already.
+    store : keeps the descriptors.
+    device : runs the network.
     progress : show a bar when extraction takes more than a second.
-    time_images : describe a few images anew, to tell the milliseconds per image.
+    time_images : describe a few images again, to measure the milliseconds per image.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def run(
 
 
 def select_metrics(evaluation: Evaluation) -> dict[str, float]:
-    """What a row has room for: of precisions at k one, and one interval; and what was asked for beside the protocol."""
+    """The metrics that a row shows: one precision at k, one interval, and any that were added to the protocol's."""
     protocol, metrics = evaluation.protocol, evaluation.metrics
     usual = PROTOCOLS[protocol.name].metrics if protocol.name in PROTOCOLS else protocol.metrics
     asked = [one + level.suffix for level in protocol.levels for one in protocol.metrics if one not in usual]
@@ -67,7 +67,7 @@ def select_metrics(evaluation: Evaluation) -> dict[str, float]:
 def table_row(result: Run) -> dict[str, Any]:
     """One row of a table: what was done, what came out, what it costs, and the recipe to do it again.
 
-    "ms_per_query" is the best of "best_of" searches; "ms_per_image" is there where it was asked for.
+    "ms_per_query" is the best of "best_of" searches; "ms_per_image" is there if it was asked for.
     """
     recipe = result.recipe
     times = {} if math.isnan(result.extract_ms) else {"ms_per_image": result.extract_ms}

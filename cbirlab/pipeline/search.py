@@ -14,11 +14,11 @@ from cbirlab.pipeline.added import RANKINGS, Asked, stages_used
 from cbirlab.pipeline.recipe import Recipe
 
 NO_ROW = -1
-"""In place of the query's own row, where it has none in the database."""
+"""Stands for the query's own row if the query is not in the database."""
 
 
 def index_of(recipe: Recipe, images: Rows) -> Index:
-    """The index that a recipe asks for, or the one that its words or views need, with the database in it."""
+    """The index that a recipe asks for, or the one that its words or views need, filled with the database."""
     if images.counts is not None:
         return PatchIndex().fit(images)
     if similarity := recipe.aggregation.fact("similarity"):
@@ -32,7 +32,7 @@ def depth_of(recipe: Recipe, images: int) -> int:
 
 
 def search(index: Index, queries: Rows, depth: int) -> Ranking:
-    """The first `depth` images of an index for each query, of which there may be none."""
+    """The first `depth` images of an index for each query; there may be no queries."""
     if not len(queries):
         return Ranking(np.empty((0, depth), np.int64), np.empty((0, depth), np.float32))
     return index.search(queries, depth)
@@ -45,9 +45,9 @@ class Searcher:
     Attributes
     ----------
     recipe : resolved.
-    dataset : that is searched.
+    dataset : the one that is searched.
     images : its descriptors, as they are searched.
-    index : with these in it.
+    index : filled with these.
     """
 
     recipe: Recipe
@@ -61,7 +61,7 @@ class Searcher:
         return depth_of(self.recipe, len(self.images))
 
     def rank(self, queries: Rows, own: np.ndarray) -> Ranking:
-        """The first images of the database for each query, after all stages; `own` (Q,) as of `Asked`."""
+        """Find the first images of the database for each query, after all stages; `own` (Q,) is as in `Asked`."""
         ranking = search(self.index, queries, self.depth)
         if not len(queries):
             return ranking

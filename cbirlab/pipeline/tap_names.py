@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Self
 
 MOST_TAPS = 16
-"""Each gives descriptors of its own beside the others."""
+"""Limit for taps: each one gives descriptors of its own beside the others."""
 
 
 class Taps(str):

@@ -1,7 +1,7 @@
-"""Timing: milliseconds per query and per image, measured when a table asks for them, all rows in one run.
+"""Timing: milliseconds per query and per image, measured when a table asks for them, for all rows in one run.
 
-What was measured while descriptors were made says what the machine had to do besides, for as long as the store keeps
-them.
+Times taken while descriptors were made would also show what else the machine did then, for as long as the store
+keeps the descriptors.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from cbirlab.pipeline.bench import Bench
 
 SAMPLE, ROUNDS = 8, 3
-"""Images that are described again for their time, and how often: the best round counts."""
+"""How many images are described again to time them, and how often; the best round counts."""
 
 
 def ms_per_image(bench: Bench, recipes: Sequence[Recipe]) -> Mapping[Recipe, float]:
-    """What it takes to describe an image: decoding, the network, and what is made of its maps, for each recipe alone.
+    """Time the description of an image: decoding, the network, and what is made of its maps, for each recipe alone.
 
-    A few images of the database go through the network anew, one pass per recipe. The recipes take turns, so that what
-    else the machine does meets all of them alike.
+    A few images of the database go through the network anew, one pass per recipe. The recipes take turns, so that other
+    work on the machine slows all of them alike.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def ms_per_image(bench: Bench, recipes: Sequence[Recipe]) -> Mapping[Recipe, flo
 
 
 def _described(recipe: Recipe) -> tuple[str, str, str]:
-    """What a description of an image depends on among the recipes of a bench."""
+    """The fields of recipes of one bench that the description of an image depends on."""
     learned_from = str(recipe.whitening_set) if recipe.aggregation.learns else ""
     return str(recipe.tap), recipe.aggregation, learned_from
 

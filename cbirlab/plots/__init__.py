@@ -1,8 +1,8 @@
 """Figures of tables and runs. Each draws into the `ax` it is given, or makes one, and returns it.
 
-Series differ in colour and in marker, line or hatch. A figure that is made here has no background and a middle grey for
-its text, so that it can be read on a light and on a dark page. A cell that ends in such a call shows the picture;
-nothing is kept in pyplot. Own figures made with `pyplot()` look alike.
+Series differ in colour and in marker, line or hatch. Figures made here have no background and middle grey text, so
+that they can be read on light and dark pages. A cell that ends in such a call shows the picture; pyplot keeps
+nothing. Figures that you make with `pyplot()` look the same.
 """
 
 from cbirlab.plots.canvas import described, new_axes, png, pyplot

@@ -1,4 +1,4 @@
-"""What the figures share: axes without pyplot, colours with a second sign, titles, PNG and its words."""
+"""What the figures share: axes without pyplot, colours with a second sign, titles, PNG and a description in words."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 INK = "#777777"
 Y_INK = "#808080"
-"""Where all ticks are dark IPython has a page in dark colours put white behind a figure."""
+"""Lighter than `INK`: if all ticks are dark, IPython lets a dark page put white behind the figure."""
 COLOURS = ("#2b83c6", "#d55e00", "#00916a", "#c2699c", "#a67c00", "#8a63d2")
-"""At least 3.6 : 1 against white and against JupyterLab's dark page, and apart for colour-blind eyes."""
+"""Contrast of at least 3.6 : 1 with white and with JupyterLab's dark page; distinct for colour-blind eyes."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 LINES = ("-", "--", "-.", ":")
 HATCHES = ("", "///", "...", "xxx", "\\\\\\", "++")
@@ -38,7 +38,7 @@ TITLES = {
 
 
 def new_axes(*, width: float = 7.0, height: float = 3.6) -> Axes:
-    """Axes on a figure of their own, inches wide and high; they show themselves at the end of a cell."""
+    """Axes on a figure of their own, sizes in inches; they appear when a cell ends with them."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), dpi=100, layout="constrained", facecolor="none")
@@ -53,7 +53,7 @@ def new_axes(*, width: float = 7.0, height: float = 3.6) -> Axes:
 
 
 def pyplot() -> Any:
-    """matplotlib.pyplot, from now on with figures that look as those made here do."""
+    """matplotlib.pyplot, set so that its figures look like those made here from now on."""
     import matplotlib.pyplot as plt
     from cycler import cycler
 
@@ -65,7 +65,7 @@ def pyplot() -> Any:
 
 @cache
 def _shown_axes() -> type[Axes]:
-    """Axes with what IPython asks for: matplotlib registers pictures of figures only where pyplot is in use."""
+    """Axes that IPython can show: matplotlib registers pictures of figures only if pyplot is in use."""
     from matplotlib.axes import Axes
 
     class ShownAxes(Axes):
@@ -99,7 +99,7 @@ def ink(ax: Axes) -> Any:
 
 
 def looks(place: int) -> dict[str, Any]:
-    """Colour, marker and line of the series at a place; the combination repeats after many."""
+    """Colour, marker and line of the series at a place; combinations repeat only after many series."""
     return {
         "color": COLOURS[place % len(COLOURS)],
         "marker": MARKERS[place % len(MARKERS)],
@@ -108,13 +108,13 @@ def looks(place: int) -> dict[str, Any]:
 
 
 def legend(ax: Axes, series: int) -> None:
-    """A legend where there is room: beside the axes for many series, inside for few."""
+    """Put a legend where there is room: next to the axes for many series, inside for few."""
     place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)} if series > 3 else {"loc": "best"}
     ax.legend(frameon=False, labelcolor=ink(ax), **place)
 
 
 def tidy(ax: Axes, *, grid: str) -> Axes:
-    """Two spines less, and a faint grid along one axis."""
+    """Remove two spines and add a faint grid along one axis."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(axis=grid, color=ink(ax), alpha=0.25, linewidth=0.6)  # pyright: ignore[reportArgumentType]
     ax.set_axisbelow(True)
@@ -140,19 +140,19 @@ def written(value: Any) -> str:
 
 
 def plain(text: Any) -> str:
-    """A text as a label: dollars are dollars, which matplotlib would read as formulas."""
+    """Make a text safe as a label: matplotlib would read text between dollars as a formula."""
     return printable(text, keep="\n").replace("$", r"\$")
 
 
 def interval(frame: pd.DataFrame, value: str) -> tuple[np.ndarray, np.ndarray] | None:
-    """The columns of the interval of `value`; None where the table has none."""
+    """The interval of `value`, from its columns; None if the table has none."""
     if f"{value}_low" not in frame or f"{value}_high" not in frame:
         return None
     return frame[f"{value}_low"].to_numpy(float), frame[f"{value}_high"].to_numpy(float)
 
 
 def need(owner: str, frame: pd.DataFrame, columns: Sequence[str]) -> None:
-    """Refuse a table without these columns, or without a row."""
+    """Refuse a table that lacks one of these columns, or has no rows."""
     missing = [column for column in columns if column not in frame]
     if missing:
         raise ValueError(

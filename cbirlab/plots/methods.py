@@ -39,12 +39,12 @@ def spectrum(whitening: Any, *, ax: Axes | None = None) -> Axes:
 
 
 def cosines(matching: Any, other: Any, *, title: str = "", ax: Axes | None = None) -> Axes:
-    """Histograms of the cosines of matching and of other pairs, each with an area of one: apart is good.
+    """Histograms of the cosines of matching and of other pairs, each with an area of one; apart is good.
 
     Parameters
     ----------
     matching, other : cosines in [-1, 1], any shape.
-    title : such as "before whitening".
+    title : a title such as "before whitening".
 
     Raises
     ------
@@ -77,15 +77,15 @@ def overlay(
     title: str = "",
     ax: Axes | None = None,
 ) -> Axes:
-    """What a pooling looked at, over the picture: how much each place counts, or boxes.
+    """Show what a pooling looked at, over the picture: how much each place counts, or boxes.
 
     Parameters
     ----------
     image : a Pillow image, or (H, W, 3).
-    weights : (h, w), >= 0, of the cells of a map that covers the picture; bright counts much.
-    boxes : (top, left, bottom, right) each, in cells of that map.
-    cells : (h, w) of the map, where there are boxes without weights; by default boxes are in pixels.
-    title : such as the method.
+    weights : (h, w), >= 0, for the cells of a map that covers the picture; bright places count much.
+    boxes : each (top, left, bottom, right), in cells of that map.
+    cells : (h, w) of the map, if there are boxes without weights; by default boxes are in pixels.
+    title : a title such as the name of the method.
 
     Raises
     ------
@@ -116,7 +116,7 @@ def overlay(
         for line, over in (
             (4.0, {**looks, "edgecolor": "white"}),
             (2.0, looks),
-        ):  # a white rim stands out on any picture
+        ):  # a white rim is visible on any picture
             ax.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, linewidth=line, **over))
     ax.set_axis_off()
     ax.set_title(plain(title), color=ink(ax))
@@ -124,7 +124,7 @@ def overlay(
 
 
 def pictures(shown: Mapping[str, Any], *, ax: Axes | None = None) -> Axes:
-    """Pictures side by side at one scale, pixel for pixel, each under its name and its size.
+    """Pictures side by side at one scale, pixel for pixel, each under its name and size.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ def pictures(shown: Mapping[str, Any], *, ax: Axes | None = None) -> Axes:
 
 
 def _scale(ax: Axes, drawn: Any) -> None:
-    """What the colours mean."""
+    """Add a bar that says what the colours mean."""
     bar = ax.figure.figure.colorbar(drawn, ax=ax, shrink=0.8)  # pyright: ignore[reportOptionalMemberAccess]
     bar.set_label("weight", color=ink(ax))
     bar.ax.tick_params(colors=ink(ax))

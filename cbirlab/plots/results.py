@@ -34,17 +34,17 @@ if TYPE_CHECKING:
 
 
 def bars(frame: pd.DataFrame, by: str | Sequence[str], value: str = "map_medium", *, ax: Axes | None = None) -> Axes:
-    """One bar per row of a table of `cbirlab.compare`, from the top in its order, with the interval where there is one.
+    """One bar per row of a table of `cbirlab.compare`, in its order from the top, with the interval if there is one.
 
     Parameters
     ----------
     frame : has the columns `by` and `value`; the interval is in "<value>_low" and "<value>_high".
-    by : the column or columns that tell the rows apart; "method" where published numbers are beside measured ones
-        (`cbirlab.beside`), which are hatched.
+    by : the column or columns that identify a row; "method" if published numbers, which are hatched, are below measured
+        ones (`cbirlab.beside`).
 
     Raises
     ------
-    ValueError : no such column, no row, or rows that are alike in `by`.
+    ValueError : no such column, no row, or rows with the same values in `by`.
     """
     columns = [by] if isinstance(by, str) else list(by)
     need("bars", frame, [*columns, value])
@@ -68,7 +68,7 @@ def bars(frame: pd.DataFrame, by: str | Sequence[str], value: str = "map_medium"
         ax.errorbar(values, range(len(labels)), xerr=[values - low, high - values], **whiskers(ink(ax)))
         ends = np.fmax(values, high)
     for place, (number, end) in enumerate(zip(values, ends, strict=True)):
-        text = "none" if math.isnan(number) else " " + f"{number:#.3g}".rstrip(".")  # 0.400 beside 0.416
+        text = "none" if math.isnan(number) else " " + f"{number:#.3g}".rstrip(".")  # 0.400 next to 0.416
         ax.text(np.nan_to_num(end), place, text, va="center", color=ink(ax), zorder=4)
     ax.set_yticks(range(len(labels)), labels)
     ax.invert_yaxis()
@@ -79,15 +79,15 @@ def bars(frame: pd.DataFrame, by: str | Sequence[str], value: str = "map_medium"
 
 
 def changes(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """What each choice changes alone, with its paired interval; hatched where it takes a forward pass.
+    """Show what each choice changes alone, with its paired interval; hatched if it takes a forward pass.
 
     Parameters
     ----------
-    frame : of `cbirlab.differences`; rows without a number are left out.
+    frame : from `cbirlab.differences`; rows without a number are left out.
 
     Raises
     ------
-    ValueError : another table, or one in which no choice applies.
+    ValueError : another kind of table, or one in which no choice applies.
     """
     columns = ["choice", "from", "to", "change", "change_low", "change_high", "forward_pass"]
     need("changes", frame, columns)
@@ -114,14 +114,14 @@ def changes(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
 def lines(
     frame: pd.DataFrame, x: str, by: str | None, value: str = "map_medium", *, ax: Axes | None = None, xlabel: str = ""
 ) -> Axes:
-    """One line per value of the column `by`, over the column `x`, with intervals where the table has them.
+    """One line per value of the column `by`, over the column `x`, with intervals if the table has them.
 
     Parameters
     ----------
     frame : has the columns `x`, `by` and `value`; the interval is in "<value>_low" and "<value>_high".
     x : numbers, or words in the order of the table.
     by : None draws one line.
-    xlabel : in place of the column's name.
+    xlabel : label instead of the column's name.
 
     Raises
     ------
@@ -164,13 +164,13 @@ def factors(
     *,
     ax: Axes | None = None,
 ) -> Axes:
-    """What breaks several settings: how well right answers are ranked, against what changed within the pair.
+    """Show what breaks several settings: how well right answers rank, against what changed within the pair.
 
     Parameters
     ----------
     runs : name to run, on a benchmark that knows what changed within its pairs (Toytown).
     factor : a name in `cbirlab.study.perturbation.FACTORS`.
-    bins : edges between the bins, in place of those of the factor.
+    bins : edges between the bins, instead of those of the factor.
     value : a name in `cbirlab.study.perturbation.MEASURES`.
 
     Raises
@@ -184,7 +184,7 @@ def factors(
 
 
 def factor_lines(found: pd.DataFrame, value: str = "auc", *, ax: Axes | None = None) -> Axes:
-    """The figure of a table that `cbirlab.study.perturbation.by_factor` gave.
+    """Draw a table that `cbirlab.study.perturbation.by_factor` gave.
 
     Raises
     ------
@@ -205,12 +205,12 @@ def factor_lines(found: pd.DataFrame, value: str = "auc", *, ax: Axes | None = N
 
 
 def win_loss(frame: pd.DataFrame, *, names: tuple[str, str] = ("A", "B"), ax: Axes | None = None) -> Axes:
-    """Query by query, what A wins and loses against B, in the order of `cbirlab.versus`.
+    """Show query by query what A wins and loses against B, in the order of `cbirlab.versus`.
 
     Parameters
     ----------
-    frame : of `cbirlab.versus`.
-    names : of A and of B.
+    frame : from `cbirlab.versus`.
+    names : names of A and B.
 
     Raises
     ------

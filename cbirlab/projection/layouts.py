@@ -1,4 +1,4 @@
-"""The methods: (n, D) rows of length one to (n, 2) points, n >= 4 (PCA: n >= 0)."""
+"""The methods: functions from (n, D) rows of length one to (n, 2) points, n >= 4 (PCA: n >= 0)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import numpy as np
 from cbirlab.base.progress import bar
 from cbirlab.projection.neighbours import nearest
 
-_EXACT_UP_TO = 512  # rows or dimensions; larger ones go to a randomised decomposition that finds the same two axes
+_EXACT_UP_TO = 512  # above this, a randomised decomposition finds the same two axes
 _UMAP_EPOCHS = 200
-_START_NOISE = 0.05  # of the start's own spread: enough to part equal rows and to let the seed count
+_START_NOISE = 0.05  # relative to the start's own spread: separates equal rows and makes the seed count
 _ONE_FIT = threading.Lock()
 
 
@@ -32,19 +32,19 @@ def pca(unit: np.ndarray, *, seed: int = 0, neighbours: int = 0) -> np.ndarray:
 
 
 def _not_flipped(points: np.ndarray) -> np.ndarray:
-    """The farthest point of each axis on its positive side."""
+    """Turn each axis so that its farthest point is on the positive side."""
     farthest = points[np.abs(points).argmax(axis=0), [0, 1]]
     return (points * np.where(farthest < 0, -1, 1)).astype(np.float32)
 
 
 def _turned(points: np.ndarray) -> np.ndarray:
-    """A map has no up and no right: its longer side is laid along the first axis, as that of PCA is."""
+    """Lay the longer side of a map along the first axis, as PCA does; a map has no up and no right."""
     centred = points.astype(np.float64) - points.mean(axis=0, dtype=np.float64)
     return _not_flipped(centred @ np.linalg.eigh(centred.T @ centred)[1][:, ::-1])
 
 
 def _scores(centred: np.ndarray) -> np.ndarray:
-    """Coordinates on the principal axes, largest variance first; two of them or more, where there are as many."""
+    """Coordinates on the principal axes, largest variance first: at least two, if there are as many."""
     rows, width = centred.shape
     if min(rows, width) > _EXACT_UP_TO:
         from sklearn.utils.extmath import randomized_svd
@@ -59,7 +59,7 @@ def _scores(centred: np.ndarray) -> np.ndarray:
 
 
 def _start(unit: np.ndarray, seed: int) -> np.ndarray:
-    """PCA at unit spread with a little seeded noise: keeps what is far apart apart (Kobak and Linderman 2021)."""
+    """PCA at unit spread with a little seeded noise; keeps distant points apart (Kobak and Linderman 2021)."""
     points = pca(unit).astype(np.float64)
     noise = np.random.default_rng(seed).normal(size=points.shape)
     return points / max(points[:, 0].std(), 1e-6) + _START_NOISE * noise
@@ -69,7 +69,7 @@ def umap(unit: np.ndarray, *, seed: int = 0, neighbours: int = 15) -> np.ndarray
     """UMAP from exact neighbours: its own search for them compiles for most of a minute, once per process."""
     import umap as library
 
-    warnings.filterwarnings("ignore", message=r"precomputed_knn\[2\]")  # only says that new rows cannot be added
+    warnings.filterwarnings("ignore", message=r"precomputed_knn\[2\]")  # only says that no new rows can be added
     rows, cosines = nearest(unit, neighbours - 1)  # umap-learn counts each point among its neighbours
     own = np.arange(len(unit))[:, None]
     distances = np.sqrt(np.clip(2 - 2 * cosines, 0, None))
@@ -87,18 +87,18 @@ def umap(unit: np.ndarray, *, seed: int = 0, neighbours: int = 15) -> np.ndarray
     def told(items: Any, **_: Any) -> Any:
         return bar(items, desc="UMAP", unit="epoch", show=False)
 
-    # Some of its compiled loops are parallel, and numba's plainest scheduler ends a process that enters two at once.
+    # Some of UMAP's compiled loops are parallel, and numba's simplest scheduler ends a process that enters two at once.
     with _ONE_FIT, _in_place_of(module, "tqdm", lambda _theirs: told):
         return _turned(np.asarray(fit.fit_transform(unit)))
 
 
 @contextmanager
 def _in_place_of(module: ModuleType, name: str, make: Callable[[Any], Any]) -> Iterator[None]:
-    """A function of a library that has no callback is ours for a while: ours can be listened to and stopped.
+    """Replace a library function that has no callback by ours for a while, so that we can watch it and stop it.
 
     Parameters
     ----------
-    make : gives ours, from theirs.
+    make : takes the library's function and gives ours.
     """
     theirs = getattr(module, name)
     setattr(module, name, make(theirs))

@@ -1,4 +1,4 @@
-"""Exact nearest neighbours, of descriptors by our own search and of points in the plane by a tree."""
+"""Exact nearest neighbours: of descriptors with our own search, of points in the plane with a tree."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _BLOCK = 512
 
 
 def unit_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The rows that have a direction, at length one (n, D) float32, and which of all rows these are (N,) bool."""
+    """The rows that have a direction, at length one, (n, D) float32, and which of all rows they are, (N,) bool."""
     unit = normalise(rows)
     placed = np.asarray(unit.any(axis=1))
     return np.ascontiguousarray(unit[placed], dtype=np.float32), placed
@@ -28,7 +28,7 @@ def nearest(unit: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
 
     Returns
     -------
-    rows : (N, k) int64, equal ones by index.
+    rows : (N, k) int64; equal ones are ordered by index.
     cosines : (N, k) float32, descending.
     """
     index = ExactIndex().fit(unit)
@@ -41,14 +41,14 @@ def nearest(unit: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def without_self(found: np.ndarray, scores: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Take each row itself out of its k + 1 nearest; where equal rows crowded it out, take the last one."""
+    """Remove each row itself from its k + 1 nearest; if equal rows crowded it out, remove the last one."""
     keep = found != own[:, None]
     keep[keep.all(axis=1), -1] = False
     return found[keep].reshape(len(found), -1), scores[keep].reshape(len(found), -1)
 
 
 def nearest_on_map(points: np.ndarray, k: int, rows: np.ndarray | None = None) -> np.ndarray:
-    """The k nearest other points of every point, or of those in `rows`: (n, k) int64."""
+    """The k nearest other points of every point, or only of those in `rows`: (n, k) int64."""
     from scipy.spatial import KDTree
 
     own = np.arange(len(points)) if rows is None else rows

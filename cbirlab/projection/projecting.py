@@ -1,4 +1,4 @@
-"""Projecting: descriptors become points in a plane, kept in the store, with what the plane does not show."""
+"""Projecting: descriptors become points in a plane, kept in the store, with a note of what the plane does not show."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ PROJECTIONS.add(
     needs="scikit-learn",
 )
 
-PLANAR = 3  # so many points lie in a plane as they are: nothing is left to a method
+PLANAR = 3  # this many points lie in a plane anyway, so the method has nothing to do
 _LARGEST_SEED = 2**32 - 1
 
 
@@ -54,10 +54,10 @@ class Projection:
 
     Attributes
     ----------
-    points : (N, 2) float32, one row per vector, in no unit.
+    points : (N, 2) float32, one row per vector, without a unit.
     method, seed : as asked for.
-    neighbours : as used, which is less than asked for where there are few rows.
-    placed : (N,) bool, False for rows of zeros, whose place says nothing.
+    neighbours : as used: less than asked for if there are few rows.
+    placed : (N,) bool, False for rows of zeros, whose position means nothing.
     """
 
     points: np.ndarray
@@ -79,17 +79,17 @@ def project(
     """Lay descriptors out in the plane. For looking, not for searching.
 
     The same vectors, method, seed and neighbours give the same map on the same machine.
-    `cbirlab.base.progress.listening` hears of the steps and can stop them.
+    `cbirlab.base.progress.listening` follows the steps and can stop them.
 
     Parameters
     ----------
     vectors : (N, D) real and finite; normalised here.
     method : a name in `PROJECTIONS`.
-    seed : of what is random; PCA ignores it.
-    neighbours : of UMAP, each point counted among its own; t-SNE's perplexity, which is an effective number of
-        neighbours; PCA has none. With few rows fewer are used.
-    store : where the map is kept, under the contents of `vectors` and everything else it depends on.
-    key : what the vectors are (a recipe's key), noted beside the map in the store.
+    seed : seed of the random parts; PCA ignores it.
+    neighbours : for UMAP, including the point itself; for t-SNE the perplexity, which is an effective number of
+        neighbours; PCA has none. With few rows, fewer are used.
+    store : keeps the map, under the contents of `vectors` and everything else that the map depends on.
+    key : names the vectors (a recipe's key); noted with the map in the store.
 
     Raises
     ------
@@ -127,7 +127,7 @@ def seed_stability(
     store: Store | None = None,
     key: str = "",
 ) -> float:
-    """Share of the k nearest on one seed's map that are among the k nearest on another's, mean of all pairs.
+    """Share of the k nearest on one seed's map that are also among the k nearest on another's, averaged over all pairs.
 
     Raises
     ------
@@ -158,7 +158,7 @@ def _checked(vectors: Any, method: str, seed: int, neighbours: int) -> tuple[Cal
 
 
 def _specification(rows: np.ndarray, method: str, seed: int, neighbours: int) -> dict[str, Any]:
-    """What a map depends on; the rows by their contents, since a key can outlive the images it was made from."""
+    """Everything that a map depends on; the rows by their contents, since a key can outlive the images behind it."""
     info = PROJECTIONS.info(method)
     needed = info.facts.get("needs", "numpy")
     seeded = info.facts.get("seeded", True)
@@ -177,7 +177,7 @@ def _specification(rows: np.ndarray, method: str, seed: int, neighbours: int) ->
 def _keep(store: Store, specification: dict[str, Any], points: np.ndarray, key: str) -> None:
     try:
         store.put("projection", specification, {"points": points}, key=key)
-    except StoreUnwritable as error:  # the map is there all the same; the next one has to be made again
+    except StoreUnwritable as error:  # the map exists all the same, but has to be made again next time
         warnings.warn(str(error), stacklevel=3)
 
 

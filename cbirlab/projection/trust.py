@@ -27,8 +27,8 @@ def honesty(vectors: Any, points: Any, k: int = 10, *, rows: int = MOST_ROWS) ->
     ----------
     vectors : (N, D), as given to `project`.
     points : (N, 2).
-    k : neighbours; fewer where there are fewer than 2 k + 1 rows, since the formula ends there.
-    rows : with more rows than this, both are means over so many of them, drawn with a fixed seed.
+    k : number of neighbours; lowered if there are fewer than 2 k + 1 rows, because the formula does not go further.
+    rows : with more rows than this, both are means over this many rows, drawn with a fixed seed.
 
     Returns
     -------
@@ -79,14 +79,14 @@ def shared_neighbours(one: Any, other: Any, k: int = 10) -> float:
 
 
 def fewer(k: int, most: int) -> int:
-    """`k`, or as many neighbours as there are."""
+    """`k`, or the number of neighbours if there are not so many."""
     if not (isinstance(k, int | np.integer) and k >= 1):
         raise ValueError(f"k must be a whole number of neighbours from 1, got {k!r}.")
     return max(0, min(int(k), most))
 
 
 def _ranks(unit: np.ndarray, chosen: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Rank among the neighbours of each chosen row (n,) of the `others` (n, k), from 1 for the nearest."""
+    """Rank from 1 of the `others` (n, k) among the neighbours of each chosen row (n,)."""
     wide, index = unit.astype(np.float64), np.arange(len(unit))
     ranks = np.empty(others.shape, dtype=np.int64)
     for start in bar(range(0, len(chosen), _BLOCK), desc="trustworthiness", unit="block", show=False):

@@ -1,1 +1,1 @@
-"""Study: what is compared and explained: grids, choices, places of a picture, perturbations, the literature."""
+"""Study: compare and explain: grids, choices, places in a picture, perturbations, published numbers."""

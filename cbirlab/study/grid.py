@@ -1,4 +1,4 @@
-"""Grid: a table with one row for each combination of what is compared."""
+"""Grid: a table with one row for each combination of the methods to compare."""
 
 from __future__ import annotations
 
@@ -62,28 +62,28 @@ def compare(
 ) -> pd.DataFrame:
     """One row per recipe of the grid; one forward pass per image, backbone and feedforward scheme for all of it.
 
-    What cannot be combined is left out: poolings of sets of local descriptors, encodings or attention of a tap without
-    positions (which is listed once, all poolings of one position being equal), class activation maps away from the
-    classifier, whitening of ASMK, a whitening that learns from pairs where there are none.
+    Impossible combinations are left out: poolings of sets of local descriptors; encodings or attention at a tap without
+    positions (which appears once, since all poolings of one position are equal); class activation maps away from the
+    classifier; whitening of ASMK; a whitening that learns from pairs if there are none.
 
     Parameters
     ----------
     backbones, taps, aggregations, encodings, attentions, passes, whitenings : names, also as one text with commas, or
-        "all". Of taps, None is the backbone's default one, and a backbone takes those of the names that it has. "all"
-        backbones are those whose weights are at hand; the others are named in a warning.
-    attentions : put before each of the aggregations and encodings; "none" is none, "crow_spatial > crow_channel" both.
-    dimensions : kept after a whitening that orders them, one or several; None is all.
-    weights : of all backbones, or by backbone; a backbone may say its own, "resnet50@IMAGENET1K_V2".
-    fusions : each adds a row for all recipes that differ in backbone or tap alone, fused: of one backbone's taps it is
-        layer-level fusion, of several backbones model-level fusion.
+        "all". For taps, None is the backbone's default tap, and each backbone takes those of the names that it has.
+        "all" backbones are those whose weights are on this machine; a warning names the others.
+    attentions : applied before each aggregation and encoding; "none" is none, "crow_spatial > crow_channel" both.
+    dimensions : one or several, kept after a whitening that orders them; None keeps all.
+    weights : the same for all backbones, or by backbone; a backbone may give its own, "resnet50@IMAGENET1K_V2".
+    fusions : each adds a row that fuses all recipes which differ only in backbone or tap: with taps of one backbone
+        it is layer-level fusion, with several backbones model-level fusion.
     fusion_weights : one per member, in the order of the rows, "learned" on the train split, or None for equal ones.
-    time_images : describe a few images anew for each row, all rows in one run, for the column "ms_per_image".
-    shared : other fields of `Recipe`: `image_size`, `scales`, `precision`, `whitening_set`, `protocol`, ...; and of
-        stages that were added (`cbirlab.pipeline.add_stage`) several, by their plural.
+    time_images : describe a few images again for each row, all rows in one run, for the column "ms_per_image".
+    shared : other fields of `Recipe`: `image_size`, `scales`, `precision`, `whitening_set`, `protocol`, ...; and, by
+        their plural names, several methods of added stages (`cbirlab.pipeline.add_stage`).
 
     Returns
     -------
-    Columns as of `table_row`. mAP is in 0..1.
+    Columns as in `table_row`. mAP is in 0..1.
 
     Raises
     ------
@@ -146,7 +146,7 @@ def compare(
 
 
 def _stages(shared: dict[str, Any]) -> list[dict[str, str]]:
-    """Every combination of what is asked of stages that were added, taken out of `shared`."""
+    """Take the methods of added stages out of `shared`, and give every combination of them."""
     asked = {
         name: [stage.check(one) for one in _names(shared.pop(stage.plural), stage.registry)]
         for name, stage in STAGES.items()
@@ -156,7 +156,7 @@ def _stages(shared: dict[str, Any]) -> list[dict[str, str]]:
 
 
 def _fusions(recipes: Sequence[Recipe], methods: Sequence[FusionMethod], weights: Any) -> list[Fusion]:
-    """The recipes that differ in backbone or tap alone, fused by each method that their kind of answer allows."""
+    """Fuse the recipes that differ only in backbone or tap, by each method that suits their kind of answer."""
     groups: dict[Recipe, list[Recipe]] = {}
     for recipe in recipes:
         groups.setdefault(replace(recipe, backbone=Recipe.backbone, weights=None, tap=None), []).append(recipe)
@@ -180,7 +180,7 @@ def _specs(aggregations: Names, encodings: Names, attentions: Names) -> list[Agg
 
 
 def _cells(taps: Sequence[Taps], specs: Sequence[Aggregation], backbone: Backbone) -> list[tuple[Taps, Aggregation]]:
-    """The cells of the grid that can be had."""
+    """The cells of the grid that can be computed."""
     cells, left_out = [], []
     for tap in taps:
         members = [member for _, member in tap.members]
@@ -217,7 +217,7 @@ def _names(given: Names, registry: Registry[Any]) -> list[str]:
 
 
 def _taps(given: Names | None, backbone: Backbone) -> list[Taps]:
-    """Taps of one backbone; in a grid of several backbones each takes those of the names that it has."""
+    """The taps of one backbone; in a grid of several backbones, each takes those of the names that it has."""
     if given is None:
         return [Taps(backbone.default_tap)]
     if given == "all":
@@ -231,7 +231,7 @@ def _taps(given: Names | None, backbone: Backbone) -> list[Taps]:
 
 
 def _networks(given: Names, weights: str | Mapping[str, str | None] | None) -> list[tuple[str, str | None]]:
-    """Name and weights of each backbone, which may say its weights itself: "resnet50@IMAGENET1K_V2"."""
+    """Name and weights of each backbone; a name may include its weights, "resnet50@IMAGENET1K_V2"."""
     pairs = []
     for text in _names(given, BACKBONES):
         beside = weights.get(split_backbone(text)[0]) if isinstance(weights, Mapping) else weights
@@ -242,7 +242,7 @@ def _networks(given: Names, weights: str | Mapping[str, str | None] | None) -> l
 def _backbones(
     networks: Sequence[tuple[str, str | None]], device: str, *, all_of_them: bool
 ) -> Iterator[tuple[Backbone, str | None]]:
-    """Backbones one by one, so that only one is in memory; of "all", those without weights are told at the end."""
+    """Yield backbones one by one, so that only one is in memory; for "all", a warning at the end names the missing."""
     from cbirlab.backbones.weights import WeightsError
 
     absent = []

@@ -1,7 +1,7 @@
-"""Literature: published numbers with their settings and source, to stand beside measured ones.
+"""Literature: published numbers with their settings and sources, to show next to measured ones.
 
-They were made with other images, sizes, weights and whitenings than any run here: they tell where a result stands, and
-are nothing that it has to reach.
+They were made with other images, sizes, weights and whitenings than any run here: they show roughly where a result
+stands, and no result has to reach them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _FILE = Path(__file__).with_suffix(".json")
 
 MEASURED, PUBLISHED = "measured", "published"
-"""What the column "origin" holds."""
+"""The values of the column "origin"."""
 
 _OF_METHOD = ("backbone", "tap", "aggregation", "whitening", "dim", "fusion", "features")
 
@@ -34,12 +34,12 @@ class Published:
     Attributes
     ----------
     method : what its source calls it, made unique.
-    dataset, protocol : as here.
+    dataset, protocol : names as in cbirlab.
     metric : a column of tables: "map", "map_medium", "ns".
     value : on the scale that measured ones have: mAP in 0..1, N-S in 0..4.
-    settings : what is known of how it was measured.
-    source : where it is printed.
-    note : what to mind.
+    settings : what is known about how it was measured.
+    source : where it was published.
+    note : what to keep in mind.
     """
 
     method: str
@@ -55,22 +55,22 @@ class Published:
 def published(
     dataset: str | None = None, *, method: str | None = None, metric: str | None = None, wide: bool = False
 ) -> pd.DataFrame:
-    """Published numbers, in the order of their sources.
+    """List published numbers, in the order of their sources.
 
     Parameters
     ----------
-    dataset : one of those that have some; all by default.
-    method : words in the name of the method, in any case.
-    metric : a column of tables, as "map_medium".
-    wide : one row per method, its metrics side by side, in place of one row per number.
+    dataset : a dataset that has some; all by default.
+    method : words in the name of the method; capitals do not matter.
+    metric : a column of tables, like "map_medium".
+    wide : one row per method with its metrics side by side, instead of one row per number.
 
     Returns
     -------
-    The fields of `Published` as columns; wide, the metrics in place of "metric" and "value".
+    The fields of `Published` as columns; if `wide`, the metrics replace "metric" and "value".
 
     Raises
     ------
-    UnknownName : no published number of this dataset.
+    UnknownName : no published number for this dataset.
     """
     import pandas as pd
 
@@ -89,22 +89,22 @@ def published(
 
 
 def beside(frame: pd.DataFrame, *, dataset: str | None = None, method: str | None = None) -> pd.DataFrame:
-    """A table of measured numbers with the published ones of its dataset below them.
+    """Append the published numbers of its dataset to a table of measured ones.
 
     Parameters
     ----------
-    frame : of `cbirlab.compare`, or any with a column per metric.
-    dataset : of the published ones; by default those that the column "dataset" names.
-    method : as of `published`.
+    frame : from `cbirlab.compare`, or any table with a column per metric.
+    dataset : whose published numbers to add; by default the datasets in the column "dataset".
+    method : as in `published`.
 
     Returns
     -------
-    The columns of `frame`, behind "origin", "measured" or "published", and "method"; "settings" and "source" follow.
+    The columns of `frame` after "origin", "measured" or "published", and "method"; "settings" and "source" follow.
     Published rows have the metrics that `frame` has, without intervals, and no recipe: they cannot be run again.
 
     Raises
     ------
-    UnknownName : no published number of this dataset.
+    UnknownName : no published number for this dataset.
     ValueError : neither `dataset` nor a column "dataset".
     """
     import pandas as pd
@@ -146,7 +146,7 @@ def records() -> tuple[Published, ...]:
 
 @cache
 def _datasets() -> Registry[str]:
-    """Names of datasets with published numbers, which suggests near ones."""
+    """Names of datasets with published numbers, so that an unknown name gets suggestions."""
     names: Registry[str] = Registry("dataset with published numbers")
     for name in dict.fromkeys(one.dataset for one in records()):
         names.add(name, name, title=name)
@@ -154,7 +154,7 @@ def _datasets() -> Registry[str]:
 
 
 def _rows(numbers: Sequence[Published]) -> list[dict[str, object]]:
-    """One row per method and dataset; metrics in the order in which they come."""
+    """One row per method and dataset; metrics in the order in which they first appear."""
     metrics = dict.fromkeys(one.metric for one in numbers)
     rows: dict[tuple[str, ...], dict[str, object]] = {}
     for one in numbers:

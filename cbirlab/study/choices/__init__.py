@@ -1,4 +1,4 @@
-"""Choices: why two honest numbers of one method differ. Each choice is changed alone, and judged on the same queries.
+"""Choices: why two honest numbers of one method differ. Each choice is changed alone and judged on the same queries.
 
 pictures   crop of the query, resize rule, interpolation, antialias, scales
 network    weights, what whitening is learned on

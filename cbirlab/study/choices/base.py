@@ -1,4 +1,4 @@
-"""What a choice changed alone is, before anything is computed."""
+"""One choice changed alone, before anything is computed."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class Alternative:
     Attributes
     ----------
     choice, was, to : what is changed, in words.
-    recipe : that gives another ranking; None keeps the ranking.
-    judging : how it is judged before and after; None is as usual, both times.
-    metric : that is judged by; None is that of the judging.
-    forward_pass : whether pictures have to go through the network for it.
-    note : why it does not apply; empty where it does.
+    recipe : the recipe that gives another ranking; None keeps the ranking.
+    judging : how the ranking is judged before and after; None means as usual, both times.
+    metric : metric to compare by; None takes that of the judging.
+    forward_pass : whether pictures have to go through the network again.
+    note : why the choice does not apply; empty if it does.
     """
 
     choice: str

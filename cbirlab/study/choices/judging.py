@@ -1,7 +1,7 @@
-"""Judging: every choice between a ranking and a number, as one flat record; an alternative is the record with one
-field changed.
+"""Judging: every choice between a ranking and a number, as one flat record; an alternative is the record with one field
+changed.
 
-It judges as `cbirlab.evaluate` does, and in the ways of other evaluation codes that papers have compared with it.
+It judges as `cbirlab.evaluate` does, or as other evaluation codes that papers have compared with it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from cbirlab.index.lists import Lists, lists_of
 
 JUNK = Choice(("ignored", "wrong", "right"))
 OWN_IMAGE = Choice(("dropped", "as labelled", "wrong", "right"))
-FIRST = 10  # results that precision looks at
+FIRST = 10  # number of first results that precision counts
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,13 @@ class Judging:
 
     Attributes
     ----------
-    level : of the protocol.
+    level : a level of the protocol.
     measure : a name in `MEASURES`, or a metric as in a protocol, "hit@1".
-    junk : what becomes of images with a junk label of the level: ignored, as if they were not in the database; or
-        counted as wrong or right answers.
-    own_image : what becomes of the query's own image where it is in the database: "as labelled" is what `Protocol`
-        calls kept.
-    results : that are looked at; None for all there are.
-    average_precision : of a metric as in a protocol, "map@100".
+    junk : how images with a junk label of the level count: ignored, as if they were not in the database, or as wrong or
+        right answers.
+    own_image : how the query's own image counts if it is in the database: "as labelled" is what `Protocol` calls kept.
+    results : how many results count; None for all there are.
+    average_precision : how a metric of a protocol, like "map@100", computes it.
 
     Raises
     ------
@@ -60,7 +59,7 @@ class Judging:
 
     @classmethod
     def of(cls, protocol: Protocol, level: str | None = None) -> Judging:
-        """As a protocol judges at a level, by its main metric; "medium" by default where there are several."""
+        """Judge as a protocol does at a level, by its main metric; "medium" by default if it has several levels."""
         own = "dropped" if protocol.own_image == "dropped" else "as labelled"
         method = protocol.average_precision
         main = method if protocol.main == "map" else protocol.main
@@ -68,7 +67,7 @@ class Judging:
 
     @property
     def metric(self) -> str:
-        """What tables call it: all average precisions are mAP."""
+        """What tables call the measure: every average precision is mAP."""
         return "map" if self.measure in MEASURES else self.measure
 
     @property
@@ -77,21 +76,21 @@ class Judging:
         return self.measure == POOLED
 
     def values(self, ranking: Ranking | Lists, dataset: Dataset) -> np.ndarray:
-        """The measure of each query (Q,); NaN where there is nothing to find."""
+        """The measure of each query (Q,); NaN if there is nothing to find."""
         return measured_by([self], ranking, dataset)[self].values
 
     def measured(self, judged: Judged) -> np.ndarray:
-        """The measure of each query (Q,) of what `judged` gave."""
+        """The measure of each query (Q,) from what `judged` gave."""
         if self.measure in MEASURES:
             return MEASURES[self.measure](judged, self.results)
         return measure(self.measure, judged, self.average_precision)
 
     def judged(self, ranking: Ranking | Lists, dataset: Dataset) -> Judged:
-        """Where the right answers stand, what is ignored taken out."""
+        """Where the right answers are in the list, once ignored images are taken out."""
         return Judged.joined([self.judged_from(first, block, dataset) for first, block in _numbered(ranking)])
 
     def judged_from(self, first: int, ranking: Ranking, dataset: Dataset) -> Judged:
-        """As `judged`, of the lists of some queries from query `first` on."""
+        """Do what `judged` does, for the lists of some queries from query `first` on."""
         queries, ranks, right, ignored, counts = [], [], [], [], []
         listed = ranking.top(ranking.images.shape[1] if self.results is None else self.results)
         for query, (order, answers) in enumerate(zip(listed.images, listed.answers(), strict=True)):
@@ -125,14 +124,14 @@ class Judging:
 
 
 class Measured(NamedTuple):
-    """Lists judged: values of each query (Q,), and where the right answers stand if queries depend on each other."""
+    """Judged lists: the value of each query (Q,), and the places of right answers if queries depend on each other."""
 
     values: np.ndarray
     judged: Judged | None
 
 
 def measured_by(judgings: Iterable[Judging], ranking: Ranking | Lists, dataset: Dataset) -> dict[Judging, Measured]:
-    """Every judging of the complete lists, which are gone through once."""
+    """Apply every judging to the complete lists in one walk over them."""
     parts: dict[Judging, list[Any]] = {one: [] for one in judgings}
     for first, block in _numbered(ranking):
         for one, found in parts.items():
@@ -157,7 +156,7 @@ def _together(judging: Judging, parts: list[Any]) -> Measured:
 
 
 def _over_found(judged: Judged, results: int | None) -> np.ndarray:
-    """Of lists that hold no right answer 0."""
+    """Average precision over the right answers that were found; 0 for lists that hold none."""
     found = judged.per_query(np.ones(len(judged.rank)))
     return judged.average_precision("finite-sum") * judged.n_positive / np.maximum(found, 1)
 

@@ -12,7 +12,7 @@ from cbirlab.study.choices.base import Alternative
 from cbirlab.study.choices.judging import FIRST, JUNK, MEASURES, Judging
 
 CUTS = (100, 10)
-"""Results that a list is cut at."""
+"""Lengths at which a list is cut."""
 
 
 def judgings(usual: Judging, dataset: Dataset, protocol: Protocol, results: int) -> Iterator[Alternative]:

@@ -1,4 +1,4 @@
-"""Ranking files: a ranking of any system in an .npz, to be judged here.
+"""Ranking files: the ranking of any system in an .npz, to be judged here.
 
 images   (Q, K) whole numbers: rows of the database, from 0, best first, one line per query of the dataset; -1 ends a
          line, as faiss writes it
@@ -42,12 +42,12 @@ def write_ranking(ranking: Ranking, path: str | os.PathLike[str]) -> Path:
 def read_ranking(path: str | os.PathLike[str], dataset: Dataset | None = None) -> Ranking:
     """The ranking in a file. Nothing in it is run: pickled objects are refused.
 
-    Behind the end of a line that -1 ends stand rows that are not in it, with the score -inf: they are no answers.
+    After the -1 that ends a line, the ranking has the rows that the line lacks, with score -inf: they are no answers.
 
     Parameters
     ----------
-    dataset : what it ranks; its numbers of queries and images then show lines that stand as columns, and rows that
-        are counted from 1.
+    dataset : the ranked dataset; its numbers of queries and images reveal rankings that are stored as columns, and rows
+        that are counted from 1.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def read_ranking(path: str | os.PathLike[str], dataset: Dataset | None = None) -
     try:
         held = arrays.npz(source)
         found = {name: held[name].load() for name in ("images", "scores") if name in held}
-    except Exception as error:  # of damaged files the libraries raise anything
+    except Exception as error:  # the libraries raise anything on damaged files
         raise ValueError(
             f"{source}: cannot be read as an .npz of plain arrays ({error}); numpy.savez(path, images=rows) writes one."
         ) from error
@@ -104,7 +104,7 @@ def _ranking(images: np.ndarray, scores: np.ndarray, dataset: Dataset | None) ->
 
 
 def _of_dataset(images: np.ndarray, scores: np.ndarray, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """Checked against the numbers of the dataset; what lies behind as many places as there are images is cut off."""
+    """Check a ranking against the sizes of the dataset, and cut off whatever comes after as many places as images."""
     asked, count = len(dataset.queries), len(dataset.images)
     if len(images) != asked and images.shape[1] == asked:
         raise ValueError(
@@ -117,7 +117,7 @@ def _of_dataset(images: np.ndarray, scores: np.ndarray, dataset: Dataset) -> tup
 
 
 def _check_counted_from_0(images: np.ndarray, dataset: Dataset | None) -> None:
-    """Without a dataset nobody knows for sure, but lines that hold 1 to K and never 0 are suspicious."""
+    """Warn of lines that hold 1 to K and never 0; without a dataset nobody knows for sure."""
     if dataset is None:
         if images.size and (np.sort(images, axis=1) == np.arange(1, images.shape[1] + 1)).all():
             warnings.warn("read_ranking: all lines hold the rows 1 to K and never 0; rows count from 0.", stacklevel=4)
@@ -133,7 +133,7 @@ def _check_counted_from_0(images: np.ndarray, dataset: Dataset | None) -> None:
 
 
 def _filled(images: np.ndarray, ended: np.ndarray) -> np.ndarray:
-    """The smallest rows that are not in a line, behind its end."""
+    """The smallest rows that are not in a line, put after its end."""
     images = images.copy()
     for query in np.flatnonzero(ended.any(axis=1)):
         kept = images[query][~ended[query]]

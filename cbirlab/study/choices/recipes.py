@@ -53,7 +53,7 @@ def _word(value: Any) -> str:
 
 
 def _idle(name: str, recipe: Recipe, dataset: Dataset, store: Store) -> str:
-    """Why a choice of the preprocessing cannot matter; empty where it can."""
+    """Why a choice of the preprocessing cannot matter; empty if it can."""
     if name == "crop":
         return "" if any(query.box for query in dataset.queries) else "no query has a box"
     if name == "antialias" and recipe.interpolation == "nearest":
@@ -64,7 +64,7 @@ def _idle(name: str, recipe: Recipe, dataset: Dataset, store: Store) -> str:
 
 
 def _resized(recipe: Recipe, dataset: Dataset, store: Store) -> bool:
-    """Whether any picture that counts is brought to another size."""
+    """Whether any picture that counts is resized."""
     if recipe.crop == "box_resized" and any(query.box for query in dataset.queries):
         return True
     if recipe.resize != "long_side" or recipe.passes != "single" or recipe.scales != (1.0,):
@@ -78,7 +78,7 @@ def _resized(recipe: Recipe, dataset: Dataset, store: Store) -> bool:
 
 
 def _weights(recipe: Recipe) -> Iterator[Alternative]:
-    """The other weights that were published; only what is on this machine is run."""
+    """The other weights that were published; only those on this machine are run."""
     facts = BACKBONES.info(recipe.backbone).facts
     was = recipe.weights or facts["weights"] or "its own"
     others = [label for label in releases(recipe.backbone) if label != was]

@@ -1,4 +1,4 @@
-"""The table of `cbirlab why`: one row per choice changed alone, with the paired interval of what that changes."""
+"""The table of `cbirlab why`: one row per choice changed alone, with the paired interval of the change."""
 
 from __future__ import annotations
 
@@ -50,20 +50,20 @@ def differences(
 
     Parameters
     ----------
-    choices : some of `CHOICES`; by default all, of which those in the column "forward_pass" cost one pass of every
+    choices : some of `CHOICES`; by default all. Those marked in the column "forward_pass" cost one pass of every
         picture (of the queries alone for "crop") the first time.
-    level : of the protocol; "medium" by default where there are several.
-    dataset : in place of the one that the recipe names, if it is loaded already.
-    store : where descriptors are kept.
-    device : where the network runs.
+    level : a level of the protocol; "medium" by default if it has several.
+    dataset : used in place of the one that the recipe names, if it is loaded already.
+    store : keeps the descriptors.
+    device : runs the network.
     progress : show bars.
 
     Returns
     -------
     One row per alternative: "choice", "from", "to"; "metric"; its value "before" and after ("value"); "change" with the
     bounds "change_low" and "change_high" of its 95 % interval and "change_p" of the randomisation test, paired over the
-    "queries" that count both times and drawn by instance; "forward_pass"; "note"; and "recipe", where it is another
-    ranking that is judged. A choice that does not apply has a row without numbers, and the note says why.
+    "queries" that count both times and drawn by instance; "forward_pass"; "note"; and "recipe", if another ranking is
+    judged. A choice that does not apply has a row without numbers, and the note says why.
 
     Raises
     ------
@@ -95,12 +95,12 @@ def ranking_differences(
     choices: Sequence[str] | None = None,
     level: str | None = None,
 ) -> pd.DataFrame:
-    """As `differences`, of a ranking of any origin: the choices of the judging alone.
+    """Do what `differences` does for a ranking from anywhere: only the choices of the judging.
 
     Parameters
     ----------
-    ranking : of all queries of `dataset`, in their order; may be cut off at K results.
-    protocol, average_precision : as of `cbirlab.evaluate`.
+    ranking : ranks all queries of `dataset`, in their order; may be cut off at K results.
+    protocol, average_precision : as in `cbirlab.evaluate`.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def ranking_differences(
     found = PROTOCOLS[protocol or dataset.protocol] if not isinstance(protocol, Protocol) else protocol
     found = found.with_average_precision(average_precision or found.average_precision)
     usual = _usual(dataset, found, level)
-    evaluate(ranking, dataset, found, resamples=0)  # refuses what is no ranking of this dataset
+    evaluate(ranking, dataset, found, resamples=0)  # refuses a ranking that is not of this dataset
     lists = lists_of(ranking)
     chosen = [one for one in judgings(usual, dataset, found, lists.shape[1]) if one.choice in wanted]
     known = _known(chosen, usual, lists, dataset)
@@ -132,7 +132,7 @@ def _usual(dataset: Dataset, protocol: Protocol, level: str | None) -> Judging:
 
 
 class _Computed:
-    """Recipes carried out, the network of the first kept for the others, and what it holds out never judged."""
+    """Carries out recipes; keeps the network of the first for the others, and never judges held-out images."""
 
     def __init__(
         self, dataset: Dataset, backbone: Backbone, weights: str | None, held: HeldOut | None, **options: Any
@@ -154,7 +154,7 @@ class _Computed:
 
 
 def _known(chosen: Sequence[Alternative], usual: Judging, lists: Lists, dataset: Dataset) -> dict[Judging, Measured]:
-    """The lists under all judgings that the alternatives need of them."""
+    """Judge the lists in all ways that the alternatives need."""
     return measured_by({usual, *(judging for one in chosen for judging in one.judging or ())}, lists, dataset)
 
 
@@ -170,7 +170,7 @@ def _row(
     if one.recipe is not None and rerun is not None:
         try:
             other, note = rerun(one.recipe)
-        except (ValueError, WeightsError) as error:  # cannot be had in this combination
+        except (ValueError, WeightsError) as error:  # this combination does not exist
             found, note = None, str(error)
         else:
             found = measured_by([after], other, dataset)[after]

@@ -1,4 +1,4 @@
-"""Looking: what a setting does with pictures, places and pairs, as plain arrays that a panel or a notebook draws.
+"""Looking: what a setting does with pictures, places and pairs, as plain arrays for a panel or a notebook to draw.
 
 >>> looker = Looker(session)
 >>> looker.overlay(3, "layer4", "crow").heat.shape            # picture 3: what CroW weighs, in its pixels

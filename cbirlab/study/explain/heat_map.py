@@ -1,7 +1,7 @@
-"""Overlay: what a pooling looked at, brought from cells of the map to pixels of the picture.
+"""Overlay: what a pooling looked at, brought from the cells of the map to the pixels of the picture.
 
 A map of h x w cells is laid over the picture edge to edge: cell (i, j) covers the rows from i H / h to (i + 1) H / h.
-What a cell depends on is larger, and with padded layers its middle lies up to half a stride nearer to the upper left.
+A cell depends on a larger area, and with padded layers the area's middle lies up to half a stride to the upper left.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 PixelBox = tuple[float, float, float, float]
-"""(x0, y0, x1, y1) in pixels, as datasets have boxes."""
+"""(x0, y0, x1, y1) in pixels, like the boxes of datasets."""
 
 TOP_CHANNELS = 4
 
@@ -33,15 +33,15 @@ class Overlay:
 
     Attributes
     ----------
-    heat : (H, W) float32 in [0, 1]: the weight of each place over the largest; where a pooling weighs nothing, the sum
-        of the activations, likewise.
-    weighs : whether `heat` is weights, rather than activations.
-    cells : (h, w) float64, the same before it is enlarged, in the method's own units.
+    heat : (H, W) float32 in [0, 1]: the weight of each place, divided by the largest; if the pooling has no weights,
+        the sum of the activations, divided likewise.
+    weighs : whether `heat` shows weights rather than activations.
+    cells : (h, w) float64, the heat before it is enlarged, in the method's own units.
     boxes : regions in pixels.
-    mask : (H, W) bool, the places that count at all; None where all do.
-    channels : the channels that count most, and how much: their weights, or where a pooling weighs none the means of
+    mask : (H, W) bool, the places that count at all; None if all count.
+    channels : the channels that count most, and how much: by their weights, or if the pooling has none, by the mean of
         their activations.
-    weighs_channels : which of the two.
+    weighs_channels : whether these are weights.
     channel_heat : (len(channels), H, W) float32 in [0, 1], the map of each of them.
     """
 
@@ -58,16 +58,16 @@ class Overlay:
 def overlay(
     aggregation: str | Aggregation, maps: Tensor, size: tuple[int, int], state: Mapping[str, Tensor] | None = None
 ) -> Overlay:
-    """What `aggregation` looked at in one image of `size` (height, width) pixels.
+    """Show what `aggregation` looked at in one image of `size` (height, width) pixels.
 
     Parameters
     ----------
     maps : (1, C, h, w), of that image.
-    state : what the method has learned, or needs of the network.
+    state : what the method has learned, or needs from the network.
 
     Raises
     ------
-    ValueError : maps of several images, and as `looked`.
+    ValueError : maps of several images; and as `looked` raises it.
     """
     spec = Aggregation.parse(aggregation)
     if len(maps) != 1:
@@ -95,7 +95,7 @@ def overlay(
 
 
 def to_pixels(box: CellBox, cells: tuple[int, int], size: tuple[int, int]) -> PixelBox:
-    """A box (top, left, bottom, right) of the map in pixels: (x0, y0, x1, y1).
+    """Convert a box (top, left, bottom, right) from cells of the map to pixels: (x0, y0, x1, y1).
 
     Parameters
     ----------
@@ -108,9 +108,9 @@ def to_pixels(box: CellBox, cells: tuple[int, int], size: tuple[int, int]) -> Pi
 
 
 def resize_map(cells: np.ndarray, size: tuple[int, int], *, smooth: bool = True) -> np.ndarray:
-    """A map (h, w) enlarged to (height, width) pixels, float32; smooth between the middles of the cells, or plain.
+    """Enlarge a map (h, w) to (height, width) pixels, float32; smooth between the middles of the cells, or in blocks.
 
-    Smooth is bicubic, without its overshooting: no pixel leaves the range of the cells.
+    Smooth means bicubic without overshooting: no pixel leaves the range of the cells.
     """
     from PIL import Image
 
@@ -120,7 +120,7 @@ def resize_map(cells: np.ndarray, size: tuple[int, int], *, smooth: bool = True)
 
 
 def relative(cells: np.ndarray) -> np.ndarray:
-    """Divided by the largest magnitude: within [-1, 1]; zeros stay zeros."""
+    """Divide by the largest magnitude, into [-1, 1]; zeros stay zeros."""
     top = float(np.abs(cells).max())
     return cells / top if top else cells
 

@@ -1,4 +1,4 @@
-"""Looker: pictures and maps of a session, kept, so that a slider that moves needs no pass through the network."""
+"""Looker: pictures and maps of a session, kept so that moving a slider needs no pass through the network."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 KEPT_PICTURES = 12
 ALL_TAPS_BYTES = 1 << 27
-"""Maps of all taps come from one pass where they take no more than this; larger ones tap by tap."""
+"""If the maps of all taps fit into this, one pass makes them all; larger maps are made tap by tap."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,14 +43,14 @@ class WhiteningReport:
 
 
 class Looker:
-    """What a setting of a session does with single pictures and with pairs.
+    """Shows what a setting of a session does with single pictures and with pairs.
 
-    A picture is a number, as galleries count: the database images, then the queries, which are cut to their boxes as
-    the network sees them; or a file or a Pillow image from outside.
+    A picture is a number, counted as in galleries: the database images, then the queries, which are cut to their boxes
+    for the network; or a file or a Pillow image from outside.
 
     Parameters
     ----------
-    session : with one pass per image (``passes="single"``); of several scales the first is looked at.
+    session : with one pass per image (``passes="single"``); if it has several scales, the first is used.
     """
 
     def __init__(self, session: Session) -> None:
@@ -73,7 +73,7 @@ class Looker:
         return self._pictures.get(_name(item), lambda: (item, self._read(item)))[1]
 
     def maps(self, item: Item, tap: str) -> Tensor:
-        """Its maps (1, C, h, w) at a tap.
+        """The maps (1, C, h, w) of a picture at a tap.
 
         Raises
         ------
@@ -91,7 +91,7 @@ class Looker:
         """What an aggregation looks at in a picture; see `cbirlab.study.explain.heat_map`."""
         spec = Aggregation.parse(aggregation)
         height, width = self.picture(item).shape[:2]
-        state = self._state(tap, spec) if spec.fact("look") else None  # a codebook would be learned for nothing
+        state = self._state(tap, spec) if spec.fact("look") else None  # do not learn a codebook that is not needed
         return overlay(spec, self.maps(item, tap), (height, width), state)
 
     def match(
@@ -109,8 +109,8 @@ class Looker:
 
         Raises
         ------
-        ValueError : an aggregation that is not known as a sum over places, or a session with several passes or scales:
-            its scores are not those of one map.
+        ValueError : an aggregation that is not known as a sum over places, or a session with several passes or scales,
+            whose scores do not come from one map.
         """
         shared = self._bench.shared
         if not shared.passes.single or tuple(shared.scales) != (1.0,):
@@ -127,7 +127,7 @@ class Looker:
 
         Raises
         ------
-        ValueError : images that are compared by more than one vector, or a dataset of which no pairs are known.
+        ValueError : images that are compared by more than one vector, or a dataset without known pairs.
         """
         before, after = (
             self._searched(tap, aggregation, "none"),
@@ -158,7 +158,7 @@ class Looker:
         return images.pixels(item, image_size=size, box=box, frame=frame, resizing=shared.resizing)
 
     def _together(self, picture: np.ndarray, tap: str) -> tuple[str, ...]:
-        """The taps that one pass gives the maps of."""
+        """The taps whose maps come from the same pass."""
         known = {name: entry for name, entry in self._bench.backbone.taps.items() if entry.kind != "local"}
         area = picture.shape[0] * picture.shape[1]
         size = sum(4 * entry.channels * (area // entry.stride**2 if entry.stride else 1) for entry in known.values())
@@ -168,7 +168,7 @@ class Looker:
         return self._network.maps(self.picture(item)[None].copy(), taps)
 
     def _state(self, tap: str, spec: Aggregation) -> Any:
-        """What an aggregation has learned, or needs of the network; only what learns has to wait for the dataset."""
+        """What an aggregation has learned, or needs from the network; only what learns has to wait for the dataset."""
         if problem := fitting.check_cell(self._bench.backbone, tap, spec):
             raise ValueError(f"{self._bench.backbone.name}: {problem}.")
         if not spec.learns:
@@ -196,5 +196,5 @@ def _map_bytes(kept: tuple[Item, dict[str, Tensor]]) -> int:
 
 
 def _name(item: Item) -> Any:
-    """What a picture is known by while it is kept."""
+    """The key of a picture while it is kept."""
     return int(item) if isinstance(item, int | np.integer) else str(item) if isinstance(item, str | Path) else id(item)

@@ -1,13 +1,14 @@
 """Match: which places of two images make their similarity.
 
-A descriptor is ``y = (f / ‖f‖ - μ) W``, the score of two images the cosine of theirs. With the pooled vector as a
-sum over places, ``f = Σ_p φ_p`` (see `place_parts`), the cosine is a sum over the places of either image::
+A descriptor is ``y = (f / ‖f‖ - μ) W``, and the score of two images is the cosine of theirs. If the pooled vector is
+a sum over places, ``f = Σ_p φ_p`` (see `place_parts`), the cosine is a sum over the places of either image::
 
     cos(y_a, y_b) = Σ_p  (φ_p W · y_b) / (‖f_a‖ ‖y_a‖ ‖y_b‖)   -   (μ W · y_b) / (‖y_a‖ ‖y_b‖)
 
-The last term is what the whitening's mean takes off; it belongs to no place. It can be shared out: each place then
-loses as much of μ as its share in f, ``s_p = φ_p · f / ‖f‖²``, which add up to one, and is compared with the average
-image rather than with nothing. Without whitening W is the identity and μ zero. Lengths are those of the two images.
+The last term is what the whitening's mean takes off; it belongs to no place. But it can be shared out: each place
+then loses the part of μ that equals its share in f, ``s_p = φ_p · f / ‖f‖²``. These shares add up to one, and a place
+is compared with the average image rather than with nothing. Without whitening, W is the identity and μ is zero.
+The lengths are those of the two images.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 APART = 0.15
-"""Numbered places lie at least this far from each other, as a share of the map's longer side."""
+"""Least distance between numbered places, as a share of the map's longer side."""
 
 
 class Pair(NamedTuple):
-    """Two places (row, column) of the maps and what they add to the score together."""
+    """Two places (row, column) of the maps, and what the pair adds to the score."""
 
     a: tuple[int, int]
     b: tuple[int, int]
@@ -44,10 +45,10 @@ class Match:
     Attributes
     ----------
     score : cosine of the two descriptors.
-    heat_a, heat_b : (h, w) float64 of each image: what each place adds to the score, against the whole other image.
-    mean_a, mean_b : what the whitening's mean adds, 0 if it is shared out; ``heat_a.sum() + mean_a == score``, and so
-        for b.
-    exact : whether the pooling is a weighted sum; if not, the division is one of several that add up.
+    heat_a, heat_b : (h, w) float64 of each image: what each place adds to the score with the whole other image.
+    mean_a, mean_b : what the whitening's mean adds, 0 if it is shared out; ``heat_a.sum() + mean_a == score``, and the
+        same for b.
+    exact : whether the pooling is a weighted sum; if not, this is one of several divisions that add up.
     """
 
     score: float
@@ -62,7 +63,7 @@ class Match:
     def partners(self, row: int, column: int) -> np.ndarray:
         """What place (row, column) of the first image adds to the score with each place of the second, (h, w).
 
-        Summed over all places of both images this is the score, but for the mean where that is not shared out.
+        The sum over all places of both images is the score, except for the mean if that is not shared out.
 
         Raises
         ------
@@ -90,14 +91,14 @@ class Match:
 
 @dataclass(frozen=True, eq=False)
 class _Side:
-    """One image: its parts, and what brings their sum to length one after whitening.
+    """One image: its parts, and what makes their sum a unit vector after whitening.
 
     Attributes
     ----------
     unit : (d,), the descriptor, or zeros.
-    matrix : (D, d) of the whitening, over the lengths before and after it.
-    shift : (d,), the whitening's mean after it, over the length after it.
-    shares : (h, w) of the places in `shift`: adding up to one, or zeros where it belongs to none.
+    matrix : (D, d) of the whitening, divided by the lengths before and after it.
+    shift : (d,), the whitening's mean after whitening, divided by the length after it.
+    shares : (h, w), the share of each place in `shift`: they add up to one, or are zeros if it belongs to no place.
     """
 
     parts: Parts
@@ -111,11 +112,11 @@ class _Side:
         return self.parts.at(place) @ self.matrix - self.shares.flat[place] * self.shift
 
     def against(self, vector: np.ndarray) -> np.ndarray:
-        """Inner products (h, w) of what each place adds with `vector` (d,)."""
+        """Inner products (h, w) of `vector` (d,) with what each place adds."""
         return self.parts.against(self.matrix @ vector) - self.shares * (self.shift @ vector)
 
     def mean(self, vector: np.ndarray) -> float:
-        """Inner product of what belongs to no place with `vector` (d,)."""
+        """Inner product of `vector` (d,) with what belongs to no place."""
         return 0.0 if self.shares.any() else float(-self.shift @ vector) + 0.0
 
 
@@ -135,15 +136,15 @@ def similarity_map(
     ----------
     maps_a, maps_b : (1, C, H, W) of each image at one tap; sizes may differ.
     aggregation : a pooling that `parts` divides, with attention before it if need be.
-    state : what the pooling has learned, or needs of the network.
+    state : what the pooling has learned, or needs from the network.
     whitening : a fitted linear whitening; None for none.
     dimensions : leading whitened dimensions that are kept, all by default.
-    share_mean : share out what the whitening's mean takes off over the places.
+    share_mean : share out over the places what the whitening's mean takes off.
 
     Raises
     ------
-    ValueError : a pooling that is not known as a sum over places, a whitening that is not linear, or dimensions to be
-        kept where there is none.
+    ValueError : a pooling that is not known as a sum over places, a whitening that is not linear, or `dimensions`
+        without a whitening.
     """
     both = [parts(aggregation, maps, state) for maps in (maps_a, maps_b)]
     mean, matrix = _affine(whitening, dimensions, len(both[0].total))

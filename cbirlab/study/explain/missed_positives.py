@@ -1,4 +1,4 @@
-"""Positives: where the right answers of one query stand, and which were missed."""
+"""Positives: where the right answers of one query are in the list, and which were missed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Positive(NamedTuple):
-    """A right answer: database row, rank from 1 with junk taken out (None where the list has no such answer), label."""
+    """A right answer: database row, rank from 1 without junk (None if the list lacks this answer), label."""
 
     row: int
     rank: int | None
@@ -26,12 +26,12 @@ def positives(run: Run | FusedRun, query: int, level: str | None = None) -> list
 
     Parameters
     ----------
-    query : row of the dataset's queries.
-    level : of the protocol; "medium" by default where there are several.
+    query : row among the dataset's queries.
+    level : a level of the protocol; "medium" by default if it has several.
 
     Raises
     ------
-    ValueError : a dataset without ground truth, or a level that its protocol has not.
+    ValueError : a dataset without ground truth, or a level that its protocol does not have.
     IndexError : no such query.
     """
     if run.evaluation is None:
@@ -56,7 +56,7 @@ def positives(run: Run | FusedRun, query: int, level: str | None = None) -> list
 
 
 def find_missed(run: Run | FusedRun, query: int, k: int = 20, level: str | None = None) -> list[Positive]:
-    """The right answers of a query that are not among the first `k`, best rank first; arguments as of `positives`."""
+    """The right answers of a query that are not among the first `k`, best rank first; arguments as in `positives`."""
     if k < 0 or k != int(k):
         raise ValueError(f"missed: k must be a whole number of at least 0, got {k!r}.")
     return [one for one in positives(run, query, level) if one.rank is None or one.rank > k]

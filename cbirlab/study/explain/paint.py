@@ -1,7 +1,7 @@
 """Paint: heat, masks, regions and numbered places laid over a picture. Arrays in, Pillow images out, in milliseconds.
 
-What is strong is bright and what is weak stays the grey, darkened picture, so that the order of strengths survives
-without colour; parts that speak against a match are blue and dark, which no part that speaks for it is.
+Strong places are bright, and weak ones keep the grey, darkened picture, so the order of strengths survives without
+colour. Places that speak against a match are blue and dark, unlike any place that speaks for it.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ SIDE = 480
 
 OPACITY = 0.75
 PALE = 0.6
-"""How far the picture below a heat map loses its colour."""
+"""How much colour the picture below a heat map loses."""
 
 MASKED = 0.3
-"""Brightness of what a mask leaves out."""
+"""Brightness of the parts that a mask leaves out."""
 
 POSITIVE = ((115, 30, 110), (170, 42, 92), (215, 72, 60), (245, 120, 25), (252, 180, 40), (252, 252, 160))
 NEGATIVE = ((0, 12, 140), (25, 38, 115))
@@ -50,8 +50,8 @@ def paint_map(
     ----------
     picture : uint8 (H, W, 3).
     cells : (h, w) of any range; negative values count only if `signed`.
-    opacity : of the strongest place, 0 to 1; 0 is the picture as it is.
-    full : what is painted strongest, by default the largest magnitude of `cells`.
+    opacity : opacity of the strongest place, 0 to 1; 0 shows the picture as it is.
+    full : the value that is painted strongest, by default the largest magnitude of `cells`.
     """
     base = _enlarged(picture, side)
     level = resize_map(cells / full if full else relative(cells), (base.height, base.width)).clip(
@@ -76,8 +76,8 @@ def paint_regions(
 
     Parameters
     ----------
-    picture, opacity, side : as of `painted`.
-    region : the only one of ``seen.boxes`` to be shown, what lies outside left in the dark; all by default.
+    picture, opacity, side : as in `painted`.
+    region : the only one of ``seen.boxes`` to show, with everything else dark; all by default.
     """
     height, width = picture.shape[:2]
     image = paint_map(picture, seen.cells, opacity=opacity, side=side)
@@ -99,8 +99,8 @@ def with_boxes(image: Image.Image, boxes: Sequence[PixelBox], size: tuple[int, i
     draw = ImageDraw.Draw(image)
     across, down = image.width / size[1], image.height / size[0]
     sizes = list(dict.fromkeys(_rounded(box) for box in boxes))
-    for box in reversed(boxes):  # the large ones, which come first, on top
-        inset = 2 * sizes.index(_rounded(box))  # borders that fall on each other stay apart
+    for box in reversed(boxes):  # draw the large ones, which come first, on top
+        inset = 2 * sizes.index(_rounded(box))  # keep borders that coincide apart
         corners = [
             box[0] * across + inset,
             box[1] * down + inset,
@@ -113,7 +113,7 @@ def with_boxes(image: Image.Image, boxes: Sequence[PixelBox], size: tuple[int, i
 
 
 def with_numbers(image: Image.Image, places: Sequence[tuple[int, int]], cells: tuple[int, int]) -> Image.Image:
-    """Places (row, column) of a map of `cells` (h, w), as numbers in circles; those on one place side by side."""
+    """Draw places (row, column) of a map of `cells` (h, w) as numbers in circles, side by side on the same place."""
     image = image.copy()
     draw, font = ImageDraw.Draw(image), ImageFont.load_default(14)
     down, across, radius = image.height / cells[0], image.width / cells[1], 10

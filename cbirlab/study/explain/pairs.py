@@ -1,4 +1,4 @@
-"""Pairs: the cosines of images that match and of images that do not, by the ground truth."""
+"""Pairs: the cosines of images that match and of images that do not, according to the ground truth."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ BINS = 40
 
 @dataclass(frozen=True, eq=False)
 class JudgedPairs:
-    """Pairs of images of which is known whether they match.
+    """Pairs of images that are known to match or not.
 
     Attributes
     ----------
-    first, second : (n,) rows of the queries and of the database; where a dataset has no ground truth for queries but
-        knows instances, both of the database.
+    first, second : (n,) rows of the queries and of the database; if a dataset knows instances but has no ground truth
+        for queries, both are rows of the database.
     matching : (n,) bool.
-    of_queries : whether `first` counts queries.
+    of_queries : whether `first` holds rows of the queries.
     """
 
     first: np.ndarray
@@ -34,13 +34,13 @@ class JudgedPairs:
 
 @dataclass(frozen=True, eq=False)
 class Cosines:
-    """How the cosines of matching and of other pairs are spread.
+    """The distribution of the cosines of matching pairs and of other pairs.
 
     Attributes
     ----------
     edges : (bins + 1,) from below the smallest cosine to above the largest, in twentieths.
     matching, others : (bins,) share of the pairs in each bin; each sums to one.
-    separation : probability that a matching pair has the larger cosine of the two, ties half: 0.5 is chance, 1 perfect.
+    separation : probability that a matching pair has a larger cosine than another, ties half: 0.5 is chance, 1 perfect.
     mean_matching, mean_others : means of the cosines.
     """
 
@@ -55,20 +55,20 @@ class Cosines:
 def judged_pairs(
     dataset: Dataset, protocol: str | Protocol | None = None, *, most: int = MOST_PAIRS, seed: int = 0
 ) -> JudgedPairs:
-    """Pairs that match, and as many that do not, or all there are; drawn at random where there are more than `most`.
+    """Pairs that match, and as many that do not, or all there are; a random draw if there are more than `most`.
 
-    Of a query, images that count as right at some level match, those without a label do not, and others (junk, its own
-    picture) are left out. A picture that cannot be read has cosine 0 with everything.
+    For a query, images that count as right at some level match, images without a label do not, and others (junk, its
+    own picture) are left out. A picture that cannot be read has cosine 0 with everything.
 
     Parameters
     ----------
     protocol : the dataset's own by default.
     most : pairs of either kind.
-    seed : of the draw.
+    seed : of the random draw.
 
     Raises
     ------
-    ValueError : neither labels nor instances, or no pair that matches.
+    ValueError : neither labels nor instances are known, or no pair matches.
     """
     random = np.random.default_rng(seed)
     if dataset.labels:
@@ -146,7 +146,7 @@ def _of_instances(instances: Sequence[str], most: int, random: np.random.Generat
 
 
 def _next_ones(rows: Sequence[int], partners: int = 10) -> list[tuple[int, int]]:
-    """Each row with the `partners` that follow it: of a large instance not all pairs, which are too many."""
+    """Pair each row with the `partners` rows after it: a large instance has too many pairs to take all."""
     return [(row, other) for place, row in enumerate(rows) for other in rows[place + 1 : place + 1 + partners]]
 
 

@@ -1,8 +1,8 @@
 """Parts: a pooled vector as a sum over the places of its map.
 
-Of a linear pooling (SPoC, CroW, PWA, CAM) the parts are what the formula adds up, given its weights: there is one such
-division. A maximum or a generalised mean has no parts of its own; it is divided by the places that decide it, which
-adds up too, but another division would be as good: `Parts.exact` tells the two apart.
+For a linear pooling (SPoC, CroW, PWA, CAM), given its weights, the parts are the terms that its formula adds up: there
+is only one such division. A maximum or a generalised mean has no parts of its own. It is divided among the places
+that decide it, which adds up too, but another division would be as good; `Parts.exact` tells the two cases apart.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Parts:
     ----------
     blocks : stretches of the vector, one after the other.
     shape : (h, w) of the map.
-    exact : whether the pooling is a weighted sum, which the parts then are the summands of.
+    exact : whether the pooling is a weighted sum, and the parts are its terms.
     """
 
     blocks: tuple[Block, ...]
@@ -55,13 +55,13 @@ class Parts:
 
 
 def parts(aggregation: str | Aggregation, maps: Tensor, state: State = None) -> Parts:
-    """The vector of one image, place by place; attention before the pooling has weighed the map.
+    """Divide the vector of one image among the places; an attention before the pooling has already weighed the map.
 
     Parameters
     ----------
-    aggregation : as `Aggregation.parse` reads it, of a pooling that says how its vector is divided.
+    aggregation : as `Aggregation.parse` reads it, with a pooling that says how its vector is divided.
     maps : (1, C, H, W).
-    state : what the method has learned, or needs of the network.
+    state : what the method has learned, or needs from the network.
 
     Raises
     ------

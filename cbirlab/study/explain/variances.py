@@ -12,12 +12,12 @@ from cbirlab.whitening import normalise, project
 
 @dataclass(frozen=True, eq=False)
 class Spectrum:
-    """Variances of descriptors before and after whitening.
+    """Variances of the descriptors before and after whitening.
 
     Attributes
     ----------
     before : (D,) variances of the L2-normalised descriptors along their own principal axes, descending.
-    after : (d,) variances of the whitened dimensions, in their order, not normalised again.
+    after : (d,) variances of the whitened dimensions, in their order, without normalising again.
     learned : eigenvalues that the whitening found in its learning set, or None.
     """
 
@@ -27,21 +27,21 @@ class Spectrum:
 
     @property
     def flatness(self) -> tuple[float, float]:
-        """Effective number of dimensions before and after, (Σ λ)² / Σ λ²: all of them if all vary alike."""
+        """Effective number of dimensions before and after, (Σ λ)² / Σ λ²: the full number if all vary alike."""
         return _effective(self.before), _effective(self.after)
 
 
 def spectrum(whitening: Any, descriptors: np.ndarray, dimensions: int | None = None) -> Spectrum:
     """Variances of `descriptors` before and after a whitening.
 
-    On images that it did not learn from, what comes after is not flat even at full power: the difference is what the
-    learning set could not tell.
+    On images that it did not learn from, the variances after whitening are not flat even at full power: the difference
+    is what the learning set could not tell.
 
     Parameters
     ----------
     whitening : fitted; None for none.
     descriptors : (N, D), not normalised; zero rows are left out.
-    dimensions : leading ones that are kept, all by default.
+    dimensions : leading dimensions that are kept, all by default.
     """
     unit = normalise(descriptors)
     unit = unit[unit.any(axis=1)]

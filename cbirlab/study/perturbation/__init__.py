@@ -1,4 +1,4 @@
-"""What breaks a descriptor: its answers against what changed within a pair, and against what is done to a query.
+"""What breaks a descriptor: changes within a pair of pictures, and changes made to a query.
 
 By factor, on a benchmark that knows what changed within each pair (Toytown)::
 

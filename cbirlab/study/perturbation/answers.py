@@ -1,4 +1,4 @@
-"""The invariance probe: a query is changed step by step, and its right answers fall down the list."""
+"""The invariance probe: change a query step by step and watch its right answers fall down the list."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ KEPT_OF = 10
 
 @dataclass(frozen=True)
 class Answer:
-    """Where the right answers of one query stand.
+    """Where the right answers of one query are in the list.
 
     Attributes
     ----------
-    ranks : of all right answers, from 1, ascending; what the protocol ignores is not counted.
+    ranks : of all right answers, from 1, ascending; images that the protocol ignores are not counted.
     ap : average precision; NaN without a right answer.
-    best_score : of the right answer that stands first; NaN without one.
-    first : the first database rows of the list, the query's own left out.
+    best_score : score of the first right answer; NaN without one.
+    first : the first database rows of the list, without the query's own.
     """
 
     ranks: tuple[int, ...]
@@ -51,9 +51,9 @@ def answer_of(
     Parameters
     ----------
     ranking : (1, N).
-    query : row of the dataset's queries.
+    query : row among the dataset's queries.
     protocol : a name in `PROTOCOLS`, the dataset's own by default.
-    level : of the protocol; "medium" by default where there are several.
+    level : a level of the protocol; "medium" by default if it has several.
 
     Raises
     ------
@@ -81,11 +81,11 @@ def answer_of(
 
 
 def query_picture(session: Session, query: int, setting: Sequence[Any] | None = None) -> Image.Image:
-    """A query's picture as the network gets it: cut to its box, at the size at which the benchmark is run.
+    """A query's picture as the network gets it: cut to its box, at the image size of the benchmark.
 
     Parameters
     ----------
-    query : row of the dataset's queries.
+    query : row among the dataset's queries.
     setting : tap, aggregation, whitening and dimensions, as `Session.rank` takes them.
 
     Raises
@@ -120,18 +120,18 @@ def probe(
     Parameters
     ----------
     session : dataset and backbone.
-    query : row of the dataset's queries.
+    query : row among the dataset's queries.
     kind : a name in `KINDS`.
-    amounts : how much; by default those of the kind.
+    amounts : how much to change the query; by default the amounts of the kind.
     setting : tap, aggregation, whitening and dimensions, as `Session.rank` takes them; GeM at the last map by default.
-    level : of the protocol; "medium" by default where there are several.
+    level : a level of the protocol; "medium" by default if it has several.
 
     Returns
     -------
     One row per amount: "kind", "amount"; "ap" at the level; "first_rank" and "median_rank" of the right answers, from
-    1, what the protocol ignores not counted; "best_score", of the right answer that stands first; "kept", the share
-    of the first ten results of the unchanged query that are still among the first ten; "ranks", all of them. Without
-    ground truth only "kept" says something, the others are NaN.
+    1, not counting images that the protocol ignores; "best_score", the score of the first right answer; "kept", the
+    share of the first ten results of the unchanged query that are still among the first ten; "ranks", all of them.
+    Without ground truth only "kept" has a value; the others are NaN.
 
     Raises
     ------
@@ -154,7 +154,7 @@ def probe(
 
 
 def row_of(kind: str, amount: float, answer: Answer, plain: Answer) -> dict[str, Any]:
-    """One row of `probe`: an answer, beside that of the unchanged query."""
+    """One row of `probe`: an answer, compared with that of the unchanged query."""
     found = bool(answer.ranks)
     return {
         "kind": kind,

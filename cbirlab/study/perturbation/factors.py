@@ -1,4 +1,4 @@
-"""Answers against what changed within a pair: viewpoint, scale, light, occlusion."""
+"""Right answers by what changed within a pair: viewpoint, scale, light, occlusion."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Factor:
 
     Attributes
     ----------
-    title, unit : as on an axis.
-    edges : between the bins of a number; none where the values are kinds of light.
+    title, unit : as shown on an axis.
+    edges : between the bins of a number; empty if the values are kinds of light.
     """
 
     title: str
@@ -49,14 +49,14 @@ MEASURES = {
 
 
 def pairs(ranking: Ranking | Lists, dataset: Dataset) -> pd.DataFrame:
-    """How well each right answer of each query is ranked, beside what changed between the two pictures.
+    """How well each right answer of each query is ranked, and what changed between the two pictures.
 
     Each answer is compared with the negatives alone, so that easy pairs do not push hard ones down the list.
 
     Parameters
     ----------
     ranking : (Q, N), complete.
-    dataset : one whose metadata has "pairs", as Toytown's.
+    dataset : one whose metadata has "pairs", like Toytown's.
 
     Returns
     -------
@@ -66,7 +66,7 @@ def pairs(ranking: Ranking | Lists, dataset: Dataset) -> pd.DataFrame:
 
     Raises
     ------
-    ValueError : the dataset knows nothing of its pairs, or a ranking that is cut off or of other queries.
+    ValueError : the dataset knows nothing about its pairs, or the ranking is cut off or belongs to other queries.
     """
     import pandas as pd
 
@@ -105,9 +105,9 @@ def pairs(ranking: Ranking | Lists, dataset: Dataset) -> pd.DataFrame:
 
 
 def _negatives_before(row: np.ndarray, answers: int, dataset: Dataset, query: int) -> tuple[np.ndarray, int]:
-    """For each database row (N,), how many images without a label are ranked before it; and how many there are.
+    """For each database row (N,), how many images without a label rank before it; and how many there are.
 
-    All of them are before an image that is no answer.
+    For an image that is no answer, all of them count as ranking before it.
     """
     negative = np.ones(len(row), bool)
     negative[[image for labelled in dataset.labels[query].values() for image in labelled]] = False
@@ -129,8 +129,8 @@ def by_factor(
     ----------
     frames : name of a setting to what `pairs` gives for its ranking.
     factor : a name in `FACTORS`.
-    edges : between the bins, ascending, in place of those of the factor.
-    resamples : of the bootstrap over instances (all pairs of an instance's queries are drawn together).
+    edges : edges between the bins, ascending, instead of those of the factor.
+    resamples : number of bootstrap samples over instances (all pairs of an instance's queries are drawn together).
 
     Returns
     -------
@@ -167,7 +167,7 @@ def _means(kept: pd.DataFrame, resamples: int) -> dict[str, float]:
 
 
 def _bins(values: pd.Series, edges: tuple[float, ...]) -> dict[str, Any]:
-    """Which values lie in each bin; a value that is missing lies in none."""
+    """Which values lie in each bin; a missing value lies in none."""
     if values.map(lambda value: isinstance(value, str)).any():
         light = values.map(_light, na_action="ignore")
         return {name: light == name for name in ("day", "overcast", "night")}

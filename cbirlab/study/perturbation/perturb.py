@@ -19,8 +19,8 @@ class Kind:
 
     Attributes
     ----------
-    title, unit : as on an axis.
-    amounts : that `probe` asks for, the one that changes nothing among them.
+    title, unit : as shown on an axis.
+    amounts : the steps that `probe` tries, one of which changes nothing.
     """
 
     title: str
@@ -55,9 +55,9 @@ def perturb_image(
     brightness: Annotated[float, Range(0.1, 3.0, step=0.1)] = 1.0,
     colour: Annotated[float, Range(0.0, 3.0, step=0.25)] = 1.0,
 ) -> Image.Image:
-    """A picture changed in one or several ways, in the order of the parameters; the same each time.
+    """Change a picture in one or several ways, in the order of the parameters; the result is the same each time.
 
-    What comes in where the picture ends, and what covers it, has the picture's mean colour.
+    Areas beyond the picture's edge, and whatever covers it, have the picture's mean colour.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def perturb_image(
 
     Raises
     ------
-    TypeError, ValueError : an amount outside what is declared.
+    TypeError, ValueError : an amount outside the declared range.
     """
     amounts = {name: amount for name, amount in locals().items() if name != "image"}
     for name, amount in check_parameters(perturb_image, amounts, owner="perturb_image").items():
@@ -109,7 +109,7 @@ def _scaled(image: Image.Image, factor: float) -> Image.Image:
 
 
 def _middle(image: Image.Image, share: float) -> tuple[int, int, int, int]:
-    """The box in the middle with a share of width and height, at least one pixel."""
+    """The box in the middle with this share of width and height, at least one pixel."""
     width, height = (max(1, round(side * share)) for side in image.size)
     left, top = (image.width - width) // 2, (image.height - height) // 2
     return left, top, left + width, top + height

@@ -1,1 +1,1 @@
-"""Panels: each answers one question in a cell, and draws what is asked when a control is moved."""
+"""Panels: each answers one question in a cell, and draws the new answer when a control is moved."""

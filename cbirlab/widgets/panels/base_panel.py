@@ -1,4 +1,4 @@
-"""The base of all panels: one drawing at a time, of which the newest wins; slow work in a thread; errors as text."""
+"""The base of all panels: one drawing at a time, the newest first; slow work in a thread; errors as text."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from cbirlab.widgets.parts.tasks import Latest, Work
 if TYPE_CHECKING:
     from cbirlab.live import Session
 
-PAUSE = 0.08  # seconds in which the page paints what is drawn at once, before the rest is computed
+PAUSE = 0.08  # seconds in which the page paints the first drawing, before the rest is computed
 
 
 class Panel(WithStill, widgets.VBox):
-    """A panel that draws what is asked: `_draw` at once, `_draw_rest` when nothing newer is asked for within a pause.
+    """A panel that draws on request: `_draw` at once, `_draw_rest` if no newer request comes within a pause.
 
     Parameters
     ----------
@@ -31,8 +31,8 @@ class Panel(WithStill, widgets.VBox):
 
     Attributes
     ----------
-    live : while False the panel stands still; the newest state is drawn when it becomes True.
-    work : what is too slow to be waited for; what it makes ready is drawn next.
+    live : while False, the panel stands still; once True, it draws the newest state.
+    work : runs what is too slow to wait for; the panel then draws the result.
     """
 
     live = Bool(True)
@@ -46,17 +46,17 @@ class Panel(WithStill, widgets.VBox):
         self.guard.observe(self, "live", self.ask)
 
     def _renew(self) -> None:
-        """The widgets that every panel has; they are closed with the others."""
+        """Make the widgets that every panel has; they are closed with the others."""
         self.error, self.note = widgets.HTML(), widgets.HTML()
         self.work = Work(done=self.ask, failed=self._give_up, cancelled=self._cancelled)
 
     def ask(self) -> None:
-        """Draw what is asked now, unless the panel is held."""
+        """Draw the present state, unless the panel is held."""
         if self.live:
             self._update()
 
     def _redraw(self) -> None:
-        self.error.value = ""  # first: what is begun in a thread may fail at once
+        self.error.value = ""  # first, because work begun in a thread may fail at once
         self._draw()
 
     def _redraw_rest(self) -> None:
@@ -66,10 +66,10 @@ class Panel(WithStill, widgets.VBox):
         raise NotImplementedError
 
     def _draw_rest(self) -> None:
-        """Nothing, in a panel that draws all at once."""
+        """Draw nothing: this is for panels that draw everything at once."""
 
     def show_error(self, error: Exception) -> None:
-        """Show an error in the panel, where it is seen."""
+        """Show an error in the panel, where the user sees it."""
         self.error.value = views.error_box(error)
 
     def _failed(self, error: Exception) -> None:
@@ -77,41 +77,41 @@ class Panel(WithStill, widgets.VBox):
         self.show_error(error)
 
     def _give_up(self, error: Exception) -> None:
-        """Slow work has failed."""
+        """React when slow work has failed."""
         self.show_error(error)
 
     def _cancelled(self) -> None:
         self.note.value = views.note("Cancelled: what is shown is older than the controls. Move one to go on.")
 
     def _leave(self) -> list[Any]:
-        """End the work in the background; all that is to be closed with the panel."""
+        """End the work in the background; return everything that is to be closed with the panel."""
         self.work.drop()
         self._update.stop.set()
         return [*self.children, self.work]
 
     def close(self) -> None:
-        """End the work in the background, and free the panel with all that is in it."""
+        """End the work in the background, and free the panel and all its widgets."""
         self.live = False
-        if self.comm is not None:  # else it is closed already
+        if self.comm is not None:  # else it is already closed
             close_all(*self._leave())
         super().close()
 
 
 class SettingPanel(Panel):
-    """A panel on one session, whose setting is its own or that of another panel.
+    """A panel on one session, with a setting of its own or the setting of another panel.
 
     Parameters
     ----------
     session : dataset and backbone; prepared here if it is not yet.
-    state : of another panel, to follow: the controls are there.
-    start : without a `state`, what the panel's own controls start with, as {"aggregation": "crow", "query": 4}; names
-        are those of `RetrievalState`.
-    pause : as of `Panel`.
+    state : another panel's state to follow; that panel has the controls.
+    start : without a `state`, the values that the panel's own controls start with, like {"aggregation": "crow",
+        "query": 4}; the names are those of `RetrievalState`.
+    pause : as in `Panel`.
 
     Attributes
     ----------
-    controls : of the setting, top to bottom; none where another panel has them.
-    moved : other controls, of which each asks again when it is moved.
+    controls : for the setting, top to bottom; empty if another panel has them.
+    moved : further controls; moving any of them draws again.
     """
 
     moved: Sequence[Any] = ()
@@ -138,7 +138,7 @@ class SettingPanel(Panel):
 
     @staticmethod
     def _usual(session: Session) -> dict[str, Any]:
-        """What the panel starts with, where nothing else is said."""
+        """The values that the panel starts with unless others are given."""
         return usual_start(session)
 
     def _own_controls(self, state: RetrievalState) -> list[Any]:
@@ -150,12 +150,12 @@ class SettingPanel(Panel):
         raise NotImplementedError
 
     def _connect(self) -> None:
-        """Ask again whenever something has changed."""
+        """Draw again whenever something has changed."""
         for widget in self.moved:
             self.guard.observe(widget, "value", self.ask)
 
     def _settings(self) -> Sequence[Setting]:
-        """What the session ranks for the panel."""
+        """The settings that the session ranks for the panel."""
         return [self.state.setting]
 
     def _redraw(self) -> None:

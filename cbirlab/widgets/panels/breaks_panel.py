@@ -1,4 +1,4 @@
-"""What breaks several settings, in one chart: right answers by what changed between the two pictures."""
+"""What breaks several settings, in one chart: how well right answers rank, by what changed between the two pictures."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class BreaksPanel(SettingPanel):
 
     Parameters
     ----------
-    session, given : as of `SettingPanel`; the button adds the setting of the controls, or of the state.
-    settings : to start with, each as the arguments of `Session.rank`.
+    session, given : as in `SettingPanel`; the button adds the setting of the controls, or of the state.
+    settings : the settings to start with, each as the arguments of `Session.rank`.
     pause : seconds between a request and the chart; 0 draws at once.
     """
 
@@ -67,12 +67,12 @@ class BreaksPanel(SettingPanel):
     def add(
         self, tap: str, aggregation: str, whitening: str = "none", dimensions: int | None = None, stages: Any = ()
     ) -> None:
-        """One more line in the chart, unless it is there."""
+        """Add a line to the chart, unless it is there already."""
         setting = Setting(tap, Aggregation.parse(aggregation), Whitening.parse(whitening), dimensions, tuple(stages))
         self.settings = {**self.settings, setting.words: setting}
 
     def clear(self) -> None:
-        """No line in the chart."""
+        """Remove all lines from the chart."""
         self.settings = {}
 
     def _settings(self) -> Sequence[Setting]:

@@ -40,7 +40,7 @@ def explore(dataset: Any = "toytown", backbone: str = "toynet", *, shown: int = 
 
     Parameters
     ----------
-    dataset, backbone, options : as for `cbirlab.live.session.Session`.
+    dataset, backbone, options : as in `cbirlab.live.session.Session`.
     shown : pictures in the gallery.
     """
     from cbirlab.live import Session
@@ -55,18 +55,18 @@ class Explorer(Panel):
     ----------
     session : dataset and backbone; prepared here if it is not yet.
     state : what to start with; by default the deepest tap, GeM, PCA whitening.
-    start : the same as plain values, each in place of a default, as of `SettingPanel`.
+    start : the same as plain values, each replacing a default, as in `SettingPanel`.
     shown : pictures in a gallery.
     prefetch : make and send all thumbnails from a background thread, so that later rankings need no new picture.
     pause : seconds between a new gallery and its numbers, in which the page paints; 0 computes them at once.
-    backbones : others on offer, as of `Sessions`.
+    backbones : further backbones on offer, as in `Sessions`.
 
     Attributes
     ----------
     state : the setting and the query; set it from Python and the panel follows.
-    question : what is asked; also pictures from outside and parts of pictures.
+    question : the query as the user asks it; also pictures from outside and parts of pictures.
     a : the setting's side: its session, controls, gallery and results.
-    only : database rows; while there are any, the gallery shows no others.
+    only : database rows; if there are any, the gallery shows no others.
     """
 
     only = Tuple()
@@ -94,7 +94,7 @@ class Explorer(Panel):
 
         Parameters
         ----------
-        sessions : of the dataset.
+        sessions : the sessions of the dataset.
         state : the setting, and the query to start with.
         """
         sessions.first.learn_ahead()
@@ -108,7 +108,7 @@ class Explorer(Panel):
         self._build()
         self.children = self._arranged()
         self._connect()
-        self._update.pause = 0.0  # the first numbers are there when the panel is
+        self._update.pause = 0.0  # the first numbers appear together with the panel
         self.ask()
         self._update.pause = self._pause
         if self._prefetch and len(self.thumbnails) <= PREFETCH_AT_MOST:
@@ -150,7 +150,7 @@ class Explorer(Panel):
 
     @property
     def sides(self) -> list[Side]:
-        """What is shown."""
+        """The sides on show."""
         return [self.a]
 
     session = property(lambda self: self.a.session, doc="Of the backbone that is shown.")
@@ -173,12 +173,12 @@ class Explorer(Panel):
         self.guard.run(self.question.ask_own, name, data)
 
     def _region_drawn(self, box: Sequence[float]) -> None:
-        """Take over the rectangle that was drawn on the query, or cleared; a picture that cannot be read takes none."""
+        """Take over a rectangle that was drawn on the query or cleared; ignore one on a picture that cannot be read."""
         if not self._unreadable:
             self.question.ask_part(self.dataset, box)
 
     def _state_asks(self) -> None:
-        """`state` names another query: it was set from Python."""
+        """`state` names another query, because it was set from Python."""
         if (self.state.query, self.state.image) != (self.question.query, self.question.image):
             self.question.ask(query=self.state.query, image=self.state.image)
 
@@ -188,7 +188,7 @@ class Explorer(Panel):
         with self.state.hold_trait_notifications():
             self.state.query, self.state.image = self.question.query, self.question.image
         slow = [side for side in self.sides if not (side.adopt() and side.ready())]
-        waiting = self.question.outside and (self.work.busy or bool(slow))  # for the network, which has to see it
+        waiting = self.question.outside and (self.work.busy or bool(slow))  # the network has to see the picture first
         found = [side for side in self.sides if side not in slow and not waiting]
         for side in found:
             side.find(self.question, shown=self.shown, only=self.only)
@@ -208,13 +208,13 @@ class Explorer(Panel):
 
     @property
     def _unreadable(self) -> str:
-        """Why the query's picture cannot be read; empty where it can."""
+        """Why the query's picture cannot be read; empty if it can."""
         return self.question.unreadable(self.session)
 
     def _show_picture(self, item: int | None) -> None:
         question, words, boxes = self.question, self.question.words, (None, None)
         asked = words, question.own, question.box, self._unreadable, self.picture.asked.get("count")
-        if asked == self._pictured:  # a slider moves, and the picture stays
+        if asked == self._pictured:  # a slider moved, so the picture stays
             return
         if item is None:
             jpeg = images.thumbnail(question.picture(self.dataset), PICTURE_SIDE)
@@ -228,18 +228,18 @@ class Explorer(Panel):
         self._pictured = asked
 
     def _draw_rest(self) -> None:
-        """What needs all queries ranked, and what is read rather than seen."""
+        """Draw what needs all queries ranked, and what is read rather than seen."""
         runs = {side.name: side.run() for side in self.sides if side.ready()}
         texts = self._texts({name: run.recipe for name, run in runs.items()}) if runs else []
         self.code.value = "".join(views.code_block(text) for text in texts)
         self._show_numbers(runs)
 
     def _texts(self, recipes: Mapping[str, Recipe]) -> list[str]:
-        """What is on screen as code, a block each."""
+        """The code that gives what is on screen, one text per block."""
         return [screen_as_python({"result": recipes["A"]}, self.question, self.shown)]
 
     def _show_numbers(self, runs: Mapping[str, Run]) -> None:
-        """mAP, and the average precision of the query by every side, or why it has none."""
+        """Show mAP, and the average precision of the query on every side, or why it has none."""
         if "A" in runs:
             self.metrics.value = views.metrics_table(runs["A"].metrics)
         if self._unreadable:
@@ -255,13 +255,13 @@ class Explorer(Panel):
         return {level: float(ap[self.question.query]) for level, ap in levels.items()}
 
     def _give_up(self, error: Exception) -> None:
-        """A backbone that cannot be had is not chosen any more, and the panel says why."""
+        """Deselect a backbone that cannot be loaded, and say why."""
         for side in self.sides:
             side.backbone.value = key_of(side.session)
         super()._give_up(error)
 
     def _cancelled(self) -> None:
-        """The user does not want to wait: back to what was shown."""
+        """Return to what was shown, because the user does not want to wait."""
         for side in self.sides:
             if not side.ready():
                 side.go_back()
@@ -279,11 +279,11 @@ class Explorer(Panel):
         return [(side.session.table_row(run), run.evaluation) for side, run in runs]
 
     def to_python(self) -> str:
-        """The plain calls that give what is shown now, without any widget."""
+        """Plain calls that give what is shown now, without any widget."""
         return self._texts(self._recipes())[0]
 
     def to_commands(self) -> str:
-        """The command lines that print the numbers shown now."""
+        """Command lines that print the numbers shown now."""
         return screen_as_commands(self._recipes())
 
     def _sheet(self) -> Any:

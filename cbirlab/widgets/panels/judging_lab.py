@@ -1,4 +1,4 @@
-"""JudgingLab: one ranking, judged by rules that menus change; what each result counts as, and what becomes of mAP."""
+"""JudgingLab: one ranking, judged by rules that menus change: how each result counts, and the resulting mAP."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ ABOUT = "Below each picture: what it counts as; a right one with the precision o
 
 
 class JudgingLab(Panel):
-    """One ranking under rules that can be changed, beside the usual ones.
+    """One ranking under rules that the user can change, next to the usual rules.
 
     Parameters
     ----------
-    ranking : of all queries of the dataset, as `Run.ranking`.
+    ranking : ranks all queries of the dataset, like `Run.ranking`.
     dataset : with ground truth.
     protocol : a name in `PROTOCOLS`, the dataset's own by default.
-    query : that is shown first.
+    query : the query that is shown first.
     shown : pictures in the gallery.
     pause : seconds between the gallery and the mean over all queries; 0 computes it at once.
 
@@ -82,7 +82,7 @@ class JudgingLab(Panel):
         self.ask()
 
     def _menus(self) -> dict[str, Any]:
-        """A menu per choice; one that cannot matter on this dataset is greyed out."""
+        """One menu per choice; a choice that cannot matter on this dataset is greyed out."""
         length = self.lists.shape[1]
         cuts = [("all", 0), *((f"the first {cut}", cut) for cut in CUTS if cut < length)]
         menus = {
@@ -100,11 +100,11 @@ class JudgingLab(Panel):
         return menus
 
     def _measures(self) -> list[str]:
-        """Average precisions, before them the main metric of a protocol that has another."""
+        """Average precisions, after the protocol's main metric if that is another one."""
         return [*MEASURES] if self.usual.metric == "map" else [self.usual.measure, *MEASURES]
 
     def _called(self, average_precision: str) -> str:
-        """The word for it, where average precision is not all that the menu has."""
+        """The word for average precision, if the menu offers other measures too."""
         return average_precision if self.usual.metric == "map" else "measure"
 
     @property
@@ -122,7 +122,7 @@ class JudgingLab(Panel):
     def _draw(self) -> None:
         judging, query = self.judging, self.query
         found = self.lists.of(query)
-        answers = found.answers()[0]  # what has no descriptor is no result
+        answers = found.answers()[0]  # images without a descriptor are no results
         rows = found.images[0, :answers][: judging.results][: self.shown].tolist()
         kinds = kinds_of_query(self.dataset, query, rows)
         legend = [name for name in MARKS if name in {*self.dataset.labels[query], "wrong"}]
@@ -131,7 +131,7 @@ class JudgingLab(Panel):
         self.strip.current = len(self.dataset.images) + query
 
     def _draw_rest(self) -> None:
-        """Average precision of this query and the mean over all, by both rules."""
+        """Show the average precision of this query and the mean over all, by both rules."""
         after = self.judging.values(self.lists, self.dataset)
         change = paired_difference(after, self._before, groups=query_groups(self.dataset))
         pairs = [(values[self.query], values[~np.isnan(values)].mean()) for values in (self._before, after)]
@@ -153,11 +153,11 @@ class JudgingLab(Panel):
 
 
 def counted_as(judging: Judging, dataset: Dataset, query: int, rows: Sequence[int]) -> list[str]:
-    """What each of the first results counts as: "ignored", "wrong", or right with the precision of the list up to it.
+    """How each of the first results counts: "ignored", "wrong", or right with the precision of the list up to it.
 
     Parameters
     ----------
-    rows : of the database, best first.
+    rows : rows of the database, best first.
     """
     right, ignored = judging.rows(dataset, query)
     found = counted = 0

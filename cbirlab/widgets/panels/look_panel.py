@@ -1,4 +1,4 @@
-"""What the panels that look into a method share: the strip of queries, and the picture that is asked with."""
+"""What the panels that look into a method share: the strip of queries, and the picture that is the query."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class LookPanel(SettingPanel):
 
     Parameters
     ----------
-    session, given : as of `SettingPanel`.
-    thumbnails : of the dataset, to share the page's copies with another panel.
+    session, given : as in `SettingPanel`.
+    thumbnails : those of the dataset, to share the page's copies with another panel.
     """
 
     def __init__(self, session: Session, *, thumbnails: Thumbnails | None = None, **given: Any) -> None:
@@ -38,7 +38,7 @@ class LookPanel(SettingPanel):
 
     @property
     def item(self) -> int:
-        """The picture that is asked with, as galleries count."""
+        """The picture that is the query, as galleries count."""
         if self.state.image is not None:
             return self.state.image
         dataset = self.session.dataset
@@ -56,7 +56,7 @@ class LookPanel(SettingPanel):
         self.guard.observe(self.strip, "clicks", lambda: self.pick(self.strip.picked))
 
     def pick(self, item: int) -> None:
-        """Ask with another picture, by the id of its thumbnail."""
+        """Choose another picture as the query, by the id of its thumbnail."""
         images = len(self.session.dataset.images)
         with self.state.hold_trait_notifications():
             if item >= images:
@@ -85,7 +85,7 @@ def whole_slider(description: str, low: int, high: int, value: int) -> Any:
 
 
 def offer_levels(menu: Any, run: Run) -> None:
-    """Fill a menu with the levels of a run's protocol, once; hide it where there is only one."""
+    """Fill a menu with the levels of a run's protocol, once; hide it if there is only one level."""
     if run.evaluation is None or len(menu.options) > 1:
         return
     levels = [level.name for level in run.evaluation.protocol.levels]

@@ -31,17 +31,17 @@ NUMBERED, MOST_NUMBERED = 5, 9
 
 
 class MatchView(LookPanel):
-    """A query and one of its results side by side, each under what its places add to their score.
+    """A query and one of its results side by side, each overlaid with what its places add to their score.
 
     Parameters
     ----------
-    session, given : as of `LookPanel`.
+    session, given : as in `LookPanel`.
     shown : results to choose from.
 
     Attributes
     ----------
     other : database row of the second picture; None for the first result.
-    share_mean : tick box; whether each place is compared with the average image that whitening takes off.
+    share_mean : tick box; whether each place is compared with the average image that whitening subtracts.
     match : the `Match` that is shown.
     """
 
@@ -63,7 +63,7 @@ class MatchView(LookPanel):
 
     @staticmethod
     def _usual(session: Session) -> dict[str, Any]:
-        """What is exact, and shows most."""
+        """Start with a setting whose division is exact and shows most."""
         usual = usual_start(session, "pca")
         return usual | ({"aggregation": "spoc"} if "spoc" in session.methods else {})
 
@@ -93,7 +93,7 @@ class MatchView(LookPanel):
                 raise ValueError("MatchView: this picture has no descriptor, so it finds nothing; choose another one.")
             raise ValueError(f"MatchView: {dataset.name} holds no other image to compare this one with; add one.")
         other = self._partner
-        self.results.show_in(self.gallery)  # before the pictures, which would otherwise be pushed down by it
+        self.results.show_in(self.gallery)  # before the pictures, because the text would push them down later
         self.gallery.current = other
         if setting.stages:
             raise ValueError(
@@ -137,7 +137,7 @@ def score_words(match: Match) -> str:
 
 
 def method_words(match: Match) -> str:
-    """How far the division can be trusted."""
+    """Say how far the division can be trusted."""
     if match.exact:
         return "Exact: this pooling is a weighted sum, and these are its summands."
     return (

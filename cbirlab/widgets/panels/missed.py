@@ -1,4 +1,4 @@
-"""Missed: the right answers that a query did not find among the first K, with the ranks they have."""
+"""Missed: the right answers that a query did not find among the first K, with their ranks."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Missed(LookPanel):
 
     Parameters
     ----------
-    session, given : as of `LookPanel`; the dataset has ground truth.
+    session, given : as in `LookPanel`; the dataset has ground truth.
 
     Attributes
     ----------
     first : slider of K.
-    level : of the protocol, where it has several.
-    found : the missed ones that are shown.
+    level : a level of the protocol, if it has several.
+    found : the missed answers that are shown.
     """
 
     def __init__(self, session: Session, *, first: int = FIRST, **given: Any) -> None:

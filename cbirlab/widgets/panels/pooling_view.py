@@ -1,4 +1,4 @@
-"""PoolingView: what a pooling looked at in one picture, while its sliders move."""
+"""PoolingView: what a pooling looks at in one picture, while the user moves its sliders."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ CHANNEL_SIDE = 150
 
 
 class PoolingView(LookPanel):
-    """A picture under what a pooling looked at: weights, regions, a mask, and the channels that count most.
+    """A picture overlaid with what a pooling looked at: weights, regions, a mask, and the channels that count most.
 
     Parameters
     ----------
-    session, given : as of `LookPanel`.
+    session, given : as in `LookPanel`.
 
     Attributes
     ----------
-    opacity : of the heat map; 0 shows the picture alone.
-    region : 0 for all regions, else the one that is shown alone.
+    opacity : opacity of the heat map; 0 shows the picture alone.
+    region : 0 for all regions, else the only one to show.
     seen : the `Overlay` that is shown.
     """
 
@@ -47,11 +47,11 @@ class PoolingView(LookPanel):
         super().__init__(session, **given)
 
     def _arranged(self) -> list[Any]:
-        side = [*self.controls[:-2], self.region, self.opacity, self.facts, self.note]  # nothing is whitened here
+        side = [*self.controls[:-2], self.region, self.opacity, self.facts, self.note]  # this panel does not whiten
         return [side_by_side(side, [self.picture, self.channels])]
 
     def _settings(self) -> Sequence[Setting]:
-        return ()  # the network sees one picture, which is waited for
+        return ()  # the network sees only one picture, which is worth waiting for
 
     def _draw(self) -> None:
         setting = self.state.setting
@@ -67,7 +67,7 @@ class PoolingView(LookPanel):
         self.note.value = ""
 
     def _draw_rest(self) -> None:
-        """The channels that count most."""
+        """Show the channels that count most."""
         if self.seen is None:
             return
         maps = self._maps()
@@ -83,7 +83,7 @@ class PoolingView(LookPanel):
         return self.looker.maps(self.item, self.state.tap)[0].float().cpu().numpy()
 
     def _offer_regions(self, count: int) -> None:
-        """A slider for the regions; of other regions than before, all are shown first."""
+        """Set up the slider for the regions; if the regions have changed, show all of them first."""
         self.region.layout.display = None if count > 1 else "none"
         if self.region.max != count:
             self.region.value, self.region.max = 0, count
@@ -112,14 +112,14 @@ class PoolingView(LookPanel):
 
 
 def channel_words(seen: Overlay) -> str:
-    """What the small pictures are."""
+    """Say what the small pictures are."""
     if seen.weighs_channels:
         return "The channels with the largest weights, and where each is active:"
     return "No channel is weighed; the most active ones, by their means:"
 
 
 def facts(seen: Overlay, aggregation: str) -> str:
-    """What the colours mean, in sentences."""
+    """Say in sentences what the colours mean."""
     height, width = seen.cells.shape
     if seen.cells.size == 1:
         return "This tap has a single place: whatever is pooled there, all of the picture counts."

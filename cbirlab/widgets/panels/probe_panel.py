@@ -1,4 +1,4 @@
-"""The invariance probe, live: a query is rotated, scaled or covered by a slider while its right answers fall."""
+"""The invariance probe, live: a slider rotates, scales or covers a query, and its right answers fall."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BreaksPanel", "ProbePanel"]
 
-PAUSE = 0.15  # seconds in which a slider may move on, before the whole curve is computed
+PAUSE = 0.15  # seconds in which a slider may still move, before the whole curve is computed
 SHOWN = 12
 MOST_RANKS = 12
 CURVES = {
@@ -41,18 +41,18 @@ CURVES = {
 
 
 class ProbePanel(SettingPanel):
-    """A query changed by a slider, and where its right answers go.
+    """A query that a slider changes, and where its right answers go.
 
     Parameters
     ----------
-    session, given : as of `SettingPanel`.
+    session, given : as in `SettingPanel`.
     shown : pictures in the gallery.
-    thumbnails : of the dataset, to share the page's copies with another panel.
+    thumbnails : those of the dataset, to share the page's copies with another panel.
     pause : seconds between a new gallery and the curve over all amounts; 0 computes it at once.
 
     Attributes
     ----------
-    kind : menu of the ways to change the picture; `amounts` has the slider of each.
+    kind : menu of the ways to change the picture; `amounts` holds the slider of each.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class ProbePanel(SettingPanel):
         return self._pictures.get(query, lambda: query_picture(self.session, query, setting))
 
     def _answer(self, setting: Setting, query: int, kind: str, amount: float) -> tuple[Answer, Ranking, Image.Image]:
-        """What a changed query finds: the answer, and the ranking with the changed picture to be shown."""
+        """Ask with a changed query: the answer, and the ranking to show with the changed picture."""
 
         def make() -> tuple[Answer, Ranking, Image.Image]:
             changed = perturb_image(self._picture(), **{kind: amount})
@@ -131,7 +131,7 @@ class ProbePanel(SettingPanel):
         self.ranks.value = views.note(ranks_note(answer))
 
     def _draw_rest(self) -> None:
-        """The curve over all amounts, as far as nothing newer is asked for."""
+        """Draw the curve over all amounts, until a newer request comes."""
         from cbirlab.plots import lines
 
         setting, query, kind, measure = self.state.setting, self.state.query, self.kind.value, self.measure.value

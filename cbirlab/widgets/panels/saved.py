@@ -1,4 +1,4 @@
-"""A workbench in a file: what is written, and how it is brought back."""
+"""A workbench in a file: how it is written, and how it is brought back."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ KIND = "cbirlab workbench"
 
 
 def session_of(dataset: Any, backbone: str, options: Mapping[str, Any]) -> Session:
-    """A session as it is, or a new one of a dataset."""
+    """Take a session as it is, or open a new one on a dataset."""
     if hasattr(dataset, "rank_query"):
         return dataset
     from cbirlab.live import Session
@@ -38,7 +38,7 @@ def session_of(dataset: Any, backbone: str, options: Mapping[str, Any]) -> Sessi
 
 
 def read(path: str | Path) -> dict[str, Any]:
-    """A state from a file.
+    """Read a state from a file.
 
     Raises
     ------
@@ -48,11 +48,11 @@ def read(path: str | Path) -> dict[str, Any]:
 
 
 def parsed(text: str, name: str) -> dict[str, Any]:
-    """A state from the text of a file.
+    """Read a state from the text of a file.
 
     Raises
     ------
-    ValueError : it is something else.
+    ValueError : the text holds something else.
     """
     try:
         state = plain.parse_json(text)
@@ -65,11 +65,11 @@ def parsed(text: str, name: str) -> dict[str, Any]:
 
 
 def _check(state: Mapping[str, Any], name: str) -> None:
-    """Make every part of a state that needs no session, so that one that cannot be is refused before a panel moves.
+    """Make every part of a state that needs no session, so that an impossible state is refused before a panel changes.
 
     Raises
     ------
-    ValueError : one is missing, or is something else.
+    ValueError : a part is missing, or is something else.
     """
     try:
         Recipe.from_json(state["recipe"])
@@ -98,11 +98,11 @@ def _text(value: Any) -> str:
 
 
 def session_in(state: Mapping[str, Any], options: dict[str, Any], dataset: Any = None) -> Session:
-    """The session that a saved state began with; takes from `options` what is a session's.
+    """Open the session that a saved state began with; takes the options of a session out of `options`.
 
     Parameters
     ----------
-    dataset : in place of the one that was saved; a session is taken as it is.
+    dataset : used instead of the saved one; a session is taken as it is.
 
     Raises
     ------
@@ -120,11 +120,11 @@ def session_in(state: Mapping[str, Any], options: dict[str, Any], dataset: Any =
 
 
 def check_dataset(state: Mapping[str, Any], dataset: Dataset) -> None:
-    """Check that a state can be one of this dataset.
+    """Check that a state belongs to this dataset.
 
     Raises
     ------
-    ValueError : the state is of another dataset.
+    ValueError : the state belongs to another dataset.
     """
     if not dataset.called(state["dataset"]):
         raise ValueError(
@@ -144,8 +144,8 @@ def buttons(keep: Callable[[], Mapping[str, Any]], load: Callable[[Mapping[str, 
 
     Parameters
     ----------
-    keep, load : give the state, and take one over.
-    guard : shows their errors.
+    keep, load : `keep` gives the state, `load` takes one over.
+    guard : shows errors of both.
     """
     download = Download(
         "Save state",

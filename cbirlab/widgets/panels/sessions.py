@@ -1,4 +1,4 @@
-"""The sessions of a panel: one dataset, several backbones, each opened when it is first asked for."""
+"""The sessions of a panel: one dataset, several backbones; a session opens when its backbone is first asked for."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def shared(recipe: Recipe) -> dict[str, Any]:
-    """What the sessions of a panel have in common beside their dataset: neither the backbone's nor a setting's."""
+    """What the sessions of a panel share apart from their dataset: all but the backbone's and the setting's fields."""
     return recipe.without("dataset", "backbone", "weights", *OF_SETTING, *STAGES)
 
 
@@ -25,8 +25,8 @@ class Sessions:
 
     Parameters
     ----------
-    first : gives the dataset, the store and what all recipes share.
-    offered : names of backbones, or names and their weights; by default all, those on this machine first.
+    first : the session that gives the dataset, the store and what all recipes share.
+    offered : names of backbones, with or without their weights; by default all, those on this machine first.
     """
 
     def __init__(self, first: Session, offered: Sequence[str] | Mapping[str, str | None] | None = None) -> None:
@@ -39,11 +39,11 @@ class Sessions:
             self._add(*split_backbone(text, beside))
 
     def offer(self, backbone: str, weights: str | None = None) -> str:
-        """Put a backbone on offer, unless it is; its key here.
+        """Put a backbone on offer, unless it is already; return its key here.
 
         Raises
         ------
-        ValueError : a saved state asks for it, in an app whose visitors name no files and download nothing.
+        ValueError : a saved state asks for it in an app whose visitors may not name files or download anything.
         """
         name, label = split_backbone(backbone, weights)
         if not downloads.allowed() and in_one_word(name, label) not in self.weights:
@@ -56,15 +56,15 @@ class Sessions:
 
     @property
     def names(self) -> list[str]:
-        """The backbones on offer, the first session's before the others."""
+        """The backbones on offer, that of the first session first."""
         return [*self.weights]
 
     def get(self, backbone: str) -> Session | None:
-        """The session of a backbone, if it is open."""
+        """The session of a backbone; None if it is not open."""
         return self._open.get(backbone)
 
     def open(self, backbone: str) -> Session:
-        """The session of a backbone, extracted now if it is new; slow, meant for a thread."""
+        """The session of a backbone; if it is new, extract it now. Slow, meant for a thread."""
         if backbone not in self._open:
             self._open[backbone] = self._opened(backbone)
         return self._open[backbone]
@@ -88,14 +88,14 @@ class Sessions:
         return session
 
     def leave(self) -> None:
-        """Nobody looks at them any more: they learn nothing ahead."""
+        """Stop learning ahead, because nobody looks at these sessions any more."""
         self._left = True
         for session in self._open.values():
             session.learn_no_more()
 
 
 def key_of(session: Session) -> str:
-    """The backbone of a session as menus have it, with its weights where they are chosen by name."""
+    """The backbone of a session as menus name it, with its weights if they are chosen by name."""
     return in_one_word(session.backbone, session.common.weights)
 
 
@@ -105,7 +105,7 @@ def backbones_offered() -> list[str]:
 
 
 def backbone_titles(names: Sequence[str]) -> list[tuple[str, str]]:
-    """Pairs of title and name; of what is not on this machine the title says what it takes."""
+    """Pairs of title and name; the title of a backbone that is not on this machine says how large its download is."""
     pairs = []
     for text in names:
         (name, weights), found = split_backbone(text), _available(text)

@@ -32,18 +32,18 @@ class Side:
     Parameters
     ----------
     name : "A" or "B".
-    sessions : of all backbones on offer.
+    sessions : the sessions of all backbones on offer.
     thumbnails : shared by all galleries of the panel.
-    state : what to start with.
-    session : whose backbone to start with; by default the first.
-    on_error : told of an exception in a callback.
+    state : the state to start with.
+    session : its backbone is the one to start with; by default that of the first session.
+    on_error : called with an exception that a callback raises.
 
     Attributes
     ----------
-    session : of the backbone that is shown now.
-    backbone : the menu; another value than the session's is a wish.
+    session : the session of the backbone that is shown now.
+    backbone : the menu; a value other than the session's backbone is one that the user wishes for.
     state, controls : the setting.
-    ranking, results : what was found last; None before that.
+    ranking, results : found last; `results` is None before that.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Side:
 
     @property
     def setting(self) -> Setting:
-        """What `Session.rank` needs to know."""
+        """The arguments of `Session.rank`."""
         return self.state.setting
 
     @property
@@ -93,20 +93,20 @@ class Side:
 
     @property
     def wish(self) -> str:
-        """What has to be computed for it, in words."""
+        """What has to be computed for this side, in words."""
         return self.title if len(self.sessions.names) > 1 else f"{self.setting.aggregation} at {self.setting.tap}"
 
     @property
     def key(self) -> tuple[str, Setting]:
-        """What has to be computed for it."""
+        """A key of what has to be computed for this side."""
         return self.backbone.value, self.setting
 
     def ready(self) -> bool:
-        """Whether it can be ranked at once."""
+        """Whether this side can be ranked at once."""
         return self.backbone.value == key_of(self.session) and self.session.ready(*self.setting)
 
     def adopt(self) -> bool:
-        """Take over the session of the backbone that was chosen, if it is open; whether it is."""
+        """Take over the session of the chosen backbone if it is open; return whether it is."""
         wanted = self.sessions.get(self.backbone.value)
         if wanted is None:
             return False
@@ -115,9 +115,9 @@ class Side:
         return True
 
     def make_ready(self) -> None:
-        """Compute all that its setting needs; slow, meant for a thread."""
+        """Compute all that the setting of this side needs; slow, meant for a thread."""
         session = self.sessions.open(self.backbone.value)
-        if session is self.session:  # else the tap is chosen when the session is taken over
+        if session is self.session:  # a new session chooses its tap when it is taken over
             session.make_ready(*self.setting)
 
     def find(self, question: Question, *, shown: int, only: Collection[int]) -> None:
@@ -127,7 +127,7 @@ class Side:
         self._good = {"backbone": key_of(self.session), "state": self.state.to_json()}
 
     def run(self) -> Run:
-        """All queries of the protocol, judged."""
+        """Rank and judge all queries of the protocol."""
         return self.session.rank(*self.setting)
 
     def go_back(self) -> None:
@@ -145,7 +145,7 @@ class Side:
 
         Raises
         ------
-        ValueError : it is not, or has no such tap; or its pooling is not on offer here.
+        ValueError : it is not open, or lacks the tap; or the pooling is not on offer here.
         """
         session = self.sessions.get(self.sessions.offer(saved["backbone"], saved.get("weights")))
         if session is None:
@@ -157,18 +157,18 @@ class Side:
         self.state.from_json(saved["state"])
 
     def _take(self, session: Session, tap: str) -> None:
-        """Another backbone: its taps, of which the same one where it has it, or else one that the pooling can be of."""
+        """Switch to another backbone: to the same tap if it has it, else to one where the pooling is possible."""
         self.session = session
         self.controls.offer_taps(session.taps, possible_tap(session, self.setting.aggregation, tap))
 
     def show(self, changes: Sequence[str] = (), *, compared: bool = False) -> None:
-        """Draw the gallery, with a note per picture on how the other side differs; beside it there is less room."""
+        """Draw the gallery, with a note on each picture about the other side; side by side there is less room."""
         self.gallery.side = TILE_BESIDE if compared else TILE
         if self.results is not None:
             self.results.show_in(self.gallery, notes=changes)
 
     def head(self, run: Run | None, *, compared: bool) -> None:
-        """Say above the gallery what it shows; alone it needs no saying, and has room for larger pictures."""
+        """Say above the gallery what it shows; a single gallery needs no heading and has room for larger pictures."""
         self.heading.value = views.side_heading(self.name, self.title, run.metrics if run else {}) if compared else ""
 
 
@@ -179,7 +179,7 @@ def make_ready(sides: Sequence[Side]) -> None:
 
 
 def gone(results: Results, other: Results, ranking: Ranking, own: int | None) -> list[str]:
-    """For every result of A, where it went if B does not show it."""
+    """For every result of A, say where it went if B does not show it."""
     places = _places(ranking, own, results.rows)
     return ["" if row in {*other.rows} else f"gone ({_said(places[row], ranking)})" for row in results.rows]
 
@@ -199,9 +199,9 @@ def moved(results: Results, other: Results, ranking: Ranking, own: int | None) -
 
 
 def _places(ranking: Ranking, own: int | None, rows: Sequence[int]) -> dict[int, int]:
-    """Place from 1 of each of `rows` in a ranking of one query, the query's own row left out.
+    """The place from 1 of each of `rows` in a ranking of one query, without the query's own row.
 
-    What a list that is cut does not hold has the place behind its last one.
+    A row that a cut list does not hold gets the place after its last one.
     """
     images = ranking.images[0]
     found = np.flatnonzero(np.isin(images, list(rows)))
@@ -211,7 +211,7 @@ def _places(ranking: Ranking, own: int | None, rows: Sequence[int]) -> dict[int,
 
 
 def _said(place: int, ranking: Ranking) -> str:
-    """A place in words; behind the end of a list nobody knows it."""
+    """A place in words; beyond the end of a cut list nobody knows it."""
     listed = ranking.images.shape[1]
     return str(place) if place <= listed else f"after {listed}"
 

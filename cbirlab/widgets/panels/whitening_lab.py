@@ -36,13 +36,13 @@ class WhiteningLab(SettingPanel):
 
     Parameters
     ----------
-    session, options : as of `SettingPanel`; of another panel's state the tap and the pooling are followed.
-    start : what the own controls start with; also the whitening and the dimensions.
-    whitening : to start with.
+    session, options : as in `SettingPanel`; of another panel's state, this panel follows the tap and the pooling.
+    start : what the panel's own controls start with, including the whitening and the dimensions.
+    whitening : the whitening to start with.
 
     Attributes
     ----------
-    kind, sliders : menu of whitenings, and (whitening, parameter) to the slider of each.
+    kind, sliders : menu of whitenings, and the slider of each (whitening, parameter).
     report : the `WhiteningReport` that is shown.
     """
 
@@ -97,7 +97,7 @@ class WhiteningLab(SettingPanel):
 
     @property
     def setting(self) -> Setting:
-        """What is shown, as the arguments of `Session.rank`."""
+        """The setting that is shown, as the arguments of `Session.rank`."""
         tap, aggregation = self.state.setting[:2]
         return Setting(tap, aggregation, self.whitening, self.dimensions.value or None)
 
@@ -111,7 +111,7 @@ class WhiteningLab(SettingPanel):
             html.value = drawing.svg(alt)
 
     def _draw_rest(self) -> None:
-        """mAP before and after."""
+        """Show mAP before and after."""
         tap, aggregation, whitening = self.setting[:3]
         before = self.session.rank(tap, aggregation).metrics
         after = self.session.rank(*self.setting).metrics
@@ -125,7 +125,7 @@ class WhiteningLab(SettingPanel):
         )
 
     def _charts(self) -> list[tuple[Any, str]]:
-        """Drawings and their words."""
+        """Drawings, and the words that describe them."""
         if self.report is None:
             return []
         found = [(charts.spectrum_chart(self.report.spectrum), charts.spectrum_words(self.report.spectrum))]
@@ -137,7 +137,7 @@ class WhiteningLab(SettingPanel):
         return found
 
     def _offer(self) -> None:
-        """Show the sliders of this whitening, and as many dimensions as there are."""
+        """Show the sliders of this whitening, and offer as many dimensions as there are."""
         for (owner, _), slider in self.sliders.items():
             slider.layout.display = None if owner == self.kind.value else "none"
         ordered = WHITENINGS.info(self.kind.value).facts["ordered"]
@@ -161,6 +161,6 @@ class WhiteningLab(SettingPanel):
 
 
 def _slides(parameter: Parameter) -> bool:
-    """Whether a parameter is one for the hand: a choice, or a range with steps."""
+    """Whether a parameter gets a control: if it is a choice, or a range with steps."""
     stepped = isinstance(parameter.domain, Choice) or parameter.domain.step is not None
     return stepped and parameter.default is not None

@@ -1,4 +1,4 @@
-"""WinLoss: two settings, query by query; a bar that is chosen shows both answers."""
+"""WinLoss: two settings, query by query; choosing a bar shows both answers."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ SHOWN = 10
 
 
 class WinLoss(SettingPanel):
-    """Bars of the difference in average precision of each query, setting A less setting B, and both galleries.
+    """Bars for each query's average precision with setting A minus that with setting B, and both galleries.
 
     Parameters
     ----------
-    session, given : as of `SettingPanel`; the dataset has ground truth.
-    a, b : states of other panels, which the two settings follow; by default each has controls of its own.
-    start_a, start_b : what these start with, as of `SettingPanel`; by default GeM as it is, and PCA-whitened.
-    thumbnails : of the dataset, to share the page's copies with another panel.
+    session, given : as in `SettingPanel`; the dataset has ground truth.
+    a, b : states of other panels that the two settings follow; by default each has controls of its own.
+    start_a, start_b : what these start with, as in `SettingPanel`; by default GeM without and with PCA whitening.
+    thumbnails : those of the dataset, to share the page's copies with another panel.
     shown : pictures in each gallery.
 
     Attributes
@@ -80,7 +80,7 @@ class WinLoss(SettingPanel):
         for name, head, controls in zip("AB", self.headings, (self.controls, others), strict=True):
             folded = [widgets.Accordion([widgets.VBox(controls)], titles=(f"Setting {name}",))] if controls else []
             heads.append([head, *folded])
-        # Two rows, so that the galleries stand level where one side alone has controls.
+        # Two rows, so that the galleries are level even if only one side has controls.
         rows = [_columns(parts) for parts in (heads, [[gallery] for gallery in self.galleries])]
         return [self.level, self.summary, self.bars, self.query, *rows, self.note]
 
@@ -92,7 +92,7 @@ class WinLoss(SettingPanel):
         self.guard.observe(self.bars, "clicks", lambda: self.choose(self.bars.chosen))
 
     def choose(self, place: int) -> None:
-        """Show both answers to the query at a place among the bars."""
+        """Show both answers to the query of the bar at this place."""
         if self.frame is None or not 0 <= place < len(self.frame):
             return
         self.bars.chosen = place

@@ -1,4 +1,4 @@
-"""The workbench: the explorer with a second setting beside it, a map, other datasets, and a file that keeps it all."""
+"""The workbench: the explorer plus a second setting, a map, other datasets, and a file that keeps everything."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from cbirlab.live import Session
     from cbirlab.pipeline import Recipe, Run
 
-NARROW, WIDE = "3 1 310px", "3 1 560px"  # room of one gallery beside the controls, and of two
+NARROW, WIDE = "3 1 310px", "3 1 560px"  # room for one gallery next to the controls, and for two
 CHANGES = "On B: ▲ and ▼ are places moved since A, new (its place in A). On A: gone (its place in B)."
 
 
@@ -39,17 +39,17 @@ class Workbench(Explorer):
     Parameters
     ----------
     dataset : a name, a folder, a loaded dataset, or a session.
-    backbone : a name in `BACKBONES`, where no session is given.
+    backbone : a name in `BACKBONES`, unless a session is given.
     backbones : those on offer, names or names with their weights; by default those whose weights are on this machine.
-    state, start, shown, prefetch, pause : as of `Explorer`.
-    options : of `Session`: `weights`, `store`, `image_size`, ...
+    state, start, shown, prefetch, pause : as in `Explorer`.
+    options : options of `Session`: `weights`, `store`, `image_size`, ...
 
     Attributes
     ----------
     state : the setting of A and the query; set it from Python and the panel follows.
-    a, b : the two sides; b is None until it was asked for.
-    compared : whether B is shown beside A.
-    only : database rows chosen on the map; while there are any, the galleries show no others.
+    a, b : the two sides; b is None until it is first asked for.
+    compared : whether B is shown next to A.
+    only : database rows chosen on the map; if there are any, the galleries show no others.
     """
 
     compared = Bool(False)
@@ -76,8 +76,8 @@ class Workbench(Explorer):
         self.guard.observe(self, "compared", self._sides_changed)
 
     def show(self, session: Session) -> None:
-        """Show another dataset in place of this one, with a setting of its own; the backbones on offer stay."""
-        live, self.live = self.live, False  # nothing is drawn on the way
+        """Show another dataset instead of this one, with a setting of its own; the backbones on offer stay."""
+        live, self.live = self.live, False  # draw nothing in between
         self.only, self.compared = (), False
         self._compared.unlink()
         leaving = [part for part in self._leave() if part is not self.datasets]
@@ -128,7 +128,7 @@ class Workbench(Explorer):
         self._arrange_sides()
 
     def side_b(self) -> Side:
-        """B, which begins as A is."""
+        """Side B, which begins as a copy of A."""
         if self.b is None:
             self.b = self._side("B", RetrievalState.of(self.state.to_json()), self.session)
         return self.b
@@ -147,14 +147,14 @@ class Workbench(Explorer):
         self.ask()
 
     def _choose(self, items: Any) -> None:
-        """Pictures were chosen on the map, or none any more."""
+        """React to pictures being chosen on the map, or to the choice being cleared."""
         if not items:
             self.map.scatter.selected = ()
         self.only = tuple(sorted(int(item) for item in items if item < len(self.dataset.images)))
 
     @property
     def sides(self) -> list[Side]:
-        """What is shown: A, or A and B."""
+        """The sides on show: A, or A and B."""
         return [self.a, self.b] if self.compared and self.b else [self.a]
 
     @property
@@ -189,7 +189,7 @@ class Workbench(Explorer):
         return [screen_as_python(recipes, self.question, self.shown), screen_as_commands(recipes)]
 
     def _leave(self) -> list[Any]:
-        sides = [side for side in (self.a, self.b) if side is not None]  # of which one alone is seen
+        sides = [side for side in (self.a, self.b) if side is not None]  # only one of them is shown
         return [*super()._leave(), *(part for side in sides for part in (side.panel, side.column))]
 
     # A file that keeps it all
@@ -209,11 +209,11 @@ class Workbench(Explorer):
         }
 
     def from_json(self, state: Mapping[str, Any]) -> None:
-        """Take over what `to_json` kept, of the same dataset.
+        """Take over what `to_json` kept, for the same dataset.
 
         Raises
         ------
-        ValueError : something else, or of another dataset.
+        ValueError : something else, or a state of another dataset.
         """
         saved.check_dataset(state, self.dataset)
         live, self.live = self.live, False
@@ -238,12 +238,12 @@ class Workbench(Explorer):
 
     @classmethod
     def restore(cls, path: str | Path, dataset: Any = None, **options: Any) -> Workbench:
-        """The workbench that was saved.
+        """Open the workbench that was saved.
 
         Parameters
         ----------
-        dataset : in place of the name or the folder that was saved.
-        options : of the class.
+        dataset : used instead of the saved name or folder.
+        options : as in the class.
 
         Raises
         ------

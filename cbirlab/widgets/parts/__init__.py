@@ -1,1 +1,1 @@
-"""Parts that panels are made of: galleries, maps, controls, menus, the state, tasks and the words beside them."""
+"""Parts of panels: galleries, maps, controls, menus, the state, tasks and the words that go with them."""

@@ -1,4 +1,4 @@
-"""Bars that are chosen by a click or the arrow keys: wins upwards, losses downwards and hatched."""
+"""Bars to choose by a click or the arrow keys: wins point up; losses point down and are hatched."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cbirlab.widgets.parts.gallery import page_text
 
 
 class Bars(anywidget.AnyWidget):
-    """A bar for each value; `chosen` is the place of the one that was chosen last, `clicks` counts.
+    """A bar for each value; `chosen` is the place of the bar chosen last, `clicks` counts the choices.
 
     Attributes
     ----------

@@ -43,7 +43,7 @@ def cosine_chart(found: Cosines, title: str) -> Drawing:
 
 
 def cosine_words(found: Cosines, title: str) -> str:
-    """The same for readers who do not see it."""
+    """The same chart in words, for readers who do not see it."""
     return (
         f"{title}: cosines of matching pairs have mean {found.mean_matching:.2f}, of other pairs "
         f"{found.mean_others:.2f}; a matching pair has the larger one in {found.separation:.0%} of cases"
@@ -51,7 +51,7 @@ def cosine_words(found: Cosines, title: str) -> str:
 
 
 def spectrum_chart(found: Spectrum) -> Drawing:
-    """Variance of each dimension over the largest, on a logarithmic scale: before (dashed) and after (solid)."""
+    """Variance of each dimension, divided by the largest, on a logarithmic scale: before (dashed) and after (solid)."""
     drawing = Drawing(WIDTH, HEIGHT)
     longest = max(len(found.before), len(found.after))
     decades = max(_decades(found.before), _decades(found.after))
@@ -72,7 +72,7 @@ def spectrum_chart(found: Spectrum) -> Drawing:
 
 
 def spectrum_words(found: Spectrum) -> str:
-    """The same for readers who do not see it."""
+    """The same chart in words, for readers who do not see it."""
     before, after = found.flatness
     return (
         f"Spectrum: {len(found.before)} dimensions of which {before:.0f} count before whitening, {len(found.after)} of "
@@ -102,7 +102,7 @@ def bar_chart(values: Sequence[float], chosen: int, title: str) -> Drawing:
 
 
 def _decades(variances: np.ndarray) -> int:
-    """How many powers of ten lie between the largest variance and the smallest that is not nothing."""
+    """How many powers of ten lie between the largest variance and the smallest one above zero."""
     shares = variances[variances > 0] / variances.max() if variances.any() else np.ones(1)
     return int(np.clip(math.ceil(-math.log10(shares.min())), 1, _MOST_DECADES))
 
@@ -122,7 +122,7 @@ def _frame(drawing: Drawing, title: str, across: str, up: str) -> None:
 
 
 def _key(drawing: Drawing, names: Sequence[tuple[str, str, bool]]) -> None:
-    """Which line is which, at the right end of the title's line."""
+    """The key to the lines, at the right end of the line with the title."""
     right = float(WIDTH - _RIGHT)
     for name, colour, dashed in reversed(names):
         drawing.text(right, 12, name, anchor="end", size=11)

@@ -1,4 +1,4 @@
-"""Pinned settings side by side, each tested against the first, and the buttons that take them home as files."""
+"""Pinned settings side by side, each tested against the first, and the buttons that export them as files."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class Pinned:
 
     Attributes
     ----------
-    row : as of `cbirlab.compare`.
+    row : as in `cbirlab.compare`.
     per_query : average precision (Q,) of each level; empty without ground truth.
-    groups : (Q,) queries of one number share an instance.
+    groups : (Q,); queries with the same number share an instance.
     """
 
     row: dict[str, Any]
@@ -61,14 +61,14 @@ class Pinned:
         return row | dict(zip(names, tested, strict=True)) | {"recipe": self.row["recipe"]}
 
     def to_json(self) -> dict[str, Any]:
-        """All of it as plain data."""
+        """The pinned setting as plain data."""
         levels = {name: [_plain(float(ap)) for ap in values] for name, values in self.per_query.items()}
         row = {name: _plain(value) for name, value in self.row.items()}
         return {"row": row, "per_query": levels, "groups": [int(group) for group in self.groups]}
 
     @classmethod
     def from_json(cls, saved: Mapping[str, Any]) -> Pinned:
-        """What `to_json` kept."""
+        """Restore what `to_json` kept."""
         row = {name: math.nan if value is None else value for name, value in saved["row"].items()}
         levels = {name: np.array(values, dtype=np.float64) for name, values in saved["per_query"].items()}
         return cls(row, levels, np.array(saved["groups"], dtype=np.int64))
@@ -81,7 +81,7 @@ class Comparison(widgets.VBox):
     ----------
     current : gives the table row and the evaluation of each setting shown now; called when "Pin this setting" is
         pressed.
-    on_error : told of an exception in a button.
+    on_error : called with an exception that a button raises.
     """
 
     def __init__(
@@ -115,12 +115,12 @@ class Comparison(widgets.VBox):
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """The pinned settings with the columns of `cbirlab.compare`, and their differences to the first one."""
+        """The pinned settings with the columns of `cbirlab.compare`, and their differences from the first one."""
         return [one.row_beside(self.pinned[0]) for one in self.pinned]
 
     @property
     def frame(self) -> pd.DataFrame:
-        """The same as a table."""
+        """The rows as a table."""
         return pd.DataFrame(self.rows)
 
     def pin(self) -> None:
@@ -163,7 +163,7 @@ class Comparison(widgets.VBox):
     def _draw(self) -> None:
         for button in (self.clear_button, *self.downloads.values()):
             button.disabled = not self.pinned
-        self.table.value = views.comparison_table(self.rows)  # last: who sees a row can take it home
+        self.table.value = views.comparison_table(self.rows)  # last: whoever sees a row can export it
 
 
 def _plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Controls drawn from what is declared: sliders from ranges, menus from choices and registries, bound to a state."""
+"""Controls made from declarations: sliders from ranges, menus from choices and registries, bound to a state."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def control(parameter: Parameter, *, description: str = "") -> Any:
 
 
 def on_stop(domain: Range | Choice, value: Any) -> Any:
-    """The slider's stop at `value`: pages send 6.999999999999999 for 7, which would be another setting."""
+    """The slider's stop nearest to `value`: pages send 6.999999999999999 for 7, which would be another setting."""
     if not isinstance(domain, Range) or domain.step is None:
         return value
     stop = domain.low + round((value - domain.low) / domain.step) * domain.step
@@ -89,12 +89,12 @@ class RetrievalControls:
 
     Parameters
     ----------
-    state : what they set, and follow when it is set elsewhere.
+    state : the controls set it, and follow it when it is set elsewhere.
     taps : shallow to deep.
     aggregations : names of the pooling methods and encodings on offer.
     dimensions : largest number of dimensions at a tap with an aggregation.
     whitenings : names on offer.
-    on_error : told of an exception in a callback.
+    on_error : called with an exception that a callback raises.
 
     Raises
     ------
@@ -120,7 +120,7 @@ class RetrievalControls:
         self.attention = menu(attention, description="attention")
         self.aggregation = menu(with_titles(aggregations, registry_of), description="pooling")
         offered = [Whitening.parse(one) for one in whitenings or WHITENINGS]
-        whitened = [(WHITENINGS.info(one.name).title, one) for one in offered]  # as the state has it
+        whitened = [(WHITENINGS.info(one.name).title, one) for one in offered]  # values as in the state
         self.whitening = menu(whitened, description="whitening")
         self.dimensions = widgets.SelectionSlider(options=[("all", ALL)], description="dimensions", **looks)
         self.parameters = {
@@ -149,14 +149,14 @@ class RetrievalControls:
         return [*pooled, self.whitening, self.dimensions, *self.stages.values()]
 
     def _stage_menu(self, name: str, stage: Stage) -> Any:
-        """The menu of a stage that was added, bound to the state."""
+        """The menu of an added stage, bound to the state."""
         methods = [(stage.registry.info(one).title, stage.check(one)) for one in stage.registry]
         titles = [("None", NONE), *methods]
         made = menu(titles, description=name)
 
         def follow() -> None:
             wanted = self.state.stages.get(name, NONE)
-            if wanted not in _values(made):  # one with parameters
+            if wanted not in _values(made):  # a method with parameters
                 made.options = [*made.options, (wanted, wanted)]
             made.value = wanted
 
@@ -176,14 +176,14 @@ class RetrievalControls:
         self._follow("tap")
 
     def check(self, values: Mapping[str, Any], taps: Sequence[str]) -> None:
-        """Raise ValueError where values of a state name what is not on offer, beside `taps`."""
+        """Raise ValueError if values of a state name something that is not on offer; `taps` are the taps on offer."""
         for name, offered in (("tap", taps), ("aggregation", _values(self.aggregation))):
             if values[name] not in offered:
                 raise ValueError(f"panel: {name} must be one of {', '.join(offered)}, got {values[name]!r}.")
 
     @contextmanager
     def _quietly(self) -> Iterator[None]:
-        """Inside, the state does not follow: other options choose another one by themselves."""
+        """Keep the state unchanged inside the block, because menus with new options choose a value by themselves."""
         before, self._drawing = self._drawing, True
         try:
             yield
@@ -191,7 +191,7 @@ class RetrievalControls:
             self._drawing = before
 
     def _bind(self, name: str) -> None:
-        """The state follows a menu, and the menu the state."""
+        """Let the state follow a menu, and the menu the state."""
         self.guard.observe(getattr(self, name), "value", lambda: self._chosen(name))
         self.guard.observe(self.state, name, lambda: self._follow(name))
 
@@ -201,7 +201,7 @@ class RetrievalControls:
 
     def _follow(self, name: str) -> None:
         widget, value = getattr(self, name), getattr(self.state, name)
-        if name == "whitening" and value not in _values(widget):  # one with parameters
+        if name == "whitening" and value not in _values(widget):  # a whitening with parameters
             with self._quietly():
                 widget.options = [*widget.options, (value, value)]
         self.check(self.state.to_json(), _values(self.tap))
@@ -216,7 +216,7 @@ class RetrievalControls:
             self.state.dimensions = self.dimensions.value or None
 
     def _refresh(self) -> None:
-        """Show what applies, and let the sliders follow a state that was set elsewhere."""
+        """Show the controls that apply, and let the sliders follow a state that was set elsewhere."""
         for (method, name), widget in self.parameters.items():
             widget.disabled = method != self.state.aggregation
             widget.layout.display = "none" if widget.disabled else None
@@ -235,6 +235,6 @@ class RetrievalControls:
         options = [*((str(step), step) for step in fewer), (f"{most} (all)", ALL)]
         if tuple(options) != tuple(self.dimensions.options):
             self.dimensions.options = options
-        # A wish beyond what this tap has stays a wish: it is met again at a deeper tap.
+        # If the user wishes for more dimensions than this tap has, keep the wish: a deeper tap may have them.
         wanted = self.state.dimensions or full
         self.dimensions.value = ALL if wanted >= full or not fewer else min(fewer, key=lambda step: abs(step - wanted))

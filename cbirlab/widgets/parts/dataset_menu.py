@@ -1,4 +1,4 @@
-"""The menu of datasets: bundled, published, one's own; of what is not on this machine it says what it takes."""
+"""The menu of datasets: bundled, published, one's own; those that are not on this machine say how to get them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 class DatasetMenu(widgets.VBox):
-    """All datasets by title, those that can be opened here first; another one is made ready in a thread.
+    """All datasets by title, those that can be opened here first; choosing another prepares it in a thread.
 
     Parameters
     ----------
     shown : the dataset that is shown, a name in `DATASETS` or a path.
-    title : its own name.
-    make : gives the session of a name or path; may be slow.
+    title : the title of the dataset that is shown.
+    make : opens a session from a name or path; may be slow.
     opened : called with the session once it is ready, in the thread.
     """
 
@@ -72,7 +72,7 @@ class DatasetMenu(widgets.VBox):
 
 
 def dataset_titles(shown: str, title: str) -> list[tuple[str, str]]:
-    """Pairs of title and name: what is shown if it is not registered, what is here, and the rest."""
+    """Pairs of title and name: the dataset on show if it is not registered, those on this machine, then the rest."""
     found = [availability(name) for name in DATASETS]
     here = [(one.title, one.name) for one in found if one.ready]
     others = [

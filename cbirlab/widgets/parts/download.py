@@ -21,7 +21,7 @@ class Download(anywidget.AnyWidget):
     name : the file's name.
     mime : its type, such as "text/csv".
     make : gives its bytes; called at every click.
-    on_error : told of an exception raised by `make`, which a notebook would swallow silently.
+    on_error : called with an exception that `make` raises; a notebook would swallow it silently.
     """
 
     _esm = page_text("download.js")

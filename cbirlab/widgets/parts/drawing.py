@@ -14,7 +14,7 @@ from typing import NamedTuple
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 INK, DIM = "ink", "dim"
-"""Text and axes: the page's own colours, so that they can be read in its dark theme too."""
+"""For text and axes: the page's own colours, readable in its dark theme too."""
 
 _PAGE = {INK: "var(--jp-ui-font-color1, #222222)", DIM: "var(--jp-ui-font-color2, #666666)"}
 _PAPER = {INK: "#222222", DIM: "#666666"}
@@ -48,7 +48,7 @@ class _Text(NamedTuple):
 
 
 class Drawing:
-    """Marks on a sheet of `width` by `height` pixels, the origin at the upper left; what is added last is on top."""
+    """Marks on a sheet of `width` by `height` pixels, the origin at the upper left; later marks lie on top."""
 
     def __init__(self, width: int, height: int) -> None:
         self.width, self.height = width, height
@@ -67,7 +67,7 @@ class Drawing:
         self.marks.append(_Text(x, y, words, anchor, colour, size))
 
     def svg(self, alt: str) -> str:
-        """For a page; `alt` says what it shows."""
+        """The drawing for a page; `alt` says what it shows."""
         body = "".join(_svg(mark) for mark in self.marks)
         size = f"viewBox='0 0 {self.width} {self.height}' width='{self.width}' height='{self.height}'"
         look = "style='max-width:100%;height:auto;font-family:var(--jp-ui-font-family, sans-serif)'"
@@ -76,7 +76,7 @@ class Drawing:
         )
 
     def image(self) -> Image.Image:
-        """On white paper, for readers without a kernel."""
+        """The drawing on white paper, for readers without a kernel."""
         sheet = Image.new("RGB", (self.width, self.height), "white")
         draw = ImageDraw.Draw(sheet, "RGBA")
         for mark in self.marks:
@@ -136,7 +136,7 @@ def _draw(draw: ImageDraw.ImageDraw, mark: _Line | _Area | _Text) -> None:
 
 
 def _dashes(points: Points) -> list[Points]:
-    """The line cut into dashes; where it has many points, some of its stretches are left out."""
+    """Cut a line into dashes; if it has many points, leave some of its stretches out."""
     pieces: list[Points] = []
     for (x0, y0), (x1, y1) in pairwise(points):
         count = max(1, round(max(abs(x1 - x0), abs(y1 - y0)) / (2 * _DASH)))

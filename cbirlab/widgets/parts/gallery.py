@@ -1,4 +1,4 @@
-"""Gallery: pictures in a grid or a strip, framed by what they are.
+"""Gallery: pictures in a grid or a strip, with frames that say what they are.
 
 The page keeps the thumbnails and the state is a list of ids: a new ranking is one short message, so it is painted
 about as fast as a word of text. The page half is `gallery.js`.
@@ -33,17 +33,17 @@ MOST_IN_STILL = 48
 
 
 def page_text(*names: str) -> str:
-    """Scripts or style sheets of this package, as text: given a Path, anywidget never frees a closed widget."""
+    """Scripts or style sheets of this package, as text: anywidget never frees a closed widget that was given a Path."""
     return "\n".join(files("cbirlab.widgets").joinpath("page", name).read_text("utf-8") for name in names)
 
 
 class Thumbnails:
-    """JPEG thumbnails by id, the last ones kept; ids run through `paths`.
+    """JPEG thumbnails by id; the most recent ones are kept. Ids count through `paths`.
 
     Parameters
     ----------
     paths : the pictures.
-    boxes : outlined on the thumbnail, in pixels of the upright picture; one per path, None for no box.
+    boxes : outlines on the thumbnails, in pixels of the upright picture; one per path, None for no box.
     side : long side in pixels.
     """
 
@@ -77,11 +77,11 @@ class Thumbnails:
         except (
             OSError,
             ValueError,
-        ):  # already reported when descriptors were extracted; here it only must not stop the panel
+        ):  # extraction has already reported it; here it must not stop the panel
             return jpeg_bytes(_crossed(self.side))
 
     def make_all(self, done: Callable[[list[int]], None] | None = None, *, stop: threading.Event | None = None) -> None:
-        """Make every thumbnail, telling `done` of each batch; meant for a background thread."""
+        """Make every thumbnail and call `done` with each batch of ids; meant for a background thread."""
         for start in range(0, len(self), LARGEST_BATCH):
             if stop is not None and stop.is_set():
                 return
@@ -93,12 +93,12 @@ class Thumbnails:
 
 
 class Pictures(anywidget.AnyWidget):
-    """What shows pictures by their ids: `picked` is the id of the last one clicked, `clicks` counts the clicks.
+    """Shows pictures by their ids: `picked` is the id of the picture clicked last, `clicks` counts the clicks.
 
     Parameters
     ----------
-    thumbnails : where the pictures come from; views that share them share the page's copies, and the picture hovered.
-    on_error : told of an exception when the page asks for pictures, and in the threads that send them.
+    thumbnails : where the pictures come from; views that share them also share the page's copies and the hover.
+    on_error : called with an exception when the page asks for pictures, or in the threads that send them.
 
     Attributes
     ----------
@@ -174,10 +174,10 @@ class Gallery(WithStill, Pictures):
         Parameters
         ----------
         ids : of the thumbnails.
-        captions, kinds, notes : one per id, or none; kinds are names in `MARKS`, notes stand in the other corner.
+        captions, kinds, notes : one per id, or none; kinds are names in `MARKS`, notes appear in the other corner.
         title : a line above the pictures.
         legend : kinds explained below the pictures.
-        ahead : send the thumbnails the page lacks first; if False the page asks for those it comes to show.
+        ahead : first send the thumbnails that the page lacks; if False, the page asks for those it is about to show.
         """
         ids = [int(item) for item in ids]
         if ahead:
@@ -200,7 +200,7 @@ def send_ahead(gallery: Pictures, stop: threading.Event) -> None:
     """Make all thumbnails and send those that the page lacks, in a thread, until `stop`."""
 
     def send(batch: list[int]) -> None:
-        gallery.heard.wait(PATIENCE)  # what is sent to a page that does not show the gallery yet is lost
+        gallery.heard.wait(PATIENCE)  # a page that does not show the gallery yet would lose what we send
         gallery.heard.set()
         if stop.is_set():
             return
@@ -210,7 +210,7 @@ def send_ahead(gallery: Pictures, stop: threading.Event) -> None:
 
 
 def close_all(*roots: Any) -> None:
-    """Close widgets with all that is in them."""
+    """Close widgets and everything in them."""
     waiting = list(roots)
     while waiting:
         widget = waiting.pop()

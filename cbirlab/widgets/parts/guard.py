@@ -1,4 +1,4 @@
-"""The one way into a panel's Python from the page and from threads: what is raised there is shown in the panel."""
+"""The only way from the page and from threads into a panel's Python: the panel shows whatever is raised there."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class Guard:
 
     Parameters
     ----------
-    show : told of an exception, its traceback goes to the kernel's log; None lets it through.
+    show : called with an exception, whose traceback goes to the kernel's log; None lets it through.
     """
 
     def __init__(self, show: Callable[[Exception], None] | None) -> None:
         self.show = show
 
     def run(self, action: Callable[..., Any], *given: Any) -> bool:
-        """Call `action`; whether it went well."""
+        """Call `action`; return whether it succeeded."""
         try:
             action(*given)
         except Exception as error:  # every failure belongs in the panel
@@ -56,7 +56,7 @@ class Guard:
     def when_changed(self, owner: HasTraits, names: Sequence[str], action: Callable[[], Any]) -> None:
         """Call `action` when any of these traits has changed, once for those that change in one step.
 
-        `observe` tells of them one by one even where notifications were held: what is drawn would be drawn again.
+        `observe` reports them one by one even if notifications were held, so the panel would draw several times.
         """
         lock = threading.Lock()
         last = [getattr(owner, name) for name in names]
@@ -76,17 +76,17 @@ class Guard:
         button.on_click(Guarded(self, _without_event(action)))
 
     def received(self, widget: Any, action: Callable[[Any, dict[str, Any], Any], Any]) -> None:
-        """Call `action` with the widget, the content and the buffers of each message of the page."""
+        """Call `action` with the widget, the content and the buffers of each message from the page."""
         widget.on_msg(Guarded(self, action))
 
     def thread(self, action: Callable[..., Any], *given: Any) -> threading.Thread:
-        """`action` in a thread of its own, begun."""
+        """Start `action` in a thread of its own."""
         made = threading.Thread(target=Guarded(self, action), args=given, daemon=True)
         made.start()
         return made
 
     def later(self, seconds: float, action: Callable[..., Any], *given: Any) -> None:
-        """`action` in a thread of its own, after a while."""
+        """Start `action` in a thread of its own, after a while."""
         timer = threading.Timer(seconds, Guarded(self, action), given)
         timer.daemon = True
         timer.start()

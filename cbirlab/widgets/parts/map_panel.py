@@ -1,4 +1,4 @@
-"""The map panel: descriptors in the plane by PCA at once, by UMAP or t-SNE when ready, with what the map is worth."""
+"""The map panel: descriptors in the plane, by PCA at once, by UMAP or t-SNE when ready, and how far to trust them."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from cbirlab.widgets.parts.tasks import Background, Stop
 if TYPE_CHECKING:
     from cbirlab.live import Session
 
-PAUSE = 0.5  # seconds a setting must stand still before what takes long is begun
-MOMENT = 0.04  # and before PCA is: a moving slider asks twenty times a second
+PAUSE = 0.5  # seconds that a setting must stay the same before slow work begins
+MOMENT = 0.04  # and before PCA begins: a moving slider asks twenty times a second
 KEPT_MAPS = 24
-STABILITY_AT_MOST = 3000  # images up to which a second map is made, just to see what another seed would give
+STABILITY_AT_MOST = 3000  # images up to which a second map is made, only to see what another seed gives
 FIRST_COMES_AT_ONCE = "pca"
 
 
@@ -39,27 +39,27 @@ class Wanted(NamedTuple):
 
     @property
     def name(self) -> tuple[str, str, int]:
-        """What its map is kept under."""
+        """The key under which its map is kept."""
         seeded = PROJECTIONS.info(self.method).facts["seeded"]
         return self.key, self.method, self.seed if seeded else 0
 
 
 class MapPanel(widgets.VBox):
-    """Pictures as points of a map, and how far the map is to be believed.
+    """Pictures as points of a map, and how far to trust the map.
 
-    Slow maps are made in a thread of their own: PCA stands in for them, a newer request ends an older one, and `Cancel`
-    ends the present one. Made maps are kept in the store.
+    Slow maps are made in a thread of their own. Meanwhile PCA stands in for them; a newer request ends an older one,
+    and `Cancel` ends the present one. The store keeps finished maps.
 
     Parameters
     ----------
     session : for the store, and the names of images and instances.
     thumbnails : as `Thumbnails.of_dataset` numbers them: row i of the vectors is picture i.
     method : first entry shown in the menu.
-    pause : seconds that a setting must stand still before a slow map is begun, or what a map is worth is computed.
+    pause : seconds that a setting must stay the same before a slow map is begun or a map is measured.
 
     Attributes
     ----------
-    scatter : the map; its `picked`, `clicks`, `selected` and `highlight` are for others to link.
+    scatter : the map; others can link to its `picked`, `clicks`, `selected` and `highlight`.
     """
 
     def __init__(
@@ -82,8 +82,8 @@ class MapPanel(widgets.VBox):
         self.honesty = widgets.HTML()
         self.error = widgets.HTML()
         self._wanted: Wanted | None = None
-        self.tasks = Background(self.guard)  # PCA of what is wanted now does not wait for the end of what was
-        self._drawing = threading.RLock()  # observers of what is drawn may ask for more
+        self.tasks = Background(self.guard)  # PCA of the new request does not wait until older work has ended
+        self._drawing = threading.RLock()  # observers of the drawing may ask for more
         self._maps: OrderedDict[tuple[str, str, int], Projection] = OrderedDict()
         self._lines: dict[tuple[str, str, int], str] = {}
         self._compared: set[tuple[str, str, int]] = set()
@@ -102,7 +102,7 @@ class MapPanel(widgets.VBox):
         Parameters
         ----------
         vectors : (N, D), row i of picture i: the database first, then the queries, or the database alone.
-        key : tells these vectors from others; while it stays, only the marks change.
+        key : identifies these vectors; while it stays the same, only the marks change.
         highlight : ids drawn on top, the best first.
         current : id of the query.
         """
@@ -113,7 +113,7 @@ class MapPanel(widgets.VBox):
             self._begin(Wanted(np.asarray(vectors), key, str(self.method.value), int(self.seed.value)))
 
     def _ask(self) -> None:
-        """Another method or seed for the same vectors."""
+        """Ask for another method or seed for the same vectors."""
         if self._wanted is not None:
             self._begin(self._wanted._replace(method=str(self.method.value), seed=int(self.seed.value)))
 
@@ -123,13 +123,13 @@ class MapPanel(widgets.VBox):
             self.tasks.start(lambda stop: stop.run(lambda: self._make(wanted, stop), self._listener(stop)))
 
     def stop(self) -> None:
-        """End the work in hand; what is on the map stays."""
+        """End the work that is running; the map on show stays."""
         self.tasks.stop.set()
         with self._drawing:
             self._say("stopped")
 
     def wait(self, seconds: float = 60) -> bool:
-        """Wait until the map stands; False if it does not within `seconds`."""
+        """Wait until the map is finished; False if it is not within `seconds`."""
         return self.tasks.wait(seconds)
 
     def _failed(self, error: Exception) -> None:
@@ -138,7 +138,7 @@ class MapPanel(widgets.VBox):
             self.error.value = views.error_box(error)
 
     def _make(self, wanted: Wanted, stop: Stop) -> None:
-        """The map, or PCA and after a pause the map; then what it is worth."""
+        """Show the map, or PCA first and the map after a pause; then measure it."""
         stop.check(MOMENT)
         title = PROJECTIONS.info(wanted.method).title
         if not self._at_hand(wanted):
@@ -148,13 +148,13 @@ class MapPanel(widgets.VBox):
             self._compare_seeds(wanted, stop)
 
     def _at_hand(self, wanted: Wanted) -> bool:
-        """Whether a map takes no time worth speaking of."""
+        """Whether a map is ready or takes almost no time."""
         if wanted.method == FIRST_COMES_AT_ONCE or wanted.name in self._maps:
             return True
         return cached(wanted.vectors, wanted.method, seed=wanted.seed, store=self.session.store)
 
     def _show_made(self, wanted: Wanted, stop: Stop, meanwhile: str = "") -> None:
-        """The map, and once the setting stands still what it is worth."""
+        """Show the map and, once the setting stays the same, how far to trust it."""
         made = self._projected(wanted)
         line = self._lines.get(wanted.name, "")
         self._draw(wanted, made, line, stop, meanwhile)
@@ -176,7 +176,7 @@ class MapPanel(widgets.VBox):
         return PROJECTIONS.info(wanted.method).facts["seeded"] and len(wanted.vectors) <= STABILITY_AT_MOST
 
     def _compare_seeds(self, wanted: Wanted, stop: Stop) -> None:
-        """Make the next seed's map too, and say how much of this one it repeats."""
+        """Make the map of the next seed too, and say how much of this map it repeats."""
         made, other = self._projected(wanted), self._projected(wanted._replace(seed=wanted.seed + 1))
         shared = shared_neighbours(made.points[made.placed], other.points[other.placed])
         if not np.isnan(shared):
@@ -184,7 +184,7 @@ class MapPanel(widgets.VBox):
         self._compared.add(wanted.name)
         self._draw(wanted, made, self._lines[wanted.name], stop)
 
-    # drawing, always behind the lock and never for a request that was overtaken
+    # drawing: always with the lock held, and never for a request that was overtaken
 
     def _draw(self, wanted: Wanted, made: Projection, line: str, stop: Stop, meanwhile: str = "") -> None:
         with self._drawing:
@@ -197,10 +197,10 @@ class MapPanel(widgets.VBox):
                 self._shown = made
             self.honesty.value = views.note(line) if line else ""
             self._say(meanwhile, working=bool(meanwhile))
-        self.scatter.trim()  # outside the lock: who hears of it may be waiting for it
+        self.scatter.trim()  # outside the lock: an observer may be waiting for it
 
     def _texts(self, count: int) -> tuple[list[str] | None, list[str] | None]:
-        """Instance and file name of every picture; None, None where the map has them already."""
+        """Instance and file name of every picture; None, None if the map has them already."""
         if count == len(self.scatter.positions):
             return None, None
         dataset = self.session.dataset
@@ -213,7 +213,7 @@ class MapPanel(widgets.VBox):
         self.cancel.layout.display = "" if working else "none"
 
     def _listener(self, stop: Stop) -> Listener:
-        """Says how far the work is, at every tenth of it."""
+        """A listener that reports progress in steps of a tenth."""
         said = [""]
 
         def listen(what: str, done: int, total: int) -> None:
@@ -227,14 +227,14 @@ class MapPanel(widgets.VBox):
         return listen
 
     def close(self) -> None:
-        """End the work, and free the panel with all that is in it."""
+        """End the work, and free the panel and all its widgets."""
         self.tasks.stop.set()
         close_all(*self.children)
         super().close()
 
 
 def honest_line(made: Projection, measured: dict[str, float]) -> str:
-    """What a map is worth, in one line."""
+    """Say in one line how far to trust a map."""
     title = PROJECTIONS.info(made.method).title
     seed = f", seed {made.seed}" if PROJECTIONS.info(made.method).facts["seeded"] else ""
     unplaced = int((~made.placed).sum())

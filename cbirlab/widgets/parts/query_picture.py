@@ -1,4 +1,4 @@
-"""The query picture: a rectangle drawn on it searches for a part, a picture dropped on it searches with that one."""
+"""The query picture: draw a rectangle on it to search for a part, or drop a picture on it to search with that one."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class QueryPicture(anywidget.AnyWidget):
 
     Parameters
     ----------
-    on_picture : told of the name and the bytes of a file that was dropped or chosen.
-    on_error : told of a file that the browser cannot read.
+    on_picture : called with the name and the bytes of a file that was dropped or chosen.
+    on_error : called with an error about a file that the browser cannot read.
 
     Attributes
     ----------
@@ -29,7 +29,7 @@ class QueryPicture(anywidget.AnyWidget):
     given : the protocol's rectangle, as `box`.
     asked : what the user drew last, as {"box": (x0, y0, x1, y1) in fractions of width and height or empty, "count": how
         many were drawn}; set by the page alone.
-    shown : the rectangle that is the query, and the count it answers; where the page has asked since, it waits.
+    shown : the rectangle that is the query, and the count it answers; while the page has asked for more, it waits.
     """
 
     _esm = page_text("thumbnails.js", "region.js")

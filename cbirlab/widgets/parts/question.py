@@ -1,4 +1,4 @@
-"""What is asked: a query of the protocol, a database image, a picture of one's own, or a part of any of them."""
+"""The question: a query of the protocol, a database image, a picture of one's own, or a part of any of them."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ class OwnPicture:
 
 
 class Question(HasTraits):
-    """What all sides of a panel are asked.
+    """The question that all sides of a panel answer.
 
     Attributes
     ----------
-    query : row of the benchmark's queries; counts where there is neither `image` nor `own`.
+    query : row among the benchmark's queries; used if there is neither `image` nor `own`.
     image : row of the database whose image is the query instead, or None.
     own : a picture from outside that is the query instead, or None.
-    box : part of the picture that is sought, (x0, y0, x1, y1) in its pixels, or None for what the protocol says.
+    box : the part of the picture to search for, (x0, y0, x1, y1) in its pixels; None for what the protocol says.
     """
 
     query = Int(0, min=0)
@@ -96,24 +96,24 @@ class Question(HasTraits):
 
     @property
     def of_protocol(self) -> bool:
-        """Whether a query of the protocol is asked as the protocol asks it."""
+        """Whether this is a query of the protocol, asked as the protocol asks it."""
         return self.image is None and self.own is None and self.box is None
 
     @property
     def outside(self) -> bool:
-        """Whether the network has to see a picture for it."""
+        """Whether the network has to see a picture first."""
         return self.own is not None or self.box is not None
 
     @property
     def words(self) -> str:
-        """What is asked, in words."""
+        """The question in words."""
         whole = f"Query {self.query}" if self.image is None else f"Database image {self.image}"
         if self.own is not None:
             return self.own.name if self.box is None else f"Part of {self.own.name}"
         return whole if self.box is None else f"Part of {whole[0].lower()}{whole[1:]}"
 
     def item(self, dataset: Dataset) -> int | None:
-        """Id of its thumbnail as `Thumbnails.of_dataset` counts; None for a picture from outside."""
+        """Id of the picture's thumbnail as `Thumbnails.of_dataset` counts; None for a picture from outside."""
         if self.own is not None:
             return None
         return self.query + len(dataset.images) if self.image is None else self.image
@@ -125,20 +125,20 @@ class Question(HasTraits):
         return dataset.queries[self.query].path if self.image is None else dataset.images[self.image]
 
     def unreadable(self, session: Session) -> str:
-        """Why the picture cannot be read; empty where it can."""
+        """Why the picture cannot be read; empty if it can."""
         if self.own is not None:
             return ""
         part, row = ("queries", self.query) if self.image is None else ("images", self.image)
         return session.unreadable(part).get(row, "")
 
     def own_row(self, dataset: Dataset) -> int | None:
-        """The database row that is the query's own picture, which its answer leaves out."""
+        """The database row that is the query's own picture and is left out of its answer."""
         if self.own is not None:
             return None
         return left_out(dataset, self.query) if self.image is None else self.image
 
     def remark(self, dataset: Dataset) -> str:
-        """Why a question that is not the protocol's has no AP; empty for one that is."""
+        """Why a question that is not the protocol's has no AP; empty for a question of the protocol."""
         if self.of_protocol:
             return ""
         kind = "A picture from outside" if self.own is not None else "A database image"
@@ -155,7 +155,7 @@ class Question(HasTraits):
         return dataset.queries[self.query].box if self.image is None and self.own is None else None
 
     def fractions(self, dataset: Dataset) -> tuple[Box | None, Box | None]:
-        """The protocol's rectangle and the one that is sought, in fractions of width and height."""
+        """The protocol's rectangle and the one to search for, in fractions of width and height."""
         height, width = images.size(self.picture(dataset))
         given, box = (
             box and (box[0] / width, box[1] / height, box[2] / width, box[3] / height)
@@ -164,7 +164,7 @@ class Question(HasTraits):
         return given, box
 
     def rank(self, session: Session, setting: Setting) -> Ranking:
-        """The database ranked for it: (1, N)."""
+        """Rank the database for this question: (1, N)."""
         if self.of_protocol:
             return session.rank_query(self.query, *setting)
         if self.image is not None and not self.outside:
@@ -172,7 +172,7 @@ class Question(HasTraits):
         return session.rank_image(self.picture(session.dataset), *setting, box=self.box)
 
     def results(self, dataset: Dataset, ranking: Ranking, *, shown: int, only: Collection[int] = ()) -> Results:
-        """The first answers, marked as far as the ground truth goes; `only` of these rows where there are any."""
+        """The first answers, marked as far as the ground truth allows; only rows in `only`, if it has any."""
         if self.own is not None:
             return results_of_outside(self.words, ranking, shown=shown, only=only)
         if self.image is not None:

@@ -1,4 +1,4 @@
-"""What is on screen as Python and as a command line, to be run without any widget."""
+"""What is on screen, as Python and as a command line that run without any widget."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def to_command(recipe: Recipe) -> str:
 
 
 def screen_as_python(recipes: Mapping[str, Recipe], question: Question, shown: int) -> str:
-    """The numbers of every side, the comparison of two, and the gallery of the question.
+    """Python for the numbers of every side, the comparison of two, and the gallery of the question.
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ class Mark:
     line: str
 
     def to_page(self) -> dict[str, str]:
-        """What the page needs to draw it."""
+        """The values that the page needs to draw the mark."""
         border = f"{FRAME_PIXELS}px {self.line} {self.colour}"
         return {"symbol": self.symbol, "short": self.short, "label": self.label, "border": border}
 

@@ -27,12 +27,12 @@ class Results:
 
     Attributes
     ----------
-    query : what was asked, in words.
+    query : the question, in words.
     rows : database rows, best first.
     scores, kinds : one per row; kinds are names in `MARKS`, or "" where nothing is known.
-    legend : kinds that can turn up in this answer, so that the legend does not change with every ranking.
-    places : place of each row in the whole answer, from 1; empty where they are the first ones.
-    among : how many images were searched, where the others were left out.
+    legend : kinds that can occur in this answer, so that the legend does not change with every ranking.
+    places : place of each row in the whole answer, from 1; empty if they are the first ones.
+    among : number of images that were searched, if others were left out.
     """
 
     query: str
@@ -54,7 +54,7 @@ class Results:
         return first + selected + (f", {right} right" if any(self.kinds) else "")
 
     def show_in(self, gallery: Gallery, *, notes: Sequence[str] = ()) -> None:
-        """Draw them, with a note on each where there are notes."""
+        """Draw the results, with a note on each if there are notes."""
         places = self.places or range(1, len(self.rows) + 1)
         captions = [f"{place}  ·  {score:.3f}" for place, score in zip(places, self.scores, strict=True)]
         looks = {"captions": captions, "kinds": self.kinds, "notes": notes}
@@ -64,13 +64,13 @@ class Results:
 def results_of_query(
     dataset: Dataset, ranking: Ranking, query: int, *, shown: int, only: Collection[int] = (), words: str = ""
 ) -> Results:
-    """The answer to a query of the protocol, without the query's own picture where the protocol drops it.
+    """The answer to a query of the protocol, without the query's own picture if the protocol drops it.
 
     Parameters
     ----------
-    ranking : of one row.
-    only : rows to which the answer is restricted; all where there are none.
-    words : what was asked.
+    ranking : a ranking of one row.
+    only : restricts the answer to these rows, if there are any.
+    words : the question.
     """
     rows, scores, places = _first(ranking, left_out(dataset, query), shown, only)
     possible = {*dataset.labels[query], "wrong"} if dataset.labels else set()
@@ -95,13 +95,13 @@ def results_of_image(
 
 
 def results_of_outside(words: str, ranking: Ranking, *, shown: int, only: Collection[int] = ()) -> Results:
-    """The answer to a picture of which nothing is known; the rest as for `results_of_query`."""
+    """The answer to a picture about which nothing is known; the rest as for `results_of_query`."""
     rows, scores, places = _first(ranking, None, shown, only)
     return Results(words, rows, scores, [""] * len(rows), (), places, len(only) or None)
 
 
 def kinds_of_query(dataset: Dataset, query: int, rows: Sequence[int]) -> list[str]:
-    """The mark of each database row in the answer to a query of the protocol; "" where the dataset has no labels."""
+    """The mark of each database row in the answer to a query of the protocol; "" if the dataset has no labels."""
     if not dataset.labels:
         return [""] * len(rows)
     kinds = {row: name for name, members in dataset.labels[query].items() for row in members}
@@ -109,7 +109,7 @@ def kinds_of_query(dataset: Dataset, query: int, rows: Sequence[int]) -> list[st
 
 
 def kinds_of_image(dataset: Dataset, image: int, rows: Sequence[int]) -> list[str]:
-    """The mark of each row when database row `image` is the query: by instance where instances are known, else ""."""
+    """The mark of each row if database row `image` is the query: by instance if instances are known, else ""."""
     wanted = dataset.instances[image] if dataset.instances else ""
     if not wanted:
         return [""] * len(rows)
@@ -117,13 +117,13 @@ def kinds_of_image(dataset: Dataset, image: int, rows: Sequence[int]) -> list[st
 
 
 def ranked_gallery(run: Run, query: int = 0, *, shown: int = 8) -> Gallery:
-    """The first results of one query of a run, framed by what they are.
+    """The first results of one query of a run, with frames that say what they are.
 
     Parameters
     ----------
     run : from `cbirlab.run` or `Session.rank`.
     query : row of the dataset's queries.
-    shown : how many.
+    shown : number of results.
     """
     gallery = Gallery(Thumbnails.of_dataset(run.dataset))
     results_of_query(run.dataset, lists_of(run.ranking).of(query), query, shown=shown).show_in(gallery)
@@ -133,7 +133,7 @@ def ranked_gallery(run: Run, query: int = 0, *, shown: int = 8) -> Gallery:
 def strip_of(
     dataset: Dataset, thumbnails: Thumbnails, on_error: Callable[[Exception], None] | None = None, *, title: str = ""
 ) -> Gallery:
-    """The queries of a dataset, or where it has none its images, in a strip to pick from."""
+    """The queries of a dataset, or its images if it has no queries, in a strip to pick from."""
     first = len(dataset.images)
     boxed = "; the box is what is sought" if any(query.box for query in dataset.queries) else ""
     ids = range(first, first + len(dataset.queries)) if dataset.queries else range(first)
@@ -146,8 +146,8 @@ def strip_of(
 def _first(
     ranking: Ranking, own: int | None, shown: int, only: Collection[int] = ()
 ) -> tuple[list[int], list[float], list[int]]:
-    """The first rows of one ranking, their scores and places; the query's own row is left out as protocols do."""
-    answers = ranking.answers()[0]  # what has no descriptor is no result
+    """The first rows of one ranking with their scores and places, without the query's own row, as protocols do."""
+    answers = ranking.answers()[0]  # images without a descriptor are no results
     rows, scores = ranking.images[0, :answers], ranking.scores[0, :answers]
     if not only:
         rows, scores = rows[: shown + 1], scores[: shown + 1]

@@ -29,7 +29,7 @@ class Scatter(WithStill, Pictures):
     ----------
     thumbnails : shown on hover; at least as many as points.
     points : (N, 2) finite, in any unit; the second coordinate points up.
-    groups : one name per point, "" for none: each gets a colour and a shape.
+    groups : one name per point, "" for none; each group gets a colour and a shape.
     labels : one text per point, shown on hover and read out; the picture's number by default.
 
     Attributes
@@ -38,7 +38,7 @@ class Scatter(WithStill, Pictures):
     selected : ids inside the last lasso; empty for none.
     highlight : ids drawn on top with a ring, the first ones with their rank.
     current : id of the query, or -1.
-    height : in pixels; the width is that of the room there is.
+    height : in pixels; the width is all that the page has room for.
     """
 
     _esm = page_text("thumbnails.js", "plane.js", "dots.js", "painter.js", "scatter_parts.js", "scatter.js")
@@ -68,13 +68,13 @@ class Scatter(WithStill, Pictures):
     def show(
         self, points: Any, groups: Sequence[str] | None = None, labels: Sequence[str] | None = None, *, title: str = ""
     ) -> None:
-        """Show another map. Groups and labels stay as they are if not given and the number of points is the same.
+        """Show another map. Groups and labels stay if they are not given and the number of points is the same.
 
         Pictures that are no longer on the map leave the selection.
 
         Raises
         ------
-        ValueError : not (N, 2), not finite, more points than thumbnails, or not one group and label per point.
+        ValueError : points not (N, 2) or not finite, more points than thumbnails, or not one group and label per point.
         """
         self.place(points, groups, labels, title=title)
         self.trim()
@@ -82,7 +82,7 @@ class Scatter(WithStill, Pictures):
     def place(
         self, points: Any, groups: Sequence[str] | None = None, labels: Sequence[str] | None = None, *, title: str = ""
     ) -> None:
-        """As `show`, but it leaves the selection alone, and so changes nothing that others listen to."""
+        """Do what `show` does, but leave the selection alone, so that nothing changes that others listen to."""
         placed = np.asarray(points, dtype=np.float32).reshape(-1, 2) if len(points) == 0 else np.asarray(points)
         if placed.ndim != 2 or placed.shape[1] != 2 or not np.isfinite(placed).all():
             raise ValueError(f"Scatter: points must be (N, 2) and finite, got {placed.shape} or NaN or infinity.")
@@ -103,7 +103,7 @@ class Scatter(WithStill, Pictures):
             self.serial += 1
 
     def trim(self) -> None:
-        """Drop pictures that are not on the map from the selection."""
+        """Remove pictures that are not on the map from the selection."""
         self.selected = tuple(item for item in self.selected if item < len(self.positions))
 
     @property
@@ -119,11 +119,11 @@ class Scatter(WithStill, Pictures):
 
 
 def group_points(groups: Sequence[str]) -> tuple[list[str], np.ndarray]:
-    """Names of the groups in the order of their first member, and each member's number; `NO_GROUP` for "".
+    """Names of the groups in the order of their first member, and the number of each member's group; `NO_GROUP` for "".
 
     Raises
     ------
-    ValueError : more groups than numbers.
+    ValueError : more groups than there are numbers.
     """
     names = [name for name in dict.fromkeys(str(group) for group in groups) if name]
     if len(names) > MOST_GROUPS:

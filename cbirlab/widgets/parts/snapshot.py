@@ -1,4 +1,4 @@
-"""Still pictures in place of widgets: GitHub, nbviewer and a notebook opened without a kernel show these."""
+"""Still pictures instead of widgets: GitHub, nbviewer and a notebook opened without a kernel show these."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class WithStill(widgets.DOMWidget):
     """A widget with a still picture for readers without a kernel."""
 
     def still(self) -> bytes | None:
-        """What is shown as one JPEG; None while that is nothing."""
+        """One JPEG of what is shown; None if nothing is shown."""
         sheet = self._sheet()
         return sheet and jpeg_bytes(sheet)
 
@@ -55,7 +55,7 @@ class WithStill(widgets.DOMWidget):
     def _ipython_display_(self) -> None:
         from IPython.display import publish_display_data
 
-        if self._repr_mimebundle_ is None:  # closed: IPython shows it as any object then
+        if self._repr_mimebundle_ is None:  # closed: IPython then shows it like any object
             raise NotImplementedError
         bundle = self._repr_mimebundle_()
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, None)
@@ -65,18 +65,18 @@ class WithStill(widgets.DOMWidget):
 
 
 def stand_in(jpeg: str) -> str:
-    """Style for JupyterLab: the picture, base64, in place of the widget shown just before, while that is words alone.
+    """Style that makes JupyterLab show the picture, base64, while the widget before it is only words.
 
-    Of a trusted notebook JupyterLab takes the widget and no other form of it. Until there is a kernel, "Loading" stands
-    there for good, and with a kernel that does not know the widget an error. A widget that comes within a second is not
-    preceded by its picture. An untrusted notebook shows the JPEG of the widget's own bundle, and loses this style.
+    In a trusted notebook JupyterLab shows the widget and no other form of it. Without a kernel it says "Loading" for
+    good, and with a kernel that does not know the widget it shows an error. If the widget comes within a second, the
+    picture does not come first. An untrusted notebook shows the JPEG of the widget's own bundle, and loses this style.
     """
     width, height = Image.open(io.BytesIO(base64.b64decode(jpeg))).size
     return STAND_IN.format(name=f"cbirlab-{uuid.uuid4().hex}", width=width, height=height, jpeg=jpeg)
 
 
 def picture_sheet(pictures: Sequence[tuple[bytes, str]], *, title: str = "", notes: Sequence[str] = ()) -> Image.Image:
-    """Thumbnails in rows of eight, framed by kind with the kind's word below, under a title and above some notes."""
+    """Thumbnails in rows of eight, each with the frame and the word of its kind, under a title and above some notes."""
     columns = min(COLUMNS, max(1, len(pictures)))
     rows = -(-len(pictures) // columns)
     step_x, step_y = TILE[0] + 2 * FRAME_PIXELS + 6, TILE[1] + 2 * FRAME_PIXELS + LINE_PIXELS
@@ -129,7 +129,7 @@ def jpeg_bytes(image: Image.Image) -> bytes:
 
 
 def on_white(png: bytes) -> Image.Image:
-    """A figure, on white where it is transparent."""
+    """A figure, with white where it is transparent."""
     figure = Image.open(io.BytesIO(png)).convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", figure.size, "white"), figure).convert("RGB")
 
@@ -147,7 +147,7 @@ def picture_html(image: Image.Image, alt: str, caption: str) -> str:
 
 
 def figure_html(ax: Axes) -> str:
-    """A figure as a picture, with its words for those who do not see it."""
+    """A figure as a picture, with a description for those who do not see it."""
     from cbirlab.plots import described, png
 
     source = "data:image/png;base64," + base64.b64encode(png(ax)).decode("ascii")

@@ -1,4 +1,4 @@
-"""What a retrieval panel shows, as traits: no widget, no drawing, testable without a browser."""
+"""What a retrieval panel shows, as traits: no widget and no drawing, so it can be tested without a browser."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Setting(NamedTuple):
 
     @property
     def words(self) -> str:
-        """The setting in one line, without what was not chosen."""
+        """The setting in one line, without anything that was not chosen."""
         parts = [*self[:4], *(text for _, text in self.stages)]
         return " ".join(str(part) for part in parts if part not in (None, "none"))
 
@@ -38,15 +38,15 @@ class RetrievalState(HasTraits):
 
     Attributes
     ----------
-    tap : where in the network the maps are taken.
-    attention : weights that the map is multiplied by first, or "none".
+    tap : where in the network the maps are read.
+    attention : weights that multiply the map first, or "none".
     aggregation : name of the pooling method or encoding.
     parameters : values that were set, as {pooling method: {parameter: value}}; kept per method,
         so that going to MAC and back does not lose GeM's p.
-    whitening : name of the whitening, with parameters if need be.
+    whitening : name of the whitening, with parameters if it has any.
     dimensions : dimensions kept after whitening, or None for all.
-    stages : name to text of stages that were added (`cbirlab.pipeline.add_stage`); those that say nothing are left out.
-    query : row of the benchmark's queries.
+    stages : name to text of added stages (`cbirlab.pipeline.add_stage`), without those at "none".
+    query : row among the benchmark's queries.
     image : row of the database whose image is the query instead, or None.
     """
 
@@ -97,7 +97,7 @@ class RetrievalState(HasTraits):
         self.parameters = {**self.parameters, method: {**self.parameters.get(method, {}), name: value}}
 
     def parameter(self, method: str, name: str) -> Any:
-        """The value of one parameter: the one that was set, else its default."""
+        """The value of one parameter: the one that was set, or its default."""
         return check_parameters(registry_of(method)[method], self.parameters.get(method, {}), owner=method)[name]
 
     @classmethod
@@ -114,16 +114,16 @@ class RetrievalState(HasTraits):
 
     @property
     def setting(self) -> Setting:
-        """What `Session.rank` needs to know."""
+        """The arguments of `Session.rank`."""
         values = self.to_json()
-        if values != self._made_of:  # a panel asks several times for what a slider's move has changed once
+        if values != self._made_of:  # a panel asks several times for each move of a slider
             self._made_of, self._setting = values, self._make_setting()
         return self._setting
 
     def _make_setting(self) -> Setting:
         before = () if self.attention == "none" else (Attention(self.attention),)
         aggregation = Aggregation(self.aggregation, self.parameters.get(self.aggregation, {}), before)
-        # What compares words has no vectors to whiten; the wish stays a wish for the next pooling.
+        # Methods that compare words have no vectors to whiten; the wish stays for the next pooling.
         whitening = Whitening("none") if aggregation.fact("similarity") else Whitening.parse(self.whitening)
         dimensions = self.dimensions if whitening.fact("ordered") else None
         return Setting(self.tap, aggregation, whitening, dimensions, tuple(sorted(self.stages.items())))
@@ -148,9 +148,9 @@ class RetrievalState(HasTraits):
 
 
 def usual_start(session: Session, whitening: str = "none") -> dict[str, Any]:
-    """GeM, or the first pooling on offer, at the deepest tap that it can be taken of; the first picture that is read.
+    """GeM, or the first pooling on offer, at the deepest tap where it is possible; the first picture that can be read.
 
-    That is a query, or an image of the database where the dataset has no queries.
+    That picture is a query, or a database image if the dataset has no queries.
     """
     aggregation = "gem" if "gem" in session.methods else session.methods[0]
     setting = {"aggregation": aggregation, "tap": possible_tap(session, aggregation), "whitening": whitening}
@@ -162,17 +162,17 @@ def usual_start(session: Session, whitening: str = "none") -> dict[str, Any]:
 
 
 def possible_tap(session: Session, aggregation: str, wished: str = "") -> str:
-    """The tap that is wished for if a pooling can be taken of it, or else the deepest one that it can be taken of."""
+    """The wished tap if the pooling is possible there, or else the deepest tap where it is."""
     taps = [tap for tap in (wished, session.default_tap, *reversed(session.taps)) if tap in session.taps]
     return next((tap for tap in taps if session.allowed(tap, aggregation)), session.default_tap)
 
 
 def state_of(state: RetrievalState | None, start: Mapping[str, Any] | None, usual: Mapping[str, Any]) -> RetrievalState:
-    """The state of a panel: the one that is given, or a new one.
+    """The state of a panel: the given one, or a new one.
 
     Parameters
     ----------
-    start : what the new one starts with, in place of what is `usual`.
+    start : values that the new state starts with, instead of the `usual` ones.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Tasks: of several requests only the newest is wanted; it ends the older ones, and is done at once or in a thread."""
+"""Tasks: only the newest of several requests counts; it ends the older ones, and runs at once or in a thread."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ BETWEEN_NOTES = 0.2  # seconds: a note per batch would flood the page
 
 
 class Stop(threading.Event):
-    """Set once a piece of work is no longer wanted."""
+    """Set once nobody wants a piece of work any more."""
 
     def check(self, seconds: float = 0.0) -> None:
-        """Wait this long; raise `Cancelled` as soon as the work is not wanted."""
+        """Wait this long; raise `Cancelled` as soon as nobody wants the work any more."""
         if self.wait(seconds):
             raise Cancelled("This is no longer wanted.")
 
     def run(self, work: Callable[[], object], told: Listener | None = None) -> bool:
-        """Do the work, which this ends at the next step of its progress bar; whether it came to its end.
+        """Do the work; setting this ends it at the next step of its progress bar. Return whether it was finished.
 
         Parameters
         ----------
-        told : of each step, as a listener of `cbirlab.base.progress`.
+        told : called at each step, like a listener of `cbirlab.base.progress`.
         """
 
         def listen(what: str, done: int, total: int) -> None:
@@ -44,23 +44,23 @@ class Stop(threading.Event):
         except Exception:
             if not self.is_set():
                 raise
-            return False  # what nobody wants any more may fail
+            return False  # unwanted work may fail
         return True
 
 
 class Newest:
-    """Of several requests only the newest is wanted.
+    """Of several requests only the newest counts.
 
     Attributes
     ----------
-    stop : of the newest request; set it, and nothing is wanted.
+    stop : belongs to the newest request; once it is set, nobody wants anything.
     """
 
     def __init__(self) -> None:
         self.stop, self._asking = Stop(), threading.RLock()
 
     def ask(self) -> Stop:
-        """Another request: the one before is not wanted any more."""
+        """Make a new request: nobody wants the one before any more."""
         with self._asking:
             self.stop.set()
             self.stop = Stop()
@@ -68,7 +68,7 @@ class Newest:
 
 
 class Latest(Newest):
-    """Calls `action()` behind a lock in the thread that asks; requests overtaken while they wait are dropped.
+    """Calls `action()` behind a lock in the thread that asks; drops requests that are overtaken while they wait.
 
     JupyterLab with ipykernel >= 7 delivers widget messages on the main thread or on a subshell's thread, as it happens,
     so two callbacks can overlap in time. `action` must read what it needs when it runs, not when it was asked for.
@@ -76,9 +76,9 @@ class Latest(Newest):
     Parameters
     ----------
     action : the work.
-    on_error : told of an exception in the work.
-    afterwards : the rest of the work, done `pause` seconds after `action`, and not at all where a newer request came
-        meanwhile: kernel and page are busy enough with what the eye follows.
+    on_error : called with an exception that the work raises.
+    afterwards : the rest of the work, done `pause` seconds after `action`, and dropped if a newer request comes in
+        between: kernel and page are busy enough with what the eye follows.
     pause : in seconds; 0 does the rest at once.
     """
 
@@ -104,7 +104,7 @@ class Latest(Newest):
                 self._do(self._afterwards, stop)
 
     def _do(self, work: Callable[[], None], stop: Stop) -> bool:
-        """Whether the request was still wanted after its work, which went well."""
+        """Do the work; return whether it succeeded and its request was still wanted afterwards."""
         with self._work:
             return self.guard.run(stop.run, work) and not stop.is_set()
 
@@ -114,8 +114,8 @@ class Background(Newest):
 
     Parameters
     ----------
-    guard : is told of an exception in the work.
-    in_turn : work begins when the older one, which it ends, has come to its end; else at once.
+    guard : called with an exception that the work raises.
+    in_turn : work begins when the older work, which it ends, is finished; else at once.
     """
 
     def __init__(self, guard: Guard, *, in_turn: bool = False) -> None:
@@ -124,7 +124,7 @@ class Background(Newest):
         self.thread: threading.Thread | None = None
 
     def start(self, work: Callable[[Stop], object]) -> None:
-        """Begin work, which is given its `Stop`; returns at once."""
+        """Begin work, which receives its `Stop`; returns at once."""
         with self._asking:
             before = self.thread if self._in_turn else None
             self.thread = self.guard.thread(self._run, work, self.ask(), before)
@@ -135,7 +135,7 @@ class Background(Newest):
         work(stop)
 
     def wait(self, seconds: float = 60) -> bool:
-        """Wait until nothing is left to do; whether that was in time."""
+        """Wait until nothing is left to do; returns whether that took less than `seconds`."""
         end = time.monotonic() + seconds
         while (thread := self.thread) is not None and thread.is_alive() and time.monotonic() < end:
             thread.join(max(0.0, end - time.monotonic()))  # it may have begun the next one
@@ -143,14 +143,14 @@ class Background(Newest):
 
 
 class Work(widgets.HBox):
-    """Slow work in a thread: how far it is, with a Cancel button; not to be seen while there is nothing to do.
+    """Slow work in a thread: shows its progress and a Cancel button; hidden while there is nothing to do.
 
-    A task ends at its next step after it was cancelled or overtaken; what it has finished stays in the store.
+    A cancelled or overtaken task ends at its next step; the store keeps what it has finished.
 
     Parameters
     ----------
     done : called in the thread when a task has ended well.
-    failed : told of an exception in a task, and of one in what is called when it has ended.
+    failed : called with an exception that a task raises, or that `done` or `cancelled` raises after it.
     cancelled : called when the user has ended a task.
     """
 
@@ -169,11 +169,11 @@ class Work(widgets.HBox):
 
     @property
     def busy(self) -> bool:
-        """Whether a task runs, be it to its end or to its next step."""
+        """Whether a task is running, even if it will end at its next step."""
         return self._key is not None
 
     def start(self, key: Hashable, title: str, task: Callable[[], None]) -> None:
-        """Do `task` in the thread, unless it is what is done now; another one that runs is ended."""
+        """Run `task` in the thread, unless it is running already; end any other task that runs."""
         with self._lock:
             if self._key == key and not self.tasks.stop.is_set():
                 return
@@ -181,24 +181,24 @@ class Work(widgets.HBox):
             self.tasks.start(lambda stop: self._do(title, task, stop))
 
     def drop(self) -> None:
-        """End what runs: nobody wants it any more."""
+        """End the running task, because nobody wants it any more."""
         self.tasks.stop.set()
 
     def cancel(self) -> None:
-        """End what runs because the user says so."""
+        """End the running task, because the user says so."""
         with self._lock:
-            if not self.busy:  # it has just ended
+            if not self.busy:  # the task has just ended
                 return
             self._by_user = True
             self.drop()
         self.note.value = views.waiting(f"Cancelling: {self._title} ...")
 
     def wait(self, seconds: float = 60) -> bool:
-        """Wait until nothing is left to do; whether that was in time."""
+        """Wait until nothing is left to do; returns whether that took less than `seconds`."""
         return self.tasks.wait(seconds)
 
     def _do(self, title: str, task: Callable[[], None], stop: Stop) -> None:
-        """The task, and then what is to follow it."""
+        """Do the task, and then whatever follows it."""
         self._title, self._said = title, 0.0
         self.note.value = views.waiting(f"{title} ...")
         self.layout.display = None
@@ -221,6 +221,6 @@ class Work(widgets.HBox):
             self.note.value = views.waiting(f"{self._title}: {what}, {done} of {total}")
 
     def close(self) -> Any:
-        """End what runs, and free the widgets."""
+        """End the running task, and free the widgets."""
         self.drop()
         return super().close()

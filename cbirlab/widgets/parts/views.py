@@ -1,4 +1,4 @@
-"""What the panel writes beside its pictures: pure functions from results to HTML, everything from outside escaped."""
+"""What the panel writes next to its pictures: pure functions from results to HTML, which escape all outside text."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ LEVELS = {"map_easy": "Easy", "map_medium": "Medium", "map_hard": "Hard", "map":
 
 
 def levels_of(metrics: Mapping[str, float]) -> list[str]:
-    """What is shown of the metrics: mAPs in the order of difficulty, and before them other ones with an interval."""
+    """The metrics to show: mAPs in the order of difficulty, after any others that have an interval."""
     others = [name for name in metrics if f"{name}_low" in metrics and name not in (*LEVELS, "difference")]
     return others + [name for name in LEVELS if name in metrics]
 
 
 def label_of(name: str) -> str:
-    """A metric, the level of mAP alone."""
+    """The label of a metric; for mAP only the level."""
     return LEVELS.get(name) or title_of(name)
 
 
 def metrics_table(metrics: Mapping[str, float]) -> str:
     """mAP per level with a bar, and its 95 % confidence interval as a line on the bar and as numbers.
 
-    So is the main metric of a protocol that has another one.
+    The main metric of a protocol that has another one is shown in the same way.
     """
     levels = levels_of(metrics)
     if not levels:
@@ -42,7 +42,7 @@ def metrics_table(metrics: Mapping[str, float]) -> str:
 
 
 def metrics_line(metrics: Mapping[str, float]) -> str:
-    """The same in one line of plain text."""
+    """The same metrics in one line of plain text."""
     levels = levels_of(metrics)
     written = "  ".join(f"{label_of(name)} {number(metrics[name])}" for name in levels)
     return (f"mAP: {written}" if set(levels) <= set(LEVELS) else written) if levels else "no ground truth"
@@ -68,7 +68,7 @@ def _number(value: float) -> float:
 
 
 def query_note(values: Mapping[str, float], *, side: str = "") -> str:
-    """Average precision, or another main metric, of the one query shown, per level; of one of two sides."""
+    """Average precision, or another main metric, of the one query shown, per level; `side` names one of two sides."""
     if not values:
         return ""
     found = {level: number(value, "no positive") for level, value in values.items()}
@@ -86,7 +86,7 @@ def note(text: str) -> str:
 
 
 def waiting(text: str) -> str:
-    """What is being computed; screen readers announce it."""
+    """Say what is being computed; screen readers announce it."""
     return f"<p class='cbirlab-note cbirlab-waiting' role='status'>{escape(text)}</p>"
 
 
@@ -96,7 +96,7 @@ def error_box(error: Exception) -> str:
 
 
 def code_block(code: str) -> str:
-    """Python to copy."""
+    """Python code to copy."""
     return f"<pre class='cbirlab-code'>{escape(code)}</pre>"
 
 
@@ -124,7 +124,7 @@ def _comparison_cells(place: int, row: Mapping[str, Any], best: Mapping[str, flo
 
 
 def difference(mean: float, low: float, high: float, p: float = math.nan) -> str:
-    """A paired difference with its interval and p, and whether they tell the two apart."""
+    """A paired difference with its interval and p, and whether they tell the two settings apart."""
     if math.isnan(mean):
         return "–"
     verdict = ("better" if mean > 0 else "worse") if told_apart(low, high, p) else "could be chance"
@@ -146,7 +146,7 @@ def side_heading(name: str, title: str, metrics: Mapping[str, float]) -> str:
 
 
 def paired_table(levels: Mapping[str, Sequence[float]], wins: Mapping[str, tuple[int, int]]) -> str:
-    """How two sides differ over all queries.
+    """Show how two sides differ over all queries.
 
     Parameters
     ----------
