@@ -64,8 +64,7 @@ class Registry(Mapping[str, T], Generic[T]):
         self._info[name] = Info(name, title, reference, facts)
 
     def add_family(self, prefix: str, finder: str, *, title: str) -> None:
-        """Add a family of names that begin with `prefix`, too many to list; `finder` registers one when it is asked
-        for.
+        """Add a family of names that begin with `prefix`, too many to list; `finder` registers each on request.
 
         Parameters
         ----------

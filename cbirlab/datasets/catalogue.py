@@ -1,4 +1,4 @@
-"""Catalogue: what is known of each benchmark without opening a file of it."""
+"""Catalogue: the facts about each benchmark that need no file of it."""
 
 from __future__ import annotations
 
@@ -99,10 +99,10 @@ def anywhere(pattern: str) -> tuple[str, ...]:
 
 
 def about(name: str) -> About | None:
-    """The facts of a registered benchmark; None of what is bundled and of own images.
+    """The facts about a registered benchmark; None for bundled datasets and for own images.
 
     Raises
     ------
-    UnknownName : nothing of that name.
+    UnknownName : no dataset of that name.
     """
     return DATASETS.info(name).facts.get("about")

@@ -19,9 +19,9 @@ class Availability:
     ----------
     name, title : as in the registry.
     ready : everything that it needs seems to be there (`check` looks closely).
-    folder : where it is, or where it is looked for; None of what is bundled and of own images.
+    folder : where it is, or where it is looked for; None for bundled datasets and for own images.
     missing : what is not there, in words.
-    hint : what to do about it, one sentence; "" where it is ready.
+    hint : what to do about it, one sentence; "" if it is ready.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Availability:
 
 
 def data_root() -> Path:
-    """``CBIRLAB_DATA``, or the platform's folder for data of the user."""
+    """``CBIRLAB_DATA``, or the platform's folder for user data."""
     given = os.environ.get(FOLDER_VARIABLE)
     if given:
         return Path(given).expanduser()
@@ -95,7 +95,7 @@ def hint(name: str, root: str | Path | None = None) -> str:
 
 
 def absent(name: str, what: str, root: str | Path | None = None) -> FileNotFoundError:
-    """The error of a benchmark of which something is not here; `what` as in "images were"."""
+    """The error for a benchmark that lacks something here; `what` is worded as in "images were"."""
     return FileNotFoundError(f"{name}: {what} not found in {root_of(name, root)}. {hint(name, root)}")
 
 
