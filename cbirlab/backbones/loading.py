@@ -1,5 +1,4 @@
-"""Loading in three steps: locate the weights, build the network, fill it; then make the `Backbone` that records it
-all."""
+"""Loading in three steps: locate the weights, build the network, fill it; then make the `Backbone` that records all."""
 
 from __future__ import annotations
 

@@ -64,8 +64,7 @@ class Release:
 
 
 def releases(name: str) -> dict[str, Release]:
-    """The weights that torchvision publishes for the network `name`, by label, oldest first; empty if there are
-    none."""
+    """The weights that torchvision publishes for the network `name`, by label, oldest first; empty if none."""
     found = {}
     for row in _TABLE.strip().splitlines():
         network, label, file, megabytes, accuracy, side, interpolation, *caffe = row.split()

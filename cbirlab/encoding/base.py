@@ -23,8 +23,7 @@ BATCH = 32
 
 
 class LocalEncoding(BaseEstimator):
-    """Base of the encodings; a subclass says what it learns, what it sums over columns, and how the sums become
-    vectors.
+    """Base of the encodings; a subclass says what it learns, what it sums over columns, and how sums become vectors.
 
     Columns are L2-normalised (`normalise`), projected to `local_dims` principal components of the sample if they are
     wider, and normalised again, as Mohedano et al. (ICMR 2016) do. A zero column means "nothing there" and is not

@@ -30,8 +30,7 @@ def _resnet(depth: int, parameters: int, widths: tuple[int, int, int, int]) -> N
 
 
 def _vgg(depth: int, parameters: int, last_of: tuple[int, int, int, int, int], convolutions: int) -> None:
-    """`last_of`: the ReLU that ends each block within `features`; `convolutions`: their number in each of blocks 3 to
-    5."""
+    """`last_of`: the ReLU that ends each block within `features`; blocks 3 to 5 have `convolutions` layers each."""
     one, two, three, four, five = last_of
     torchvision(
         f"vgg{depth}",
