@@ -62,7 +62,7 @@ def attention(
 
 
 class Attention(Method):
-    """Attention weights with all their parameters: what stands before ``>`` in ``"crow_spatial > gem"``.
+    """Attention weights with all their parameters: the part before ``>`` in ``"crow_spatial > gem"``.
 
     >>> Attention.parse("crow_spatial").key
     'crow_spatial(a=2, b=2)'

@@ -44,7 +44,7 @@ class SecondOrderAttention(nn.Module):
     Parameters
     ----------
     channels : C of the maps.
-    reduction : ratio of the channels to those inside the block; SOLAR has 4 behind conv4 and 2 behind conv5 of ResNet.
+    reduction : ratio of the channels to those inside the block; SOLAR has 4 after conv4 and 2 after conv5 of ResNet.
 
     References
     ----------

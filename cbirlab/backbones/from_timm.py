@@ -125,7 +125,7 @@ def _pretrained(name: str, model: str, repository: str) -> nn.Module:
             return built(model, pretrained=True, pretrained_cfg_overlay={"file": str(file)})
         _knock()
         return built(model, pretrained=True)
-    except Exception as error:  # timm and the hub behind it raise many kinds
+    except Exception as error:  # timm and the hub that it uses raise many kinds
         own = f"{name.replace(':', '_')}.safetensors"
         get = (
             f"get {FILES[0]} of {repository} on the Hugging Face hub and put it as {own}"

@@ -139,7 +139,7 @@ def _fill(module: nn.Module, origin: _Origin) -> set[str]:
     _fit_classifier(module, classifier, state)
     missing = fill(module, state, origin.owner)
     beside = {key for key in missing if not classifier or not key.startswith(f"{classifier}.")}
-    if origin.facts["source"] and beside:  # what depends on what is not known of a network that somebody else defined
+    if origin.facts["source"] and beside:  # in somebody else's network, any output may depend on them
         raise WeightsError(f"{origin.owner}: the file must be complete, {sorted(beside)[0]} is missing.")
     if origin.caffe:
         caffe.take_red_first(module, origin.owner)

@@ -84,7 +84,7 @@ def _fitted(backbone: Backbone, batch: Tensor) -> Tensor:
 
 
 def _as_maps(backbone: Backbone, tap: str, output: Tensor, batch: Tensor) -> Tensor:
-    """What the module of `tap` gave for `batch`, as maps (B, C, H, W)."""
+    """The output of the module at `tap` for `batch`, as maps (B, C, H, W)."""
     import torch
 
     entry = backbone.taps[tap]

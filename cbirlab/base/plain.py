@@ -100,7 +100,7 @@ def check_texts(record: Any) -> None:
 
     Raises
     ------
-    TypeError : neither a text nor a path, or None where that is not declared.
+    TypeError : a value that is neither a text nor a path, or None in a field that does not allow it.
     ValueError : a text of more than `MOST_LETTERS`.
     """
     for field in fields(record):

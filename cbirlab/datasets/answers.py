@@ -106,7 +106,7 @@ def answered(dataset: Dataset, file: str | Path, *, root: Path) -> Dataset:
 def _rows(
     query: Query, known: Mapping[int, _Answer], protocol: str, labels: Sequence[str]
 ) -> dict[str, tuple[int, ...]]:
-    """Rows by label; the query's own image counts only where the protocol keeps it."""
+    """Rows by label; the query's own image counts only if the protocol keeps it."""
     counted = {row: answer.label for row, answer in known.items() if row != query.index or protocol == "classic"}
     return {label: tuple(sorted(row for row, one in counted.items() if one == label)) for label in labels}
 

@@ -26,7 +26,7 @@ class Array(NamedTuple):
 
 
 def npy(file: Path) -> Array:
-    """The array in an .npy file; loading it raises where it needs pickle.
+    """The array in an .npy file; loading it raises if it needs pickle.
 
     Raises
     ------

@@ -52,12 +52,12 @@ class Dataset:
     name : as tables show it.
     images : database; row i of every descriptor matrix is images[i].
     queries : row q of every ranking answers queries[q].
-    labels : one mapping per query from a label ("easy", "hard", "junk", "positive") to database rows.
-        Rows that carry no label are negatives. Empty where the benchmark has no ground truth.
+    labels : one mapping per query from a label ("easy", "hard", "junk", "positive") to database rows. Rows that carry
+        no label are negatives. Empty if the benchmark has no ground truth.
     protocol : name in `cbirlab.evaluation.PROTOCOLS`.
     train : images on which whitening, codebooks and hashes are learned; disjoint from the database.
     train_name : what `train` is, for the tables ("toytown/train").
-    train_instances : instance of each train image ("" where it shows none), or empty: pairs for learned whitening.
+    train_instances : instance of each train image ("" if it shows none), or empty: pairs for learned whitening.
     image_size : long side in pixels at which the benchmark is run by default.
     instances : instance of each database image (for colours on a map), or empty.
     metadata : facts about images and pairs, for questions such as "which descriptor breaks under which change?".

@@ -52,7 +52,7 @@ class Report:
     Attributes
     ----------
     name : of the dataset, or its path.
-    folder : of a benchmark; None where the name says it.
+    folder : the folder of a benchmark; None if the name says it.
     findings : one by one.
     left_out : path and reason of each file that is not used or cannot be.
     """
@@ -77,7 +77,7 @@ class Report:
 def check(name: str, root: str | Path | None = None, *, images: str = "headers", progress: bool = True) -> Report:
     """Look at a local copy of a benchmark: layout, ground truth, counts, checksums and images.
 
-    Checksums are those of ``SHA256SUMS``, where the folder has one, and of published ground-truth files.
+    It compares checksums from ``SHA256SUMS``, if the folder has one, and those of published ground-truth files.
 
     Parameters
     ----------

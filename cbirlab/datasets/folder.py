@@ -27,10 +27,10 @@ def folder(
     """Every image under `path`, in the order of its relative path.
 
     With sub-folders, each names an instance: every image in one is a query, the other images of its sub-folder are
-    relevant, and the query's own row is left out of its ranking. Images beside the sub-folders are distractors. Without
-    sub-folders every image is a query and there is no ground truth. Where all sub-folders are named as splits are
-    (train, val, test, query, gallery, database, index, distractors), they are taken as such, and a warning says which
-    is what: one is searched, train is learned on, and the folders inside are the instances.
+    relevant, and the query's own row is left out of its ranking. Images next to the sub-folders are distractors.
+    Without sub-folders every image is a query and there is no ground truth. If all sub-folders have names of splits
+    (train, val, test, query, gallery, database, index, distractors), they are taken as splits, and a warning says which
+    is which: one is searched, train is used for learning, and the folders inside are the instances.
 
     Hidden files are ignored. Links are followed, except to files that are in the folder already. Warnings count
     everything else that is left out: files whose header cannot be read, and pictures in formats that are not read here.

@@ -35,7 +35,7 @@ def holidays_upright(root: str | Path | None = None, *, image_size: int = 1024) 
 
     Raises
     ------
-    ValueError : also where an image still has an EXIF orientation, which would turn it a second time.
+    ValueError : also if an image still has an EXIF orientation, which would turn it a second time.
     """
     dataset = _holidays("holidays_upright", root, image_size)
     turned = [path.name for path in dataset.images if orientation(path) != 1]

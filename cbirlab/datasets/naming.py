@@ -49,7 +49,7 @@ def doubts(instances: Collection[str], spelling: Mapping[str, str]) -> list[str]
 
     Parameters
     ----------
-    instances : of each image, as they are written.
+    instances : those of the images, as the list or the folders write them.
     spelling : from `spelled`.
     """
     said = []

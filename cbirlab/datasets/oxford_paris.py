@@ -51,7 +51,7 @@ def paris6k(root: str | Path | None = None, *, distractors: Distractors = None, 
 
 
 def roxford5k(root: str | Path | None = None, *, distractors: Distractors = None, image_size: int = 1024) -> Dataset:
-    """Revisited Oxford: easy, hard and junk images; the queries are not in the database. Arguments as of `oxford5k`."""
+    """Revisited Oxford: easy, hard and junk images; queries are not in the database. Arguments as for `oxford5k`."""
     return _revisited("roxford5k", root, distractors, image_size)
 
 

@@ -43,7 +43,7 @@ def data_root() -> Path:
 
 
 def root_of(name: str, root: str | Path | None = None) -> Path:
-    """The folder of a benchmark: `root` as given, or the one that exists under `data_root`, or where it would be."""
+    """The folder of a benchmark: `root` if given, or the one that exists under `data_root`, or its place there."""
     if root is not None:
         return Path(root).expanduser()
     facts = about(name)
@@ -55,7 +55,7 @@ def root_of(name: str, root: str | Path | None = None) -> Path:
 def places_of(name: str, root: str | Path | None = None) -> list[Path]:
     """Folders in which the images of a benchmark are looked for: its own, then those of benchmarks that share them.
 
-    These are looked for beside its own folder, and under `data_root`.
+    The search for the latter goes through the folder that holds its own, and through `data_root`.
     """
     own, facts = root_of(name, root), about(name)
     shared = [place for other in (facts.shares if facts else ()) for place in (own.parent / other, root_of(other))]
@@ -63,7 +63,7 @@ def places_of(name: str, root: str | Path | None = None) -> list[Path]:
 
 
 def missing(name: str, facts: About, root: str | Path | None = None) -> list[Need]:
-    """Needs of a benchmark of which there is no trace; opens no file."""
+    """The needs of a benchmark of which nothing is found here; opens no file."""
     own = [place for place in [root_of(name, root)] if place.is_dir()]
     shared = places_of(name, root)
     return [need for need in facts.needs if not _there(need, shared if need.shared else own)]

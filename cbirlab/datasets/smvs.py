@@ -15,8 +15,8 @@ REFERENCE = "Reference"
 def smvs(root: str | Path | None = None, *, image_size: int = 640) -> Dataset:
     """Database of reference pictures; the photos of every camera are the queries, each with one right answer.
 
-    ``groundtruth.csv`` is read where there is one (`cbirlab.datasets.table.table`). Otherwise the published layout
-    gives the answers: ``<category>/<camera>/001.jpg`` shows ``<category>/Reference/001.jpg``.
+    If there is a ``groundtruth.csv``, it is read (`cbirlab.datasets.table.table`). Otherwise the published layout gives
+    the answers: ``<category>/<camera>/001.jpg`` shows ``<category>/Reference/001.jpg``.
 
     Parameters
     ----------

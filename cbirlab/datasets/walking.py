@@ -26,7 +26,7 @@ _SYSTEM = frozenset(
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A file or folder that is no part of the dataset.
+    """A file or folder that is not part of the dataset.
 
     Attributes
     ----------

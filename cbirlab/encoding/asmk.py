@@ -1,8 +1,8 @@
 """ASMK: images compared word by word, so that a few good matches outweigh many poor ones.
 
-An extension: the survey's v2 has it in a table only. Vectors are (k d): the residuals of word j in columns j d to
-(j + 1) d, of length one, or zero where the image does not show the word. They are compared by `similarity`, not by
-their inner product.
+An extension: the survey's v2 has it in a table only. Vectors are (k d): the residuals of word j in columns j d to (j +
+1) d, of length one, or zero if the image does not show the word. They are compared by `similarity`, not by their inner
+product.
 """
 
 from __future__ import annotations

@@ -202,7 +202,7 @@ def precision_at(
 def recall_at(
     positive_ranks: Sequence[int], k: int, junk_ranks: Sequence[int] = (), n_positive: int | None = None
 ) -> float:
-    """Share of the positives of one query among the first `k`; arguments and errors as of `average_precision`."""
+    """Share of the positives of one query among the first `k`; arguments and errors as for `average_precision`."""
     return float(_judged_query(positive_ranks, junk_ranks, n_positive).recall_at(_cutoff(k))[0])
 
 
@@ -237,7 +237,7 @@ def _sorted_ranks(name: str, ranks: Sequence[int]) -> np.ndarray:
 
 
 def _first_score(query: np.ndarray, rank: np.ndarray, junk: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Score of the first result of each query that is not junk (Q,); -inf where the list holds nothing else."""
+    """Score of the first result of each query that is not junk (Q,); -inf if the list holds nothing else."""
     queries, ranks = query[junk], rank[junk]
     place = np.arange(len(queries)) - np.searchsorted(queries, queries)
     leading = np.bincount(queries[ranks == place], minlength=len(scores))  # the junk that has only junk before it

@@ -36,8 +36,8 @@ class Protocol:
     ----------
     name, title, reference : as in tables.
     levels : judged one by one; rows without a label of a level are wrong answers.
-    metrics : computed at every level, names in `METRICS` with "@k" where they have a cut-off. The first is the main
-        one: it has intervals, and comparisons of queries use it.
+    metrics : computed at every level, names in `METRICS`, with "@k" if they have a cut-off. The first is the main one:
+        it has intervals, and comparisons of queries use it.
     average_precision : "trapezoid" or "finite-sum".
     own_image : what to do with the query's own image if it is in the database: "dropped" takes it out as junk, "kept"
         leaves it under the label it has.

@@ -57,7 +57,7 @@ def size(source: Source) -> tuple[int, int]:
 
 
 def orientation(source: Source) -> int:
-    """The orientation that the file states, from 1 to 8 as in EXIF; 1 where it states none."""
+    """The orientation that the file states, from 1 to 8 as in EXIF; 1 if it states none."""
     return used(source, lambda image, facts: facts.orientation)
 
 

@@ -1,4 +1,4 @@
-"""Files of the store: where it lies, what an entry is, checksums, sealed blocks, listings."""
+"""Files of the store: its location, the form of an entry, checksums, sealed blocks, listings."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Entry:
 
     Attributes
     ----------
-    kind, key : where it lies.
+    kind, key : its place in the store.
     specification : everything it depends on, as plain data.
     notes : further information (skipped images, versions), not part of the key.
     arrays : name to read-only array; empty if only the listing was asked for.
@@ -81,8 +81,7 @@ def unseal(sealed: bytes) -> np.ndarray | None:
 
 
 def state_of(status: os.stat_result) -> str:
-    """A text that changes with the file: its size, its times of change and its inode, which alone reveals swapped
-    files."""
+    """A text that changes with the file: size, times of change, and the inode, which alone reveals swapped files."""
     return f"{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}-{status.st_ino}"
 
 

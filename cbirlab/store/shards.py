@@ -18,7 +18,7 @@ class Shards:
 
     Parameters
     ----------
-    store : where they lie.
+    store : the store that holds them.
     base : key of everything the columns have in common (images, backbone, preprocessing).
     """
 

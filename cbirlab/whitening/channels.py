@@ -57,7 +57,7 @@ class ZCAWhitening(LinearWhitening):
     ----------
     mean_ : (D,).
     components_ : (D, D), `W`.
-    spectrum_ : (min(N, D),), all eigenvalues of the covariance (over N - 1), descending; for looking.
+    spectrum_ : (min(N, D),), all eigenvalues of the covariance (over N - 1), descending; for inspection.
     n_components_ : D.
 
     References

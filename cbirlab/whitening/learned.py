@@ -38,7 +38,7 @@ class LearnedWhitening(LinearWhitening):
     mean_ : (D,), of the query sides.
     components_ : (d, D), the projection; its rows are not orthonormal.
     spectrum_ : (d',), scatter of all rows about `mean_` (over N - 1) along each dimension, in units of the mean squared
-        difference within pairs, descending; for looking: at 1/2, two rows of an instance differ like any two rows.
+        difference within pairs, descending; for inspection: at 1/2, two rows of an instance differ like any two rows.
     amount_ : (1,), how far S was shrunk.
     n_components_ : d.
 

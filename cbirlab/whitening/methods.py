@@ -146,7 +146,7 @@ def whiten(whitening: Any, X: np.ndarray, dimensions: int | None = None) -> np.n
 
     Returns
     -------
-    (N, d) float32 with rows of length one, or zero where the row of `X` is zero.
+    (N, d) float32 with rows of length one, or zero if the row of `X` is zero.
     """
     return normalise(project(whitening if dimensions is None else whitening.truncate(dimensions), X))
 

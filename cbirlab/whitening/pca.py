@@ -28,7 +28,7 @@ class PCAWhitening(LinearWhitening):
     ----------
     mean_ : (D,).
     components_ : (d, D), the principal axes, orthonormal.
-    spectrum_ : (min(N, D),), all eigenvalues of the covariance (over N - 1), descending; for looking.
+    spectrum_ : (min(N, D),), all eigenvalues of the covariance (over N - 1), descending; for inspection.
     n_components_ : d.
 
     References

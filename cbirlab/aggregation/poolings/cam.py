@@ -119,7 +119,7 @@ def cam(
 
     Returns
     -------
-    (B, C), of length one, or zero where the map is zero.
+    (B, C), of length one, or zero if the map is zero.
 
     Raises
     ------

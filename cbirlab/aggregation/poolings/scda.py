@@ -83,7 +83,7 @@ def scda(maps: Tensor) -> Tensor:
 
     Returns
     -------
-    (B, 2C): the halves have length one, or zero where the map is zero.
+    (B, 2C): the halves have length one, or zero if the map is zero.
     """
     import torch
     from torch.nn.functional import normalize

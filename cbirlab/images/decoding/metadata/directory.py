@@ -47,7 +47,7 @@ class Directory:
         return int(value) if value in range(1, 9) else 0
 
     def number(self, tag: int) -> float | None:
-        """The first number of an entry; None where there is none."""
+        """The first number of an entry; None if there is none."""
         for name, kind, count, value in self.entries:
             if name == tag and kind in _NUMBERS and count:
                 code = self.order + _NUMBERS[kind]
