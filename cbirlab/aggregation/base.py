@@ -7,11 +7,11 @@ A new method is one decorated function::
         return maps.flatten(2).median(dim=-1).values
 
 A method that learns something declares the parameter ``learned`` (a `Choice` of False and True), takes `state`, and
-gives two functions: ``samples(maps, **parameters)`` gives the local vectors (B, T, D) of a batch of the train split,
-``learn(samples, **parameters)`` makes of (n, D) of them the arrays that come back as `state`.
+gives two functions: ``samples(maps, **parameters)`` returns the local vectors (B, T, D) of a batch of the train split,
+``learn(samples, **parameters)`` turns (n, D) of them into the arrays that come back as `state`.
 
-One that adds up columns by weights says more with less, see `cbirlab.aggregation.weighted`. A file in this folder is
-found by itself: what it registers is in the menus, the tables and the command line.
+A method that adds up columns by weights takes less code, see `cbirlab.aggregation.weighted`. The package finds a file
+in this folder by itself: menus, tables and the command line then have what it registers.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ def pooling(name: str, *, title: str, reference: str = "", **facts: Any) -> Call
 
     Parameters
     ----------
-    facts : what else is known of the method; none of it is needed to pool.
+    facts : further facts about the method; pooling needs none of them.
         `width`, a function of channels and parameters that gives the dimensions (the channels by default);
-        `positive`, that it is made for values >= 0 and others count as zero somewhere;
-        `needs`, "classifier" where `state` must hold the weights of the network's own classifier;
+        `positive`, True if it is made for values >= 0 and negative ones count as zero somewhere;
+        `needs`, "classifier" if `state` must hold the weights of the network's own classifier;
         `samples` and `learn`, functions of a method that learns;
         `look`, a function of maps, `state` and parameters that gives what it looked at (`cbirlab.aggregation.look`);
         `parts`, one that divides the vector of one image among the places (`cbirlab.aggregation.division`);
-        `fused`, a function of parameters that says how it joins a walk with other poolings, or None
+        `fused`, a function of parameters that says how the method joins a walk with other poolings, or None
         (`cbirlab.aggregation.fused`);
-        `sweep`, a function of maps and several sets of parameters that gives the vectors of each of them, of a method
-        that takes less time for all of them together.
+        `sweep`, a function of maps and several sets of parameters that gives the vectors for each set, if the method
+        takes less time for all sets together.
     """
 
     def decorate(function: Callable[..., Tensor]) -> Callable[..., Tensor]:

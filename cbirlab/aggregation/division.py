@@ -1,8 +1,8 @@
 """Division: the vector of one image as a sum over the places of its map, in float64.
 
 A pooling that can be divided has a fact `parts`, a function of maps (1, C, H, W) in float64, of `state` and its
-parameters, that gives its `Block`s and whether they are exact: the summands of its own formula, not one division of
-several. It gives None where the vector is no such sum with these parameters.
+parameters, that gives its `Block`s and whether they are exact: the summands of its own formula, not one of several
+possible divisions. The function gives None if the vector is not such a sum with these parameters.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Block = tuple[np.ndarray, np.ndarray]
-"""Columns (P, C) and weights (P,): a stretch of C dimensions that is the weighted sum of the columns."""
+"""Columns (P, C) and weights (P,): C consecutive dimensions of the vector, the weighted sum of the columns."""
 
 Division = tuple[list[Block], bool] | None
-"""Stretches of a vector, one after the other, and whether they are exact."""
+"""The blocks of a vector, one after the other, and whether they are exact."""
 
 
 def columns_of(maps: Tensor) -> np.ndarray:
@@ -40,6 +40,6 @@ def whole(columns: np.ndarray) -> Block:
 
 
 def lengths(vectors: np.ndarray) -> np.ndarray:
-    """L2 norms (..., 1), one for a vector of zeros."""
+    """L2 norms (..., 1); 1 for a vector of zeros."""
     found = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return np.where(found == 0, 1, found)

@@ -1,6 +1,6 @@
-"""Fused: how a pooling joins the walk over a map in which several poolings share what they need.
+"""Fused: how a pooling joins a walk over a map in which several poolings share intermediate results.
 
-The walk is `cbirlab.extract.fused_pooling`. A pooling that does not join it is pooled by its function.
+The walk is `cbirlab.extract.fused_pooling`. A pooling that does not join it runs its own function.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SHARED = ("top", "total", "used", "across")
-"""What a pooling may need of `Shared`."""
+"""The results in `Shared` that a pooling may need."""
 
 LANES = 32
-"""Channels of which torch takes the maximum at once."""
+"""Number of channels over which torch takes maxima at once."""
 
 
 class Shared:
-    """Maps (B, C, H, W), and what several poolings need of them: computed once, when the first of them asks for it.
+    """Maps (B, C, H, W), and results that several poolings need, each computed once, when a pooling first asks for it.
 
     Parameters
     ----------
-    known : those of `SHARED` that a walk has found already.
+    known : those of `SHARED` that a walk has already computed.
     """
 
     def __init__(self, maps: Tensor, **known: Tensor) -> None:
         self.maps = maps
-        vars(self).update(known)  # where `cached_property` looks first
+        vars(self).update(known)  # `cached_property` looks here first
 
     @property
     def positions(self) -> int:
@@ -50,8 +50,8 @@ class Shared:
 
     @cached_property
     def used(self) -> Tensor:
-        """At how many positions each channel is not zero, (B, C): here a share of them, in a walk a number; only
-        ratios within an image mean something."""
+        """At how many positions each channel is not zero, (B, C): a share here, a count in a walk; only ratios within
+        an image have a meaning."""
         from cbirlab.attention.weights import used_share
 
         return used_share(self.maps)
@@ -63,12 +63,12 @@ class Shared:
 
 
 class Weights(NamedTuple):
-    """How much positions and channels count in a pooling.
+    """How much each position and each channel counts in a pooling.
 
     Attributes
     ----------
-    positions : (B, H, W), or (B, N, H, W) for N sums of each map; None where all count alike, as in a mean.
-    channels : (B, C); None where all count alike.
+    positions : (B, H, W), or (B, N, H, W) for N sums of each map; None if all count alike, as in a mean.
+    channels : (B, C); None if all count alike.
     """
 
     positions: Tensor | None
@@ -81,14 +81,15 @@ class Fused:
 
     Attributes
     ----------
-    finish : vectors (b, D) of `Shared`, of the pooling's own sums, and of what `weights` gave; the sums are (b, N, C)
-        where there are `weights`, (b, C) where there is `reduce`, else None.
-    needs : names of `SHARED` that the walk has to find.
-    weights : `Weights` of `Shared`; all sums by weights of one walk are rows of one matrix product.
-    reduce : a sum over positions that no other pooling needs: of rows (b, P, C), some positions of the maps, and a
-        tensor of their shape that may be written to, the sum (b, C).
-    whole : a pooling that reads maps (b, C, H, W) in a way of its own, instead of all of these: its vectors (b, D), and
-        those of `SHARED` that it finds on its way.
+    finish : function of `Shared`, the pooling's own sums and the result of `weights` that gives the vectors (b, D); the
+        sums are (b, N, C) with `weights`, (b, C) with `reduce`, otherwise None.
+    needs : names of `SHARED` that the walk has to compute.
+    weights : function of `Shared` that gives `Weights`; one matrix product computes all weighted sums of a walk, as
+        rows.
+    reduce : a sum over positions that no other pooling needs: function of rows (b, P, C), some positions of the maps,
+        and of a tensor of their shape as working space, that gives the sum (b, C).
+    whole : in place of all of these, for a pooling that reads maps (b, C, H, W) in its own way: function that gives its
+        vectors (b, D), and those of `SHARED` that it computes on the way.
 
     Raises
     ------
@@ -116,8 +117,8 @@ def rows(maps: Tensor) -> Tensor:
 def largest(rows: Tensor) -> Tensor:
     """Maxima (B, C) over the positions of rows (B, P, C).
 
-    Torch takes `LANES` channels at a time and the rest of them one by one, so positions are laid side by side until
-    none is left over.
+    Torch takes `LANES` channels at a time and any remaining ones one by one, so positions are laid side by side until
+    no channel remains.
     """
     import torch
 

@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 BLOCK = 4096
-"""Samples that are held in float64 at a time."""
+"""How many samples are held in float64 at a time."""
 
 CLIP = 1e-9
 """Axes whose variance is at most this fraction of the largest are left out: dividing by them amplifies rounding."""
 
 
 def learn_whitening(owner: str, samples: np.ndarray) -> dict[str, np.ndarray]:
-    """PCA of local vectors, with what it takes to whiten by it.
+    """PCA of local vectors, as the arrays that whitening needs.
 
     Parameters
     ----------
@@ -28,8 +28,8 @@ def learn_whitening(owner: str, samples: np.ndarray) -> dict[str, np.ndarray]:
     Returns
     -------
     "mean" : (C,).
-    "projection" : (C, C), in each row a principal axis over its standard deviation, the largest first. Axes that the
-        samples do not determine (n of them determine at most n - 1) are rows of zeros, so that the width stays.
+    "projection" : (C, C), in each row a principal axis divided by its standard deviation, the largest first. Axes that
+        the samples do not determine (n of them determine at most n - 1) are rows of zeros, so that the width stays.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def whiten(owner: str, vectors: Tensor, state: Mapping[str, Tensor] | None) -> T
 
     Raises
     ------
-    ValueError : `state` lacks what `learn_whitening` gave, or is of another number of channels.
+    ValueError : `state` lacks the arrays of `learn_whitening`, or has another number of channels.
     """
     if state is None or not {"mean", "projection"} <= set(state):
         raise ValueError(

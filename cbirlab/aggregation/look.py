@@ -19,12 +19,12 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True, eq=False)
 class Looked:
-    """What a pooling looked at in each image of a batch; None where the method has nothing of the kind.
+    """What a pooling looked at in each image of a batch; a field is None if the method has nothing of the kind.
 
     Attributes
     ----------
     regions : boxes of each image.
-    spatial : (B, H, W), >= 0, how much each position counts; only ratios within an image mean something.
+    spatial : (B, H, W), >= 0, how much each position counts; only ratios within an image have a meaning.
     channels : (B, C), >= 0, how much each channel counts.
     masks : (B, H, W) bool, the positions that count at all.
     """
@@ -36,16 +36,16 @@ class Looked:
 
 
 def looked(aggregation: str | Aggregation, maps: Tensor, state: Mapping[str, Tensor] | None = None) -> Looked:
-    """What `aggregation` looks at in `maps`; attention before it weighs the maps first.
+    """What `aggregation` looks at in `maps`; if attention comes before it, that weights the maps first.
 
-    A method says how by the fact `look`, a function of maps, `state` and its parameters. Of a method that does not,
-    nothing is known.
+    A method says so with its fact `look`, a function of maps, `state` and its parameters. Without that fact, all fields
+    are None.
 
     Parameters
     ----------
     aggregation : as `Aggregation.parse` reads it.
     maps : (B, C, H, W).
-    state : what the method has learned, if it has.
+    state : what the method has learned, if anything.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """Registered: the poolings of this package, in the order of the survey, 3.2.1.
 
-What is imported here stands first in menus and tables, in this order; files of `poolings` that are not named here are
-found, and follow by their names.
+The poolings imported here come first in menus and tables, in this order; the package finds the other files of
+`poolings`, and they follow in the order of their names.
 """
 
 from importlib import import_module

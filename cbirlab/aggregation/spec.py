@@ -23,9 +23,9 @@ ARROW = ">"
 
 
 class Aggregation(Method):
-    """What makes one vector of a map: attention weights, then a pooling or an encoding of its columns.
+    """The method that turns a map into one vector: attention weights, then a pooling or an encoding of its columns.
 
-    It is what tables print and the store keys descriptors by.
+    Tables print its text, and the store keys descriptors by it.
 
     >>> Aggregation.parse("gem")
     'gem(p=3)'
@@ -35,7 +35,7 @@ class Aggregation(Method):
     Parameters
     ----------
     name : in `AGGREGATIONS` or `ENCODINGS`.
-    attentions : weights that the map is multiplied by first, in this order; an encoding counts its columns by the
+    attentions : weights by which the map is multiplied first, in this order; an encoding weights its columns by the
         spatial ones.
     """
 
@@ -72,7 +72,7 @@ class Aggregation(Method):
 
         Raises
         ------
-        ValueError, UnknownName, TypeError : as `Method.parse`.
+        ValueError, UnknownName, TypeError : as for `Method.parse`.
         """
         if isinstance(text, cls):
             return text
@@ -82,7 +82,7 @@ class Aggregation(Method):
 
     @property
     def encoding(self) -> bool:
-        """Whether it embeds local descriptors with a codebook, rather than pools a map."""
+        """Whether it encodes local descriptors with a codebook, rather than pooling a map."""
         return self.name in ENCODINGS and self.name not in AGGREGATIONS
 
     @property
@@ -91,7 +91,7 @@ class Aggregation(Method):
         return self.encoding or bool(self.parameters.get("learned", False))
 
     def width(self, channels: int) -> int:
-        """Dimensions of the vector for a map of so many channels."""
+        """Dimensions of the vector for a map with `channels` channels."""
         if self.encoding:
             return self.target()(**self.parameters).width(channels)
         width = self.fact("width")
@@ -102,11 +102,11 @@ class Aggregation(Method):
 
         Parameters
         ----------
-        state : from `prepare`, of a method that learns or needs the network's classifier.
+        state : from `prepare`, for a method that learns or needs the network's classifier.
 
         Raises
         ------
-        ValueError : it learns, and `state` is missing.
+        ValueError : the method learns, and `state` is missing.
         """
         if self.learns and state is None:
             raise ValueError(f"{self.key}: this learns from a train split; give `state`, from `learn` and `prepare`.")
@@ -116,7 +116,7 @@ class Aggregation(Method):
         return self.target()(maps, **self.parameters, **({} if state is None else {"state": state}))
 
     def fused(self) -> Fused | None:
-        """How it joins a walk over maps with other poolings; None where it is pooled by `apply` alone."""
+        """How it joins a walk over maps with other poolings; None if only `apply` can compute it."""
         make = self.fact("fused")
         return None if make is None or self.attentions or self.learns else make(**self.parameters)
 
@@ -128,12 +128,12 @@ class Aggregation(Method):
         return self.fact("samples")(maps, **self.parameters, **({} if state is None else {"state": state}))
 
     def learn(self, samples: np.ndarray, groups: np.ndarray) -> dict[str, np.ndarray]:
-        """What it learns, as arrays.
+        """Learn from local vectors; the result as arrays.
 
         Parameters
         ----------
         samples : (n, D) local vectors of the train split.
-        groups : (n,), the image that each is of.
+        groups : (n,), the image from which each vector comes.
         """
         if not self.encoding:
             return self.fact("learn")(samples, **self.parameters)
@@ -143,7 +143,7 @@ class Aggregation(Method):
         return {name: np.asarray(value) for name, value in vars(estimator).items() if name.endswith("_")}
 
     def prepare(self, arrays: Mapping[str, np.ndarray], device: Any = "cpu", *, queries: bool = False) -> Any:
-        """What `apply` takes as `state`, of the arrays that `learn` gave; some encode queries in another way."""
+        """The `state` for `apply`, from the arrays that `learn` gave; some methods encode queries differently."""
         if not self.encoding:
             import torch
 
@@ -154,7 +154,7 @@ class Aggregation(Method):
         return estimator.for_queries() if queries and hasattr(estimator, "for_queries") else estimator
 
     def _attended(self, maps: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Maps after attention, and the spatial weights (B, H, W) that an encoding counts its columns by."""
+        """Maps after attention, and the spatial weights (B, H, W) by which an encoding weights its columns."""
         weights = None
         for one in self.attentions:
             if self.encoding and one.fact("kind") == "spatial":

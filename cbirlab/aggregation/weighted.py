@@ -1,7 +1,7 @@
 """Weighted sums: poolings that are defined by how much each position and each channel counts.
 
-Such a pooling is a function that gives `Weights`, and if needed another that finishes the sums. From these two follow
-its vectors, what it looked at, the parts of its vectors, and how it joins a walk over maps::
+Such a pooling is a function that gives `Weights`, and if needed another that finishes the sums. These two determine its
+vectors, what it looked at, the parts of its vectors, and how it joins a walk over maps::
 
     def _weights(shared, *, power, **_):
         return Weights(shared.across[:, 0].clamp(min=0).pow(power))
@@ -55,9 +55,10 @@ class WeightedSums:
 
     Attributes
     ----------
-    weights : of `Shared`, `state` and the parameters: `Weights`, the α of positions and the β of channels.
-    needs : what `weights` takes of `Shared` besides the maps.
-    finish : of the sums (B, N, C), `state` and the parameters: vectors (B, D). Without one the sums stand side by side.
+    weights : function of `Shared`, `state` and the parameters that gives `Weights`: α of positions and β of channels.
+    needs : the results in `Shared` that `weights` uses, apart from the maps.
+    finish : function of the sums (B, N, C), `state` and the parameters that gives the vectors (B, D). By default the
+        sums stand side by side.
     """
 
     weights: Callable[..., Weights]
@@ -79,7 +80,7 @@ class WeightedSums:
         return self._finished(self.sums(maps, state=state, **parameters), state=state, **parameters)
 
     def look(self, maps: Tensor, *, state: State = None, **parameters: Any) -> Looked:
-        """Its weights; of N weights of each position their mean."""
+        """Its weights; if each position has N weights, their mean."""
         positions, channels = self.weights(Shared(maps), state=state, **parameters)
         spatial = positions.mean(dim=1) if positions is not None and positions.ndim == 4 else positions
         return Looked(spatial=spatial, channels=channels)
@@ -99,7 +100,7 @@ class WeightedSums:
         return None if self.finish else (self.blocks(maps, state=state, **parameters), True)
 
     def fused(self, **parameters: Any) -> Fused:
-        """How it joins a walk, if it has not learned anything."""
+        """How the pooling joins a walk, if it has not learned anything."""
 
         def finish(shared: Shared, sums: Any, weights: Any) -> Tensor:
             found = sums if weights.channels is None else sums * weights.channels[:, None]

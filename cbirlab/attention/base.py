@@ -1,4 +1,4 @@
-"""The registry of attention weights, the decorator that fills it, and one of them with all its parameters.
+"""The registry of attention weights, the decorator that fills it, and the class of a method with all its parameters.
 
 A new one is a decorated function::
 
@@ -34,11 +34,11 @@ def attention(
     Parameters
     ----------
     kind : "spatial" for weights (B, H, W), "channel" for weights (B, C).
-    facts : `positive`, that it is made for values >= 0.
+    facts : `positive` says that the method is made for values >= 0.
 
     Raises
     ------
-    ValueError : another kind, or a name that is taken.
+    ValueError : an unknown kind, or a name that is taken.
     """
     if kind not in KINDS:
         raise ValueError(f"attention {name!r}: kind must be one of {', '.join(map(repr, KINDS))}, got {kind!r}.")
@@ -62,7 +62,7 @@ def attention(
 
 
 class Attention(Method):
-    """Attention weights with all their parameters: what stands before ``>`` in ``"crow_spatial > gem"``.
+    """Attention weights with all their parameters: the part before ``>`` in ``"crow_spatial > gem"``.
 
     >>> Attention.parse("crow_spatial").key
     'crow_spatial(a=2, b=2)'
@@ -76,7 +76,7 @@ class Attention(Method):
         return self.fact("kind")
 
     def weights(self, maps: Tensor) -> Tensor:
-        """Weights of `maps` (B, C, H, W): (B, H, W) if spatial, (B, C) if of channels."""
+        """Weights of `maps` (B, C, H, W): (B, H, W) if spatial, (B, C) if per channel."""
         return self.target()(maps, **self.parameters)
 
     def weigh(self, maps: Tensor) -> Tensor:
@@ -86,7 +86,7 @@ class Attention(Method):
 
 
 def check_maps(owner: str, maps: Tensor) -> Tensor:
-    """Maps in float32 or float64. The rank is checked because a single (C, H, W) map would be taken silently."""
+    """Maps in float32 or float64; checks the rank, because a single (C, H, W) map would pass unnoticed."""
     shape = tuple(getattr(maps, "shape", ()))
     if len(shape) != 4 or 0 in shape:
         hint = " Add the batch axis: maps[None]." if len(shape) == 3 else ""

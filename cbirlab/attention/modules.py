@@ -16,7 +16,7 @@ class SqueezeExcitation(_SqueezeExcitation):
     Parameters
     ----------
     channels : C of the maps.
-    reduction : channels over those of the hidden layer, r in the paper; the layer keeps at least one.
+    reduction : ratio of the channels to those of the hidden layer, r in the paper; the layer keeps at least one.
 
     References
     ----------
@@ -44,7 +44,7 @@ class SecondOrderAttention(nn.Module):
     Parameters
     ----------
     channels : C of the maps.
-    reduction : channels over those inside the block; SOLAR has 4 behind conv4 and 2 behind conv5 of ResNet.
+    reduction : ratio of the channels to those inside the block; SOLAR has 4 after conv4 and 2 after conv5 of ResNet.
 
     References
     ----------
@@ -77,7 +77,7 @@ class SecondOrderAttention(nn.Module):
 class DelfAttention(nn.Module):
     """A score for each position from two layers on its column, softplus at the end; the map is multiplied by it.
 
-    The sum of what comes out over the map is DELF's y = Σ α(f_n) f_n, which it is trained with.
+    Summed over the map, the output is DELF's y = Σ α(f_n) f_n, with which DELF trains it.
 
     Parameters
     ----------

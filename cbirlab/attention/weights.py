@@ -18,7 +18,7 @@ TINY = 1e-30
 """Below any activation that counts, as a share of the largest."""
 
 ROUNDING = 1e-5
-"""A sum that exceeds the mean by this fraction of it or less is equal to it but for rounding."""
+"""A sum that exceeds the mean by this fraction of it or less differs from it only by rounding."""
 
 
 @attention("gaussian", title="Centre prior", kind="spatial", reference="Babenko and Lempitsky, ICCV 2015, eq. 4")
@@ -116,9 +116,9 @@ def l2norm(maps: Tensor) -> Tensor:
 def scda_mask(maps: Tensor) -> Tensor:
     """One where the position belongs to the main object: the largest component of {S > mean of S}, else zero.
 
-    S is the sum over channels. Components are connected through 8 neighbours, as in the authors' program (PyRetri
-    takes 4). Of components of one size the one that a reader of the map meets first is kept. A map whose S is the same
-    everywhere, such as one of a single position, has no position above the mean: all of it is kept.
+    S is the sum over channels. Components are connected through 8 neighbours, as in the authors' program (PyRetri takes
+    4). Among components of equal size, it keeps the first in reading order. A map whose S is the same everywhere, such
+    as one of a single position, has no position above the mean: all of it is kept.
 
     Parameters
     ----------

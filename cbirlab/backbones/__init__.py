@@ -1,4 +1,4 @@
-"""Backbones: what each network knows about itself, told without loading torch, and the network with its weights."""
+"""Backbones: the facts about each network, known without loading torch, and the network with its weights."""
 
 from cbirlab.backbones import networks  # noqa: F401  # fills the catalogue
 from cbirlab.backbones.backbone import Backbone, check_tap, classifier_of

@@ -28,17 +28,17 @@ class Backbone:
     name : as registered.
     module : the network in evaluation mode, without gradients.
     taps : those that the weights cover, in the order of computation.
-    missing_taps : those that a partial weights file does not cover.
-    weights : what tables call the weights.
-    digest : sha256 of the weights that were really loaded.
+    missing_taps : those that the weights, from a partial file, do not cover.
+    weights : the label of the weights in tables.
+    digest : sha256 of the weights that were actually loaded.
     mean, std : of RGB in 0..1.
     default_tap : the registered one, or the deepest map that is covered.
     min_side : shortest image side in pixels.
     device : where it runs.
     precision : "float32" or "bfloat16".
     channels_last : memory layout of the maps; changes speed, not results (beyond rounding).
-    classifier : path of the last layer; "" where the weights lack it, or the network has none.
-    multiple : the sides of an image are cut to a multiple of it.
+    classifier : path of the last layer; "" if the weights lack it or the network has none.
+    multiple : the sides of an image are cut to a multiple of this.
     fixed_size : (height, width) that images are squeezed to; None for a network that takes them as they are.
     """
 
@@ -60,7 +60,7 @@ class Backbone:
     fixed_size: tuple[int, int] | None = None
 
     def with_numerics(self, *, precision: str | None = None, channels_last: bool | None = None) -> Backbone:
-        """A copy that computes in another precision or memory layout; rounding to bfloat16 cannot be taken back."""
+        """A copy that computes in another precision or memory layout; rounding to bfloat16 cannot be undone."""
         import torch
 
         number = self.precision if precision is None else PRECISION.check(self.name, "precision", precision)
@@ -85,7 +85,7 @@ def check_tap(backbone: Backbone, tap: str) -> Tap:
     Raises
     ------
     UnknownName : the network has no such tap.
-    WeightsError : it has, but the weights do not reach it.
+    WeightsError : the network has it, but the weights do not reach it.
     """
     if tap in backbone.taps:
         return backbone.taps[tap]
@@ -102,8 +102,8 @@ def classifier_of(backbone: Backbone) -> dict[str, Tensor] | None:
     """The linear classifier that sits on the mean of a tap (the fact `classifier_tap`), for class activation maps.
 
     Row c of "classifier" (K, C) weighs the channels of that tap's maps for class c; "classifier_bias" is (K,). Both are
-    float32. None where a network has no such classifier, or its weights lack it. (SqueezeNet cuts the weighed maps at 0
-    before their mean; the others do not.)
+    float32. The result is None if the network has no such classifier, or its weights lack it. (SqueezeNet cuts the
+    weighed maps at 0 before their mean; the others do not.)
     """
     if not BACKBONES.info(backbone.name).facts["classifier_tap"] or not backbone.classifier:
         return None

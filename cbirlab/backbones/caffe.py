@@ -1,10 +1,10 @@
-"""Caffe: weights that were trained on colours as Caffe hands them over.
+"""Caffe: weights that were trained on colours in Caffe's form.
 
 Such a network takes blue, green and red, in this order, as 0..255 less the mean colour (104, 117, 123), not divided by
-a deviation. The order is folded into the first convolution, by turning its input channels round, which is exact. The
-mean is not: a convolution pads with zeros, and zero has to go on meaning the mean colour, so mean and scale travel with
-the weights as preprocessing. Nothing else is changed: ResNets of Caffe step in the first convolution of a block, those
-of torchvision in the second.
+a deviation. Reversing the input channels of the first convolution takes care of the order, exactly. It cannot absorb
+the mean: a convolution pads with zeros, and zero must still mean the mean colour, so mean and scale travel with the
+weights as preprocessing. Nothing else is changed: Caffe's ResNets have the stride in the first convolution of a block,
+torchvision's in the second.
 
 References: Jia et al., "Caffe", ACM MM 2014; Simonyan and Zisserman, ICLR 2015, for the mean colour.
 """
@@ -23,11 +23,11 @@ PREFIX = "caffe:"
 
 
 def marked(weights: str | Path | None) -> tuple[str | Path | None, bool]:
-    """The path behind "caffe:", and whether it stood there.
+    """The path after "caffe:", and whether that prefix was there.
 
     Raises
     ------
-    WeightsError : nothing but a file can follow.
+    WeightsError : something other than a file follows.
     """
     if not isinstance(weights, str) or not weights.startswith(PREFIX):
         return weights, False
@@ -38,7 +38,7 @@ def marked(weights: str | Path | None) -> tuple[str | Path | None, bool]:
 
 
 def take_red_first(module: nn.Module, owner: str) -> None:
-    """Turn the input channels of the first convolution round, so that it takes red, green, blue.
+    """Reverse the input channels of the first convolution, so that it takes red, green, blue.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""Catalogue: what each network knows about itself, told without loading torch.
+"""Catalogue: the facts about each network, known without loading torch.
 
 A network is registered with its taps in the order in which it computes them. A tap is the output of a submodule. Most
-sit after a ReLU, because GeM and CroW need values >= 0; those that do not say so (`Tap.signed`).
+sit after a ReLU, because GeM and CroW need values >= 0; `Tap.signed` marks those that do not.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ class Tap:
     Attributes
     ----------
     path : dotted path of the submodule whose output is read.
-    channels : C of its maps; of class scores, as many as the default weights have classes.
-    stride : pixels of the image per step on the map; 0 where there is no map.
-    kind : "map"; "vector" where the network has left no positions (a fully connected layer, a class token), read as a
-        map of one position; "local" for a set of local descriptors (B, C, 1, T), short sets filled up with zeros.
+    channels : C of its maps; for class scores, the number of classes of the default weights.
+    stride : pixels of the image per step on the map; 0 if there is no map.
+    kind : "map"; "vector" if no positions are left (a fully connected layer, a class token), read as a map of one
+        position; "local" for a set of local descriptors (B, C, 1, T), short sets filled up with zeros.
     signed : values below 0 occur, which poolings made for maps after a ReLU (GeM, CroW) would cut off.
-    layout : order of the axes of that output: "BCHW"; "BHWC", as Swin has it; or "BNC", tokens of a transformer, of
-        which a "map" is those of the patches, row by row, and a "vector" the first (the class token).
+    layout : order of the axes of that output: "BCHW"; "BHWC", as Swin has it; or "BNC", tokens of a transformer: a
+        "map" consists of those of the patches, row by row, a "vector" is the first (the class token).
     before : how many tokens stand before those of the patches: the class token and registers.
     """
 
@@ -53,15 +53,15 @@ class Tap:
 
 @dataclass(frozen=True)
 class Source:
-    """Where a network gets its weights that is not in torchvision's list and whose makers deliver it with them.
+    """Where a network outside torchvision's list gets its weights, if its makers deliver it with them.
 
     Attributes
     ----------
-    load : returns a new network with these weights; a WeightsError where they cannot be had.
-    label : what tables call the weights; the first digits of their digest are added.
+    load : returns a new network with these weights; raises WeightsError if they cannot be obtained.
+    label : name of the weights in tables, which add the first digits of their digest.
     here : whether they are on this machine.
-    takes : what it takes where they are not.
-    untrained : whether the network can be had without them, for random weights.
+    takes : what it takes to get them if they are not.
+    untrained : whether the network can be built without them, for random weights.
     """
 
     load: Callable[[], nn.Module]
@@ -76,25 +76,25 @@ BACKBONES: Registry[Callable[..., nn.Module]] = Registry("backbone")
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What the catalogue knows of a network.
+    """What the catalogue knows about a network.
 
     Attributes
     ----------
     taps : in the order in which the network computes them.
     default_tap : the last map if not given, or the last tap of a network without maps.
-    mean, std : of RGB in 0..1, as the network was trained.
-    weights : label of torchvision's weights that ``weights=None`` stands for; `NO_WEIGHTS` of what has none.
+    mean, std : of RGB in 0..1, with which the network was trained.
+    weights : label of torchvision's weights that ``weights=None`` stands for; `NO_WEIGHTS` for a network without any.
     bundled : path of the bundled weights below the data folder.
     parameters : number of parameters, with the classifier.
-    min_side : shortest image side in pixels that every tap can digest.
+    min_side : shortest image side in pixels at which every tap works.
     classifier : path of the last layer, which may have any number of classes.
     classifier_tap : the tap on whose mean that layer sits, which makes class activation maps possible; "" for none.
-    input_size : (height, width) in pixels that the network was trained at, where a part of it depends on that.
+    input_size : (height, width) in pixels at which the network was trained, if a part of it depends on that.
     other_sizes : what the network does with an image of another size.
-    multiple : the sides of an image are cut to a multiple of it, from the top left, where the network takes no other.
+    multiple : the sides of an image are cut to a multiple of this, from the top left, if the network takes no others.
     fixed_size : the network takes images of `input_size` alone; others are squeezed to it.
-    source : of a network that is delivered with its weights.
-    requires : package that builds it and is an extra of this one, of the same name.
+    source : where the weights come from, for a network that is delivered with them.
+    requires : package that builds it; the extra of this package that installs it has the same name.
     """
 
     taps: Mapping[str, Tap]
@@ -125,7 +125,7 @@ def add_backbone(
     ----------
     builder : called without arguments, returns the network; or ``"module:attribute"``. The network's parts must be
         defined in the order in which they run.
-    facts : as of `Facts`; `taps` must be given.
+    facts : the fields of `Facts`; `taps` must be given.
     """
     known = Facts(**facts)
     taps, default = known.taps, known.default_tap or default_of(known.taps)
@@ -151,7 +151,7 @@ def colours(owner: str, argument: str, values: Sequence[float]) -> tuple[float, 
 
     Raises
     ------
-    ValueError : other numbers, or another count of them.
+    ValueError : not three numbers, or numbers outside that range.
     """
     deviations = argument == "std"
     told = "three numbers in (0, 1]" if deviations else "three numbers in [0, 1]"
@@ -174,6 +174,6 @@ def taps_of(name: str) -> dict[str, Tap]:
 
 
 def lacking(name: str) -> str:
-    """How to install the extra that a network needs; "" where nothing is lacking."""
+    """How to install the extra that a network needs; "" if nothing is lacking."""
     extra = BACKBONES.info(name).facts["requires"]
     return f"pip install 'cbirlab[{extra}]'" if extra and find_spec(extra) is None else ""

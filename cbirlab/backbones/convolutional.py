@@ -12,7 +12,7 @@ _DENSE_LAYER = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])\.")
 
 
 class RectifiedDenseNet(DenseNet):
-    """torchvision's network with the last ReLU as a part of its own: there it is a function, which nothing can read."""
+    """torchvision's network with its last ReLU as a module: torchvision calls a function, which no hook can read."""
 
     def __init__(self, growth: int, blocks: tuple[int, int, int, int], stem: int) -> None:
         super().__init__(growth_rate=growth, block_config=blocks, num_init_features=stem)
@@ -24,19 +24,19 @@ class RectifiedDenseNet(DenseNet):
 
     @staticmethod
     def own_name(key: str) -> str:
-        """Today's name of a tensor; published files say "norm.1" where the network says "norm1"."""
+        """The present name of a tensor; published files say "norm.1" where the network says "norm1"."""
         return _DENSE_LAYER.sub(r"\1\2.", key)
 
     @classmethod
     def adopted(cls, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The tensors under today's names."""
+        """The tensors under their present names."""
         return {cls.own_name(key): value for key, value in state.items()}
 
 
 class PlainGoogLeNet(GoogLeNet):
-    """torchvision's network without the two classifiers beside its trunk, which are of use in training only.
+    """torchvision's network without the two auxiliary classifiers beside its trunk, which only training uses.
 
-    It changes its input to the preprocessing that its published weights, made elsewhere, were trained with.
+    It converts its input to the preprocessing with which its published weights, made elsewhere, were trained.
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,7 @@
 """torch.hub: networks of repositories, "hub:facebookresearch/dinov2:dinov2_vits14", or of a folder with a hubconf.py.
 
-Their code is not ours and runs on this machine, so nothing of it is fetched or run before `trust_hub` was called.
-Images are taken to be normalised as ImageNet's are, which is so for DINO and DINOv2.
+Their code is not ours and runs on this machine, so none of it is downloaded or run before someone calls `trust_hub`.
+Images are assumed to be normalised like ImageNet's, which is true for DINO and DINOv2.
 """
 
 from __future__ import annotations
@@ -41,19 +41,19 @@ class Address(NamedTuple):
 
     @property
     def shown(self) -> str:
-        """The repository as lists show it: of a folder its name alone."""
+        """The repository as lists show it: for a folder, its name alone."""
         return Path(self.repository).name if self.local else self.repository
 
 
 def register(name: str) -> None:
-    """Enter "hub:REPOSITORY:ENTRY" in the catalogue; the network is built, without its weights, and run on noise.
+    """Register "hub:REPOSITORY:ENTRY": build the network without its weights and run it on noise.
 
     Raises
     ------
-    ValueError : another form of name; or the network takes images of no usual size.
-    Untrusted : nobody said that code of that repository may run.
+    ValueError : another form of name; or the network takes images of none of the usual sizes.
+    Untrusted : nobody has allowed code of that repository to run.
     UnknownName : the repository has no such entry.
-    WeightsError : the repository cannot be had, or its code does not run.
+    WeightsError : the repository cannot be reached, or its code does not run.
     """
     address = _address(name)
     check_trusted(address.repository, name)
@@ -82,7 +82,7 @@ def register(name: str) -> None:
 
 
 class _OneForm(Exception):
-    """An entry without the option `pretrained`: it gives the network in one form, and nobody knows which."""
+    """An entry without the option `pretrained`: it gives the network in only one form, with or without weights."""
 
 
 def _address(name: str) -> Address:
@@ -93,7 +93,7 @@ def _address(name: str) -> Address:
 
 
 def _built(name: str, address: Address, **options: Any) -> nn.Module:
-    """What the repository's `hubconf.py` gives; runs its code."""
+    """The network that the repository's `hubconf.py` gives; this runs its code."""
     import torch
 
     if not address.local and not _fetched(address.repository):
@@ -102,7 +102,7 @@ def _built(name: str, address: Address, **options: Any) -> nn.Module:
     options |= {"source": "local" if address.local else "github", "trust_repo": True, "verbose": False}
     try:
         found = torch.hub.load(place, address.entry, **options)
-    except Exception as error:  # code of others raises what it likes
+    except Exception as error:  # other people's code may raise anything
         raise _explained(error, name, address, options) from error
     if not isinstance(found, torch.nn.Module):
         raise WeightsError(f"{name}: its entry must give a torch.nn.Module, got {type(found).__name__}.")
@@ -126,7 +126,7 @@ def _explained(error: Exception, name: str, address: Address, options: Mapping[s
 
 
 class Untrusted(ValueError):
-    """Code of others that nobody said may run; its message says how to."""
+    """Other people's code that nobody has allowed to run; the message says how to allow it."""
 
 
 def trust_hub(repository: str) -> None:
@@ -138,8 +138,8 @@ def trust_hub(repository: str) -> None:
 
     Notes
     -----
-    It may do whatever you may do: read it first. For new processes and the command line, list it in the environment
-    variable ``CBIRLAB_TRUST_HUB``, separated by commas.
+    The code may do whatever you may do: read it first. For new processes and the command line, list it in the
+    environment variable ``CBIRLAB_TRUST_HUB``, separated by commas.
     """
     if not repository.strip():
         raise ValueError(f"trust_hub: repository must be 'owner/name' or a folder, got {repository!r}.")
@@ -147,11 +147,11 @@ def trust_hub(repository: str) -> None:
 
 
 def check_trusted(repository: str, owner: str) -> None:
-    """Refuse what is not trusted.
+    """Refuse a repository that is not trusted.
 
     Raises
     ------
-    Untrusted : it is not.
+    Untrusted : the repository is not trusted.
     """
     listed = {part.strip() for part in os.environ.get(TRUST_VARIABLE, "").split(",")}
     if not {repository, repository.partition(":")[0]} & (_TRUSTED | listed):

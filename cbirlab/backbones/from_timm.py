@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 PREFIX = "timm:"
 SIDE = 224
-"""Side in pixels at which a network is run that takes any; divided by the patches of 7, 8, 14, 16, 28 and 32 pixels."""
+"""Side in pixels at which a network that takes any size is run; patches of 7, 8, 14, 16, 28 and 32 pixels divide it."""
 
 FILES = ("model.safetensors", "pytorch_model.bin")
 KNOCK_SECONDS = 5
 
 
 def register(name: str) -> None:
-    """Enter "timm:NAME" in the catalogue; the network is built, without its weights, and run on noise.
+    """Register "timm:NAME": build the network without its weights and run it on noise.
 
     Raises
     ------
@@ -59,9 +59,9 @@ def source(name: str, model: str, repository: str, parameters: int) -> Source:
 
     Parameters
     ----------
-    name, model : what it is called in the catalogue, and in timm.
+    name, model : its names in the catalogue and in timm.
     repository : "owner/name" of its weights on the hub.
-    parameters : how many there are to fetch; 0 where none are published.
+    parameters : how many there are to download; 0 if none are published.
     """
     return Source(
         lambda: _pretrained(name, model, repository),
@@ -72,7 +72,7 @@ def source(name: str, model: str, repository: str, parameters: int) -> Source:
 
 
 def cached(repository: str) -> Path | None:
-    """The weights in the hub's cache on this machine, None if they are not there; told without its client.
+    """The weights in the hub's cache on this machine, None if they are not there; found without the hub's client.
 
     >>> cached("nobody/nothing") is None
     True
@@ -96,7 +96,7 @@ def _timm() -> Any:
 
 
 def _config(model: str) -> Any:
-    """What timm knows of a network and its weights."""
+    """What timm knows about a network and its weights."""
     timm = _timm()
     known = [*timm.list_models(), *timm.list_pretrained()]
     if model not in known:
@@ -107,7 +107,7 @@ def _config(model: str) -> Any:
 
 
 def built(model: str, **options: Any) -> nn.Module:
-    """The network; where it looks at patches, the form of it that takes images of any size."""
+    """The network; if it looks at patches, in the form that takes images of any size."""
     timm = _timm()
     try:
         return timm.create_model(model, dynamic_img_size=True, **options)
@@ -125,7 +125,7 @@ def _pretrained(name: str, model: str, repository: str) -> nn.Module:
             return built(model, pretrained=True, pretrained_cfg_overlay={"file": str(file)})
         _knock()
         return built(model, pretrained=True)
-    except Exception as error:  # timm and the hub behind it raise many kinds
+    except Exception as error:  # timm and the hub that it uses raise many kinds
         own = f"{name.replace(':', '_')}.safetensors"
         get = (
             f"get {FILES[0]} of {repository} on the Hugging Face hub and put it as {own}"
@@ -139,7 +139,7 @@ def _pretrained(name: str, model: str, repository: str) -> nn.Module:
 
 
 def _knock() -> None:
-    """Fail at once where there is no network: the hub's own client tries for a minute."""
+    """Fail at once if there is no internet connection: the hub's own client tries for a minute."""
     from urllib.error import HTTPError
     from urllib.request import Request, urlopen
 
@@ -152,7 +152,7 @@ def _knock() -> None:
 
 
 def _size(module: nn.Module, config: Any) -> Size:
-    """The usual size for a network that takes many, without patches or told to; else its own."""
+    """The usual size for a network that takes many sizes, by itself or on request; otherwise its own size."""
     patches = getattr(module, "patch_embed", None)
     free = not (getattr(patches, "strict_img_size", False) or config.fixed_input_size)
     with evaluating(module):
@@ -167,7 +167,7 @@ def _scores(module: nn.Module) -> list[str]:
 
 
 def _classifier(module: nn.Module) -> str:
-    """Path of the linear layer that alone gives class scores; "" where there is none."""
+    """Path of the one linear layer that gives class scores; "" if there is none, or several."""
     from torch import nn
 
     paths = _scores(module)
@@ -176,6 +176,6 @@ def _classifier(module: nn.Module) -> str:
 
 
 def _reference(config: Any) -> str:
-    """The papers that timm names, where it names any."""
+    """The papers that timm names, if it names any."""
     papers = [config.paper_ids] if isinstance(config.paper_ids, str) else [*(config.paper_ids or ())]
     return ", ".join(papers) or config.paper_name or "timm (Wightman, 2019)"

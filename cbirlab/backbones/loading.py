@@ -1,4 +1,4 @@
-"""Loading in three steps: locate where the numbers come from, build the network, fill it; then the record of it all."""
+"""Loading in three steps: locate the weights, build the network, fill it; then make the `Backbone` that records all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cbirlab.backbones import caffe
 from cbirlab.backbones.backbone import PRECISION, Backbone
 from cbirlab.backbones.catalogue import BACKBONES, CAFFE_MEAN, CAFFE_STD, NO_WEIGHTS, RANDOM, Source, lacking
 from cbirlab.backbones.names import split_backbone
-from cbirlab.backbones.weights import Found, WeightsError, digest, fill, find, match_tensors, needed, own_file, read
+from cbirlab.backbones.weights import Found, WeightsError, digest, fill, find, needed, own_file, read
 from cbirlab.base.text import printable
 
 if TYPE_CHECKING:
@@ -45,9 +45,9 @@ def load_backbone(
     Raises
     ------
     UnknownName : no network of that name.
-    WeightsError : the weights cannot be had, or fit none of the taps; weights for hand-crafted descriptors; an extra
-        that the network needs is not installed.
-    ValueError : weights in the name and others beside; another precision, or one that hand-crafted
+    WeightsError : the weights cannot be obtained, or fit none of the taps; weights for hand-crafted descriptors; an
+        extra that the network needs is not installed.
+    ValueError : weights in the name and different ones in `weights`; an unknown precision, or one that hand-crafted
         descriptors do not have.
     """
     import torch
@@ -75,9 +75,9 @@ class _Origin:
     Attributes
     ----------
     name, facts : of the network.
-    label : what tables call these weights, if `hashed` with the first digits of their digest.
-    file : that holds them; None for random numbers, for none, and where a `source` delivers the network with them.
-    caffe : they were trained on colours as Caffe hands them over.
+    label : name of these weights in tables, if `hashed` with the first digits of their digest.
+    file : the file that holds them; None for random or no numbers, and if a `source` delivers the network with them.
+    caffe : they were trained on colours in Caffe's form.
     """
 
     name: str
@@ -90,12 +90,12 @@ class _Origin:
 
     @property
     def owner(self) -> str:
-        """Whom errors name."""
+        """The name that errors begin with."""
         return f"{self.name} with {self.file.path}" if self.file else self.name
 
 
 def _locate(name: str, weights: str | Path | None, seed: int) -> _Origin:
-    """The file or the source that has the weights; a file that is published and nowhere here is downloaded."""
+    """The file or the source that has the weights; downloads a published file that is nowhere on this machine."""
     facts = BACKBONES.info(name).facts
     source: Source | None = facts["source"]
     if facts["weights"] == NO_WEIGHTS:
@@ -124,7 +124,7 @@ def _build(origin: _Origin) -> nn.Module:
 
 
 def _fill(module: nn.Module, origin: _Origin) -> set[str]:
-    """Bring the numbers of a file into the network; the names of the tensors that the file lacks."""
+    """Fill the network with the numbers of a file; return the names of the tensors that the file lacks."""
     classifier = origin.facts["classifier"]
     if origin.file is None:
         if origin.source is None:
@@ -133,13 +133,13 @@ def _fill(module: nn.Module, origin: _Origin) -> set[str]:
     own_name = getattr(module, "own_name", str)
     tensors = read(origin.file.path)
     state = match_tensors(tensors, module.state_dict(), origin.owner, part=origin.file.part, own_name=own_name)
-    adopted = getattr(module, "adopted", None)  # a network may know names and shapes that others gave its tensors
+    adopted = getattr(module, "adopted", None)  # a network may know other names and shapes that files give its tensors
     if adopted is not None:
         state = adopted(state)
     _fit_classifier(module, classifier, state)
     missing = fill(module, state, origin.owner)
     beside = {key for key in missing if not classifier or not key.startswith(f"{classifier}.")}
-    if origin.facts["source"] and beside:  # what depends on what is not known of a network that somebody else defined
+    if origin.facts["source"] and beside:  # in somebody else's network, any output may depend on them
         raise WeightsError(f"{origin.owner}: the file must be complete, {sorted(beside)[0]} is missing.")
     if origin.caffe:
         caffe.take_red_first(module, origin.owner)
@@ -147,10 +147,10 @@ def _fill(module: nn.Module, origin: _Origin) -> set[str]:
 
 
 def _digest(module: nn.Module, missing: Set[str], origin: _Origin) -> str:
-    """What tells this network from all others.
+    """A digest that tells this network from all others.
 
-    Of one that is defined elsewhere its code counts too; of one without weights its text, which names the libraries
-    that it uses, is all there is.
+    For a network defined elsewhere its code counts too; for one without weights there is only its text, which names the
+    libraries that it uses.
     """
     if origin.label == NO_WEIGHTS:
         return sha256(repr(module).encode()).hexdigest()
@@ -198,7 +198,7 @@ def _record(module: nn.Module, missing: Set[str], origin: _Origin, total: str, d
 
 
 def _declare_classes(module: nn.Module, facts: Mapping[str, Any]) -> None:
-    """As many random class scores as the catalogue says, where the network's own default is another number."""
+    """Give the network as many random class scores as the catalogue says, if its own default is another number."""
     import torch
 
     path = facts["classifier"]

@@ -1,6 +1,6 @@
-"""Local weights: whether a network's weights are on this machine, and what it takes where they are not.
+"""Local weights: whether a network's weights are on this machine, and what it takes to get them if they are not.
 
-Told by names of files alone, without loading torch, so that menus and lists can ask for every network.
+File names alone decide this, without loading torch, so that menus and lists can ask for every network.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ class Availability:
     Attributes
     ----------
     here : it can be loaded without a download.
-    where : of what is here, in words: "bundled", a file, "no weights needed".
-    takes : of what is not here, what it takes; short enough for a menu.
-    instructions : the same with all that one has to know.
+    where : if here, the place in words: "bundled", a file, "no weights needed".
+    takes : if not here, what it takes to get them; short enough for a menu.
+    instructions : the same, with everything that one needs to know.
     """
 
     here: bool
@@ -44,7 +44,7 @@ def availability(name: str, weights: str | None = None) -> Availability:
     Raises
     ------
     UnknownName : no network of that name.
-    WeightsError : no weights of that label.
+    WeightsError : no weights with that label.
     """
     facts = BACKBONES.info(name).facts
     published = releases(name)
@@ -98,7 +98,7 @@ def _of_release(release: Release) -> Availability:
 
 
 def _own(name: str, published: dict[str, Release]) -> Availability:
-    """A file of the user's; `takes` says so where it cannot be told which."""
+    """A file of the user's; if several could be meant, `takes` says so."""
     try:
         found = own_file(name, [one.file for one in published.values()])
     except WeightsError as error:

@@ -1,4 +1,4 @@
-"""Modules: any network of torch becomes a backbone; its taps are found by running it."""
+"""Modules: turns any torch network into a backbone, and finds its taps by running it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cbirlab.backbones.tracing import Traced
 
 EARLY = 0.1
-"""A default tap that depends on less of the network is told of."""
+"""A default tap that depends on less than this share of the network gives a warning."""
 
 Taps = Mapping[str, str | Tap] | Sequence[str]
 
@@ -44,7 +44,7 @@ def add_module(
     classifier: str = "",
     replace: bool = False,
 ) -> Traced:
-    """Register a network that is there already, with its weights; recipes and panels then know it by `name`.
+    """Register a network that you already have, with its weights; recipes and panels then know it by `name`.
 
     >>> from torch import nn
     >>> from cbirlab.backbones import BACKBONES, add_module
@@ -56,22 +56,22 @@ def add_module(
 
     Parameters
     ----------
-    module : takes normalised images (B, 3, H, W). It is copied; what happens to it later changes nothing.
+    module : takes normalised images (B, 3, H, W). It is copied; later changes to it have no effect.
     taps : names and paths of its parts (or paths alone, or whole `Tap`s); None for those that `trace` chooses.
-    mean, std : of RGB in 0..1, as it was trained.
-    image_size : (height, width), or the side of a square, that it takes for certain; None for 224 or, where it does not
+    mean, std : of RGB in 0..1, with which it was trained.
+    image_size : (height, width), or the side of a square, that it is known to take; None for 224 or, if it does not
         take that, another usual side.
     classifier : path of its last layer, for class scores.
-    replace : a network of that name gives way.
+    replace : whether it replaces a network of that name.
 
     Returns
     -------
-    What running it showed; printed, it lists every place that can be tapped.
+    The results of running it; printed, they list every place that can be tapped.
 
     Raises
     ------
-    ValueError : the name is taken; the module does not take such images, is no network in float32 or is a program of
-        TorchScript; a path names no part that can be tapped; mean or std are none of colours in 0..1.
+    ValueError : the name is taken; the module does not take such images, is not a network in float32 or is a
+        TorchScript program; a path names no part that can be tapped; mean or std do not fit colours in 0..1.
     """
     from cbirlab.backbones.tracing import trace
 
@@ -108,7 +108,7 @@ def add_traced(
     taps: Taps | None = None,
     **facts: Any,
 ) -> None:
-    """Register a network by what running it showed; `facts` as for `add_backbone`."""
+    """Register a network with the results of running it; `facts` as for `add_backbone`."""
     wanted = dict(traced.taps) if taps is None else _wanted(name, traced, taps)
     if taps is None and facts.get("default_tap") is None:
         told = _early(name, traced, wanted[default_of(wanted)])
@@ -147,7 +147,7 @@ def _check_module(name: str, module: object) -> None:
 
 
 def _early(name: str, traced: Traced, default: Tap) -> str:
-    """What is to be said of a default tap that nobody chose; "" of a good one."""
+    """The warning about a default tap that nobody chose; "" for a good one."""
     advice = "print(cbirlab.backbones.taps_of(...)) lists its taps, add_module(taps=, default_tap=) chooses others"
     if default.kind != "map":
         return f"{name}: no part of it gives maps, its default tap is {default.path}, a vector; {advice}."

@@ -1,4 +1,4 @@
-"""Names: a backbone and its weights in one word, "resnet50@IMAGENET1K_V2", wherever a backbone's name is taken."""
+"""Names: a backbone and its weights in one word, "resnet50@IMAGENET1K_V2", wherever a backbone's name is accepted."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ SIGN = "@"
 
 
 def split_backbone(text: str, weights: str | Path | None = None) -> tuple[str, str | None]:
-    """Name and weights of a backbone that may be written with them; a name that has the sign itself stays whole.
+    """Split a backbone's name from weights written after an @; a registered name that contains an @ stays whole.
 
     >>> chosen("resnet50@IMAGENET1K_V2")
     ('resnet50', 'IMAGENET1K_V2')
 
     Parameters
     ----------
-    weights : given beside; None says nothing.
+    weights : weights given separately; None if none are.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def split_backbone(text: str, weights: str | Path | None = None) -> tuple[str, s
 
 
 def in_one_word(name: str, weights: str | None) -> str:
-    """What `chosen` reads, of weights that have a name; of the default ones and of files the name alone."""
+    """The text that `chosen` reads, for weights that have a name; for default weights and files, the name alone."""
     return f"{name}{SIGN}{weights}" if weights in (RANDOM, *releases(name)) else name
 
 

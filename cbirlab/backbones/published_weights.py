@@ -1,6 +1,6 @@
-"""Published weights: what torchvision publishes for the networks here, told without loading torchvision.
+"""Published weights: what torchvision publishes for the networks here, known without loading torchvision.
 
-A test compares every line with torchvision, from which the addresses are taken when a file is really fetched.
+A test compares every line with torchvision, which gives the address when a file is actually downloaded.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ class Release:
 
     Attributes
     ----------
-    label : what `load_backbone` and recipes call it.
+    label : its name in `load_backbone` and recipes.
     file : name of the file.
     megabytes : its size, of 2^20 bytes.
     accuracy : percentage of the images of ImageNet's validation set that it classifies correctly; nan if unknown.
     trained_at : side in pixels of the central square on which that was measured.
-    interpolation : how the images were made smaller for it.
-    mean, std : of RGB in 0..1, as it was trained.
+    interpolation : how the images were reduced for that measurement.
+    mean, std : of RGB in 0..1, with which it was trained.
     """
 
     label: str
@@ -64,7 +64,7 @@ class Release:
 
 
 def releases(name: str) -> dict[str, Release]:
-    """What torchvision publishes for the network `name`, by label, the oldest first; empty for others."""
+    """The weights that torchvision publishes for the network `name`, by label, oldest first; empty if none."""
     found = {}
     for row in _TABLE.strip().splitlines():
         network, label, file, megabytes, accuracy, side, interpolation, *caffe = row.split()

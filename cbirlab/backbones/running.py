@@ -1,7 +1,7 @@
-"""Running: what the parts of a network give for noise, noted by hooks.
+"""Running: runs a network on noise, with hooks that note what its parts give.
 
-Whether values below 0 can occur, and how much of the network a part depends on, is read off the operations that made
-its output, so neither depends on the weights.
+The operations that made a part's output show whether values below 0 can occur, and how much of the network the part
+depends on; so neither answer depends on the weights.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Evaluation mode, with parameters that count as learned, for a while."""
+    """Put the network into evaluation mode, with parameters that require gradients, inside the block."""
     training = {part: part.training for part in module.modules()}
     frozen = [one for one in module.parameters() if one.is_floating_point() and not one.requires_grad]
     module.eval()
@@ -43,7 +43,7 @@ def noise(size: Size) -> Tensor:
 
 
 def run(module: nn.Module, size: Size) -> list[Place]:
-    """What every part gives for two images, in the order in which the parts finish.
+    """The output of every part for two images, in the order in which the parts finish.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def run(module: nn.Module, size: Size) -> list[Place]:
     try:
         with torch.enable_grad(), _noting(module, [path for path, _ in module.named_modules() if path], note):
             module(noise(size).to(_device(module)).requires_grad_().clone())  # a part may work in place
-    except Exception as error:  # a network of somebody else's raises what it likes
+    except Exception as error:  # somebody else's network may raise anything
         said = next(iter(str(error).splitlines()), "")
         raise ValueError(
             f"{type(module).__name__}: it must take images (B, 3, {size[0]}, {size[1]}); "
@@ -76,16 +76,16 @@ def digests(module: nn.Module, size: Size) -> bool:
     try:
         with torch.no_grad():
             module(noise(size).to(_device(module)))
-    except Exception:  # asserts, shapes that do not fit, pools without pixels: refused is refused
+    except Exception:  # asserts, shapes that do not fit, pools without pixels: any error is a refusal
         return False
     return True
 
 
 def elsewhere(module: nn.Module, size: Size, taps: Sequence[Tap]) -> set[str]:
-    """Paths of those of `taps` that are no maps: what is changed in the image shows somewhere else.
+    """Paths of those of `taps` that are no maps, because a change in the image shows up at a different place.
 
-    So it is with tokens in another order than row by row, and with matrices of attention. Where a change shows all
-    over, nothing is said but of tokens: they are as the others on their grid.
+    This happens with tokens in an order other than row by row, and with attention matrices. A change that shows
+    everywhere decides nothing, except for tokens: they are taken to be like the others on their grid.
     """
     import torch
 
@@ -111,7 +111,7 @@ def elsewhere(module: nn.Module, size: Size, taps: Sequence[Tap]) -> set[str]:
 
 
 _CHANGED = (((0.0, 0.25), (0.75, 1.0)), ((0.75, 1.0), (0.25, 0.5)))
-"""Rows and columns, as shares of the side, that are changed in either image."""
+"""The rows and columns that are changed in each of the two images, as shares of the side."""
 
 
 def _span(share: tuple[float, float], cells: int, margin: float = 0) -> slice:
@@ -119,7 +119,7 @@ def _span(share: tuple[float, float], cells: int, margin: float = 0) -> slice:
 
 
 def _strays(change: Tensor, tap: Tap, size: Size) -> bool | None:
-    """Whether a change (2, ...) at a tap is gathered elsewhere than in the image; None where it shows all over."""
+    """Whether a change (2, ...) at a tap gathers elsewhere than in the image; None if it shows everywhere."""
     if tap.layout == "BNC":
         change = change[:, tap.before :].sum(2)
         grid = grid_of(change.shape[1], *size, tap.stride)
@@ -141,14 +141,14 @@ def _strays(change: Tensor, tap: Tap, size: Size) -> bool | None:
 
 
 _CHANCE = 0.25
-"""The places that are looked at are a fifth of the map: so much of a change may be there by chance."""
+"""The places that are compared are a fifth of the map: this share of a change may lie there by chance."""
 _GATHERED = 0.6
-"""Of a change that shows all over, a quarter of the places have less."""
+"""If a change shows everywhere, a quarter of the places have less than this share of it."""
 
 
 @contextmanager
 def _noting(module: nn.Module, paths: Sequence[str], note: Any) -> Iterator[None]:
-    """Tell `note` the path, the part and the output of each part that runs."""
+    """Call `note` with the path, the part and the output of each part that runs."""
     hooks = [
         module.get_submodule(path).register_forward_hook(
             lambda part, inputs, output, path=path: note(path, part, output)
@@ -169,9 +169,9 @@ def _device(module: nn.Module) -> Any:
 
 
 def _distinct(seen: Sequence[_Seen], module: nn.Module) -> list[Place]:
-    """One place per tensor, whatever parts give it.
+    """One place per tensor, however many parts give it.
 
-    Parts that run more than once are left out, and those whose result the next part overwrites.
+    Parts that run more than once are left out, and so are those whose result the next part overwrites.
     """
     runs = Counter(one.path for one in seen)
     groups: dict[Any, list[_Seen]] = {}
@@ -186,7 +186,7 @@ def _distinct(seen: Sequence[_Seen], module: nn.Module) -> list[Place]:
 
 
 def _shares(operations: Sequence[Any], count: int) -> list[float]:
-    """Of each operation of the autograd graph the share of the parameters, one tensor like another, behind it."""
+    """For each operation of the autograd graph, the share of the parameter tensors, all counted alike, behind it."""
     behind: dict[Any, int] = {None: 0}  # a bit for each
     bits: dict[int, int] = {}
     for operation in operations:
@@ -207,7 +207,7 @@ def _shares(operations: Sequence[Any], count: int) -> list[float]:
 
 
 def _place(group: list[_Seen], share: float) -> Place:
-    """What several parts, the outermost first, give in common."""
+    """The place of one tensor that several parts give, the outermost part first."""
     output = group[0].output
     return Place(
         tuple(one.path for one in group),
@@ -225,7 +225,7 @@ _KEEPS_SIGNS |= {"MaxPool2DWithIndices", "AdaptiveMaxPool2D", "Split", "SplitWit
 
 
 def _signed(operation: Any) -> bool:
-    """Whether an operation of the autograd graph can give values below 0, as far as is known of it."""
+    """Whether an operation of the autograd graph can give values below 0, as far as is known."""
     name = re.sub(r"Backward\d*$", "", type(operation).__name__)
     if name == "Hardtanh":  # ReLU6
         return operation._saved_min_val < 0
@@ -236,7 +236,7 @@ def _signed(operation: Any) -> bool:
 
 
 class _Seen(NamedTuple):
-    """What a hook saw: the output of a part, and how often it had been written to."""
+    """What a hook saw: the output of a part, and how often that had been written to."""
 
     path: str
     output: Tensor
@@ -245,6 +245,6 @@ class _Seen(NamedTuple):
 
     @property
     def same(self) -> Any:
-        """What tells tensors apart; a vector is the same with and without axes of length 1, and after a dropout."""
+        """An identity for tensors; a vector stays the same with or without axes of length 1, and after a dropout."""
         vector = self.output.ndim > 1 and self.output.numel() == self.output.shape[0] * self.output.shape[1]
         return (self.output.data_ptr(), self.output.numel()) if vector else id(self.output)

@@ -1,4 +1,4 @@
-"""Tap shapes: what a part of a network gives, read as a tap, and which of many to choose."""
+"""Tap shapes: how to read the output of a part of a network as a tap, and which of many taps to choose."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from math import prod
 from cbirlab.backbones.catalogue import Tap
 
 MOST_BEFORE = 32
-"""At most so many tokens are taken to stand before those of the patches."""
+"""The most tokens that may stand before those of the patches."""
 NEARLY = 0.9
-"""The last block of a plain transformer depends on so much of what any map depends on."""
+"""The least share that the last block of a plain transformer has of the parameters on which any map depends."""
 _BLOCK = re.compile(r"(.*?)(\d+)")
 
 Size = tuple[int, int]
@@ -20,16 +20,16 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class Place:
-    """What a part gives.
+    """The output of a part, as running the network shows it.
 
     Attributes
     ----------
-    paths : of the parts that give this very tensor, the outermost first.
+    paths : paths of the parts that give this very tensor, the outermost first.
     shape : of its output, for two images.
     signed : values below 0 can occur.
     norm : the part is a layer norm.
-    share : of the network's parameters, one tensor like another, that it depends on.
-    tap : how to read it; None where that is not known.
+    share : share of the network's parameter tensors, all counted alike, on which it depends.
+    tap : how to read it; None if that is not known.
     """
 
     paths: tuple[str, ...]
@@ -41,7 +41,7 @@ class Place:
 
     @property
     def path(self) -> str:
-        """Of the outermost part."""
+        """The path of the outermost part."""
         return self.paths[0]
 
     @property
@@ -58,7 +58,7 @@ def tap_at(
 
     Parameters
     ----------
-    size : of the image that gave its shape; `larger` that of the one that gave the shape `grown`, where there is one.
+    size : size of the image that gave its shape; `larger` is that of the image that gave the shape `grown`, if any.
     last : the last map before it, on whose grid tokens lie, row by row.
     """
     shape = place.shape
@@ -81,7 +81,7 @@ def tap_at(
 
 
 def _stride(size: Size, larger: Size, cells: Size, grown: Size) -> int:
-    """Pixels per step, from how the map grows with the image; 0 where it does not, or not alike in both directions."""
+    """Pixels per step, from how the map grows with the image; 0 if it does not, or not equally in both directions."""
     steps = [(b - a, d - c) for a, b, c, d in zip(size, larger, cells, grown, strict=True)]
     if any(cells <= 0 for _, cells in steps):
         return 0
@@ -92,7 +92,7 @@ def _stride(size: Size, larger: Size, cells: Size, grown: Size) -> int:
 def _tokens(
     place: Place, size: Size, grown: tuple[int, ...] | None, larger: Size | None, last: Place | None
 ) -> Tap | None:
-    """Tokens (B, N, C) of patches behind a few others: on the grid of the last map, or one that their number says."""
+    """Tokens (B, N, C) of patches after a few others: on the grid of the last map, or on one that fits their number."""
     count, channels = place.shape[1:]
     if larger is not None and (grown is None or grown[1] <= count or grown[2] != channels):
         return None
@@ -107,7 +107,7 @@ def _tokens(
 
 
 def _grid(count: int, size: Size, grown: int, larger: Size | None) -> tuple[int, int]:
-    """How many tokens stand before those of the patches, as few as can be, and the patch in pixels; 0 if none fits."""
+    """The least possible number of tokens before those of the patches, and the patch in pixels; 0 if none fits."""
     for before in range(MOST_BEFORE + 1):
         for stride in range(2, min(size) // 2 + 1):
             fits = all(
@@ -121,9 +121,9 @@ def _grid(count: int, size: Size, grown: int, larger: Size | None) -> tuple[int,
 
 
 def grid_of(count: int, height: int, width: int, stride: int) -> Size | None:
-    """Rows and columns of tokens of an image; None where they fit no grid in steps of `stride` pixels.
+    """Rows and columns of an image's tokens; None if they fit no grid with steps of `stride` pixels.
 
-    The patches may be whole ones alone, or what is left over fills up, or they overlap.
+    There may be whole patches only, or the remainder is padded to a patch, or patches overlap.
 
     >>> grid_of(12, 64, 48, 16), grid_of(35, 100, 75, 16), grid_of(729, 224, 224, 8), grid_of(50, 224, 224, 32)
     ((4, 3), (7, 5), (27, 27), None)
@@ -143,7 +143,8 @@ def chosen(places: Sequence[Place], class_token: bool | None) -> dict[str, Tap]:
 
     Parameters
     ----------
-    class_token : whether the first token is one; None where it is not known, then a single one before the patches is.
+    class_token : whether the first token is a class token; if None, it is not known, and a single token before the
+        patches is one.
     """
     known = [(place, place.tap) for place in places if place.tap is not None]
     share = {tap.path: place.share for place, tap in known if tap.kind == "map"}
@@ -164,7 +165,7 @@ def chosen(places: Sequence[Place], class_token: bool | None) -> dict[str, Tap]:
 
 
 def _blocks(places: Sequence[Place]) -> dict[str, Tap]:
-    """Four blocks of a transformer, evenly spaced, each read after the norm that follows; none of other networks."""
+    """Four blocks of a transformer, evenly spaced, each read after the norm that follows; empty for other networks."""
     found: dict[str, list[int]] = {}
     for row, place in enumerate(places):
         if place.tap is not None and place.tap.layout == "BNC":

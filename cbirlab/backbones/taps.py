@@ -24,7 +24,7 @@ class _Enough(Exception):
 def forward(backbone: Backbone, batch: Tensor, taps: Sequence[str], *, gradients: bool = False) -> dict[str, Tensor]:
     """Maps (B, C, H, W) at each of `taps` from one pass over `batch`; the network stops at the deepest of them.
 
-    The maps have the backbone's precision. A tap of kind "vector" is a map of one position. Images of sides that the
+    The maps have the backbone's precision. A tap of kind "vector" is a map of one position. Images whose sides the
     network does not take are cut from the top left, or squeezed (`Backbone.multiple`, `fixed_size`).
 
     Parameters
@@ -38,14 +38,14 @@ def forward(backbone: Backbone, batch: Tensor, taps: Sequence[str], *, gradients
     ------
     UnknownName : no such tap.
     WeightsError : the weights do not reach it.
-    ValueError : `batch` has another shape or is smaller than the network can digest, or no tap is asked for.
+    ValueError : `batch` has another shape or is too small for the network, or no tap is asked for.
     """
     import torch
 
     asked = {tap: check_tap(backbone, tap) for tap in taps}
     _check(backbone, batch, asked)
     reads: Any = getattr(backbone.module, "read", None)
-    if reads is not None:  # it computes every tap on its own: no pass to look into, nothing that hooks could read
+    if reads is not None:  # it computes every tap on its own: there is no forward pass that hooks could read
         return reads(batch.to(backbone.device), list(asked))
     wanted = {tap: entry.path for tap, entry in backbone.taps.items() if tap in asked}
     deepest = list(wanted)[-1]  # hooks of one module run in this order too: the deepest is read last
@@ -62,7 +62,7 @@ def forward(backbone: Backbone, batch: Tensor, taps: Sequence[str], *, gradients
 
         return read
 
-    # no_grad rather than inference_mode: only the former counts versions, which show changes in place.
+    # no_grad rather than inference_mode: only no_grad counts versions, which reveal changes in place.
     numerics = nullcontext() if gradients else torch.no_grad()
     with _ONE_AT_A_TIME, ExitStack() as hooks, numerics, suppress(_Enough):
         for tap, path in wanted.items():
@@ -73,7 +73,7 @@ def forward(backbone: Backbone, batch: Tensor, taps: Sequence[str], *, gradients
 
 
 def _fitted(backbone: Backbone, batch: Tensor) -> Tensor:
-    """Images of a size that the network takes."""
+    """The images, cut or squeezed to a size that the network takes."""
     from torch.nn import functional
 
     height, width = batch.shape[2:]
@@ -84,7 +84,7 @@ def _fitted(backbone: Backbone, batch: Tensor) -> Tensor:
 
 
 def _as_maps(backbone: Backbone, tap: str, output: Tensor, batch: Tensor) -> Tensor:
-    """What the module of `tap` gave for `batch`, as maps (B, C, H, W)."""
+    """The output of the module at `tap` for `batch`, as maps (B, C, H, W)."""
     import torch
 
     entry = backbone.taps[tap]

@@ -1,9 +1,9 @@
 """Tracing: the taps of a network that nobody described, found by running it.
 
-The network runs on noise of two sizes. What each of its parts gives is compared between the two: axes that grow with
-the image are positions, and by how much they grow is the stride. Whether values below 0 can occur is read off the
-operations that made them, so it does not depend on the weights. A small change of the image shows which of them are no
-maps although they have their shape.
+The network runs on noise of two sizes. It compares the outputs of each part for the two: axes that grow with the image
+are positions, and the rate at which they grow gives the stride. The operations that made an output show whether values
+below 0 can occur, so that does not depend on the weights. A small change of the image shows which outputs are no maps,
+although they have the shape of one.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ SMALL = (112, 112)
 GROWTH = 64
 """By how many pixels, at least, the second image is taller than the first; it is wider by twice as many."""
 SIDES = (224, 256, 240, 384, 192, 288, 299, 320, 336, 448, 512, 128, 112, 96, 64, 32)
-"""Sides in pixels of the squares that are tried, in turn, on a network of which nobody says what it takes."""
+"""Sides in pixels of the squares to try, in turn, on a network if nobody says what size it takes."""
 LEAST = 4
-"""A map of fewer rows says nothing of how many pixels a row is: padding counts for as much."""
+"""A map of fewer rows does not show how many pixels a row covers: padding has as much effect."""
 _MULTIPLES = (1, 8, 16, 32, 64)
 
 
 @dataclass(frozen=True)
 class Traced:
-    """What running a network shows; prints as a list of its places.
+    """The results of running a network; prints as a list of its places.
 
     Attributes
     ----------
@@ -43,11 +43,11 @@ class Traced:
     taps : those that `add_module` takes if nobody chooses: of each stride the last of the outermost parts; of a
         transformer four blocks, evenly spaced and read after the norm that follows, and the class token; then the
         vectors after the last map.
-    image_size : (height, width) in pixels that it takes for certain.
+    image_size : (height, width) in pixels that it is known to take.
     multiple : the sides of an image must be multiples of it.
     fixed_size : images of another size are refused.
-    min_side : shortest side in pixels of a square image that the network can digest.
-    shares : of the network's parameters, one tensor like another, that a place depends on, by path.
+    min_side : shortest side in pixels of a square image that the network takes.
+    shares : by path, the share of the network's parameter tensors, all counted alike, on which a place depends.
     """
 
     places: Mapping[str, Tap]
@@ -72,18 +72,18 @@ class Traced:
 
 
 def trace(module: nn.Module, image_size: int | Size | None = None, *, scores: Sequence[str] = ()) -> Traced:
-    """The places of `module` and the taps to take of them, from a few passes over noise; it stays as it is.
+    """Find the places of `module`, and the taps to choose among them, by a few passes over noise; it is not changed.
 
     Parameters
     ----------
     module : takes normalised images (B, 3, H, W).
-    image_size : (height, width), or the side of a square, that it takes for certain; None for the first of `SIDES`
-        that it takes.
+    image_size : (height, width), or the side of a square, that it is known to take; None for the first of `SIDES` that
+        it takes.
     scores : paths of the parts that give class scores, which are no maps.
 
     Raises
     ------
-    ValueError : it does not take such images, or no part of it gives maps or vectors.
+    ValueError : the module does not take such images, or no part of it gives maps or vectors.
     """
     with evaluating(module):
         given = _given(module, image_size)
@@ -94,9 +94,9 @@ def trace(module: nn.Module, image_size: int | Size | None = None, *, scores: Se
         multiple = next((step for step in steps if _takes(module, size, step)), None)
         larger = None if multiple is None else _larger(size, lcm(multiple, patch))
         second = None if larger is None else run(module, larger)
-        if second is not None and not _grows(first, second):  # it brings images to a size of its own
+        if second is not None and not _grows(first, second):  # it resizes images to a size of its own
             multiple, second, larger = None, None, None
-        if multiple is None and size != given:  # strides are those of the size that images are going to have
+        if multiple is None and size != given:  # strides must be measured at the size that images will have
             size, first = given, run(module, given)
         places = _maps_alone(module, _places(first, second, size, larger, scores), size)
         taps = chosen(places, _has_class_token(module))
@@ -114,7 +114,7 @@ def trace(module: nn.Module, image_size: int | Size | None = None, *, scores: Se
 
 
 def code_of(module: nn.Module) -> str:
-    """sha256 of the text of the classes that a network is made of, as far as they are not torch's and can be read."""
+    """sha256 of the source of a network's classes, except torch's own and those whose source cannot be read."""
     kinds = {
         type(part) for part in module.modules() if not type(part).__module__.startswith(("torch.", "torchvision."))
     }
@@ -128,28 +128,28 @@ def code_of(module: nn.Module) -> str:
 
 
 def _given(module: nn.Module, image_size: int | Size | None) -> Size:
-    """The size that is said, or the first usual one that the network takes; the first of all where it takes none."""
+    """The given size, or the first usual one that the network takes; if it takes none, the first of all."""
     if image_size is None:
         return next(((side, side) for side in SIDES if digests(module, (side, side))), (SIDES[0], SIDES[0]))
     return (image_size, image_size) if isinstance(image_size, int) else (int(image_size[0]), int(image_size[1]))
 
 
 def _grows(first: Sequence[Place], second: Sequence[Place]) -> bool:
-    """Whether anything but vectors is larger of a larger image."""
+    """Whether any output other than a vector grows with the image."""
     shapes = {place.path: place.shape for place in second}
     spread = [place for place in first if len(place.shape) > 2]
     return not spread or any(shapes.get(place.path, place.shape) != place.shape for place in spread)
 
 
 def _maps_alone(module: nn.Module, places: list[Place], size: Size) -> list[Place]:
-    """The same without the maps that are none."""
+    """The places without those that only look like maps."""
     taps = [place.tap for place in places if place.tap is not None and place.tap.kind == "map"]
     wrong = elsewhere(module, size, taps)
     return [replace(place, tap=None) if place.path in wrong else place for place in places]
 
 
 def _patch(places: Sequence[Place], size: Size) -> int:
-    """The step in pixels of the first map that is a whole number of them: a transformer's patch; 1 for none."""
+    """The step of the first map whose step is a whole number of pixels: a transformer's patch; 1 if there is none."""
     for place in places:
         if len(place.shape) == 4 and place.shape[2] >= LEAST and size[0] % place.shape[2] == 0:
             return max(1, size[0] // place.shape[2])
@@ -157,18 +157,18 @@ def _patch(places: Sequence[Place], size: Size) -> int:
 
 
 def _larger(size: Size, step: int) -> Size:
-    """A size of another shape, too, larger by so many doublings of `step` that it shows in every map."""
+    """A size of another shape, larger by enough doublings of `step` to show in every map."""
     height = step * 2 ** max(0, ceil(log2(GROWTH / step)))
     return size[0] + height, size[1] + 2 * height
 
 
 def _takes(module: nn.Module, size: Size, step: int) -> bool:
-    """Whether the network takes sizes that differ by `step`, a little and much."""
+    """Whether the network takes sizes that differ by `step`, both by a little and by a lot."""
     return digests(module, (size[0] + step, size[1] + 2 * step)) and digests(module, _larger(size, step))
 
 
 def _min_side(module: nn.Module, enough: int, multiple: int) -> int:
-    """Shortest side of a square, a multiple of `multiple`, that is digested; all longer ones are taken to be."""
+    """Shortest side of a square, a multiple of `multiple`, that the network takes; assumes it takes all longer ones."""
     low, high = 0, enough // multiple
     while high - low > 1:
         middle = (low + high) // 2
@@ -179,7 +179,7 @@ def _min_side(module: nn.Module, enough: int, multiple: int) -> int:
 def _places(
     first: list[Place], second: list[Place] | None, size: Size, larger: Size | None, scores: Sequence[str]
 ) -> list[Place]:
-    """The places of the first pass with what comparing it to the second says of them."""
+    """The places of the first pass, with how to read each of them by comparison with the second pass."""
     grown = {place.path: place.shape for place in second} if second is not None else {}
     known, last = [], None
     for place in first:
@@ -201,7 +201,7 @@ def _inside(path: str, part: str) -> bool:
 
 
 def _has_class_token(module: nn.Module) -> bool | None:
-    """What the network says itself; None where it does not."""
+    """Whether the network says that it has a class token; None if it does not say."""
     for name in ("cls_token", "class_token"):
         if hasattr(module, name):
             return getattr(module, name) is not None and getattr(module, name) is not False

@@ -32,9 +32,9 @@ _NAMES = (
 
 
 class AnySizeTransformer(VisionTransformer):
-    """torchvision's network, less its limit to square images of one size.
+    """torchvision's network, without its limit to square images of one size.
 
-    The image is cut into whole patches from the top left; what is left over at the right and below is not seen. The
+    The image is cut into whole patches from the top left; the remainder at the right and at the bottom is not seen. The
     positions that were learned on a square grid are stretched to the grid of the image (see `positions`), so that an
     image keeps its shape; on the grid they were learned on they stay as they are.
     """
@@ -48,7 +48,7 @@ class AnySizeTransformer(VisionTransformer):
             hidden_dim=hidden_dim,
             mlp_dim=4 * hidden_dim,
         )
-        # torchvision begins with zeros, which would make class scores of random weights all alike.
+        # torchvision begins with zeros, which would make all class scores of random weights equal.
         nn.init.trunc_normal_(self.heads.get_parameter("head.weight"), std=0.02)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -62,11 +62,11 @@ class AnySizeTransformer(VisionTransformer):
 
     @staticmethod
     def own_name(key: str) -> str:
-        """torchvision's name of today for a tensor; a name that is not known stays as it is."""
+        """torchvision's present name for a tensor; an unknown name stays as it is."""
         return _own_name(key)
 
     def adopted(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The tensors under the names that this network gives them, which takes over the grid they were learned on."""
+        """The tensors under this network's names; the network also takes over the grid on which they were learned."""
         state = own_names(state)
         learned = state.get("encoder.pos_embedding")
         own = self.encoder.pos_embedding
@@ -77,14 +77,14 @@ class AnySizeTransformer(VisionTransformer):
 
 
 def own_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors under torchvision's names of today; names that are not known stay as they are."""
+    """The tensors under torchvision's present names; unknown names stay as they are."""
     return {_own_name(key): value for key, value in state.items()}
 
 
 def positions(learned: Tensor, height: int, width: int) -> Tensor:
     """Position embeddings (1, 1 + height width, C) from those learned on a square grid (1, 1 + n n, C), bicubic.
 
-    The first belongs to the class token and stays as it is.
+    The first embedding belongs to the class token and stays as it is.
     """
     side = isqrt(learned.shape[1] - 1)
     if (height, width) == (side, side):

@@ -1,1 +1,1 @@
-"""Base: what every room stands on: declared parameters, registries, methods, texts, progress, downloads."""
+"""Base: what all other rooms build on: declared parameters, registries, methods, texts, progress, downloads."""

@@ -1,7 +1,7 @@
-"""Cells: a text as the cell of a spreadsheet, where it is never a formula, and what was written read back.
+"""Cells: texts written as spreadsheet cells that are never taken for formulas, and cells read back.
 
-A text that a spreadsheet would calculate, that would be read as a number, or that has signs which a file cannot hold is
-marked by an apostrophe in front, as people do in spreadsheets; such signs are escaped in a marked text.
+An apostrophe in front marks a text that a spreadsheet would calculate or read as a number, or that has characters which
+a file cannot hold; people mark texts the same way in spreadsheets. A marked text has such characters escaped.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _CALCULATED = re.compile(rf"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|{MARK}|\s*\n")
 
 
 def cell(text: str, *, of_texts: bool = False) -> str:
-    """A text as it is written; `of_texts` where the column is known to hold nothing but texts."""
+    """The cell to write for a text; set `of_texts` if the column is known to hold nothing but texts."""
     doubtful = not of_texts and (not text or text in _TRUTH or _NUMBER.fullmatch(text))
     if doubtful or _CALCULATED.match(text) or printable(text, keep="\n") != text:
         return MARK + escape(text, keep="\n")
@@ -34,7 +34,7 @@ def text_of(written: str) -> str:
 
 
 def column(written: Iterable[Any], *, of_texts: bool = False) -> list[Any]:
-    """The values of a column of cells: texts, or where all that is there reads so, numbers or truth values.
+    """The values of a column of cells: numbers or truth values if every cell reads as one, otherwise texts.
 
     An empty cell is an empty text in a column `of_texts`, else a missing value.
     """

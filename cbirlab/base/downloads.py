@@ -1,6 +1,6 @@
-"""Downloads: data sets and weights, which go on where they were broken off and count only when their hash is right.
+"""Downloads of datasets and weights, which resume where they broke off and count only if their hash is right.
 
-An app that is served to others fetches nothing (``CBIRLAB_DOWNLOADS=off``).
+An app that serves other people downloads nothing (``CBIRLAB_DOWNLOADS=off``).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ except ImportError:  # Windows
 VARIABLE = "CBIRLAB_DOWNLOADS"
 _OFF = ("off", "no", "false", "0")
 ATTEMPTS = 4
-"""How often one address is tried again after it broke off without having sent anything new."""
+"""How many times one address is tried again after a connection broke off and brought nothing new."""
 
 _BLOCK = 1 << 20
 _TIMEOUT_SECONDS = 60
@@ -47,10 +47,10 @@ class Source:
     ----------
     file : its name.
     urls : the publishers' address, then mirrors.
-    into : folder below a benchmark's own that it belongs to; archives are unpacked there.
-    digest : "md5:...", "sha256:..." or the first digits of it; "" where none is known.
-    digest_url : a text file that begins with its md5, where the publishers offer that.
-    size_bytes : exact size, or None where it is not known.
+    into : sub-folder of the benchmark's folder in which the file belongs; archives are unpacked there.
+    digest : "md5:...", "sha256:..." or the first digits of one; "" if none is known.
+    digest_url : a text file that begins with the file's md5, if the publishers offer one.
+    size_bytes : exact size, or None if it is not known.
     """
 
     file: str
@@ -62,20 +62,20 @@ class Source:
 
 
 class DownloadError(OSError):
-    """No address gave the file; the message says of each why."""
+    """No address delivered the file; the message says why for each address."""
 
 
 def allowed() -> bool:
-    """Whether something may be fetched, and files be opened that visitors of an app name."""
+    """Whether downloads are allowed, and with them opening files that visitors of an app name."""
     return os.environ.get(VARIABLE, "").strip().lower() not in _OFF
 
 
 def check(what: str, error: type[Exception]) -> None:
-    """Raise `error` where nothing may be fetched.
+    """Raise `error` if downloads are not allowed.
 
     Parameters
     ----------
-    what : would be fetched, as the subject of a sentence.
+    what : the thing to download, worded as the subject of a sentence.
     """
     if not allowed():
         raise error(
@@ -87,17 +87,17 @@ def check(what: str, error: type[Exception]) -> None:
 def fetch(source: Source, folder: Path, *, progress: bool = True, pause: Pause = time.sleep) -> Path:
     """The file of `source` in `folder`, downloaded if it is not there yet.
 
-    What has come lies in ``<file>.part`` until size and hash are right. A broken download goes on where it ended, also
-    in a later call and from another address if the hash is known.
+    The bytes received so far stay in ``<file>.part`` until size and hash are right. A broken download resumes where it
+    stopped, even in a later call, and from another address if the hash is known.
 
     Parameters
     ----------
-    folder : made if it is not there.
+    folder : created if it does not exist.
     pause : called with the seconds to wait before an address is tried again.
 
     Raises
     ------
-    DownloadError : no address gave the file; nothing but the ``.part`` stays behind, to go on from.
+    DownloadError : no address delivered the file; only the ``.part`` stays behind, for the next call to resume.
     """
     target = folder / source.file
     part = target.with_name(f"{target.name}.part")
@@ -106,14 +106,14 @@ def fetch(source: Source, folder: Path, *, progress: bool = True, pause: Pause =
     check(source.file, DownloadError)
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(part, progress):
-        if not target.is_file():  # else another process has had it meanwhile
+        if not target.is_file():  # else another process downloaded it meanwhile
             _try_all(source, part, progress, pause)
             os.replace(part, target)
     return target
 
 
 def _try_all(source: Source, part: Path, progress: bool, pause: Pause) -> None:
-    """Bring `part` to its end from one address or another."""
+    """Complete `part` from the first address that delivers it."""
     reasons, cause = [], None
     for url in source.urls:
         try:
@@ -128,7 +128,7 @@ def _try_all(source: Source, part: Path, progress: bool, pause: Pause) -> None:
 
 @contextmanager
 def _alone(part: Path, progress: bool) -> Iterator[None]:
-    """Wait while another process fetches the same file, on systems that have such locks; they end with the process."""
+    """Wait while another process downloads the same file, if the system has file locks; they end with their process."""
     if fcntl is None:
         yield
         return
@@ -146,7 +146,7 @@ def _alone(part: Path, progress: bool) -> Iterator[None]:
 
 
 def _locked(held: Any) -> bool:
-    """Whether this process has the file alone from now on."""
+    """Try to lock the file; return whether this process now holds the lock."""
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -163,7 +163,7 @@ def digest_of(file: Path, kind: str) -> str:
 
 
 def _complete(url: str, part: Path, source: Source, *, resume: bool, progress: bool, pause: Pause) -> None:
-    """Bring `part` to its full size from one address, however often the connection breaks."""
+    """Download `part` to its full size from one address, however often the connection breaks."""
     if not resume:
         part.unlink(missing_ok=True)
     left, began = ATTEMPTS, _size(part)
@@ -185,11 +185,11 @@ def _complete(url: str, part: Path, source: Source, *, resume: bool, progress: b
 
 
 class _Refused(OSError):
-    """The server offers something else than the file; trying again would not help."""
+    """The server offers something other than the file; trying again would not help."""
 
 
 def _receive(url: str, part: Path, size: int | None, label: str, progress: bool) -> bool:
-    """One request; whether the file is complete after it."""
+    """Make one request; return whether the file is complete after it."""
     have = _size(part)
     if size is not None and have == size:
         return True
@@ -217,7 +217,7 @@ def _receive(url: str, part: Path, size: int | None, label: str, progress: bool)
 
 
 def _extent(answer: Any, have: int) -> tuple[int, int | None]:
-    """Where the bytes that come belong, and how many the whole file has."""
+    """The offset at which the arriving bytes belong, and the size of the whole file."""
     length = answer.headers.get("Content-Length")
     if getattr(answer, "status", None) == _PARTIAL:
         found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""))

@@ -1,4 +1,4 @@
-"""Extensions: methods and stages that other packages bring, which the first import of this module loads.
+"""Extensions: methods and stages that other packages add; the first import of this module loads them.
 
 Registries import it when someone asks them for a name that they lack, or for all their names; never at the top of a
 module: an extension may import any room. See EXTENDING.md for what an extension is.
@@ -12,17 +12,17 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 
 GROUP = "cbirlab"
-"""Of the entry points, each of which names a module, or a function without arguments, that registers things."""
+"""The entry-point group; each entry point names a module, or a function without arguments, that registers things."""
 
 
 @dataclass(frozen=True)
 class Extension:
-    """An entry point of an installed package, and what became of it.
+    """An entry point of an installed package, and whether it loaded.
 
     Attributes
     ----------
     target : the module, or "module:function".
-    error : what was raised; "" where it was loaded.
+    error : the error that loading raised; "" if it succeeded.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Extension:
 
 
 def _find() -> Iterable[EntryPoint]:
-    """The entry points of this environment; none, and a warning, where a package has a file that cannot be read."""
+    """The entry points of this environment; none, with a warning, if a package has a file that cannot be read."""
     try:
         return entry_points(group=GROUP)
     except Exception as raised:
@@ -62,4 +62,4 @@ def _load(point: EntryPoint) -> Extension:
 
 
 EXTENSIONS = [_load(point) for point in _find()]
-"""All of this environment, in the order in which they were loaded; complete once this module is imported."""
+"""All extensions of this environment, in the order in which they were loaded; complete once this module is imported."""

@@ -36,7 +36,7 @@ class Method(str):
 
     registry: ClassVar[Registry[Any]]
     terse: ClassVar[bool] = False
-    """Whether the text leaves out parameters at their defaults, but for those in the registry's fact `named`."""
+    """Whether the text leaves out parameters at their defaults, except those in the registry's fact `named`."""
 
     def __new__(cls, name: str, params: Iterable[tuple[str, Any]] | Mapping[str, Any] = ()) -> Self:
         registry = cls.registry_of(name)
@@ -67,7 +67,7 @@ class Method(str):
         return text if isinstance(text, cls) else cls(*parse_method(cls.registry.kind, str(text)))
 
     def target(self) -> Any:
-        """What is registered: a function, or an estimator's class."""
+        """The registered object: a function, or an estimator's class."""
         return self.registry_of(self.name)[self.name]
 
     @property
@@ -81,7 +81,7 @@ class Method(str):
         return str(self)
 
     def fact(self, name: str, default: Any = None) -> Any:
-        """What the registry notes of this method."""
+        """A fact that the registry holds about this method; `default` if it has none."""
         return self.registry_of(self.name).info(self.name).facts.get(name, default)
 
 
@@ -120,7 +120,7 @@ def parse_method(kind: str, text: str) -> tuple[str, dict[str, Any]]:
 
 
 def split_names(text: str) -> list[str]:
-    """The names in ``"mac,gem(p=4)"``; a comma in the name of a file that is there separates nothing."""
+    """The names in ``"mac,gem(p=4)"``; a comma inside the name of an existing file does not separate."""
     place = text.partition("@")[2] or text.removeprefix("hub:").rpartition(":")[0]
     return [text] if "," in place and Path(place).expanduser().exists() else split_list(text)
 
@@ -134,7 +134,7 @@ def _value(text: str) -> Any:
     """
     try:
         return literal(text)
-    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):  # all of which it says it raises
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):  # literal_eval documents all of these
         if _WORD.fullmatch(text):
             return text
         raise ValueError(text) from None

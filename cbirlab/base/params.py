@@ -20,7 +20,7 @@ from cbirlab.base.plain import shown
 
 @dataclass(frozen=True)
 class Range:
-    """A closed interval of numbers; `step` is the slider's, values in between are allowed.
+    """A closed interval of numbers; `step` is for the slider only: values in between are allowed.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def parameters(target: Callable[..., Any]) -> dict[str, Parameter]:
 
 @lru_cache(maxsize=1024)
 def _declared(target: Callable[..., Any]) -> dict[str, Parameter]:
-    """Reading a signature takes 0.1 ms, and a slider asks a dozen times per move."""
+    """Cached, because reading a signature takes 0.1 ms and a slider asks a dozen times per move."""
     function = target.__init__ if inspect.isclass(target) else target
     hints = _hints(function)
     found = {}
@@ -109,8 +109,8 @@ def check_parameters(target: Callable[..., Any], given: Mapping[str, Any], *, ow
 
     Raises
     ------
-    TypeError : an unknown parameter name, or a value that is no number where one is due.
-    ValueError : a value outside what is declared.
+    TypeError : an unknown parameter name, or a value that is not a number where one is needed.
+    ValueError : a value outside the declared range or options.
     """
     declared = parameters(target)
     for name in given:

@@ -1,4 +1,4 @@
-"""Plain data of strangers: JSON that may hold anything, and records whose fields may be given anything."""
+"""Plain data from strangers: JSON that may hold anything, and records whose fields may be set to anything."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from typing import Any
 
 DEEPEST = 32
 MOST_BYTES = 64 << 20
-"""Of a JSON text: as Python's lists and numbers it takes up to twenty times as much."""
+"""Limit of a JSON text: as Python's lists and numbers it takes up to twenty times as much memory."""
 
 MOST_LETTERS = 1000
-"""Of a text in a recipe: the name of a method with its parameters, of a data set, of a tap."""
+"""Limit of a text in a recipe: the name of a method with its parameters, of a dataset or of a tap."""
 
-_READING = Lock()  # trees of syntax that two threads make at once fail in some versions of Python (SystemError)
+_READING = Lock()  # in some versions of Python, parsing in two threads at once fails (SystemError)
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
@@ -31,7 +31,7 @@ def parse_json(text: str) -> Any:
 
     Raises
     ------
-    ValueError : no JSON, longer than `MOST_BYTES`, or nested more than `DEEPEST` deep.
+    ValueError : not JSON, longer than `MOST_BYTES`, or nested more than `DEEPEST` deep.
     """
     if len(text) > MOST_BYTES:
         raise ValueError(f"JSON must have at most {MOST_BYTES:,} letters, got {len(text):,}")
@@ -50,7 +50,7 @@ def parse_json(text: str) -> Any:
 
 
 def literal(text: str) -> Any:
-    """The value that Python writes as `text`, safe between threads.
+    """The value of a Python literal; safe between threads.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def _parts(value: Any) -> Any:
 
 
 def object_of(owner: str, saved: str | Mapping[str, Any], form: str = "a JSON object") -> dict[str, Any]:
-    """What a JSON object holds, from its text or as a mapping; `form` says what is expected.
+    """The contents of a JSON object, given as text or as a mapping; `form` says what is expected.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def object_of(owner: str, saved: str | Mapping[str, Any], form: str = "a JSON ob
 
 
 def check_fields(owner: str, record: type, given: Iterable[str]) -> None:
-    """Refuse names that are no fields of a record, a dataclass.
+    """Refuse names that are not fields of a record, a dataclass.
 
     Raises
     ------
@@ -96,11 +96,11 @@ def check_fields(owner: str, record: type, given: Iterable[str]) -> None:
 
 
 def check_texts(record: Any) -> None:
-    """Refuse what is no text in those fields of a record that are declared as text.
+    """Refuse values that are not text in the fields that a record declares as text.
 
     Raises
     ------
-    TypeError : neither a text nor a path, or None where that is not declared.
+    TypeError : a value that is neither a text nor a path, or None in a field that does not allow it.
     ValueError : a text of more than `MOST_LETTERS`.
     """
     for field in fields(record):

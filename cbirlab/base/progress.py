@@ -1,4 +1,4 @@
-"""Progress: a bar for those who wait in a terminal or a cell, or a listener as a panel has, which can stop the work."""
+"""Progress: a bar in the terminal or a notebook cell, or a listener such as a panel's, which can stop the work."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from cbirlab.base.text import printable
 
 Listener = Callable[[str, int, int], None]
-"""Told of (what is done, how many of it are finished, of how many); what it raises ends the work."""
+"""Called with (name of the work, items finished, items in total); an exception that it raises ends the work."""
 
 _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
@@ -21,7 +21,7 @@ class Cancelled(RuntimeError):
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Tell `listener` in place of drawing bars, for all work that this thread does inside."""
+    """Call `listener` instead of drawing bars, for all work that this thread does inside the block."""
     token = _listener.set(listener)
     try:
         yield
@@ -38,13 +38,13 @@ def bar(
     show: bool = True,
     delay: float = 1.0,
 ) -> Any:
-    """A progress bar as of tqdm; iterate over it, or call its `update`.
+    """A progress bar like tqdm's; iterate over it, or call its `update`.
 
     Parameters
     ----------
     items : to iterate over.
-    total : how many there will be, where there are no items.
-    show : False draws none; a listener is told all the same.
+    total : how many there will be, if no `items` are given.
+    show : False draws no bar; a listener is still called.
     delay : seconds after which it appears.
     """
     listener, desc = _listener.get(), printable(desc)
@@ -56,7 +56,7 @@ def bar(
 
 
 def _leaving_nothing(made: Any) -> Any:
-    """A bar that in a cell erases its output at the end: a notebook that is opened again would show an error there."""
+    """Make a notebook bar erase its output at the end: a notebook that is opened again would show an error there."""
     container = getattr(made, "container", None)
     if container is not None:
         from IPython.display import DisplayHandle
@@ -77,7 +77,7 @@ def _leaving_nothing(made: Any) -> Any:
 
 
 class _Told:
-    """Has of tqdm's bar what is used, and tells the listener instead."""
+    """Stands in for tqdm's bar, as far as this package uses it, and calls the listener instead of drawing."""
 
     def __init__(self, listener: Listener, items: Iterable[Any] | None, total: int | None, desc: str) -> None:
         self._listener, self._items, self._desc = listener, items, desc

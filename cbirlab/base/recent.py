@@ -1,4 +1,4 @@
-"""Recent: what was used last stays in memory."""
+"""Recent: keeps the values that were used last in memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 ALWAYS = 2
-"""Values that stay however large they are: two settings are compared with each other."""
+"""How many values stay however large they are: people compare two settings with each other."""
 
 
 class Recent:
@@ -18,9 +18,9 @@ class Recent:
 
     Parameters
     ----------
-    most : values that stay.
-    most_bytes : of all of them together; no limit by default. The last two stay however large they are.
-    size : bytes of a value; needed with `most_bytes`.
+    most : how many values stay.
+    most_bytes : limit for all of them together; none by default. The last two stay however large they are.
+    size : gives the bytes of a value; needed with `most_bytes`.
 
     Attributes
     ----------

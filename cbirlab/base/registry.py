@@ -21,7 +21,7 @@ class UnknownName(KeyError):
 
 @dataclass(frozen=True)
 class Info:
-    """What is known of an entry without loading it: title, reference, and facts that this registry keeps."""
+    """What the registry knows about an entry without loading it: its title, its reference and further facts."""
 
     name: str
     title: str
@@ -39,8 +39,8 @@ class Registry(Mapping[str, T], Generic[T]):
     (['apple'], False)
 
     An entry may be given as ``"package.module:attribute"``; it is imported at first use, so that listing stays fast.
-    Names that begin with the prefix of a family (see `add_family`) are entered when they are first asked for. Whoever
-    asks for a name that is missing, or for all names, has the extensions loaded before (see `cbirlab.base.extensions`).
+    Names that begin with the prefix of a family (see `add_family`) are registered when they are first asked for. Asking
+    for a missing name, or for all names, loads the extensions first (see `cbirlab.base.extensions`).
     """
 
     def __init__(self, kind: str) -> None:
@@ -64,12 +64,12 @@ class Registry(Mapping[str, T], Generic[T]):
         self._info[name] = Info(name, title, reference, facts)
 
     def add_family(self, prefix: str, finder: str, *, title: str) -> None:
-        """Names that begin with `prefix` are too many to list: `finder` enters one when it is first asked for.
+        """Add a family of names that begin with `prefix`, too many to list; `finder` registers each on request.
 
         Parameters
         ----------
         finder : ``"package.module:attribute"`` of a function that is called with the whole name and registers it, or
-            raises what is wrong with it.
+            raises an error that says what is wrong.
         title : what the family is, for lists.
 
         Raises
@@ -81,11 +81,11 @@ class Registry(Mapping[str, T], Generic[T]):
         self._families[prefix] = (finder, title)
 
     def rename(self, former: str, name: str) -> None:
-        """Keep reading `former`, which `name` was called before."""
+        """Keep accepting `former`, the earlier name of `name`."""
         self._former[former] = self.info(name).name
 
     def present(self, name: str) -> str:
-        """The name that is in use now for `name`, which may be a former one."""
+        """The present name of `name`, which may be a former one."""
         return self._former.get(name, name)
 
     @property
@@ -138,7 +138,7 @@ class Registry(Mapping[str, T], Generic[T]):
         return [*self._entries]
 
     def _meet(self, name: str) -> str:
-        """The name in use now for `name`, which is entered if it is one of a family that nobody asked for before."""
+        """The present name of `name`; registers a name of a family when it is first asked for."""
         if self.present(name) not in self._entries:
             load_extensions()
             with self._meeting:  # two threads may ask for the same one

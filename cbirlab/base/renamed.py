@@ -1,4 +1,4 @@
-"""Renamed: public names and modules of before, which still work for a while and say what they are called now."""
+"""Renamed: former names of public things and modules, which still work for a while and warn with the present name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 UNTIL = "0.3"
-"""The version from which on the former names are gone."""
+"""The version that drops the former names."""
 
 
 def renamed(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
@@ -55,7 +55,7 @@ MOVED = {
 
 
 class MovedModules(MetaPathFinder, Loader):
-    """Finds the modules of `MOVED` under their former names: who imports one gets the present module, and a warning."""
+    """Finds the modules of `MOVED` under their former names: the import gives the present module, and a warning."""
 
     def find_spec(self, fullname: str, path: object = None, target: ModuleType | None = None) -> ModuleSpec | None:
         """A specification for a former name, None for all others."""
@@ -76,5 +76,5 @@ class MovedModules(MetaPathFinder, Loader):
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """Nothing is left to do but to undo what the import machinery notes in a module that it thinks is new."""
+        """Only undo what the import machinery wrote into a module that it took for a new one."""
         module.__spec__ = self._own

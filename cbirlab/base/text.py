@@ -13,7 +13,7 @@ _LOOKS_ESCAPED = re.compile(r"\\(?=x[0-9a-f]{2}|u[0-9a-f]{4})")
 
 
 def printable(text: object, keep: str = "") -> str:
-    r"""`text` with an escape in place of each sign that a terminal or a page would obey or could not write.
+    r"""`text` with an escape in place of each character that a terminal or a page would obey or could not show.
 
     A byte of a file's name that is not UTF-8 shows as that byte.
 
@@ -22,13 +22,13 @@ def printable(text: object, keep: str = "") -> str:
 
     Parameters
     ----------
-    keep : signs that stay, such as the ends of the lines of a message.
+    keep : characters that stay, such as the line ends of a message.
     """
     return _HIDDEN.sub(lambda found: found[0] if found[0] in keep else _shown(ord(found[0])), str(text))
 
 
 def escape(text: str, keep: str = "") -> str:
-    r"""As `printable`, and `unescaped` gives back exactly `text`: what looks like an escape is told apart.
+    r"""Like `printable`, but `unescaped` gives back exactly `text`: anything that looks like an escape is escaped too.
 
     >>> escaped("a\x07"), escaped(r"a\x07")
     ('a\\x07', 'a\\x5cx07')
@@ -43,7 +43,7 @@ def unescape(text: str) -> str:
 
 
 def split_list(text: str) -> list[str]:
-    """The parts of a list separated by commas; commas in brackets and quotes separate nothing.
+    """The parts of a list separated by commas; commas in brackets and quotes do not separate.
 
     >>> split_list("mac, vlad(k=32, intra=False),spoc")
     ['mac', 'vlad(k=32, intra=False)', 'spoc']

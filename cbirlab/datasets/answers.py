@@ -49,13 +49,13 @@ def answered(dataset: Dataset, file: str | Path, *, root: Path) -> Dataset:
     Parameters
     ----------
     file : ``.csv``, ``.tsv``, ``.txt`` or ``.json``.
-    root : folder that the names are relative to; the name of the image alone will do where there is one of that name.
+    root : folder that the names are relative to; the name of the image alone is enough if only one image has it.
 
     Raises
     ------
     FileNotFoundError : no such file.
-    ValueError : another form, with file and line; names of images that the dataset does not have, unknown labels,
-        labels that belong to different protocols, an image with two labels for one query.
+    ValueError : another form (the message names file and line); names of images that the dataset does not have, unknown
+        labels, labels that belong to different protocols, an image with two labels for one query.
     """
     file = Path(file).expanduser()
     answers = list(_of_json(file) if file.suffix.lower() == ".json" else _of_list(file))
@@ -106,13 +106,13 @@ def answered(dataset: Dataset, file: str | Path, *, root: Path) -> Dataset:
 def _rows(
     query: Query, known: Mapping[int, _Answer], protocol: str, labels: Sequence[str]
 ) -> dict[str, tuple[int, ...]]:
-    """Rows by label; the query's own image counts only where the protocol keeps it."""
+    """Rows by label; the query's own image counts only if the protocol keeps it."""
     counted = {row: answer.label for row, answer in known.items() if row != query.index or protocol == "classic"}
     return {label: tuple(sorted(row for row, one in counted.items() if one == label)) for label in labels}
 
 
 def _query(answer: _Answer, dataset: Dataset, asked: _Names, images: _Names) -> Query | None:
-    """The query that is named, or a database image that becomes one."""
+    """The query that an answer names, or a database image that becomes one."""
     places = asked.find_all(answer.query)
     same = [query for query in map(dataset.queries.__getitem__, places) if answer.box in (None, query.box)]
     if len(same) == 1:
@@ -145,7 +145,7 @@ class _Names:
         self._paths = paths
 
     def find_all(self, name: str) -> list[int]:
-        """Rows of the one path that is meant; several where it is listed several times."""
+        """Rows of the one path that a name stands for; several if the path is listed several times."""
         written = name.replace("\\", "/")
         for found in (
             self._exact.get(self._root / name),

@@ -1,7 +1,7 @@
-"""Archives, unpacked beside their place first and moved there when all is well; none can write outside of it.
+"""Archives: unpacked next to their destination, then moved there when all is well; none can write outside of it.
 
 No published benchmark needs more than regular files in folders, so nothing else is made: no links, no devices. Files
-are created new, by names that are checked here, and no attribute of an archive is taken over.
+are created anew, under names that are checked here, and take over no attribute from the archive.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ def is_archive(name: str) -> bool:
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Put what is in the archive into `folder`; what is there under the same name is replaced.
+    """Unpack an archive into `folder`, replacing files of the same name.
 
     Raises
     ------
-    ValueError : a damaged archive, one that holds more than files and folders, a name that leads out of it, two that
-        are one on some systems, or more bytes than are free or than `bounded` allows; nothing of it is kept.
+    ValueError : a damaged archive, one that holds more than files and folders, a name that leads out of it, two names
+        that are the same on some systems, or more bytes than are free or than `bounded` allows; nothing of it is kept.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder) as scratch:  # goes whatever is raised
+    with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder) as scratch:  # removed whatever is raised
         try:
             _write(
                 _zipped(archive) if archive.name.lower().endswith(".zip") else _taped(archive), archive, Path(scratch)
@@ -66,7 +66,7 @@ _DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error)
 
 
 def _write(members: Iterator[_Member], archive: Path, scratch: Path) -> None:
-    """Every member as a new file; none gives more bytes than it says."""
+    """Write every member as a new file; none may give more bytes than it says."""
     packed, free, total = archive.stat().st_size, shutil.disk_usage(scratch).free, 0
     for member in members:
         place = _place(scratch, member.name)
@@ -111,7 +111,7 @@ def _taped(archive: Path) -> Iterator[_Member]:
 
 
 class _Headers:
-    """What tarfile reads from: its headers may say any length, and are not taken into memory at any."""
+    """The file as tarfile reads it: a header may claim any length, but only a bounded one is read into memory."""
 
     def __init__(self, content: Any) -> None:
         self.seek, self.tell, self._read = content.seek, content.tell, content.read

@@ -1,4 +1,4 @@
-"""NumPy's .npy and .npz files of other people: what a header says is held against the bytes that are there."""
+"""Other people's .npy and .npz files: the claims of a header are checked against the bytes that are there."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Array(NamedTuple):
 
 
 def npy(file: Path) -> Array:
-    """The array in an .npy file; loading it raises where it needs pickle.
+    """The array in an .npy file; loading it raises if it needs pickle.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def npz(file: Path) -> dict[str, Array]:
 
     Raises
     ------
-    ValueError : damaged, or an array is longer than what is there or than `bounded` allows.
+    ValueError : damaged, or an array is longer than the bytes that are there, or than `bounded` allows.
     """
     size = os.path.getsize(file)
     try:

@@ -1,6 +1,6 @@
 """Dataset: a frozen description of a benchmark. It names files and ground truth; it loads no pixel.
 
-Of one without a train split about half can be held out: whitening learns on it, and the rest is judged.
+If a dataset has no train split, about half of it can be held out: whitening learns on that half, the rest is judged.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ Box = tuple[float, float, float, float]
 
 HELD_OUT = "held_out"
 ENOUGH, ENOUGH_KINDS = 75, 15
-"""Images and kinds from which on they are learned on where nothing else is asked for: of photographs, fewer images or
-kinds taught most whitenings less than Toytown's renderings did (data/results, `learning set`)."""
+"""The fewest held-out images and kinds on which whitening learns by default: fewer photographs, or photographs of fewer
+kinds, taught most whitenings less than Toytown's renderings did (data/results, `learning set`)."""
 
 MOST = 5000
-"""Images to learn on: more hardly change a whitening."""
+"""The most images to learn on: more hardly change a whitening."""
 
 
 @dataclass(frozen=True)
@@ -49,15 +49,15 @@ class Dataset:
 
     Attributes
     ----------
-    name : as in tables.
+    name : as tables show it.
     images : database; row i of every descriptor matrix is images[i].
     queries : row q of every ranking answers queries[q].
-    labels : one mapping per query from a label ("easy", "hard", "junk", "positive") to database rows.
-        Rows that carry no label are negatives. Empty where the benchmark has no ground truth.
+    labels : one mapping per query from a label ("easy", "hard", "junk", "positive") to database rows. Rows that carry
+        no label are negatives. Empty if the benchmark has no ground truth.
     protocol : name in `cbirlab.evaluation.PROTOCOLS`.
     train : images on which whitening, codebooks and hashes are learned; disjoint from the database.
     train_name : what `train` is, for the tables ("toytown/train").
-    train_instances : instance of each train image ("" where it shows none), or empty: pairs for learned whitening.
+    train_instances : instance of each train image ("" if it shows none), or empty: pairs for learned whitening.
     image_size : long side in pixels at which the benchmark is run by default.
     instances : instance of each database image (for colours on a map), or empty.
     metadata : facts about images and pairs, for questions such as "which descriptor breaks under which change?".
@@ -95,13 +95,13 @@ class Dataset:
             )
 
     def called(self, name: str) -> bool:
-        """Whether `name` is this dataset's, also as it was before names told the folder ("groundtruth" for
+        """Whether this is the dataset's name, or its earlier one without the folder ("groundtruth" for
         "covers/groundtruth")."""
         return name == self.name or (bool(name) and self.name.endswith(f"/{name}"))
 
     @cached_property
     def held_out(self) -> HeldOut | None:
-        """About half of what the dataset shows, to learn on where it has no train split; None where that cannot be."""
+        """About half of the dataset, held out to learn on if it has no train split; None if that is impossible."""
         return hold_out(self)
 
     @property
@@ -112,7 +112,7 @@ class Dataset:
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """A dataset taken apart, so that nothing which is judged was learned on.
+    """A dataset split in two, so that no image that is judged was learned on.
 
     Attributes
     ----------
@@ -143,9 +143,9 @@ class HeldOut:
 def hold_out(dataset: Dataset) -> HeldOut | None:
     """Hold out about half of the images that belong together, all of a kind or none of it.
 
-    Images belong together where they are right answers to one query, its own image included, or show one instance.
-    Which are held out depends on the names of the files alone, not on their order or their folder's place. None where
-    that cannot be had: no labels, a train split of its own, or everything belongs together.
+    Images belong together where they are right answers to one query, its own image included, or show one instance. Only
+    the names of the files decide which are held out, not their order or where their folder lies. None if no half can be
+    held out: no labels, a train split of its own, or all images belong together.
     """
     if not dataset.labels or dataset.train:
         return None
@@ -201,7 +201,7 @@ def _kinds(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _half(images: dict[int, list[Path]]) -> set[int]:
-    """Kinds with together at most half of the images, and at most `MOST`, in an order that only the names decide."""
+    """Kinds with at most half of the images together, and at most `MOST`, in an order that only the names decide."""
     names = {kind: min("/".join(path.parts[-2:]) for path in paths) for kind, paths in images.items()}
     order = sorted(images, key=lambda kind: sha256(names[kind].encode(errors="surrogateescape")).digest())
     room, held = min(MOST, sum(map(len, images.values())) // 2), set()

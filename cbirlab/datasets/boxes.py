@@ -1,4 +1,4 @@
-"""Boxes of queries, looked at when they are read: shares of a picture, places outside of it, and specks are refused."""
+"""Boxes of queries, checked as they are read: shares of a picture, places outside of it, and specks are refused."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from cbirlab.images import ImageError, size
 from cbirlab.images.preprocessing import whole_box
 
 LEAST_SIDE = 8
-"""Pixels that each side of a box leaves of its picture; of a picture below twice that, half of its side."""
+"""Least side of a box in pixels; half of the picture's side if the picture is smaller than twice this number."""
 
 
-_BEYOND = 0.05  # of a side; what rounding and generous hands leave outside is less
+_BEYOND = 0.05  # share of a side; rounding and generous annotators leave less than this outside
 
 
 def check_box(where: str, path: Path, box: Box) -> bool:
-    """Refuse a box in which nothing can be seen; whether it reaches far beyond the picture.
+    """Refuse a box in which nothing can be seen; return whether it reaches far beyond the picture.
 
     An image whose header cannot be read is not judged here.
 

@@ -1,4 +1,4 @@
-"""Catalogue: what is known of each benchmark without opening a file of it."""
+"""Catalogue: the facts about each benchmark that need no file of it."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ class About:
     Attributes
     ----------
     protocol : name in `cbirlab.evaluation.PROTOCOLS`.
-    images, queries : of the complete benchmark; None where its publishers give no exact number.
+    images, queries : numbers of the complete benchmark; None if its publishers give no exact number.
     size : on disk, in words.
     licence : who may use it for what, in words.
     citation : the paper to cite.
     needs : what must be in its folder.
-    sources : what can be downloaded; empty where nothing is offered any more.
+    sources : files that can be downloaded; empty if none are offered any more.
     page : where its publishers describe it.
     note : what one has to know before using it.
     folders : names under the data root at which it is looked for; the first is where downloads go.
@@ -94,15 +94,15 @@ def add_benchmark(name: str, loader: str, about: About, *, title: str, reference
 
 
 def anywhere(pattern: str) -> tuple[str, ...]:
-    """In any folder; the first two also look behind links to folders."""
+    """Patterns that match in any folder; the first two also look through links to folders."""
     return pattern, f"*/{pattern}", f"**/{pattern}"
 
 
 def about(name: str) -> About | None:
-    """The facts of a registered benchmark; None of what is bundled and of own images.
+    """The facts about a registered benchmark; None for bundled datasets and for own images.
 
     Raises
     ------
-    UnknownName : nothing of that name.
+    UnknownName : no dataset of that name.
     """
     return DATASETS.info(name).facts.get("about")

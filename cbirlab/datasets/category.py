@@ -1,4 +1,4 @@
-"""Category level: every image asks for the others of its class. Corel-1k, CUB-200-2011, Stanford Online Products."""
+"""Category level, every image a query for the others of its class: Corel-1k, CUB-200-2011, Stanford Online Products."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def _category(
     train: Sequence[tuple[Path, str]] = (),
     image_size: int,
 ) -> Dataset:
-    """Every image a query, right are the others of its class."""
+    """A dataset in which every image is a query, and the other images of its class are right."""
     members: dict[str, list[int]] = defaultdict(list)
     for row, label in enumerate(classes):
         members[label].append(row)

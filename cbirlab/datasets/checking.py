@@ -1,4 +1,4 @@
-"""Checking a local copy: what is there, what is missing, what differs from what was published."""
+"""Checking a local copy: what is there, what is missing, and what differs from the published files."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ SHOWN = 5
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """The result of looking at one thing.
 
     Attributes
     ----------
     ok : it is as it should be.
     what, found : in words.
-    details : each single file that something is wrong with.
+    details : every single file with a fault.
     files : path and reason of each file that cannot be used.
     """
 
@@ -52,7 +52,7 @@ class Report:
     Attributes
     ----------
     name : of the dataset, or its path.
-    folder : of a benchmark; None where the name says it.
+    folder : the folder of a benchmark; None if the name says it.
     findings : one by one.
     left_out : path and reason of each file that is not used or cannot be.
     """
@@ -68,7 +68,7 @@ class Report:
         return all(finding.ok for finding in self.findings)
 
     def text(self, most: int | None = SHOWN) -> str:
-        """All findings, of each the first details (None: all of them)."""
+        """All findings, each with its first details (None: all of them)."""
         lines = (line for finding in self.findings for line in finding.lines(most))
         where = self.name if self.folder is None else f"{self.name} in {self.folder}"
         return "\n  ".join([where, *lines])
@@ -77,12 +77,12 @@ class Report:
 def check(name: str, root: str | Path | None = None, *, images: str = "headers", progress: bool = True) -> Report:
     """Look at a local copy of a benchmark: layout, ground truth, counts, checksums and images.
 
-    Checksums are those of ``SHA256SUMS``, where the folder has one, and of published ground-truth files.
+    It compares checksums from ``SHA256SUMS``, if the folder has one, and those of published ground-truth files.
 
     Parameters
     ----------
-    root : as of the loaders.
-    images : "headers" opens every image, "pixels" also decodes it, "none" only looks whether it is there.
+    root : as for the loaders.
+    images : "headers" opens every image, "pixels" also decodes it, "none" only checks that it is there.
 
     Raises
     ------
@@ -101,7 +101,7 @@ def check(name: str, root: str | Path | None = None, *, images: str = "headers",
 
 
 def check_closeness(owner: str, images: str) -> None:
-    """Refuse another way to look at images."""
+    """Refuse an unknown way to look at images."""
     if images not in ("headers", "pixels", "none"):
         raise ValueError(f"{owner}: images must be headers, pixels or none, got {images!r}.")
 

@@ -1,4 +1,4 @@
-"""Columns: which of a list's columns is meant by what it is called; what could mean two things is refused."""
+"""Columns: finds a list's columns by their names, and refuses names that could mean two things."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _WANTED = "x0, y0, x1, y1 (corners in pixels) or left, top, width, height"
 
 
 class Columns:
-    """Which cell of a row is what.
+    """Which cell of a row holds which field.
 
     Parameters
     ----------
@@ -66,11 +66,11 @@ class Columns:
         return field in self.at
 
     def cell(self, row: Sequence[str], field: str) -> str:
-        """What a row has for a field; "" where there is no such column."""
+        """The text of a field in a row; "" if the list has no such column."""
         return row[self.at[field]] if field in self.at else ""
 
     def warn_of_others(self) -> None:
-        """Say which columns are not used, and what they may have been meant as."""
+        """Warn of columns that are not used, and say what they may have been meant for."""
         used = {*self.at.values(), *self._box}
         unknown = [
             name
@@ -81,11 +81,11 @@ class Columns:
             _warn_unknown(self._sheet, unknown, self._lacking + ([] if self._box else sorted(_EDGES)))
 
     def box(self, line: int, row: Sequence[str]) -> tuple[float, float, float, float] | None:
-        """The corners x0, y0, x1, y1 of a row, or None where its cells are empty.
+        """The corners x0, y0, x1, y1 of a row, or None if its cells are empty.
 
         Raises
         ------
-        ValueError : no four numbers, or an empty box.
+        ValueError : not four numbers, or an empty box.
         """
         edges = [row[place].strip() for place in self._box]
         if not any(edges):
@@ -102,12 +102,12 @@ class Columns:
 
 
 def _plain(name: str) -> str:
-    """A column's name as it is looked for: no case, no spaces or signs."""
+    """A column's name reduced for comparison: no case, no spaces, no punctuation."""
     return re.sub(r"[^a-z0-9]", "", name.casefold())
 
 
 def _place(sheet: Sheet, names: Sequence[str], field: str) -> int | None:
-    """The column of a field; its own name goes before others, of which there may be one."""
+    """The column of a field; the field's own name wins over its other names, of which only one may occur."""
     for own in ([name.casefold() for name in sheet.header], names):
         if own.count(field) == 1:
             return own.index(field)
@@ -142,7 +142,7 @@ def _box_places(sheet: Sheet, names: Sequence[str]) -> tuple[tuple[int, ...], bo
 
 
 def _without_box(name: str) -> str:
-    """A name without the word box before or behind it."""
+    """A name without the word "box" before or after it."""
     for word in _BOX_WORDS:
         if name.startswith(word):
             return name.removeprefix(word)

@@ -1,4 +1,4 @@
-"""Examining images of one's own before anything is computed: what is there, what is left out, what looks wrong."""
+"""Examining your own images before anything is computed: what is there, what is left out, what looks wrong."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from cbirlab.datasets.walking import FilesLeftOut
 
 
 def examine(name: str | Path, *, images: str = "headers", progress: bool = True) -> Report:
-    """Look at a folder of images or a list as it will be loaded. Whatever loading warns of is something to mend.
+    """Look at a folder of images or a list as it will be loaded. Anything that loading warns of should be fixed.
 
     Parameters
     ----------
-    name : as of `load_dataset`, options included.
+    name : as for `load_dataset`, options included.
     images : "headers" opens every image, "pixels" also decodes it, "none" only what loading opens.
 
     Raises
@@ -51,7 +51,7 @@ def examine(name: str | Path, *, images: str = "headers", progress: bool = True)
 
 
 def _said(caught: Sequence[warnings.WarningMessage]) -> Iterator[Finding]:
-    """A finding for each warning; of files that are left out, every one."""
+    """A finding for each warning, with every file that is left out."""
     for one in caught:
         if isinstance(one.message, FilesLeftOut):
             first, _, _ = str(one.message).partition("\n")
@@ -99,7 +99,7 @@ def _counted(dataset: Dataset) -> Iterator[Finding]:
 
 
 def _alike(dataset: Dataset, progress: bool) -> Iterator[Finding]:
-    """Files with the same bytes: of several instances one label is wrong, and what is learned on must not be asked."""
+    """Files with the same bytes: if their instances differ, a label is wrong, and a train image must not be a query."""
     groups = _same_bytes([*dataset.images, *(query.path for query in dataset.queries), *dataset.train], progress)
     shown: dict[Path, str] = dict(zip(dataset.images, dataset.instances, strict=False))
     mixed, taught, same = [], [], []

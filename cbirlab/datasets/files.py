@@ -11,7 +11,7 @@ from cbirlab.datasets.catalogue import anywhere
 from cbirlab.datasets.roots import hint
 from cbirlab.datasets.walking import walk, warn_left_out
 
-_MANY = 100_000  # from here on a sample of the files is looked for, and `check` looks for all of them
+_MANY = 100_000  # from here on only a sample of the files is looked for; `check` looks for all of them
 _SAMPLE = 200
 _OUTSIDE = re.compile(r"^\s*$|^/|(^|/)\.\.(/|$)|[\\:\0]")
 
@@ -48,7 +48,7 @@ def image_files(root: Path, skip: Collection[str] = ()) -> Iterator[Path]:
 
 
 def _place(parts: Sequence[str]) -> list[tuple[bool, str]]:
-    """Files of a folder before its folders."""
+    """A sorting key that puts the files of a folder before its sub-folders."""
     return [(place < len(parts) - 1, part) for place, part in enumerate(parts)]
 
 
@@ -80,11 +80,11 @@ def locate(name: str, wanted: Sequence[str], found: Mapping[str, Path], root: Pa
 
 
 def present(name: str, paths: Sequence[Path], root: Path) -> tuple[Path, ...]:
-    """The paths, if they exist; of very many a sample is looked for.
+    """The paths, if they exist; if there are very many, only a sample is looked for.
 
     Raises
     ------
-    MissingImages : as of `located`.
+    MissingImages : as for `located`.
     """
     step = 1 if len(paths) <= _MANY else len(paths) // _SAMPLE
     looked = paths[::step]

@@ -18,7 +18,7 @@ class Finder:
         self._alike: dict[str, Mapping[str, list[str]]] = {}
 
     def exact(self, name: str) -> Path | None:
-        """The file of exactly this name."""
+        """The file with exactly this name."""
         path = self._root / name
         if path.name not in self._names(str(path.parent)):
             return None
@@ -27,7 +27,7 @@ class Finder:
         )  # a folder has no ending, and asking each file takes time
 
     def alike(self, name: str) -> Path | None:
-        """The one file whose name another system would write so; None where there is none, or several."""
+        """The one file whose name another system would write like this; None if there is none, or several."""
         written = name.replace("\\", "/")
         if written != name and (found := self.exact(written)) is not None:
             return found
@@ -59,7 +59,7 @@ class Finder:
 
 
 def signs(name: str) -> str:
-    """What is the same in a name however it is written: its letters without case, accents composed."""
+    """The part of a name that is the same however it is written: its letters without case, accents composed."""
     raw = os.fsencode(name)
     try:
         text = raw.decode("utf-8")

@@ -26,19 +26,19 @@ def folder(
 ) -> Dataset:
     """Every image under `path`, in the order of its relative path.
 
-    With sub-folders, each names an instance: every image in one is a query, relevant are the other images of its
-    sub-folder, and the query's own row is left out of its ranking. Images beside the sub-folders are distractors.
-    Without sub-folders every image is a query and there is no ground truth. Where all sub-folders are named as splits
-    are (train, val, test, query, gallery, database, index, distractors), they are taken as such, and a warning says
-    which is what: one is searched, train is learned on, and the folders inside are the instances.
+    With sub-folders, each names an instance: every image in one is a query, the other images of its sub-folder are
+    relevant, and the query's own row is left out of its ranking. Images next to the sub-folders are distractors.
+    Without sub-folders every image is a query and there is no ground truth. If all sub-folders have names of splits
+    (train, val, test, query, gallery, database, index, distractors), they are taken as splits, and a warning says which
+    is which: one is searched, train is used for learning, and the folders inside are the instances.
 
-    Hidden files are ignored. Links are followed, but not to what is in the folder already. Warnings count what else is
-    left out: files whose header cannot be read, and pictures in formats that are not read here.
+    Hidden files are ignored. Links are followed, except to files that are in the folder already. Warnings count
+    everything else that is left out: files whose header cannot be read, and pictures in formats that are not read here.
 
     Parameters
     ----------
     path : the folder.
-    name : as in tables; by default the folder's own, and that of the folder around it before one that says nothing, as
+    name : as in tables; by default the folder's own name, with that of its parent in front if it says nothing, such as
         "images".
     train : another folder of images on which whitening is learned.
     image_size : long side in pixels.
@@ -50,7 +50,8 @@ def folder(
     Raises
     ------
     FileNotFoundError : no such folder.
-    ValueError : no readable image in it, another layout, no splits where there should be some, or as of `answered`.
+    ValueError : no readable image in it, another layout, no splits where there should be some, or a fault that
+        `answered` finds.
     """
     path = Path(path).expanduser()
     shown = laid_out(path, layout)
@@ -85,7 +86,7 @@ def folder(
 
 
 def warn_of_labels(dataset: Dataset, where: str, holder: str) -> None:
-    """Say why the labels give no number, or 1 for every query."""
+    """Warn if the labels give no number, or 1 for every query, and say why."""
     positives = [len(labels.get("positive", ())) for labels in dataset.labels]
     others = [len(dataset.images) - (query.index is not None) for query in dataset.queries]
     if not any(positives):

@@ -44,12 +44,12 @@ def get(
     pause: Pause = time.sleep,
     told: Callable[[str], None] = lambda line: None,
 ) -> Path:
-    """Download a benchmark into its folder; what was finished before is not touched again.
+    """Download a benchmark into its folder; files that were finished before are not touched again.
 
     Parameters
     ----------
-    root : as of the loaders.
-    only : patterns of file names, as "index.csv" or "test_*"; by default all.
+    root : as for the loaders.
+    only : patterns of file names, such as "index.csv" or "test_*"; all files by default.
     mirror : an address that has the files under their names; tried before the publishers'.
     keep_archives : otherwise an archive is removed once it is unpacked.
     told : called with a line for each file that is finished.

@@ -15,8 +15,8 @@ from cbirlab.images import orientation
 def holidays(root: str | Path | None = None, *, image_size: int = 1024) -> Dataset:
     """Holidays as published. Images are turned upright where their file says how (EXIF), as everywhere in this package.
 
-    The names tell everything: ``100000.jpg`` asks for ``100001.jpg``, ``100002.jpg``, ... Where there is
-    ``holidays_images.dat`` it says which images there are.
+    The file names are the ground truth: the query ``100000.jpg`` should find ``100001.jpg``, ``100002.jpg``, ... If
+    ``holidays_images.dat`` is there, it says which images belong to the benchmark.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def holidays_upright(root: str | Path | None = None, *, image_size: int = 1024) 
 
     Raises
     ------
-    ValueError : also where an image still has an EXIF orientation, which would turn it a second time.
+    ValueError : also if an image still has an EXIF orientation, which would turn it a second time.
     """
     dataset = _holidays("holidays_upright", root, image_size)
     turned = [path.name for path in dataset.images if orientation(path) != 1]

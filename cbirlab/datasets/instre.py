@@ -11,7 +11,7 @@ from cbirlab.datasets.truth import read_truth
 
 
 def instre(root: str | Path | None = None, *, image_size: int = 1024) -> Dataset:
-    """27,293 images and 1,250 queries that are not among them, each with the box of what is sought.
+    """27,293 images and 1,250 queries that are not among them, each with the box of the object sought in it.
 
     Indices in ``gnd_instre.mat`` count from 1, and its boxes are two corners; the text files beside the images, which
     hold corner, width and height, are not read.

@@ -30,7 +30,7 @@ def gldv2(root: str | Path | None = None, *, usage: str = "private", image_size:
 
     Raises
     ------
-    FileNotFoundError : tables or images are missing (of the index a sample is looked for; `check` looks for all).
+    FileNotFoundError : tables or images are missing (only a sample of the index is looked for; `check` looks for all).
     ValueError : a table in another form, or one that names images that are not in the index.
     """
     folder = root_of("gldv2", root)
@@ -66,7 +66,7 @@ def gldv2_recognition(
     Parameters
     ----------
     root : folder with ``train``, ``test`` and the tables.
-    usage : as of `gldv2`.
+    usage : as for `gldv2`.
     clean : search the images of ``train_clean.csv`` only. A landmark that is not among them makes its queries
         distractors, so that numbers are not those of the published protocol.
     image_size : long side in pixels.

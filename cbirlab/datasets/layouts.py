@@ -17,8 +17,8 @@ from cbirlab.datasets.walking import LeftOut, Walk, endings, hidden, walk, warn_
 from cbirlab.images import IMAGE_SUFFIXES, ImageError, size
 
 LAYOUT = Choice(("auto", "instances", "nested", "splits"))
-"""What sub-folders are: "auto" finds it, and says so where that could be wrong; each an instance; the innermost ones
-each an instance; splits (train, val, test, query, gallery, distractors) with a sub-folder per instance."""
+"""What the sub-folders are: "auto" finds out, and warns if it could be wrong; each one an instance; each innermost one
+an instance; splits (train, val, test, query, gallery, distractors) with a sub-folder per instance."""
 _MANY = 500  # from here on looking at every header takes long enough for a progress bar
 
 
@@ -32,7 +32,7 @@ class Shown:
 
 
 def laid_out(folder: Path, layout: str) -> list[Shown]:
-    """The readable images of a folder in the order of their relative paths; what is left out or guessed is warned of.
+    """The readable images of a folder in the order of their relative paths; warns of what is left out or guessed.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def laid_out(folder: Path, layout: str) -> list[Shown]:
 
 
 def readable(folder: Path) -> list[Path]:
-    """The images below a folder that can be read, in the order of their relative paths; the others are warned of."""
+    """The images below a folder that can be read, in the order of their relative paths; warns of the others."""
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder.")
     found = walk(folder)

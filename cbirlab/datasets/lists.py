@@ -1,4 +1,4 @@
-"""Lists in text files: what separates their columns, what their bytes are, and on which line something is wrong."""
+"""Lists in text files: how their columns are separated and their text is encoded, and on which line an error is."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Sheet:
     header : names of the columns, without spaces around them.
     rows : (line, cells), as many cells as there are columns.
     decimal_comma : numbers may be written 0,5.
-    other_bytes : some of it is not UTF-8, as names of files may be; those bytes are kept (surrogateescape).
+    other_bytes : some of its bytes are not UTF-8, as can happen with file names; they are kept (surrogateescape).
     """
 
     file: Path
@@ -36,7 +36,7 @@ class Sheet:
     other_bytes: bool
 
     def at(self, line: int) -> str:
-        """The place of an error."""
+        """The place of an error, for messages."""
         return f"{printable(self.file)}, line {line}"
 
 
@@ -51,7 +51,7 @@ def read_list(file: Path) -> Sheet:
     text, other_bytes = _decoded(file, file.read_bytes())
     separator, skipped = ",", 0
     first = text.split("\n", 1)[0].strip()
-    if told := _TOLD.fullmatch(first):  # how spreadsheets are told
+    if told := _TOLD.fullmatch(first):  # the line that tells spreadsheets the separator
         separator, skipped = told[1], 1
         text = text.split("\n", 1)[1] if "\n" in text else ""
     else:
@@ -77,7 +77,7 @@ def _decoded(file: Path, raw: bytes) -> tuple[str, bool]:
 
 
 def _rows(file: Path, text: str, separator: str, skipped: int) -> Iterator[tuple[int, Sequence[str]]]:
-    """Rows that are not empty; an error of the reader is one of the line on which its row begins."""
+    """Rows that are not empty; errors of the reader name the line on which the row begins."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     while True:
         line = reader.line_num + 1 + skipped
@@ -108,7 +108,7 @@ def number(text: str, decimal_comma: bool = False) -> float:
 
     Raises
     ------
-    ValueError : no number, or none that is finite.
+    ValueError : not a number, or not a finite one.
     """
     value = float(text.replace(",", ".") if decimal_comma else text)
     if value - value != 0:

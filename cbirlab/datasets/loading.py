@@ -13,7 +13,7 @@ from cbirlab.datasets.lists import LIST_SUFFIXES
 from cbirlab.datasets.written import read
 
 _OWN = {"folder": "path", "csv": "file"}
-"""Entries that need the path of somebody's own images, and the argument that it is."""
+"""Entries that need the path of your own images, and the argument that takes it."""
 
 DATASETS.add(
     "toytown",
@@ -47,7 +47,7 @@ def load_dataset(name_or_path: str | Path, **options: Any) -> Dataset:
     A folder that holds ``gnd_*.json`` is read in the Toytown form, any other as own images: one sub-folder per
     instance, splits, or flat. A CSV file names images, what they show and what they are used for.
 
-    Options may be written behind the name, as those of methods are, so that recipes and the command line have them:
+    Options may follow the name in brackets, like those of methods, so that recipes and the command line can set them:
     ``"photos(answers=right.csv)"``.
 
     Parameters
@@ -88,7 +88,7 @@ def load_dataset(name_or_path: str | Path, **options: Any) -> Dataset:
 
 
 def _by_its_path(name: str) -> str:
-    """What to say where the word for own images is given in place of their path."""
+    """The message for a word such as "folder", given in place of the path of the images."""
     what = "folder" if name == "folder" else "file.csv"
     here = f" There is {'a folder' if Path(name).is_dir() else 'a file'} of that name here: ./{name} names it."
     return f"{name!r} stands for images of your own, and their path says which: give path/to/{what} in its place." + (
@@ -108,7 +108,7 @@ def _benchmark(name: str, options: dict[str, Any]) -> Dataset:
 
 
 def _warn_if_fewer(name: str, dataset: Dataset) -> None:
-    """A part of a benchmark gives other numbers than the whole."""
+    """Warn of a part of a benchmark: it gives other numbers than the whole."""
     facts = about(name)
     if facts is None:
         return

@@ -1,7 +1,7 @@
-"""MATLAB's .mat files of other people, versions 4 to 7, read in Python alone: no byte in them can end the process.
+"""Other people's .mat files of MATLAB, versions 4 to 7, read in Python alone: no byte in them can crash the process.
 
 A file is a list of elements, each a type, a size and as many bytes; matrices are elements of elements. Everything is
-taken from the bytes that are there, so a file can claim any size and still costs no more than it is long.
+taken from the bytes that are there, so a file that claims any size costs no more memory than its length.
 """
 
 from __future__ import annotations
@@ -48,20 +48,20 @@ class _Head(NamedTuple):
 
 
 def is_hdf5(file: Path) -> bool:
-    """Whether it is of version 7.3, which is HDF5."""
+    """Whether a file is of version 7.3, which is HDF5."""
     with file.open("rb") as content:
         head = content.read(128)
     return head[:4] == b"\x89HDF" or head[124:128] in (b"\0\2IM", b"\2\0MI")
 
 
 def variables(file: Path) -> list[Variable]:
-    """What is in a file.
+    """The variables in a file.
 
     Cells load as lists, structs as mappings (an array of them as a list), text as str (a matrix of it as a list).
 
     Raises
     ------
-    ValueError : no .mat file of version 4 to 7, or a damaged one.
+    ValueError : not a .mat file of version 4 to 7, or a damaged one.
     """
     with file.open("rb") as opened:
         if not file.stat().st_size:
@@ -134,7 +134,7 @@ def _matrix_in(packed: memoryview, file_bytes: int, order: str, *, partly: bool 
 
 
 def _head(content: memoryview, order: str) -> _Head | None:
-    """What a matrix says of itself; None of an empty one."""
+    """The header of a matrix; None for an empty one."""
     if not len(content):
         return None
     _, flags, at = _element(content, 0, order)
@@ -167,7 +167,7 @@ def _value(content: memoryview, order: str, depth: int = 0) -> Any:
         return [_value(_matrix(parts), order, depth + 1) for _ in range(count)]
     if head.kind == 2:
         return _structs(parts, order, count, depth)
-    return None  # functions, objects, sparse matrices: nothing here asks for them
+    return None  # functions, objects, sparse matrices: nothing here needs them
 
 
 def _part(parts: Iterator[tuple[int, memoryview]]) -> tuple[int, memoryview]:
@@ -185,7 +185,7 @@ def _matrix(parts: Iterator[tuple[int, memoryview]]) -> memoryview:
 
 
 def _numbers(parts: Iterator[tuple[int, memoryview]], order: str, count: int) -> np.ndarray:
-    """As they are stored: MATLAB keeps numbers in the smallest type that holds them."""
+    """Numbers in the type that stores them: MATLAB takes the smallest that holds their values."""
     kind, content = _part(parts)
     if kind not in _STORED:
         raise ValueError(f"numbers of the unknown type {kind}")

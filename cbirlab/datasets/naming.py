@@ -1,4 +1,4 @@
-"""Names: what a folder or a file of one's own is called in tables, and how instances are written."""
+"""Names: how tables call your own folders and files, and how they write instances."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _GENERIC = frozenset(
     "annotation annotations answers data dataset datasets files groundtruth ground_truth gt image images img imgs "
     "instances jpg jpeg label labels list lists metadata photo photos picture pictures png table".split()
 )
-"""Names of files and folders that say nothing of what is in them."""
+"""Names of files and folders that say nothing about their contents."""
 
 _WHOLE = re.compile(r"([+-]?\d+)\.0+")
 _NOTHING = frozenset({"nan", "none", "null", "na", "n/a", "nil", "-1", "?"})
 
 
 def name_of(path: Path) -> str:
-    """The name of a file without its ending, or of a folder; with the folder around it where the name is like "images"
-    and says nothing.
+    """The name of a file without its ending, or of a folder; with that of its parent folder in front if it says
+    nothing, such as "images".
 
     >>> name_of(Path("/home/me/covers/groundtruth.csv")), name_of(Path("/home/me/covers.csv"))
     ('covers/groundtruth', 'covers')
@@ -36,7 +36,7 @@ def name_of(path: Path) -> str:
 
 
 def spelled(instances: Iterable[str]) -> dict[str, str]:
-    """How each instance is written: "1.0" as "1" where both occur, accents as one sign, other bytes escaped."""
+    """How each instance is written: "1.0" as "1" where both occur, accents as one character, other bytes escaped."""
     clean = {text: printable(unicodedata.normalize("NFC", text)) for text in instances}
     there = {*clean.values()}
     whole = {text: _WHOLE.fullmatch(text) for text in there}
@@ -45,12 +45,12 @@ def spelled(instances: Iterable[str]) -> dict[str, str]:
 
 
 def doubts(instances: Collection[str], spelling: Mapping[str, str]) -> list[str]:
-    """What may be meant otherwise, a clause for each kind.
+    """Instances that may be meant differently, a clause for each kind of doubt.
 
     Parameters
     ----------
-    instances : of each image, as they are written.
-    spelling : as of `spelled`.
+    instances : those of the images, as the list or the folders write them.
+    spelling : from `spelled`.
     """
     said = []
     joined = [f"{text} and {one}" for text, one in spelling.items() if _WHOLE.fullmatch(text) and one != text]

@@ -51,7 +51,7 @@ def paris6k(root: str | Path | None = None, *, distractors: Distractors = None, 
 
 
 def roxford5k(root: str | Path | None = None, *, distractors: Distractors = None, image_size: int = 1024) -> Dataset:
-    """Revisited Oxford: easy, hard and junk images; the queries are not in the database. Arguments as of `oxford5k`."""
+    """Revisited Oxford: easy, hard and junk images; queries are not in the database. Arguments as for `oxford5k`."""
     return _revisited("roxford5k", root, distractors, image_size)
 
 
@@ -76,11 +76,11 @@ def revisitop1m(root: str | Path | None = None, *, image_size: int = 1024) -> Da
 
 
 def distractor_images(folder: str | Path) -> tuple[Path, ...]:
-    """The images that ``revisitop1m.txt`` lists below ``jpg``, or every image in the folder.
+    """The images that ``revisitop1m.txt`` lists below ``jpg``, or else every image in the folder.
 
     Raises
     ------
-    FileNotFoundError : no image in it, or listed ones are missing (of a million, a sample is looked for).
+    FileNotFoundError : no image in it, or listed ones are missing (of a million images, only a sample is looked for).
     """
     folder = Path(folder).expanduser()
     listing = folder / "revisitop1m.txt"
@@ -149,7 +149,7 @@ def _dataset(
 
 
 def _stem(name: str) -> str:
-    """Names are published without suffix, and in Paris with their folder here and there."""
+    """The bare name of an image: names are published without suffix, in Paris sometimes with their folder."""
     return name.removesuffix(".jpg").rpartition("/")[2]
 
 

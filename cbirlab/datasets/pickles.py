@@ -21,11 +21,11 @@ _KINDS = "biuf"  # of NumPy's types: booleans and numbers, whose bytes can be an
 
 
 def load(file: Path) -> Any:
-    """What a pickle holds, of lists, mappings, texts, numbers and arrays.
+    """The contents of a pickle: lists, mappings, texts, numbers and arrays.
 
     Raises
     ------
-    ValueError : anything else in it, or damaged.
+    ValueError : it holds anything else, or is damaged.
     """
     raw = file.read_bytes()
     try:
@@ -38,11 +38,11 @@ def load(file: Path) -> Any:
 
 
 def _check_lengths(raw: bytes) -> None:
-    """Refuse what says that it is longer than the file, before the unpickler makes room for it.
+    """Refuse items that claim to be longer than the file, before the unpickler reserves memory for them.
 
     Raises
     ------
-    ValueError : such a text or number of a memo, or no pickle.
+    ValueError : such a text or memo number, or not a pickle.
     """
     for code, value, _ in pickletools.genops(raw):  # reads lengths, and the bytes that must be there
         if "PUT" in code.name and not 0 <= int(value or 0) < len(raw):
@@ -69,7 +69,7 @@ def _known() -> dict[tuple[str, str], Callable[..., Any]]:
         ("numpy.core.multiarray", "_reconstruct"): lambda *_: _Array(),
         ("numpy.core.multiarray", "scalar"): lambda kind, raw: _numbers(raw, kind, (1,), False)[0].item(),
         ("numpy.core.numeric", "_frombuffer"): lambda raw, kind, shape, order: _numbers(raw, kind, shape, order == "F"),
-        ("builtins", "bytes"): lambda *_: b"",  # how old protocols write none
+        ("builtins", "bytes"): lambda *_: b"",  # how old protocols write empty bytes
         ("_codecs", "encode"): lambda text, *_: str(text).encode("latin1"),
     }
 
@@ -99,7 +99,7 @@ class _Array:
 
     def __setstate__(self, state: Sequence[Any]) -> None:
         _, shape, kind, by_columns, raw = state
-        if isinstance(raw, list):  # an array of objects, as of texts
+        if isinstance(raw, list):  # an array of objects, such as texts
             self.values: Any = raw
         else:
             self.values = _numbers(raw, kind, shape, by_columns)
@@ -114,9 +114,9 @@ def _numbers(raw: Any, kind: Any, shape: Any, by_columns: bool) -> np.ndarray:
 
 
 class _Values:
-    """The arrays put in place of what stands for them; a list that is named many times is as many lists.
+    """Puts arrays in place of their stand-ins; a list that is named many times becomes as many lists.
 
-    Every value that a pickle does not name twice takes a byte of it at least, which bounds how many there can be.
+    Every value that a pickle does not name twice takes at least one byte of it, which bounds their number.
     """
 
     def __init__(self, most: int) -> None:

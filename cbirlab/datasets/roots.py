@@ -19,9 +19,9 @@ class Availability:
     ----------
     name, title : as in the registry.
     ready : everything that it needs seems to be there (`check` looks closely).
-    folder : where it is, or where it is looked for; None of what is bundled and of own images.
+    folder : where it is, or where it is looked for; None for bundled datasets and for own images.
     missing : what is not there, in words.
-    hint : what to do about it, one sentence; "" where it is ready.
+    hint : what to do about it, one sentence; "" if it is ready.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Availability:
 
 
 def data_root() -> Path:
-    """``CBIRLAB_DATA``, or the platform's folder for data of the user."""
+    """``CBIRLAB_DATA``, or the platform's folder for user data."""
     given = os.environ.get(FOLDER_VARIABLE)
     if given:
         return Path(given).expanduser()
@@ -43,7 +43,7 @@ def data_root() -> Path:
 
 
 def root_of(name: str, root: str | Path | None = None) -> Path:
-    """The folder of a benchmark: `root` as given, or the one that exists under `data_root`, or where it would be."""
+    """The folder of a benchmark: `root` if given, or the one that exists under `data_root`, or its place there."""
     if root is not None:
         return Path(root).expanduser()
     facts = about(name)
@@ -55,7 +55,7 @@ def root_of(name: str, root: str | Path | None = None) -> Path:
 def places_of(name: str, root: str | Path | None = None) -> list[Path]:
     """Folders in which the images of a benchmark are looked for: its own, then those of benchmarks that share them.
 
-    These are looked for beside its own folder, and under `data_root`.
+    The search for the latter goes through the folder that holds its own, and through `data_root`.
     """
     own, facts = root_of(name, root), about(name)
     shared = [place for other in (facts.shares if facts else ()) for place in (own.parent / other, root_of(other))]
@@ -63,7 +63,7 @@ def places_of(name: str, root: str | Path | None = None) -> list[Path]:
 
 
 def missing(name: str, facts: About, root: str | Path | None = None) -> list[Need]:
-    """Needs of a benchmark of which there is no trace; opens no file."""
+    """The needs of a benchmark of which nothing is found here; opens no file."""
     own = [place for place in [root_of(name, root)] if place.is_dir()]
     shared = places_of(name, root)
     return [need for need in facts.needs if not _there(need, shared if need.shared else own)]
@@ -95,7 +95,7 @@ def hint(name: str, root: str | Path | None = None) -> str:
 
 
 def absent(name: str, what: str, root: str | Path | None = None) -> FileNotFoundError:
-    """The error of a benchmark of which something is not here; `what` as in "images were"."""
+    """The error for a benchmark that lacks something here; `what` is worded as in "images were"."""
     return FileNotFoundError(f"{name}: {what} not found in {root_of(name, root)}. {hint(name, root)}")
 
 

@@ -1,4 +1,4 @@
-"""Stanford Mobile Visual Search: clean pictures of covers, paintings and buildings, asked for with phones."""
+"""Stanford Mobile Visual Search: clean pictures of covers, paintings and buildings, searched with phone photos."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ REFERENCE = "Reference"
 def smvs(root: str | Path | None = None, *, image_size: int = 640) -> Dataset:
     """Database of reference pictures; the photos of every camera are the queries, each with one right answer.
 
-    ``groundtruth.csv`` is read where there is one (`cbirlab.datasets.table.table`). Otherwise the layout as published
-    tells: ``<category>/Reference/001.jpg`` is what ``<category>/<camera>/001.jpg`` shows.
+    If there is a ``groundtruth.csv``, it is read (`cbirlab.datasets.table.table`). Otherwise the published layout gives
+    the answers: ``<category>/<camera>/001.jpg`` shows ``<category>/Reference/001.jpg``.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def smvs(root: str | Path | None = None, *, image_size: int = 640) -> Dataset:
 
     Raises
     ------
-    FileNotFoundError : no reference pictures, or none for a photo.
+    FileNotFoundError : no reference pictures at all, or none for some photo.
     """
     folder = root_of("smvs", root)
     if (folder / "groundtruth.csv").is_file():

@@ -15,7 +15,7 @@ _WORDS = {
 _PARTS = {word: part for part, words in _WORDS.items() for word in words.split()}
 
 _SEARCHED = ("gallery", "test", "val", "train", "query", "distractors")
-"""Which part is the database where there are several: the first of these."""
+"""Which part is the database if there are several: the first of these."""
 
 USED = {
     "both": "searched, each image a query",
@@ -25,11 +25,11 @@ USED = {
     "distractor": "searched, without instances",
     "": "left out",
 }
-"""What becomes of a part, in words, by its role."""
+"""How a part is used, in words, by its role."""
 
 
 def part_of(word: str) -> str | None:
-    """The part that a word in any case names; None where it names none."""
+    """The part that a word names, in upper or lower case; None if it names none."""
     return _PARTS.get(word.strip().casefold())
 
 

@@ -1,4 +1,4 @@
-"""Own images by a list in a file: one line per image, with what it shows and what it is used for."""
+"""Own images from a list in a file: one line per image, with what it shows and what it is used for."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from cbirlab.datasets.naming import counted, doubts, name_of, spelled
 from cbirlab.datasets.splits import USED, part_of, roles
 
 ROLES = ("both", "database", "query", "train")
-"""What an image is: in the database and a query, only in the database, only a query, or learned on."""
+"""How an image is used: in the database and as a query, only in the database, only as a query, or to learn on."""
 
 _FIELDS = ("path", "instance", "role")
 _SHOWN = 5
@@ -50,20 +50,21 @@ def table(
 ) -> Dataset:
     """A list with the columns ``path`` and ``instance``, and if wanted ``role`` and the box ``x0,y0,x1,y1`` of a query.
 
-    Columns are separated by commas, semicolons or tabs. Right answers to a query are the database images of its
-    instance, without itself. Without a role an image is in the database and a query; without an instance it is a
-    distractor, or a query without ground truth. An image may ask several times with different boxes: a line with the
-    role ``query`` for each, beside the one that puts it into the database.
+    Columns are separated by commas, semicolons or tabs. The right answers to a query are the other database images of
+    its instance. Without a role an image is in the database and a query; without an instance it is a distractor, or a
+    query without ground truth. An image may be a query several times, with different boxes: each takes a line with the
+    role ``query``, in addition to the line that puts the image into the database.
 
     Columns may have other names that leave no doubt (``filename``, ``label``, ``xmin``, ``left`` with ``width``), and
-    splits may stand for roles (``split`` with train, test, gallery); columns that are not used are warned of. Paths
+    splits may stand for roles (``split`` with train, test, gallery); columns that are not used give a warning. Paths
     that another system wrote (``a\\0.jpg``, another case) are found where only one file can be meant.
 
     Parameters
     ----------
     file : ``.csv``, ``.tsv`` or ``.txt``, encoded as UTF-8, with a header.
     root : folder that the paths are relative to; by default that of the file.
-    name : as in tables; by default that of the file, after its folder's where it says nothing, as "groundtruth".
+    name : as in tables; by default that of the file, with its folder's in front if it says nothing, such as
+        "groundtruth".
     image_size : long side in pixels.
     answers : a file with the right answers to each query, in place of the instances; see
         `cbirlab.datasets.answers.answered`.
@@ -72,8 +73,8 @@ def table(
     Raises
     ------
     FileNotFoundError : no such file, or images that it names are missing.
-    ValueError : columns are missing or unclear, a role, box or path that cannot be, an image listed twice, no image; or
-        as of `answered`.
+    ValueError : columns are missing or unclear, an invalid role, box or path, an image listed twice, no image; or a
+        fault that `answered` finds.
     """
     file = Path(file).expanduser()
     root = file.parent if root is None else Path(root).expanduser()
@@ -157,7 +158,7 @@ def _lines(sheet: Sheet, columns: Columns) -> list[tuple[_Line, str]]:
 
 
 def _roles(sheet: Sheet, cells: Sequence[tuple[int, str]]) -> dict[str, str]:
-    """The role of each word in the column; words for splits are read as a folder's are, and that is said."""
+    """The role of each word in the column; words for splits are read like names of split folders, with a warning."""
     found: dict[str, str] = {}
     for line, word in cells:
         part = word.casefold() if word.casefold() in ("", *ROLES) else part_of(word)

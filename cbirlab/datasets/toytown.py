@@ -97,7 +97,7 @@ def _existing(folder: Path, names: Iterable[str]) -> list[Path]:
 
 
 def _rows(file: Path) -> dict[str, dict[str, Any]]:
-    """What is known of each image by its name; a benchmark without this file works, only its metadata stays empty."""
+    """The facts about each image, by its name; a benchmark without this file works, only its metadata stays empty."""
     if not file.is_file():
         return {}
     with file.open(encoding="utf-8") as lines:

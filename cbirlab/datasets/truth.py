@@ -25,7 +25,7 @@ class Truth:
     ----------
     images : names in the database, without or with suffix, as published.
     queries : names of the query images.
-    own : row of each query's image in the database, or None where it is not in it.
+    own : row of each query's image in the database, or None if it is not in the database.
     labels : per query, the rows of each label that the file has.
     boxes : per query, (x0, y0, x1, y1) in pixels, or None.
     """
@@ -42,7 +42,7 @@ def read_truth(file: Path) -> Truth:
 
     Raises
     ------
-    ValueError : a pickle that asks for more than plain values, another form, or indices and boxes that cannot be.
+    ValueError : a pickle that asks for more than plain values, another form, or impossible indices or boxes.
     """
     found, first = (_loadmat(file), 1) if file.suffix == ".mat" else (_loadpickle(file), 0)
     if not isinstance(found, Mapping) or not {"imlist", "gnd"} <= found.keys():
@@ -102,8 +102,8 @@ def read_text_truth(folder: Path, images: Sequence[str], ignored: Sequence[str] 
 def instances(truth: Truth, positive: Sequence[str]) -> tuple[str, ...]:
     """Instance of each database image, "" of distractors: queries that share most right answers ask for the same one.
 
-    Named as the first of its query images, without the number at the end unless another has that name. An image that
-    shows two instances counts for the first.
+    An instance is named after the first of its query images, without the number at the end unless another has that
+    name. An image that shows two instances counts for the first.
     """
     group: dict[int, str] = {}
     for query, labels in zip(truth.queries, truth.labels, strict=True):
@@ -141,7 +141,7 @@ def box_of(file: Path, query: str, numbers: Any) -> Box | None:
 
     Raises
     ------
-    ValueError : not four numbers, or not two corners, as where width and height were written instead.
+    ValueError : not four numbers, or not two corners, for example a corner with width and height.
     """
     if numbers is None or not np.size(numbers):
         return None

@@ -1,4 +1,4 @@
-"""Unfolding: how much a small file may become in memory or on the disk, where it is compressed or says it is large."""
+"""Unfolding: how large a small file may become in memory or on disk, if it is compressed or claims to be large."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ FACTOR = 100
 
 
 def most_bytes(file_bytes: int) -> int:
-    """What a file of a size may unfold to."""
+    """The most bytes that a file of `file_bytes` may unfold to."""
     return max(ALWAYS_BYTES, FACTOR * file_bytes)
 
 
 def open_bounded(size: int, file_bytes: int, what: str) -> int:
-    """The `size` in bytes that a part of a file has once it is unfolded, if that can be.
+    """Return `size`, the bytes of a part of a file once it is unfolded, if that is plausible.
 
     Raises
     ------
-    ValueError : more than `ALWAYS_BYTES`, and than `FACTOR` times the file.
+    ValueError : `size` exceeds both `ALWAYS_BYTES` and `FACTOR` times the file.
     """
     if size > most_bytes(file_bytes):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""One walk of a folder: links are followed, nothing is met twice, and what is left out is kept with its cause."""
+"""One walk of a folder: it follows links, visits nothing twice, and records what it leaves out and why."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _SYSTEM = frozenset(
         "system volume information",
     }
 )
-"""What systems and servers put beside people's files, in lower case."""
+"""Names that systems and servers put among people's files, in lower case."""
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A file or folder that is no part of the dataset.
+    """A file or folder that is not part of the dataset.
 
     Attributes
     ----------
-    path : as it was met.
+    path : as the walk came to it.
     cause : "link", "ending", "header", "closed", "split" or "special".
     reason : one sentence.
     """
@@ -55,7 +55,7 @@ class Walk:
     Attributes
     ----------
     images : files whose ending is that of a picture, in no order.
-    repeated : of them, links to a file that the walk meets by its own name too.
+    repeated : those of them that link to a file which the walk also finds under its own name.
     left_out : everything else that looks like a picture or a folder of pictures.
     """
 
@@ -69,12 +69,12 @@ def walk(root: Path, skip: Collection[str] = ()) -> Walk:
     """Every picture below `root` by its ending; no file is opened.
 
     What lies in the folder itself comes before what only links lead to, so that a picture keeps its own place whatever
-    links are called. A link to what the walk has met, or to a folder around `root`, is left out. So are hidden files
-    and folders, those of the system, and folders of the names in `skip`.
+    links are called. A link to something that the walk has visited, or to a folder around `root`, is left out. So are
+    hidden files and folders, those of the system, and folders of the names in `skip`.
 
     Raises
     ------
-    OSError : `root` cannot be looked into.
+    OSError : `root` cannot be listed.
     """
     return _Walker(root, skip).walked()
 
@@ -159,7 +159,7 @@ def _suffix(name: str) -> str:
 
 
 def warn_left_out(where: Path, files: Sequence[LeftOut], *, stacklevel: int = 3) -> None:
-    """Say of each cause how many files are left out, in one warning per cause that names the first."""
+    """Warn of the files that are left out: one warning per cause, with their number and the names of the first."""
     for cause, text in _TEXTS.items():
         of_cause = [file for file in files if file.cause in cause]
         if of_cause:
@@ -168,7 +168,7 @@ def warn_left_out(where: Path, files: Sequence[LeftOut], *, stacklevel: int = 3)
 
 
 def endings(files: Sequence[LeftOut]) -> str:
-    """What files end in: "14 files end in .heic, which is not read here"."""
+    """The endings of files, in a sentence: "14 files end in .heic, which is not read here"."""
     counts = Counter(_suffix(file.path.name) for file in files)
     several = len(counts) > 1
     named = ", ".join(f"{suffix} ({count})" if several else suffix for suffix, count in counts.most_common())

@@ -11,9 +11,10 @@ from cbirlab.base.text import printable, split_list
 
 
 def read(text: str, names: Collection[str]) -> tuple[str, dict[str, Any]]:
-    """Name or path, and options, of ``"photos"`` or ``"photos(layout=nested, answers=right.csv)"``.
+    """Split a text into name or path, and options: ``"photos"`` or ``"photos(layout=nested, answers=right.csv)"``.
 
-    What exists under the whole text is that, so that folders may have brackets in their names. Text needs no quotes.
+    If the whole text is the path of something that exists, it means that: folders may have brackets in their names.
+    Text needs no quotes.
 
     Parameters
     ----------
@@ -21,7 +22,7 @@ def read(text: str, names: Collection[str]) -> tuple[str, dict[str, Any]]:
 
     Raises
     ------
-    ValueError : what stands in the brackets is no list of ``option=value``.
+    ValueError : the brackets do not hold a list of ``option=value``.
     """
     if text in names or not text.rstrip().endswith(")") or _exists(text):
         return text, {}
@@ -41,7 +42,7 @@ def read(text: str, names: Collection[str]) -> tuple[str, dict[str, Any]]:
 def _exists(text: str) -> bool:
     try:
         return bool(text) and Path(text).expanduser().exists()
-    except (OSError, ValueError, RuntimeError):  # too long, a zero byte, a home that is unknown
+    except (OSError, ValueError, RuntimeError):  # too long, a zero byte, or an unknown home folder
         return False
 
 

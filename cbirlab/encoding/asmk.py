@@ -1,8 +1,8 @@
 """ASMK: images compared word by word, so that a few good matches outweigh many poor ones.
 
-An extension: the survey's v2 has it in a table only. Vectors are (k d): the residuals of word j in columns j d to
-(j + 1) d, of length one, or zero where the image does not show the word. They are compared by `similarity`, not by
-their inner product.
+An extension: the survey's v2 has it in a table only. Vectors are (k d): the residuals of word j in columns j d to (j +
+1) d, of length one, or zero if the image does not show the word. They are compared by `similarity`, not by their inner
+product.
 """
 
 from __future__ import annotations
@@ -24,17 +24,18 @@ BLOCK = 2**22
 
 
 class ASMK(LocalEncoding):
-    """Residuals of each word added up, each to length one; `binary` keeps their signs alone (ASMK*).
+    """Residuals added up per word, each sum scaled to length one; `binary` keeps only their signs (ASMK*).
 
-    Dense, as one row of fixed width: handy for small codebooks. The published 65,536 words need an inverted file.
+    Dense, one row of fixed width per image: handy for small codebooks. The published 65,536 words need an inverted
+    file.
 
     Parameters
     ----------
     k : words; the vector has k times the dimensions of a column.
-    binary : signs of the residuals (> 0), ±1/√d, so that an inner product is 1 - 2 Hamming/d.
+    binary : signs of the residuals (> 0) as ±1/√d, so that an inner product is 1 - 2 Hamming/d.
     alpha, tau : of `similarity`: the exponent, and the least inner product of a word that counts.
-    assignment : words that a column of an image goes to.
-    query_assignment : words that a column of a query goes to, see `for_queries`; k at most.
+    assignment : how many words a column of an image is assigned to.
+    query_assignment : how many words a column of a query is assigned to, see `for_queries`; k at most.
     local_dims : principal components kept of a column; None keeps its channels.
     normalise : columns to length one.
     seed : of the k-means.
@@ -73,7 +74,7 @@ class ASMK(LocalEncoding):
         self.seed = seed
 
     def for_queries(self) -> ASMK:
-        """A copy that encodes queries: their columns go to `query_assignment` words."""
+        """A copy that encodes queries: it assigns their columns to `query_assignment` words."""
         twin = copy(self)
         twin.assignment = self.query_assignment
         return twin
@@ -102,13 +103,13 @@ def similarity(
 
     Parameters
     ----------
-    queries : (Q, k d), images : (N, k d), as `ASMK.encode` gives them; a factor per row does no harm. `images` may be a
-        memory map: it is read in blocks.
+    queries : (Q, k d), images : (N, k d), as `ASMK.encode` gives them; a factor per row makes no difference. `images`
+        may be a memory map: it is read in blocks.
     k, alpha, tau : as in `ASMK`.
 
     Returns
     -------
-    (Q, N) float32, in [0, 1]; -inf, no answer, where query or image shows no word.
+    (Q, N) float32, in [0, 1]; -inf, no answer, if query or image shows no word.
 
     Raises
     ------
@@ -140,7 +141,7 @@ def similarity(
 
 
 def _by_word(rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Residuals of length one (k, n, d), and which rows show which words (k, n)."""
+    """Residuals of length one, word by word (k, n, d), and which rows show which words (k, n)."""
     words = np.asarray(rows, dtype=np.float32).reshape(len(rows), k, -1).transpose(1, 0, 2)
     norms = np.linalg.norm(words, axis=-1, keepdims=True)
     return words / np.maximum(norms, NORM_FLOOR), norms[..., 0] > NORM_FLOOR

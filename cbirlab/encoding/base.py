@@ -23,13 +23,13 @@ BATCH = 32
 
 
 class LocalEncoding(BaseEstimator):
-    """Base of the encodings; a subclass says what it learns, what it sums over columns, and what it makes of the sums.
+    """Base of the encodings; a subclass says what it learns, what it sums over columns, and how sums become vectors.
 
     Columns are L2-normalised (`normalise`), projected to `local_dims` principal components of the sample if they are
-    wider, and normalised again, as Mohedano et al. (ICMR 2016) do. A zero column is "nothing there": it is not counted.
-    An image without any column gives a zero vector.
+    wider, and normalised again, as Mohedano et al. (ICMR 2016) do. A zero column means "nothing there" and is not
+    counted. An image without any column gives a zero vector.
 
-    What a subclass fills in:
+    A subclass fills in:
 
     * ``_learn(local, groups)``: the codebook, from prepared columns (n, d).
     * ``_sums(local, weights)``: tensors that are sums over t, of prepared columns (b, t, d) with weights (b, t).
@@ -38,7 +38,7 @@ class LocalEncoding(BaseEstimator):
 
     Attributes
     ----------
-    mean_ : (D,), and components_ : (d, D), of the PCA; both without values where columns keep their channels.
+    mean_ : (D,), and components_ : (d, D), of the PCA; both are empty if columns keep their channels.
     """
 
     k: int
@@ -103,7 +103,7 @@ class LocalEncoding(BaseEstimator):
         return vectors
 
     def transform(self, sets: Sequence[Any]) -> np.ndarray:
-        """Vectors (N, d) of N images, each given as its columns (T_i, D); T_i may be zero."""
+        """Vectors (N, d) for N images, each given as its columns (T_i, D); T_i may be zero."""
         check_is_fitted(self)
         vectors = np.zeros((len(sets), self.width(self.n_features_in_)), dtype=np.float32)
         for start in range(0, len(sets), BATCH):
@@ -116,7 +116,7 @@ class LocalEncoding(BaseEstimator):
         return vectors
 
     def width(self, channels: int) -> int:
-        """Dimensions of the vectors of columns with so many channels."""
+        """Dimensions of the vectors for columns with that many channels."""
         return self._size(channels if self.local_dims is None else min(channels, self.local_dims))
 
     def _learn(self, local: np.ndarray, groups: np.ndarray | None) -> None:
@@ -158,7 +158,7 @@ class LocalEncoding(BaseEstimator):
         there = (norms > NORM_FLOOR).squeeze(-1).to(columns.dtype)
         scale = norms.clamp(min=NORM_FLOOR) if self.normalise else 1
         if len(self.components_):
-            # The projection comes first, because it is linear and leaves fewer numbers to divide and to shift.
+            # The projection comes first, because it is linear and leaves fewer numbers to divide and shift.
             axes = self._tensor(self.components_, columns).T
             local = columns @ axes / scale - self._tensor(self.mean_, columns) @ axes
             local = unit(local) if self.normalise else local
@@ -172,7 +172,7 @@ class LocalEncoding(BaseEstimator):
             yield (unit(block) if self.normalise else block).numpy()
 
     def _tensor(self, array: np.ndarray, like: Tensor) -> Tensor:
-        """A learned array beside `like`; a copy, because the store hands out read-only memory maps."""
+        """A learned array with the device and type of `like`; a copy, because the store gives read-only memory maps."""
         return torch.tensor(np.asarray(array), dtype=like.dtype, device=like.device)
 
     def _sampled(self, X: Any, groups: Any) -> tuple[np.ndarray, np.ndarray | None]:

@@ -17,14 +17,15 @@ from cbirlab.encoding.sums import nearest, unit
 class BoW(LocalEncoding):
     """Histogram of words, (1/T) Σ_t φ(x_t, c_k) with φ = 1 for the nearest centre (survey, Eq. 1-2), then L2.
 
-    The survey's 1/T falls out in the L2 norm.
+    The survey's 1/T cancels out in the L2 norm.
 
     Parameters
     ----------
     k : words, and dimensions of the vector.
     idf : multiply each word by ln(images / images that show it) before L2. `fit` counts among the sampled columns:
-        images where `groups` says which column is whose; columns otherwise, ln(columns / columns of the word), which
-        orders words alike but spreads them further. A word that was never met counts as met once.
+        images if `groups` says which image each column belongs to; otherwise columns, ln(columns / columns of the
+        word), which gives the same order of words but spreads them further. A word that never occurs counts as
+        occurring once.
     local_dims : principal components kept of a column; None keeps its channels.
     normalise : columns to length one.
     seed : of the k-means.

@@ -13,10 +13,10 @@ from sklearn.mixture import GaussianMixture
 from threadpoolctl import threadpool_limits
 
 SAMPLE = 100_000
-"""Columns that are learned from; more are thinned out."""
+"""The most columns to learn from; more are thinned out."""
 
 PER_WORD = 512
-"""Columns per word that clustering looks at; more hardly move a centre."""
+"""The most columns per word that clustering uses; more hardly move a centre."""
 
 ITERATIONS = 25
 """Lloyd's iterations at most."""
@@ -28,7 +28,7 @@ def k_means(local: np.ndarray, k: int, seed: int) -> np.ndarray:
     """Centres (k, d) in float32 of columns (n, d), n >= k, from one seeded start."""
     # For many words k-means++ takes longer than all the iterations do; faiss starts at random, too.
     start = "k-means++" if k <= 256 else "random"
-    # Several threads add up in an order of their own: the centres would differ from run to run.
+    # Several threads add up in varying order: the centres would differ from run to run.
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the iterations are bounded on purpose
         fitted: Any = KMeans(k, init=start, n_init=1, max_iter=ITERATIONS, random_state=seed)  # pyright: ignore[reportArgumentType]
@@ -41,7 +41,7 @@ def gaussian_mixture(local: np.ndarray, k: int, seed: int, floor: float) -> tupl
 
     Parameters
     ----------
-    floor : the least variance, as a part of the mean variance of `local`. It is added, as scikit-learn does.
+    floor : the least variance, as a fraction of the mean variance of `local`. It is added, as in scikit-learn.
     """
     sample = thin_out(local, k, seed).astype(np.float64)
     least = floor * max(float(sample.var(axis=0).mean()), 1e-12)
@@ -57,7 +57,8 @@ def gaussian_mixture(local: np.ndarray, k: int, seed: int, floor: float) -> tupl
 def principal_axes(blocks: Iterator[np.ndarray], dims: int) -> tuple[np.ndarray, np.ndarray]:
     """Mean (D,) and the leading axes (dims, D) of rows that come in blocks (n, D), in float32.
 
-    The entry of largest magnitude of an axis is positive, so that the answer does not depend on the solver's mood.
+    The entry of largest magnitude of an axis is positive, so that the answer does not depend on the sign that the
+    solver happens to choose.
     """
     count, total, products = 0, np.float64(0), np.float64(0)
     for block in blocks:

@@ -23,16 +23,16 @@ class Fisher(LocalEncoding):
         g_μ  = 1/(T √w_k)  Σ_t γ_k(x_t) (x_t - μ_k)/σ_k
         g_σ  = 1/(T √2w_k) Σ_t γ_k(x_t) [((x_t - μ_k)/σ_k)² - 1]
 
-    The survey's Eq. 7 prints γ_k outside the sum and μ_i for μ_k; this follows the paper. 1/T falls out in the L2 norm.
-    With weights from a saliency map it is the spatially weighted Fisher vector (SWFV).
+    The survey's Eq. 7 prints γ_k outside the sum and μ_i for μ_k; this follows the paper. 1/T cancels out in the L2
+    norm. With weights from a saliency map it is the spatially weighted Fisher vector (SWFV).
 
     Parameters
     ----------
     k : components.
     gradients : "all", k (1 + 2d) dimensions; "mu_sigma", 2 k d, as in most code; "mu", k d.
     root : the signed square root of each number: the "improved" Fisher vector of Perronnin et al. 2010.
-    floor : the least variance, as a part of the mean variance of the sample: a channel that is nearly dead would
-        otherwise outweigh all others.
+    floor : the least variance, as a fraction of the mean variance of the sample: otherwise a nearly dead channel would
+        outweigh all others.
     local_dims : principal components kept of a column; None keeps its channels.
     normalise : columns to length one.
     seed : of the mixture's start.
@@ -74,12 +74,12 @@ class Fisher(LocalEncoding):
         return self._shares(self._powers(local))
 
     def _powers(self, local: Tensor) -> Tensor:
-        """[x, x²] (..., 2d), x less the mean of the mixture: sums of squares far from zero would lose their digits."""
+        """[x, x²] (..., 2d), x minus the mean of the mixture: sums of squares far from zero would lose digits."""
         shifted = local - self._tensor(self._centre(), local)
         return torch.cat([shifted, shifted.square()], dim=-1)
 
     def _shares(self, powers: Tensor) -> Tensor:
-        """γ of [x, x²]: the logarithm of a Gaussian is linear in it, so that one matrix product does for all."""
+        """γ of [x, x²]: the logarithm of a Gaussian is linear in it, so one matrix product computes all of them."""
         priors, means, variances = self._mixture(powers)
         slopes = torch.cat([means / variances, -0.5 / variances], dim=1)
         offsets = priors.log() - 0.5 * (means.square() / variances + variances.log()).sum(dim=1)
@@ -105,7 +105,7 @@ class Fisher(LocalEncoding):
         return np.asarray(self.priors_, np.float64) @ self.means_
 
     def _mixture(self, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Priors, means less the mean of the mixture, variances."""
+        """Priors, means minus the mean of the mixture, variances."""
         return (
             self._tensor(self.priors_, like),
             self._tensor(self.means_ - self._centre(), like),

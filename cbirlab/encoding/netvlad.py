@@ -15,7 +15,7 @@ from cbirlab.encoding.codebook import k_means
 from cbirlab.encoding.sums import gather, residuals, unit
 
 RATIO = 100
-"""How much larger the largest share is than the next at the start, on (geometric) average: the paper's choice."""
+"""At the start, the ratio of the largest share to the next, on (geometric) average: the paper's choice."""
 
 
 class NetVLADLayer(nn.Module):
@@ -54,7 +54,7 @@ class NetVLADLayer(nn.Module):
 
 
 class NetVLAD(LocalEncoding):
-    """The NetVLAD layer as it stands before any training: started from clusters of L2-normalised columns.
+    """The NetVLAD layer before any training, initialised from clusters of L2-normalised columns.
 
     `layer` gives the module, to train it further.
 
@@ -63,8 +63,8 @@ class NetVLAD(LocalEncoding):
     k : words; the vector has k times the dimensions of a column.
     bias : True, the paper's Eq. 3: w = 2α c, b = -α |c|², and the shares fall with the squared distance; α makes the
         nearest centre's share on average 100 times the next, α = ln 100 / mean(d₂² - d₁²). False, as the authors' code
-        runs by default: w = α c/|c|, no bias, α = ln 100 / mean(difference of the two largest c/|c|.x). The two are
-        one for centres of length one. (A port in wide use starts the bias at -α |c|, not squared: a mistake.)
+        runs by default: w = α c/|c|, no bias, α = ln 100 / mean(difference of the two largest c/|c|.x). The two are the
+        same for centres of length one. (A port in wide use starts the bias at -α |c|, not squared: a mistake.)
     local_dims : principal components kept of a column; None keeps its channels, as published.
     normalise : columns to length one, as published.
     seed : of the k-means.
@@ -116,7 +116,7 @@ class NetVLAD(LocalEncoding):
 
 
 def _mean_lead(local: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> float:
-    """By how much the best word's w.x + b exceeds the next's, on average over columns (n, d)."""
+    """The average over columns (n, d) of how much the best word's w.x + b exceeds the next best's."""
     leads = []
     for start in range(0, len(local), 1024):
         top = np.partition(local[start : start + 1024] @ weight.T + bias, -2, axis=1)[:, -2:]

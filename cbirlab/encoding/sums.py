@@ -9,7 +9,7 @@ NORM_FLOOR = 1e-12
 """A vector shorter than this is zero."""
 
 ROUNDING = 1e-5
-"""A residual smaller than this part of the two sums it is the difference of is rounding, and counts as zero."""
+"""A residual is a difference of two sums; below this fraction of them it is mere rounding, and counts as zero."""
 
 
 def lengths(vectors: Tensor) -> Tensor:
@@ -48,10 +48,10 @@ def gather(shares: Tensor, local: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def residuals(counts: Tensor, sums: Tensor, centres: Tensor) -> Tensor:
-    """Sum over the columns x of each word c of x - c: (b, K, d), from what `gathered` gives.
+    """For each word c, the sum of x - c over its columns x: (b, K, d), from the results of `gathered`.
 
-    Where columns lie on their centre, what is left is rounding. It is set to zero: normalised word by word it would
-    come out as long as a true residual.
+    If columns lie on their centre, only rounding is left. It is set to zero: normalised word by word, it would become
+    as long as a true residual.
     """
     difference = sums - counts[..., None] * centres
     terms = lengths(sums) + counts[..., None] * lengths(centres)

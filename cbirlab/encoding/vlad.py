@@ -1,4 +1,4 @@
-"""VLAD: what is left of the columns of each word when its centre is taken off."""
+"""VLAD: the residuals of the columns of each word after subtracting its centre."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from cbirlab.encoding.sums import gather, nearest, residuals, signed_root, unit
 class VLAD(LocalEncoding):
     """Σ_t φ(x_t, c_k) (x_t - c_k) for each word k (survey, Eq. 3-4), signed root, L2 word by word, L2.
 
-    The survey divides by T, which falls out in the L2 norm, and leaves out the steps in between.
+    The survey divides by T, which cancels out in the L2 norm, and leaves out the steps in between.
 
     Parameters
     ----------
     k : words; the vector has k times the dimensions of a column.
-    root : the signed square root of each number (Jégou et al., TPAMI 2012), against words that come in bursts.
-    intra : residuals of each word to length one (Arandjelović and Zisserman 2013), after the root.
+    root : the signed square root of each number (Jégou et al., TPAMI 2012), which dampens words that come in bursts.
+    intra : scale the residuals of each word to length one (Arandjelović and Zisserman 2013), after the root.
     local_dims : principal components kept of a column; None keeps its channels.
     normalise : columns to length one.
     seed : of the k-means.

@@ -1,6 +1,6 @@
-"""Evaluation: a ranking and a ground truth become numbers, under a protocol one can look at.
+"""Evaluation: a ranking and a ground truth become numbers, under a protocol that you can inspect.
 
-METRICS     what is computed per query, from the ranks of its positives
+METRICS     numbers computed per query, from the ranks of its positives
 PROTOCOLS   which images count as positive, which are ignored, and every other choice that moves a number
 """
 

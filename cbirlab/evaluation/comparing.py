@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 
 LIKELY = 0.05
-"""p above which a difference could be chance."""
+"""Above this p, a difference could be chance."""
 
 FEW_GROUPS = 20
-"""Below so many groups of queries a percentile interval of 95 % holds the true mean less often than that."""
+"""With fewer groups of queries, a percentile interval of 95 % holds the true mean less often than that."""
 
 
 class PairedTest(NamedTuple):
@@ -45,20 +45,20 @@ class PairedTest(NamedTuple):
 
     @property
     def apart(self) -> bool:
-        """Whether the two are told apart, see `told_apart`."""
+        """Whether the two methods differ by more than chance, see `told_apart`."""
         return told_apart(self.low, self.high, self.p)
 
 
 def told_apart(low: float, high: float, p: float = np.nan) -> bool:
     """Whether a difference is more than chance: its interval excludes 0 and, where p is known, p is at most 0.05.
 
-    The two agree but for few groups of queries, whose interval is too narrow: there p keeps its word.
+    The two criteria agree, except for few groups of queries: then the interval is too narrow, and p still holds.
     """
     return bool((low > 0 or high < 0) and not p > LIKELY)
 
 
 def verdict(test: PairedTest, groups: int) -> str:
-    """What a paired test over so many groups of queries says, as the end of a sentence that gave its interval."""
+    """What a paired test over so many groups of queries shows, as the end of a sentence that gives its interval."""
     p = "" if np.isnan(test.p) else f" with p {test.p:.2g}"
     if told_apart(test.low, test.high) and not test.apart:
         said = f"which excludes 0, but p is {test.p:.2g}: this does not tell the two apart"
@@ -75,7 +75,7 @@ def interval(
     Parameters
     ----------
     level : of the protocol; "medium" by default where there are several.
-    n, seed, confidence : as of `bootstrap`.
+    n, seed, confidence : as for `bootstrap`.
 
     Raises
     ------
@@ -94,21 +94,21 @@ def paired_interval(
     seed: int = 0,
     confidence: float = 0.95,
 ) -> Interval:
-    """Interval of what `a` is better by than `b` over the same queries, by the protocol's main metric.
+    """Interval of the lead of `a` over `b` on the same queries, in the protocol's main metric.
 
     Parameters
     ----------
     a, b : evaluations of two recipes on one dataset under one protocol.
-    level, n, seed, confidence : as of `interval`.
+    level, n, seed, confidence : as for `interval`.
 
     Raises
     ------
-    ValueError : protocols or queries differ; or as `interval`.
+    ValueError : protocols or queries differ; or as for `interval`.
     """
     name = _comparable(a, b, level)
     if a.protocol.main != POOLED:
         return paired_difference(a.per_query[name], b.per_query[name], a.groups, n, seed, confidence)
-    samples = _samples(a, name, n, seed) - _samples(b, name, n, seed)  # of the same draws
+    samples = _samples(a, name, n, seed) - _samples(b, name, n, seed)  # from the same draws
     return percentiles(_mean(a, name) - _mean(b, name), samples, confidence)
 
 
@@ -130,9 +130,9 @@ def per_query_table(evaluation: Evaluation, dataset: Dataset, level: str | None 
 
     Returns
     -------
-    One row per query, also where it does not count (its metrics are NaN): "query", its number; "image", the name of its
-    file; "group", queries of one number share an instance; "positives" in the database; "first", the rank from 1 of
-    the first one, junk not counted, NaN where the list has none; and the metrics, "map", "mp@10".
+    One row per query, even if it does not count (its metrics are then NaN): "query", its number; "image", the name of
+    its file; "group", a number that queries of one instance share; "positives", how many are in the database; "first",
+    the rank of the first positive, from 1, junk not counted, NaN if the list has none; and the metrics, "map", "mp@10".
 
     Raises
     ------
@@ -160,7 +160,7 @@ def per_query_table(evaluation: Evaluation, dataset: Dataset, level: str | None 
 
 
 def _comparable(a: Evaluation, b: Evaluation, level: str | None) -> str:
-    """The level to compare at."""
+    """The level at which to compare; refuses evaluations that do not compare."""
     if a.protocol != b.protocol or not np.array_equal(a.groups, b.groups):
         raise ValueError(
             f"paired: a and b must be of the same queries under one protocol, got {a.protocol.name!r} with "
@@ -181,6 +181,6 @@ def _samples(evaluation: Evaluation, level: str, n: int, seed: int) -> np.ndarra
 
 
 def resample_pooled(judged: Judged, groups: np.ndarray, n: int = 2000, seed: int = 0) -> np.ndarray:
-    """Micro average precision of each resample of the queries (n,); those of one seed are of the same draws."""
+    """Micro average precision of each resample of the queries (n,); the same seed gives the same draws."""
     confidence = np.zeros(len(judged.n_positive)) if judged.confidence is None else judged.confidence
     return resample_micro(judged.right_first(), confidence, judged.n_positive > 0, groups, n, seed)

@@ -1,4 +1,4 @@
-"""Found: where the labelled images of a dataset stand in ranked lists."""
+"""Found: the places of a dataset's labelled images in ranked lists."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Found:
 
     Attributes
     ----------
-    query, rank, code : of each; `code` is a place in `names`.
-    labelled : all of them, found or not.
-    scores : (Q, K) of the lists.
-    equal : runs of equal scores; None where all stand alone.
+    query, rank, code : of each row; `code` is an index into `names`.
+    labelled : all labelled rows, found or not.
+    scores : (Q, K), the scores of the lists.
+    equal : runs of equal scores; None if no two are equal.
     """
 
     query: np.ndarray
@@ -46,14 +46,14 @@ class Found:
         return Judged.from_labelled(self.query, self.rank, *self.masks(level), n_positive, self.scores)
 
     def best_and_worst(self, level: Level, judged: Judged) -> tuple[Judged, Judged]:
-        """The same under the best and under the worst order of equal scores."""
+        """`judged` under the best and under the worst order of equal scores."""
         if self.equal is None:
             return judged, judged
         return best_and_worst(judged, self.query, *self.masks(level), self.equal)
 
 
 def find(ranking: Ranking, dataset: Dataset, labelled: Labelled) -> Found:
-    """Where the labelled rows stand in the lists of some queries.
+    """Find the places of the labelled rows in the lists of some queries.
 
     Raises
     ------
@@ -67,12 +67,12 @@ def find(ranking: Ranking, dataset: Dataset, labelled: Labelled) -> Found:
 
 
 def _ranks(ranking: Ranking, dataset: Dataset, labelled: Labelled) -> np.ndarray:
-    """Rank (L,) of every labelled row in the list of its query, -1 where the list ends before it."""
+    """Rank (L,) of every labelled row in the list of its query, -1 if the list ends before it."""
     check_rows(ranking, dataset)
     rank = np.empty(len(labelled.row), dtype=np.int64)
     places = np.arange(ranking.images.shape[1], dtype=np.int32)
     place = np.full(len(dataset.images), -1, dtype=np.int32)
-    complete = len(places) == len(place)  # then two sweeps are cheaper than two more visits row by row
+    complete = len(places) == len(place)  # then two sweeps are cheaper than two more lookups row by row
     for images, entries in zip(ranking.images, labelled.of_queries(len(ranking)), strict=True):
         place[images] = places
         if place.min() < 0 if complete else (place[images] != places).any():

@@ -40,11 +40,12 @@ def bootstrap(
 
     Returns
     -------
-    NaN throughout where no query counts. With a single group the interval has no width.
+    NaN throughout if no query counts. With a single group the interval has no width.
 
     Raises
     ------
-    ValueError : values that are not one per query, groups of another number, `n` below 1, confidence outside (0, 1).
+    ValueError : not one value per query, another number of groups than of values, `n` below 1, confidence outside
+        (0, 1).
     """
     values = _values("values", values)
     counted = values[~np.isnan(values)]
@@ -62,8 +63,8 @@ def paired_difference(
 ) -> Interval:
     """Interval of the mean of ``a - b`` over the same queries.
 
-    One that excludes 0 tells the two methods apart if the groups are many; of few it is too narrow, and
-    `randomisation_p` is the test to go by.
+    An interval that excludes 0 shows that the two methods differ, if there are many groups; with few it is too narrow,
+    and `randomisation_p` is the test to trust.
 
     Parameters are those of `bootstrap`; a query that is NaN on either side does not count.
 
@@ -83,16 +84,16 @@ def randomisation_p(
 ) -> float:
     """p of the paired randomisation test (Smucker et al., CIKM 2007): is the mean of ``a - b`` more than chance?
 
-    If neither method were better, the sign of the difference of each group would be a coin's: the share of `n` tosses
-    of all signs that give a mean at least as far from 0. Parameters are those of `paired_difference`.
+    If neither method were better, the sign of the difference of each group would be a coin's: p is the share of `n`
+    tosses of all signs that give a mean at least as far from 0. Parameters are those of `paired_difference`.
 
     Returns
     -------
-    In (0, 1], the tosses and the observed signs counted; NaN where no query counts.
+    In (0, 1]: the observed signs count as one more toss; NaN if no query counts.
 
     Raises
     ------
-    ValueError : as `paired_difference`.
+    ValueError : as for `paired_difference`.
     """
     _check_resamples(n)
     differences = _paired(a, b)
@@ -117,13 +118,13 @@ def percentiles(mean: float, samples: np.ndarray, confidence: float = 0.95) -> I
     if not 0 < confidence < 1:
         raise ValueError(f"bootstrap: n must be at least 1 and confidence in (0, 1), got confidence {confidence!r}.")
     tail = (1 - confidence) / 2
-    samples = samples[~np.isnan(samples)]  # without those that drew no query that counts
+    samples = samples[~np.isnan(samples)]  # without resamples in which no query counts
     low, high = np.quantile(samples, [tail, 1 - tail]) if len(samples) else (np.nan, np.nan)
     return Interval(mean, float(low), float(high))
 
 
 def resample_means(values: np.ndarray, groups: Any, n: int, seed: int) -> np.ndarray:
-    """The mean of each resample (n,), whole groups drawn; NaN where no query counts."""
+    """The mean of each resample (n,), drawing whole groups; NaN if no query counts."""
     _check_resamples(n)
     sums, sizes = _grouped(values, groups)
     if not len(sums):
@@ -137,12 +138,12 @@ def resample_micro(
 ) -> np.ndarray:
     """Micro average precision of each resample (n,), whole groups drawn and ranked anew.
 
-    A query that is drawn w times stands w times in a row: behind N predictions, R of them right, its copies add
+    A query that is drawn w times takes w places in a row: after N predictions, R of them right, its copies add
     (R + 1) / (N + 1) + ... + (R + w) / (N + w) = w - (N - R) (H(N + w) - H(N)), with the harmonic numbers H.
 
     Parameters
     ----------
-    right, confidence : (Q,) of the first result of each query.
+    right, confidence : (Q,), for the first result of each query.
     counted : (Q,) whether the query has a positive.
     """
     _check_resamples(n)
@@ -176,7 +177,7 @@ def _paired(a: Any, b: Any) -> np.ndarray:
 
 
 def _grouped(values: np.ndarray, groups: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Sum of the values, and number of queries that count, of each group."""
+    """For each group, the sum of the values and the number of queries that count."""
     if groups is not None and len(groups) != len(values):
         raise ValueError(f"bootstrap: groups must have one entry per value ({len(values)}), got {len(groups)}.")
     counted = ~np.isnan(values)

@@ -1,4 +1,4 @@
-"""Judged rankings: the ranks of the positives of many queries, and the one place that holds the formulas."""
+"""Judged rankings: the ranks of the positives of many queries, and all formulas in one place."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ AP_METHODS = ("trapezoid", "finite-sum")
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """Where the positives of Q queries stand, junk taken out.
+    """The ranks of the positives of Q queries, with junk taken out.
 
     Attributes
     ----------
@@ -20,8 +20,7 @@ class Judged:
     rank : (P,) its 0-based rank among the results that are not junk, ascending within a query.
     order : (P,) how many positives of the same query stand before it.
     n_positive : (Q,) positives in the database, found or not.
-    confidence : (Q,) score of the first result that is not junk, -inf where there is none; None where no score is
-        known.
+    confidence : (Q,) score of the first result that is not junk, -inf if there is none; None if scores are unknown.
     """
 
     query: np.ndarray
@@ -40,13 +39,13 @@ class Judged:
         n_positive: np.ndarray,
         scores: np.ndarray | None = None,
     ) -> Judged:
-        """From all results that carry a label.
+        """Build it from all results that carry a label.
 
         Parameters
         ----------
         query, rank : (L,) of each labelled result, sorted by query, then by 0-based rank in the full list.
         positive, junk : (L,) masks.
-        n_positive : (Q,) as of the class.
+        n_positive : (Q,) as for the class.
         scores : (Q, K) of the full list.
         """
         junk_before, positives_before = (before(mask, query) for mask in (junk, positive))
@@ -59,7 +58,7 @@ class Judged:
 
     @classmethod
     def joined(cls, parts: Sequence[Judged]) -> Judged:
-        """The queries of several, one after the other."""
+        """The queries of several objects, one after the other."""
         if len(parts) == 1:
             return parts[0]
         starts = np.cumsum([0, *(len(one.n_positive) for one in parts)])
@@ -85,7 +84,7 @@ class Judged:
         return np.where(self.n_positive > 0, sums, np.nan)
 
     def first_rank(self) -> np.ndarray:
-        """0-based rank of the first positive of each query (Q,); NaN where the list has none."""
+        """0-based rank of the first positive of each query (Q,); NaN if the list has none."""
         ranks = np.full(len(self.n_positive), np.nan)
         ranks[self.query[self.order == 0]] = self.rank[self.order == 0]
         return ranks
@@ -97,7 +96,7 @@ class Judged:
     def average_precision(self, method: str = "trapezoid", k: int | np.ndarray | None = None) -> np.ndarray:
         """Average precision of each query (Q,); see the function `average_precision`.
 
-        Of a list that ends after `k` results it is divided by the positives that fit into it, min(n_positive, k).
+        If the list ends after `k` results, it is divided by the number of positives that fit in, min(n_positive, k).
         """
         if method not in AP_METHODS:
             raise ValueError(f"average precision: method must be one of {', '.join(AP_METHODS)}, got {method!r}.")
@@ -131,13 +130,13 @@ class Judged:
     def micro_average_precision(self, equal: str = "by query") -> np.ndarray:
         """What each query adds to the precision over all first results (Q,); NaN for a query without a positive.
 
-        Every query predicts its first result, and the predictions of all queries, those without a positive included,
-        are one list by falling confidence. A right one at place i of it adds the share of right ones up to i, so that
-        the mean over the queries with a positive is microAP, also called GAP.
+        Every query predicts its first result, and the predictions of all queries, including those without a positive,
+        form one list by falling confidence. A right prediction at place i of it adds the share of right ones up to i,
+        so that the mean over the queries with a positive is microAP, also called GAP.
 
         Parameters
         ----------
-        equal : order of predictions of equal confidence: "by query", "right first" or "right last".
+        equal : the order of predictions with equal confidence: "by query", "right first" or "right last".
 
         Raises
         ------
@@ -169,16 +168,17 @@ def average_precision(
     Parameters
     ----------
     positive_ranks, junk_ranks : 0-based ranks in the full list, in any order.
-    n_positive : positives in the database; those a truncated list misses contribute nothing. By default all were found.
+    n_positive : positives in the database; those that a truncated list misses contribute nothing. By default, the
+        number of those found.
     method : "trapezoid" averages the precision before and after each positive (Oxford, Paris and their revisited
         versions, Holidays, INSTRE); "finite-sum" takes the precision after it (scikit-learn, trec_eval, the survey's
         equation 17), which is never smaller.
-    k : the list ends after so many results, and min(n_positive, k) positives are expected in it; by default it does
-        not end.
+    k : the list ends after `k` results, and min(n_positive, k) positives are expected in it; by default it does not
+        end.
 
     Returns
     -------
-    In [0, 1]; NaN where there is no positive.
+    In [0, 1]; NaN if there is no positive.
 
     Raises
     ------
@@ -191,10 +191,10 @@ def average_precision(
 def precision_at(
     positive_ranks: Sequence[int], k: int, junk_ranks: Sequence[int] = (), n_positive: int | None = None
 ) -> float:
-    """Precision among the first `k` of one query, as the revisited benchmarks have it.
+    """Precision among the first `k` of one query, as the revisited benchmarks define it.
 
-    The list ends at the last positive where that comes earlier: positives at ranks 0 and 7 give 2/8 for k = 10, not
-    2/10. Arguments, NaN and errors are those of `average_precision`.
+    If the last positive comes before place `k`, the list ends there: positives at ranks 0 and 7 give 2/8 for k = 10,
+    not 2/10. Arguments, NaN and errors are those of `average_precision`.
     """
     return float(_judged_query(positive_ranks, junk_ranks, n_positive).precision_at(_cutoff(k))[0])
 
@@ -202,7 +202,7 @@ def precision_at(
 def recall_at(
     positive_ranks: Sequence[int], k: int, junk_ranks: Sequence[int] = (), n_positive: int | None = None
 ) -> float:
-    """Share of the positives of one query among the first `k`; arguments and errors as of `average_precision`."""
+    """Share of the positives of one query among the first `k`; arguments and errors as for `average_precision`."""
     return float(_judged_query(positive_ranks, junk_ranks, n_positive).recall_at(_cutoff(k))[0])
 
 
@@ -237,10 +237,10 @@ def _sorted_ranks(name: str, ranks: Sequence[int]) -> np.ndarray:
 
 
 def _first_score(query: np.ndarray, rank: np.ndarray, junk: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Score of the first result of each query that is not junk (Q,); -inf where the list holds nothing else."""
+    """Score of the first result of each query that is not junk (Q,); -inf if the list holds nothing else."""
     queries, ranks = query[junk], rank[junk]
     place = np.arange(len(queries)) - np.searchsorted(queries, queries)
-    leading = np.bincount(queries[ranks == place], minlength=len(scores))  # the junk with nothing else before it
+    leading = np.bincount(queries[ranks == place], minlength=len(scores))  # the junk that has only junk before it
     rows = np.flatnonzero(leading < scores.shape[1])
     found = np.full(len(scores), -np.inf)
     found[rows] = scores[rows, leading[rows]]
@@ -248,6 +248,6 @@ def _first_score(query: np.ndarray, rank: np.ndarray, junk: np.ndarray, scores: 
 
 
 def before(mask: np.ndarray, query: np.ndarray) -> np.ndarray:
-    """How many entries of `mask` (L,) are set before each entry of the same query; `query` (L,) ascends."""
+    """For each entry, how many earlier entries of `mask` (L,) with the same query are set; `query` (L,) ascends."""
     total = np.concatenate([[0], np.cumsum(mask)])
     return total[:-1] - total[np.searchsorted(query, query)]

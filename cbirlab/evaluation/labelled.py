@@ -17,7 +17,7 @@ WRONG, OWN = "", "query"
 
 @dataclass(frozen=True, eq=False)
 class Labelled:
-    """All labels of some queries (L,), sorted by query: `code` is a place in `names`."""
+    """All labels of some queries (L,), sorted by query: `code` is an index into `names`."""
 
     query: np.ndarray
     row: np.ndarray
@@ -36,12 +36,12 @@ class Labelled:
 
 
 def names_of(protocol: Protocol) -> list[str]:
-    """What a result can be under a protocol."""
+    """The names of everything that a result can be under a protocol."""
     return [WRONG, OWN, *dict.fromkeys(label for level in protocol.levels for label in level.positive + level.junk)]
 
 
 def check_labels(dataset: Dataset, protocol: Protocol) -> None:
-    """Refuse a dataset that cannot be judged by a protocol.
+    """Refuse a dataset that a protocol cannot judge.
 
     Raises
     ------
@@ -61,11 +61,11 @@ def check_labels(dataset: Dataset, protocol: Protocol) -> None:
 def find_labelled(dataset: Dataset, protocol: Protocol, queries: Sequence[int]) -> Labelled:
     """The labels of some queries, counted from the first of them.
 
-    The query's own image has a label of its own where the protocol drops it.
+    If the protocol drops the query's own image, that image has a separate label.
 
     Raises
     ------
-    ValueError : labels that are no database rows, or a row with two labels.
+    ValueError : labels of rows that are not in the database, or a row with two labels.
     """
     names = names_of(protocol)
     codes = {name: code for code, name in enumerate(names)}

@@ -1,7 +1,7 @@
 """Metrics: judged rankings in, one number per query out. Written ``name`` or ``name@k`` in a protocol.
 
-Recall is two things: that of information retrieval, the share of the positives that were found, is `recall`; that of
-metric learning and place recognition, whether any was found, is `hit`.
+"Recall" means two things: in information retrieval, the share of the positives that were found, here `recall`; in
+metric learning and place recognition, whether any was found, here `hit`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from cbirlab.base.registry import Registry
 from cbirlab.evaluation.judgement import AP_METHODS, Judged
 
 METRICS: Registry[Callable[..., np.ndarray]] = Registry("metric")
-"""Facts: `short` is the name in a narrow table, `largest` the best value (1 where it is not given), `pooled` whether
-the value of a query depends on the other queries."""
+"""Facts: `short` is the name in a narrow table, `largest` the best value (1 by default), `pooled` whether the value of
+a query depends on the other queries."""
 
 POOLED = "microap"
-"""The metric whose value is not a mean over queries that stand for themselves: their predictions are one list."""
+"""The metric that is not a mean over independent queries: their predictions form one list."""
 
 BOUNDS = {"": "", "_low": ", lower bound", "_high": ", upper bound"}
 
@@ -33,13 +33,13 @@ def mean_average_precision(
     k: Annotated[int | None, Range(1, 10**6, integer=True, optional=True)] = None,
     method: Annotated[str, Choice(AP_METHODS)] = "trapezoid",
 ) -> np.ndarray:
-    """Average precision of each query (Q,), with `k` that of the first k results; the mean over queries is mAP."""
+    """Average precision of each query (Q,), over the first `k` results if given; the mean over queries is mAP."""
     return judged.average_precision(method, k)
 
 
 @METRICS.register("mp", title="Mean precision at k", reference="Radenović et al., CVPR 2018", short="mP")
 def mean_precision(judged: Judged, *, k: Annotated[int, Range(1, 10**6, integer=True)] = 10) -> np.ndarray:
-    """Precision at k of each query (Q,), the list ending at the last positive where that comes earlier."""
+    """Precision at k of each query (Q,); the list ends at the last positive if that comes earlier."""
     return judged.precision_at(k)
 
 
@@ -79,7 +79,7 @@ def map_at_r(judged: Judged) -> np.ndarray:
 
 @METRICS.register("mrr", title="Mean reciprocal rank", reference="Voorhees, TREC-8 1999", short="MRR")
 def reciprocal_rank(judged: Judged) -> np.ndarray:
-    """1 over the rank of the first positive of each query (Q,), 0 where none was found."""
+    """1 over the rank of the first positive of each query (Q,), 0 if none was found."""
     return np.where(judged.n_positive > 0, np.nan_to_num(1 / (judged.first_rank() + 1)), np.nan)
 
 
@@ -88,7 +88,7 @@ def reciprocal_rank(judged: Judged) -> np.ndarray:
     largest=4.0,
 )  # fmt: skip
 def n_s(judged: Judged) -> np.ndarray:
-    """Positives among the first four of each query (Q,), of four that there are with the query itself: 0 to 4."""
+    """Positives among the first four of each query (Q,), 0 to 4: there are four, counting the query itself."""
     return judged.found_at(4)
 
 
@@ -110,7 +110,7 @@ def measure(metric: str, judged: Judged, average_precision: str) -> np.ndarray:
     Raises
     ------
     UnknownName : no such metric.
-    TypeError, ValueError : a cut-off that is none, or none allowed.
+    TypeError, ValueError : an invalid cut-off, or one that the metric does not allow.
     """
     name, given = _declared(metric)
     method = {"method": average_precision} if "method" in given else {}
@@ -122,7 +122,7 @@ def parse_metrics(metrics: str | Sequence[str]) -> tuple[str, ...]:
 
     Raises
     ------
-    UnknownName, TypeError, ValueError : as `measure`.
+    UnknownName, TypeError, ValueError : as for `measure`.
     """
     texts = [metrics] if isinstance(metrics, str) else metrics
     if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
@@ -141,12 +141,12 @@ def _declared(metric: str) -> tuple[str, dict[str, Any]]:
 
 
 def is_pooled(metric: str) -> bool:
-    """Whether the value of one query depends on the other queries; of a metric written as in a protocol."""
+    """Whether the value of one query depends on the other queries; for a metric written as in a protocol."""
     return bool(METRICS.info(metric.partition("@")[0]).facts.get("pooled", False))
 
 
 def title_of(column: str) -> str:
-    """A metric's column as a label: "map_medium" is "mAP (Medium)"; of another column, its name."""
+    """A metric's column as a label: "map_medium" is "mAP (Medium)"; for any other column, its name."""
     name, cutoff, level, bound = _parts(column)
     if not name:
         return column
@@ -161,7 +161,7 @@ def largest(column: str) -> float:
 
 
 def _parts(column: str) -> tuple[str, str, str, str]:
-    """Metric, cut-off with its "@", level, and end of the interval of a column; empty where it is no metric's."""
+    """Metric, cut-off with its "@", level, and end of the interval of a column; empty if it is not a metric's."""
     bound = next((end for end in BOUNDS if end and column.endswith(end)), "")
     names = "|".join(sorted(map(re.escape, METRICS), key=len, reverse=True))
     found = re.fullmatch(rf"({names})(@\d+)?(?:_(\w+))?", column.removesuffix(bound))

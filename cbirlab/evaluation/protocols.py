@@ -18,8 +18,8 @@ class Level:
     ----------
     name : key in `Evaluation.per_query`.
     positive : labels that count as right.
-    junk : labels that are taken out of the ranking, as if those images were not in the database.
-    suffix : what the names of its metrics end in: "_hard", or "" where there is one level only.
+    junk : labels whose images are taken out of the ranking, as if they were not in the database.
+    suffix : ending of the names of its metrics: "_hard", or "" if there is only one level.
     """
 
     name: str
@@ -36,14 +36,14 @@ class Protocol:
     ----------
     name, title, reference : as in tables.
     levels : judged one by one; rows without a label of a level are wrong answers.
-    metrics : computed at every level, names in `METRICS` with "@k" where they have a cut-off. The first is the main
-        one: it has intervals, and queries are compared by it.
+    metrics : computed at every level, names in `METRICS`, with "@k" if they have a cut-off. The first is the main one:
+        it has intervals, and comparisons of queries use it.
     average_precision : "trapezoid" or "finite-sum".
-    own_image : what becomes of the query's own image where it is in the database: "dropped" takes it out as junk,
-        "kept" leaves it under the label it has.
-    crop : how the query box is used, in words; done when descriptors are extracted.
-    ties : in words; done by the index.
-    remark : what else there is to know, in words.
+    own_image : what to do with the query's own image if it is in the database: "dropped" takes it out as junk, "kept"
+        leaves it under the label it has.
+    crop : how the query box is used, in words; extraction does this.
+    ties : how equal scores are ordered, in words; the index does this.
+    remark : anything else worth knowing, in words.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Protocol:
 
     @property
     def main(self) -> str:
-        """The metric that has intervals and that queries are compared by."""
+        """The metric that has intervals and by which queries are compared."""
         return self.metrics[0]
 
     @property
@@ -80,15 +80,15 @@ class Protocol:
 
     @property
     def headline(self) -> str:
-        """The one number to quote, a key of `Evaluation.metrics`: the main metric, at the medium level if there is."""
+        """The one number to quote, a key of `Evaluation.metrics`: the main metric, at the medium level if it exists."""
         return self.main + self.level().suffix
 
     def level(self, name: str | None = None, owner: str = "protocol") -> Level:
-        """The level of a name; by default "medium", or the only one.
+        """The level with this name; by default "medium", or the only one.
 
         Raises
         ------
-        ValueError : no such level; `owner` is who asks.
+        ValueError : no such level; the message begins with `owner`.
         """
         levels = {level.name: level for level in self.levels}
         chosen = name or ("medium" if "medium" in levels else self.levels[0].name)
@@ -101,16 +101,16 @@ class Protocol:
         return replace(self, average_precision=method)
 
     def with_metrics(self, *metrics: str) -> Protocol:
-        """The same protocol with further metrics behind its own: ``with_metrics("recall@1", "hit@5")``.
+        """The same protocol with further metrics after its own: ``with_metrics("recall@1", "hit@5")``.
 
         Raises
         ------
-        UnknownName, TypeError, ValueError : no such metric, or a cut-off that is none.
+        UnknownName, TypeError, ValueError : no such metric, or an invalid cut-off.
         """
         return replace(self, metrics=tuple(dict.fromkeys((*self.metrics, *parse_metrics(metrics)))))
 
     def _repr_html_(self) -> str:
-        """What a notebook shows."""
+        """The protocol as a notebook shows it."""
         return f"<pre>{escape(str(self))}</pre>"
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Remarks: what makes the numbers of an evaluation less than they seem, a sentence for each kind."""
+"""Remarks: reasons why the numbers of an evaluation mean less than they seem to, a sentence for each kind."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from cbirlab.evaluation.result import Evaluation
 
 NAMED = 3
-"""Images that a sentence names."""
+"""How many images a sentence names."""
 
 NOTICED = 5e-4
 """Half a unit of the last digit that tables show. In a large database some float32 scores are equal by chance."""
 
 
 class Answers:
-    """How many answers lists have that come block by block, and which images stand behind the ends of all.
+    """Counts the answers of lists that come block by block, and finds the images that no list has as an answer.
 
     Parameters
     ----------
@@ -32,10 +32,10 @@ class Answers:
         self._counts: list[np.ndarray] = []
         self.length = images
         self.past = np.zeros(images, np.int64)
-        """In how many lists that have answers (N,) an image stands behind the last one."""
+        """For each image (N,), in how many lists with answers it comes after the last answer."""
 
     def add(self, block: Ranking) -> None:
-        """Count those of the next queries."""
+        """Count the answers of the next queries."""
         counts, self.length = block.answers(), block.images.shape[1]
         self._counts.append(counts)
         for query in np.flatnonzero((counts > 0) & (counts < self.length)):
@@ -43,19 +43,19 @@ class Answers:
 
     @property
     def counts(self) -> np.ndarray:
-        """Of each query (Q,)."""
+        """The number of answers of each query (Q,)."""
         return np.concatenate(self._counts)
 
 
 def remarks(evaluation: Evaluation, answers: Answers, dataset: Dataset) -> Iterator[str]:
-    """The sentences; none where there is nothing to say."""
+    """The remarks on an evaluation; none if there is nothing to say."""
     yield from _without_answer(answers, dataset)
     yield from _nothing_to_find(evaluation, dataset)
     yield from _ties(evaluation)
 
 
 def _without_answer(found: Answers, dataset: Dataset) -> Iterator[str]:
-    """Queries that have no answer, and images that are none."""
+    """A remark on queries that have no answer, and on images that are never an answer."""
     answers, length = found.counts, found.length
     unanswered = np.flatnonzero(answers == 0)
     if len(unanswered):
@@ -63,7 +63,7 @@ def _without_answer(found: Answers, dataset: Dataset) -> Iterator[str]:
         yield f"{names} no descriptor (or an empty list), so nothing is found there and it counts as 0."
     short = np.flatnonzero((answers > 0) & (answers < length))
     if length < len(dataset.images) or len(short) + len(unanswered) < len(answers) or not len(short):
-        return  # an image that is missing in some lists only has a descriptor
+        return  # an image that is missing only in some lists does have a descriptor
     missing = np.flatnonzero(found.past == len(short))
     if len(missing):
         names = _named([dataset.images[row].name for row in missing], len(dataset.images), "images")
@@ -71,7 +71,7 @@ def _without_answer(found: Answers, dataset: Dataset) -> Iterator[str]:
 
 
 def _nothing_to_find(evaluation: Evaluation, dataset: Dataset) -> Iterator[str]:
-    """Levels at which no query has a positive: their metrics are NaN."""
+    """A remark on levels at which no query has a positive: their metrics are NaN."""
     empty = [level for level, judged in evaluation.judged.items() if not (judged.n_positive > 0).any()]
     if not empty:
         return
@@ -85,7 +85,7 @@ def _nothing_to_find(evaluation: Evaluation, dataset: Dataset) -> Iterator[str]:
 
 
 def _ties(evaluation: Evaluation) -> Iterator[str]:
-    """Queries that the order of equal scores decides, at the level with most of them."""
+    """A remark on queries that the order of equal scores decides, at the level with most of them."""
     level, spans = max(evaluation.tied.items(), key=lambda item: np.count_nonzero(item[1]))
     count, counted = np.count_nonzero(spans), (evaluation.judged[level].n_positive > 0).sum()
     if spans.sum() >= NOTICED * counted > 0:

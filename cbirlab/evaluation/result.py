@@ -1,4 +1,4 @@
-"""Result: what came of judging a ranking, and under which protocol."""
+"""Result: the numbers from judging a ranking, and the protocol behind them."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from cbirlab.evaluation.protocols import Protocol
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What came out, and under which protocol.
+    """The numbers from judging a ranking, and the protocol behind them.
 
     Attributes
     ----------
     protocol : prints every choice.
-    metrics : means over queries, in [0, 1] but for N-S: "map_medium", "mp@10_medium", and intervals of the protocol's
-        main metric, "map_medium_low" and "..._high"; without suffix where the protocol has one level ("map",
-        "map_low", "mp@10"). NaN where no query has a positive.
-    per_query : the main metric, mostly average precision, of every query (Q,) at every level; NaN where the query has
-        no positive there.
-    groups : (Q,) queries of one number share an instance; for `bootstrap` and `paired_difference`.
+    metrics : means over queries, in [0, 1] except for N-S: "map_medium", "mp@10_medium", and intervals of the
+        protocol's main metric, "map_medium_low" and "..._high"; without suffix if the protocol has one level ("map",
+        "map_low", "mp@10"). NaN if no query has a positive.
+    per_query : the main metric, mostly average precision, of every query (Q,) at every level; NaN if the query has no
+        positive there.
+    groups : (Q,) queries with the same number share an instance; for `bootstrap` and `paired_difference`.
     judged : level to the ranks of the positives.
-    tied : level to what the order of equal scores decides of the main metric of each query (Q,): its value under the
-        best order less that under the worst; 0 where the order changes nothing.
+    tied : by level, how much the main metric of each query (Q,) depends on the order of equal scores: its value under
+        the best order minus that under the worst; 0 if the order changes nothing.
     """
 
     protocol: Protocol

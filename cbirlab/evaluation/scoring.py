@@ -1,4 +1,4 @@
-"""Scoring: a ranking judged against the labels of a dataset."""
+"""Scoring: judges a ranking against the labels of a dataset."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ def evaluate(
 
     Parameters
     ----------
-    ranking : of all queries; may be cut off at K results, then positives that are missing contribute nothing, nor do
-        those at a score of -inf, which is no answer.
+    ranking : of all queries; it may be cut off at K results: missing positives contribute nothing, nor do those with a
+        score of -inf, which means no answer.
     dataset : with labels.
     protocol : a name in `PROTOCOLS` or a protocol; the dataset's own by default.
     average_precision : "trapezoid" or "finite-sum"; the protocol's own by default.
-    metrics : further ones beside the protocol's, "recall@1" or "hit@5".
+    metrics : further metrics, in addition to the protocol's, such as "recall@1" or "hit@5".
     resamples : of the bootstrap of the main metric over instances; 0 leaves the intervals out.
     seed : of the bootstrap.
-    remarking : warn of what makes the numbers less than they seem; no, where one ranking of many is judged.
+    remarking : warn of reasons why the numbers mean less than they seem to; set it to False for one ranking of many.
 
     Warns
     -----
@@ -57,8 +57,8 @@ def evaluate(
 
     Raises
     ------
-    ValueError : no labels, labels the protocol does not know, a ranking of another number of queries, rows out of
-        range or twice in one list.
+    ValueError : no labels, labels that the protocol does not know, a ranking with another number of queries, rows out
+        of range or twice in one list.
     UnknownName : no such protocol or metric.
     """
     scorer, lists = Scorer(dataset, protocol, average_precision, metrics), lists_of(ranking)
@@ -72,11 +72,11 @@ def evaluate(
 
 
 class Scorer:
-    """Judges lists that come block by block: what is kept of them is where the positives stand.
+    """Judges lists that come block by block, and keeps only the ranks of the positives.
 
     Parameters
     ----------
-    dataset, protocol, average_precision, metrics : as of `evaluate`.
+    dataset, protocol, average_precision, metrics : as for `evaluate`.
 
     Raises
     ------
@@ -111,7 +111,7 @@ class Scorer:
         self._done = queries.stop
 
     def evaluation(self, *, resamples: int = 2000, seed: int = 0) -> Evaluation:
-        """All lists together, once every query was judged."""
+        """The evaluation of all lists, once every query has been judged."""
         _check_queries(self._done, self.dataset)
         protocol, metrics = self.protocol, {}
         scored = {level: _Scored.joined(parts, protocol) for level, parts in self._parts.items()}
@@ -133,7 +133,7 @@ class Scorer:
         return evaluation
 
     def warn(self, evaluation: Evaluation, stacklevel: int = 2) -> None:
-        """Warn of what makes its numbers less than they seem."""
+        """Warn of reasons why its numbers mean less than they seem to."""
         for remark in remarks(evaluation, self._answers, self.dataset):
             warnings.warn(f"evaluate: {remark}", stacklevel=stacklevel)
 
@@ -141,7 +141,7 @@ class Scorer:
 class _Scored(NamedTuple):
     """Lists judged at one level: the metrics of each query, and what the order of equal scores decides.
 
-    Of what depends on other queries there is nothing before all are joined; `best` and `worst` are kept for that.
+    Values that depend on other queries exist only once all lists are joined; `best` and `worst` are kept for that.
     """
 
     judged: Judged
@@ -181,8 +181,8 @@ def judge(ranking: Ranking, dataset: Dataset, protocol: str | Protocol | None = 
 
     Returns
     -------
-    (Q, K) of str: a label of the dataset ("easy", "hard", "junk", "positive"), "query" for the query's own image
-    where the protocol drops it, "" for a wrong answer, "no answer" at a score of -inf.
+    (Q, K) of str: a label of the dataset ("easy", "hard", "junk", "positive"), "query" for the query's own image if the
+    protocol drops it, "" for a wrong answer, "no answer" at a score of -inf.
     """
     protocol = _resolved(protocol, dataset, None)
     check_labels(dataset, protocol)
@@ -201,7 +201,7 @@ def judge(ranking: Ranking, dataset: Dataset, protocol: str | Protocol | None = 
 
 
 def query_groups(dataset: Dataset) -> np.ndarray:
-    """Group of each query (Q,): queries whose first positive shows one instance are one group, others stand alone."""
+    """Group of each query (Q,): queries whose first positives show one instance share a group, others stand alone."""
     numbers: dict[str, int] = {}
     groups = []
     for query, labels in enumerate(dataset.labels):

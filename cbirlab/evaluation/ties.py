@@ -1,4 +1,4 @@
-"""Ties: what the order of equal scores decides. A list has them by image index, which says nothing of the images."""
+"""Ties: what the order of equal scores decides. Lists go by image index there, which says nothing about the images."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from cbirlab.evaluation.protocols import Protocol
 
 
 class Equals(NamedTuple):
-    """The run of equal scores that each labelled result (L,) stands in: its first place in the list, and its length."""
+    """For each labelled result (L,), the run of equal scores around it: its first place in the list, and its length."""
 
     start: np.ndarray
     length: np.ndarray
 
 
 def equals(query: np.ndarray, rank: np.ndarray, scores: np.ndarray) -> Equals | None:
-    """The runs that the results (L,) at `rank` in the lists (Q, K) of `scores` stand in; None where all stand alone."""
+    """The runs around the results (L,) at `rank` in the lists (Q, K) of `scores`; None if no two scores are equal."""
     last = scores.shape[1] - 1
     own = scores[query, rank]
     tied = (rank > 0) & (scores[query, np.maximum(rank - 1, 0)] == own)
@@ -43,7 +43,7 @@ def best_and_worst(
 
     Parameters
     ----------
-    query, positive, junk : (L,) as `Judged.from_labelled` had them for `judged`.
+    query, positive, junk : (L,) as passed to `Judged.from_labelled` for `judged`.
     """
     ours = np.flatnonzero(equal.length > 1)
     key = query[ours] * (equal.start.max() + 1) + equal.start[ours]
@@ -61,10 +61,10 @@ def best_and_worst(
 
 
 def measure_ties(best: Judged, worst: Judged, protocol: Protocol) -> np.ndarray:
-    """The main metric of each query under the best order of equal scores, less that under the worst one (Q,).
+    """The main metric of each query under the best order of equal scores, minus that under the worst one (Q,).
 
-    Results beyond the end of a cut list are not known and not moved. In micro average precision, where the first
-    results of all queries are one list, equal ones are moved there too.
+    Results beyond the end of a cut list are not known and not moved. Micro average precision puts the first results of
+    all queries into one list; there, too, equal ones are moved.
     """
     if protocol.main == POOLED:
         high, low = best.micro_average_precision("right first"), worst.micro_average_precision("right last")

@@ -1,4 +1,4 @@
-"""Hand-crafted: descriptors that nobody trained, the other side of the survey's first question.
+"""Hand-crafted: descriptors without any training, the other side of the survey's first question.
 
 Each is a function of one uint8 RGB picture (H, W, 3) and is registered in `DESCRIPTORS`. `cbirlab.handcrafted.module`
 presents them together as a backbone whose taps they are, so that tables, store and menus treat them like networks.

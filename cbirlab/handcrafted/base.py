@@ -1,4 +1,4 @@
-"""The registry of hand-crafted descriptors, the decorator that fills it, and what they do to a picture first."""
+"""The registry of hand-crafted descriptors, the decorator that fills it, and the first steps that they share."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def grey(image: np.ndarray) -> np.ndarray:
 
 
 def squeeze(image: np.ndarray, side: int) -> np.ndarray:
-    """The whole picture as a square of `side` pixels; its aspect ratio is given up, nothing is cut off."""
+    """The whole picture as a square of `side` pixels; the aspect ratio is not kept, nothing is cut off."""
     import cv2
 
     shrinks = min(image.shape[:2]) >= side

@@ -18,7 +18,8 @@ _TOLERANCE = 1e-4  # of RGB in 0..1, far less than a grey level
 class HandCrafted(nn.Module):
     """One part per entry of `DESCRIPTORS`, without anything to train.
 
-    Its text, which names the libraries and their versions, stands for weights: another release may give other numbers.
+    Its text, which names the libraries and their versions, stands in for weights: another release may give other
+    numbers.
     """
 
     def __init__(self) -> None:
@@ -27,9 +28,9 @@ class HandCrafted(nn.Module):
             self.add_module(name, Description(name))
 
     def read(self, batch: Tensor, taps: Sequence[str]) -> dict[str, Tensor]:
-        """What is found at `taps`, and only there: vectors (B, D, 1, 1), local descriptors (B, D, 1, T).
+        """The outputs at `taps`, and at no others: vectors (B, D, 1, 1), local descriptors (B, D, 1, T).
 
-        T is that of the image with most local descriptors, at least 1; the others are filled up with zero columns.
+        T is the number of the image with the most local descriptors, at least 1; zero columns fill up the others.
 
         Parameters
         ----------

@@ -48,7 +48,7 @@ def _prefiltered(tones: np.ndarray, margin: int) -> np.ndarray:
     """Local contrast of log intensities, mirrored `margin` pixels beyond the border; float32.
 
     With g a Gaussian low pass of half amplitude at 4 cycles per picture: h = t - t * g, then h / (0.2 + sqrt(h² * g)),
-    so that light falls out and no strong edge outweighs the rest (the paper's normalisation of variance).
+    so that lighting cancels out and no strong edge outweighs the rest (the paper's normalisation of variance).
     """
     low = 2.0 ** -((_frequencies(len(tones) + 2 * margin)[0] * len(tones) / _CUT_OFF) ** 2)
 

@@ -23,7 +23,7 @@ def root_sift(
     most: Annotated[int, Range(1, 20_000, integer=True)] = 1000,
     contrast: Annotated[float, Range(0.0, 0.2, step=0.01)] = 0.02,
 ) -> np.ndarray:
-    """SIFT descriptors divided by their sum, then rooted; (T, 128) float32 of unit L2 norm, (0, 128) where none is.
+    """SIFT descriptors divided by their sum, then rooted; (T, 128) float32 of unit L2 norm, (0, 128) if there is none.
 
     Parameters
     ----------

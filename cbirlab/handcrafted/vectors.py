@@ -50,7 +50,7 @@ def hog(
 
     Parameters
     ----------
-    cells : a side.
+    cells : cells per side of the square.
     orientations : bins over half a turn: a gradient and its opposite are the same.
     """
     from skimage import feature
@@ -71,9 +71,9 @@ def lbp(image: np.ndarray, *, radii: Annotated[int, Range(1, 4, integer=True)] =
     """Histograms of uniform, rotation-invariant local binary patterns at the radii 1, 2, ... `radii` pixels.
 
     At radius r, 8r neighbours on a circle are compared with the pixel in the middle; a pattern of at most two changes
-    around the circle is told by its number of ones, all others share a bin: 8r + 2 bins (riu2 of the paper). The
-    histograms are rooted shares, as in `hsv_histogram`, one after the other: (10 + 18 + 26 = 54,) float32 by default.
-    Beyond its border the picture is continued by its last pixels.
+    around the circle is identified by its number of ones, all others share one bin: 8r + 2 bins (riu2 of the paper).
+    The histograms are rooted shares, as in `hsv_histogram`, one after the other: (10 + 18 + 26 = 54,) float32 by
+    default. Beyond the border, the outermost pixels of the picture are repeated.
     """
     from skimage.feature import local_binary_pattern
 

@@ -1,6 +1,6 @@
-"""Preprocessing: what becomes of a picture before a network sees it, as plain data; sizes, not pixels.
+"""Preprocessing: how a picture is cut and resized before a network sees it, as plain data: sizes, not pixels.
 
-The literature is not of one mind, and seldom says which it took; numbers differ by several points for that alone.
+Papers do not agree on this and seldom say what they did; that alone makes numbers differ by several points.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ Size = tuple[int, int]
 B = TypeVar("B", bound=Box)
 
 IMAGE_SIZE = Range(1, 4096, integer=True, optional=True)
-"""Of a recipe, in pixels: at its end the first maps of a ResNet take 1 GB each, where the literature goes to 1,600."""
+"""A recipe's image size, in pixels: at the upper end the first maps of a ResNet take 1 GB each; papers go to 1,600."""
 
 CROP = Choice(("box", "box_resized", "none"))
-"""Of a query with a box: cut to it at the scale of the whole image; cut, and brought to the image size as if it were a
-whole image, enlarged where it is smaller; or not cut at all."""
+"""How a query with a box is cut: to the box, at the scale of the whole image; to the box, which is then brought to the
+image size as if it were a whole image, and enlarged if it is smaller; or not at all."""
 
 RESIZE = Choice(("long_side", "short_side", "square", "centre_crop", "thumbnail"))
-"""The image size is: the most that the long side may have; what the short side gets; what both sides get, whatever the
-aspect; the side of the central square that classification cuts; the most that the long side may have, to the pixel as
-in the published code of Radenović et al."""
+"""What the image size means, in this order: an upper limit for the long side; the length of the short side; the length
+of both sides, whatever the aspect; the side of the central square that classification cuts; an upper limit for the long
+side, to the pixel as in the published code of Radenović et al."""
 
 INTERPOLATION = Choice(("lanczos", "bicubic", "bilinear", "nearest"))
 ANTIALIAS = Choice((True, False))
 
 KEPT = 7 / 8
-"""Of the short side, what classification keeps of it: 224 pixels of 256."""
+"""The share of the short side that classification keeps: 224 pixels of 256."""
 
 
 @dataclass(frozen=True)
 class Resizing:
-    """How a picture comes to its size.
+    """How a picture is resized.
 
     Attributes
     ----------
@@ -47,12 +47,12 @@ class Resizing:
         Radenović et al. calls: a box is rounded, not widened to every pixel that it touches, long sides are cut to a
         whole number, not rounded, and a picture that is more than twice as large is halved, or more, by averages first.
     interpolation : the kernel.
-    antialias : whether the kernel grows with the factor by which a picture shrinks. Without, as tensors are resized
-        unless one asks, pixels between its places are not seen at all. Nearest neighbours never see them.
+    antialias : whether the kernel grows with the factor by which a picture shrinks. Without it, as when tensors are
+        resized by default, pixels between the kernel's positions are ignored. Nearest neighbours always ignore them.
 
     Raises
     ------
-    ValueError : another option.
+    ValueError : an unknown option.
     """
 
     resize: Annotated[str, RESIZE] = "long_side"
@@ -67,7 +67,7 @@ class Resizing:
 
     @property
     def changed(self) -> dict[str, Any]:
-        """What differs from the usual."""
+        """The fields that differ from the defaults, with their values."""
         usual = asdict(Resizing())
         return {name: value for name, value in asdict(self).items() if value != usual[name]}
 
@@ -97,14 +97,14 @@ def target_size(
 
     Parameters
     ----------
-    box : what is cut out; None for all of the frame.
-    frame : what counts as the whole image, and is enlarged where it is smaller; None for all of it.
+    box : the region to cut out; None for all of the frame.
+    frame : the region that counts as the whole image, and is enlarged if it is smaller; None for all of the image.
     scale : multiplies the size (for multi-scale descriptors) and may enlarge.
     resize : another rule, see `Resizing`.
 
     Raises
     ------
-    ValueError : an image size below 1, another rule, or a box as of `whole_box`.
+    ValueError : an image size below 1, an unknown rule, or a box that `whole_box` refuses.
     """
     size = resized_size(height, width, image_size, box, frame=frame, scale=scale, resize=resize)
     if resize != "centre_crop":
@@ -123,7 +123,7 @@ def resized_size(
     scale: float = 1.0,
     resize: str = "long_side",
 ) -> Size:
-    """As `target_size`, before the central square is cut."""
+    """Like `target_size`, but before the central square is cut."""
     if image_size < 1:
         raise ValueError(f"target_size: image_size must be at least 1 pixel, got {image_size}.")
     whole = (height, width)
@@ -193,12 +193,12 @@ def _thumbnail(size: Size, image_size: int, box: Box | None, frame: Box | None) 
 
 
 def _nearest(side: float, error: Callable[[int], float]) -> int:
-    """The whole number beside `side` that keeps the aspect better, at least 1."""
+    """The whole number next to `side`, above or below, that keeps the aspect better; at least 1."""
     return max(1, min(math.floor(side), math.ceil(side), key=error))
 
 
 def _factors(size: Size, image_size: int, resize: str, *, enlarge: bool) -> tuple[float, float]:
-    """By how much height and width are multiplied."""
+    """The factors by which height and width are multiplied."""
     height, width = size
     if resize == "long_side":
         factor = image_size / max(height, width)

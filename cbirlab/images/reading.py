@@ -22,7 +22,7 @@ from cbirlab.images.preprocessing import THUMBNAIL_GAP, Box, Resizing, central_s
 if TYPE_CHECKING:
     from torch import Tensor
 
-MAX_SQUARES = 64  # of the image size: what a thin picture may become by a rule that enlarges
+MAX_SQUARES = 64  # most pixels that an enlarging rule may give a thin picture, in squares of the image size
 
 USUAL = Resizing()
 T = TypeVar("T")
@@ -31,18 +31,18 @@ T = TypeVar("T")
 def read(source: Source) -> Image.Image:
     """The upright RGB image in a file (the first frame of an animation); a Pillow image is only made upright and RGB.
 
-    Warns where values of more than 8 bits hardly differ from black, which files of 10 or 12 bits in 16 do.
+    Warns if values of more than 8 bits hardly differ from black, as in files that store 10 or 12 bits in 16.
 
     Raises
     ------
-    ImageError : missing, empty, truncated, no image at all, more than `MAX_PIXELS` (of some formats less), a side of
-        more than `MAX_SIDE`, more than there is memory for, or grey values of unknown range.
+    ImageError : missing, empty, truncated, no image at all, more than `MAX_PIXELS` (for some formats fewer), a side of
+        more than `MAX_SIDE`, too large for the memory, or grey values of unknown range.
     """
     return _told(used(source, upright_rgb))
 
 
 def from_bytes(data: bytes, name: str) -> Image.Image:
-    """As `read`, of the bytes of a file that is called `name`."""
+    """Like `read`, for the bytes of a file named `name`."""
     return _told(used(Held(data, name), upright_rgb))
 
 
@@ -57,7 +57,7 @@ def size(source: Source) -> tuple[int, int]:
 
 
 def orientation(source: Source) -> int:
-    """The orientation that the file states, from 1 to 8 as in EXIF; 1 where it states none."""
+    """The orientation that the file states, from 1 to 8 as in EXIF; 1 if it states none."""
     return used(source, lambda image, facts: facts.orientation)
 
 
@@ -74,8 +74,8 @@ def pixels(
 
     Parameters
     ----------
-    box, frame, scale : as of `cbirlab.images.preprocessing.target_size`, whose size the picture gets.
-    resizing : the rule, the kernel, and whether it is kept from aliasing.
+    box, frame, scale : as for `cbirlab.images.preprocessing.target_size`, which gives the picture's size.
+    resizing : the rule, the kernel, and whether it prevents aliasing.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def decode(
     scale: float = 1.0,
     resizing: Resizing = USUAL,
 ) -> tuple[np.ndarray, str]:
-    """As `pixels`, with the remark of which that makes a warning; empty where there is nothing to say."""
+    """Like `pixels`, but returns the remark that `pixels` turns into a warning; empty if there is none."""
     with ExitStack() as held, enough_memory(name_of(source)):
         image, remark = used(source, upright_rgb, held)
         size = (image.height, image.width)
@@ -135,7 +135,7 @@ def prepare(
     mean: Sequence[float],
     std: Sequence[float],
 ) -> Tensor:
-    """What a network gets: `pixels`, then `normalise`; float32 (3, H, W)."""
+    """The input of a network: `pixels`, then `normalise`; float32 (3, H, W)."""
     seen = pixels(source, image_size=image_size, box=box, scale=scale, resizing=resizing)
     return normalise(seen, mean=mean, std=std)
 
@@ -154,7 +154,7 @@ def thumbnail(source: Source, size: int, box: Box | None = None, *, quality: int
 
 
 def _told(found: tuple[T, str]) -> T:
-    """What was found; its remark becomes a warning, the same of every file, so that Python shows it once."""
+    """Return what was found; warn with its remark, worded the same for every file, so that Python shows it once."""
     value, remark = found
     if remark:
         warnings.warn(f"A picture has {remark}", stacklevel=3)

@@ -1,4 +1,4 @@
-"""Indexes: descriptors in, rankings out. Larger scores are better; equal scores are ordered by image index, always."""
+"""Indexes: descriptors in, rankings out. Larger scores are better; equal scores are always ordered by image index."""
 
 from cbirlab.index.base import INDEXES, Index, IndexMethod, Rows
 from cbirlab.index.exact import ExactIndex

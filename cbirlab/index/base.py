@@ -18,7 +18,7 @@ INDEXES: Registry[Any] = Registry("index")
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Descriptors of images: a row each, or where images are compared view by view, some rows each.
+    """Descriptors of images: one row each, or several rows each if images are compared view by view.
 
     Attributes
     ----------
@@ -48,11 +48,11 @@ class Rows:
         return Rows(self.values[ends[images.start] : ends[images.stop]], self.counts[images])
 
     def changed(self, change: Callable[[np.ndarray], np.ndarray]) -> Rows:
-        """The same images, their values changed."""
+        """The same images with changed values."""
         return Rows(change(self.values), self.counts) if len(self.values) else self
 
     def means(self) -> np.ndarray:
-        """One row per image (images, D): the normalised mean of its rows where it has several."""
+        """One row per image (images, D): the normalised mean of its rows if it has several."""
         if self.counts is None:
             return self.values
         starts = np.cumsum(self.counts) - self.counts
@@ -60,10 +60,10 @@ class Rows:
 
 
 class Index(Protocol):
-    """What ranks a database: `fit` takes its descriptors once, `search` ranks it for as many queries as are asked."""
+    """Ranks a database: `fit` takes its descriptors once, `search` ranks it for any number of queries."""
 
     def fit(self, X: Any) -> Self:
-        """Take the database: (N, D), or `Rows` where an image has several."""
+        """Take the database: (N, D), or `Rows` if images have several rows."""
         ...
 
     def search(self, Q: Any, k: int | None = None) -> Ranking:
@@ -72,7 +72,7 @@ class Index(Protocol):
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the database takes in it."""
+        """Bytes that the database takes in the index."""
         ...
 
 
@@ -102,11 +102,11 @@ def values_of(owner: str, X: Any) -> Any:
 
 
 def check_depth(owner: str, k: int | None, images: int) -> int:
-    """How many results a query gets of `images`: `k`, or all.
+    """How many results a query gets out of `images`: `k`, or all.
 
     Raises
     ------
-    ValueError : `k` is no whole number in [1, images].
+    ValueError : `k` is not a whole number in [1, images].
     """
     if k is None:
         return images

@@ -13,12 +13,13 @@ from cbirlab.index.ranking import LOW_WORD, Ranking, blocks, pack, refuse_not_fi
 
 @INDEXES.register("exact", title="Exact search", approximate=False)
 class ExactIndex:
-    """Inner products with every database row: the reference of all other indexes.
+    """Inner products with every database row: the reference for all other indexes.
 
-    A row of zeros is no descriptor: as a query it has no answer, in the database it is none (see `Ranking`).
+    A row of zeros is not a descriptor: as a query it has no answer, and in the database it is no answer (see
+    `Ranking`).
 
-    Products are summed in float64 and rounded to float32 once. So equal descriptors have equal scores wherever they
-    stand, and a ranking depends neither on the block size nor on the number of threads.
+    Products are summed in float64 and rounded to float32 once. So equal descriptors have equal scores wherever they are
+    in the database, and a ranking depends neither on the block size nor on the number of threads.
 
     Parameters
     ----------
@@ -70,7 +71,7 @@ class ExactIndex:
         return Ranking(images, scores)
 
     def _best_keys(self, queries: np.ndarray, k: int) -> np.ndarray:
-        """Sorted keys of the `k` best rows, from one block of the database after the other."""
+        """Sorted keys of the `k` best rows, computed from one block of the database after another."""
         best = np.empty((len(queries), 0), dtype=np.int64)
         database = self.database_
         for rows in blocks(len(database), self._elements() // max(len(queries), database.shape[1])):
@@ -103,7 +104,7 @@ def _matrix(name: str, X: Any) -> np.ndarray:
 
 
 def _leave_out_zeros(scores: np.ndarray, queries: np.ndarray, block: np.ndarray) -> None:
-    """Set the scores (Q, N) of rows of zeros to -inf. They score 0, so only such rows are looked at."""
+    """Set the scores (Q, N) of rows of zeros to -inf. Such rows score 0, so it only looks at rows with that score."""
     asked = queries.any(axis=1)
     scores[~asked] = -np.inf
     if asked.any():

@@ -1,4 +1,4 @@
-"""Lists: the complete answers to many queries, a block of them at a time; of very many the first places are kept."""
+"""Lists: the complete answers to many queries, a block at a time; only the first places of a large ranking are kept."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 from cbirlab.index import Ranking
 
 BLOCK = 2**23
-"""Places of the lists that are made at a time: 64 MiB of rows and scores."""
+"""How many places of the lists are made at a time: 64 MiB of rows and scores."""
 
 WHOLE = 2**20
-"""Places up to which all of a ranking is kept: 8 MiB."""
+"""The most places of a ranking that is kept whole: 8 MiB."""
 
 FIRST = 100
-"""Places of each query that are kept of a larger one, at least."""
+"""The fewest places of each query that are kept of a larger ranking."""
 
 Search = Callable[[slice], Ranking]
 """Complete lists of some consecutive queries."""
@@ -24,13 +24,13 @@ Search = Callable[[slice], Ranking]
 
 @dataclass(frozen=True, eq=False)
 class Lists:
-    """The complete lists of Q queries over N images, made anew whenever they are gone through.
+    """The complete lists of Q queries over N images, computed anew at every iteration.
 
     Attributes
     ----------
     shape : (Q, N).
-    begin : called whenever they are gone through; gives what makes a block of them.
-    block : places that are made at a time, `BLOCK` by default.
+    begin : called at the start of every iteration; gives the function that makes a block of lists.
+    block : how many places are made at a time, `BLOCK` by default.
     """
 
     shape: tuple[int, int]
@@ -39,14 +39,14 @@ class Lists:
 
     @classmethod
     def held(cls, ranking: Ranking) -> Lists:
-        """Those of a ranking in memory."""
+        """The lists of a ranking in memory."""
         return cls(ranking.images.shape, lambda: lambda rows: some_of(ranking, rows))
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __iter__(self) -> Iterator[Ranking]:
-        """Blocks of queries, in order; one without rows where there is no query."""
+        """Blocks of queries, in order; one block without rows if there is no query."""
         search = self.begin()
         for rows in blocks(*self.shape, self.block):
             yield search(rows)
@@ -56,7 +56,7 @@ class Lists:
         return self.begin()(slice(query, query + 1))
 
     def without(self, rows: np.ndarray) -> Lists:
-        """The lists less the database images that are marked in `rows` (N,)."""
+        """The lists without the database images that are marked in `rows` (N,)."""
         kept = int(len(rows) - rows.sum())
 
         def begin() -> Search:
@@ -66,7 +66,7 @@ class Lists:
         return Lists((self.shape[0], kept), begin, self.block)
 
     def whole(self) -> Ranking:
-        """All of them at once."""
+        """All lists at once."""
         found = [*self]
         if len(found) == 1:
             return found[0]
@@ -75,9 +75,9 @@ class Lists:
 
 
 def without(ranking: Ranking, rows: np.ndarray) -> Ranking:
-    """Lists less the database images that are marked in `rows` (N,).
+    """Lists without the database images that are marked in `rows` (N,).
 
-    Lists that are cut hold some of them each: these go to the end, without an answer.
+    A cut list may hold only some of these images: they go to its end, as no answer.
     """
     gone = rows[ranking.images]
     if (gone.sum(axis=1) == rows.sum()).all():
@@ -89,21 +89,21 @@ def without(ranking: Ranking, rows: np.ndarray) -> Ranking:
 
 
 def some_of(ranking: Ranking, rows: slice) -> Ranking:
-    """What is held of some consecutive queries."""
+    """The part of a ranking that belongs to some consecutive queries."""
     if rows.start == 0 and rows.stop == len(ranking):
         return ranking
     return Ranking(ranking.images[rows], ranking.scores[rows])
 
 
 def lists_of(ranking: Ranking | Lists) -> Lists:
-    """The complete lists behind a ranking, whatever is kept of them."""
+    """The complete lists behind a ranking, however much of them it keeps."""
     if isinstance(ranking, Lists):
         return ranking
     return ranking.complete or Lists.held(ranking)
 
 
 class Kept:
-    """What stays in memory of lists that come block by block: all of them, or the first places of each.
+    """Collects lists that come block by block, and keeps all of them in memory, or the first places of each.
 
     Parameters
     ----------
@@ -118,18 +118,18 @@ class Kept:
         self._done = 0
 
     def add(self, block: Ranking) -> None:
-        """Keep what there is to keep of the next queries."""
+        """Keep the lists of the next queries, or their first places."""
         rows = slice(self._done, self._done + len(block))
         self._rows[rows], self._scores[rows] = block.images[:, : self.places], block.scores[:, : self.places]
         self._done = rows.stop
 
     def ranking(self, complete: Lists) -> Ranking:
-        """What was kept; `complete` makes the lists again where that is not all."""
+        """The ranking from what was kept; `complete` makes the lists again if that is not all."""
         return Ranking(self._rows, self._scores, None if self.places == self.images else complete)
 
 
 def blocks(queries: int, images: int, block: int | None = None) -> Iterator[slice]:
-    """Consecutive queries whose lists have `block` places together; one empty block where there is no query."""
+    """Consecutive queries whose lists have `block` places together; one empty block if there is no query."""
     size = max(1, (block or BLOCK) // max(1, images))
     for start in range(0, max(1, queries), size):
         yield slice(start, min(start + size, queries))

@@ -1,4 +1,4 @@
-"""Patches: search of images that are described view by view, each view compared with all those of the other image."""
+"""Patches: search for images described view by view, comparing each view with all views of the other image."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class PatchIndex:
     """
 
     def fit(self, X: Rows) -> PatchIndex:
-        """Take the database, some rows for each image."""
+        """Take the database, several rows for each image."""
         self.database_ = X
         self._counts = _counts("database", X)
         return self

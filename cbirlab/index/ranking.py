@@ -1,4 +1,4 @@
-"""Rankings: the answers of a search. Larger scores are better; equal scores are ordered by image index, always."""
+"""Rankings: the answers of a search. Larger scores are better; equal scores are always ordered by image index."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ class Ranking:
     """The answer of a search.
 
     A score of -inf means no answer: the query or the image has no descriptor (a picture that cannot be read, an image
-    that shows no word), or the list has ended. Such rows stand last, by image index, and count as not found, so a
-    query without a descriptor finds nothing.
+    that shows no word), or the list has ended. Such rows come last, ordered by image index, and count as not found, so
+    a query without a descriptor finds nothing.
 
     Attributes
     ----------
-    images : (Q, K) of whole numbers, database rows, best first; int64 of a search, int32 where a run keeps them.
+    images : (Q, K) database rows, best first; int64 from a search, int32 if a run keeps them.
     scores : (Q, K) float32, finite or -inf, never rising.
-    complete : `cbirlab.index.lists.Lists` of a large run, whose first places alone are kept here: it makes the complete
-        lists again. Else None.
+    complete : for a large run, of which only the first places are kept here, the `cbirlab.index.lists.Lists` that make
+        the complete lists again; otherwise None.
 
     Raises
     ------
@@ -52,7 +52,7 @@ class Ranking:
         return Ranking(self.images[:, :k], self.scores[:, :k])
 
     def answers(self) -> np.ndarray:
-        """How many results of each query (Q,) are answers: those before the first score of -inf."""
+        """For each query (Q,), how many results are answers: those before the first score of -inf."""
         ends = self.scores[:, -1:] == -np.inf
         if not ends.any():
             return np.full(len(self), self.scores.shape[1])
@@ -73,7 +73,7 @@ def ranked(scores: np.ndarray) -> Ranking:
 
 
 def pack(scores: np.ndarray, first_row: int) -> np.ndarray:
-    """One int64 per score that sorts by falling score, then by row: ties are decided, in sort and partition alike.
+    """One int64 per score that sorts by falling score, then by row, so that sort and partition break ties alike.
 
     The bits of a float32 sort like integers once those of negative numbers are flipped; adding zero makes -0.0 and
     0.0 equal.
@@ -84,19 +84,19 @@ def pack(scores: np.ndarray, first_row: int) -> np.ndarray:
 
 
 def unpack_scores(keys: np.ndarray) -> np.ndarray:
-    """The scores in what `packed` gave."""
+    """The scores in the keys that `packed` gave."""
     rising = (~(keys >> 32)).astype(np.int32)
     return np.where(rising < 0, rising ^ np.int32(0x7FFFFFFF), rising).view(np.float32)
 
 
 def blocks(count: int, size: int) -> Iterator[slice]:
-    """Consecutive stretches of `count` rows, `size` each or the rest of them."""
+    """Consecutive blocks of `count` rows, `size` rows each, the last one with the rest."""
     for start in range(0, count, max(1, size)):
         yield slice(start, min(start + max(1, size), count))
 
 
 def refuse_not_finite(scores: np.ndarray, first_row: int, no_answer: float | None = None) -> None:
-    """A NaN has no place in a ranking. Looking at scores spares a pass over the database."""
+    """Refuse NaN and infinity, which have no place in a ranking. Checking scores saves a pass over the database."""
     refused = ~np.isfinite(scores)
     if no_answer is not None:
         refused &= scores != no_answer
@@ -106,7 +106,7 @@ def refuse_not_finite(scores: np.ndarray, first_row: int, no_answer: float | Non
 
 
 def _check_falling(scores: np.ndarray) -> None:
-    """Refuse what is no ranking's scores; a block of queries at a time, because lists may be long."""
+    """Refuse scores that rise or are not valid; a block of queries at a time, because lists may be long."""
     for rows in blocks(len(scores), 2**22 // max(1, scores.shape[1])):
         block = scores[rows]
         if (block[:, 1:] <= block[:, :-1]).all() and (block[:, :1] < np.inf).all():

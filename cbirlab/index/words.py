@@ -1,4 +1,4 @@
-"""Words: search of what an encoding compares word by word, as ASMK does."""
+"""Words: search for encodings that compare images word by word, like ASMK."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from cbirlab.index.ranking import Ranking, ranked
 
 
 class WordIndex:
-    """All images compared with the query by a similarity of their own, which is no inner product.
+    """Compares all images with the query by the encoding's own similarity, which is not an inner product.
 
     Parameters
     ----------
-    similarity : of queries (Q, D) and images (N, D) gives scores (Q, N), -inf for no answer.
+    similarity : function of queries (Q, D) and images (N, D) that gives scores (Q, N), -inf for no answer.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class WordIndex:
 
         Raises
         ------
-        ValueError : `k` is out of range, or as of the similarity.
+        ValueError : `k` is out of range, or the similarity refuses the rows.
         """
         depth = check_depth("WordIndex", k, len(self.database_))
         return ranked(self.similarity(values_of("WordIndex", Q), self.database_)).top(depth)

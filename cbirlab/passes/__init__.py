@@ -1,4 +1,4 @@
-"""Passes: which patches of an image go through the network, and what becomes of their vectors. Survey 3.1.1."""
+"""Passes: which patches of an image go through the network, and how their vectors are combined. Survey 3.1.1."""
 
 from cbirlab.base.renamed import renamed
 from cbirlab.passes.base import PASSES, Box, Combine, Magnify, Passes, View, scheme

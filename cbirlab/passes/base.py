@@ -25,7 +25,7 @@ Box = tuple[float, float, float, float]
 """(x0, y0, x1, y1) in pixels of a view; x1 and y1 lie just outside."""
 
 Combine = Annotated[str, Choice(("max", "sum", "vlad", "match"))]
-"""What becomes of the vectors of an image's patches: see `cbirlab.passes.combine`."""
+"""How the vectors of an image's patches are combined: see `cbirlab.passes.combine`."""
 
 Magnify = Annotated[float, Range(1.0, 4.0, step=0.5)]
 """How much larger a patch is seen than in the whole image: 2 shows it to the network at twice the size."""
@@ -33,12 +33,13 @@ Magnify = Annotated[float, Range(1.0, 4.0, step=0.5)]
 
 @dataclass(frozen=True)
 class View:
-    """What is cut into patches: an upright image, or the crop that is the query.
+    """The picture to cut into patches: an upright image, or the crop that is the query.
 
     Parameters
     ----------
     height, width : pixels, at least 1.
-    read : its pixels, uint8 RGB (height, width, 3), for schemes that look at them; most never call it.
+    read : function that returns its pixels, uint8 RGB (height, width, 3), for schemes that look at them; most never
+        call it.
     """
 
     height: int
@@ -59,7 +60,7 @@ PASSES: Registry[Callable[..., list[Box]]] = Registry("feedforward scheme")
 
 
 def scheme(name: str, *, title: str, reference: str = "", **facts: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Register a function in `PASSES`: its parameters checked, its boxes brought to whole pixels of the view.
+    """Register a function in `PASSES`; every call checks its parameters and rounds its boxes to whole pixels.
 
     Parameters
     ----------
@@ -78,7 +79,7 @@ def scheme(name: str, *, title: str, reference: str = "", **facts: Any) -> Calla
 
 
 class Passes(Method):
-    """A feedforward scheme with all its parameters: what tables print and the store keys descriptors by.
+    """A feedforward scheme with all its parameters; tables print its text, and the store keys descriptors by it.
 
     >>> Passes.parse("grid(rows=1, columns=2, whole=False)").key
     "grid(rows=1, columns=2, whole=False, combine='max', magnify=2)"
@@ -113,7 +114,7 @@ def whole_pixels(owner: str, view: View, boxes: Iterable[Box]) -> list[Box]:
 
     Raises
     ------
-    ValueError : a box that is not four finite numbers in order, one beside the view, or no box at all.
+    ValueError : a box that is not four finite numbers in order, one outside the view, or no box at all.
     """
     found = dict.fromkeys(_fitted(owner, view, box) for box in boxes)
     if not found:
@@ -132,7 +133,7 @@ def _fitted(owner: str, view: View, box: Box) -> Box:
 
 
 def _span(low: float, high: float, length: int) -> tuple[float, float]:
-    """Whole pixels from `low` to `high`; halves round up, so that equal edges of two boxes round alike."""
+    """Whole pixels from `low` to `high`; halves round up, so that equal edges of two boxes round to the same pixel."""
     low, high = max(low, 0.0), min(high, float(length))
     first = min(math.floor(low + 0.5), length - 1)
     return float(first), float(max(math.floor(high + 0.5), first + 1))

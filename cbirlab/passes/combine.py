@@ -1,7 +1,7 @@
-"""What becomes of the vectors of an image's patches: one vector (max, sum, VLAD), or patches matched one by one.
+"""How the vectors of an image's patches are combined: into one vector (max, sum, VLAD), or matched one by one.
 
-Patch vectors of all images lie below each other, image i owning ``counts[i]`` consecutive rows. Rows are
-L2-normalised first; rows of zeros are patches in which nothing was found, and count nowhere.
+The patch vectors of all images are the rows of one matrix; image i owns ``counts[i]`` consecutive rows. Rows are
+L2-normalised first; rows of zeros are patches in which nothing was found, and never count.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ BLOCK_ELEMENTS = 2**21
 """Numbers that a block of rows, or a block of similarities, holds: 16 MiB of float64."""
 
 COSINE_STEPS = 2.0**40
-"""Steps of a cosine between 0 and 1 that are told apart: rounding moves its last three decimal digits."""
+"""Number of distinct steps of a cosine between 0 and 1: rounding errors move its last three decimal digits."""
 
 
 def combine_patches(
@@ -28,20 +28,20 @@ def combine_patches(
 
     Parameters
     ----------
-    how : "max", the largest value of each dimension (Mopuri and Babu, CVPRW 2015); "sum"; or "vlad" (Gong et al.,
-        ECCV 2014, there for each size of patch on its own), which needs `state`.
+    how : "max", the largest value of each dimension (Mopuri and Babu, CVPRW 2015); "sum"; or "vlad" (Gong et al., ECCV
+        2014, who apply it to each patch size separately), which needs `state`.
     vectors : (n, D), may be a memory map; read a block at a time.
     counts : (N,), patches of each image; they add up to n.
     state : what `learn_vlad` returned.
 
     Returns
     -------
-    (N, D), of VLAD (N, words * dims); float32 unless `vectors` is float64. Maxima and sums are not normalised, VLAD has
-    length one. An image without any patch gives a row of zeros.
+    (N, D), for VLAD (N, words * dims); float32 unless `vectors` is float64. Maxima and sums are not normalised, VLAD
+    has length one. An image without any patch gives a row of zeros.
 
     Raises
     ------
-    ValueError : another `how`, counts that do not fit the vectors, VLAD without its codebook.
+    ValueError : an unknown `how`, counts that do not fit the vectors, VLAD without its codebook.
     """
     counts = _checked("combine_patches", vectors, counts)
     width, combine = _combination(how, vectors.shape[1], state)
@@ -54,7 +54,7 @@ def combine_patches(
 
 
 def learn_vlad(vectors: np.ndarray, words: int = 16, dims: int = 64, seed: int = 0) -> dict[str, np.ndarray]:
-    """The codebook for VLAD over patches; a sample of 100,000 of them is used where there are more.
+    """The codebook for VLAD over patches, from a sample of 100,000 of them if there are more.
 
     MOP-CNN has 100 words of 500 dimensions; an image's few patches fill far fewer.
 
@@ -67,13 +67,13 @@ def learn_vlad(vectors: np.ndarray, words: int = 16, dims: int = 64, seed: int =
 
     Returns
     -------
-    Arrays by name, to be handed to `combined`.
+    Arrays by name, for `combined`.
 
     Raises
     ------
     TypeError, ValueError : a parameter out of range, or fewer different patches than words.
     """
-    from cbirlab.encoding.vlad import VLAD  # torch and scikit-learn, which maximum and sum do without
+    from cbirlab.encoding.vlad import VLAD  # loads torch and scikit-learn, which maximum and sum do not need
 
     fitted = VLAD(k=words, local_dims=dims, seed=seed).fit(vectors)
     return {name: getattr(fitted, name) for name in _LEARNED}
@@ -93,7 +93,7 @@ def match(queries: np.ndarray, query_counts: np.ndarray, images: np.ndarray, ima
 
     Returns
     -------
-    (Q, N) float32 in [-2, 0], larger is better; -inf, no answer, where query or image have no patch.
+    (Q, N) float32 in [-2, 0], larger is better; -inf, no answer, if query or image has no patch.
 
     Raises
     ------
@@ -119,7 +119,7 @@ def match(queries: np.ndarray, query_counts: np.ndarray, images: np.ndarray, ima
 def _matched(queries: np.ndarray, query_counts: np.ndarray, images: np.ndarray, image_counts: np.ndarray) -> np.ndarray:
     """Scores (q, n) of a block: unit rows, every count positive."""
     nearest = np.maximum.reduceat(queries @ images.T, _starts(image_counts), axis=1)
-    # What lies below depends on which other queries are asked with it; equal patches are 0 apart, not about 1e-8.
+    # Smaller differences depend on which other queries run with this one; rounded, equal patches are 0 apart, not 1e-8.
     nearest = np.round(nearest * COSINE_STEPS) / COSINE_STEPS
     distances = np.sqrt((2 - 2 * nearest).clip(min=0))
     return -np.add.reduceat(distances, _starts(query_counts), axis=0) / query_counts[:, None]
@@ -151,7 +151,7 @@ _LEARNED = ("mean_", "components_", "centres_")
 
 
 def _vlad(state: Mapping[str, Any]) -> Any:
-    """The estimator with what it has learned put back."""
+    """The estimator, restored from what it has learned."""
     from cbirlab.encoding.vlad import VLAD
 
     words, dims = state["centres_"].shape
@@ -166,8 +166,8 @@ def _patches(
 ) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
     """Consecutive images whose patches fit into a block (one image at least): their slice, unit rows, rows of each.
 
-    Rows of zeros are taken out, and not counted. In float64: |a - b|² = 2 - 2ab is a difference of nearly equal
-    numbers where two patches are nearly the same.
+    Rows of zeros are taken out, and not counted. The rows are in float64: for two nearly equal patches,
+    |a - b|² = 2 - 2ab is a difference of nearly equal numbers.
     """
     rows = max(1, min(rows or BLOCK_ELEMENTS, BLOCK_ELEMENTS // max(1, vectors.shape[1])))
     ends = np.concatenate([[0], np.cumsum(counts)])

@@ -10,14 +10,14 @@ from PIL import Image
 from cbirlab.passes.base import Box, View
 
 WARD_SIDE = 64
-"""Long side in pixels of the picture that is clustered: 0.13 s on one core. 96 took three times as long and was no
+"""Long side in pixels of the picture to cluster, which takes 0.13 s on one core. 96 took three times as long and was no
 better on Toytown's landmarks."""
 
 MSER_SIDE = 512
 """Long side in pixels of the picture that MSER sees."""
 
 SMALLEST = 0.01
-"""Boxes below this part of the view are left out."""
+"""Boxes smaller than this share of the view are left out."""
 
 SAME = 0.7
 """Boxes with a higher intersection over union count as one."""
@@ -28,8 +28,8 @@ def propose(view: View, most: int, method: str) -> list[Box]:
 
     Raises
     ------
-    ValueError : ``view.read`` gives something else than the view's uint8 RGB pixels.
-    ImportError, WeightsError : as `cbirlab.passes.schemes.proposals`.
+    ValueError : ``view.read`` gives something other than the view's uint8 RGB pixels.
+    ImportError, WeightsError : as for `cbirlab.passes.schemes.proposals`.
     """
     pixels = view.read()
     if pixels.shape != (view.height, view.width, 3) or pixels.dtype != np.uint8:
@@ -44,7 +44,7 @@ def propose(view: View, most: int, method: str) -> list[Box]:
 
 
 def ward(pixels: np.ndarray) -> np.ndarray:
-    """Boxes of regions of like colour, from whole to part: Ward's hierarchical clustering of neighbouring pixels.
+    """Boxes of regions of similar colour, from whole to part: Ward's hierarchical clustering of neighbouring pixels.
 
     Selective search (Uijlings et al., IJCV 2013) is a hierarchical grouping too; it starts from superpixels and
     merges by texture and shape as well.
@@ -84,7 +84,7 @@ def mser(pixels: np.ndarray) -> np.ndarray:
     _, found = cv2.MSER.create(max_area=height * width).detectRegions(np.ascontiguousarray(small))
     corners = np.array(found, float).reshape(-1, 4)
     boxes = np.hstack([corners[:, :2], corners[:, :2] + corners[:, 2:]])
-    # Equal areas are put in order by their corners, so that nothing depends on the order in which OpenCV finds them.
+    # Corners decide the order of equal areas, so that nothing depends on the order in which OpenCV finds them.
     order = np.lexsort((*boxes.T, -corners[:, 2] * corners[:, 3]))
     return boxes[order] * scale
 
@@ -100,7 +100,7 @@ METHODS = {"ward": ward, "mser": mser, "rpn": rpn}
 
 
 def distinct(boxes: Iterable[np.ndarray], most: int) -> list[Box]:
-    """The first `most` boxes whose intersection over union with each one taken before is at most `SAME`."""
+    """The first `most` boxes whose intersection over union with every box chosen before is at most `SAME`."""
     kept: list[np.ndarray] = []
     for box in boxes:
         if len(kept) == most:
@@ -111,7 +111,7 @@ def distinct(boxes: Iterable[np.ndarray], most: int) -> list[Box]:
 
 
 def intersection_over_union(boxes: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """Of each of `boxes` (n, 4), which have an area, with `box` (4,)."""
+    """Intersection over union of each of `boxes` (n, 4), whose areas are not zero, with `box` (4,)."""
     overlap = np.minimum(boxes[:, 2:], box[2:]) - np.maximum(boxes[:, :2], box[:2])
     shared = overlap.clip(min=0).prod(axis=1)
     return shared / ((boxes[:, 2:] - boxes[:, :2]).prod(axis=1) + (box[2:] - box[:2]).prod() - shared)
@@ -127,7 +127,7 @@ def _merged(leaves: np.ndarray, merges: np.ndarray) -> np.ndarray:
 
 
 def _shrunk(pixels: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """The picture with its long side at most `side` pixels, and what brings its boxes back to full size (4,)."""
+    """The picture with its long side at most `side` pixels, and the factors (4,) that bring boxes back to full size."""
     height, width = pixels.shape[:2]
     factor = min(1.0, side / max(height, width))
     size = max(1, round(width * factor)), max(1, round(height * factor))

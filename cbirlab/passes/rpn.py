@@ -17,7 +17,7 @@ from torchvision.models import get_model
 from cbirlab.backbones import weights
 from cbirlab.store.files import state_of
 
-# The quickest first: the first of these that has a file is taken.
+# The quickest comes first: the first detector with a file is used.
 DETECTORS = (
     "fasterrcnn_mobilenet_v3_large_320_fpn",
     "fasterrcnn_mobilenet_v3_large_fpn",
@@ -71,13 +71,13 @@ def weights_file() -> tuple[str, Path]:
 
 
 def _detector_of(path: Path) -> str | None:
-    """The longest name that the file's begins with: ..._fpn_v2 is not ..._fpn."""
+    """The longest detector name with which the file's name begins: ..._fpn_v2 is not ..._fpn."""
     return max((name for name in DETECTORS if path.name.startswith(name)), key=len, default=None)
 
 
 @lru_cache(maxsize=1)
 def _detector(name: str, path: Path, changed: str) -> Any:
-    """The detector with the file's weights; `changed` makes a file that was replaced be read again."""
+    """The detector with the file's weights; `changed` makes sure that a replaced file is read again."""
     detector: Any = get_model(name, weights=None, weights_backbone=None)
     state = weights.match_tensors(weights.read(path), detector.state_dict(), name)
     for part in ("backbone", "rpn"):

@@ -1,6 +1,6 @@
 """The schemes of the survey's figure 5: whole image, rigid grid, spatial pyramid, sliding windows, proposals."""
 
-# No postponed annotations here: parameters shared by alias must be there as objects for `cbirlab.base.params` to read.
+# No postponed annotations here: `cbirlab.base.params` must find parameters that are shared by alias as objects.
 
 import math
 from typing import Annotated
@@ -25,12 +25,12 @@ def grid(
     combine: Combine = "max",
     magnify: Magnify = 2.0,
 ) -> list[Box]:
-    """Tiles that share no pixel and leave none out, row by row.
+    """Tiles that cover the view without overlap or gap, row by row.
 
     Parameters
     ----------
-    rows, columns : how many tiles, one above and one beside the other.
-    whole : the whole view too, before the tiles.
+    rows, columns : how many rows and columns of tiles.
+    whole : add the whole view, before the tiles.
     """
     return [view.whole] * whole + _tiles(view, rows, columns)
 
@@ -68,7 +68,7 @@ def cnnaug(
     Parameters
     ----------
     levels : how many sizes.
-    overlap : part of a patch that it shares with its neighbour. The paper does not give it.
+    overlap : fraction of a patch that it shares with its neighbour. The paper does not give it.
     """
     return [box for side in range(1, levels + 1) for box in _tiles(view, side, side, overlap)]
 
@@ -87,8 +87,8 @@ def windows(
     Parameters
     ----------
     size : side of a window as a fraction of the view's short side.
-    step : largest distance between two windows as a fraction of their side (and at least a pixel), so that no
-        choice of the two leaves a gap; made smaller until the last window ends at the border.
+    step : largest distance between two windows as a fraction of their side (and at least a pixel), so that no choice of
+        the two leaves a gap; it is reduced until the last window ends at the border.
     """
     side = max(1.0, size * min(view.height, view.width))
     tops, lefts = (_starts(length, side, max(1.0, step * side)) for length in (view.height, view.width))
@@ -117,7 +117,7 @@ def proposals(
     Raises
     ------
     ImportError : "mser" without OpenCV.
-    WeightsError : "rpn" without weights, or with others.
+    WeightsError : "rpn" without weights, or with weights that do not fit.
     """
     from cbirlab.passes.regions import propose  # scikit-learn, OpenCV and torch only when proposals are wanted
 
@@ -131,10 +131,10 @@ def _tiles(view: View, rows: int, columns: int, overlap: float = 0.0) -> list[Bo
 
 
 def _spans(length: int, parts: int, overlap: float) -> list[tuple[float, float]]:
-    """`parts` equal spans from 0 to `length`; from start to start it is ``1 - overlap`` of a span."""
+    """`parts` equal spans from 0 to `length`; the starts lie ``1 - overlap`` of a span apart."""
     shift = 1 - overlap
     units = 1 + (parts - 1) * shift
-    # Multiplied before it is divided: without overlap the end of one span is then exactly the start of the next.
+    # Multiply before dividing: without overlap, the end of one span is then exactly the start of the next.
     return [(length * (part * shift) / units, length * (part * shift + 1) / units) for part in range(parts)]
 
 

@@ -6,13 +6,13 @@ In its folder::
     fitted/<key>/meta.json, mean.npy, ...
     projection/<key>/meta.json, points.npy
     partial/<base>/<shard>/<column>.shard             finished shards of a run that has not ended
-    images/<folder>.json, views/<scheme>.json         what is known of image files seen before, to save time
-    orders/<specification>.json                       in which order images stood whose descriptors are here
-    tmp/<owner>/                                      what is being written, by a process that lives
+    images/<folder>.json, views/<scheme>.json         facts about image files seen before, to save time
+    orders/<specification>.json                       the order of the images whose descriptors are here
+    tmp/<owner>/                                      what a running process is writing
 
-Whatever is written is written under ``tmp`` and renamed into place: a reader sees all of it or nothing, and of two
-writers of one entry the first wins. Every file carries its checksum, or another one holds it; arrays are opened as
-memory maps after it was compared.
+The store writes everything under ``tmp`` and renames it into place: a reader sees all of it or nothing, and if two
+processes write one entry, the first wins. Every file carries its checksum, or another file holds it; arrays are opened
+as memory maps once it has been compared.
 """
 
 from cbirlab.store.files import DamagedEntry, Entry, StoreUnwritable, default_path, digest

@@ -18,9 +18,9 @@ _PACKAGE = __name__.partition(".")[0]
 
 
 def code_version(*parts: str | Callable[..., Any]) -> str:
-    """A hash that changes when one of these parts of the package may compute something else.
+    """A hash that changes when one of these parts of the package may compute different results.
 
-    Comments, docstrings and the layout of the text do not count, nor do files that are not named.
+    Comments, docstrings and the layout of the text do not count, nor do files of other parts.
 
     >>> code_version("whitening") == code_version("whitening")
     True
@@ -28,11 +28,11 @@ def code_version(*parts: str | Callable[..., Any]) -> str:
     Parameters
     ----------
     parts : modules and sub-packages by their name below ``cbirlab``, "taps" or "extract.pooling"; a function or a class
-        of this package stands for its module, one that was defined elsewhere, as in a notebook, for its own text.
+        of this package stands for its module, one that was defined elsewhere, such as in a notebook, for its own text.
 
     Raises
     ------
-    ModuleNotFoundError : there is no such module, as after a move: name it anew where it is asked for.
+    ModuleNotFoundError : there is no such module, for example after a move: update its name in the call.
     """
     digests = [_version_of_module(part) if isinstance(part, str) else _version_of_object(part) for part in parts]
     return digests[0] if len(digests) == 1 else sha256("".join(digests).encode()).hexdigest()
@@ -71,10 +71,10 @@ def _version_of_object(target: Callable[..., Any]) -> str:
 def _meaning(text: str) -> str:
     """The tokens of a text of Python, without its comments, docstrings and layout.
 
-    Not its tree of syntax: trees that two threads make at once fail in some versions of Python (SystemError).
+    It does not use the syntax tree: in some versions of Python, parsing in two threads at once fails (SystemError).
     """
     tokens = [one for one in generate_tokens(StringIO(text).readline) if one.type not in (COMMENT, NL)]
-    kept, begins, alone = [], True, False  # whether a statement begins here, and whether it is a text and no more
+    kept, begins, alone = [], True, False  # whether a statement begins here, and whether it is a mere text
     for token, following in pairwise(tokens):
         if begins:
             alone = token.type == STRING and following.type == NEWLINE

@@ -1,4 +1,4 @@
-"""Files of the store: where it lies, what an entry is, checksums, sealed blocks, listings."""
+"""Files of the store: its location, the form of an entry, checksums, sealed blocks, listings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BLOCK_BYTES = 1 << 22
 
 
 class DamagedEntry(RuntimeError):
-    """What lies in the store is not what was written."""
+    """A file in the store is no longer as it was written."""
 
 
 class StoreUnwritable(RuntimeError):
@@ -42,10 +42,10 @@ class Entry:
 
     Attributes
     ----------
-    kind, key : where it lies.
+    kind, key : its place in the store.
     specification : everything it depends on, as plain data.
-    notes : what is worth knowing beside it (skipped images, versions), not part of the key.
-    arrays : name to read-only array; empty where only the listing was asked for.
+    notes : further information (skipped images, versions), not part of the key.
+    arrays : name to read-only array; empty if only the listing was asked for.
     size_bytes : of all its files.
     used : last use, seconds since the epoch.
     """
@@ -73,7 +73,7 @@ def seal(values: np.ndarray) -> bytes:
 
 
 def unseal(sealed: bytes) -> np.ndarray | None:
-    """The matrix of `seal`, or None where the bytes are not what was sealed."""
+    """The matrix that `seal` was given, or None if the bytes are not as `seal` wrote them."""
     if len(sealed) < 48 or sha256(sealed[:-32]).digest() != sealed[-32:]:
         return None
     rows, width = np.frombuffer(sealed, dtype="<i8", count=2)
@@ -81,12 +81,12 @@ def unseal(sealed: bytes) -> np.ndarray | None:
 
 
 def state_of(status: os.stat_result) -> str:
-    """What changes with a file: size, times of change and the inode, which alone tells two files that were swapped."""
+    """A text that changes with the file: size, times of change, and the inode, which alone reveals swapped files."""
     return f"{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}-{status.st_ino}"
 
 
 def folders(parent: Path) -> list[Path]:
-    """Sub-folders by name; none where `parent` is missing."""
+    """Sub-folders by name; none if `parent` is missing."""
     try:
         return sorted(path for path in parent.iterdir() if path.is_dir())
     except OSError:
@@ -94,7 +94,7 @@ def folders(parent: Path) -> list[Path]:
 
 
 def file_facts(path: Path) -> dict[str, Any]:
-    """What `meta.json` keeps of a file."""
+    """The facts about a file that `meta.json` keeps."""
     return {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
 
 
@@ -118,18 +118,18 @@ def runs(rows: np.ndarray, values: np.ndarray) -> Iterator[tuple[int, memoryview
 
 
 def write_all(file: Any, block: memoryview) -> None:
-    """An unbuffered write may take only a part of the block."""
+    """Write the whole block: one unbuffered write may take only a part of it."""
     while block:
         block = block[file.write(block) :]
 
 
 def tree_bytes(folder: Path) -> int:
-    """Bytes of all files below `folder`; what vanishes while they are counted does not count."""
+    """Bytes of all files below `folder`; files that vanish during the count do not count."""
     return sum(status.st_size for status in _below(folder) if stat.S_ISREG(status.st_mode))
 
 
 def last_change(folder: Path) -> float:
-    """Seconds since the epoch of the newest change at or below `folder`; 0 where it has vanished."""
+    """Seconds since the epoch of the newest change at or below `folder`; 0 if it has vanished."""
     try:
         own = folder.stat().st_mtime
     except OSError:
@@ -138,7 +138,7 @@ def last_change(folder: Path) -> float:
 
 
 def _below(folder: Path) -> Iterator[os.stat_result]:
-    """Facts of all files and folders below `folder` that are still there when it is their turn."""
+    """Facts about all files and folders below `folder` that still exist when their turn comes."""
     for place, inside, files in os.walk(folder):
         for name in (*inside, *files):
             with suppress(OSError):

@@ -18,17 +18,17 @@ _NOTES = {"dataset", "part", "weights", "skipped", "pass_ms", "key"}
 
 
 def seal_json(content: Mapping[str, Any]) -> str:
-    """A JSON object whose last member is the checksum of all before it."""
+    """A JSON object whose last member is the checksum of everything before it."""
     body = json.dumps(content, allow_nan=False)
     return f'{body[:-1]}{_CHECKSUM}{sha256(body.encode()).hexdigest()}"}}'
 
 
 def unseal_json(text: str) -> tuple[dict[str, Any], bool]:
-    """The object of `sealed_json`, and whether a checksum has confirmed it; there are files from before there was one.
+    """The object that `sealed_json` wrote, and whether a checksum confirms it; older files have none.
 
     Raises
     ------
-    ValueError : it is not what was written.
+    ValueError : the text is not as it was written.
     """
     body, mark, checksum = text.rpartition(_CHECKSUM)
     if mark and checksum != f'{sha256(f"{body}}}".encode()).hexdigest()}"}}':
@@ -55,18 +55,18 @@ def read_meta(folder: Path) -> dict[str, Any]:
 
 
 def _sound_notes(notes: Mapping[str, Any]) -> bool:
-    """Whether notes from before there were checksums have the form that all of them had."""
+    """Whether notes of an older version, which had no checksums, have the form that all of those had."""
     skipped, spent = notes.get("skipped", {}), notes.get("pass_ms")
     rows = all(row.isdecimal() and isinstance(reason, str) for row, reason in skipped.items())
     return set(notes) <= _NOTES and rows and (spent is None or isinstance(spent, int | float))
 
 
 def read_note(path: Path) -> dict[str, Any]:
-    """A small file kept for speed; empty where it is missing or from before there were checksums.
+    """A small file kept for speed; empty if it is missing, or so old that it has no checksum.
 
     Raises
     ------
-    DamagedEntry : it is not what was written.
+    DamagedEntry : the file is not as it was written.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -75,13 +75,13 @@ def read_note(path: Path) -> dict[str, Any]:
         return {}
     except ValueError as error:
         raise DamagedEntry("it is not what was written.") from error
-    if not sealed and not text.endswith("]}"):  # as all of them ended
+    if not sealed and not text.endswith("]}"):  # the ending that all old ones had
         raise DamagedEntry("it is not what was written.")
     return found if sealed else {}
 
 
 def small_files(store: Path) -> Iterator[tuple[Path, Callable[[], Any]]]:
-    """What lies beside the entries of a store, and what raises DamagedEntry where it is not what was written."""
+    """Small files of a store that are not entries, each with a function that raises DamagedEntry if it is damaged."""
     for kind in NOTES:
         for path in _files(store / kind):
             yield path, partial(read_note, path)

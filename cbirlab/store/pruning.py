@@ -1,4 +1,4 @@
-"""Pruning: which entries and leftovers are old enough to go, while others may read and write."""
+"""Pruning: which entries and leftovers are old enough to remove, while other processes may read and write."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cbirlab.store.owners import DAY_SECONDS, left_behind
 def find_old(
     entries: Iterable[Entry], now: float, *, keep_bytes: int | None, older_than_days: float | None
 ) -> Iterator[Entry]:
-    """The entries that `Store.prune` removes; `entries` begin with the one that was used last."""
+    """The entries that `Store.prune` removes; `entries` begins with the most recently used one."""
     limit = now - older_than_days * DAY_SECONDS if older_than_days is not None else -math.inf
     kept = 0
     for entry in entries:
@@ -24,6 +24,6 @@ def find_old(
 
 
 def find_unfinished(path: Path, now: float, *, all_of_them: bool) -> list[Path]:
-    """Folders of runs that did not end, untouched for a day or `all_of_them`, and what killed runs left behind."""
+    """Folders of unfinished runs, untouched for a day or `all_of_them`, and leftovers of killed runs."""
     old = [one for one in folders(path / "partial") if all_of_them or last_change(one) < now - DAY_SECONDS]
     return [*old, *left_behind(path / "tmp", now)]

@@ -1,4 +1,4 @@
-"""Shards: what a run in progress has finished, so that a killed run goes on where it was."""
+"""Shards: the finished parts of a run in progress, so that a killed run can resume where it was."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from cbirlab.store.files import seal, unseal
 
 
 class Shards:
-    """Shards of one run: blocks of rows of several columns (one column per entry to be).
+    """Shards of one run: blocks of rows of several columns (one column for each future entry).
 
     Parameters
     ----------
-    store : where they lie.
+    store : the store that holds them.
     base : key of everything the columns have in common (images, backbone, preprocessing).
     """
 

@@ -43,7 +43,7 @@ class Store:
 
     Parameters
     ----------
-    path : the folder; ``CBIRLAB_STORE`` or the platform's cache folder if not given. It is made when first written to.
+    path : the folder; ``CBIRLAB_STORE`` or the platform's cache folder if not given. It is created at the first write.
     budget_bytes : when finished entries grow beyond it, the least recently used are removed. None: no limit.
     """
 
@@ -57,13 +57,13 @@ class Store:
         return f"Store({str(self.path)!r})"
 
     def folder(self, kind: str, key: str) -> Path:
-        """Where an entry lies, or would lie."""
+        """The folder of an entry, whether or not it exists."""
         return self.path / kind / key
 
     # reading
 
     def get(self, kind: str, specification: Mapping[str, Any]) -> Entry | None:
-        """The entry of `specification`, or None where there is none.
+        """The entry of `specification`, or None if there is none.
 
         A damaged entry is reported by a warning, removed where possible, and counts as absent, so that it is rebuilt.
         """
@@ -83,7 +83,7 @@ class Store:
         return entry
 
     def has(self, kind: str, specification: Mapping[str, Any]) -> bool:
-        """Whether there is an entry; it is not opened."""
+        """Whether there is an entry, without opening it."""
         return (self.folder(kind, digest(specification)) / "meta.json").exists()
 
     def entries(self) -> list[Entry]:
@@ -100,8 +100,8 @@ class Store:
 
         Returns
         -------
-        damaged : what lies where, as "descriptors/<key>", to what is wrong with it. With `repair` it is removed (a
-            later run rebuilds it).
+        damaged : place of each damaged item, such as "descriptors/<key>", to what is wrong with it. `repair` removes
+            such items (a later run rebuilds them).
         """
         self._verified.clear()
         damaged = {}
@@ -126,7 +126,7 @@ class Store:
         return tree_bytes(self.path)
 
     def free_bytes(self) -> int:
-        """Free space on the disk that holds the store, or is going to."""
+        """Free space on the disk that holds the store, or will hold it."""
         folder = self.path
         while not folder.exists() and folder != folder.parent:
             folder = folder.parent
@@ -135,7 +135,7 @@ class Store:
     # writing
 
     def put(self, kind: str, specification: Mapping[str, Any], arrays: Mapping[str, np.ndarray], **notes: Any) -> Entry:
-        """Write an entry of small arrays; if another writer was faster, its entry is returned."""
+        """Write an entry of small arrays; if another writer was faster, return that writer's entry."""
         with self.writing() as folder:
             for name, array in arrays.items():
                 with open(folder / f"{name}.npy", "wb", buffering=0) as file:
@@ -153,9 +153,10 @@ class Store:
         chunks: Iterable[tuple[np.ndarray, np.ndarray]],
         **notes: Any,
     ) -> Entry:
-        """Write one float32 matrix row by row from (row numbers, values), so that memory does not grow with it.
+        """Write one float32 matrix row by row from (row numbers, values), so that memory does not grow with its size.
 
-        Ordinary writes, not a writable memory map: on a full disk the latter ends the process instead of raising.
+        It uses ordinary writes, not a writable memory map: on a full disk, the latter crashes the process instead of
+        raising.
         """
         with self.writing() as folder:
             with open(folder / f"{name}.npy", "wb", buffering=0) as file:
@@ -172,13 +173,13 @@ class Store:
     def prune(
         self, *, keep_bytes: int | None = None, older_than_days: float | None = None, partial: bool = True
     ) -> int:
-        """Remove what is old, and return the bytes that were freed.
+        """Remove old entries and leftovers, and return the number of bytes freed.
 
         Parameters
         ----------
         keep_bytes : remove the least recently used entries until the rest is not larger.
-        older_than_days : remove entries not used for so long.
-        partial : also remove shards of runs that did not end, untouched for a day, and what killed runs left behind.
+        older_than_days : remove entries not used for this long.
+        partial : also remove shards of unfinished runs, untouched for a day, and leftovers of killed runs.
 
         Raises
         ------
@@ -199,7 +200,7 @@ class Store:
     # small files
 
     def read_note(self, kind: str, name: str) -> dict[str, Any]:
-        """A JSON object kept for speed only; empty where it is missing or damaged."""
+        """A JSON object kept for speed only; empty if it is missing or damaged."""
         try:
             return read_note(self.path / kind / f"{name}.json")
         except DamagedEntry:
@@ -218,7 +219,7 @@ class Store:
 
     @contextmanager
     def writing(self) -> Iterator[Path]:
-        """A temporary folder that is gone afterwards; what goes wrong with the disk becomes StoreUnwritable."""
+        """A temporary folder that is removed afterwards; errors of the disk become StoreUnwritable."""
         folder = self.path / "tmp" / new_name()
         try:
             folder.mkdir(parents=True)
@@ -246,7 +247,7 @@ class Store:
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.EACCES):
                 raise
-            if not (target / "meta.json").exists():  # what is there is no entry, and would stay in the way for good
+            if not (target / "meta.json").exists():  # the folder there is no entry, and would block this one for ever
                 self.discard(target)
                 os.rename(folder, target)
         entry = self.get(kind, specification)
@@ -266,7 +267,7 @@ class Store:
         return self._describe(kind, folder, meta, arrays)
 
     def _check(self, path: Path, facts: Mapping[str, Any]) -> None:
-        """Compare a file with what is known of it; once per process and state of the file."""
+        """Compare a file with its recorded facts, once per process and state of the file."""
         status = path.stat()
         if status.st_size != facts["bytes"]:
             raise DamagedEntry(f"{path.name} has {status.st_size} bytes instead of {facts['bytes']}.")
@@ -284,7 +285,7 @@ class Store:
         return Entry(kind, folder.name, meta["specification"], meta["notes"], size, used, arrays or {})
 
     def discard(self, place: Path) -> None:
-        """Take a folder or a file out of the store in one step, so that nobody reads half of it."""
+        """Remove a folder or a file from the store in one step, so that nobody reads half of it."""
         aside = self.path / "tmp" / new_name()
         with suppress(OSError):
             aside.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Whitening: descriptors made comparable. scikit-learn estimators, and the normalisation around them.
+"""Whitening makes descriptors comparable: scikit-learn estimators, and the normalisation around them.
 
 The convention of the field is L2, whiten, keep the leading dimensions, L2::
 

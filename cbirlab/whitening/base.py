@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from cbirlab.base.params import Range, check_parameters
 
 BLOCK = 4096
-"""Rows that are held in float64 at a time."""
+"""How many rows are held in float64 at a time."""
 
 FLOATS = [np.float64, np.float32]
 """Types that are left as they are; anything else becomes the first."""
@@ -35,7 +35,7 @@ class BaseWhitening(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     @property
     def tempered(self) -> bool:
-        """Whether small variances, of which few images tell little, are divided by less than what was learned."""
+        """Whether small variances, which few images determine poorly, are divided by less than their learned value."""
         return True
 
     def _check_parameters(self) -> None:
@@ -49,7 +49,7 @@ class BaseWhitening(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         return self
 
     def __sklearn_tags__(self) -> Any:
-        """Output is float32 whatever the input, which scikit-learn wants to be told."""
+        """Tell scikit-learn that the output is float32 whatever the input."""
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = []
         return tags
@@ -62,7 +62,7 @@ class LinearWhitening(BaseWhitening):
     ----------
     mean_ : (D,) float64.
     components_ : (d, D) float64.
-    spectrum_ : eigenvalues, descending; for looking.
+    spectrum_ : eigenvalues, descending; for inspection.
     n_components_ : d.
     """
 
@@ -71,7 +71,7 @@ class LinearWhitening(BaseWhitening):
     spectrum_: np.ndarray
 
     def transform(self, X: Any) -> np.ndarray:
-        """Whitened `X` (N, d) in float32, not normalised. The leading columns are the answer of `truncate`."""
+        """Whitened `X` (N, d) in float32, not normalised. Its leading columns equal the output after `truncate`."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=FLOATS, reset=False)
         matrix = self._matrix()
@@ -81,7 +81,7 @@ class LinearWhitening(BaseWhitening):
         return whitened
 
     def truncate(self, dimensions: int | None) -> Self:
-        """A fitted copy that keeps the leading `dimensions`; warns and keeps what there is where more are asked for."""
+        """A fitted copy that keeps the leading `dimensions`; warns and keeps all if there are fewer."""
         check_is_fitted(self)
         dimensions = DIMENSIONS.check("truncate", "dimensions", dimensions)
         return copy(self)._keep(self.components_, dimensions)
@@ -90,7 +90,7 @@ class LinearWhitening(BaseWhitening):
         return self.components_.T
 
     def _learn_axes(self, X: Any, clip: float) -> tuple[np.ndarray, np.ndarray]:
-        """Set mean and spectrum; `X` checked, and the axes (r, D) that it determines."""
+        """Set mean and spectrum; return the checked `X` and the axes (r, D) that it determines."""
         self._check_parameters()
         X = validate_data(self, X, dtype=FLOATS, ensure_min_samples=2)
         self.mean_ = X.mean(axis=0, dtype=np.float64)
@@ -110,7 +110,7 @@ class LinearWhitening(BaseWhitening):
 
 
 def refuse_fewer(name: str, width: int, dimensions: int | None) -> None:
-    """Raise ValueError where the whitening `name`, whose dimensions are channels, is to keep only some of `width`."""
+    """Raise ValueError if the whitening `name`, whose dimensions are channels, is to keep only some of `width`."""
     if dimensions not in (None, width):
         raise ValueError(
             f"whitening {name!r}: dimensions must be {width}, the width of the descriptors, or None, "
@@ -119,7 +119,7 @@ def refuse_fewer(name: str, width: int, dimensions: int | None) -> None:
 
 
 def centre(X: np.ndarray, mean: np.ndarray | float = 0.0) -> Iterator[tuple[int, np.ndarray]]:
-    """Blocks of rows in float64, `mean` taken off, each with the row it starts at."""
+    """Blocks of rows in float64, minus `mean`, each with the number of its first row."""
     for start in range(0, len(X), BLOCK):
         yield start, X[start : start + BLOCK].astype(np.float64) - mean
 
@@ -127,7 +127,7 @@ def centre(X: np.ndarray, mean: np.ndarray | float = 0.0) -> Iterator[tuple[int,
 def principal_axes(X: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Eigenvalues and eigenvectors of the scatter of `X` (N, D) about `mean`, over N - 1.
 
-    Computed from whichever of covariance and Gram matrix is smaller, both symmetric, so that all is real.
+    Computed from whichever of covariance and Gram matrix is smaller, both symmetric, so that all values are real.
 
     Returns
     -------
@@ -138,7 +138,7 @@ def principal_axes(X: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, np.ndar
         shifted = X.astype(np.float64) - mean
         values, vectors = np.linalg.eigh(shifted @ shifted.T)
         axes = vectors.T @ shifted
-        # An axis of a null direction has no length; `rank` drops it, so any number but NaN will do.
+        # The axis of a null direction has no length; `rank` drops it, so any number except NaN will do.
         axes /= np.maximum(np.linalg.norm(axes, axis=1, keepdims=True), np.finfo(np.float64).tiny)
     else:
         scatter = np.zeros((width, width))
@@ -160,7 +160,7 @@ def rank(owner: str, X: np.ndarray, mean: np.ndarray, spectrum: np.ndarray, clip
 
     Raises
     ------
-    ValueError : none does.
+    ValueError : no axis does.
     """
     # Rounding alone moves every entry by about the machine epsilon times the size of the values.
     noise = X.shape[1] * (np.finfo(X.dtype).eps * np.abs(mean).max()) ** 2

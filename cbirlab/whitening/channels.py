@@ -12,7 +12,7 @@ from cbirlab.whitening.base import FLOATS, BaseWhitening, LinearWhitening, refus
 
 
 class NoWhitening(BaseWhitening):
-    """Descriptors as they come: the baseline of every whitening.
+    """Descriptors left as they are: the baseline for every whitening.
 
     Attributes
     ----------
@@ -49,15 +49,15 @@ class ZCAWhitening(LinearWhitening):
 
     Parameters
     ----------
-    clip : axes whose eigenvalue is at most this fraction of the largest become zero: what the training set does not
-        determine (N < D, dead channels) is neither amplified nor kept.
+    clip : axes whose eigenvalue is at most this fraction of the largest become zero: directions that the training set
+        does not determine (N < D, dead channels) are neither amplified nor kept.
     eps : added to every other eigenvalue, as a fraction of the largest, so that weak axes are lifted less.
 
     Attributes
     ----------
     mean_ : (D,).
     components_ : (D, D), `W`.
-    spectrum_ : (min(N, D),), all eigenvalues of the covariance (over N - 1), descending; for looking.
+    spectrum_ : (min(N, D),), all eigenvalues of the covariance (over N - 1), descending; for inspection.
     n_components_ : D.
 
     References

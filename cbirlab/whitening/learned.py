@@ -11,7 +11,7 @@ from cbirlab.base.params import Choice, Range
 from cbirlab.whitening.base import BLOCK, FLOATS, LinearWhitening, centre, ledoit_wolf, principal_axes, rank, signed
 
 PARTNERS = 10
-"""Each row is paired with at most so many following rows of its instance: the number of pairs stays linear in N."""
+"""Each row is paired with at most this many following rows of its instance: the number of pairs stays linear in N."""
 
 
 class LearnedWhitening(LinearWhitening):
@@ -20,12 +20,12 @@ class LearnedWhitening(LinearWhitening):
     With m the mean of the query sides, S the mean of ``(q - p)(q - p)^T`` over matching pairs and W an inverse square
     root of S, the rows of the projection are ``E^T W``, where E are the eigenvectors of the scatter of ``W (x - m)``
     over all rows x, largest first. Any inverse square root gives the same projection up to signs (published: the
-    inverse of the Cholesky factor), so the one that the eigenvectors of S give is taken here.
+    inverse of the Cholesky factor), so this class takes the one that the eigenvectors of S give.
 
-    The published form needs pairs whose differences span all D dimensions; the code of the authors adds 1e-10 to the
-    diagonal where they do not, and the result is 1e5 times amplified noise. The rank-safe form works in the span of the
-    rows and shrinks S there towards its mean by the amount of Ledoit and Wolf, which goes to zero, and the form to the
-    published one, as pairs become many.
+    The published form needs pairs whose differences span all D dimensions; if they do not, the authors' code adds 1e-10
+    to the diagonal, and the result is noise amplified 1e5 times. The rank-safe form works in the span of the rows and
+    shrinks S there towards its mean by the amount of Ledoit and Wolf, which goes to zero as the number of pairs grows,
+    so that the form approaches the published one.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class LearnedWhitening(LinearWhitening):
     mean_ : (D,), of the query sides.
     components_ : (d, D), the projection; its rows are not orthonormal.
     spectrum_ : (d',), scatter of all rows about `mean_` (over N - 1) along each dimension, in units of the mean squared
-        difference within pairs, descending; for looking: at 1/2, two rows of an instance differ like any two rows.
+        difference within pairs, descending; for inspection: at 1/2, two rows of an instance differ like any two rows.
     amount_ : (1,), how far S was shrunk.
     n_components_ : d.
 
@@ -85,7 +85,7 @@ class LearnedWhitening(LinearWhitening):
 
         Raises
         ------
-        ValueError : lists of different lengths or rows that `X` does not have, and as `fit`.
+        ValueError : lists of different lengths or rows that `X` does not have, and as for `fit`.
         """
         self._check_parameters()
         X = validate_data(self, X, dtype=FLOATS, ensure_min_samples=2)

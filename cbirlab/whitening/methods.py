@@ -11,8 +11,8 @@ from cbirlab.base.registry import Registry
 
 WHITENINGS: Registry[Any] = Registry("whitening")
 """Estimators with three facts: `learned`, fit learns from a training set; `ordered`, the leading dimensions can be
-kept; `pairs`, fit needs the instance label of each row; and where a parameter at its default is to be written all the
-same, `named`, its name."""
+kept; `pairs`, fit needs the instance label of each row; and `named`, the names of parameters that are written even at
+their defaults."""
 
 WHITENINGS.add(
     "none", "cbirlab.whitening.channels:NoWhitening", title="None", learned=False, ordered=False, pairs=False
@@ -57,7 +57,7 @@ WHITENINGS.add(
 
 
 class Whitening(Method):
-    """A whitening with its parameters, as recipes name it. How many dimensions are kept is not one of them.
+    """A whitening with its parameters, as recipes name it. The number of dimensions to keep is not one of them.
 
     >>> Whitening.parse("pca(power=0.25)").key
     'pca(power=0.25)'
@@ -70,7 +70,7 @@ class Whitening(Method):
 
 
 NORM_FLOOR = 1e-12
-"""Rows shorter than this are zero rows (an unreadable image, an empty map), no descriptor: they stay zero always."""
+"""Rows shorter than this are zero rows (an unreadable image, an empty map), not descriptors: they always stay zero."""
 
 
 def normalise(X: np.ndarray, eps: float = NORM_FLOOR) -> np.ndarray:
@@ -107,7 +107,7 @@ def learn(whitening: str | Whitening, X: np.ndarray, y: Any = None, **parameters
     whitening : a name in `WHITENINGS`, or with parameters: ``"pca(power=0.25)"``.
     X : (N, D), un-normalised descriptors of a set that is not evaluated.
     y : (N,), instance label of each row, "" for none; a whitening that learns from pairs needs it, others ignore it.
-    parameters : of the estimator, in place of those that `whitening` says.
+    parameters : of the estimator; they replace those that `whitening` gives.
 
     Returns
     -------
@@ -146,7 +146,7 @@ def whiten(whitening: Any, X: np.ndarray, dimensions: int | None = None) -> np.n
 
     Returns
     -------
-    (N, d) float32 with rows of length one, or zero where the row of `X` is zero.
+    (N, d) float32 with rows of length one, or zero if the row of `X` is zero.
     """
     return normalise(project(whitening if dimensions is None else whitening.truncate(dimensions), X))
 

@@ -13,7 +13,7 @@ from cbirlab.whitening.base import LinearWhitening, centre, ledoit_wolf
 class PCAWhitening(LinearWhitening):
     """Rotation to the principal axes, each divided by its eigenvalue to the `power`.
 
-    With ``power=0.5``, the standard deviation, it is scikit-learn's ``PCA(whiten=True)``, up to what is clipped.
+    With ``power=0.5``, the standard deviation, it equals scikit-learn's ``PCA(whiten=True)``, apart from clipped axes.
     Computed in float64; the sign of an axis is such that its entry of largest magnitude is positive.
 
     Parameters
@@ -21,14 +21,14 @@ class PCAWhitening(LinearWhitening):
     n_components : dimensions to keep; None keeps all that the training set determines, at most min(N - 1, D).
     clip : axes whose eigenvalue is at most this fraction of the largest are dropped: dividing by them amplifies
         rounding.
-    power : 0 only rotates, 0.5 whitens fully, more makes the weak axes the strong ones. 0.25 is half way and kinder to
-        few training images (what the code of Revaud et al., ICCV 2019, takes).
+    power : 0 only rotates, 0.5 whitens fully, more turns the weak axes into the strong ones. 0.25 is half way, and
+        better for few training images (the value in the code of Revaud et al., ICCV 2019).
 
     Attributes
     ----------
     mean_ : (D,).
     components_ : (d, D), the principal axes, orthonormal.
-    spectrum_ : (min(N, D),), all eigenvalues of the covariance (over N - 1), descending; for looking.
+    spectrum_ : (min(N, D),), all eigenvalues of the covariance (over N - 1), descending; for inspection.
     n_components_ : d.
 
     References
@@ -50,7 +50,7 @@ class PCAWhitening(LinearWhitening):
 
     @property
     def tempered(self) -> bool:
-        """Whether the power is at most half of what makes all variances one."""
+        """Whether the power is at most half of the one that makes all variances one."""
         return self.power <= 0.25
 
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -70,20 +70,20 @@ class PCAWhitening(LinearWhitening):
 class ShrinkageWhitening(LinearWhitening):
     """PCA-whitening with the eigenvalues drawn towards their mean: few training images do not amplify noise.
 
-    Of N images, the small eigenvalues come out too small and the large ones too large, the more so the nearer N is to
-    D; dividing by the small ones is what goes wrong in plain whitening. An eigenvalue λ becomes
+    From N images, the small eigenvalues come out too small and the large ones too large, the more so the closer N is to
+    D; plain whitening goes wrong because it divides by the small ones. An eigenvalue λ becomes
     ``(1 - amount) λ + amount mean(λ)``, the mean over all D dimensions.
 
     Parameters
     ----------
-    n_components, clip : as of `PCAWhitening`.
+    n_components, clip : as for `PCAWhitening`.
     amount : 0 is PCA-whitening, 1 only rotates; None takes the amount of Ledoit and Wolf, which falls with N.
 
     Attributes
     ----------
-    mean_, components_, spectrum_, n_components_ : as of `PCAWhitening`.
-    shrunk_ : (min(N, D),), the eigenvalues after shrinking; for looking beside `spectrum_`.
-    amount_ : (1,), the amount that was taken.
+    mean_, components_, spectrum_, n_components_ : as for `PCAWhitening`.
+    shrunk_ : (min(N, D),), the eigenvalues after shrinking; for comparison with `spectrum_`.
+    amount_ : (1,), the amount that was used.
 
     References
     ----------
@@ -107,7 +107,7 @@ class ShrinkageWhitening(LinearWhitening):
 
         Raises
         ------
-        ValueError : as `PCAWhitening.fit`.
+        ValueError : as for `PCAWhitening.fit`.
         """
         X, axes = self._learn_axes(X, self.clip)
         amount = _automatic_amount(X, self.mean_, self.spectrum_) if self.amount is None else self.amount

@@ -59,7 +59,7 @@ _SUMS = WeightedSums(_weights, needs=("across", "used"), finish=_finish)
 
 
 def _parts(maps: Tensor, *, learned: bool, **given: Any) -> Division:
-    """Σ_k v_k / ‖v_k‖ with v_k = Σ_p CAM^k_p β x_p: the lengths, as the weights, are those of this image."""
+    """Σ_k v_k / ‖v_k‖ with v_k = Σ_p CAM^k_p β x_p: the lengths, like the weights, are those of this image."""
     if learned:
         return None
     blocks = _SUMS.blocks(maps, **given)
@@ -76,7 +76,7 @@ def class_vectors(maps: Tensor, classes: int, state: Mapping[str, Tensor] | None
 
 
 def likeliest_vectors(maps: Tensor, *, state: Mapping[str, Tensor] | None = None, **parameters: Any) -> Tensor:
-    """The vector of the likeliest class of each image, (B, 1, C): what `learn` takes a PCA of."""
+    """The vector of the likeliest class of each image, (B, 1, C), for the PCA in `learn`."""
     return class_vectors(maps.float(), 1, state)
 
 
@@ -111,18 +111,18 @@ def cam(
 
     Parameters
     ----------
-    maps : (B, C, H, W), what the classifier takes the mean of.
-    classes : how many, N_C in the paper; all of them where the network knows fewer.
+    maps : (B, C, H, W), of which the classifier takes the mean.
+    classes : how many, N_C in the paper; all of them if the network knows fewer.
     learned : whiten each class's vector by a PCA of the likeliest class's vectors of a train set (N_pca = 1 in the
         paper) and normalise it again before they are summed.
     state : "classifier" (K, C) and "classifier_bias" (K,); if learned also what `learn` gave.
 
     Returns
     -------
-    (B, C), of length one, or zero where the map is zero.
+    (B, C), of length one, or zero if the map is zero.
 
     Raises
     ------
-    ValueError : `state` lacks one of these, or is of another number of channels.
+    ValueError : `state` lacks one of these, or has another number of channels.
     """
     return _SUMS.pool(maps, classes=classes, learned=learned, state=state)

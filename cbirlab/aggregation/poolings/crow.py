@@ -44,8 +44,8 @@ def crow(
     Parameters
     ----------
     maps : (B, C, H, W), >= 0.
-    a : of the norm that the sums over channels are divided by.
-    b : the root that is taken of them then.
+    a : order of the norm by which the sums over channels are divided.
+    b : order of the root that is then taken.
 
     Returns
     -------

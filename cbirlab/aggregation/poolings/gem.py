@@ -1,4 +1,4 @@
-"""GeM: what lies between the mean and the maximum of each channel."""
+"""GeM: a value between the mean and the maximum of each channel."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 GEM_FLOOR = 1e-6
-"""Activations below this count as this in GeM: a power of zero has no gradient, and of a negative number no value."""
+"""In GeM, smaller activations count as this: a power of zero has no gradient, that of a negative number no value."""
 
 CHUNK = 2**17
 """Elements that GeM works on at a time: 512 KiB of float32 stay in the processor's cache, which is faster."""
 
 POWERS = (2.0, 3.0)
-"""Exponents that torch takes in one pass."""
+"""Exponents for which torch needs only one pass."""
 
 SAFE = 1e9
-"""The cube of a smaller value is far from the largest float32."""
+"""The cube of any smaller value is far below the largest float32."""
 
 
 def _look(maps: Tensor, *, p: float, **_: Any) -> Looked:
@@ -40,8 +40,8 @@ def _look(maps: Tensor, *, p: float, **_: Any) -> Looked:
 
 
 def _parts(maps: Tensor, *, p: float, **_: Any) -> Division:
-    """Each channel by the shares of the places in its sum of x^p: value times slope, which add up as GeM grows in
-    proportion to the map (Euler)."""
+    """Divide each channel by the shares of the places in its sum of x^p: value times slope; these add up because GeM
+    grows in proportion to the map (Euler)."""
     positive = np.maximum(columns_of(maps), GEM_FLOOR)
     top = positive.max(axis=0)
     powers = (positive / top) ** p
@@ -50,7 +50,7 @@ def _parts(maps: Tensor, *, p: float, **_: Any) -> Division:
 
 
 def _fused(*, p: float) -> Fused | None:
-    """Powers of the values as they are, where that neither overflows nor takes more than one pass."""
+    """Take powers of the values as they are, if that neither overflows nor takes more than one pass."""
     if p not in POWERS:
         return None
 
@@ -97,9 +97,9 @@ def gem(maps: Tensor, *, p: Annotated[float, Range(1.0, 10.0, step=0.5)] = 3.0) 
 
 
 def gem_sweep(maps: Tensor, ps: Sequence[float]) -> Tensor:
-    """GeM for many exponents at once: 1, 1.5, ... 10, nineteen of them, cost about eight times one.
+    """GeM for many exponents at once: the nineteen from 1, 1.5, ... to 10 take about eight times as long as one.
 
-    Multiples of one half come from each other by multiplication, other exponents from a power each.
+    Multiplication gives multiples of one half from each other; any other exponent takes a power of its own.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ def _generalised_means(maps: Tensor, ps: tuple[float, ...]) -> Tensor:
 
 
 def _chunk_means(maps: Tensor, ps: tuple[float, ...]) -> Tensor:
-    """Each channel is divided by its maximum first: powers then lie in [0, 1] and cannot overflow, whatever p is."""
+    """Divide each channel by its maximum first: powers then lie in [0, 1] and cannot overflow, whatever p is."""
     import torch
 
     positive = maps.clamp(min=GEM_FLOOR)
@@ -170,13 +170,13 @@ def _chunk_means(maps: Tensor, ps: tuple[float, ...]) -> Tensor:
     means = {}
     for p in sorted({*ps}):
         means[p] = _power(powers, p).mean(dim=(-2, -1)).pow(1 / p)
-        # Only the last two steps of a sweep are multiplied further: what is dropped leaves the cache to the others.
+        # A sweep multiplies only its last two steps further: dropping the others leaves the cache to these.
         powers = {q: power for q, power in powers.items() if q == 1.0 or q > p - 1}
     return torch.stack([means[p] for p in ps]) * top.flatten(1)
 
 
 def _power(powers: dict[float, Tensor], p: float) -> Tensor:
-    """``powers[1.0] ** p``, multiplied together from the powers known so far where 2p is whole."""
+    """``powers[1.0] ** p``, multiplied together from the powers known so far if 2p is whole."""
     unit = powers[1.0]
     if p in powers:
         return powers[p]

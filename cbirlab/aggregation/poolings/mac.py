@@ -23,7 +23,7 @@ def _look(maps: Tensor, **_: Any) -> Looked:
 
 
 def _parts(maps: Tensor, **_: Any) -> Division:
-    """Each channel belongs to the place of its maximum, the first one of several."""
+    """Each channel belongs to the place of its maximum, the first one if there are several."""
     return [whole(at_maxima(columns_of(maps)))], False
 
 

@@ -28,7 +28,7 @@ def proposal_channels(maps: Tensor, proposals: int, learned: bool, state: Mappin
 
     Raises
     ------
-    ValueError : as `pwa`.
+    ValueError : as for `pwa`.
     """
     import torch
 
@@ -61,7 +61,7 @@ def most_varied(samples: np.ndarray, *, proposals: int = 25, **parameters: Any) 
 
     Returns
     -------
-    "channels" : (N,); of equal variances the earlier channel.
+    "channels" : (N,); if variances are equal, the earlier channel.
     """
     variances = np.asarray(samples, dtype=np.float64).var(axis=0)
     return {"channels": np.sort(np.argsort(-variances, kind="stable")[:proposals])}
@@ -89,7 +89,7 @@ def _look(
 
 
 def _fused(*, proposals: int, a: float, b: float, **_: Any) -> Fused:
-    """Weights but for the norm, which the sums are divided by: they are fewer."""
+    """Leave the norm out of the weights and divide the sums by it: there are fewer of them."""
 
     def shares(shared: Shared) -> Weights:
         import torch
@@ -99,7 +99,8 @@ def _fused(*, proposals: int, a: float, b: float, **_: Any) -> Fused:
         found = torch.gather(columns, 2, chosen.expand(*columns.shape[:2], -1)).clamp_(min=0)
         top = shared.top[:, None, chosen]
         found /= top.masked_fill(top <= 0, 1)
-        # The root as a power times the share, which keeps zeros: the root of zero takes ten times as long as others.
+        # The root as a power times the share, which keeps zeros: taking a root of zero takes ten times as long as
+        # others.
         found = found.clamp(min=TINY).pow_(1 / b - 1).mul_(found)
         return Weights(found.transpose(1, 2).unflatten(2, shared.maps.shape[2:]))
 
@@ -136,10 +137,10 @@ def pwa(
     Parameters
     ----------
     maps : (B, C, H, W), >= 0.
-    proposals : N, channels that are taken as proposals; all of them where the map has fewer.
+    proposals : N, the number of channels taken as proposals; all of them if the map has fewer.
     a, b : norm and root, as in CroW.
-    learned : take the N channels whose sums vary most over a train set, as published. Else N channels evenly spread
-        over all, which needs no training.
+    learned : take the N channels whose sums vary most over a train set, as published. Otherwise take N channels evenly
+        spread over all, which needs no training.
     state : from `most_varied`.
 
     Returns
@@ -148,6 +149,6 @@ def pwa(
 
     Raises
     ------
-    ValueError : learned, and `state` is missing or of a map with more channels.
+    ValueError : `learned` is set, and `state` is missing or comes from a map with more channels.
     """
     return _SUMS.pool(maps, proposals=proposals, a=a, b=b, learned=learned, state=state)

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 OVERLAP = 0.4
-"""What neighbours on the longer side share, of their area, as nearly as a whole number of regions allows."""
+"""The share of their area that neighbours on the longer side have in common, as nearly as whole regions allow."""
 
 MOST_ACROSS = 7
-"""Regions of the largest size on the longer side, at most; see `grid` for maps that these do not cover."""
+"""The most regions of the largest size on the longer side; see `grid` for maps that these do not cover."""
 
-_SHORT = 32  # rows of fewer positions are brought into channels-last order first, which reduces several times as fast
+_SHORT = 32  # rows of fewer positions are first put into channels-last order, which reduces several times as fast
 
 Interval = tuple[int, int]
 
@@ -46,7 +46,7 @@ def _intervals(height: int, width: int, levels: int) -> tuple[tuple[tuple[Interv
 
 
 def _across(longest: int, side: int) -> int:
-    """How many of the largest squares lie on the longer side, counted from two."""
+    """How many of the largest squares lie on the longer side, at least two."""
     most = MOST_ACROSS if longest <= MOST_ACROSS * side else 2 * longest // side
     return min(
         range(2, most + 1), key=lambda n: abs((side**2 - side * ((longest - side) / (n - 1))) / side**2 - OVERLAP)
@@ -62,11 +62,11 @@ def _spread(size: int, length: int, count: int) -> tuple[Interval, ...]:
 def grid(height: int, width: int, levels: int = 3) -> list[tuple[int, int, int]]:
     """The square regions of a map as (y0, x0, side), level by level, row by row.
 
-    At level l the side is floor(2 min(H, W) / (l + 1)); l squares stand on the shorter side of the map and as many
-    more on the longer one as make the largest squares overlap by about 40 %. A region without a position (on maps
-    that are 1 or 2 high) is left out, as in the original. Every position lies in some region: up to a ratio of the
-    sides of 7 this is the published grid, in whole numbers; beyond, where its at most seven large squares leave gaps,
-    there are as many as the overlap asks for.
+    At level l the side is floor(2 min(H, W) / (l + 1)); l squares stand on the shorter side of the map and as many more
+    on the longer one as make the largest squares overlap by about 40 %. A region without a position (on maps that are 1
+    or 2 high) is left out, as in the original. Every position lies in some region: up to a ratio of the sides of 7 this
+    is the published grid, in whole numbers; beyond that, the at most seven large squares would leave gaps, so there are
+    as many as the overlap requires.
 
     >>> [side for _, _, side in grid(7, 7)].count(4), len(grid(12, 16))
     (4, 20)
@@ -86,12 +86,12 @@ def grid(height: int, width: int, levels: int = 3) -> list[tuple[int, int, int]]
 
 def added(vectors: Tensor) -> Tensor:
     """Region vectors (B, R, C), each brought to length one, added up and brought to length one: (B, C)."""
-    # A matrix product divides each by its length and adds them up without writing them anew.
+    # A matrix product divides each vector by its length and adds them up without writing them again.
     return _unit((_length(vectors)[:, :, 0].reciprocal()[:, None] @ vectors)[:, 0])
 
 
 def regions(maps: Tensor, *, levels: int = 3, **parameters: Any) -> Tensor:
-    """L2-normalised maxima (B, R, C) of all regions of maps (B, C, H, W), what `learn` learns from."""
+    """L2-normalised maxima (B, R, C) of all regions of maps (B, C, H, W), from which `learn` learns."""
     return _unit(region_maxima(check_maps("rmac", maps), levels))
 
 
@@ -103,9 +103,9 @@ def learn(samples: np.ndarray, **parameters: Any) -> dict[str, np.ndarray]:
 def region_maxima(maps: Tensor, levels: int) -> Tensor:
     """Maxima (B, R, C) over the regions of `grid`, in its order.
 
-    The edges of all regions cut each side of the map into few segments. A large map is read once, for the maxima of
-    its segments, from which the regions follow; on a small one that saves nothing, and the regions of a level are
-    read from the map, all of them at once: first along its rows, then along its columns.
+    The edges of all regions cut each side of the map into few segments. It reads a large map once, for the maxima of
+    its segments, and derives the regions from these. On a small map that saves nothing, so it reads the regions of a
+    level from the map, all at once: first along its rows, then along its columns.
     """
     import torch
 
@@ -116,7 +116,7 @@ def region_maxima(maps: Tensor, levels: int) -> Tensor:
     planned = _intervals(height, width, levels)
     values, downs = _segmented(values, 1, [down for down, _ in planned])
     values, rights = _segmented(values, 2, [right for _, right in planned])
-    # The one region of a square map's first level is all of it, which those of the second level cover.
+    # The one region of a square map's first level is the whole map, which the regions of the second level cover.
     square = len(planned) > 1 and all(len(intervals) == 1 for intervals in planned[0])
     levelled = list(zip(downs, rights, strict=True))[square:]
     maxima = [_maxima(_maxima(values, 1, down), 2, right).flatten(1, 2) for down, right in levelled]
@@ -126,8 +126,8 @@ def region_maxima(maps: Tensor, levels: int) -> Tensor:
 def _segmented(
     values: Tensor, axis: int, levels: list[tuple[Interval, ...]]
 ) -> tuple[Tensor, list[tuple[Interval, ...]]]:
-    """Maxima over the segments between all edges along `axis`, and the intervals counted in segments; on an axis that
-    has not twice as many positions as segments, all as it came."""
+    """Maxima over the segments between all edges along `axis`, and the intervals counted in segments; on an axis with
+    fewer than twice as many positions as segments, both unchanged."""
     edges = sorted({edge for intervals in levels for interval in intervals for edge in interval})
     if values.shape[axis] < 2 * (len(edges) - 1):
         return values, levels
@@ -137,7 +137,7 @@ def _segmented(
 
 
 def _maxima(values: Tensor, axis: int, intervals: tuple[Interval, ...]) -> Tensor:
-    """Maxima of `values` over each of `intervals` of `axis`, which then counts intervals."""
+    """Maxima of `values` over each of `intervals` along `axis`, whose index then counts intervals."""
     import torch
 
     lengths = {end - start for start, end in intervals}
@@ -149,7 +149,7 @@ def _maxima(values: Tensor, axis: int, intervals: tuple[Interval, ...]) -> Tenso
         return torch.stack([part.amax(axis) for part in parts], axis)
     found = values.new_empty([*values.shape[:axis], len(parts), *values.shape[axis + 1 :]])
     for part, place in zip(parts, found.unbind(axis), strict=True):
-        if part.shape[axis] == 1:  # copied, as a maximum over one position takes longer than over many
+        if part.shape[axis] == 1:  # copied, since a maximum over one position takes longer than over many
             place.copy_(part.squeeze(axis))
         else:
             torch.amax(part, axis, out=place)
@@ -157,7 +157,7 @@ def _maxima(values: Tensor, axis: int, intervals: tuple[Interval, ...]) -> Tenso
 
 
 def _length(vectors: Tensor) -> Tensor:
-    """L2 norms (..., 1) of vectors (..., C), one for vectors of zeros, or so short that 1 / length is infinite."""
+    """L2 norms (..., 1) of vectors (..., C); 1 for vectors of zeros, or so short that 1 / length is infinite."""
     import torch
 
     length = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
@@ -180,7 +180,7 @@ def _look(maps: Tensor, *, levels: int, **_: Any) -> Looked:
 
 
 def _parts(maps: Tensor, *, levels: int, learned: bool, **_: Any) -> Division:
-    """Each region's channel belongs to the place of its maximum there; lengths are those of this image."""
+    """Each region's channel belongs to the place of its maximum there; the lengths are those of this image."""
     if learned:
         return None
     values = maps[0].permute(1, 2, 0).numpy()
@@ -228,9 +228,9 @@ def rmac(
     Parameters
     ----------
     maps : (B, C, H, W).
-    levels : sizes of regions; 3 as published.
-    learned : whiten the region vectors; without, the method needs no training.
-    state : what `learn` returned, where ``learned``.
+    levels : number of region sizes; 3 as published.
+    learned : whiten the region vectors; if not, the method needs no training.
+    state : the result of `learn`, if ``learned``.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""SCDA: mean and maximum over the main object, which the map itself shows."""
+"""SCDA: mean and maximum over the main object, which it finds on the map itself."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _box(mask: Tensor) -> Box:
 
 
 def _parts(maps: Tensor, **_: Any) -> Division:
-    """Half of it is a mean over the mask, half the maxima there: divided as those of SPoC and MAC."""
+    """Half of the vector is a mean over the mask, half the maxima there: divided like those of SPoC and MAC."""
     columns, mask = columns_of(maps), scda_mask(maps)[0].flatten().numpy() > 0
     mean, maxima = mask / mask.sum(), np.zeros_like(columns)
     maxima[mask] = at_maxima(columns[mask])
@@ -46,7 +46,7 @@ def _fused() -> Fused:
 
 
 def _finish(shared: Shared, sums: Any, weights: Any) -> Tensor:
-    """Means and maxima over the mask, in which each image has positions of its own."""
+    """Means and maxima over the mask, whose positions differ from image to image."""
     import torch
     from torch.nn.functional import normalize
 
@@ -74,8 +74,8 @@ def scda(maps: Tensor) -> Tensor:
     """The mean and the maximum over the positions of `cbirlab.attention.scda_mask`, each L2-normalised, side by side.
 
     Published on pool5 of VGG-16. SCDA+ adds relu5_2 with weight 0.5: here the concatenation of two taps,
-    ``pool5+0.5*relu5_2``. It differs in one point: the authors keep of relu5_2 what lies above its mean and inside the
-    object that pool5 shows; here each tap finds its own object.
+    ``pool5+0.5*relu5_2``. It differs in one point: on relu5_2 the authors keep the positions above its mean that lie
+    inside the object found on pool5; here each tap finds its own object.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def scda(maps: Tensor) -> Tensor:
 
     Returns
     -------
-    (B, 2C): the halves have length one, or zero where the map is zero.
+    (B, 2C): the halves have length one, or zero if the map is zero.
     """
     import torch
     from torch.nn.functional import normalize

@@ -22,7 +22,7 @@ _SUMS = WeightedSums(_weights)
 
 
 def _fused(*, centre_prior: bool) -> Fused:
-    """Without the prior a sum that other poolings may need too takes less than a row of the matrix product."""
+    """Without the prior, a sum that other poolings may share takes less time than a row of the matrix product."""
     if centre_prior:
         return _SUMS.fused(centre_prior=True)
     return Fused(needs=("total",), finish=lambda shared, *_: shared.total / shared.positions)
@@ -37,7 +37,7 @@ def _fused(*, centre_prior: bool) -> Fused:
     fused=_fused,
 )
 def spoc(maps: Tensor, *, centre_prior: Annotated[bool, Choice((False, True))] = False) -> Tensor:
-    """Mean activation of each channel, if asked with more weight at the centre.
+    """Mean activation of each channel, with more weight at the centre if asked for.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Classic: the convolutional networks that the survey's methods stand on.
+"""Classic: the convolutional networks on which the survey's methods build.
 
 fc6 and fc7 are read after their ReLU, as Babenko et al. (ECCV 2014) read neural codes.
 """
@@ -30,7 +30,7 @@ def _resnet(depth: int, parameters: int, widths: tuple[int, int, int, int]) -> N
 
 
 def _vgg(depth: int, parameters: int, last_of: tuple[int, int, int, int, int], convolutions: int) -> None:
-    """`last_of`: the ReLU that ends each block within `features`; blocks 3 to 5 have so many `convolutions`."""
+    """`last_of`: the ReLU that ends each block within `features`; blocks 3 to 5 have `convolutions` layers each."""
     one, two, three, four, five = last_of
     torchvision(
         f"vgg{depth}",
@@ -100,7 +100,7 @@ torchvision(
     """,
     classifier="classifier.6",
     parameters=61_100_840,
-    min_side=63,  # what pool5 before fc6 takes; the convolutions alone would take 31
+    min_side=63,  # the least that pool5 before fc6 takes; the convolutions alone would take 31
     input_size=TRAINED_AT,
     other_sizes="maps follow the image; before fc6 they are averaged to 6 x 6, whatever the image's size and shape",
 )

@@ -1,4 +1,4 @@
-"""Families: networks by the names that timm and torch.hub know them by, entered when one is first asked for."""
+"""Families: networks under their names in timm and torch.hub, each registered when it is first asked for."""
 
 from cbirlab.backbones.catalogue import BACKBONES
 

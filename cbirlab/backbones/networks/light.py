@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from cbirlab.backbones.networks.rows import torchvision
 
-# The blocks of MobileNetV2 end in a linear layer; the taps are what the next block expands it to, so values are >= 0.
-# The average is taken by a function; the dropout after it hands it on unchanged in evaluation mode.
+# The blocks of MobileNetV2 end in a linear layer; the taps read what the next block expands its output to, so values
+# are >= 0. A function takes the average, and the dropout after it passes the average on unchanged in evaluation mode.
 torchvision(
     "mobilenet_v2",
     "MobileNetV2",

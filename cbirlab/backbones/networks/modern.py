@@ -1,7 +1,7 @@
-"""Modern: transformers, and the convolutional network made after them.
+"""Modern: transformers, and the convolutional network that was modelled on them.
 
-The sums that run from block to block have no common scale. Where a layer norm stands between them and the next part of
-the network, they are read after it, as that part sees them.
+The sums that run from block to block have no common scale. If a layer norm stands between them and the next part of the
+network, the tap reads them after it, as that part sees them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 from cbirlab.backbones.catalogue import Tap, add_backbone
 from cbirlab.backbones.networks.rows import TRAINED_AT, taps, torchvision
 
-# The last norm of ConvNeXt stands after the mean over positions.
+# The last norm of ConvNeXt comes after the mean over positions.
 torchvision(
     "convnext_tiny",
     "ConvNeXt-T",

@@ -12,7 +12,7 @@ TRAINED_AT = (224, 224)
 def taps(rows: str) -> dict[str, Tap]:
     """One tap per line: name, path, channels, stride or "vector".
 
-    Then, where it applies, "signed" for values below 0, and the layout, "BHWC" or "BNC" (one token before the patches).
+    Then, if it applies, "signed" for values below 0, and the layout, "BHWC" or "BNC" (one token before the patches).
     """
     found = {}
     for row in rows.strip().splitlines():
@@ -24,10 +24,10 @@ def taps(rows: str) -> dict[str, Tap]:
 
 
 def torchvision(name: str, title: str, reference: str, rows: str, *, builder: str = "", **facts: Any) -> None:
-    """Register a network with weights that torchvision publishes; V1, because its V2 are worse for retrieval.
+    """Register a network with weights that torchvision publishes: V1 by default, because V2 is worse for retrieval.
 
     V2 was trained with label smoothing and mixed images, which pulls near duplicates apart: in ResNet-50's V2 their
-    cosine falls below 0.7, in V1 it stays above 0.95 (pytorch/vision, issue 8382). It is there by name.
+    cosine falls below 0.7, in V1 it stays above 0.95 (pytorch/vision, issue 8382). V2 is available by name.
     """
     add_backbone(
         name,

@@ -48,8 +48,8 @@ class ResidualBlock(nn.Module):
 class ToyNet(nn.Module):
     """A residual network of about 0.9 million parameters and 0.36 billion multiply-adds for an image of 320 x 240.
 
-    Input: RGB in 0..1, less `MEAN`, over `STD`. The taps are the outputs of `stem` and `layer1` to `layer4`, all after
-    the ReLU, at strides 2, 4, 8, 16, 16. The last stage keeps stride 16: a finer map makes better regions and
+    Input: RGB in 0..1, minus `MEAN`, divided by `STD`. The taps are the outputs of `stem` and `layer1` to `layer4`, all
+    after the ReLU, at strides 2, 4, 8, 16, 16. The last stage keeps stride 16: a finer map makes better regions and
     class activation maps.
 
     Parameters
@@ -88,7 +88,7 @@ class ToyNet(nn.Module):
 
         Raises
         ------
-        ValueError : `images` has not four axes with three channels, or `last` is no tap.
+        ValueError : `images` does not have four axes and three channels, or `last` is no tap.
         """
         if images.ndim != 4 or images.shape[1] != 3:
             raise ValueError(f"ToyNet: images must be (B, 3, H, W), got {tuple(images.shape)}.")
@@ -116,7 +116,7 @@ def save_weights(weights: ToyNet | Mapping[str, Tensor], path: str | Path, **not
 
 
 def load_weights(path: str | Path) -> ToyNet:
-    """Build the network whose weights lie in the safetensors file `path`, the head as large as there; evaluation mode.
+    """Build the network from the safetensors file `path`, with a head of the size stored there; evaluation mode.
 
     Raises
     ------

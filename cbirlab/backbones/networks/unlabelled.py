@@ -1,6 +1,6 @@
 """Unlabelled: transformers trained without labels, as timm builds them and publishes their weights.
 
-The same networks are on torch.hub, in their makers' own code, which asks for trust first: see `from_hub`.
+The same networks are on torch.hub, in their makers' own code, which you must trust first: see `from_hub`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _CHANNELS = 384
 
 
 def _small(name: str, model: str, title: str, reference: str, parameters: int, patch: int, before: int) -> None:
-    """A transformer of 12 blocks, read as the others are, with `before` tokens before those of the patches."""
+    """Register a transformer of 12 blocks, read like the others, with `before` tokens before those of the patches."""
     places = {f"block{number}": f"blocks.{number}.norm1" for number in (3, 6, 9)} | {"block12": "norm"}
     maps = {tap: Tap(path, _CHANNELS, patch, "map", True, "BNC", before) for tap, path in places.items()}
     add_backbone(

@@ -37,16 +37,16 @@ class Published:
 
     @property
     def sha256_begins(self) -> str:
-        """The first digits of its sha256, which torchvision writes into the name; "" where it does not."""
+        """The first digits of its sha256, which torchvision writes into the name; "" if it does not."""
         match = re.search(r"-([0-9a-f]{8,})\.pth$", self.file_name)
         return match[1] if match else ""
 
 
 @dataclass(frozen=True)
 class Found:
-    """A weights file on this machine, what tables call it, and what was published as it (None: the user's own).
+    """A weights file on this machine, its name in tables, and the published set that it is (None: the user's own file).
 
-    `part` is what stands in the file before the names of the wanted tensors, where somebody said it.
+    `part` is the prefix of the wanted tensors' names in the file, if the user gave one.
     """
 
     path: Path
@@ -69,14 +69,14 @@ def published_weights(name: str) -> dict[str, Published]:
 
 
 def find(name: str, weights: str | Path | None, *, default: str = "", bundled: str = "") -> Found:
-    """The file that holds `weights` for the network `name`; downloads it if it is torchvision's and nowhere here.
+    """The file that holds `weights` for the network `name`; downloads torchvision's if it is not on this machine.
 
     Order: a path as given; bundled; the folder in ``CBIRLAB_WEIGHTS``; torch's hub cache; download with hash check.
 
     Parameters
     ----------
-    weights : None for the default ones, a label that torchvision publishes, or the path of a file, behind which a
-        colon and a name say which of several networks in it is meant, "run.ckpt:ema".
+    weights : None for the default ones, a label that torchvision publishes, or the path of a file, followed if
+        necessary by a colon and the name of one of several networks in it, "run.ckpt:ema".
     default : label that None stands for.
     bundled : path of the bundled file below the data folder, for a network that has one.
 
@@ -95,7 +95,7 @@ def find(name: str, weights: str | Path | None, *, default: str = "", bundled: s
             raise WeightsError(f"{name} has no weights of its own: pass weights='random' or the path of a file.")
         return own
     path, part = file_and_part(weights)
-    if path.is_file():  # preprocessing travels with the weights: a published file is known by its name
+    if path.is_file():  # preprocessing travels with the weights: a published file is recognised by its name
         release = next((one for one in sets.values() if one.file_name == path.name), None)
         own_label = f"{path.name}:{part}" if part else path.name
         return Found(path, own_label, part=part) if release is None or part else _checked(path, release)
@@ -112,7 +112,7 @@ def find(name: str, weights: str | Path | None, *, default: str = "", bundled: s
 
 
 def file_and_part(weights: str | Path | None) -> tuple[Path, str]:
-    """The path, and what stands behind a colon after that of an existing file.
+    """The path, and the text that follows a colon after the path of an existing file.
 
     >>> file_and_part("nowhere.pth")
     (PosixPath('nowhere.pth'), '')
@@ -127,8 +127,8 @@ def file_and_part(weights: str | Path | None) -> tuple[Path, str]:
 def own_file(name: str, published: Collection[str] = ()) -> Found | None:
     """The file in the user's folder (``CBIRLAB_WEIGHTS``) whose name begins with that of the network.
 
-    Of a network of a family, "timm:resnet50d", it begins with "timm_resnet50d". Files with `published` names do not
-    count: they are asked for by label.
+    For a network of a family, "timm:resnet50d", it begins with "timm_resnet50d". Files with `published` names do not
+    count: users ask for them by label.
 
     Raises
     ------
@@ -136,7 +136,7 @@ def own_file(name: str, published: Collection[str] = ()) -> Found | None:
 
     Warns
     -----
-    UserWarning : there are files of such a name in forms that are not read.
+    UserWarning : there are files of such a name in formats that are not read.
     """
     pattern = rf"{re.escape(re.sub('[:/]', '_', name))}(?![0-9a-z])"
     unread = [path for path in _files(_UNREAD) if re.match(pattern, path.name)]
@@ -156,7 +156,7 @@ def own_file(name: str, published: Collection[str] = ()) -> Found | None:
 
 
 def own_files() -> list[Path]:
-    """All weights files in the user's folder and below; none where the variable is not set.
+    """All weights files in the user's folder and below; none if the variable is not set.
 
     Raises
     ------
@@ -179,7 +179,7 @@ def _suffix(path: Path) -> str:
 
 
 def hub_folder() -> Path:
-    """Where torch keeps what it downloaded; told without loading torch where nobody has."""
+    """Where torch keeps its downloads; found without loading torch, unless it is loaded already."""
     torch = sys.modules.get("torch")
     if torch is not None:
         return Path(torch.hub.get_dir()) / "checkpoints"
@@ -213,7 +213,7 @@ def _published(name: str, sets: Mapping[str, Published], label: str, *, own: boo
 
 
 def _checked(path: Path, wanted: Published) -> Found:
-    """A published file, unless it is damaged: one that was cut short does not have the hash that its name tells."""
+    """A published file, unless it is damaged: a file that was cut short does not have the hash in its name."""
     found = downloads.digest_of(path, "sha256")
     if not found.startswith(wanted.sha256_begins):
         raise WeightsError(

@@ -1,7 +1,7 @@
-"""Fitting: tensors into a network, under whatever names a trainer left them, and what tells it from all others.
+"""Fitting: puts tensors into a network, whatever names a trainer gave them, and computes the digest that identifies it.
 
 Trainers put something before the names (``module.``, ``_orig_mod.``, ``encoder.q.``), and mappings around them
-(``state_dict``, ``model``, ``ema``), which read as the same: what stands before the network's own names.
+(``state_dict``, ``model``, ``ema``); both are read alike, as a prefix of the network's own names.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 FEW = 4
-"""So many tensors of another shape are a layer or two that somebody changed; more are another network."""
+"""Up to this many tensors of another shape are a layer or two that somebody changed; more mean another network."""
 MARKS = ("module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_forward_module")
-"""Parts of names that say how a network was run (in parallel, compiled), anywhere in it."""
+"""Parts of names that say how a network was run (in parallel, compiled); they may stand anywhere in a name."""
 ENOUGH = 0.1
-"""Share of the tensors that must fit for what stands before their names to be taken off."""
+"""Share of the tensors that must fit before a prefix is removed from their names."""
 RIVAL = 0.5
-"""Share of the best one's tensors from which on another group of them is a second network."""
+"""Another group of tensors with at least this share of the best group's number is a second network."""
 
 
 def match_tensors(
@@ -36,7 +36,7 @@ def match_tensors(
     part: str = "",
     own_name: Callable[[str], str] = str,
 ) -> dict[str, Tensor]:
-    """The tensors of `state` that are those of one network, less what stands before their names.
+    """The tensors of `state` that belong to one network, without the prefix of their names.
 
     >>> import torch
     >>> one = torch.zeros(1)
@@ -46,8 +46,8 @@ def match_tensors(
     Parameters
     ----------
     own : the network's own tensors by name.
-    part : what stands before the names of the wanted ones; "" to find it.
-    own_name : what the network calls a tensor of that name.
+    part : prefix of the wanted tensors' names; "" to find it.
+    own_name : gives the network's name for a tensor of that name.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def match_tensors(
 def _part(
     state: Mapping[str, Tensor], part: str, own: Mapping[str, Tensor], owner: str, own_name: Callable[[str], str]
 ) -> dict[str, Tensor]:
-    """What stands under that name, itself perhaps below something more."""
+    """The tensors under the prefix `part`, which may itself stand after a further prefix."""
     wanted = ".".join(one for one in part.split(".") if one not in MARKS or _has(own, one))
     found = _under(state, f"{wanted}.") if wanted else dict(state)
     fronts = {name[: at + 1] for name in state if (at := name.find(f".{wanted}.")) >= 0}
@@ -95,7 +95,7 @@ def _part(
 
 
 def _beginnings(state: Mapping[str, Tensor]) -> Iterator[str]:
-    """What stands before dots, the shortest first."""
+    """The prefixes of the names, up to a dot, the shortest first."""
     for depth in (1, 2, 3):
         yield from dict.fromkeys(f"{'.'.join(name.split('.')[:depth])}." for name in state if name.count(".") >= depth)
 
@@ -109,7 +109,7 @@ def _has(own: Mapping[str, Tensor], mark: str) -> bool:
 
 
 def _unmarked(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """The same without the marks that the network's own names do not have; as it is where names would meet."""
+    """The tensors without the marks that the network's own names lack; unchanged if two names would become the same."""
     marks = {mark for mark in MARKS if not _has(own, mark)}
     bare = {".".join(one for one in name.split(".") if one not in marks): value for name, value in state.items()}
     return bare if len(bare) == len(state) else state
@@ -118,7 +118,7 @@ def _unmarked(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> Mapping
 def _fitting(
     state: Mapping[str, Tensor], own: Mapping[str, Tensor], own_name: Callable[[str], str]
 ) -> tuple[Counter[str], Counter[str]]:
-    """How many tensors fit the network by name, and how many by shape too, by what stands before their names."""
+    """For each prefix, how many tensors fit the network by name, and how many fit by shape too."""
     named: Counter[str] = Counter()
     shaped: Counter[str] = Counter()
     most = _longest(own)
@@ -136,7 +136,7 @@ def _longest(names: Mapping[str, Tensor]) -> int:
 
 
 def _splits(name: str, most: int) -> Iterator[tuple[str, str]]:
-    """The whole name, and every way to divide it at a dot that leaves at most `most` parts behind."""
+    """The whole name, and every way to divide it at a dot that leaves at most `most` parts after it."""
     yield "", name
     front, *parts = name.rsplit(".", most)
     for at in range(len(parts)):
@@ -144,7 +144,7 @@ def _splits(name: str, most: int) -> Iterator[tuple[str, str]]:
 
 
 def _wrapped(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors of a network that here is a part of another: what stands before our names is put before theirs."""
+    """The tensors of a network that is here a part of another: add the prefix of our names to theirs."""
     most = _longest(state)
     counts = Counter(prefix for name in own for prefix, rest in _splits(name, most) if prefix and rest in state)
     best = max(counts, key=lambda one: counts[one], default="")
@@ -155,7 +155,7 @@ def _wrapped(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str
 def fill(module: nn.Module, state: Mapping[str, Tensor], owner: str) -> set[str]:
     """Copy the tensors into `module`; return the names of those of its tensors that are still missing.
 
-    Tensors that the network has no place for are left out, with a warning; a part without a single number is
+    Tensors for which the network has no place are left out, with a warning; a part that holds only NaN counts as
     missing (torchvision publishes features of VGG-16 with such a classifier).
 
     Raises
@@ -201,7 +201,7 @@ def _of_other_shape(owner: str, other: list[str], named: int, value: Tensor, own
 
 
 def _empty(state: Mapping[str, Tensor]) -> set[str]:
-    """Names of the tensors of those outermost parts in which there is not a single number."""
+    """Names of the tensors in those outermost parts that hold nothing but NaN."""
     whole: dict[str, bool] = {}
     for key, value in state.items():
         part = key.partition(".")[0]
@@ -231,7 +231,7 @@ def digest(module: nn.Module, missing: Set[str] = frozenset(), owner: str = "") 
 
     Raises
     ------
-    WeightsError : one of them holds NaN or infinity (which may stand in a buffer, as masks and bounds have it).
+    WeightsError : one of them holds NaN or infinity (which buffers may hold, as masks and bounds do).
     """
     total = hashlib.sha256()
     learned = dict(module.named_parameters())

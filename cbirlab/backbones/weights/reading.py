@@ -1,7 +1,8 @@
-"""Reading: the tensors of a file by name, whatever wraps them, without running anything that is in it.
+"""Reading: the tensors of a file by name, whatever wraps them, without running any code in the file.
 
-What a file is its first bytes say, not its name. Pickles are read by torch's reader of weights, which makes no objects
-of classes; the settings that trainers save beside the weights (a ``Namespace``, a NumPy number) become empty stand-ins.
+The first bytes of a file decide what it is, not its name. Torch's reader of weights reads pickles, and creates no
+objects of arbitrary classes; the settings that trainers save with the weights (a ``Namespace``, a NumPy number) become
+empty stand-ins.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 DEEPEST = 8
-"""So many mappings within each other are looked into."""
+"""How many mappings within each other the reader enters."""
 SAVE = "safetensors.torch.save_file(network.state_dict(), 'weights.safetensors')"
 
-# Beginnings of files that get there instead of weights, and what to do about them.
+# First bytes of files that people get instead of weights, and what to do about them.
 _OTHERS = (
     (b"version https://git-lfs", "it is a pointer of Git LFS, not the file itself; get that with `git lfs pull`"),
     (b"<", "it is a web page, not the file itself; download it anew, and look at what the address answers"),
@@ -53,11 +54,11 @@ _SETTINGS = (
 
 
 class WeightsError(RuntimeError):
-    """Weights that cannot be had, cannot be read, or do not fit; its message says what to do."""
+    """Weights that cannot be obtained, cannot be read, or do not fit; the message says what to do."""
 
 
 class _Setting:
-    """Stands for something that is no tensor: takes whatever it is made of and keeps none of it."""
+    """Stands for something that is not a tensor: accepts whatever it is built from and keeps none of it."""
 
     def __new__(cls, *given: object, **named: object) -> _Setting:
         return super().__new__(cls)
@@ -86,7 +87,7 @@ def read(path: Path) -> dict[str, Tensor]:
 
     Raises
     ------
-    WeightsError : damaged, another kind of file, or nothing in it but named tensors would do.
+    WeightsError : the file is damaged, of another kind, or holds no named tensors.
     """
     import torch
 
@@ -114,7 +115,7 @@ def read(path: Path) -> dict[str, Tensor]:
 
 
 def _kind(path: Path) -> str:
-    """ "safetensors", "zip" or "pickle", by what stands in the file.
+    """ "safetensors", "zip" or "pickle", by the contents of the file.
 
     Raises
     ------
@@ -141,7 +142,7 @@ def _kind(path: Path) -> str:
 
 
 def _check_archive(path: Path) -> None:
-    """torch writes archives that are not packed; one that is could unfold to any size."""
+    """Refuse compressed archives: torch writes uncompressed ones, and a compressed one could unfold to any size."""
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
@@ -171,7 +172,7 @@ def _tensors(path: Path) -> dict[str, Tensor]:
 
 
 def _unpickled(path: Path, kind: str) -> Any:
-    """What torch saved, with stand-ins for settings.
+    """The contents that torch saved, with stand-ins for settings.
 
     Raises
     ------
@@ -184,8 +185,8 @@ def _unpickled(path: Path, kind: str) -> Any:
     stand_ins += [(_mapping, "collections.defaultdict"), (_sequence, "collections.deque")]
     try:
         with path.open("rb") as file, torch.serialization.safe_globals(stand_ins):
-            return torch.load(file, map_location="cpu", weights_only=True)  # of a name it would believe the ending
-    except UnpicklingError as error:  # torch's words go on for a page, and advise to run what is in the file
+            return torch.load(file, map_location="cpu", weights_only=True)  # given a name, it would trust its ending
+    except UnpicklingError as error:  # torch's message goes on for a page, and advises running what is in the file
         asked = re.search(r"GLOBAL ([\w.]+)|load (?:module|global) ([\w.]+)|module whose .* is ([\w.]+)", str(error))
         if asked is None:
             raise WeightsError(f"{path}: cannot be read as weights: damaged, or not written by torch.") from error
@@ -197,7 +198,7 @@ def _unpickled(path: Path, kind: str) -> Any:
 
 
 def _check_room(path: Path) -> None:
-    """The only thing that torch's reader of weights makes of a number alone, as large as the number says."""
+    """Guard the one kind of object that torch's reader of weights makes as large as a mere number says."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         if content.find(b"\nbytearray\n") >= 0:
             raise WeightsError(

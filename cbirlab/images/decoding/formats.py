@@ -30,17 +30,17 @@ _ENDINGS = {
 
 _BUILT_IN = {"JPEG": "jpg", "PNG": "zlib", "WEBP": "webp", "AVIF": "avif", "JPEG2000": "jpg_2000"}
 
-_KNOWN = {*features.modules, *features.codecs}  # an older Pillow warns if it is asked for one that came later
+_KNOWN = {*features.modules, *features.codecs}  # an older Pillow warns if it is asked for a format that came later
 _HERE = {None, *(one for one in _BUILT_IN.values() if one in _KNOWN and features.check(one))}
 
 FORMATS = tuple(name for name in _ENDINGS if _BUILT_IN.get(name) in _HERE)
-"""Those that Pillow was built to read here."""
+"""Formats that the Pillow of this machine was built to read."""
 
 IMAGE_SUFFIXES = frozenset(ending for name in FORMATS for ending in _ENDINGS[name].split())
-"""Endings of pictures that are read, in lower case."""
+"""File endings of the pictures that are read, in lower case."""
 
 UNSIGNED = {name: frozenset(_ENDINGS[name].split()) for name in ("TGA", "DIB")}
-"""Formats whose files begin with nothing of their own, so that damaged files of any kind might pass for one."""
+"""Formats whose files begin with no signature, so that damaged files of any kind might pass for one."""
 
 _OTHERS = (
     ".heic .heics .heif .heifs .hif .jxl .jxr .wdp .hdp .psd .psb .xcf .kra .exr .hdr .fits .fts .dcm .djvu .flif .bpg "
@@ -50,4 +50,5 @@ _OTHERS = (
 )
 
 UNREAD_SUFFIXES = frozenset(" ".join([_OTHERS, *_ENDINGS.values()]).split()) - IMAGE_SUFFIXES
-"""Endings of pictures that are not read: other containers, drawings, raw files of cameras, what Pillow lacks here."""
+"""File endings of pictures that are not read: other containers, drawings, camera raw files, formats this Pillow
+lacks."""

@@ -1,4 +1,4 @@
-"""Greys: values wider than eight bits become eight, by the range that the file states."""
+"""Greys: reduces grey values of more than eight bits to eight, by the range that the file states."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from cbirlab.images.decoding.metadata import Facts
 
 Range = tuple[float, float]
 
-_BAND_PIXELS = 1 << 20  # what is converted at once; whole pictures of 64-bit floats took gigabytes
+_BAND_PIXELS = 1 << 20  # pixels converted at once; whole pictures of 64-bit floats took gigabytes
 _DIM = 4  # a picture whose brightest value is at most this part of white is dim
 
 
 def bands(image: Image.Image) -> Iterator[tuple[int, int]]:
-    """First row and stop of the bands in which pictures are converted."""
+    """First row and stop of each band, since pictures are converted band by band."""
     step = max(1, _BAND_PIXELS // image.width)
     for top in range(0, image.height, step):
         yield top, min(top + step, image.height)
 
 
 def eight_bits(image: Image.Image, facts: Facts) -> tuple[Callable[[Image.Image], Image.Image], str]:
-    """What turns a band of a grey picture of wide integers or floats into eight bits, and a remark where it is dim.
+    """A function that turns a band of a grey picture of wide integers or floats into eight bits; a remark if it is dim.
 
-    Black and white are what the file states. Where it states nothing, or not what its values are, they are 0 and 65535,
-    or 0 and 1 of floats.
+    The file states which values are black and white. If it states none, or a range that its values exceed, they are 0
+    and 65535, or 0 and 1 for floats.
 
     Raises
     ------
-    ImageError : values beyond them.
+    ImageError : values beyond black or white.
     """
     low, high, used = _extent(image)
     black, white = _range(image, facts, low, high, used)
@@ -53,7 +53,7 @@ def eight_bits(image: Image.Image, facts: Facts) -> tuple[Callable[[Image.Image]
 
 
 def dim(high: float, white: float) -> str:
-    """A remark where the brightest value is far below white; empty for a picture that is black all over."""
+    """A remark if the brightest value is far below white; empty for a picture that is black all over."""
     if not 0 < high <= white / _DIM:
         return ""
     return (
@@ -67,11 +67,11 @@ def _usual(image: Image.Image) -> Range:
 
 
 def _extent(image: Image.Image) -> tuple[float, float, int]:
-    """Least and greatest value, and the bits that any value has, of integers."""
+    """Least and greatest value, and for integers the bits that are set in any value."""
     low, high, used = np.inf, -np.inf, 0
     for top, stop in bands(image):
         values = np.asarray(image.crop((0, top, image.width, stop)))
-        low, high = np.minimum(low, values.min()), np.maximum(high, values.max())  # which hand on what is not a number
+        low, high = np.minimum(low, values.min()), np.maximum(high, values.max())  # both pass NaN on
         if values.dtype.kind != "f":
             used |= int(np.bitwise_or.reduce(values, axis=None))
     return float(low), float(high), used

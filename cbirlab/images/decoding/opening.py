@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class Held(NamedTuple):
-    """The bytes of a file that is called `name`."""
+    """The bytes of a file named `name`."""
 
     data: bytes
     name: str
@@ -36,12 +36,12 @@ Use = Callable[[Image.Image, Facts], T]
 
 
 def used(source: Source | Held, use: Use[T], held: ExitStack | None = None, *, draft: int | None = None) -> T:
-    """Open `source`, check its size before a pixel is decoded, apply `use`; what goes wrong becomes an ImageError.
+    """Open `source`, check its size before a pixel is decoded, apply `use`; turn any error into an ImageError.
 
     Parameters
     ----------
     held : keeps other big pictures waiting until it is closed; by default until this returns.
-    draft : a long side, in pixels, that is enough: a decoder may give less than the whole then.
+    draft : a long side, in pixels, that is enough: the decoder may then give a smaller picture.
     """
     name = name_of(source)
     try:
@@ -77,7 +77,7 @@ _NO_MEMORY = "there is not enough memory to read it; make it smaller first."
 
 @contextmanager
 def enough_memory(name: str) -> Iterator[None]:
-    """The lack of memory within is the ImageError of the picture of that name.
+    """Turn a lack of memory inside the block into an ImageError that names the picture.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def enough_memory(name: str) -> Iterator[None]:
 
 
 def name_of(source: Source | Held) -> str:
-    """What a picture is called in messages."""
+    """The name by which messages call a picture."""
     if isinstance(source, Held):
         return source.name
     return "The picture" if isinstance(source, Image.Image) else str(Path(source))
@@ -122,9 +122,9 @@ def _too_large(shown: str, most: int = MAX_PIXELS) -> str:
 
 
 def _orientation(image: Image.Image) -> int:
-    """Of a picture that somebody else opened."""
+    """The orientation of a picture that the caller opened."""
     try:
         value = image.getexif().get(0x0112)
-    except Exception:  # of damaged metadata nearly anything is raised, and none of it is the picture
+    except Exception:  # damaged metadata raises nearly anything, and none of it concerns the picture
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1

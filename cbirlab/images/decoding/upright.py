@@ -30,9 +30,10 @@ def upright_size(image: Image.Image, facts: Facts) -> tuple[int, int]:
 
 
 def upright_rgb(image: Image.Image, facts: Facts) -> tuple[Image.Image, str]:
-    """The upright RGB picture, and a remark where it is dim for values of more than eight bits.
+    """The upright RGB picture, and a remark if it is dim for values of more than eight bits.
 
-    A picture is converted in bands and turned with them: nothing but itself and the result is ever whole in memory.
+    A picture is converted in bands and turned with them: only the picture itself and the result are ever whole in
+    memory.
     """
     cut_off = _cut_off(image)
     image.load()
@@ -54,7 +55,7 @@ def upright_rgb(image: Image.Image, facts: Facts) -> tuple[Image.Image, str]:
 
 
 def _conversion(image: Image.Image, facts: Facts) -> tuple[Convert | None, str]:
-    """What makes a band RGB, None where it is; and a remark where the picture is dim."""
+    """The function that makes a band RGB, None if it is RGB already; and a remark if the picture is dim."""
     if image.mode == "RGB" and "transparency" not in image.info:
         return None, ""
     if image.mode.startswith(("I", "F")):
@@ -71,12 +72,12 @@ def _on_white(band: Image.Image) -> Image.Image:
 
 
 def _cut_off(image: Image.Image) -> bool:
-    """Whether the decoder keeps eight bits of sixteen, as it does of colours; known before the pixels are read."""
+    """Whether the decoder keeps only eight of sixteen bits, as for colours; known before the pixels are read."""
     tiles = getattr(image, "tile", None) or ()
     return not image.mode.startswith(("I", "F")) and any(";16" in str(arguments) for *_, arguments in tiles)
 
 
 def _extrema(image: Image.Image) -> list[tuple[int, int]]:
-    """Least and greatest value of each band but the transparency."""
+    """Least and greatest value of each band except the transparency."""
     found = image.getextrema()
     return [found] if image.mode == "L" else list(found)[: len(image.mode.rstrip("Aa"))]  # pyright: ignore

@@ -1,4 +1,4 @@
-"""Metadata: a picture's file as decoders get it, without what is not the picture."""
+"""Metadata: gives decoders a picture's file without the parts that are not the picture."""
 
 from cbirlab.images.decoding.metadata.directory import exif_orientation
 from cbirlab.images.decoding.metadata.facts import Facts

@@ -1,4 +1,4 @@
-"""Boxes: JPEG 2000 and AVIF without what is not the picture."""
+"""Boxes: JPEG 2000 and AVIF without the parts that are not the picture."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _BOXES_KEPT = (b"jP  ", b"ftyp", b"jp2h", b"jp2c")
 
 
 def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int, int]]:
-    """Type, start, start of the contents and stop of boxes; a last one of no name for what is none."""
+    """Type, start, start of the contents and stop of each box; a last one without a type covers bytes that are none."""
     while start < end:
         head = read(file, start, 16)
         if len(head) < 8:
@@ -33,7 +33,7 @@ def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, i
 
 
 def jp2(file: BinaryIO, found: Found) -> Iterator[Piece]:
-    """Boxes of the picture; of its header all but the resolution."""
+    """Keep the boxes of the picture, and its whole header except the resolution."""
     for kind, start, inner, stop in _boxes(file, 0, length(file)):
         if kind == b"jp2h":
             header = [part for part in _boxes(file, inner, stop) if part[0] != b"res "]
@@ -47,7 +47,7 @@ _AVIF_EXIF = re.compile(rb"(infe(?:\x02\0\0[\0\x01]..|\x03\0\0[\0\x01]....)..)Ex
 
 
 def avif(file: BinaryIO, found: Found) -> Iterator[Piece]:
-    """EXIF is called something that decoders pass over: turns are said by the picture's own properties."""
+    """Rename EXIF so that decoders pass over it: the picture's own properties say how it is turned."""
     for kind, start, inner, stop in _boxes(file, 0, length(file)):
         if kind == b"meta":
             yield start, inner

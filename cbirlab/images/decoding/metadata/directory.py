@@ -42,12 +42,12 @@ class Directory:
 
     @property
     def orientation(self) -> int:
-        """1 to 8; 0 where there is none."""
+        """The orientation, 1 to 8; 0 if there is none."""
         value = self.number(ORIENTATION) or 0
         return int(value) if value in range(1, 9) else 0
 
     def number(self, tag: int) -> float | None:
-        """The first number of an entry; None where there is none."""
+        """The first number of an entry; None if there is none."""
         for name, kind, count, value in self.entries:
             if name == tag and kind in _NUMBERS and count:
                 code = self.order + _NUMBERS[kind]
@@ -65,12 +65,12 @@ class Directory:
         return b""
 
     def _elsewhere(self, value: bytes, size: int) -> bytes:
-        """What an entry has its offset of, as far as it is there."""
+        """The bytes that an entry's offset points to, as far as the file has them."""
         at = struct.unpack(self.order + self.layout.offset, value)[0]
         return read(self.file, at, size) if at < length(self.file) else b""
 
     def only(self, tags: frozenset[int]) -> bytes:
-        """The directory of these entries and no further page."""
+        """A directory with these entries only, and no further page."""
         kept = [entry for entry in self.entries if entry[0] in tags]
         parts = [struct.pack(self.order + self.layout.count, len(kept))]
         parts += [struct.pack(self.order + self.layout.entry, *entry) for entry in kept]
@@ -79,7 +79,7 @@ class Directory:
 
 
 def directory(file: BinaryIO) -> Directory | None:
-    """The first directory, as far as it is there."""
+    """The first directory, as far as the file has it."""
     head = read(file, 0, 16)
     order = {b"II": "<", b"MM": ">"}.get(head[:2])
     if order is None or len(head) < 8:
@@ -103,7 +103,7 @@ def directory(file: BinaryIO) -> Directory | None:
 
 
 def exif_orientation(data: bytes) -> int:
-    """The orientation in a block of EXIF; 0 where it tells none."""
+    """The orientation in a block of EXIF; 0 if it states none."""
     while data.startswith(b"Exif\0\0"):
         data = data[6:]
     found = directory(io.BytesIO(data))

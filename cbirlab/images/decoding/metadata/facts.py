@@ -1,4 +1,4 @@
-"""Facts: what a file says of its picture beside the pixels, gathered while its metadata is taken off."""
+"""Facts: what a file says about its picture apart from the pixels, gathered while its metadata is removed."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _XMP_ORIENTATION = re.compile(rb"""tiff:Orientation(?:=["']|>)\s*([1-8])\b""")
 
 @dataclass(frozen=True)
 class Facts:
-    """What a file says of its picture beside the pixels.
+    """What a file says about its picture apart from the pixels.
 
     Attributes
     ----------
-    orientation : as of EXIF, 1 to 8.
-    stated : the values that are black and white, where the file says so.
-    significant : how many bits of each value count, where the file says so; 0 where it does not.
+    orientation : as in EXIF, 1 to 8.
+    stated : the values that are black and white, if the file states them.
+    significant : how many bits of each value count; 0 if the file does not say.
     """
 
     orientation: int = 1
@@ -28,7 +28,7 @@ class Facts:
 
 @dataclass
 class Found:
-    """What was found so far; the orientations stand in the order in which they count, 0 for none."""
+    """What was found so far; orientations in order of precedence, 0 for none."""
 
     exif: int = 0
     raw_profile: int = 0
@@ -37,14 +37,14 @@ class Found:
     significant: int = 0
 
     def note_exif(self, data: bytes) -> None:
-        """A block of EXIF."""
+        """Note what a block of EXIF says."""
         self.exif = self.exif or exif_orientation(data)
 
     def note_xmp(self, data: bytes) -> None:
-        """A packet of XMP."""
+        """Note what a packet of XMP says."""
         match = _XMP_ORIENTATION.search(data)
         self.xmp = self.xmp or (int(match[1]) if match else 0)
 
     def facts(self) -> Facts:
-        """All in all."""
+        """The facts, from everything that was found."""
         return Facts(self.exif or self.raw_profile or self.xmp or 1, self.stated, self.significant)

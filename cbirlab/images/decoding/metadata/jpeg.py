@@ -23,7 +23,7 @@ def jpeg(file: BinaryIO, found: Found) -> Iterator[Piece]:
             at = _past_fill(file, at)
             continue
         if not 0xC0 <= code <= 0xFE or code in range(0xD0, 0xDB) or size < 2 or stop > end:
-            break  # the scan, or nonsense: the decoder's
+            break  # the scan, or nonsense: both are left to the decoder
         if code in range(0xE0, 0xF0) or code == 0xFE:
             data = read(file, at + 4, min(size - 2, 14))
             if (code == 0xE0 and data.startswith(b"JFIF\0")) or (code == 0xEE and data.startswith(b"Adobe")):
@@ -42,7 +42,7 @@ def jpeg(file: BinaryIO, found: Found) -> Iterator[Piece]:
 
 
 def _past_fill(file: BinaryIO, at: int) -> int:
-    """Where the last of a run of fill bytes stands."""
+    """Position of the last of a run of fill bytes."""
     while block := read(file, at, 1 << 16):
         rest = block.lstrip(b"\xff")
         at += len(block) - len(rest)

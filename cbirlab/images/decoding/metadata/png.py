@@ -11,12 +11,12 @@ from cbirlab.images.decoding.metadata.directory import exif_orientation
 from cbirlab.images.decoding.metadata.facts import Found
 from cbirlab.images.decoding.metadata.pieces import Piece, length, read
 
-_TEXT_BYTES = 1 << 20  # of a compressed text, what is unfolded to look for an orientation
+_TEXT_BYTES = 1 << 20  # bytes of a compressed text that are unfolded to look for an orientation
 _TRANSPARENCY = {0: (2, 2), 2: (6, 6), 3: (1, 256)}  # bytes of tRNS by the colour type, least and most
 
 
 def png(file: BinaryIO, found: Found) -> Iterator[Piece]:
-    """Critical chunks, and sound transparency; an animation loses all but its first frame."""
+    """Keep critical chunks and valid transparency; an animation loses all but its first frame."""
     end, at, colour = length(file), 8, -1
     yield 0, 8
     while at < end:
@@ -25,7 +25,7 @@ def png(file: BinaryIO, found: Found) -> Iterator[Piece]:
             break
         size, kind = struct.unpack(">I4s", head)
         stop = min(at + 12 + size, end)
-        if not kind.isalpha():  # nonsense: the decoder's
+        if not kind.isalpha():  # nonsense: left to the decoder
             yield at, end
             return
         if kind[:1].isupper():
@@ -57,7 +57,7 @@ def _says_more(text: bytes) -> bool:
 
 
 def _note_text(found: Found, kind: bytes, data: bytes) -> None:
-    """What XMP in a text chunk says, or EXIF as ImageMagick writes it: three lines, then digits."""
+    """Note what XMP in a text chunk says, or EXIF as ImageMagick writes it: three lines, then digits."""
     word, _, text = data.partition(b"\0")
     packed = kind == b"zTXt" or (kind == b"iTXt" and text[:1] == b"\1")
     if kind == b"zTXt":

@@ -1,7 +1,7 @@
-"""Metadata: a picture's file as decoders get it, without what is not the picture.
+"""Stripping: gives decoders a picture's file without the parts that are not the picture.
 
-Of EXIF and XMP only the orientation is taken, and of the rest what says which values are black and white. Comments,
-profiles, previews and further pages are not even parsed: whatever is wrong in them costs nobody the picture.
+From EXIF and XMP it takes only the orientation, from the rest only which values are black and white. It does not even
+parse comments, profiles, previews and further pages, so no fault in them can cost anyone the picture.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _WALKS: dict[bytes, Callable[[BinaryIO, Found], Iterator[Piece]]] = {
 def bare(file: BinaryIO) -> tuple[BinaryIO, Facts]:
     """The file without metadata, and what was taken from it; a file of another format as it is.
 
-    Nothing is raised for what is in the file: where its structure ends in nonsense, the rest is left to the decoder.
+    The contents of the file never raise an error: where its structure ends in nonsense, the decoder gets the rest.
     """
     file.seek(0)
     start = file.read(16)

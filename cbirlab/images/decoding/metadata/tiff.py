@@ -19,7 +19,7 @@ _PIXEL_TAGS = frozenset(
 
 
 def tiff(file: BinaryIO, found: Found) -> Iterator[Piece]:
-    """Entries on which pixels depend, of the first page."""
+    """Keep the entries of the first page on which pixels depend."""
     end, first = length(file), directory(file)
     if first is None or first.stop > end:
         yield 0, end
@@ -33,7 +33,7 @@ def tiff(file: BinaryIO, found: Found) -> Iterator[Piece]:
 
 
 def _stated(first: Directory) -> tuple[float, float] | None:
-    """The values that a TIFF calls least and most; else what its bits per value can hold."""
+    """The least and greatest value that a TIFF states; otherwise the range that its bits per value can hold."""
     bits, least, most = first.number(_BITS), None, None
     for low, high in ((_LEAST_ANY, _MOST_ANY), (_LEAST, _MOST)):
         if most is None:
