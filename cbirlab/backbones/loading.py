@@ -12,7 +12,7 @@ from cbirlab.backbones import caffe
 from cbirlab.backbones.backbone import PRECISION, Backbone
 from cbirlab.backbones.catalogue import BACKBONES, CAFFE_MEAN, CAFFE_STD, NO_WEIGHTS, RANDOM, Source, lacking
 from cbirlab.backbones.names import split_backbone
-from cbirlab.backbones.weights import Found, WeightsError, digest, fill, find, needed, own_file, read
+from cbirlab.backbones.weights import Found, WeightsError, digest, fill, find, match_tensors, needed, own_file, read
 from cbirlab.base.text import printable
 
 if TYPE_CHECKING:
