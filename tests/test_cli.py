@@ -330,7 +330,7 @@ def test_an_interrupt_ends_with_130(call, monkeypatch):
     def interrupted(_):
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(cli._COMMANDS, "list", interrupted)
+    monkeypatch.setitem(cli.commands._COMMANDS, "list", interrupted)
     code, _, err = call("list")
     assert (code, "interrupted" in err) == (130, True)
     monkeypatch.setattr("cbirlab.cli.parser.build_parser", lambda: interrupted(None))

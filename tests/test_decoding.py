@@ -433,7 +433,7 @@ def test_big_pictures_are_decoded_one_at_a_time(tmp_path: Path, monkeypatch: pyt
             inside[0] -= 1
         return found
 
-    monkeypatch.setattr(images, "upright_rgb", counted)
+    monkeypatch.setattr(images.reading, "upright_rgb", counted)
     paths = []
     for number in range(6):
         paths.append(tmp_path / f"{number}.png")

@@ -17,7 +17,7 @@ from cbirlab.aggregation.weighted import WeightedSums
 from cbirlab.base.params import Range, parameters
 from cbirlab.extract import fused_pooling
 from cbirlab.extract.pooling import pool
-from cbirlab.study.explain import place_parts as parts
+from cbirlab.study.explain import parts
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
 TRAINING_FREE = [*AGGREGATIONS]

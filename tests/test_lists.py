@@ -22,7 +22,7 @@ from cbirlab.live import Session
 from cbirlab.pipeline.bench import Column
 from cbirlab.store import Store
 from cbirlab.study.choices import Judging, differences, ranking_differences, read_ranking, write_ranking
-from cbirlab.study.explain import missed_positives as positives
+from cbirlab.study.explain import positives
 
 pytestmark = pytest.mark.filterwarnings("ignore:evaluate. :UserWarning")
 

@@ -19,7 +19,8 @@ from cbirlab.datasets import Dataset, load_dataset
 from cbirlab.encoding import ENCODINGS
 from cbirlab.evaluation import PROTOCOLS, evaluate
 from cbirlab.extract import extract
-from cbirlab.live import Session, slider_stops
+from cbirlab.live import Session
+from cbirlab.live.slider_stops import slider_stops
 from cbirlab.pipeline import table_row
 from cbirlab.pipeline.bench import Bench, Column
 from cbirlab.pipeline.learning_sets import learning_part

@@ -16,7 +16,7 @@ from cbirlab.base import plain
 from cbirlab.base.registry import UnknownName
 from cbirlab.fusion import Fusion
 from cbirlab.pipeline import Recipe
-from cbirlab.pipeline.recipe import MOST_SCALES
+from cbirlab.pipeline.fields import MOST_SCALES
 from cbirlab.pipeline.tap_names import MOST_TAPS
 from cbirlab.widgets.panels import saved
 

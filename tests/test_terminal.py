@@ -109,7 +109,7 @@ def test_too_little_memory_is_one_sentence(monkeypatch, capsys, error, told):
     def fails(*_, **__):
         raise error
 
-    monkeypatch.setitem(cli._COMMANDS, "compare", fails)
+    monkeypatch.setitem(cli.commands._COMMANDS, "compare", fails)
     assert cli.main(["compare"]) == 1
     said = capsys.readouterr().err
     assert said.startswith("cbirlab compare: ")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
@@ -18,6 +19,12 @@ MOST_BYTES = 64 << 20
 
 MOST_LETTERS = 1000
 """Limit of a text in a recipe: the name of a method with its parameters, of a dataset or of a tap."""
+
+_CONSTANTS = {"True": True, "False": False, "None": None}
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})", re.ASCII)
+_FRACTION = re.compile(r"-?[0-9]{1,9}\.[0-9]{1,9}", re.ASCII)
+_SIMPLE_TEXT = re.compile(r"'[\w .>()=-]*'|\"[\w .>()=-]*\"")
+"""What nearly all parameters look like is read without a tree of syntax."""
 
 _READING = Lock()  # in some versions of Python, parsing in two threads at once fails (SystemError)
 
@@ -56,6 +63,14 @@ def literal(text: str) -> Any:
     ------
     SyntaxError, ValueError, TypeError, RecursionError, MemoryError : as `ast.literal_eval`.
     """
+    if text in _CONSTANTS:
+        return _CONSTANTS[text]
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    if _FRACTION.fullmatch(text):
+        return float(text)
+    if _SIMPLE_TEXT.fullmatch(text):
+        return text[1:-1]
     with _READING:
         return ast.literal_eval(text)
 
