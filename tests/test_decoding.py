@@ -421,7 +421,7 @@ def test_a_lack_of_memory_is_the_error_of_its_picture(tmp_path: Path, monkeypatc
 def test_big_pictures_are_decoded_one_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opening, "BIG_PIXELS", 100)
     inside, most, lock = [0], [0], threading.Lock()
-    usual = images.upright_rgb
+    usual = images.reading.upright_rgb
 
     def counted(image, facts):
         with lock:
