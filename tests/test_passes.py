@@ -17,7 +17,7 @@ from sklearn.feature_extraction.image import grid_to_graph
 from cbirlab.backbones.weights import WeightsError
 from cbirlab.base.params import Choice, parameters
 from cbirlab.base.registry import UnknownName
-from cbirlab.passes import PASSES, Passes, View, combine, learn_vlad, match, regions, rpn, scheme
+from cbirlab.passes import PASSES, Passes, View, combine, combine_patches, learn_vlad, match, regions, rpn, scheme
 
 SIZED = [name for name in PASSES if not Passes(name).fact("pixels")]
 MULTI = [name for name in PASSES if name != "single"]
@@ -425,7 +425,7 @@ def test_combined_is_the_loop(how):
     @settings(deadline=None, max_examples=60)
     def check(given_vectors):
         vectors, counts = given_vectors
-        found = combine(how, vectors, counts)
+        found = combine_patches(how, vectors, counts)
         assert found.dtype == vectors.dtype
         np.testing.assert_allclose(found, reference.combined_patches(how, vectors, counts), rtol=1e-5, atol=1e-6)
 
@@ -473,7 +473,7 @@ def test_match_reads_a_memory_map(tmp_path):
 
 def test_half_precision_neither_overflows_nor_loses_digits():
     vectors = np.full((3, 64), 6e4, np.float16)
-    found = combine("sum", vectors, np.array([2, 1]))
+    found = combine_patches("sum", vectors, np.array([2, 1]))
     assert found.dtype == np.float32
     assert found == pytest.approx(np.repeat([[0.25], [0.125]], 64, axis=1))
 
@@ -493,7 +493,7 @@ def clusters():
 def test_vlad_over_patches_is_the_loop(clusters):
     vectors, counts = clusters
     state = learn_vlad(vectors, words=4, dims=24)
-    found = combine("vlad", vectors, counts, state)
+    found = combine_patches("vlad", vectors, counts, state)
     patches = reference.unit_patches(vectors, counts)
     expected = [reference.vlad_of_patches(one, state["centres_"]) for one in patches]
     np.testing.assert_allclose(found, expected, atol=2e-5)
@@ -505,11 +505,11 @@ def test_vlad_keeps_principal_components_and_is_the_same_for_one_image_as_for_ma
     state = learn_vlad(vectors, words=4, dims=6)
     assert all(isinstance(array, np.ndarray) for array in state.values())
     assert all((array == learn_vlad(vectors, words=4, dims=6)[name]).all() for name, array in state.items())
-    found = combine("vlad", vectors, counts, {name: torch.tensor(array) for name, array in state.items()})
+    found = combine_patches("vlad", vectors, counts, {name: torch.tensor(array) for name, array in state.items()})
     assert found.shape == (6, 24)
     ends = np.cumsum(counts)
     for image, (end, count) in enumerate(zip(ends, counts, strict=True)):
-        alone = combine("vlad", vectors[end - count : end], np.array([count]), state)
+        alone = combine_patches("vlad", vectors[end - count : end], np.array([count]), state)
         np.testing.assert_allclose(found[image], alone[0], atol=1e-6)
     assert np.linalg.norm(found, axis=1) == pytest.approx([1, 1, 0, 1, 1, 1], abs=1e-5)
 
@@ -528,7 +528,7 @@ def test_vlad_keeps_principal_components_and_is_the_same_for_one_image_as_for_ma
 )
 def test_what_combined_refuses(arguments, message):
     with pytest.raises(ValueError, match=message):
-        combine(*arguments)
+        combine_patches(*arguments)
 
 
 def test_what_match_and_vlad_refuse(clusters):
@@ -540,10 +540,10 @@ def test_what_match_and_vlad_refuse(clusters):
         learn_vlad(np.ones((20, 3)))
     state = learn_vlad(clusters[0], words=2)
     with pytest.raises(ValueError, match="vectors must have 24 dimensions, as the codebook in state, got 5"):
-        combine("vlad", np.ones((2, 5)), np.array([2]), state)
+        combine_patches("vlad", np.ones((2, 5)), np.array([2]), state)
 
 
 def test_no_images_at_all():
-    assert combine("max", np.empty((0, 3)), np.array([], int)).shape == (0, 3)
+    assert combine_patches("max", np.empty((0, 3)), np.array([], int)).shape == (0, 3)
     empty = np.empty((0, 3)), np.array([], int)
     assert match(*empty, np.ones((2, 3)), np.array([2])).shape == (0, 1)

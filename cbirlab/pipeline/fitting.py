@@ -148,7 +148,7 @@ def combine_views(how: str, values: np.ndarray, counts: np.ndarray, state: Any) 
     """The views of each image combined into one row."""
     from cbirlab import passes
 
-    return Rows(np.asarray(passes.combine(how, values, counts, state), dtype=np.float32))
+    return Rows(np.asarray(passes.combine_patches(how, values, counts, state), dtype=np.float32))
 
 
 def view_codebook(values: np.ndarray, key: str, store: Store) -> Mapping[str, np.ndarray]:
