@@ -14,7 +14,7 @@ import pytest
 
 from cbirlab.store import Store, StoreUnwritable, digest
 from cbirlab.store import store as store_module
-from cbirlab.store.files import seal, unseal
+from cbirlab.store.files import map_array, seal, unseal
 from cbirlab.store.shards import Shards
 
 SPECIFICATION = {"what": "numbers", "size": 3}
@@ -237,3 +237,23 @@ def test_a_single_number_comes_back_without_axes(store):
     entry = store.put("fitted", {"of": "a number"}, {"count": np.asarray(5), "turned": np.ones((3, 2)).T})
     assert entry.arrays["count"].shape == ()
     assert entry.arrays["turned"].shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.ones((2, 3), "<f4"),
+        np.array(3.5),
+        np.zeros((0, 4), "<f4"),
+        np.array(["ab", "c"]),
+        np.asfortranarray(np.eye(3)),
+    ],
+    ids=lambda array: f"{array.dtype.str}{array.shape}",
+)
+def test_arrays_are_mapped_as_numpy_maps_them_without_a_tree_of_syntax(array, tmp_path, monkeypatch):
+    np.save(tmp_path / "a.npy", array)
+    known = np.load(tmp_path / "a.npy", mmap_mode="r")
+    monkeypatch.setattr(np, "load", None)
+    found = map_array(tmp_path / "a.npy")
+    assert (found.dtype, found.shape, found.flags.f_contiguous) == (known.dtype, known.shape, known.flags.f_contiguous)
+    np.testing.assert_array_equal(found, known)

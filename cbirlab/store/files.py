@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -143,3 +144,27 @@ def _below(folder: Path) -> Iterator[os.stat_result]:
         for name in (*inside, *files):
             with suppress(OSError):
                 yield os.stat(os.path.join(place, name), follow_symlinks=False)
+
+
+def map_array(path: Path) -> np.ndarray:
+    """The array of a ``.npy`` file as a memory map.
+
+    `numpy.load` reads the header with a tree of syntax, which in some versions of Python fails (SystemError) when another
+    thread makes one at the same time: a notebook runs a cell while a panel reads the store.
+    """
+    with path.open("rb") as file:
+        version = np.lib.format.read_magic(file)
+        length = int.from_bytes(file.read(2 if version == (1, 0) else 4), "little")
+        header = _HEADER.fullmatch(file.read(length).decode("latin-1"))
+        start = file.tell()
+    if header is None:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    shape = tuple(int(size) for size in header["shape"].split(",") if size.strip())
+    order = "F" if header["fortran"] == "True" else "C"
+    return np.memmap(path, np.dtype(header["kind"]), mode="r", offset=start, shape=shape, order=order)
+
+
+_HEADER = re.compile(
+    r"\{'descr': '(?P<kind>[<>|=][a-zA-Z][0-9]+)', 'fortran_order': (?P<fortran>True|False), "
+    r"'shape': \((?P<shape>[0-9, ]*)\), \}\s*"
+)

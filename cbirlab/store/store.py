@@ -26,6 +26,7 @@ from cbirlab.store.files import (
     file_facts,
     file_sha256,
     folders,
+    map_array,
     runs,
     state_of,
     tree_bytes,
@@ -263,7 +264,7 @@ class Store:
         for name, facts in meta["arrays"].items():
             path = folder / f"{name}.npy"
             self._check(path, facts)
-            arrays[name] = np.load(path, mmap_mode="r", allow_pickle=False)
+            arrays[name] = map_array(path)
         return self._describe(kind, folder, meta, arrays)
 
     def _check(self, path: Path, facts: Mapping[str, Any]) -> None:
