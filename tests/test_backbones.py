@@ -399,7 +399,7 @@ def small_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, squeeze: dict
     digits = hashlib.sha256((tmp_path / "x.pth").read_bytes()).hexdigest()[:8]
     path = (tmp_path / "x.pth").rename(tmp_path / f"squeezenet1_1-{digits}.pth")
     release = weights.Published("IMAGENET1K_V1", f"https://example.org/{path.name}", (0.1,) * 3, (0.2,) * 3)
-    monkeypatch.setattr(weights.finding, "published", lambda name: {"IMAGENET1K_V1": release})
+    monkeypatch.setattr(weights.finding, "published_weights", lambda name: {"IMAGENET1K_V1": release})
     return path
 
 

@@ -281,7 +281,7 @@ def offered_weights(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     def offer(how: str) -> Path:
         release = weights.Published("IMAGENET1K_V1", server.url(f"{how}/{name}"), (0.1,) * 3, (0.2,) * 3)
-        monkeypatch.setattr(weights.finding, "published", lambda _: {"IMAGENET1K_V1": release})
+        monkeypatch.setattr(weights.finding, "published_weights", lambda _: {"IMAGENET1K_V1": release})
         return tmp_path / "hub" / "checkpoints" / name
 
     return offer

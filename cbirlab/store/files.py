@@ -149,8 +149,8 @@ def _below(folder: Path) -> Iterator[os.stat_result]:
 def map_array(path: Path) -> np.ndarray:
     """The array of a ``.npy`` file as a memory map.
 
-    `numpy.load` reads the header with a tree of syntax, which in some versions of Python fails (SystemError) when another
-    thread makes one at the same time: a notebook runs a cell while a panel reads the store.
+    `numpy.load` reads the header with a tree of syntax, which fails in some versions of Python (SystemError) when another
+    thread makes one meanwhile: a notebook runs a cell while a panel reads the store.
     """
     with path.open("rb") as file:
         version = np.lib.format.read_magic(file)

@@ -36,6 +36,7 @@ from cbirlab.store.meta import NOTES, read_meta, read_note, seal_json, small_fil
 from cbirlab.store.owners import left_behind, new_name
 from cbirlab.store.pruning import find_old, find_unfinished
 
+_TRIES = 3  # of putting an entry in its place while others write and prune
 KINDS = ("descriptors", "fitted", "projection")
 
 
@@ -243,14 +244,16 @@ class Store:
         (folder / "meta.json").write_text(seal_json(meta), encoding="utf-8")
         target = self.folder(kind, digest(specification))
         target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            os.rename(folder, target)
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.EACCES):
-                raise
-            if not (target / "meta.json").exists():  # the folder there is no entry, and would block this one for ever
-                self.discard(target)
+        for left in reversed(range(_TRIES)):
+            try:
                 os.rename(folder, target)
+                break
+            except OSError as error:
+                if not left or error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.EACCES):
+                    raise
+            if (target / "meta.json").exists():
+                break
+            self.discard(target)  # the folder there is no entry, and would block this one for ever
         entry = self.get(kind, specification)
         if entry is None:
             raise OSError(errno.EIO, f"entry {kind}/{target.name} cannot be read back")
