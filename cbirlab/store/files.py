@@ -149,7 +149,7 @@ def _below(folder: Path) -> Iterator[os.stat_result]:
 def map_array(path: Path) -> np.ndarray:
     """The array of a ``.npy`` file as a memory map.
 
-    `numpy.load` reads the header with a tree of syntax, which fails in some versions of Python (SystemError) when another
+    `numpy.load` reads the header with a tree of syntax, which fails in some versions of Python (SystemError) if another
     thread makes one meanwhile: a notebook runs a cell while a panel reads the store.
     """
     with path.open("rb") as file:
