@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from cbirlab import __version__
-from cbirlab.base.renamed import MOVED, UNTIL, renamed
+from cbirlab.base.renamed import MOVED, UNTIL, MovedModules, renamed
 
 
 def test_a_former_name_warns_with_the_present_one_and_the_version():
@@ -43,6 +43,18 @@ def test_modules_of_a_room_that_was_moved_are_found_too_and_the_warning_names_wh
         from cbirlab.looking.match import similarity_map
     assert similarity_map is importlib.import_module("cbirlab.study.explain.match").similarity_map
     assert {warning.filename for warning in told} == {__file__}
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_modules_that_two_threads_import_at_once_keep_their_own_specifications() -> None:
+    finder, names = MovedModules(), ["text", "plain", "session"]
+    specs = [finder.find_spec(f"cbirlab.{name}") for name in names]
+    modules = [finder.create_module(spec) for spec in specs]
+    for module, spec in zip(modules, specs, strict=True):
+        module.__spec__ = spec  # as the import machinery does
+    for module in modules:
+        finder.exec_module(module)
+    assert [module.__spec__.name for module in modules] == [f"cbirlab.{MOVED[name]}" for name in names]
 
 
 def test_no_former_name_is_used_in_the_package() -> None:

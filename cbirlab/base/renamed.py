@@ -67,7 +67,7 @@ class MovedModules(MetaPathFinder, Loader):
         room, dot, rest = spec.name.partition(".")[2].partition(".")
         present = f"cbirlab.{MOVED[room]}{dot}{rest}"
         module = import_module(present)
-        self._own = module.__spec__
+        spec.loader_state = module.__spec__
         warnings.warn(
             f"{spec.name} is called {present} now; the former name works until version {UNTIL}.",
             DeprecationWarning,
@@ -77,4 +77,5 @@ class MovedModules(MetaPathFinder, Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         """Only undo what the import machinery wrote into a module that it took for a new one."""
-        module.__spec__ = self._own
+        if module.__spec__ is not None:
+            module.__spec__ = module.__spec__.loader_state
