@@ -60,9 +60,6 @@ class RetrievalState(HasTraits):
     query = Int(0, min=0)
     image = Int(None, min=0, allow_none=True)
 
-    _made_of: Mapping[str, Any] | None = None
-    _setting: Setting
-
     @validate("aggregation")
     def _check_aggregation(self, proposal: Any) -> str:
         return registry_of(proposal["value"]).info(proposal["value"]).name
@@ -115,12 +112,6 @@ class RetrievalState(HasTraits):
     @property
     def setting(self) -> Setting:
         """The arguments of `Session.rank`."""
-        values = self.to_json()
-        if values != self._made_of:  # a panel asks several times for each move of a slider
-            self._made_of, self._setting = values, self._make_setting()
-        return self._setting
-
-    def _make_setting(self) -> Setting:
         before = () if self.attention == "none" else (Attention(self.attention),)
         aggregation = Aggregation(self.aggregation, self.parameters.get(self.aggregation, {}), before)
         # Methods that compare words have no vectors to whiten; the wish stays for the next pooling.
@@ -130,7 +121,7 @@ class RetrievalState(HasTraits):
 
     def to_json(self) -> dict[str, Any]:
         """The whole state as plain data, to be kept in a file or passed to `from_json`."""
-        return {name: self.trait_values()[name] for name in self.trait_names()}
+        return self.trait_values()
 
     def from_json(self, saved: Mapping[str, Any]) -> None:
         """Take over a state kept by `to_json`, in one step.
