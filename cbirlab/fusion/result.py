@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cbirlab.datasets import Dataset
 from cbirlab.fusion.recipe import Fusion
 from cbirlab.pipeline import Recipe, Run, table_row
+from cbirlab.pipeline.learning_sets import train_name
 from cbirlab.pipeline.recipe import right_of_maps
 from cbirlab.pipeline.result import Outcome
 
@@ -67,11 +67,6 @@ def fused_row(result: FusedRun) -> dict[str, Any]:
     del row["recipe"]
     weights = " + ".join(f"{weight:.3g}" for weight in result.member_weights)
     return {**row, "fusion": str(result.recipe.method), "fusion_weights": weights, "recipe": result.recipe.to_json()}
-
-
-def train_name(dataset: Dataset) -> str:
-    """What tables call the train split of a dataset."""
-    return dataset.train_name or f"{dataset.name}/train"
 
 
 def same_maps(members: Sequence[Recipe]) -> list[list[int]]:

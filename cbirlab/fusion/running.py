@@ -13,7 +13,6 @@ import numpy as np
 from cbirlab.backbones import load_backbone
 from cbirlab.datasets import Dataset, load_dataset
 from cbirlab.evaluation import PROTOCOLS
-from cbirlab.extract import image_hashes
 from cbirlab.fusion.members import Member, concatenate, fuse_lists, own_rows, search_lists
 from cbirlab.fusion.methods import check_weights
 from cbirlab.fusion.recipe import LEARNED, Fusion, check_members, compares_parts
@@ -21,6 +20,7 @@ from cbirlab.fusion.result import FusedRun, same_maps
 from cbirlab.fusion.weighing import balance, train_split
 from cbirlab.index.lists import Lists, lists_of
 from cbirlab.pipeline import Bench, Clock, Recipe, Run
+from cbirlab.pipeline.fitting import leak_between
 from cbirlab.pipeline.learning_sets import held_for
 from cbirlab.pipeline.result import judge, time_again
 from cbirlab.pipeline.search import depth_of
@@ -191,11 +191,8 @@ def _fused(fusion: Fusion, described: Sequence[_Described], weights: tuple[float
 
 def _leak(dataset: Dataset, split: Dataset | None, store: Store) -> str:
     """What the images that the fusion learned on share with the evaluated ones, by their bytes."""
-    if split is None:
-        return ""
-    evaluated = image_hashes([*dataset.images, *(query.path for query in dataset.queries)], store)
-    shared = len(evaluated & image_hashes(split.images, store))
-    return f"fusion learned on {shared} of the {len(evaluated)} evaluated images" if shared else ""
+    shared = leak_between((split, "images"), dataset, store) if split is not None else ""
+    return f"fusion {shared}" if shared else ""
 
 
 def _merged(skipped: Sequence[Mapping[str, Mapping[int, str]]]) -> dict[str, dict[int, str]]:

@@ -11,6 +11,11 @@ FALLBACK_WHITENING_SET = "toytown/train"
 """Learned on by default if a dataset has no train split and is too small to be divided."""
 
 
+def train_name(dataset: Dataset) -> str:
+    """The name of a dataset's train split, as tables and recipes have it."""
+    return dataset.train_name or f"{dataset.name}/train"
+
+
 def held_for(whitening_set: str | None, dataset: Dataset) -> HeldOut | None:
     """How the dataset is divided for a resolved whitening set; None if all of it is judged."""
     return dataset.held_out if whitening_set == f"{dataset.name}/{HELD_OUT}" else None
@@ -23,7 +28,7 @@ def means_held_out(whitening_set: str | None, dataset: Dataset) -> bool:
 
 def learning_set(given: str | None, dataset: Dataset) -> str:
     """Long form of a whitening set: "<dataset>/train", "<dataset>/held_out" or "<dataset>/images"."""
-    own_train, own_images = dataset.train_name or f"{dataset.name}/train", f"{dataset.name}/images"
+    own_train, own_images = train_name(dataset), f"{dataset.name}/images"
     if given and own_train.endswith(f"/{given}"):  # as recipes said it before names gave the folder around the file
         given = own_train
     elif given and "/" in given and own_images.endswith(f"/{given}"):
@@ -55,12 +60,12 @@ def learning_part(whitening_set: str, dataset: Dataset) -> tuple[Dataset, str]:
     UnknownName : no such dataset.
     ValueError : it was asked for its train split and has none.
     """
-    if dataset.train and whitening_set == (dataset.train_name or f"{dataset.name}/train"):
+    if dataset.train and whitening_set == train_name(dataset):
         return dataset, "train"
     if whitening_set == f"{dataset.name}/images":
         return dataset, "images"
-    if whitening_set == f"{dataset.name}/{HELD_OUT}" and dataset.held_out:
-        return dataset.held_out.learning, "train"
+    if held := held_for(whitening_set, dataset):
+        return held.learning, "train"
     name, _, part = whitening_set.rpartition("/")
     if name and part in ("train", "images", HELD_OUT) and not Path(whitening_set).expanduser().is_dir():
         other = load_dataset(name)
