@@ -24,6 +24,7 @@ ORDER = (
     "aggregation",
     "whitening",
     "store",
+    "compression",
     "passes",
     "index",
     "evaluation",
