@@ -1,4 +1,4 @@
-"""Compressions by name, and what a code is: it learns, encodes and decodes rows, and scores codes for queries."""
+"""What a code is: it learns, encodes and decodes rows, and scores codes for queries."""
 
 from __future__ import annotations
 
@@ -6,37 +6,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from cbirlab.base.methods import Method
 from cbirlab.base.params import check_parameters
-from cbirlab.base.registry import Registry
-from cbirlab.whitening import normalise
-
-COMPRESSIONS: Registry[Any] = Registry("compression")
-"""Codes with these facts: `learned`, fit learns from a learning set; `pairs`, it needs the instance label of each row;
-`binary`, it keeps bits; `needs`, a package without which it cannot be used; `named`, the names of parameters that are
-written even at their defaults."""
-
-NONE = "none"
-
-
-class Compression(Method):
-    """A code with its parameters, as recipes name it.
-
-    >>> Compression.parse("itq(bits=64, distance=asymmetric)").key
-    "itq(bits=64, distance='asymmetric')"
-    """
-
-    registry: ClassVar[Registry[Any]] = COMPRESSIONS
-    terse: ClassVar[bool] = True
-
-    @property
-    def used(self) -> bool:
-        """Whether rows are encoded at all."""
-        return self.name != NONE
-
-    def make(self) -> Code:
-        """The code, before it has learned."""
-        return self.target()(**self.parameters)
 
 
 class Code:
@@ -113,54 +83,6 @@ class Code:
     def row_bytes(self) -> int:
         """Bytes of a code."""
         return self.encode(np.zeros((1, self.width_), np.float32)).nbytes
-
-
-class FullRows(Code):
-    """No code: rows in float32."""
-
-    factory = "Flat"
-
-    def encode(self, X: np.ndarray) -> np.ndarray:
-        """The rows themselves."""
-        return np.asarray(X, dtype=np.float32)
-
-    def decode(self, codes: np.ndarray) -> np.ndarray:
-        """The rows themselves."""
-        return codes
-
-
-COMPRESSIONS.add(NONE, FullRows, title="None", learned=False, pairs=False, binary=False)
-
-
-def learn_code(compression: str | Compression, X: np.ndarray, y: Any = None) -> Code:
-    """Fit a code on descriptors: rows are L2-normalised, zero rows left out.
-
-    Parameters
-    ----------
-    compression : a name in `COMPRESSIONS`, or with parameters: ``"itq(bits=64)"``.
-    X : (n, D), of a set that is not evaluated.
-    y : (n,), instance label of each row, "" for none; only for codes that learn from pairs.
-
-    Raises
-    ------
-    UnknownName : no such compression.
-    TypeError, ValueError : as `Code.fit`; no labels where they are needed.
-    """
-    method = Compression.parse(compression)
-    unit = normalise(X)
-    kept = unit.any(axis=1)
-    if not kept.any():
-        raise ValueError(f"compression {method}: rows to learn on must not all be zero, got {len(unit)} zero rows.")
-    labels = None
-    if method.fact("pairs"):
-        labels = np.array([], dtype=str) if y is None else np.asarray(y).astype(str)
-        if labels.shape != kept.shape:
-            raise ValueError(
-                f"compression {method}: needs one instance label per row of the learning set, {len(kept)}, got "
-                f"{labels.shape}; choose a learning set with instances, or compression 'itq'."
-            )
-        labels = labels[kept]
-    return method.make().fit(unit[kept], labels)
 
 
 def matrix(owner: str, X: Any) -> np.ndarray:

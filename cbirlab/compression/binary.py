@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 
 from cbirlab.base.params import Choice, Range
-from cbirlab.compression.base import COMPRESSIONS, Code
+from cbirlab.compression.base import Code
 from cbirlab.whitening.base import principal_axes, rank
 
 BITS = Range(1, 4096, step=8, integer=True)
@@ -93,15 +93,6 @@ def _words(codes: np.ndarray) -> np.ndarray:
     return padded.view(np.uint64)
 
 
-@COMPRESSIONS.register(
-    "lsh",
-    title="LSH: signs of random projections",
-    reference="Charikar, STOC 2002",
-    learned=True,  # the mean alone
-    pairs=False,
-    binary=True,
-    named=("bits",),
-)
 class LSH(BinaryCode):
     """Signs of Gaussian projections: two bits differ with probability angle / pi.
 
@@ -122,15 +113,6 @@ class LSH(BinaryCode):
         self.projection_ = np.random.default_rng(self.seed).standard_normal((X.shape[1], self.bits))
 
 
-@COMPRESSIONS.register(
-    "pcah",
-    title="PCAH: signs of principal components",
-    reference="Wang et al., CVPR 2010",
-    learned=True,
-    pairs=False,
-    binary=True,
-    named=("bits",),
-)
 class PCAH(BinaryCode):
     """Signs of the leading principal components. All bits count alike, though the components do not."""
 
@@ -141,15 +123,6 @@ class PCAH(BinaryCode):
         self.mean_, self.projection_ = principal_projection(type(self).__name__, X, self.bits)
 
 
-@COMPRESSIONS.register(
-    "pca_rr",
-    title="PCA and a random rotation",
-    reference="Gong et al., TPAMI 2013, section 3.1",
-    learned=True,
-    pairs=False,
-    binary=True,
-    named=("bits",),
-)
 class PCARandomRotation(BinaryCode):
     """Signs of principal components after one random rotation, which spreads the variance over the bits."""
 
@@ -167,15 +140,6 @@ class PCARandomRotation(BinaryCode):
         self.projection_ = axes @ random_rotation(self.bits, self.seed)
 
 
-@COMPRESSIONS.register(
-    "itq",
-    title="ITQ: iterative quantisation",
-    reference="Gong and Lazebnik, CVPR 2011",
-    learned=True,
-    pairs=False,
-    binary=True,
-    named=("bits",),
-)
 class ITQ(BinaryCode):
     """PCA, and then the rotation R that moves rows nearest to the corners of the cube: min |B - V R|^2.
 
@@ -218,15 +182,6 @@ def rotate(V: np.ndarray, R: np.ndarray, iterations: int) -> tuple[np.ndarray, n
     return R, np.array(objective)
 
 
-@COMPRESSIONS.register(
-    "sh",
-    title="Spectral hashing",
-    reference="Weiss et al., NIPS 2008",
-    learned=True,
-    pairs=False,
-    binary=True,
-    named=("bits",),
-)
 class SpectralHashing(BinaryCode):
     """Signs of sines along principal axes, of the lowest frequencies: a long axis gets several bits.
 
@@ -276,14 +231,6 @@ def lowest_modes(ranges: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]
     return axis[kept], mode[kept]
 
 
-@COMPRESSIONS.register(
-    "binary",
-    title="One bit per dimension",
-    reference="",
-    learned=True,
-    pairs=False,
-    binary=True,
-)
 class OneBit(BinaryCode):
     """The sign of every dimension after centring, K = D; meant for a shortlist that is re-scored."""
 
