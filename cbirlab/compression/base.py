@@ -23,9 +23,11 @@ class Code:
     width_ : D of the rows.
     factory : how faiss names the storage of such codes inside its lists and graphs; "" if it has none.
     shifted : whether scores take the length of decoded rows into account.
+    symmetric : whether queries are coded too, and codes are compared bit by bit.
     """
 
     width_: int
+    symmetric: bool = False
     factory: str = ""
     shifted: ClassVar[bool] = True
 
@@ -73,6 +75,14 @@ class Code:
         found = prepared.astype(np.float64) @ rows.T
         if self.shifted:
             found += (1 - np.einsum("nd,nd->n", rows, rows)) / 2
+        return found.astype(np.float32)
+
+    def scores_beside(self, prepared: np.ndarray, decoded: np.ndarray) -> np.ndarray:
+        """The same of some decoded rows for each query, (Q, k, d): (Q, k)."""
+        rows = decoded.astype(np.float64)
+        found = np.einsum("qd,qkd->qk", prepared.astype(np.float64), rows)
+        if self.shifted:
+            found += (1 - np.einsum("qkd,qkd->qk", rows, rows)) / 2
         return found.astype(np.float32)
 
     def space(self, X: np.ndarray) -> np.ndarray:

@@ -41,7 +41,7 @@ class BinaryCode(Code):
         return self.projection_.shape[1]
 
     @property
-    def symmetric(self) -> bool:
+    def symmetric(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Whether queries are coded too."""
         return self.distance == "symmetric"
 

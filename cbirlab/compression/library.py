@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
@@ -31,3 +33,19 @@ def faiss_library(owner: str) -> Any:
     import faiss  # isort: skip
 
     return faiss
+
+
+@contextmanager
+def one_thread(owner: str) -> Iterator[None]:
+    """Let faiss use one thread, and as many as before afterwards.
+
+    What is learned is the same each time then; and on a busy machine its threads, which wait for each other without
+    rest, turn a second into a minute.
+    """
+    faiss = faiss_library(owner)
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)

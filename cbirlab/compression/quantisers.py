@@ -9,7 +9,7 @@ import numpy as np
 
 from cbirlab.base.params import Choice, Range
 from cbirlab.compression.base import Code
-from cbirlab.compression.library import faiss_library
+from cbirlab.compression.library import faiss_library, one_thread
 from cbirlab.compression.scalar import pack, unpack
 
 ROWS_PER_CENTRE = 39
@@ -63,7 +63,8 @@ class PQ(Code):
         faiss = faiss_library(type(self).__name__)
         quantiser = faiss.ProductQuantizer(X.shape[1], m, bits)
         quantiser.cp.min_points_per_centroid = 1  # `chosen` has warned in words
-        quantiser.train(np.ascontiguousarray(X, dtype=np.float32))
+        with one_thread("PQ"):
+            quantiser.train(np.ascontiguousarray(X, dtype=np.float32))
         self.centres_ = faiss.vector_to_array(quantiser.centroids).reshape(m, 2**bits, -1).copy()
 
     def encode(self, X: np.ndarray) -> np.ndarray:
@@ -96,7 +97,8 @@ class OPQ(PQ):
         quantiser.cp.min_points_per_centroid = 1
         rotation = faiss.OPQMatrix(X.shape[1], m)
         rotation.pq = quantiser
-        rotation.train(np.ascontiguousarray(X, dtype=np.float32))
+        with one_thread("OPQ"):
+            rotation.train(np.ascontiguousarray(X, dtype=np.float32))
         self.rotation_ = faiss.vector_to_array(rotation.A).reshape(X.shape[1], -1).T.copy()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # said above

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar, Self
 
 import numpy as np
 
@@ -12,9 +12,17 @@ from cbirlab.whitening import normalise
 
 
 class FullRows(Code):
-    """No code: rows in float32."""
+    """No code: rows in float32, scored by their inner products."""
 
     factory = "Flat"
+    shifted: ClassVar[bool] = False
+
+    @classmethod
+    def of_width(cls, width: int) -> Self:
+        """Of rows (N, width)."""
+        self = cls()
+        self.width_ = width
+        return self
 
     def encode(self, X: np.ndarray) -> np.ndarray:
         """The rows themselves, in float32."""

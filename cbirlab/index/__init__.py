@@ -4,6 +4,18 @@ from cbirlab.index.base import INDEXES, Index, IndexMethod, Rows
 from cbirlab.index.exact import ExactIndex
 from cbirlab.index.patches import PatchIndex
 from cbirlab.index.ranking import Ranking, ranked
+from cbirlab.index.rescoring import rescore
 from cbirlab.index.words import WordIndex
 
-__all__ = ["INDEXES", "ExactIndex", "Index", "IndexMethod", "PatchIndex", "Ranking", "Rows", "WordIndex", "ranked"]
+__all__ = [
+    "INDEXES",
+    "ExactIndex",
+    "Index",
+    "IndexMethod",
+    "PatchIndex",
+    "Ranking",
+    "Rows",
+    "WordIndex",
+    "ranked",
+    "rescore",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, Self
 
@@ -10,10 +11,53 @@ import numpy as np
 
 from cbirlab.base.methods import Method
 from cbirlab.base.registry import Registry
+from cbirlab.compression import Compression
 from cbirlab.index.ranking import Ranking
 from cbirlab.whitening import normalise
 
 INDEXES: Registry[Any] = Registry("index")
+"""Facts: `approximate`, whether lists may lack what an exact search finds; `codes`, which codes ``fit(X, code, train)``
+takes: "any", "bits" compared bit by bit, "pq4", or "faiss" for those that it stores (without it, an index is called as
+``fit(X)``); `learned`, whether it needs `train`, rows to learn on; `stored`, whether ``saved`` and ``restore`` keep it
+in the store; `dials`, the parameters that need no new index."""
+
+INDEXES.add("exact", "cbirlab.index.exact:ExactIndex", title="Exact search", approximate=False, codes="any")
+INDEXES.add(
+    "hamming",
+    "cbirlab.index.approximate:Hamming",
+    title="All binary codes, by Hamming distance",
+    approximate=False,
+    codes="bits",
+)
+INDEXES.add(
+    "fastscan",
+    "cbirlab.index.approximate:FastScan",
+    title="All 4-bit PQ codes, by fast scan",
+    reference="André et al., VLDB 2015",
+    approximate=True,
+    codes="pq4",
+)
+INDEXES.add(
+    "ivf",
+    "cbirlab.index.approximate:IVF",
+    title="Inverted lists (IVF)",
+    reference="Sivic and Zisserman, ICCV 2003; Jégou et al., TPAMI 2011",
+    approximate=True,
+    codes="faiss",
+    learned=True,
+    stored=True,
+    dials=("probes",),
+)
+INDEXES.add(
+    "hnsw",
+    "cbirlab.index.approximate:HNSW",
+    title="Graph of neighbours (HNSW)",
+    reference="Malkov and Yashunin, TPAMI 2020",
+    approximate=True,
+    codes="faiss",
+    stored=True,
+    dials=("ef",),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +129,37 @@ class IndexMethod(Method):
     def make(self) -> Index:
         """The index, without a database yet."""
         return self.target()(**self.parameters)
+
+    def refuses(self, compression: Compression) -> str:
+        """Empty, or why this index cannot hold such codes."""
+        takes, bits = self.fact("codes"), compression.parameters.get("bits")
+        symmetric = compression.fact("binary") and compression.parameters["distance"] == "symmetric"
+        if takes == "any":
+            return ""
+        if takes == "bits":
+            return "" if symmetric else "a binary compression with distance 'symmetric', as 'itq(bits=64)'"
+        if takes == "pq4":
+            return (
+                "" if compression.name in ("pq", "opq") and bits in (None, 4) else "compression 'pq(bits=4)' or 'opq'"
+            )
+        if takes is None:
+            return "compression 'none'" if compression.used else ""
+        if compression.fact("binary") and not symmetric:
+            return "a binary compression with distance 'symmetric', another compression, or 'none'"
+        return ""
+
+    @property
+    def built(self) -> Self:
+        """The method with its dials at their defaults: methods that are alike in this share one index."""
+        dials = self.fact("dials", ())
+        return type(self)(self.name, {name: value for name, value in self.params if name not in dials})
+
+    def dialled(self, index: Any) -> Any:
+        """A view of an index that was made for `built`, with the dials of this method."""
+        turned = copy(index)
+        for name in self.fact("dials", ()):
+            setattr(turned, name, self.parameters[name])
+        return turned
 
 
 def values_of(owner: str, X: Any) -> Any:

@@ -7,13 +7,16 @@ from typing import Annotated, Any
 import numpy as np
 
 from cbirlab.base.params import Range, check_parameters
-from cbirlab.index.base import INDEXES, check_depth, values_of
+from cbirlab.compression.base import Code
+from cbirlab.index.base import check_depth, values_of
 from cbirlab.index.ranking import LOW_WORD, Ranking, blocks, pack, refuse_not_finite, unpack_scores
 
 
-@INDEXES.register("exact", title="Exact search", approximate=False)
 class ExactIndex:
-    """Inner products with every database row: the reference for all other indexes.
+    """Compares a query with every row of the database, or with every code: the reference for all other indexes.
+
+    Without a code, scores are inner products; with one, they are the code's (`cbirlab.compression.base.Code`), and rows
+    and queries must be L2-normalised.
 
     A row of zeros is not a descriptor: as a query it has no answer, and in the database it is no answer (see
     `Ranking`).
@@ -27,20 +30,25 @@ class ExactIndex:
 
     Attributes
     ----------
-    database_ : (N, D), as given to `fit`; not copied.
+    database_ : (N, D), as given to `fit`; not copied. With a code (N, W), the codes.
     """
 
     def __init__(self, *, block_mb: Annotated[float, Range(0.001, 65536)] = 64) -> None:
         self.block_mb = check_parameters(type(self), {"block_mb": block_mb}, owner="ExactIndex")["block_mb"]
 
-    def fit(self, X: Any) -> ExactIndex:
-        """Take the database `X` (N, D), one row per image."""
-        self.database_ = _matrix("database", X)
+    def fit(self, X: Any, code: Code | None = None, train: Any = None) -> ExactIndex:
+        """Take the database `X` (N, D), one row per image, and keep it, or what a fitted `code` keeps of it.
+
+        `train` is there because other indexes learn.
+        """
+        rows = check_matrix("ExactIndex", "database", X)
+        self._width, self._code = rows.shape[1], code
+        self.database_ = rows if code is None else self._encoded(rows, code)
         return self
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the database's rows."""
+        """Bytes of the database's rows, or of their codes."""
         return self._fitted().nbytes
 
     def search(self, Q: Any, k: int | None = None) -> Ranking:
@@ -56,9 +64,9 @@ class ExactIndex:
         RuntimeError : `fit` was not called.
         ValueError : widths differ, `k` is out of range, NaN or infinity in queries or database.
         """
-        database, queries = self._fitted(), _matrix("queries", Q)
-        if queries.shape[1] != database.shape[1]:
-            raise ValueError(f"ExactIndex: queries must have {database.shape[1]} dimensions, got {queries.shape[1]}.")
+        database, queries = self._fitted(), check_matrix("ExactIndex", "queries", Q)
+        if queries.shape[1] != self._width:
+            raise ValueError(f"ExactIndex: queries must have {self._width} dimensions, got {queries.shape[1]}.")
         depth = check_depth("ExactIndex", k, len(database))
         finite = np.isfinite(queries).all(axis=1)
         if not finite.all():
@@ -66,24 +74,42 @@ class ExactIndex:
         shape = (len(queries), depth)
         images, scores = np.empty(shape, np.int64), np.empty(shape, np.float32)
         for rows in blocks(len(queries), self._elements() // len(database)):
-            keys = self._best_keys(queries[rows].astype(np.float64), depth)
+            keys = self._best_keys(queries[rows], depth)
             images[rows], scores[rows] = keys & LOW_WORD, unpack_scores(keys)
         return Ranking(images, scores)
 
     def _best_keys(self, queries: np.ndarray, k: int) -> np.ndarray:
         """Sorted keys of the `k` best rows, computed from one block of the database after another."""
         best = np.empty((len(queries), 0), dtype=np.int64)
-        database = self.database_
-        for rows in blocks(len(database), self._elements() // max(len(queries), database.shape[1])):
-            block = database[rows].astype(np.float64)
-            scores = (queries @ block.T).astype(np.float32)
-            refuse_not_finite(scores, rows.start)
-            _leave_out_zeros(scores, queries, block)
+        asked = queries.astype(np.float64) if self._code is None else self._code.prepare(queries)
+        unasked = ~queries.any(axis=1)
+        for rows in blocks(len(self.database_), self._elements() // max(len(queries), self._width)):
+            block = self.database_[rows]
+            if self._code is None:
+                block = block.astype(np.float64)
+                scores = (asked @ block.T).astype(np.float32)
+                refuse_not_finite(scores, rows.start)
+                _leave_out_zeros(scores, queries, block)
+            else:
+                scores = self._code.scores(asked, block)
+                scores[unasked] = -np.inf
+                scores[:, self._empty[rows]] = -np.inf
             best = np.concatenate([best, pack(scores, rows.start)], axis=1)
             if best.shape[1] > k:
                 best = np.partition(best, k - 1, axis=1)[:, :k]
         best.sort(axis=1)
         return best
+
+    def _encoded(self, rows: np.ndarray, code: Code) -> np.ndarray:
+        """The codes (N, W), made a block at a time; and which rows are empty, which codes do not tell."""
+        self._empty = np.empty(len(rows), bool)
+        codes = []
+        for part in blocks(len(rows), self._elements() // rows.shape[1]):
+            block = np.asarray(rows[part])
+            refuse_not_finite(block.T, part.start)
+            self._empty[part] = ~block.any(axis=1)
+            codes.append(code.encode(block))
+        return np.concatenate(codes)
 
     def _elements(self) -> int:
         return int(self.block_mb * 2**20 / 8)
@@ -94,12 +120,18 @@ class ExactIndex:
         return self.database_
 
 
-def _matrix(name: str, X: Any) -> np.ndarray:
-    X = np.asanyarray(values_of("ExactIndex", X))
+def check_matrix(owner: str, name: str, X: Any) -> np.ndarray:
+    """Rows (N, D) of real numbers, one per image; not copied.
+
+    Raises
+    ------
+    ValueError, TypeError : something else.
+    """
+    X = np.asanyarray(values_of(owner, X))
     if X.ndim != 2 or 0 in X.shape:
-        raise ValueError(f"ExactIndex: {name} must be (N, D), one row per image and not empty, got {X.shape}.")
+        raise ValueError(f"{owner}: {name} must be (N, D), one row per image and not empty, got {X.shape}.")
     if X.dtype.kind not in "fiu":
-        raise TypeError(f"ExactIndex: {name} must hold real numbers, got {X.dtype}.")
+        raise TypeError(f"{owner}: {name} must hold real numbers, got {X.dtype}.")
     return X
 
 

@@ -72,6 +72,20 @@ def ranked(scores: np.ndarray) -> Ranking:
     return Ranking(keys & LOW_WORD, unpack_scores(keys))
 
 
+def settle(images: np.ndarray, scores: np.ndarray, count: int) -> Ranking:
+    """The ranking of lists (Q, K) that end early, with -1 at -inf: images that they lack follow, by index.
+
+    Parameters
+    ----------
+    count : N, the images there are; at least K.
+    """
+    for query in np.flatnonzero(images[:, -1] < 0):
+        there = images[query] >= 0
+        lacking = np.setdiff1d(np.arange(min(count, len(there) + there.sum())), images[query][there])
+        images[query, ~there] = lacking[: (~there).sum()]
+    return Ranking(images, scores)
+
+
 def pack(scores: np.ndarray, first_row: int) -> np.ndarray:
     """One int64 per score that sorts by falling score, then by row, so that sort and partition break ties alike.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -12,15 +11,15 @@ import numpy as np
 
 from cbirlab.base.recent import Recent
 from cbirlab.datasets import Dataset
-from cbirlab.index import Index, Ranking, Rows
+from cbirlab.index import Ranking, Rows
 from cbirlab.index.lists import Lists
 from cbirlab.pipeline import fitting
 from cbirlab.pipeline.added import ROWS, stages_used
 from cbirlab.pipeline.described import Column, Described
 from cbirlab.pipeline.learning_sets import held_for, learning_part
-from cbirlab.pipeline.recipe import Recipe
+from cbirlab.pipeline.recipe import Recipe, learns_rows
 from cbirlab.pipeline.result import BUDGET_SECONDS, Clock, Run, judge, time_again
-from cbirlab.pipeline.search import NO_ROW, Searcher, depth_of, index_of
+from cbirlab.pipeline.search import NO_ROW, Learned, Searcher, depth_of, index_of
 from cbirlab.store import Store
 from cbirlab.whitening import normalise, project
 
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Bench", "Column"]
 
+_NO_ROWS = np.empty((0, 0), np.float32)
 _INDEX_BYTES = 1 << 28  # limit for the indexes that are kept; the last two are always kept
 
 
@@ -59,7 +59,7 @@ class Bench(Described):
         super().__init__(dataset, backbone, recipe, store=store, progress=progress)
         self._leaks: dict[str, str] = {}
         self._own = np.array([NO_ROW if query.index is None else query.index for query in dataset.queries], np.int64)
-        self._projected, self._cut = Recent(keep), Recent(2)
+        self._projected, self._cut, self._codes = Recent(keep), Recent(2), Recent(keep)
         self._indexes = Recent(keep, most_bytes=_INDEX_BYTES, size=lambda kept: kept[0].nbytes)
 
     def whitening(self, recipe: Recipe) -> Any:
@@ -71,14 +71,36 @@ class Bench(Described):
         name = (str(recipe.tap), recipe.aggregation, recipe.whitening, learning_set)
         if name not in self._fitted:
             rows, key = self.rows(recipe, learning_set)
-            owner, part = learning_part(learning_set, self.dataset)
-            labels = owner.train_instances if part == "train" else owner.instances
-            if rows.counts is not None and labels:
-                labels = [str(label) for label in np.repeat(labels, rows.counts)]
+            labels = self._labels(learning_set, rows)
             self._fitted[name] = fitting.learn_whitening(recipe.whitening, rows.values, labels, key, self.store)
             if held_for(recipe.whitening_set, self.dataset):
                 fitting.warn_of_few(recipe, self._fitted[name], *rows.values.shape)
         return self._fitted[name]
+
+    def _labels(self, learning_set: str, rows: Rows) -> Sequence[str]:
+        """Instance of each row of a learning set."""
+        owner, part = learning_part(learning_set, self.dataset)
+        labels = owner.train_instances if part == "train" else owner.instances
+        if rows.counts is not None and labels:
+            return [str(label) for label in np.repeat(labels, rows.counts)]
+        return labels
+
+    def learned(self, recipe: Recipe) -> Learned:
+        """The fitted code of a resolved recipe, and the rows that indexes learn on."""
+        if not (recipe.compression.used or recipe.index.fact("codes") != "any"):
+            return Learned(None, _NO_ROWS, self.store)
+        return self._codes.get((*_searched_as(recipe), recipe.compression), lambda: self._learn(recipe))
+
+    def _learn(self, recipe: Recipe) -> Learned:
+        rows, labels = self.pair(recipe)[0], ()
+        if learns_rows(recipe):
+            learning_set = str(recipe.whitening_set)
+            before = self.rows(recipe, learning_set)[0]
+            rows, labels = self.project(recipe, before), self._labels(learning_set, before)
+        code = None
+        if recipe.compression.used:
+            code = fitting.learn_code(recipe.compression, rows.values, labels, self.store)
+        return Learned(code, rows.values if learns_rows(recipe) else _NO_ROWS, self.store)
 
     def run(self, recipe: Recipe, clock: Clock | None = None) -> Run:
         """Carry out a resolved recipe."""
@@ -132,14 +154,9 @@ class Bench(Described):
 
     def _searcher(self, recipe: Recipe) -> tuple[Searcher, float]:
         """The database in its index, which is filled once and kept, and the seconds that filling took."""
-        images = self.pair(recipe)[0]
-
-        def fill() -> tuple[Index, float]:
-            start = time.perf_counter()
-            return index_of(recipe, images), time.perf_counter() - start
-
-        index, seconds = self._indexes.get((*_searched_as(recipe), recipe.index), fill)
-        return Searcher(recipe, self.dataset, images, index), seconds
+        images, built = self.pair(recipe)[0], (*_searched_as(recipe), recipe.compression, recipe.index.built)
+        index, seconds = self._indexes.get(built, lambda: index_of(recipe, images, self.learned(recipe)))
+        return Searcher(recipe, self.dataset, images, recipe.index.dialled(index)), seconds
 
     def project(self, recipe: Recipe, rows: Rows) -> Rows:
         """Take descriptors of other images to where the recipe searches."""

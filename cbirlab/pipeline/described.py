@@ -15,7 +15,7 @@ from cbirlab.extract import Descriptors, extract
 from cbirlab.index import Rows
 from cbirlab.pipeline import fitting
 from cbirlab.pipeline.learning_sets import learning_part
-from cbirlab.pipeline.recipe import Recipe, right_of_maps
+from cbirlab.pipeline.recipe import Recipe, learns_rows, right_of_maps
 from cbirlab.store import Store, digest
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Described:
             nothing = by_set.pop(None)
             by_set[next(iter(by_set))] += nothing
         for learning_set, members in by_set.items():
-            self._fill(fitting.cells_of(members), learning_set, train=any(map(_trains, members)))
+            self._fill(fitting.cells_of(members), learning_set, train=any(map(learns_rows, members)))
 
     def _fill(self, cells: fitting.Cells, learning_set: str | None, *, train: bool) -> None:
         """Extract `cells`, which learn from `learning_set`; with `train`, its own descriptors too."""
@@ -179,7 +179,11 @@ class Described:
     def has(self, recipe: Recipe) -> bool:
         """Whether everything that a resolved recipe needs is extracted."""
         self._check(recipe)
-        parts = ["images", *(["queries"] if self.dataset.queries else []), *([recipe.whitening_set] * _trains(recipe))]
+        parts = [
+            "images",
+            *(["queries"] if self.dataset.queries else []),
+            *([recipe.whitening_set] * learns_rows(recipe)),
+        ]
         cell = _named(recipe.aggregation, recipe.whitening_set or "")
         return all((tap, cell, part) in self._columns for _, tap in recipe.taps for part in parts)
 
@@ -227,11 +231,6 @@ class Described:
         known = self._states.get((tap, spec.key, recipe.whitening_set or ""))
         found = known or fitting.network_states(self.backbone, {tap: [spec]}).get((tap, spec.key))
         return found and (found.of_queries or found.value)
-
-
-def _trains(recipe: Recipe) -> bool:
-    """Whether the recipe needs descriptors of the learning set itself."""
-    return bool(recipe.whitening.fact("learned")) or recipe.passes.combine == "vlad"
 
 
 def _named(aggregation: str, learning_set: str) -> str:

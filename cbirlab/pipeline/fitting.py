@@ -13,6 +13,8 @@ import numpy as np
 from cbirlab.aggregation import Aggregation
 from cbirlab.backbones import BACKBONES, classifier_of
 from cbirlab.base.progress import bar
+from cbirlab.compression import Compression
+from cbirlab.compression import learn_code as learn_from
 from cbirlab.datasets import Dataset
 from cbirlab.extract import Descriptors, Sampler, State, image_hashes
 from cbirlab.extract.sampling import unpack
@@ -24,6 +26,7 @@ from cbirlab.whitening import Whitening, learn, normalise
 
 if TYPE_CHECKING:
     from cbirlab.backbones import Backbone
+    from cbirlab.compression.base import Code
 
 Cells = dict[str, list[Aggregation]]
 """Tap to the aggregations that are wanted there."""
@@ -184,6 +187,35 @@ def learn_whitening(whitening: Whitening, values: np.ndarray, labels: Sequence[s
     for attribute, value in load_or_fit(store, specification, fit).items():
         setattr(fitted, attribute, value.item() if value.ndim == 0 else value)
     return fitted
+
+
+def learn_code(compression: Compression, values: np.ndarray, labels: Sequence[str], store: Store) -> Code:
+    """Fit a code on `values`, or take it from the store if it was fitted on the same rows before.
+
+    Parameters
+    ----------
+    labels : instance of each row, for a code that learns from pairs.
+    """
+    pairs = {"labels": sha256(repr(list(labels)).encode()).hexdigest()} if compression.fact("pairs") else {}
+    specification = {"compression": compression.name, "parameters": compression.parameters, "on": content(values)}
+    specification |= {"code": code_version("compression", "whitening"), **pairs}
+
+    def fit() -> dict[str, np.ndarray]:
+        learned = learn_from(compression, values, labels if pairs else None)
+        return {name: np.asarray(value) for name, value in vars(learned).items() if name.endswith("_")}
+
+    code = compression.make()
+    for attribute, value in load_or_fit(store, specification, fit).items():
+        setattr(code, attribute, value.item() if value.ndim == 0 else np.asarray(value))
+    return code
+
+
+def content(values: np.ndarray) -> str:
+    """Hash of an array's numbers, shape and type."""
+    checksum = sha256(f"{values.shape} {values.dtype}".encode())
+    for start in range(0, len(values), 1 << 16):
+        checksum.update(np.ascontiguousarray(values[start : start + (1 << 16)]).data)
+    return checksum.hexdigest()
 
 
 def warn_of_few(recipe: Recipe, whitening: Any, images: int, width: int) -> None:

@@ -13,6 +13,7 @@ from cbirlab.backbones.loading import PRECISION
 from cbirlab.base.params import Choice, Range
 from cbirlab.base.plain import check_fields, check_texts, object_of
 from cbirlab.base.registry import load_extensions
+from cbirlab.compression import Compression
 from cbirlab.datasets import Dataset, load_dataset
 from cbirlab.evaluation import PROTOCOLS
 from cbirlab.evaluation.judgement import AP_METHODS
@@ -44,6 +45,7 @@ from cbirlab.pipeline.fields import (
 )
 from cbirlab.pipeline.learning_sets import learning_set, means_held_out
 from cbirlab.pipeline.tap_names import Taps
+from cbirlab.pipeline.together import check_together
 from cbirlab.store import digest
 from cbirlab.whitening import Whitening
 
@@ -69,7 +71,7 @@ class Recipe(Extensible):
     passes : feedforward scheme, "single" or "grid(rows=2, columns=2)".
     whitening : "pca" or "pca(power=0.25)".
     dimensions : leading dimensions kept after whitening.
-    whitening_set : what whitening, codebooks and projections of regions are learned on: "train" (the dataset's),
+    whitening_set : what whitening, codebooks, codes and projections of regions are learned on: "train" (the dataset's),
         "held_out" (about half of the dataset; the other half is judged, see `Dataset.held_out`), "database" (the
         evaluated images; reported as a leak), or another dataset, like "toytown" or "toytown/train". By default the
         train split, or else what is held out; for a dataset too small for that (`Dataset.learns_on_itself`), Toytown's.
@@ -83,7 +85,9 @@ class Recipe(Extensible):
     interpolation : "lanczos", "bicubic", "bilinear" or "nearest".
     antialias : False uses the kernel with which tensors are resized by default; it skips pixels between its samples.
     precision : precision of the network, "float32" or "bfloat16".
-    index : "exact", a method of `INDEXES` with its parameters.
+    compression : "none", or what is kept of a descriptor, "itq(bits=64)": a method of `COMPRESSIONS`.
+    index : "exact", or "ivf(lists=16, probes=4)": a method of `INDEXES` with its parameters.
+    rescore : how many of the first results are scored again with full descriptors; 0 for none.
     depth : results per query that the search gives; all images by default. Whatever comes after the cut counts as not
         found.
     protocol : a name in `PROTOCOLS`.
@@ -162,7 +166,27 @@ class Recipe(Extensible):
     precision: str = declared(
         "float32", MAPS, checked_by("precision", PRECISION), "float32 or bfloat16", metavar="TYPE"
     )
-    index: IndexMethod = declared("exact", SEARCH, IndexMethod.parse, "how the database is searched")
+    compression: Compression = declared(
+        "none",
+        SEARCH,
+        Compression.parse,
+        "what is kept of descriptors: 'itq(bits=64)', 'pq', 'sq(bits=8)'",
+        plural="compressions",
+        later=True,
+    )
+    index: IndexMethod = declared(
+        "exact", SEARCH, IndexMethod.parse, "how the database is searched: 'ivf(probes=4)', 'hnsw'", plural="indexes"
+    )
+    rescore: int = declared(
+        0,
+        SEARCH,
+        checked_by("rescore", Range(0, 1 << 20, integer=True)),
+        "how many of the first results are scored again with full descriptors",
+        metavar="PLACES",
+        read=int,
+        plural="rescores",
+        later=True,
+    )
     depth: int | None = declared(
         None,
         SEARCH,
@@ -200,30 +224,7 @@ class Recipe(Extensible):
                 clean[name] = field.check(getattr(self, name))
         for name, value in clean.items():
             object.__setattr__(self, name, value)
-        self._check_together()
-
-    def _check_together(self) -> None:
-        """Refuse what cannot be combined."""
-        spec, passes, whitening = self.aggregation, self.passes, self.whitening
-        if self.resizing.resize == "centre_crop" and not passes.single:
-            raise ValueError(
-                f"Recipe: resize 'centre_crop' leaves one square of an image, which needs passes 'single', got "
-                f"{passes!r}."
-            )
-        if self.image_size and self.image_size * max(self.scales) > IMAGE_SIZE.high:
-            raise ValueError(
-                f"Recipe: image_size times the largest of scales must be at most {IMAGE_SIZE.high:g} pixels, got "
-                f"{self.image_size} x {max(self.scales):g}."
-            )
-        if self.scale_pooling == "gem" and spec.name != "gem":
-            raise ValueError(
-                f"Recipe: scale_pooling 'gem' needs the aggregation gem, whose exponent it takes, got {spec!r}."
-            )
-        if spec.fact("similarity") and (whitening.name != "none" or not passes.single or len(self.scales) > 1):
-            raise ValueError(
-                f"Recipe: {spec} compares words, not vectors: it needs whitening 'none', passes 'single' and one "
-                f"scale, got {whitening!r}, {passes!r} and {self.scales}."
-            )
+        check_together(self)
 
     @property
     def taps(self) -> tuple[tuple[float, str], ...]:
@@ -269,7 +270,7 @@ class Recipe(Extensible):
         tap = self.tap or Taps(backbone.default_tap)
         spec, protocol = _possible(tap, self.aggregation, backbone), self.protocol or dataset.protocol
         given = self.whitening_set
-        learns = self.whitening.fact("learned") or spec.learns or self.passes.combine == "vlad"
+        learns = learns_rows(self) or spec.learns
         return replace(
             self,
             tap=tap,
@@ -288,6 +289,12 @@ OF_SETTING = names(Recipe, SETTING)
 def right_of_maps() -> tuple[str, ...]:
     """Fields in which the recipes of one bench may differ, because they share their maps."""
     return names(Recipe, SETTING, LEARNING, SEARCH, JUDGING, ADDED)
+
+
+def learns_rows(recipe: Recipe) -> bool:
+    """Whether something is learned from the descriptors of the learning set."""
+    methods = (recipe.whitening, recipe.compression, recipe.index)
+    return any(one.fact("learned") for one in methods) or recipe.passes.combine == "vlad"
 
 
 def _possible(tap: Taps, spec: Aggregation, backbone: Backbone) -> Aggregation:

@@ -77,6 +77,8 @@ def table_row(result: Run) -> dict[str, Any]:
         "weights": result.weights,
         **{name: str(getattr(recipe, name)) for name in ("tap", "aggregation", "passes", "whitening")},
         "whitening_set": recipe.whitening_set or "",
+        **{name: str(getattr(recipe, name)) for name in ("compression", "index")},
+        "rescore": recipe.rescore,
         **{name: str(getattr(recipe, name)) for name in STAGES},
         "dim": result.dim,
         "image_size": recipe.image_size,

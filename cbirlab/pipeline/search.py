@@ -2,33 +2,100 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cbirlab.compression import Compression
 from cbirlab.datasets import Dataset
-from cbirlab.index import Index, PatchIndex, Ranking, Rows, WordIndex
+from cbirlab.index import Index, IndexMethod, PatchIndex, Ranking, Rows, WordIndex, rescore
 from cbirlab.index.lists import Lists
 from cbirlab.pipeline.added import RANKINGS, Asked, stages_used
+from cbirlab.pipeline.fitting import content
 from cbirlab.pipeline.recipe import Recipe
+from cbirlab.store import Store, StoreUnwritable
+from cbirlab.store.code import code_version
+
+if TYPE_CHECKING:
+    from cbirlab.compression.base import Code
 
 NO_ROW = -1
 """Stands for the query's own row if the query is not in the database."""
 
 
-def index_of(recipe: Recipe, images: Rows) -> Index:
-    """The index that a recipe asks for, or the one that its words or views need, filled with the database."""
+MOST_COMPLETE = 5_000
+"""Approximate lists are complete up to so many images, because that costs little; above, they end at `DEPTH`."""
+
+DEPTH = 1_000
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """What an index needs beside the database.
+
+    Attributes
+    ----------
+    code : fitted; None for full rows.
+    train : (n, D), the learning set as it would be searched; empty if nothing is learned.
+    store : keeps indexes that take long to build.
+    """
+
+    code: Code | None
+    train: np.ndarray
+    store: Store
+
+
+def index_of(recipe: Recipe, images: Rows, learned: Learned) -> tuple[Index, float]:
+    """The index that a recipe asks for, or the one that its words or views need, filled with the database.
+
+    Returns
+    -------
+    The index, for all recipes whose index is built alike (see `IndexMethod.built`), and the seconds that filling it
+    took, perhaps in another run.
+    """
+    start, method = time.perf_counter(), recipe.index.built
     if images.counts is not None:
-        return PatchIndex().fit(images)
-    if similarity := recipe.aggregation.fact("similarity"):
-        return WordIndex(partial(similarity, **recipe.aggregation.parameters)).fit(images)
-    return recipe.index.make().fit(images)
+        index = PatchIndex().fit(images)
+    elif similarity := recipe.aggregation.fact("similarity"):
+        index = WordIndex(partial(similarity, **recipe.aggregation.parameters)).fit(images)
+    elif method.fact("stored"):
+        return _stored(method, recipe.compression, images.values, learned)
+    elif method.fact("codes"):
+        index = method.make().fit(images, learned.code, learned.train)  # pyright: ignore[reportCallIssue]
+    else:
+        index = method.make().fit(images)
+    return index, time.perf_counter() - start
+
+
+def _stored(method: IndexMethod, code: Compression, rows: np.ndarray, learned: Learned) -> tuple[Index, float]:
+    """An index from the store, or one that is built now and kept there."""
+    made: Any = method.make()
+    specification = {
+        "index": method.key,
+        "compression": code.key,
+        "rows": content(rows),
+        "on": content(learned.train),
+        "code": code_version("index", "compression"),
+    }
+    entry = learned.store.get("index", specification)
+    if entry is not None:
+        return made.restore(rows, learned.code, entry.arrays["index"]), float(entry.arrays["seconds"])
+    start = time.perf_counter()
+    made.fit(rows, learned.code, learned.train)
+    seconds = time.perf_counter() - start
+    with suppress(StoreUnwritable):  # extraction has said so already
+        learned.store.put("index", specification, {"index": made.saved(), "seconds": np.asarray(seconds)})
+    return made, seconds
 
 
 def depth_of(recipe: Recipe, images: int) -> int:
     """How many of the `images` a query finds."""
-    return min(recipe.depth or images, images)
+    complete = images <= MOST_COMPLETE or not recipe.index.fact("approximate")
+    return min(recipe.depth or (images if complete else DEPTH), images)
 
 
 def search(index: Index, queries: Rows, depth: int) -> Ranking:
@@ -65,6 +132,8 @@ class Searcher:
         ranking = search(self.index, queries, self.depth)
         if not len(queries):
             return ranking
+        if self.recipe.rescore:
+            ranking = rescore(ranking, queries.values, self.images.values, self.recipe.rescore)
         for method in stages_used(self.recipe, RANKINGS).values():
             asked = Asked(self.dataset, self.images, queries, own)
             ranking = method.target()(ranking, asked, **method.parameters)

@@ -13,16 +13,19 @@ from typing import TYPE_CHECKING, Any
 from cbirlab.aggregation import AGGREGATIONS, Aggregation
 from cbirlab.attention import ATTENTIONS
 from cbirlab.backbones import BACKBONES, check_tap, load_backbone, split_backbone, taps_of
-from cbirlab.base.methods import split_names
+from cbirlab.base.methods import Method, split_names
 from cbirlab.base.progress import bar
 from cbirlab.base.registry import Registry
+from cbirlab.compression import Compression
 from cbirlab.datasets import Dataset, load_dataset
 from cbirlab.datasets.base import HELD_OUT
 from cbirlab.encoding import ENCODINGS
 from cbirlab.fusion import FUSIONS, Fusion, FusionMethod, fused_row, run_fusion
 from cbirlab.fusion.recipe import compares_parts
+from cbirlab.index import IndexMethod
 from cbirlab.passes import PASSES, Passes
-from cbirlab.pipeline import STAGES, Bench, Recipe, table_row
+from cbirlab.pipeline import Bench, Recipe, table_row
+from cbirlab.pipeline.fields import ADDED, SEARCH, each
 from cbirlab.pipeline.fitting import check_cell, find_clipped, warn_of_clipped
 from cbirlab.pipeline.learning_sets import learning_part, learning_set
 from cbirlab.pipeline.tap_names import Taps
@@ -79,7 +82,8 @@ def compare(
     fusion_weights : one per member, in the order of the rows, "learned" on the train split, or None for equal ones.
     time_images : describe a few images again for each row, all rows in one run, for the column "ms_per_image".
     shared : other fields of `Recipe`: `image_size`, `scales`, `precision`, `whitening_set`, `protocol`, ...; and, by
-        their plural names, several methods of added stages (`cbirlab.pipeline.add_stage`).
+        their plural names, several `compressions`, `indexes`, `rescores`, and methods of added stages
+        (`cbirlab.pipeline.add_stage`).
 
     Returns
     -------
@@ -101,10 +105,11 @@ def compare(
     _check_taps(taps, list(dict.fromkeys(name for name, _ in networks)))
     widths = list(dimensions) if isinstance(dimensions, Sequence) else [dimensions]
     methods = [FusionMethod.parse(one) for one in _names(fusions, FUSIONS)]
-    learning = [*(kind.fact("learned") for kind in kinds), *(spec.learns for spec in specs)]
+    beyond = _beyond_whitening(shared)
+    methods_of_rows = [*kinds, *(one for more in beyond for one in more.values() if isinstance(one, Method))]
+    learning = [*(one.fact("learned") for one in methods_of_rows), *(spec.learns for spec in specs)]
     if loaded.learns_on_itself and any(learning):  # all rows are judged on the same half
         shared.setdefault("whitening_set", HELD_OUT)
-    chosen_stages = _stages(shared)
     rows, done = [], []
     for backbone, weight in _backbones(networks, device, all_of_them=backbones == "all"):
         cells = _cells(_taps(taps, backbone), specs, backbone)
@@ -116,7 +121,7 @@ def compare(
                 for kind in kinds
                 if _whitenable(spec, kind, base, loaded)
                 for width in (widths if kind.fact("ordered") else [None])
-                for more in chosen_stages
+                for more in beyond
             ]
             resolved = [recipe.resolved(loaded, backbone) for recipe in recipes]
             if not resolved:
@@ -145,14 +150,19 @@ def compare(
     return pd.DataFrame(rows)
 
 
-def _stages(shared: dict[str, Any]) -> list[dict[str, str]]:
-    """Take the methods of added stages out of `shared`, and give every combination of them."""
-    asked = {
-        name: [stage.check(one) for one in _names(shared.pop(stage.plural), stage.registry)]
-        for name, stage in STAGES.items()
-        if stage.plural in shared
-    }
-    return [dict(zip(asked, texts, strict=True)) for texts in itertools.product(*asked.values())]
+def _beyond_whitening(shared: dict[str, Any]) -> list[dict[str, Any]]:
+    """Take the fields right of the whitening out of `shared`, and give every combination of them that is possible."""
+    several = {one.plural: (name, one) for name, one in each(Recipe, SEARCH, ADDED) if one.plural in shared}
+    asked = {name: _values(shared.pop(plural), one.check) for plural, (name, one) in several.items()}
+    combined = [dict(zip(asked, values, strict=True)) for values in itertools.product(*asked.values())]
+    index, code = IndexMethod.parse("exact"), Compression.parse("none")
+    return [one for one in combined if not one.get("index", index).refuses(one.get("compression", code))]
+
+
+def _values(given: Any, check: Any) -> list[Any]:
+    """The checked values of a field, from names as `compare` takes them, or from numbers."""
+    values = _names(given, check.__self__.registry) if isinstance(given, str) else given
+    return [check(one) for one in (values if isinstance(values, Sequence) else [values])]
 
 
 def _fusions(recipes: Sequence[Recipe], methods: Sequence[FusionMethod], weights: Any) -> list[Fusion]:

@@ -1,0 +1,156 @@
+"""Indexes of faiss: inverted lists (IVF), a graph (HNSW), and scans of all codes."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Annotated, Any, Self
+
+import numpy as np
+
+from cbirlab.base.params import Range
+from cbirlab.compression.base import Code
+from cbirlab.compression.library import faiss_library, has_faiss
+from cbirlab.compression.quantisers import PQ, ROWS_PER_CENTRE
+from cbirlab.index.exact import ExactIndex
+from cbirlab.index.faiss_index import FaissIndex
+from cbirlab.index.ranking import Ranking
+
+LISTS = Range(1, 1 << 20, integer=True, optional=True)
+
+
+class IVF(FaissIndex):
+    """Inverted lists: k-means cells learned on the learning set; a query visits the lists of its nearest cells.
+
+    Parameters
+    ----------
+    lists : cells; by default four times the square root of N, and one for each 39 rows of the learning set at most.
+    probes : lists that a query visits, by default 8. It needs no new index.
+
+    Attributes
+    ----------
+    lists_ : how many there are.
+
+    References
+    ----------
+    Sivic and Zisserman, ICCV 2003; with product quantisation: Jégou et al., TPAMI 2011.
+    """
+
+    def __init__(self, *, lists: Annotated[int | None, LISTS] = None, probes: Annotated[int | None, LISTS] = None):
+        self.lists, self.probes = lists, probes
+
+    def _built(self, images: int, train: np.ndarray) -> Any:
+        most = len(train) // ROWS_PER_CENTRE
+        lists = self.lists or max(1, min(round(4 * images**0.5), most))
+        if lists > len(train):
+            raise ValueError(
+                f"IVF: lists must be at most {len(train)}, the rows of the learning set, got {lists}; take at most "
+                f"{max(1, most)}, or learn on a larger set (whitening_set)."
+            )
+        if lists > max(1, most):
+            warnings.warn(
+                f"IVF: lists={lists} wants {ROWS_PER_CENTRE * lists} rows to learn on, {ROWS_PER_CENTRE} for each, and "
+                f"has {len(train)}.",
+                stacklevel=4,
+            )
+        return self._made(f"IVF{lists}", train)
+
+    @property
+    def lists_(self) -> int:
+        """How many lists there are."""
+        return self.index_.nlist
+
+    def _ask(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        if (self.probes or 1) > self.lists_:
+            raise ValueError(f"IVF: probes must be at most {self.lists_}, the number of lists, got {self.probes}.")
+        faiss = faiss_library("IVF")
+        visited = faiss.SearchParametersIVF(nprobe=self.probes or min(8, self.lists_))
+        return self.index_.search(queries, k, params=visited)
+
+
+class HNSW(FaissIndex):
+    """A graph of near neighbours in layers: a query walks along links towards its answers.
+
+    It finds `ef` images at most; what a longer list would hold is no answer. It is built by one thread, so that it is
+    the same each time.
+
+    Parameters
+    ----------
+    links : of an image (twice as many in the lowest layer).
+    ef : candidates that a search keeps. It needs no new index.
+    ef_construction : candidates while the graph is built.
+
+    References
+    ----------
+    Malkov and Yashunin, TPAMI 2020.
+    """
+
+    ordered = True
+
+    def __init__(
+        self,
+        *,
+        links: Annotated[int, Range(2, 512, integer=True)] = 32,
+        ef: Annotated[int, Range(1, 1 << 16, integer=True)] = 64,
+        ef_construction: Annotated[int, Range(1, 1 << 16, integer=True)] = 40,
+    ) -> None:
+        self.links, self.ef, self.ef_construction = links, ef, ef_construction
+
+    def _built(self, images: int, train: np.ndarray) -> Any:
+        made = self._made(f"HNSW{self.links}", train)
+        made.hnsw.efConstruction = self.ef_construction
+        return made
+
+    def _limit(self) -> int:
+        return min(self.ef, self.index_.ntotal)
+
+    def _ask(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        return self.index_.search(queries, k, params=faiss_library("HNSW").SearchParametersHNSW(efSearch=self.ef))
+
+
+class FastScan(FaissIndex):
+    """All codes of 4-bit PQ, many at a time by tables in registers; what is found is scored again from its codes.
+
+    The tables hold 8-bit numbers, so its own scores are coarse; they choose twice as many as wanted, and are not shown.
+
+    References
+    ----------
+    André, Kermarrec and Le Scouarnec, VLDB 2015.
+    """
+
+    def _built(self, images: int, train: np.ndarray) -> Any:
+        code = self.code_
+        if not isinstance(code, PQ) or code.bits_ != 4:
+            raise ValueError(f"FastScan: needs compression 'pq(bits=4)' or 'opq(bits=4)', got {type(code).__name__}.")
+        faiss = faiss_library("FastScan")
+        plain = faiss.IndexPQ(code.width_, len(code.centres_), 4, faiss.METRIC_L2)
+        faiss.copy_array_to_vector(np.ascontiguousarray(code.centres_).ravel(), plain.pq.centroids)
+        plain.is_trained = True
+        return faiss.IndexPQFastScan(plain)
+
+    def _scored(self, queries: np.ndarray, distances: np.ndarray, found: np.ndarray, images: np.ndarray) -> np.ndarray:
+        decoded = self.index_.reconstruct_batch(np.maximum(found, 0).ravel()).reshape(*found.shape, -1)
+        return self.code_.scores_beside(self.code_.prepare(queries), decoded)
+
+
+class Hamming(FaissIndex):
+    """All binary codes, by Hamming distance: the lists of index "exact", sooner; without faiss it is index "exact"."""
+
+    def fit(self, X: Any, code: Code | None = None, train: np.ndarray | None = None) -> Self:
+        """Take the database; `code` must be binary, with distance "symmetric"."""
+        if code is None or not code.symmetric:
+            raise ValueError(
+                "Hamming: needs a binary compression with distance 'symmetric', as 'itq(bits=64)', got "
+                f"{'full rows' if code is None else type(code).__name__}; take index 'exact'."
+            )
+        if has_faiss():
+            return super().fit(X, code, train)
+        self.exact_ = ExactIndex().fit(X, code)
+        self.nbytes = self.exact_.nbytes
+        return self
+
+    def search(self, Q: Any, k: int | None = None) -> Ranking:
+        """Rank the database for each row of `Q` (Q, D)."""
+        return self.exact_.search(Q, k) if hasattr(self, "exact_") else super().search(Q, k)
+
+    def _built(self, images: int, train: np.ndarray) -> Any:
+        return faiss_library("Hamming").IndexBinaryFlat(8 * self.code_.row_bytes)

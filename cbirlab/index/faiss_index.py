@@ -1,0 +1,227 @@
+"""What the indexes of faiss share: the ties, scores and lists of this package."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from cbirlab.base.params import check_parameters
+from cbirlab.compression.base import Code
+from cbirlab.compression.binary import BinaryCode, hamming_scores
+from cbirlab.compression.library import faiss_library, one_thread
+from cbirlab.compression.scalar import FullRows
+from cbirlab.index.base import check_depth
+from cbirlab.index.exact import check_matrix
+from cbirlab.index.ranking import Ranking, blocks, settle
+
+SLACK = 16
+"""How many more results than wanted faiss is asked for, so that those with equal scores can be put in order."""
+
+ELEMENTS = 2**23
+"""Numbers that are held at a time."""
+
+
+class FaissIndex:
+    """Searches by faiss: rows of zeros are left out, equal scores go by image index, lists are filled up.
+
+    faiss keeps any of several rows with equal scores and gives them in any order. So it is asked for more results, and
+    for twice as many as long as the last one equals the last one that is wanted.
+
+    Full rows are scored again as `ExactIndex` scores them, from the rows that `fit` was given. Codes are scored by the
+    distance that faiss gives, as in `cbirlab.compression.base.Code`.
+
+    Attributes
+    ----------
+    code_ : how rows are kept.
+    gaps_ : for each row of zeros, how many rows before it are not.
+    index_ : of faiss.
+    nbytes : as it would be on disk.
+    """
+
+    code_: Code
+    index_: Any
+    nbytes: int
+    ordered: ClassVar[bool] = False
+    """Whether the index depends on the order in which rows are added: then one thread adds them."""
+
+    def _check(self) -> None:
+        given = {name: value for name, value in vars(self).items() if not name.endswith("_") and name != "nbytes"}
+        check_parameters(type(self), given, owner=self._owner)
+
+    @property
+    def _owner(self) -> str:
+        return type(self).__name__
+
+    def fit(self, X: Any, code: Code | None = None, train: np.ndarray | None = None) -> Self:
+        """Take the database.
+
+        Parameters
+        ----------
+        X : (N, D), L2-normalised, one row per image; without a code it is kept, not copied.
+        code : fitted; by default rows are kept in float32.
+        train : (n, D), rows to learn lists and codebooks on.
+
+        Raises
+        ------
+        ValueError : rows that are not finite, a code that faiss has no such storage for, too few rows to learn on.
+        MissingLibrary : faiss is not installed.
+        """
+        rows = check_matrix(self._owner, "database", X)
+        self._begin(rows, code)
+        train = rows[:0] if train is None else train
+        with one_thread(self._owner):
+            self.index_ = self._built(len(rows) - len(self.gaps_), train)
+        with one_thread(self._owner) if self.ordered else nullcontext():
+            for part in blocks(len(rows), ELEMENTS // rows.shape[1]):
+                self.index_.add(self._stored(self._there(rows, part)))
+        return self._counted()
+
+    def restore(self, X: Any, code: Code | None, saved: np.ndarray) -> Self:
+        """Take the database from what `saved` gave for the same rows, code and parameters."""
+        faiss = faiss_library(self._owner)
+        self._begin(check_matrix(self._owner, "database", X), code)
+        read = faiss.deserialize_index_binary if self.code_.symmetric else faiss.deserialize_index
+        self.index_ = read(np.asarray(saved))
+        return self._counted()
+
+    def saved(self) -> np.ndarray:
+        """What is to be stored of the index (bytes,)."""
+        faiss = faiss_library(self._owner)
+        return (faiss.serialize_index_binary if self.code_.symmetric else faiss.serialize_index)(self.index_)
+
+    def search(self, Q: Any, k: int | None = None) -> Ranking:
+        """Rank the database for each row of `Q` (Q, D), L2-normalised; what is not found ends the list, at -inf.
+
+        Raises
+        ------
+        RuntimeError : `fit` was not called.
+        ValueError : another width, `k` out of range, NaN or infinity.
+        """
+        if not hasattr(self, "index_"):
+            raise RuntimeError(f"{self._owner}: call fit(X) with the database before search.")
+        queries = check_matrix(self._owner, "queries", Q)
+        if queries.shape[1] != self.code_.width_:
+            raise ValueError(
+                f"{self._owner}: queries must have {self.code_.width_} dimensions, got {queries.shape[1]}."
+            )
+        if not np.isfinite(queries).all():
+            raise ValueError(f"{self._owner}: queries must be finite, got NaN or infinity.")
+        depth = check_depth(self._owner, k, self.images_)
+        images, scores = np.full((len(queries), depth), -1, np.int64), np.full((len(queries), depth), -np.inf, "f4")
+        asked = np.flatnonzero(queries.any(axis=1))
+        for part in blocks(len(asked), ELEMENTS // ((depth + SLACK) * queries.shape[1])):
+            here = asked[part]
+            images[here], scores[here] = self._lists(queries[here], depth, depth + SLACK)
+        return settle(images, scores, self.images_)
+
+    def _begin(self, rows: np.ndarray, code: Code | None) -> None:
+        self._check()
+        self.images_, self.code_ = len(rows), code or FullRows.of_width(rows.shape[1])
+        self.rows_ = rows if code is None else None
+        empty = np.concatenate([_empty(self._owner, rows, part) for part in blocks(len(rows), 2**16)])
+        self.gaps_ = empty - np.arange(len(empty))
+
+    def _counted(self) -> Self:
+        self.nbytes = _size(self.index_, binary=self.code_.symmetric) + self.gaps_.nbytes
+        return self
+
+    def _there(self, rows: np.ndarray, part: slice) -> np.ndarray:
+        """The rows of a part that are not zero."""
+        found = np.asarray(rows[part])
+        return found[found.any(axis=1)] if len(self.gaps_) else found
+
+    def _stored(self, rows: np.ndarray) -> np.ndarray:
+        """Rows as faiss takes them."""
+        stored = self.code_.encode(rows) if self.code_.symmetric else self.code_.space(rows).astype(np.float32)
+        return np.ascontiguousarray(stored)
+
+    def _lists(self, queries: np.ndarray, depth: int, wanted: int) -> tuple[np.ndarray, np.ndarray]:
+        """Images and scores (q, depth), best first, -1 at -inf where the list has ended."""
+        limit = self._limit()
+        wanted = min(wanted, limit)
+        distances, found = self._ask(self._stored(queries), wanted)
+        images = np.where(found < 0, -1, found + np.searchsorted(self.gaps_, found, side="right"))
+        scores = np.where(found < 0, np.float32(-np.inf), self._scored(queries, distances, found, images))
+        order = np.lexsort((images, -scores), axis=1)
+        images, scores = (np.take_along_axis(one, order, axis=1) for one in (images, scores))
+        if depth < wanted < limit:
+            unsure = (scores[:, depth - 1] == scores[:, -1]) & (images[:, -1] >= 0)
+            if unsure.any():
+                again = self._lists(queries[unsure], depth, 2 * wanted)
+                images, scores = images[:, :depth], scores[:, :depth]
+                images[unsure], scores[unsure] = again
+        missing = max(0, depth - images.shape[1])
+        images = np.pad(images[:, :depth], ((0, 0), (0, missing)), constant_values=-1)
+        return images, np.pad(scores[:, :depth], ((0, 0), (0, missing)), constant_values=-np.inf)
+
+    def _scored(self, queries: np.ndarray, distances: np.ndarray, found: np.ndarray, images: np.ndarray) -> np.ndarray:
+        """Scores (q, k) in float32 of what faiss found at its rows `found`, which are `images` of the database."""
+        if self.rows_ is not None:
+            return self.code_.scores_beside(queries, self.rows_[images])
+        if isinstance(self.code_, BinaryCode) and self.code_.symmetric:
+            return hamming_scores(distances, self.code_.bits_)
+        return (1 - distances / 2).astype(np.float32)
+
+    def _limit(self) -> int:
+        """Most results that a search can give."""
+        return self.index_.ntotal
+
+    def _built(self, images: int, train: np.ndarray) -> Any:
+        """The index of faiss, trained and empty."""
+        raise NotImplementedError
+
+    def _ask(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Distances and rows (q, k), as faiss gives them."""
+        return self.index_.search(queries, k)
+
+    def _made(self, name: str, train: np.ndarray) -> Any:
+        """What faiss calls `name`, for the code, trained where it has to be."""
+        faiss = faiss_library(self._owner)
+        if self.code_.symmetric:
+            made = faiss.index_binary_factory(8 * self.code_.row_bytes, f"B{name}")
+        elif self.code_.factory:
+            width = self.code_.space(np.zeros((1, self.code_.width_), np.float32)).shape[1]
+            made = faiss.index_factory(width, f"{name},{self.code_.factory}", faiss.METRIC_L2)
+        else:
+            raise ValueError(
+                f"{self._owner}: searches full rows, 'float16', 'sq', 'truncate', 'rabitq', 'pq', 'opq', or a binary "
+                f"code with distance 'symmetric', got {type(self.code_).__name__}; take index 'exact', or another code."
+            )
+        if not made.is_trained:
+            if not len(train):
+                raise ValueError(f"{self._owner}: needs rows to learn on (train), got none.")
+            _quieten(made)
+            made.train(self._stored(train[train.any(axis=1)]))
+        return made
+
+
+def _empty(owner: str, rows: np.ndarray, part: slice) -> np.ndarray:
+    """Numbers of the rows of a part that are zero; refuses those that are not finite."""
+    block = np.asarray(rows[part])
+    if not np.isfinite(block).all():
+        row = part.start + int(np.flatnonzero(~np.isfinite(block).all(axis=1))[0])
+        raise ValueError(f"{owner}: database must be finite, got NaN or infinity in row {row}.")
+    return part.start + np.flatnonzero(~block.any(axis=1))
+
+
+def _size(index: Any, *, binary: bool) -> int:
+    """Bytes that an index of faiss takes on disk, counted while it is written to nowhere."""
+    faiss = faiss_library("FaissIndex")
+    written = [0]
+
+    def count(part: bytes) -> int:
+        written[0] += len(part)
+        return len(part)
+
+    (faiss.write_index_binary if binary else faiss.write_index)(index, faiss.PyCallbackIOWriter(count))
+    return written[0]
+
+
+def _quieten(index: Any) -> None:
+    """Keep faiss from writing warnings of few rows to the terminal: they are said here, as warnings of Python."""
+    for part in (index, getattr(index, "pq", None)):
+        clustering = getattr(part, "cp", None)
+        if clustering is not None:
+            clustering.min_points_per_centroid = 1

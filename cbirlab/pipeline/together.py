@@ -1,0 +1,43 @@
+"""Together: fields of a recipe that are allowed each, and cannot be combined."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cbirlab.images.preprocessing import IMAGE_SIZE
+
+
+def check_together(recipe: Any) -> None:
+    """Refuse fields of a `Recipe` that cannot be combined.
+
+    Raises
+    ------
+    ValueError : says which ones, and what they would need.
+    """
+    spec, passes, whitening = recipe.aggregation, recipe.passes, recipe.whitening
+    if recipe.resizing.resize == "centre_crop" and not passes.single:
+        raise ValueError(
+            f"Recipe: resize 'centre_crop' leaves one square of an image, which needs passes 'single', got {passes!r}."
+        )
+    if recipe.image_size and recipe.image_size * max(recipe.scales) > IMAGE_SIZE.high:
+        raise ValueError(
+            f"Recipe: image_size times the largest of scales must be at most {IMAGE_SIZE.high:g} pixels, got "
+            f"{recipe.image_size} x {max(recipe.scales):g}."
+        )
+    if recipe.scale_pooling == "gem" and spec.name != "gem":
+        raise ValueError(
+            f"Recipe: scale_pooling 'gem' needs the aggregation gem, whose exponent it takes, got {spec!r}."
+        )
+    if spec.fact("similarity") and (whitening.name != "none" or not passes.single or len(recipe.scales) > 1):
+        raise ValueError(
+            f"Recipe: {spec} compares words, not vectors: it needs whitening 'none', passes 'single' and one "
+            f"scale, got {whitening!r}, {passes!r} and {recipe.scales}."
+        )
+    several = spec.fact("similarity") or passes.combine == "match"
+    if several and (recipe.compression.used or recipe.index != "exact" or recipe.rescore):
+        raise ValueError(
+            f"Recipe: {spec} with passes {passes!r} compares words or views, not vectors: it needs compression "
+            f"'none', index 'exact' and rescore 0, got {recipe.compression!r}, {recipe.index!r} and {recipe.rescore}."
+        )
+    if needed := recipe.index.refuses(recipe.compression):
+        raise ValueError(f"Recipe: index {recipe.index!r} needs {needed}, got compression {recipe.compression!r}.")
