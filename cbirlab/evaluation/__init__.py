@@ -20,6 +20,7 @@ from cbirlab.evaluation.one_query import average_precision, precision_at, recall
 from cbirlab.evaluation.protocols import PROTOCOLS, Level, Protocol
 from cbirlab.evaluation.result import Evaluation
 from cbirlab.evaluation.scoring import Scorer, evaluate, judge, query_groups
+from cbirlab.evaluation.ties import tie_rate
 
 __all__ = [
     "METRICS",
@@ -45,6 +46,7 @@ __all__ = [
     "query_groups",
     "randomisation_p",
     "recall_at",
+    "tie_rate",
     "title_of",
     "told_apart",
     "verdict",
