@@ -14,11 +14,13 @@ from cbirlab.evaluation.comparing import (
     verdict,
 )
 from cbirlab.evaluation.intervals import Interval, bootstrap, paired_difference, randomisation_p
-from cbirlab.evaluation.judgement import Judged, average_precision, precision_at, recall_at
+from cbirlab.evaluation.judgement import Judged
 from cbirlab.evaluation.metrics import METRICS, largest, title_of
+from cbirlab.evaluation.one_query import average_precision, precision_at, recall_at
 from cbirlab.evaluation.protocols import PROTOCOLS, Level, Protocol
 from cbirlab.evaluation.result import Evaluation
 from cbirlab.evaluation.scoring import Scorer, evaluate, judge, query_groups
+from cbirlab.evaluation.ties import tie_rate
 
 __all__ = [
     "METRICS",
@@ -44,6 +46,7 @@ __all__ = [
     "query_groups",
     "randomisation_p",
     "recall_at",
+    "tie_rate",
     "title_of",
     "told_apart",
     "verdict",

@@ -10,7 +10,7 @@ from cbirlab.datasets.base import Dataset
 from cbirlab.evaluation.judgement import Judged
 from cbirlab.evaluation.labelled import Labelled
 from cbirlab.evaluation.protocols import Level
-from cbirlab.evaluation.ties import Equals, best_and_worst, equals
+from cbirlab.evaluation.ties import Equals, equals
 from cbirlab.index import Ranking
 
 
@@ -43,13 +43,7 @@ class Found:
         positive, _ = self.labelled.masks(level)
         sought = self.labelled.query[positive[self.labelled.code]]
         n_positive = np.bincount(sought, minlength=len(self.scores))
-        return Judged.from_labelled(self.query, self.rank, *self.masks(level), n_positive, self.scores)
-
-    def best_and_worst(self, level: Level, judged: Judged) -> tuple[Judged, Judged]:
-        """`judged` under the best and under the worst order of equal scores."""
-        if self.equal is None:
-            return judged, judged
-        return best_and_worst(judged, self.query, *self.masks(level), self.equal)
+        return Judged.from_labelled(self.query, self.rank, *self.masks(level), n_positive, self.scores, self.equal)
 
 
 def find(ranking: Ranking, dataset: Dataset, labelled: Labelled) -> Found:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+
+from cbirlab.evaluation.ties import Equals, expected_terms
 
 AP_METHODS = ("trapezoid", "finite-sum")
 
@@ -21,6 +23,8 @@ class Judged:
     order : (P,) how many positives of the same query stand before it.
     n_positive : (Q,) positives in the database, found or not.
     confidence : (Q,) score of the first result that is not junk, -inf if there is none; None if scores are unknown.
+    equal : the run of equal scores around each positive that was found (P,), among the results that are not junk; None
+        if none of them has the score of another result, or scores are unknown.
     """
 
     query: np.ndarray
@@ -28,6 +32,7 @@ class Judged:
     order: np.ndarray
     n_positive: np.ndarray
     confidence: np.ndarray | None = None
+    equal: Equals | None = None
 
     @classmethod
     def from_labelled(
@@ -38,6 +43,7 @@ class Judged:
         junk: np.ndarray,
         n_positive: np.ndarray,
         scores: np.ndarray | None = None,
+        equal: Equals | None = None,
     ) -> Judged:
         """Build it from all results that carry a label.
 
@@ -47,6 +53,7 @@ class Judged:
         positive, junk : (L,) masks.
         n_positive : (Q,) as for the class.
         scores : (Q, K) of the full list.
+        equal : the runs of equal scores around these results, as `equals` finds them in `scores`.
         """
         junk_before, positives_before = (before(mask, query) for mask in (junk, positive))
         kept = positive.nonzero()[0]
@@ -54,7 +61,8 @@ class Judged:
         of_query, standing, order = (
             one[kept].astype(np.int32) for one in (query, rank - junk_before, positives_before)
         )
-        return cls(of_query, standing, order, n_positive, confidence)
+        runs = None if equal is None else _without_junk(equal, query, junk, junk_before, kept)
+        return cls(of_query, standing, order, n_positive, confidence, runs)
 
     @classmethod
     def joined(cls, parts: Sequence[Judged]) -> Judged:
@@ -70,12 +78,13 @@ class Judged:
             np.concatenate([one.order for one in parts]),
             np.concatenate([one.n_positive for one in parts]),
             np.concatenate(confidence) if len(confidence) == len(parts) else None,
+            _joined_runs(parts),
         )
 
     @property
     def size_bytes(self) -> int:
         """Bytes of its arrays."""
-        arrays = (self.query, self.rank, self.order, self.n_positive, self.confidence)
+        arrays = (self.query, self.rank, self.order, self.n_positive, self.confidence, *(self.equal or ()))
         return sum(one.nbytes for one in arrays if one is not None)
 
     def per_query(self, terms: np.ndarray) -> np.ndarray:
@@ -94,24 +103,71 @@ class Judged:
         return self.per_query(self.rank < np.broadcast_to(k, self.n_positive.shape)[self.query])
 
     def average_precision(self, method: str = "trapezoid", k: int | np.ndarray | None = None) -> np.ndarray:
-        """Average precision of each query (Q,); see the function `average_precision`.
+        """Average precision of each query (Q,); see `one_query.average_precision`.
 
         If the list ends after `k` results, it is divided by the number of positives that fit in, min(n_positive, k).
         """
+        return self._average(self._terms(method, k), k)
+
+    def expected_average_precision(self, method: str = "trapezoid", k: int | np.ndarray | None = None) -> np.ndarray:
+        """The mean of `average_precision` over all orders of equal scores (Q,), each as likely as any other.
+
+        Raises
+        ------
+        ValueError : no scores, or no such method.
+        """
+        if self.confidence is None:
+            raise ValueError("expected average precision: the list must have scores, got none.")
+        terms = self._terms(method, k)
+        if self.equal is not None:
+            before, right = self._of_run()
+            places = self.equal.length
+            if k is not None:
+                places = np.clip(np.broadcast_to(k, self.n_positive.shape)[self.query] - self.equal.start, 0, places)
+            expected = expected_terms(self.equal, right, before, places, trapezoid=method == "trapezoid")
+            terms = np.where(self.equal.length > 1, expected, terms)
+        return self._average(terms, k)
+
+    def _terms(self, method: str, k: int | np.ndarray | None) -> np.ndarray:
+        """What each positive adds to average precision (P,)."""
         if method not in AP_METHODS:
             raise ValueError(f"average precision: method must be one of {', '.join(AP_METHODS)}, got {method!r}.")
         terms = (self.order + 1) / (self.rank + 1)
         if method == "trapezoid":
             before = np.where(self.rank == 0, 1.0, self.order / np.maximum(self.rank, 1))
             terms = (before + terms) / 2
-        possible = self.n_positive
         if k is not None:
-            possible = np.minimum(possible, k)
             terms = terms * (self.rank < np.broadcast_to(k, self.n_positive.shape)[self.query])
+        return terms
+
+    def _average(self, terms: np.ndarray, k: int | np.ndarray | None) -> np.ndarray:
+        possible = self.n_positive if k is None else np.minimum(self.n_positive, k)
         return self.per_query(terms) / np.maximum(possible, 1)
 
+    def best(self) -> Judged:
+        """With the positives first among the results whose scores equal theirs."""
+        if self.equal is None:
+            return self
+        before, _ = self._of_run()
+        return replace(self, rank=self.equal.start + (self.order - before), equal=None)
+
+    def worst(self) -> Judged:
+        """With the positives last among the results whose scores equal theirs."""
+        if self.equal is None:
+            return self
+        before, right = self._of_run()
+        start, length = self.equal
+        return replace(self, rank=start + length - right + (self.order - before), equal=None)
+
+    def _of_run(self) -> tuple[np.ndarray, np.ndarray]:
+        """For each positive (P,), how many positives stand before its run of equal scores, and how many in it."""
+        start = self.rank if self.equal is None else self.equal.start
+        first = np.flatnonzero(np.diff(self.query, prepend=-1) | np.diff(start, prepend=-1))
+        right = np.diff(first, append=len(start))
+        return np.repeat(self.order[first], right), np.repeat(right, right)
+
     def precision_at(self, k: int) -> np.ndarray:
-        """Precision among the first `k` (Q,); see the function `precision_at`."""
+        """Precision among the first `k` (Q,); see `one_query.precision_at`."""
         count = len(self.n_positive)
         last = np.zeros(count, dtype=np.int64)
         last[self.query] = self.rank + 1  # ranks ascend within a query, so the last one written is the largest
@@ -153,89 +209,6 @@ class Judged:
         return np.where(self.n_positive > 0, values, np.nan)
 
 
-def average_precision(
-    positive_ranks: Sequence[int],
-    junk_ranks: Sequence[int] = (),
-    n_positive: int | None = None,
-    method: str = "trapezoid",
-    k: int | None = None,
-) -> float:
-    """Average precision of one query.
-
-    With the positives at 0-based ranks r_0 < r_1 < ... once junk is taken out of the list, the precision just after
-    the j-th is (j + 1) / (r_j + 1), and just before it j / r_j, or 1 at rank 0.
-
-    Parameters
-    ----------
-    positive_ranks, junk_ranks : 0-based ranks in the full list, in any order.
-    n_positive : positives in the database; those that a truncated list misses contribute nothing. By default, the
-        number of those found.
-    method : "trapezoid" averages the precision before and after each positive (Oxford, Paris and their revisited
-        versions, Holidays, INSTRE); "finite-sum" takes the precision after it (scikit-learn, trec_eval, the survey's
-        equation 17), which is never smaller.
-    k : the list ends after `k` results, and min(n_positive, k) positives are expected in it; by default it does not
-        end.
-
-    Returns
-    -------
-    In [0, 1]; NaN if there is no positive.
-
-    Raises
-    ------
-    ValueError : negative or repeated ranks, a rank both positive and junk, `n_positive` below the number found.
-    """
-    judged = _judged_query(positive_ranks, junk_ranks, n_positive)
-    return float(judged.average_precision(method, None if k is None else _cutoff(k))[0])
-
-
-def precision_at(
-    positive_ranks: Sequence[int], k: int, junk_ranks: Sequence[int] = (), n_positive: int | None = None
-) -> float:
-    """Precision among the first `k` of one query, as the revisited benchmarks define it.
-
-    If the last positive comes before place `k`, the list ends there: positives at ranks 0 and 7 give 2/8 for k = 10,
-    not 2/10. Arguments, NaN and errors are those of `average_precision`.
-    """
-    return float(_judged_query(positive_ranks, junk_ranks, n_positive).precision_at(_cutoff(k))[0])
-
-
-def recall_at(
-    positive_ranks: Sequence[int], k: int, junk_ranks: Sequence[int] = (), n_positive: int | None = None
-) -> float:
-    """Share of the positives of one query among the first `k`; arguments and errors as for `average_precision`."""
-    return float(_judged_query(positive_ranks, junk_ranks, n_positive).recall_at(_cutoff(k))[0])
-
-
-def _cutoff(k: int) -> int:
-    if k != int(k) or k < 1:
-        raise ValueError(f"k must be a whole number of at least 1, got {k!r}.")
-    return int(k)
-
-
-def _judged_query(positive_ranks: Sequence[int], junk_ranks: Sequence[int], n_positive: int | None) -> Judged:
-    positive, junk = _sorted_ranks("positive_ranks", positive_ranks), _sorted_ranks("junk_ranks", junk_ranks)
-    if np.intersect1d(positive, junk).size:
-        raise ValueError(
-            "average precision: a rank is in positive_ranks and in junk_ranks; it can only be one of them."
-        )
-    total = len(positive) if n_positive is None else n_positive
-    if total < len(positive):
-        raise ValueError(
-            f"average precision: n_positive must be at least {len(positive)}, the number found, got {total}."
-        )
-    rank = positive - np.searchsorted(junk, positive)
-    count = np.arange(len(rank))
-    return Judged(np.zeros_like(count), rank, count, np.array([total]))
-
-
-def _sorted_ranks(name: str, ranks: Sequence[int]) -> np.ndarray:
-    values = np.asarray(ranks, dtype=np.float64)
-    distinct = np.unique(values)
-    if values.ndim != 1 or len(distinct) != len(values) or (distinct < 0).any() or (distinct % 1 != 0).any():
-        raise ValueError(f"average precision: {name} must be different whole numbers from 0, got {list(ranks)!r}.")
-    return distinct.astype(np.int64)
-
-
 def _first_score(query: np.ndarray, rank: np.ndarray, junk: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """Score of the first result of each query that is not junk (Q,); -inf if the list holds nothing else."""
     queries, ranks = query[junk], rank[junk]
@@ -251,3 +224,24 @@ def before(mask: np.ndarray, query: np.ndarray) -> np.ndarray:
     """For each entry, how many earlier entries of `mask` (L,) with the same query are set; `query` (L,) ascends."""
     total = np.concatenate([[0], np.cumsum(mask)])
     return total[:-1] - total[np.searchsorted(query, query)]
+
+
+def _without_junk(
+    equal: Equals, query: np.ndarray, junk: np.ndarray, junk_before: np.ndarray, kept: np.ndarray
+) -> Equals | None:
+    """The runs around the `kept` ones of all labelled results (L,), as they are once junk is taken out."""
+    start, length = (one[kept].astype(np.int32) for one in equal)
+    if junk.any():
+        first = np.flatnonzero(np.diff(query, prepend=-1) | np.diff(equal.start, prepend=-1))
+        size = np.diff(first, append=len(query))
+        ignored = np.add.reduceat(junk, first, dtype=np.int32)
+        start -= np.repeat(junk_before[first], size)[kept].astype(np.int32)
+        length -= np.repeat(ignored, size)[kept]
+    return Equals(start, length) if (length > 1).any() else None
+
+
+def _joined_runs(parts: Sequence[Judged]) -> Equals | None:
+    if all(one.equal is None for one in parts):
+        return None
+    runs = [one.equal or Equals(one.rank, np.ones_like(one.rank)) for one in parts]
+    return Equals(*(np.concatenate(arrays) for arrays in zip(*runs, strict=True)))

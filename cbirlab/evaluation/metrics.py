@@ -37,6 +37,54 @@ def mean_average_precision(
     return judged.average_precision(method, k)
 
 
+@METRICS.register(
+    "map_ties",
+    title="Mean average precision, the mean over all orders of equal scores",
+    reference="McSherry and Najork, ECIR 2008",
+    short="mAP, ties in any order",
+)
+def expected_average_precision(
+    judged: Judged,
+    *,
+    k: Annotated[int | None, Range(1, 10**6, integer=True, optional=True)] = None,
+    method: Annotated[str, Choice(AP_METHODS)] = "trapezoid",
+) -> np.ndarray:
+    """Average precision of each query (Q,), the mean over all orders of equal scores."""
+    return judged.expected_average_precision(method, k)
+
+
+@METRICS.register(
+    "map_ties_worst",
+    title="Mean average precision, right answers last among equal scores",
+    reference="McSherry and Najork, ECIR 2008",
+    short="mAP, ties at their worst",
+)
+def worst_average_precision(
+    judged: Judged,
+    *,
+    k: Annotated[int | None, Range(1, 10**6, integer=True, optional=True)] = None,
+    method: Annotated[str, Choice(AP_METHODS)] = "trapezoid",
+) -> np.ndarray:
+    """The smallest average precision of each query (Q,) over all orders of equal scores."""
+    return judged.worst().average_precision(method, k)
+
+
+@METRICS.register(
+    "map_ties_best",
+    title="Mean average precision, right answers first among equal scores",
+    reference="McSherry and Najork, ECIR 2008",
+    short="mAP, ties at their best",
+)
+def best_average_precision(
+    judged: Judged,
+    *,
+    k: Annotated[int | None, Range(1, 10**6, integer=True, optional=True)] = None,
+    method: Annotated[str, Choice(AP_METHODS)] = "trapezoid",
+) -> np.ndarray:
+    """The largest average precision of each query (Q,) over all orders of equal scores."""
+    return judged.best().average_precision(method, k)
+
+
 @METRICS.register("mp", title="Mean precision at k", reference="Radenović et al., CVPR 2018", short="mP")
 def mean_precision(judged: Judged, *, k: Annotated[int, Range(1, 10**6, integer=True)] = 10) -> np.ndarray:
     """Precision at k of each query (Q,); the list ends at the last positive if that comes earlier."""
@@ -115,6 +163,22 @@ def measure(metric: str, judged: Judged, average_precision: str) -> np.ndarray:
     name, given = _declared(metric)
     method = {"method": average_precision} if "method" in given else {}
     return METRICS[name](judged, **given | method)
+
+
+def decided_by_ties(metric: str, judged: Judged, average_precision: str) -> np.ndarray:
+    """A metric of each query under the best order of equal scores, minus that under the worst one (Q,).
+
+    Results beyond the end of a cut list are not known and not moved. Micro average precision puts the first results of
+    all queries into one list; there, too, equal ones are moved.
+    """
+    best, worst = judged.best(), judged.worst()
+    if metric == POOLED:
+        high, low = best.micro_average_precision("right first"), worst.micro_average_precision("right last")
+    elif judged.equal is None:
+        return np.zeros(len(judged.n_positive))
+    else:
+        high, low = (measure(metric, one, average_precision) for one in (best, worst))
+    return np.nan_to_num(high - low)
 
 
 def parse_metrics(metrics: str | Sequence[str]) -> tuple[str, ...]:

@@ -13,11 +13,10 @@ from cbirlab.evaluation.comparing import interval
 from cbirlab.evaluation.found import Found, check_rows, find
 from cbirlab.evaluation.judgement import Judged
 from cbirlab.evaluation.labelled import check_labels, find_labelled, names_of
-from cbirlab.evaluation.metrics import is_pooled, measure
+from cbirlab.evaluation.metrics import decided_by_ties, is_pooled, measure
 from cbirlab.evaluation.protocols import PROTOCOLS, Level, Protocol
 from cbirlab.evaluation.remarks import Answers, remarks
 from cbirlab.evaluation.result import Evaluation
-from cbirlab.evaluation.ties import measure_ties
 from cbirlab.index import Ranking
 from cbirlab.index.lists import Lists, blocks, lists_of, some_of
 
@@ -141,39 +140,32 @@ class Scorer:
 class _Scored(NamedTuple):
     """Lists judged at one level: the metrics of each query, and what the order of equal scores decides.
 
-    Values that depend on other queries exist only once all lists are joined; `best` and `worst` are kept for that.
+    Values that depend on other queries exist only once all lists are joined.
     """
 
     judged: Judged
     values: dict[str, np.ndarray]
     tied: np.ndarray
-    best: Judged | None
-    worst: Judged | None
 
     @classmethod
     def of(cls, found: Found, level: Level, protocol: Protocol) -> _Scored:
-        judged = found.judged(level)
-        best, worst = found.best_and_worst(level, judged)
-        values = {name: _measured(name, judged, protocol) for name in protocol.metrics if not is_pooled(name)}
-        if is_pooled(protocol.main):
-            return cls(judged, values, np.empty(0), best, worst)
-        return cls(judged, values, measure_ties(best, worst, protocol), None, None)
+        judged, method = found.judged(level), protocol.average_precision
+        values = {name: measure(name, judged, method) for name in protocol.metrics if not is_pooled(name)}
+        pooled = is_pooled(protocol.main)
+        return cls(judged, values, np.empty(0) if pooled else decided_by_ties(protocol.main, judged, method))
 
     @classmethod
     def joined(cls, parts: Sequence[_Scored], protocol: Protocol) -> _Scored:
-        judged = Judged.joined([one.judged for one in parts])
+        judged, method = Judged.joined([one.judged for one in parts]), protocol.average_precision
         values = {
-            name: _measured(name, judged, protocol)
+            name: measure(name, judged, method)
             if is_pooled(name)
             else np.concatenate([one.values[name] for one in parts])
             for name in protocol.metrics
         }
-        best, worst = ([getattr(one, name) for one in parts] for name in ("best", "worst"))
         if is_pooled(protocol.main):
-            tied = measure_ties(Judged.joined(best), Judged.joined(worst), protocol)
-        else:
-            tied = np.concatenate([one.tied for one in parts])
-        return cls(judged, values, tied, None, None)
+            return cls(judged, values, decided_by_ties(protocol.main, judged, method))
+        return cls(judged, values, np.concatenate([one.tied for one in parts]))
 
 
 def judge(ranking: Ranking, dataset: Dataset, protocol: str | Protocol | None = None) -> np.ndarray:
@@ -223,10 +215,6 @@ def _resolved(protocol: str | Protocol | None, dataset: Dataset, average_precisi
 def _check_queries(queries: int, dataset: Dataset) -> None:
     if queries != len(dataset.queries):
         raise ValueError(f"evaluate: ranking must have one row per query ({len(dataset.queries)}), got {queries}.")
-
-
-def _measured(metric: str, judged: Judged, protocol: Protocol) -> np.ndarray:
-    return measure(metric, judged, protocol.average_precision)
 
 
 def _mean(values: np.ndarray) -> float:

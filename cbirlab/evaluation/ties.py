@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
-from cbirlab.evaluation.judgement import Judged, before
-from cbirlab.evaluation.metrics import POOLED, measure
-from cbirlab.evaluation.protocols import Protocol
+from cbirlab.index import Ranking
 
 
 class Equals(NamedTuple):
-    """For each labelled result (L,), the run of equal scores around it: its first place in the list, and its length."""
+    """For each result (L,), the run of equal scores around it: its first place in the list, and its length."""
 
     start: np.ndarray
     length: np.ndarray
@@ -36,40 +33,62 @@ def equals(query: np.ndarray, rank: np.ndarray, scores: np.ndarray) -> Equals | 
     return Equals(start, stop - start)
 
 
-def best_and_worst(
-    judged: Judged, query: np.ndarray, positive: np.ndarray, junk: np.ndarray, equal: Equals
-) -> tuple[Judged, Judged]:
-    """`judged` with the positives first, and last, among the results whose scores equal theirs.
+def tie_rate(ranking: Ranking) -> np.ndarray:
+    """Share of the answers of each query (Q,) whose score another answer of its list has too; NaN without an answer."""
+    answers, same = ranking.answers(), ranking.scores[:, 1:] == ranking.scores[:, :-1]
+    tied = np.zeros(ranking.scores.shape, bool)
+    tied[:, 1:] = same
+    tied[:, :-1] |= same
+    tied &= ranking.scores > -np.inf
+    return np.where(answers > 0, tied.sum(axis=1) / np.maximum(answers, 1), np.nan)
+
+
+def expected_terms(
+    run: Equals, right: np.ndarray, before: np.ndarray, places: np.ndarray, *, trapezoid: bool
+) -> np.ndarray:
+    """What one positive adds to average precision (P,), on average over all orders of the run that it stands in.
+
+    Place i of a run of n results, r of them right, behind N results of which R are right, holds a positive with
+    probability r / n. If it does, ``E = R + (i - 1) (r - 1) / (n - 1)`` positives are before it on average, and the
+    precision there is (E + 1) / (N + i), and E / (N + i - 1) just before it. Both are a constant and a multiple of a
+    reciprocal, whose sums over the places are known.
 
     Parameters
     ----------
-    query, positive, junk : (L,) as passed to `Judged.from_labelled` for `judged`.
+    run : N and n of each positive.
+    right, before : r and R.
+    places : how many places of the run count, from its first.
+
+    References
+    ----------
+    McSherry and Najork, "Computing information retrieval performance measures efficiently in the presence of tied
+    scores", ECIR 2008.
     """
-    ours = np.flatnonzero(equal.length > 1)
-    key = query[ours] * (equal.start.max() + 1) + equal.start[ours]
-    _, first, run = np.unique(key, return_index=True, return_inverse=True)
-    right, ignored = (np.bincount(run, weights=mask[ours]).astype(np.int64) for mask in (positive, junk))
-    wrong = equal.length[ours][first] - right - ignored
-    junk_before, right_before = (before(mask, query)[ours] for mask in (junk, positive))
-    place = (equal.start[ours] - junk_before[first][run]) + (right_before - right_before[first][run])
-    found = positive[ours]
-    of_positive = (np.cumsum(positive) - 1)[ours][found]
-    best, worst = judged.rank.copy(), judged.rank.copy()
-    best[of_positive] = place[found]
-    worst[of_positive] = (place + wrong[run])[found]
-    return replace(judged, rank=best), replace(judged, rank=worst)
+    start, length = run
+    stop = start + places
+    slope = (right - 1) / np.maximum(length - 1, 1)
+    constant, reciprocals = slope * places, _reciprocals(start, stop)
+    total = constant + (before + 1 - slope * (start + 1)) * reciprocals
+    if trapezoid:
+        ahead = reciprocals + 1 / np.maximum(start, 1) - 1 / np.maximum(stop, 1)
+        total += constant + (before - slope * start) * ahead + (start == 0) * (1 - slope)  # 1 before rank 0
+        total /= 2
+    return total / length
 
 
-def measure_ties(best: Judged, worst: Judged, protocol: Protocol) -> np.ndarray:
-    """The main metric of each query under the best order of equal scores, minus that under the worst one (Q,).
+FAR = 64
+"""From here on, sums of reciprocals come from their series, whose next term is below 1e-13."""
 
-    Results beyond the end of a cut list are not known and not moved. Micro average precision puts the first results of
-    all queries into one list; there, too, equal ones are moved.
-    """
-    if protocol.main == POOLED:
-        high, low = best.micro_average_precision("right first"), worst.micro_average_precision("right last")
-    elif best is worst:
-        return np.zeros(len(best.n_positive))
-    else:
-        high, low = (measure(protocol.main, one, protocol.average_precision) for one in (best, worst))
-    return np.nan_to_num(high - low)
+HARMONIC = np.concatenate([[0], np.cumsum(1 / np.arange(1, FAR + 1))])
+
+
+def _reciprocals(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Sums of 1 / j over low < j <= high; differences of harmonic numbers would lose digits in long lists."""
+    near = HARMONIC[np.minimum(high, FAR)] - HARMONIC[np.minimum(low, FAR)]
+    x, y = np.maximum(low, FAR) + 0.5, np.maximum(high, FAR) + 0.5
+    return near + np.log1p((y - x) / x) + (_tail(1 / y**2) - _tail(1 / x**2))
+
+
+def _tail(z: np.ndarray) -> np.ndarray:
+    """What the harmonic number of n has beyond the logarithm of n + 1/2 and a constant, for z = (n + 1/2)^-2."""
+    return z * (1 / 24 - z * (7 / 960))

@@ -17,6 +17,7 @@ from cbirlab.datasets import Dataset
 from cbirlab.evaluation import Judged, Level, Protocol
 from cbirlab.evaluation.judgement import AP_METHODS
 from cbirlab.evaluation.metrics import METRICS, POOLED, measure
+from cbirlab.evaluation.ties import equals
 from cbirlab.index import Ranking
 from cbirlab.index.lists import Lists, lists_of
 
@@ -105,7 +106,8 @@ class Judging:
             counts.append(len(sought))
         labelled = (np.concatenate(parts) for parts in (queries, ranks, right, ignored))
         query, rank, positive, junk = labelled
-        return Judged.from_labelled(query, rank, positive, junk, np.array(counts, np.int64), listed.scores)
+        equal = equals(query, rank, listed.scores)
+        return Judged.from_labelled(query, rank, positive, junk, np.array(counts, np.int64), listed.scores, equal)
 
     def rows(self, dataset: Dataset, query: int) -> tuple[set[int], set[int]]:
         """Database rows that are right for a query, and rows that are ignored."""
