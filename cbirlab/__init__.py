@@ -8,6 +8,7 @@ The public names, in the order of the pipeline::
     ATTENTIONS AGGREGATIONS       map (B, C, H, W) to vector (B, D)
     ENCODINGS                     local descriptors (T, D) to vector, with a codebook
     WHITENINGS                    descriptors made comparable
+    COMPRESSIONS                  what is kept of a descriptor
     INDEXES                       search
     evaluate METRICS PROTOCOLS    numbers, under a protocol
     import_features evaluate_features    descriptors that others computed
@@ -45,6 +46,7 @@ _ROOMS = {
     "AGGREGATIONS": "aggregation",
     "ENCODINGS": "encoding",
     "WHITENINGS": "whitening",
+    "COMPRESSIONS": "compression",
     "INDEXES": "index",
     "Ranking": "index",
     "METRICS": "evaluation",

@@ -22,6 +22,7 @@ KINDS = {
     "aggregations": "cbirlab.aggregation:AGGREGATIONS",
     "encodings": "cbirlab.encoding:ENCODINGS",
     "whitenings": "cbirlab.whitening:WHITENINGS",
+    "compressions": "cbirlab.compression:COMPRESSIONS",
     "fusions": "cbirlab.fusion:FUSIONS",
     "indexes": "cbirlab.index:INDEXES",
     "protocols": "cbirlab.evaluation:PROTOCOLS",

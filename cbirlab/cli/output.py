@@ -212,6 +212,10 @@ def frame_text(frame: pd.DataFrame) -> str:
         "skipped",
         "build_seconds",
         "bytes_per_image",
+        "recall@10",
+        "compression",
+        "index",
+        "rescore",
         "passes",
         "forward_passes",
     )

@@ -11,15 +11,16 @@ import numpy as np
 
 from cbirlab.base.recent import Recent
 from cbirlab.datasets import Dataset
-from cbirlab.index import Ranking, Rows
+from cbirlab.index import ExactIndex, Ranking, Rows
 from cbirlab.index.lists import Lists
+from cbirlab.index.recall import recall_of_exact
 from cbirlab.pipeline import fitting
 from cbirlab.pipeline.added import ROWS, stages_used
 from cbirlab.pipeline.described import Column, Described
 from cbirlab.pipeline.learning_sets import held_for, learning_part
 from cbirlab.pipeline.recipe import Recipe, learns_rows
 from cbirlab.pipeline.result import BUDGET_SECONDS, Clock, Run, judge, time_again
-from cbirlab.pipeline.search import NO_ROW, Learned, Searcher, depth_of, index_of
+from cbirlab.pipeline.search import NO_ROW, Learned, Searcher, depth_of, index_of, search
 from cbirlab.store import Store
 from cbirlab.whitening import normalise, project
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from cbirlab.backbones import Backbone
 
 __all__ = ["Bench", "Column"]
+
+RECALL_AT = 10
+"""How many of the nearest images an approximate search is judged by."""
 
 _NO_ROWS = np.empty((0, 0), np.float32)
 _INDEX_BYTES = 1 << 28  # limit for the indexes that are kept; the last two are always kept
@@ -60,6 +64,7 @@ class Bench(Described):
         self._leaks: dict[str, str] = {}
         self._own = np.array([NO_ROW if query.index is None else query.index for query in dataset.queries], np.int64)
         self._projected, self._cut, self._codes = Recent(keep), Recent(2), Recent(keep)
+        self._exact = Recent(keep)
         self._indexes = Recent(keep, most_bytes=_INDEX_BYTES, size=lambda kept: kept[0].nbytes)
 
     def whitening(self, recipe: Recipe) -> Any:
@@ -125,9 +130,18 @@ class Bench(Described):
             forward_passes=views * len(recipe.scales),
             index_bytes=searcher.index.nbytes,
             build_seconds=build_seconds,
+            recall=self._recall(recipe, ranking, queries),
             leak=self.leak(recipe),
             skipped=self._skipped,
         )
+
+    def _recall(self, recipe: Recipe, found: Ranking, queries: Rows) -> float:
+        """How much of the exact list an approximate search finds, on average over the queries."""
+        if not len(queries) or not (recipe.compression.used or recipe.index.fact("approximate")):
+            return 1.0
+        images, depth = self.pair(recipe)[0], min(RECALL_AT, len(self.dataset.images))
+        exact = self._exact.get(_searched_as(recipe), lambda: search(ExactIndex().fit(images), queries, depth))
+        return float(np.nanmean(recall_of_exact(found, queries, images, RECALL_AT, exact=exact)))
 
     def lists(self, recipe: Recipe) -> Lists:
         """Rank the database for all queries, a block at a time; descriptors are fetched with the first block."""

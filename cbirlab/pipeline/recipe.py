@@ -167,12 +167,7 @@ class Recipe(Extensible):
         "float32", MAPS, checked_by("precision", PRECISION), "float32 or bfloat16", metavar="TYPE"
     )
     compression: Compression = declared(
-        "none",
-        SEARCH,
-        Compression.parse,
-        "what is kept of descriptors: 'itq(bits=64)', 'pq', 'sq(bits=8)'",
-        plural="compressions",
-        later=True,
+        "none", SEARCH, Compression.parse, "what is kept: 'itq(bits=64)', 'pq'", plural="compressions", later=True
     )
     index: IndexMethod = declared(
         "exact", SEARCH, IndexMethod.parse, "how the database is searched: 'ivf(probes=4)', 'hnsw'", plural="indexes"

@@ -36,6 +36,8 @@ class Outcome:
     index_bytes : size of the database in the index.
     build_seconds : time that it took to fill the index, perhaps before this run.
     searches : seconds of further searches of all queries, made only to time them.
+    recall : share of the ten nearest images that an approximate search finds, see `cbirlab.index.recall`; 1 for an
+        exact one.
     leak : empty, or what the evaluated images share with those that something was learned on.
     skipped : part to row to reason: images that cannot be read.
     """
@@ -49,6 +51,7 @@ class Outcome:
     index_bytes: int = 0
     build_seconds: float = 0.0
     searches: tuple[float, ...] = ()
+    recall: float = 1.0
     leak: str = ""
     skipped: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
 

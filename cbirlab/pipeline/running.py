@@ -9,12 +9,16 @@ from cbirlab.backbones import load_backbone
 from cbirlab.datasets import Dataset, load_dataset
 from cbirlab.evaluation import PROTOCOLS, Evaluation
 from cbirlab.pipeline.added import STAGES
-from cbirlab.pipeline.bench import Bench
+from cbirlab.pipeline.bench import RECALL_AT, Bench
 from cbirlab.pipeline.fitting import find_clipped, warn_of_clipped
 from cbirlab.pipeline.recipe import Recipe
 from cbirlab.pipeline.result import Clock, Run
 from cbirlab.pipeline.timing import ms_per_image
 from cbirlab.store import Store
+
+EXACT_RECALL = f"recall@{RECALL_AT}"
+"""Column of a table: how much of the exact list of the same descriptors a search finds. Beside the metric of that name,
+which counts right answers, it is called "exact_recall@10"."""
 
 
 def run(
@@ -90,6 +94,7 @@ def table_row(result: Run) -> dict[str, Any]:
         "ms_per_query": result.ms_per_query,
         "best_of": 1 + len(result.searches),
         "bytes_per_image": result.bytes_per_image,
+        EXACT_RECALL if EXACT_RECALL not in result.metrics else f"exact_{EXACT_RECALL}": result.recall,
         "leak": result.leak,
         "skipped": sum(len(rows) for rows in result.skipped.values()),
         "recipe": recipe.to_json(),

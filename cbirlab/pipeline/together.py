@@ -34,7 +34,7 @@ def check_together(recipe: Any) -> None:
             f"scale, got {whitening!r}, {passes!r} and {recipe.scales}."
         )
     several = spec.fact("similarity") or passes.combine == "match"
-    if several and (recipe.compression.used or recipe.index != "exact" or recipe.rescore):
+    if several and (recipe.compression.used or recipe.index.name != "exact" or recipe.rescore):
         raise ValueError(
             f"Recipe: {spec} with passes {passes!r} compares words or views, not vectors: it needs compression "
             f"'none', index 'exact' and rescore 0, got {recipe.compression!r}, {recipe.index!r} and {recipe.rescore}."
