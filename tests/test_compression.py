@@ -432,7 +432,7 @@ def test_faiss_quantises_groups_alike(name, m, bits):
 
     code, (X, _) = learned(f"{name}(m={m}, bits={bits})"), clustered(80, seed=12)
     assert isinstance(code, PQ)
-    theirs = faiss.ProductQuantizer(WIDTH, m, bits)
+    theirs: Any = faiss.ProductQuantizer(WIDTH, m, bits)  # its methods are patched in
     faiss.copy_array_to_vector(code.centres_.ravel(), theirs.centroids)
     rows = np.ascontiguousarray(code.space(X))
     codes = code.encode(X)
