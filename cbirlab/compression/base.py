@@ -110,3 +110,8 @@ def matrix(owner: str, X: Any) -> np.ndarray:
         row = int(np.flatnonzero(~np.isfinite(X).all(axis=1))[0])
         raise ValueError(f"{owner}: X must be finite, got NaN or infinity in row {row}.")
     return X
+
+
+def rotated(X: np.ndarray, R: np.ndarray) -> np.ndarray:
+    """Rows times a rotation (N, D), summed in float64 and rounded to float32: equal rows stay equal in any block."""
+    return (X.astype(np.float64) @ R.astype(np.float64)).astype(np.float32)

@@ -216,17 +216,10 @@ class SpectralHashing(BinaryCode):
 
 
 def lowest_modes(ranges: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
-    """Axis and number of half waves (K,) of the lowest frequencies, equal ones by axis and mode.
-
-    Raises
-    ------
-    ValueError : the axes have fewer modes than that.
-    """
+    """Axis and number of half waves (K,) of the lowest frequencies, equal ones by axis and mode."""
     most = np.ceil((bits + 1) * ranges / ranges.max()).astype(int) - 1
     axis = np.repeat(np.arange(len(ranges)), most)
     mode = np.concatenate([np.arange(1, count + 1) for count in most])
-    if len(axis) < bits:
-        raise ValueError(f"SpectralHashing: bits must be at most {len(axis)} for these rows, got {bits}.")
     kept = np.argsort((mode * np.pi / ranges[axis]) ** 2, kind="stable")[:bits]
     return axis[kept], mode[kept]
 

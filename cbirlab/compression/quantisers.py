@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from cbirlab.base.params import Choice, Range
-from cbirlab.compression.base import Code
+from cbirlab.compression.base import Code, rotated
 from cbirlab.compression.library import faiss_library, one_thread
 from cbirlab.compression.scalar import pack, unpack
 
@@ -69,9 +69,9 @@ class PQ(Code):
 
     def encode(self, X: np.ndarray) -> np.ndarray:
         """Numbers of the nearest centres (N, ceil(m bits / 8)), packed."""
-        X = np.asarray(X, dtype=np.float32)
+        X = X.astype(np.float64)
         cells = np.empty((len(X), len(self.centres_)), np.uint8)
-        for group, centres in enumerate(self.centres_):
+        for group, centres in enumerate(self.centres_.astype(np.float64)):
             part = X[:, group * centres.shape[1] : (group + 1) * centres.shape[1]]
             cells[:, group] = (np.square(centres).sum(axis=1) - 2 * part @ centres.T).argmin(axis=1)
         return pack(cells, self.bits_)
@@ -114,7 +114,7 @@ class OPQ(PQ):
 
     def space(self, X: np.ndarray) -> np.ndarray:
         """Rotated rows."""
-        return np.asarray(X, dtype=np.float32) @ self.rotation_
+        return rotated(X, self.rotation_)
 
 
 def chosen(owner: str, shape: tuple[int, ...], m: int | None, bits: int | None) -> tuple[int, int]:

@@ -146,7 +146,7 @@ def principal_axes(X: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, np.ndar
             scatter += block.T @ block
         values, vectors = np.linalg.eigh(scatter)
         axes = vectors.T
-    return np.maximum(values[::-1], 0) / (count - 1), signed(axes[::-1])
+    return np.maximum(values[::-1], 0) / max(count - 1, 1), signed(axes[::-1])
 
 
 def signed(axes: np.ndarray) -> np.ndarray:
