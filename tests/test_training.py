@@ -1,4 +1,4 @@
-"""What gradient descent needs: losses against the papers' formulas as loops, batches, and a loop that can be stopped."""
+"""What gradient descent needs: losses against the papers' formulas, batches, and a loop that can be stopped."""
 
 from __future__ import annotations
 
