@@ -221,6 +221,8 @@ def normalised(u: Tensor) -> Tensor:
 class BAE(Head):
     """Binary autoencoder: a linear decoder gives rows back from their bits. It learns without labels.
 
+    ITQ, where it starts, is nearly the best that it can find.
+
     References
     ----------
     `cbirlab.training.losses.bae`.
@@ -238,6 +240,7 @@ class BAE(Head):
         self.bits, self.distance, self.balance, self.epochs, self.seed = bits, distance, balance, epochs, seed
 
     def _task(self, X: np.ndarray, start: np.ndarray, y: np.ndarray | None) -> Task:
+        X = X / np.sqrt(np.square(X).mean())  # Adam takes steps of one size, whatever that of the rows
         best = np.linalg.lstsq(np.where(X @ start >= 0, 1.0, -1.0), X, rcond=None)[0]
         decoder, rows = torch.from_numpy(best).float().requires_grad_(), torch.from_numpy(X).float()
 

@@ -107,9 +107,9 @@ def orthohash(u: Tensor, classes: Tensor, targets: Tensor, *, scale: float = 8.0
 
 
 def bae(x: Tensor, u: Tensor, decoder: Tensor, *, balance: float = 0.1) -> Tensor:
-    """Mean of ``|x - b decoder|^2``, with b the signs of u, plus `balance` times the mean square of each bit's mean.
+    """Mean square of ``x - b decoder``, with b the signs of u, plus `balance` times the mean square of each bit's mean.
 
-    Backwards the sign counts as the identity (straight-through).
+    Backwards the sign counts as ``max(-1, min(u, 1))`` (straight-through): outputs beyond that stay where they are.
 
     Parameters
     ----------
@@ -119,8 +119,9 @@ def bae(x: Tensor, u: Tensor, decoder: Tensor, *, balance: float = 0.1) -> Tenso
     References
     ----------
     Carreira-Perpiñán and Raziperchikolaei, "Hashing with binary autoencoders", CVPR 2015 (trained there in turns);
-    Bengio et al., "Estimating or propagating gradients through stochastic neurons", 2013.
+    Courbariaux et al., "Binarized neural networks", 2016, for the gradient.
     """
-    bits = u + (torch.where(u >= 0, 1.0, -1.0).to(u) - u).detach()
-    error = (x - bits @ decoder).square().sum(dim=1).mean()
+    soft = u.clamp(-1, 1)
+    bits = soft + (torch.where(u >= 0, 1.0, -1.0).to(u) - soft).detach()
+    error = (x - bits @ decoder).square().mean()
     return error + balance * bits.mean(dim=0).square().mean()
