@@ -20,10 +20,9 @@ from cbirlab.compression.quality import bit_balance, bit_correlation, quantisati
 from cbirlab.datasets import Dataset, load_dataset
 from cbirlab.evaluation import PROTOCOLS, evaluate
 from cbirlab.fusion.weighing import train_split
-from cbirlab.index import Ranking, Rows
+from cbirlab.index import ExactIndex, Rows
 from cbirlab.index.base import values_of
-from cbirlab.index.lists import Lists
-from cbirlab.index.ranking import ranked
+from cbirlab.index.lists import lists_of
 from cbirlab.pipeline import Bench, Recipe
 from cbirlab.pipeline.learning_sets import held_for, learning_part, learning_set
 from cbirlab.store import Store
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 
 LEARNED, SEEN, UNSEEN = "learned", "seen", "unseen"
 NO_SEED = -1
+LEARNS = "lsh"  # any code that does: then a bench describes the learning set, and knows what is held out
 
 
 def seen_and_unseen(
@@ -76,12 +76,12 @@ def seen_and_unseen(
 
     loaded = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
     methods = [one for text in compressions for one in _seeded(Compression.parse(text), seeds)]
-    name = learning_set(fields.pop("whitening_set", None), loaded)
-    asked = Recipe(dataset=loaded.name, backbone=backbone, whitening_set=name, **fields)
+    learned_on = learning_set(fields.pop("whitening_set", None), loaded)
+    asked = Recipe(dataset=loaded.name, backbone=backbone, whitening_set=learned_on, compression=LEARNS, **fields)
     network = load_backbone(asked.backbone, asked.weights, device)
     recipe = asked.resolved(loaded, network)
     bench = Bench(loaded, network, recipe, store=store or Store(), progress=progress)
-    rows, labels, judged = _described(bench, recipe, name, every)
+    rows, labels, judged = _described(bench, recipe, learned_on, every)
     found = []
     for name, seed, method in bar(methods, desc="codes", unit="code", show=progress):
         start = time.process_time()
@@ -126,13 +126,7 @@ class _Benchmark:
 
     def judge(self, code: Code) -> float:
         """The headline of the protocol, with images ranked by a code."""
-        prepared, codes = code.prepare(self.queries), code.encode(self.images)
-        described = self.images.any(axis=1)
-
-        def rank(queries: slice) -> Ranking:
-            return ranked(np.where(described, code.scores(prepared[queries], codes), -np.inf))
-
-        lists = Lists((len(prepared), len(codes)), lambda: rank)
+        lists = lists_of(ExactIndex().fit(self.images, code).search(self.queries))
         lists = lists if self.without is None else lists.without(self.without)
         found = evaluate(lists, self.dataset, self.protocol, self.average_precision, resamples=0, remarking=False)
         return found.metrics[PROTOCOLS[self.protocol].headline]
@@ -145,13 +139,7 @@ def _described(
     owner, part = learning_part(learned_on, bench.dataset)
     if part != "train":
         raise ValueError(f"seen_and_unseen: codes must learn on other images than the database, got {learned_on!r}.")
-    split = train_split(owner)
-    # A bench describes the learning set only if a whitening learns on it, so it is the database of another one.
-    plain = replace(recipe, protocol=split.protocol, whitening="none", dimensions=None)
-    if not recipe.aggregation.learns:
-        plain = replace(plain, whitening_set=None)
-    described = Bench(split, bench.backbone, plain, store=bench.store, progress=bench.progress)
-    rows = _matrix(bench.project(recipe, described.rows(plain, "images")[0]))
+    rows = _matrix(bench.project(recipe, bench.rows(recipe, learned_on)[0]))
     labels = np.array(owner.train_instances or [""] * len(rows))
     held = held_out(labels, every)
     judged = {}
