@@ -24,6 +24,7 @@ ORDER = (
     "aggregation",
     "whitening",
     "store",
+    "training",
     "compression",
     "passes",
     "index",

@@ -37,6 +37,9 @@ def _add(
     COMPRESSIONS.add(name, place, title=title, reference=reference, **known)
 
 
+HEAD: dict[str, Any] = {"binary": True, "named": ("bits",)}
+LEARNED_FROM_PAIRS = {**HEAD, "pairs": True}
+
 _add(NONE, "scalar:FullRows", "None", learned=False)
 _add("float16", "scalar:Float16", "Half precision", "IEEE 754", learned=False)
 _add(
@@ -69,6 +72,20 @@ _add(
 _add("itq", "binary:ITQ", "ITQ: iterative quantisation", "Gong and Lazebnik, CVPR 2011", binary=True, named=("bits",))
 _add("sh", "binary:SpectralHashing", "SH: spectral hashing", "Weiss et al., NIPS 2008", binary=True, named=("bits",))
 _add("binary", "binary:OneBit", "One bit for each dimension", binary=True)
+_add("dsh", "heads:DSH", "DSH: matches near, others apart", "Liu et al., CVPR 2016", **LEARNED_FROM_PAIRS)
+_add("hashnet", "heads:HashNet", "HashNet: soft codes turn into signs", "Cao et al., ICCV 2017", **LEARNED_FROM_PAIRS)
+_add(
+    "triplet",
+    "heads:TripletHash",
+    "Triplets: a match nearer than the rest",
+    "Hermans et al., 2017",
+    **LEARNED_FROM_PAIRS,
+)
+_add(
+    "orthohash", "heads:OrthoHash", "OrthoHash: a corner per instance", "Hoe et al., NeurIPS 2021", **LEARNED_FROM_PAIRS
+)
+_add("bae", "heads:BAE", "BAE: binary autoencoder", "Carreira-Perpiñán and Raziperchikolaei, CVPR 2015", **HEAD)
+_add("knn_hash", "heads:KNNHash", "Self-taught: neighbours share bits", "Zhang et al., SIGIR 2010", **HEAD)
 _add("rabitq", "rabitq:RaBitQ", "RaBitQ: a bit for each dimension, and two numbers", "Gao and Long, SIGMOD 2024")
 _add("pq", "quantisers:PQ", "PQ: product quantisation", "Jégou et al., TPAMI 2011", needs="faiss-cpu")
 _add("opq", "quantisers:OPQ", "OPQ: a rotation, then product quantisation", "Ge et al., CVPR 2013", needs="faiss-cpu")

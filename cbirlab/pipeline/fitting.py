@@ -198,7 +198,7 @@ def learn_code(compression: Compression, values: np.ndarray, labels: Sequence[st
     """
     pairs = {"labels": sha256(repr(list(labels)).encode()).hexdigest()} if compression.fact("pairs") else {}
     specification = {"compression": compression.name, "parameters": compression.parameters, "on": content(values)}
-    specification |= {"code": code_version("compression", "whitening"), **pairs}
+    specification |= {"code": code_version("compression", "training", "whitening"), **pairs}
 
     def fit() -> dict[str, np.ndarray]:
         learned = learn_from(compression, values, labels if pairs else None)

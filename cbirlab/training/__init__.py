@@ -1,0 +1,1 @@
+"""Training: what gradient descent needs, whatever it trains: losses, batches, and one loop that can be stopped."""
