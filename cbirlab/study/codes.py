@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 LEARNED, SEEN, UNSEEN = "learned", "seen", "unseen"
 NO_SEED = -1
-LEARNS = "lsh"  # any code that does: then a bench describes the learning set, and knows what is held out
+LEARNS = Compression("lsh")  # any code that does: then a bench describes the learning set, and knows what is held out
 
 
 def seen_and_unseen(
