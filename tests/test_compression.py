@@ -488,6 +488,14 @@ def test_rabitq_is_that_of_loops():
             assert scores[q, n] == pytest.approx(1 - squared / 2, abs=1e-5)
 
 
+def test_a_row_at_the_mean_has_no_direction_and_is_scored_by_the_mean():
+    code, (Q, _) = rabitq(8, 0, np.full(8, 0.25)), clustered(3, 8, seed=18)
+    codes = code.encode(np.full((1, 8), 0.25, np.float32))
+    np.testing.assert_allclose(code.decode(codes), np.full((1, 8), 0.25))
+    wanted = [1 - math.dist(q, [0.25] * 8) ** 2 / 2 for q in Q.astype(float)]
+    np.testing.assert_allclose(code.scores(Q, codes)[:, 0], wanted, atol=1e-6)
+
+
 @pytest.mark.parametrize(("width", "draws"), [(16, 3000), (128, 400)])
 def test_over_many_rotations_rabitq_is_right_on_average_and_errs_as_published(width, draws):
     """The error of <q - c, x - c> has deviation |q - c| |x - c| sqrt((1 / p^2 - 1) / (D - 1)), p = <obar, o>."""
