@@ -30,7 +30,7 @@ from cbirlab.compression.binary import (
     random_rotation,
     rotate,
 )
-from cbirlab.compression.library import MissingLibrary, has_faiss
+from cbirlab.compression.library import MissingLibrary, has_faiss, one_thread
 from cbirlab.compression.quantisers import PQ
 from cbirlab.compression.rabitq import RaBitQ
 from cbirlab.compression.scalar import ScalarQuantiser, pack, unpack
@@ -447,11 +447,19 @@ def test_faiss_quantises_groups_alike(name, m, bits):
 @WITH_FAISS
 def test_the_rotation_of_opq_is_one_and_helps():
     """Energy in the leading dimensions, as after PCA: groups of neighbours hold very unequal amounts."""
+    import faiss
+
     random = np.random.default_rng(0)
     X = normalise((random.normal(size=(2000, 32)) / np.arange(1, 33)).astype(np.float32))
     plain, turned = quietly("pq(m=8, bits=4)", X), quietly("opq(m=8, bits=4)", X)
     R = vars(turned)["rotation_"]
     np.testing.assert_allclose(R @ R.T, np.eye(32), atol=1e-4)
+    theirs: Any = faiss.OPQMatrix(32, 8)
+    theirs.pq = quantiser = faiss.ProductQuantizer(32, 8, 4)
+    quantiser.cp.min_points_per_centroid = 1
+    with one_thread("test"):
+        theirs.train(normalise(X))
+    np.testing.assert_allclose(turned.space(X), theirs.apply(X), atol=1e-4)
     errors = [np.square(code.space(X) - code.decode(code.encode(X))).sum(axis=1).mean() for code in (plain, turned)]
     assert errors[1] < 0.8 * errors[0]
 
