@@ -104,7 +104,7 @@ def test_every_code_finds_an_image_among_its_like_first(name):
     scores = code.scores(code.prepare(X), code.encode(X))
     same = (of[:, None] == of) & (of != "")
     pairs = ~np.eye(len(X), dtype=bool) & (of != "")[:, None]
-    assert (np.diag(scores)[:, None] > scores)[~np.eye(len(X), dtype=bool)].mean() > 0.95
+    assert (np.diag(scores)[:, None] >= scores)[~np.eye(len(X), dtype=bool)].mean() > 0.95
     assert scores[same & pairs].mean() > scores[~same & pairs].mean() + scores[~same & pairs].std() / 2
 
 
