@@ -197,7 +197,8 @@ def learn_code(compression: Compression, values: np.ndarray, labels: Sequence[st
     labels : instance of each row, for a code that learns from pairs.
     """
     pairs = {"labels": sha256(repr(list(labels)).encode()).hexdigest()} if compression.fact("pairs") else {}
-    specification = {"compression": compression.name, "parameters": compression.parameters, "on": content(values)}
+    learning = {name: value for name, value in compression.parameters.items() if name != "distance"}
+    specification = {"compression": compression.name, "parameters": learning, "on": content(values)}
     specification |= {"code": code_version("compression", "training", "whitening"), **pairs}
 
     def fit() -> dict[str, np.ndarray]:
