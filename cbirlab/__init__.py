@@ -9,7 +9,7 @@ The public names, in the order of the pipeline::
     ENCODINGS                     local descriptors (T, D) to vector, with a codebook
     WHITENINGS                    descriptors made comparable
     COMPRESSIONS                  what is kept of a descriptor
-    INDEXES                       search
+    INDEXES search Searcher       search, also in descriptors of one's own
     evaluate METRICS PROTOCOLS    numbers, under a protocol
     import_features evaluate_features    descriptors that others computed
     Recipe run                    one run
@@ -49,6 +49,8 @@ _ROOMS = {
     "COMPRESSIONS": "compression",
     "INDEXES": "index",
     "Ranking": "index",
+    "Searcher": "index.searcher",
+    "search": "index.searcher",
     "METRICS": "evaluation",
     "PROTOCOLS": "evaluation",
     "evaluate": "evaluation",

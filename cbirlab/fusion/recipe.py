@@ -62,6 +62,12 @@ class Fusion:
                 f"Fusion: {method.name!r} fuses complete lists, so the members' depth must be None, got "
                 f"{', '.join(str(member.depth) for member in members)}."
             )
+        if method.stage == "descriptors" and (odd := [one for one in members if searches_otherwise(one)]):
+            raise ValueError(
+                f"Fusion: {method.name!r} searches joined descriptors exactly, so members need compression 'none', index "
+                f"'exact' and rescore 0, got {odd[0].compression!r}, {odd[0].index!r} and {odd[0].rescore}; use 'minmax' "
+                "or 'rrf'."
+            )
         if whitening.name != "none" and method.stage != "descriptors":
             raise ValueError(
                 f"Fusion: whitening {whitening!r} is for descriptors, and {method.name!r} fuses {method.stage}; "
@@ -114,6 +120,11 @@ class Fusion:
 def compares_parts(recipe: Recipe) -> bool:
     """Whether a recipe compares words or views: then an image has more than one vector, and scores are not cosines."""
     return bool(recipe.aggregation.fact("similarity")) or recipe.passes.combine == "match"
+
+
+def searches_otherwise(recipe: Recipe) -> bool:
+    """Whether a recipe searches codes, or by an index that finds only some images."""
+    return recipe.compression.used or bool(recipe.index.fact("approximate")) or recipe.rescore > 0
 
 
 def check_members(members: Sequence[Recipe]) -> None:

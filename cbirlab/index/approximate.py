@@ -145,7 +145,7 @@ class Hamming(FaissIndex):
         if has_faiss():
             return super().fit(X, code, train)
         self.exact_ = ExactIndex().fit(X, code)
-        self.nbytes = self.exact_.nbytes
+        self.images_, self.code_, self.nbytes = len(self.exact_.database_), code, self.exact_.nbytes
         return self
 
     def search(self, Q: Any, k: int | None = None) -> Ranking:

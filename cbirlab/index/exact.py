@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import numpy as np
@@ -44,6 +45,33 @@ class ExactIndex:
         rows = check_matrix("ExactIndex", "database", X)
         self._width, self._code = rows.shape[1], code
         self.database_ = rows if code is None else self._encoded(rows, code)
+        return self
+
+    @property
+    def rows(self) -> np.ndarray | None:
+        """The database (N, D) if it is kept as it is, without a code."""
+        return self._fitted() if self._code is None else None
+
+    def extend(self, X: Any) -> ExactIndex:
+        """Add images behind those that are there."""
+        more = type(self)(block_mb=self.block_mb).fit(X, self._code)
+        if more._width != self._width:
+            raise ValueError(f"ExactIndex: rows must have {self._width} dimensions, got {more._width}.")
+        self.database_ = np.concatenate([self.database_, more.database_])
+        if self._code is not None:
+            self._empty = np.concatenate([self._empty, more._empty])
+        return self
+
+    def saved(self) -> dict[str, np.ndarray]:
+        """What is to be kept of the index beside the rows and the code."""
+        return {} if self._code is None else {"codes": self.database_, "empty": self._empty}
+
+    def restore(self, X: Any, code: Code | None, saved: Mapping[str, np.ndarray]) -> ExactIndex:
+        """Take the database from what `saved` gave for the same rows and code; codes need no rows."""
+        if code is None:
+            return self.fit(X)
+        self._width, self._code = code.width_, code
+        self.database_, self._empty = np.asarray(saved["codes"]), np.asarray(saved["empty"])
         return self
 
     @property

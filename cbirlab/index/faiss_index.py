@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from cbirlab.base.params import check_parameters
+from cbirlab.base.params import check_parameters, parameters
 from cbirlab.compression.base import Code
 from cbirlab.compression.binary import BinaryCode, hamming_scores
 from cbirlab.compression.library import faiss_library, one_thread
@@ -35,6 +36,7 @@ class FaissIndex:
     Attributes
     ----------
     code_ : how rows are kept.
+    rows : the database (N, D) if it is kept as it is, without a code.
     gaps_ : for each row of zeros, how many rows before it are not.
     index_ : of faiss.
     nbytes : as it would be on disk.
@@ -42,12 +44,17 @@ class FaissIndex:
 
     code_: Code
     index_: Any
+    rows: np.ndarray | None
     nbytes: int
     ordered: ClassVar[bool] = False
     """Whether the index depends on the order in which rows are added: then one thread adds them."""
 
     def _check(self) -> None:
-        given = {name: value for name, value in vars(self).items() if not name.endswith("_") and name != "nbytes"}
+        given = {
+            name: value
+            for name, value in vars(self).items()
+            if not name.endswith("_") and name not in ("nbytes", "rows")
+        }
         check_parameters(type(self), given, owner=self._owner)
 
     @property
@@ -73,23 +80,43 @@ class FaissIndex:
         train = rows[:0] if train is None else train
         with one_thread(self._owner):
             self.index_ = self._built(len(rows) - len(self.gaps_), train)
-        with one_thread(self._owner) if self.ordered else nullcontext():
-            for part in blocks(len(rows), ELEMENTS // rows.shape[1]):
-                self.index_.add(self._stored(self._there(rows, part)))
+        self._add(rows)
         return self._counted()
 
-    def restore(self, X: Any, code: Code | None, saved: np.ndarray) -> Self:
-        """Take the database from what `saved` gave for the same rows, code and parameters."""
+    def extend(self, X: Any) -> Self:
+        """Add images behind those that are there; nothing is learned again.
+
+        Raises
+        ------
+        ValueError : rows of another width, or not finite.
+        """
+        rows = check_matrix(self._owner, "rows to add", X)
+        if rows.shape[1] != self.code_.width_:
+            raise ValueError(f"{self._owner}: rows must have {self.code_.width_} dimensions, got {rows.shape[1]}.")
+        empty = self.images_ + np.concatenate([_empty(self._owner, rows, part) for part in blocks(len(rows), 2**16)])
+        self.gaps_ = np.concatenate([self.gaps_, empty - len(self.gaps_) - np.arange(len(empty))])
+        self.images_ += len(rows)
+        if self.rows is not None:
+            self.rows = np.concatenate([self.rows, rows])
+        self._add(rows)
+        return self._counted()
+
+    def saved(self) -> dict[str, np.ndarray]:
+        """What is to be kept of the index beside the rows and the code."""
         faiss = faiss_library(self._owner)
-        self._begin(check_matrix(self._owner, "database", X), code)
+        written = (faiss.serialize_index_binary if self.code_.symmetric else faiss.serialize_index)(self.index_)
+        return {"index": written, "gaps": self.gaps_, "images": np.asarray(self.images_)}
+
+    def restore(self, X: Any, code: Code | None, saved: Mapping[str, np.ndarray]) -> Self:
+        """Take the database from what `saved` gave for the same rows, code and parameters; codes need no rows."""
+        self._check()
+        faiss = faiss_library(self._owner)
+        self.code_ = code or FullRows.of_width(X.shape[1])
+        self.rows = X if code is None else None
+        self.images_, self.gaps_ = int(saved["images"]), np.asarray(saved["gaps"])
         read = faiss.deserialize_index_binary if self.code_.symmetric else faiss.deserialize_index
-        self.index_ = read(np.asarray(saved))
+        self.index_ = read(np.asarray(saved["index"]))
         return self._counted()
-
-    def saved(self) -> np.ndarray:
-        """What is to be stored of the index (bytes,)."""
-        faiss = faiss_library(self._owner)
-        return (faiss.serialize_index_binary if self.code_.symmetric else faiss.serialize_index)(self.index_)
 
     def search(self, Q: Any, k: int | None = None) -> Ranking:
         """Rank the database for each row of `Q` (Q, D), L2-normalised; what is not found ends the list, at -inf.
@@ -119,7 +146,7 @@ class FaissIndex:
     def _begin(self, rows: np.ndarray, code: Code | None) -> None:
         self._check()
         self.images_, self.code_ = len(rows), code or FullRows.of_width(rows.shape[1])
-        self.rows_ = rows if code is None else None
+        self.rows = rows if code is None else None
         empty = np.concatenate([_empty(self._owner, rows, part) for part in blocks(len(rows), 2**16)])
         self.gaps_ = empty - np.arange(len(empty))
 
@@ -127,10 +154,14 @@ class FaissIndex:
         self.nbytes = _size(self.index_, binary=self.code_.symmetric) + self.gaps_.nbytes
         return self
 
-    def _there(self, rows: np.ndarray, part: slice) -> np.ndarray:
-        """The rows of a part that are not zero."""
-        found = np.asarray(rows[part])
-        return found[found.any(axis=1)] if len(self.gaps_) else found
+    def _add(self, rows: np.ndarray) -> None:
+        """Give the rows that are not zero to faiss."""
+        with one_thread(self._owner) if self.ordered else nullcontext():
+            for part in blocks(len(rows), ELEMENTS // rows.shape[1]):
+                found = np.asarray(rows[part])
+                there = found[found.any(axis=1)] if len(self.gaps_) else found
+                if len(there):
+                    self.index_.add(self._stored(there))
 
     def _stored(self, rows: np.ndarray) -> np.ndarray:
         """Rows as faiss takes them."""
@@ -158,8 +189,8 @@ class FaissIndex:
 
     def _scored(self, queries: np.ndarray, distances: np.ndarray, found: np.ndarray, images: np.ndarray) -> np.ndarray:
         """Scores (q, k) in float32 of what faiss found at its rows `found`, which are `images` of the database."""
-        if self.rows_ is not None:
-            return self.code_.scores_beside(queries, self.rows_[images])
+        if self.rows is not None:
+            return self.code_.scores_beside(queries, self.rows[images])
         if isinstance(self.code_, BinaryCode) and self.code_.symmetric:
             return hamming_scores(distances, self.code_.bits_)
         return (1 - distances / 2).astype(np.float32)

@@ -20,7 +20,7 @@ from cbirlab.pipeline.described import Column, Described
 from cbirlab.pipeline.learning_sets import held_for, learning_part
 from cbirlab.pipeline.recipe import Recipe, learns_rows
 from cbirlab.pipeline.result import BUDGET_SECONDS, Clock, Run, judge, time_again
-from cbirlab.pipeline.search import NO_ROW, Learned, Searcher, depth_of, index_of, search
+from cbirlab.pipeline.search import NO_ROW, Learned, Search, depth_of, index_of, search
 from cbirlab.store import Store
 from cbirlab.whitening import normalise, project
 
@@ -166,11 +166,11 @@ class Bench(Described):
             return searcher.rank(queries, np.full(len(queries), NO_ROW))
         return searcher.rank(self.pair(recipe)[1].of(queries), self._own[list(queries)])
 
-    def _searcher(self, recipe: Recipe) -> tuple[Searcher, float]:
+    def _searcher(self, recipe: Recipe) -> tuple[Search, float]:
         """The database in its index, which is filled once and kept, and the seconds that filling took."""
         images, built = self.pair(recipe)[0], (*_searched_as(recipe), recipe.compression, recipe.index.built)
         index, seconds = self._indexes.get(built, lambda: index_of(recipe, images, self.learned(recipe)))
-        return Searcher(recipe, self.dataset, images, recipe.index.dialled(index)), seconds
+        return Search(recipe, self.dataset, images, recipe.index.dialled(index)), seconds
 
     def project(self, recipe: Recipe, rows: Rows) -> Rows:
         """Take descriptors of other images to where the recipe searches."""

@@ -83,12 +83,12 @@ def _stored(method: IndexMethod, code: Compression, rows: np.ndarray, learned: L
     }
     entry = learned.store.get("index", specification)
     if entry is not None:
-        return made.restore(rows, learned.code, entry.arrays["index"]), float(entry.arrays["seconds"])
+        return made.restore(rows, learned.code, entry.arrays), float(entry.arrays["seconds"])
     start = time.perf_counter()
     made.fit(rows, learned.code, learned.train)
     seconds = time.perf_counter() - start
     with suppress(StoreUnwritable):  # extraction has said so already
-        learned.store.put("index", specification, {"index": made.saved(), "seconds": np.asarray(seconds)})
+        learned.store.put("index", specification, made.saved() | {"seconds": np.asarray(seconds)})
     return made, seconds
 
 
@@ -106,7 +106,7 @@ def search(index: Index, queries: Rows, depth: int) -> Ranking:
 
 
 @dataclass(frozen=True, eq=False)
-class Searcher:
+class Search:
     """A database that can be searched as a recipe says.
 
     Attributes
@@ -129,11 +129,12 @@ class Searcher:
 
     def rank(self, queries: Rows, own: np.ndarray) -> Ranking:
         """Find the first images of the database for each query, after all stages; `own` (Q,) is as in `Asked`."""
-        ranking = search(self.index, queries, self.depth)
+        places = min(max(self.depth, self.recipe.rescore), len(self.images))
+        ranking = search(self.index, queries, places if self.recipe.rescore else self.depth)
         if not len(queries):
-            return ranking
+            return ranking.top(self.depth)
         if self.recipe.rescore:
-            ranking = rescore(ranking, queries.values, self.images.values, self.recipe.rescore)
+            ranking = rescore(ranking, queries.values, self.images.values, self.recipe.rescore).top(self.depth)
         for method in stages_used(self.recipe, RANKINGS).values():
             asked = Asked(self.dataset, self.images, queries, own)
             ranking = method.target()(ranking, asked, **method.parameters)
