@@ -14,6 +14,7 @@ from cbirlab.base.registry import UnknownName
 from cbirlab.cli import main
 from cbirlab.datasets import load_dataset
 from cbirlab.index import INDEXES, ExactIndex, IndexMethod, PatchIndex, Rows, WordIndex
+from cbirlab.index.approximate import IVF
 from cbirlab.index.lists import without
 from cbirlab.live import Session
 from cbirlab.passes import match
@@ -168,3 +169,60 @@ def test_a_workbench_on_cut_lists_says_what_lies_behind_their_end(things, warm):
     assert "new (after 6)" in notes
     assert len(bench.a.gallery.ids) <= 6
     bench.close()
+
+
+def test_a_fusion_of_codes_fuses_their_lists_and_says_what_it_cannot_join(things, warm):
+    members = [Recipe(**{**RECIPE.without(), "compression": one}) for one in ("lsh(bits=16)", "float16")]
+    fused = run_fusion(Fusion(members=members, method="rrf"), dataset=things, store=warm, progress=False)
+    assert fused.index_bytes == (2 + 2 * fused.members[1].dim) * 40
+    with pytest.raises(ValueError, match="joins full descriptors, so members need compression 'none'"):
+        Fusion(members=members, method="early")
+    with pytest.raises(ValueError, match="needs complete lists"):
+        Fusion(members=[Recipe(index="hnsw"), Recipe(tap="layer2", index="hnsw")], method="rrf")
+
+
+@pytest.mark.parametrize("index", ["ivf(lists=2)", "hnsw", "exact"])
+@pytest.mark.parametrize("compression", ["none", "itq(bits=8)", "sq"])
+def test_codes_and_indexes_are_made_once_and_found_in_the_store(things, warm, monkeypatch, index, compression):
+    recipe = Recipe(**{**RECIPE.without(), "index": index, "compression": compression, "rescore": 40})
+    found = run(recipe, dataset=things, store=warm, progress=False)
+    plain = run(RECIPE, dataset=things, store=warm, progress=False)
+    assert found.recall == 1  # two lists are both visited, and 40 results scored again
+    assert np.array_equal(found.ranking.images, plain.ranking.images)
+
+    def refuse(*_, **__):
+        raise AssertionError("it was made before")
+
+    monkeypatch.setattr("cbirlab.pipeline.fitting.learn_from", refuse)
+    for name in ("IVF", "HNSW"):
+        monkeypatch.setattr(f"cbirlab.index.approximate.{name}._built", refuse)
+    again = run(recipe, dataset=things, store=warm, progress=False)
+    assert np.array_equal(again.ranking.scores, found.ranking.scores)
+    assert again.build_seconds == found.build_seconds or index == "exact"
+    assert again.bytes_per_image == found.bytes_per_image
+
+
+def test_dials_need_no_new_index(things, warm, monkeypatch):
+    backbone = load_backbone("toynet", "random")
+    recipes = [
+        Recipe(**{**RECIPE.without(), "index": f"ivf(lists=4, probes={n})"}).resolved(things, backbone) for n in (1, 4)
+    ]
+    bench = Bench(things, backbone, recipes[0], store=warm, progress=False)
+    few = bench.run(recipes[0])
+    for name in ("_built", "restore"):
+        monkeypatch.setattr(IVF, name, lambda *_: pytest.fail("it was there already"))
+    all_of_them = bench.run(recipes[1])
+    assert few.recall < all_of_them.recall == 1
+    assert bench.run(recipes[0]).recall == few.recall
+
+
+def test_what_cannot_hold_a_code_is_said_before_anything_is_computed():
+    for fields, said in [
+        ({"index": "hamming"}, "needs a binary compression with distance 'symmetric'"),
+        ({"index": "ivf", "compression": "itq(distance=asymmetric)"}, "needs a binary compression with distance 'symm"),
+        ({"index": "fastscan", "compression": "sq"}, r"needs compression 'pq\(bits=4\)'"),
+        ({"aggregation": "asmk", "compression": "sq"}, "compares words or views"),
+        ({"rescore": -1}, "rescore must be a whole number"),
+    ]:
+        with pytest.raises(ValueError, match=said):
+            Recipe(**fields)

@@ -62,12 +62,8 @@ class Fusion:
                 f"Fusion: {method.name!r} fuses complete lists, so the members' depth must be None, got "
                 f"{', '.join(str(member.depth) for member in members)}."
             )
-        if method.stage == "descriptors" and (odd := [one for one in members if searches_otherwise(one)]):
-            raise ValueError(
-                f"Fusion: {method.name!r} searches joined descriptors exactly, so members need compression 'none', index "
-                f"'exact' and rescore 0, got {odd[0].compression!r}, {odd[0].index!r} and {odd[0].rescore}; use 'minmax' "
-                "or 'rrf'."
-            )
+        for member in members:
+            _check_search(method, member)
         if whitening.name != "none" and method.stage != "descriptors":
             raise ValueError(
                 f"Fusion: whitening {whitening!r} is for descriptors, and {method.name!r} fuses {method.stage}; "
@@ -122,9 +118,18 @@ def compares_parts(recipe: Recipe) -> bool:
     return bool(recipe.aggregation.fact("similarity")) or recipe.passes.combine == "match"
 
 
-def searches_otherwise(recipe: Recipe) -> bool:
-    """Whether a recipe searches codes, or by an index that finds only some images."""
-    return recipe.compression.used or bool(recipe.index.fact("approximate")) or recipe.rescore > 0
+def _check_search(method: FusionMethod, member: Recipe) -> None:
+    """Refuse members that search codes if descriptors are joined, and lists that lack images."""
+    if member.index.fact("approximate"):
+        raise ValueError(
+            f"Fusion: needs complete lists, so members need an index that compares all images, 'exact' or 'hamming', "
+            f"got {member.index!r}."
+        )
+    if method.stage == "descriptors" and (member.compression.used or member.rescore):
+        raise ValueError(
+            f"Fusion: {method.name!r} joins full descriptors, so members need compression 'none' and rescore 0, got "
+            f"{member.compression!r} and {member.rescore}; use 'minmax' or 'rrf'."
+        )
 
 
 def check_members(members: Sequence[Recipe]) -> None:

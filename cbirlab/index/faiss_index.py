@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from cbirlab.base.params import check_parameters, parameters
+from cbirlab.base.params import check_parameters
 from cbirlab.compression.base import Code
 from cbirlab.compression.binary import BinaryCode, hamming_scores
 from cbirlab.compression.library import faiss_library, one_thread
