@@ -32,6 +32,13 @@ def ranking(path: str | None) -> None:
         _check_place(Path(path), "--save-ranking")
 
 
+def page(path: str) -> None:
+    """Refuse a page of another format before anything is computed."""
+    if Path(path).suffix.lower() not in (".html", ".htm"):
+        raise ValueError(f"--page must end in .html, got {path!r}.")
+    _check_place(Path(path), "--page")
+
+
 def _check_place(path: Path, option: str) -> None:
     """Refuse a place that cannot be written to before anything is computed, because computing can take hours."""
     there = next(place for place in (path, *path.absolute().parents) if place.exists())

@@ -111,6 +111,18 @@ def _run(given: Any) -> int:
     return 0
 
 
+def _search(given: Any) -> int:
+    from cbirlab.cli import searching
+
+    return searching.search_command(given)
+
+
+def _duplicates(given: Any) -> int:
+    from cbirlab.cli import searching
+
+    return searching.duplicates_command(given)
+
+
 def _versus(given: Any) -> int:
     from cbirlab import tables
     from cbirlab.cli import checks, output
@@ -226,6 +238,8 @@ _COMMANDS = {
     "list": _list,
     "run": _run,
     "compare": _compare,
+    "search": _search,
+    "duplicates": _duplicates,
     "versus": _versus,
     "why": _why,
     "data": _data,

@@ -26,6 +26,8 @@ examples:
   cbirlab compare --taps all --aggregations all --whitenings all --out table.csv
   cbirlab compare --dataset my/photos --backbone toynet mobilenet_v2 --out table.md
   cbirlab compare --backbone handcrafted toynet --taps all --encodings vlad fisher --out table.md
+  cbirlab search picture.jpg --in my/photos --page found.html
+  cbirlab duplicates my/photos --threshold 0.97          images that are nearly the same
   cbirlab versus table.csv 0 3                           where one row beats the other
   cbirlab why --tap layer4 --whitening pca               what each choice changes, one at a time
   cbirlab evaluate --dataset my/photos --features x.npy  what others computed, judged
@@ -70,6 +72,8 @@ def build_parser() -> argparse.ArgumentParser:
         _add_list,
         _add_run,
         _add_compare,
+        _add_search,
+        _add_duplicates,
         _add_versus,
         _add_why,
         _add_evaluate,
@@ -182,6 +186,26 @@ def _add_compare(commands: Any) -> None:
     parser.later(lambda: add_recipe_options(parser, one=False, leave=["weights"]))
     add_timing(parser)
     add_common(parser)
+
+
+def _add_search(commands: Any) -> None:
+    from cbirlab.cli.searching import add_search
+
+    more = """
+    The folder is described once; from then on a search costs what describing the picture costs. Boxes of queries and
+    ground truth play no part.
+    """
+    add_search(_command(commands, "search", "find the images of a folder that look like a picture", more))
+
+
+def _add_duplicates(commands: Any) -> None:
+    from cbirlab.cli.searching import add_duplicates
+
+    more = """
+    All pairs are compared by their full descriptors. Images that are chained by near ones form one group. Descriptors
+    are whitened by pca(power=0.25) unless --whitening says otherwise, because without it nearly all cosines are large.
+    """
+    add_duplicates(_command(commands, "duplicates", "group the images of a folder that are nearly the same", more))
 
 
 def _add_versus(commands: Any) -> None:
