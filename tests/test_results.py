@@ -40,11 +40,15 @@ def tiny(choices, things, store, monkeypatch):
     monkeypatch.setattr(choices, "PASSES", kept)
     most = {"single": {}, "mser": {"passes": "proposals(most=2, method='mser')"}}
     monkeypatch.setattr(choices, "PROPOSALS", most)
+    monkeypatch.setattr(choices, "BITS", (8,))
+    monkeypatch.setattr(choices, "SEEDS", 2)
+    monkeypatch.setattr(choices, "OTHER_CODES", ("float16", "pq(m=4, bits=4)"))
     return choices.Lab(replace(things, train_instances=labels), photographs=(things,), store=store)
 
 
 @pytest.mark.parametrize(
-    "name", ["layer", "pass", "proposals", "pooling", "embedding", "attention", "fusion", "photographs", "networks"]
+    "name",
+    ["layer", "pass", "proposals", "pooling", "embedding", "attention", "fusion", "photographs", "networks", "codes"],
 )
 def test_every_table_is_made(choices, tiny, name):
     blocks = list(choices.TABLES[name](tiny))
