@@ -184,6 +184,22 @@ def _compare(given: Any) -> int:
     return 0
 
 
+def _extract(given: Any) -> int:
+    from cbirlab.cli import checks, extracting, output
+    from cbirlab.pipeline import Recipe
+
+    shared = recipe_fields(given)
+    dataset = shared.pop("dataset", "toytown")
+    try:
+        Recipe(**shared)
+        names = output.check_names(given)
+        cluster = extracting.cluster_of(given)
+        checks.device(given.device)
+    except (ValueError, TypeError) as error:
+        raise UsageError(str(error)) from error
+    return extracting.command(given, dataset, cluster, {**names, **shared})
+
+
 def _data(given: Any) -> int:
     from cbirlab.cli import data
 
@@ -226,6 +242,7 @@ _COMMANDS = {
     "list": _list,
     "run": _run,
     "compare": _compare,
+    "extract": _extract,
     "versus": _versus,
     "why": _why,
     "data": _data,

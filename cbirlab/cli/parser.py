@@ -11,6 +11,7 @@ from cbirlab import __version__
 from cbirlab.cli.options import (
     Several,
     add_common,
+    add_grid,
     add_recipe_options,
     add_saved_recipe,
     add_timing,
@@ -26,6 +27,7 @@ examples:
   cbirlab compare --taps all --aggregations all --whitenings all --out table.csv
   cbirlab compare --dataset my/photos --backbone toynet mobilenet_v2 --out table.md
   cbirlab compare --backbone handcrafted toynet --taps all --encodings vlad fisher --out table.md
+  cbirlab extract --dataset my/photos --cluster local    on all cores, for later
   cbirlab versus table.csv 0 3                           where one row beats the other
   cbirlab why --tap layer4 --whitening pca               what each choice changes, one at a time
   cbirlab evaluate --dataset my/photos --features x.npy  what others computed, judged
@@ -70,6 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
         _add_list,
         _add_run,
         _add_compare,
+        _add_extract,
         _add_versus,
         _add_why,
         _add_evaluate,
@@ -162,19 +165,9 @@ def _add_compare(commands: Any) -> None:
         --aggregation mac,gem(p=4) is --aggregation mac 'gem(p=4)'.
         """,
     )
-    for name, help in (
-        ("encoding", "beside the aggregations, e.g. bow 'vlad(k=64)'"),
-        ("attention", "before each of them, e.g. none crow_spatial"),
-        ("fusion", "fuse what differs in network or tap alone"),
-    ):
-        parser.add_argument(
-            f"--{name}", f"--{name}s", dest=f"{name}s", action=Several, metavar="NAME", help=f"{help} (default: none)"
-        )
+    add_grid(parser, "encoding", "attention", "fusion")
     parser.add_argument(
         "--fusion-weights", choices=["learned"], help="learned on the train split (default: equal weights)"
-    )
-    parser.add_argument(
-        "--weights", metavar="WEIGHTS", help="'random', a label of torchvision, or a file (default: the backbone's own)"
     )
     parser.add_argument(
         "--published", action="store_true", help="put published numbers of the dataset below, with their settings"
@@ -182,6 +175,22 @@ def _add_compare(commands: Any) -> None:
     parser.later(lambda: add_recipe_options(parser, one=False, leave=["weights"]))
     add_timing(parser)
     add_common(parser)
+
+
+def _add_extract(commands: Any) -> None:
+    from cbirlab.cli.extracting import add_options
+
+    more = """
+        Options are those of compare. It leaves in the store what run and compare need with the same ones, so that these
+        start to search at once. On a cluster, all machines must see the images and the store under the same paths:
+
+          cbirlab extract --dataset my/photos --aggregation gem --cluster tcp://host:8786 --store /shared/store
+
+        What was finished is never computed again: after an interruption, run it once more.
+        """
+    parser = _command(commands, "extract", "describe images for later, here or on the machines of a cluster", more)
+    add_options(parser)
+    parser.later(lambda: add_recipe_options(parser, one=False, leave=["weights"]))
 
 
 def _add_versus(commands: Any) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from queue import Empty, SimpleQueue
 from typing import Any, Self
@@ -18,7 +18,7 @@ from cbirlab.base.progress import bar
 from cbirlab.extract.loop import Computed, Shard
 from cbirlab.extract.machine import core_count, wait_quietly
 from cbirlab.extract.planning import Plan
-from cbirlab.extract.worker import Job, compute_sealed, facts_of, ready
+from cbirlab.extract.worker import Failed, Job, Sealed, compute_sealed, facts_of, ready, told
 from cbirlab.store import Store
 
 LOCAL = "local"
@@ -39,6 +39,9 @@ class ClusterError(RuntimeError):
 class Cluster:
     """Workers that compute shards; `extract(..., computing=cluster.compute)` inside a with statement.
 
+    All workers of a machine together use as many threads as it has cores. The values are those of this process to the
+    last bit where torch has as many threads here as in a worker; otherwise they differ by rounding.
+
     Parameters
     ----------
     address : "local", for one worker on each core of this machine, or of a scheduler, "tcp://host:port". Its workers
@@ -55,12 +58,13 @@ class Cluster:
         if address != LOCAL and not re.fullmatch(r"\w+://.+:\d+", address):
             raise ValueError(f"cluster must be 'local' or an address like 'tcp://host:8786', got {address!r}.")
         self.address = address
+        self.client: Any = None
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
         wait_quietly()
         try:
-            import dask
+            import dask.config
             import distributed
         except ImportError as error:
             raise ImportError(
@@ -73,7 +77,9 @@ class Cluster:
                 opened.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": FAILURES}))
                 usual = {"threads_per_worker": 1, "memory_limit": "auto", "dashboard_address": None}
                 where = opened.enter_context(
-                    distributed.LocalCluster(n_workers=core_count(), processes=True, silence_logs=logging.CRITICAL, **usual)
+                    distributed.LocalCluster(
+                        n_workers=core_count(), processes=True, silence_logs=logging.CRITICAL, **usual
+                    )
                 )
             try:
                 self.client = distributed.Client(where, timeout=ANSWER_SECONDS, set_as_default=False)
@@ -89,7 +95,7 @@ class Cluster:
 
     def _silence(self, error: Exception) -> str:
         """Why the cluster cannot be used, in a sentence."""
-        if hasattr(self, "client"):
+        if self.client is not None:
             return f"cluster {self.address}: the scheduler has no workers; start some: dask worker {self.address}"
         if isinstance(error, OSError):
             return (
@@ -114,15 +120,13 @@ class Cluster:
         lost = 0
         with bar(total=total, desc=label, unit="image", show=progress) as shown:
             shown.update(total - sum(len(shard.items) for shard in planned.shards))
-            for shard, future in self._finished(planned, job, threads):
-                if future.status != "finished":
+            for shard, sealed in self._reports(planned.shards, job, threads):
+                if isinstance(sealed, Failed):
                     lost += 1
-                    reason = _reason(future.exception())
-                    warnings.warn(f"shard {shard.number} of {named[shard.base]}: {reason}", stacklevel=2)
+                    warnings.warn(f"shard {shard.number} of {named[shard.base]}: {sealed.reason}", stacklevel=2)
                     continue
-                told = future.result()
                 shown.update(len(shard.items))
-                yield Computed(shard.base, shard.number, told.images, told.seconds, told.problems, {})
+                yield Computed(shard.base, shard.number, sealed.images, sealed.seconds, sealed.problems, {})
         if lost:
             raise ClusterError(
                 f"cluster {self.address}: {lost} of {len(planned.shards)} shards could not be computed, as was told; "
@@ -145,19 +149,37 @@ class Cluster:
         threads = max(1, sum(machines.values()) // max(1, sum(slots.values())))
         with store.writing() as token:
             visible = [str(token.absolute()), *([str(image)] if image else [])]
-            found = self.client.run(ready, job, threads, *visible, on_error="return")
-        for address, error in found.items():
-            if isinstance(error, BaseException):
-                raise ClusterError(f"cluster {self.address}, worker {address}: {_reason(error)}") from error
+            found = self.client.run(told, ready, job, threads, *visible, on_error="return")
+        for address, answer in found.items():
+            if answer is not None:
+                reason = answer.reason if isinstance(answer, Failed) else _reason(answer)
+                raise ClusterError(f"cluster {self.address}, worker {address}: {reason}")
         return threads
 
-    def _finished(self, planned: Plan, job: Job, threads: int) -> Iterator[tuple[Shard, Any]]:
+    def _reports(self, shards: Sequence[Shard], job: Job, threads: int) -> Iterator[tuple[Shard, Sealed | Failed]]:
+        """What workers report of each shard.
+
+        Dask gives up all that waited at a worker that died too often, so these have a further turn, each alone.
+        """
+        from distributed import KilledWorker
+
+        suspects = []
+        for shard, future in self._finished(shards, job, threads):
+            if isinstance(future.exception(), KilledWorker):
+                suspects.append(shard)
+            else:
+                yield shard, _report(future)
+        for suspect in suspects:
+            for shard, future in self._finished([suspect], job, threads):
+                yield shard, _report(future)
+
+    def _finished(self, shards: Sequence[Shard], job: Job, threads: int) -> Iterator[tuple[Shard, Any]]:
         """Shards with their futures, as they are done or given up."""
         done: SimpleQueue[Any] = SimpleQueue()
         waiting = {}
         try:
-            for shard in planned.shards:
-                future = self.client.submit(compute_sealed, shard, job, threads, pure=False)
+            for shard in shards:
+                future = self.client.submit(told, compute_sealed, shard, job, threads, pure=False)
                 waiting[future.key] = (shard, future)
                 future.add_done_callback(done.put)
             idle = 0.0
@@ -169,8 +191,11 @@ class Cluster:
                     if idle >= IDLE_SECONDS:
                         raise self._gone("all workers are gone") from None
                     continue
-                if future.status in ("cancelled", "lost"):
+                if future.status == "cancelled":
                     raise self._gone("the scheduler is gone")
+                if future.status in ("lost", "pending"):  # its worker died before the report was here; it comes again
+                    future.add_done_callback(done.put)
+                    continue
                 yield waiting[future.key][0], future
                 waiting.pop(future.key)[1].release()  # else its report is computed again if that worker dies
         finally:
@@ -196,8 +221,12 @@ class Cluster:
         )
 
 
+def _report(future: Any) -> Sealed | Failed:
+    return future.result() if future.status == "finished" else Failed(_reason(future.exception()))
+
+
 def _reason(error: BaseException) -> str:
-    """The sentence of an error that came from a worker."""
+    """The sentence of an error that Dask reports of a task."""
     from distributed import KilledWorker
 
     if isinstance(error, KilledWorker):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -46,6 +46,12 @@ class Sealed(NamedTuple):
     problems: Mapping[int, str]
 
 
+class Failed(NamedTuple):
+    """Why a worker could not do what it was asked."""
+
+    reason: str
+
+
 @dataclass(frozen=True)
 class Job:
     """What the shards of one request share, and what a worker must agree with before it computes one.
@@ -74,6 +80,14 @@ def facts_of(backbone: Backbone) -> tuple[tuple[str, str], ...]:
 
     known = {"cbirlab": __version__, "torch": torch.__version__, "numpy": np.__version__, **network_facts(backbone)}
     return tuple((name, str(value)) for name, value in known.items())
+
+
+def told(task: Callable[..., Any], *given: Any) -> Any:
+    """What a task returns, or its error as a sentence: an error that cannot be sent would leave its shard waiting."""
+    try:
+        return task(*given)
+    except Exception as error:
+        return Failed(f"{(str(error) or type(error).__name__).splitlines()[0].rstrip('.')}.")
 
 
 def ready(job: Job, threads: int, *visible: str) -> None:
