@@ -200,6 +200,19 @@ def _extract(given: Any) -> int:
     return extracting.command(given, dataset, cluster, {**names, **shared})
 
 
+def _index(given: Any) -> int:
+    from cbirlab.cli import checks, collections
+    from cbirlab.pipeline import Recipe
+
+    try:
+        recipe = Recipe(**recipe_fields(given))
+        checks.device(given.device)
+        collections.check(recipe, given)
+    except (ValueError, TypeError) as error:
+        raise UsageError(str(error)) from error
+    return collections.command(given, recipe)
+
+
 def _data(given: Any) -> int:
     from cbirlab.cli import data
 
@@ -243,6 +256,7 @@ _COMMANDS = {
     "run": _run,
     "compare": _compare,
     "extract": _extract,
+    "index": _index,
     "versus": _versus,
     "why": _why,
     "data": _data,

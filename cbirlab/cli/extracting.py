@@ -54,6 +54,7 @@ def command(given: Any, dataset: str, cluster: Cluster | None, options: dict[str
         for bench, recipes in described(load_dataset(dataset), dataset, computing=computing, **places, **options):
             for recipe in recipes:
                 bench.whitening(recipe)
+                bench.learned(recipe)
             say(f"{bench.backbone.name}: ready for {len(recipes)} recipes of {bench.dataset.name}")
     say(f"{len(store.entries()) - before} new entries in {store.path}")
     return 0

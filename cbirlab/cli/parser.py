@@ -28,6 +28,7 @@ examples:
   cbirlab compare --dataset my/photos --backbone toynet mobilenet_v2 --out table.md
   cbirlab compare --backbone handcrafted toynet --taps all --encodings vlad fisher --out table.md
   cbirlab extract --dataset my/photos --cluster local    on all cores, for later
+  cbirlab index push --index "pgvector(collection=x)"    descriptors into PostgreSQL
   cbirlab versus table.csv 0 3                           where one row beats the other
   cbirlab why --tap layer4 --whitening pca               what each choice changes, one at a time
   cbirlab evaluate --dataset my/photos --features x.npy  what others computed, judged
@@ -73,6 +74,7 @@ def build_parser() -> argparse.ArgumentParser:
         _add_run,
         _add_compare,
         _add_extract,
+        _add_index,
         _add_versus,
         _add_why,
         _add_evaluate,
@@ -191,6 +193,19 @@ def _add_extract(commands: Any) -> None:
     parser = _command(commands, "extract", "describe images for later, here or on the machines of a cluster", more)
     add_options(parser)
     parser.later(lambda: add_recipe_options(parser, one=False, leave=["weights"]))
+
+
+def _add_index(commands: Any) -> None:
+    from cbirlab.cli.collections import add_actions
+
+    more = """
+        Options are those of run; --index names the collection, and CBIRLAB_PGVECTOR holds the server's address, as
+        postgresql://user:password@host:5432/database (pip install 'cbirlab[pgvector]'):
+
+          cbirlab index push --dataset my/photos --index "pgvector(collection=photos)"
+          cbirlab index search --dataset my/photos --index "pgvector(collection=photos)" --picture new.jpg
+        """
+    add_actions(_command(commands, "index", "descriptors in a database server: push, search", more))
 
 
 def _add_versus(commands: Any) -> None:

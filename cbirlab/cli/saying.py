@@ -17,6 +17,7 @@ _DOING = {
     "run": ("the recipe was carried out", _LESS_WORK),
     "compare": ("the table was filled", _LESS_WORK),
     "extract": ("the images were described", _LESS_WORK),
+    "index": ("the images were described", _LESS_WORK),
     "versus": ("the two rows were carried out", _LESS_WORK),
     "why": ("the choices were tried", _LESS_WORK),
     "app": ("the images were described", _LESS_WORK),

@@ -18,10 +18,10 @@ Names = str | Sequence[str]
 
 
 def names_of(given: Names, registry: Registry[Any]) -> list[str]:
-    """The names in a list or in a text with commas; "all" is what the registry has."""
-    if isinstance(given, str):
-        return registry.list() if given == "all" else split_names(given)
-    return list(given)
+    """The names in a list or in a text with commas; "all" is what the registry has and works without a server."""
+    if given == "all":
+        return [name for name in registry if not registry.info(name).facts.get("server")]
+    return split_names(given) if isinstance(given, str) else list(given)
 
 
 def taps_at(given: Names | None, backbone: Backbone) -> list[Taps]:
