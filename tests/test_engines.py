@@ -24,7 +24,7 @@ from cbirlab.index import INDEXES, ExactIndex, IndexMethod
 from cbirlab.index.engines import EngineError
 from cbirlab.index.pgvector import PgVector
 from cbirlab.index.pgvector_index import PgVectorIndex
-from cbirlab.index.postgres import ADDRESS
+from cbirlab.index.postgres import ADDRESS, Postgres
 from cbirlab.index.recall import recall_of_exact
 from cbirlab.study.networks import names_of
 from cbirlab.whitening import normalise
@@ -117,6 +117,12 @@ def test_exact_lists_are_those_of_the_exact_index_ties_and_rows_of_zeros_include
     whole = index.search(queries)
     assert (whole.scores == -np.inf).sum(axis=1).tolist() == [2] * 7 + [200]
     assert index.info().count == 198
+
+
+def test_a_small_collection_is_searched_by_its_graph_too_so_that_ef_counts(engine):
+    rows = rows_of(60, 8)
+    PgVectorIndex().fit(rows)
+    assert ((engine.search("images", rows[:5], 10, ef=3) >= 0).sum(axis=1) == 3).all()
 
 
 def test_bits_find_a_shortlist_that_is_scored_again(engine):
@@ -270,6 +276,7 @@ def test_a_search_that_takes_too_long_is_ended_and_tried_once_more(engine, monke
 def test_the_password_is_nowhere(engine, address, monkeypatch, capfd):
     index = PgVectorIndex(kind="exact").fit(rows_of(20, 8))
     assert SECRET not in f"{index.__dict__} {index.info()} {IndexMethod.parse('pgvector')} {capfd.readouterr()}"
+    assert Postgres()._told(RuntimeError(f"no, {SECRET}.\nmore")) == "no, ***."
     told = []
     for wrong in (
         f"postgresql://me:{SECRET}@127.0.0.1:1/x",
