@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -289,13 +290,36 @@ def test_an_aggregation_with_other_code_is_refused(things, toynet, store, job):
         compute_sealed(replace(shard, columns=(other,)), job, 1)
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
-def test_a_store_that_a_worker_cannot_write_to_is_an_error_rather_than_values_on_the_wire(things, toynet, store, job):
+def test_a_store_that_a_worker_cannot_write_to_is_an_error_rather_than_values_on_the_wire(
+    things, toynet, store, job, tmp_path
+):
     shard = plan(Request(things, toynet, **GRID), store).shards[0]
-    store.path.mkdir(exist_ok=True)
-    store.path.chmod(0o500)
-    try:
-        with pytest.raises(StoreUnwritable, match="cannot write"):
-            compute_sealed(shard, job, 1)
-    finally:
-        store.path.chmod(0o700)
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreUnwritable, match="cannot write"):
+        compute_sealed(shard, replace(job, store=str(tmp_path / "file" / "store")), 1)
+
+
+class Deserted:
+    """A scheduler whose workers have left, or one that does not answer."""
+
+    def __init__(self, answers: bool) -> None:
+        self.answers = answers
+
+    def submit(self, *given: Any, **options: Any) -> Any:
+        return SimpleNamespace(key=str(id(given)), add_done_callback=lambda call: None, release=lambda: None)
+
+    def nthreads(self) -> dict[str, int]:
+        if self.answers:
+            return {}
+        raise OSError("closed")
+
+
+@pytest.mark.parametrize(("answers", "message"), [(True, "all workers are gone"), (False, "the scheduler is gone")])
+def test_a_deserted_run_ends_with_a_sentence(things, toynet, store, job, monkeypatch, answers, message):
+    monkeypatch.setattr(cluster, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(cluster, "IDLE_SECONDS", 0.03)
+    made = Cluster("tcp://far:1")
+    made.client = Deserted(answers)
+    shards = plan(Request(things, toynet, **GRID), store).shards
+    with pytest.raises(ClusterError, match=f"cluster tcp://far:1: {message}; the shards that were done are saved"):
+        list(made._finished(shards, job, 1))
