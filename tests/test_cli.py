@@ -54,7 +54,7 @@ def test_without_a_command_the_help_is_shown(call):
 
 
 @pytest.mark.parametrize(
-    "command", ["lab", "app", "list", "run", "compare", "versus", "evaluate", "published", "store"]
+    "command", ["lab", "app", "list", "run", "compare", "extract", "index", "versus", "evaluate", "published", "store"]
 )
 def test_every_command_has_help(call, command):
     code, out, _ = call(command, "--help")

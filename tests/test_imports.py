@@ -57,6 +57,10 @@ HEAVY = (
     "ipywidgets",
     "anywidget",
     "umap",
+    "dask",
+    "distributed",
+    "psycopg",
+    "pgvector",
 )
 LONGEST = 300
 """Lines of a module: one idea, which is read in one go."""

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cbirlab.base.params import Choice, Range, check_parameters, parameters
+from cbirlab.base.params import Choice, Range, Word, check_parameters, parameters
+from cbirlab.widgets.parts.controls import control
 
 
 def pooling(
@@ -88,3 +89,20 @@ def test_an_unknown_parameter_is_named_with_the_nearest_one() -> None:
         check_parameters(pooling, {"level": 2}, owner="gem")
     with pytest.raises(TypeError, match="parameters: none"):
         check_parameters(test_none_is_allowed_only_where_declared, {"p": 1}, owner="mac")
+
+
+def test_a_word_is_a_name_that_is_safe_in_a_table_of_a_database() -> None:
+    assert Word().check("index", "collection", "my_photos2") == "my_photos2"
+    for wrong in ("", "Photos", "2x", "a-b", "a; drop", "a" * 41, "a\n", 3, None):
+        with pytest.raises(ValueError, match="index: collection must be a name of a-z, 0-9 and _"):
+            Word().check("index", "collection", wrong)
+
+
+def test_a_word_is_a_parameter_of_a_method_and_a_line_in_panels() -> None:
+    def keep(*, collection: Annotated[str, Word()] = "images") -> str:
+        return collection
+
+    (declared,) = parameters(keep).values()
+    assert (declared.name, declared.default) == ("collection", "images")
+    line = control(declared)
+    assert (type(line).__name__, line.value) == ("Text", "images")

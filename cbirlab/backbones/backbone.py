@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from cbirlab.backbones.catalogue import BACKBONES, NO_WEIGHTS, Tap
 from cbirlab.backbones.weights import WeightsError
@@ -40,6 +40,7 @@ class Backbone:
     classifier : path of the last layer; "" if the weights lack it or the network has none.
     multiple : the sides of an image are cut to a multiple of this.
     fixed_size : (height, width) that images are squeezed to; None for a network that takes them as they are.
+    asked : the arguments of `load_backbone` that give the same network in another process.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Backbone:
     classifier: str = ""
     multiple: int = 1
     fixed_size: tuple[int, int] | None = None
+    asked: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def with_numerics(self, *, precision: str | None = None, channels_last: bool | None = None) -> Backbone:
         """A copy that computes in another precision or memory layout; rounding to bfloat16 cannot be undone."""

@@ -64,7 +64,8 @@ def load_backbone(
         missing = _fill(module, origin)
     total = _digest(module, missing, origin)
     module.eval().requires_grad_(False).to(device)
-    loaded = _record(module, missing, origin, total, torch.device(device))
+    asked = {"name": name, "weights": weights, "seed": seed}
+    loaded = replace(_record(module, missing, origin, total, torch.device(device)), asked=asked)
     return loaded.with_numerics(precision=precision, channels_last=channels_last)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -78,11 +79,28 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class Word:
+    """A name of the user's own: small letters, digits and underscores, a letter first."""
+
+    longest: int = 40
+
+    def check(self, owner: str, name: str, value: Any) -> str:
+        """Return `value`, or raise ValueError that says what is allowed."""
+        if isinstance(value, str) and len(value) <= self.longest and re.fullmatch(r"[a-z][a-z0-9_]*", value):
+            return value
+        raise ValueError(f"{owner}: {name} must be {self.describe()}, got {shown(value)}.")
+
+    def describe(self) -> str:
+        """What is allowed, in words."""
+        return f"a name of a-z, 0-9 and _, a letter first, {self.longest} at most"
+
+
+@dataclass(frozen=True)
 class Parameter:
     """One declared parameter: its name, what is allowed, its default."""
 
     name: str
-    domain: Range | Choice
+    domain: Range | Choice | Word
     default: Any
 
 
@@ -125,10 +143,10 @@ def check_parameters(target: Callable[..., Any], given: Mapping[str, Any], *, ow
     }
 
 
-def _domain(hint: Any) -> Range | Choice | None:
+def _domain(hint: Any) -> Range | Choice | Word | None:
     if get_origin(hint) is not Annotated:
         return None
-    return next((part for part in get_args(hint)[1:] if isinstance(part, Range | Choice)), None)
+    return next((part for part in get_args(hint)[1:] if isinstance(part, Range | Choice | Word)), None)
 
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:

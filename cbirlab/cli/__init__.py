@@ -1,4 +1,5 @@
-"""Command line: ``cbirlab lab | app | list | run | compare | versus | why | evaluate | published | data | store``.
+"""Command line: ``cbirlab lab | app | list | run | compare | extract | index | versus | why | evaluate | published |
+data | store``.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted; what went wrong is one sentence on stderr.
 """

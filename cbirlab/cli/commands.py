@@ -196,6 +196,35 @@ def _compare(given: Any) -> int:
     return 0
 
 
+def _extract(given: Any) -> int:
+    from cbirlab.cli import checks, extracting, output
+    from cbirlab.pipeline import Recipe
+
+    shared = recipe_fields(given)
+    dataset = shared.pop("dataset", "toytown")
+    try:
+        Recipe(**shared)
+        names = output.check_names(given)
+        cluster = extracting.cluster_of(given)
+        checks.device(given.device)
+    except (ValueError, TypeError) as error:
+        raise UsageError(str(error)) from error
+    return extracting.command(given, dataset, cluster, {**names, **shared})
+
+
+def _index(given: Any) -> int:
+    from cbirlab.cli import checks, collections
+    from cbirlab.pipeline import Recipe
+
+    try:
+        recipe = Recipe(**recipe_fields(given))
+        checks.device(given.device)
+        collections.check(recipe, given)
+    except (ValueError, TypeError) as error:
+        raise UsageError(str(error)) from error
+    return collections.command(given, recipe)
+
+
 def _data(given: Any) -> int:
     from cbirlab.cli import data
 
@@ -240,6 +269,8 @@ _COMMANDS = {
     "compare": _compare,
     "search": _search,
     "duplicates": _duplicates,
+    "extract": _extract,
+    "index": _index,
     "versus": _versus,
     "why": _why,
     "data": _data,

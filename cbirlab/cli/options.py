@@ -124,6 +124,23 @@ def _reader(read: Callable[[str], Any]) -> Callable[[str], Any]:
     return checked
 
 
+_GRID = {
+    "encoding": "beside the aggregations, e.g. bow 'vlad(k=64)'",
+    "attention": "before each of them, e.g. none crow_spatial",
+    "fusion": "fuse what differs in network or tap alone",
+}
+
+
+def add_grid(parser: argparse.ArgumentParser, *names: str) -> None:
+    """Add the weights, and those `names` of what a grid takes beside the fields of a recipe."""
+    for name in names:
+        help = f"{_GRID[name]} (default: none)"
+        parser.add_argument(f"--{name}", f"--{name}s", dest=f"{name}s", action=Several, metavar="NAME", help=help)
+    parser.add_argument(
+        "--weights", metavar="WEIGHTS", help="'random', a label of torchvision, or a file (default: the backbone's own)"
+    )
+
+
 def add_timing(parser: argparse.ArgumentParser) -> None:
     """Whether describing an image is timed."""
     parser.add_argument(

@@ -71,7 +71,7 @@ def check_names(given: Any) -> dict[str, Any]:
     }
     names: dict[str, Any] = {}
     for name, read in readers.items():
-        asked = getattr(given, name)
+        asked = getattr(given, name, None)
         if asked is None:
             continue
         names[name] = "all" if asked == ["all"] else [] if asked == ["none"] and name in ALSO_NONE else asked

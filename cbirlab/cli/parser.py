@@ -11,6 +11,7 @@ from cbirlab import __version__
 from cbirlab.cli.options import (
     Several,
     add_common,
+    add_grid,
     add_recipe_options,
     add_saved_recipe,
     add_timing,
@@ -28,6 +29,8 @@ examples:
   cbirlab compare --backbone handcrafted toynet --taps all --encodings vlad fisher --out table.md
   cbirlab search picture.jpg --in my/photos --page found.html
   cbirlab duplicates my/photos --threshold 0.97          images that are nearly the same
+  cbirlab extract --dataset my/photos --cluster local    on all cores, for later
+  cbirlab index push --index "pgvector(collection=x)"    descriptors into PostgreSQL
   cbirlab versus table.csv 0 3                           where one row beats the other
   cbirlab why --tap layer4 --whitening pca               what each choice changes, one at a time
   cbirlab evaluate --dataset my/photos --features x.npy  what others computed, judged
@@ -74,6 +77,8 @@ def build_parser() -> argparse.ArgumentParser:
         _add_compare,
         _add_search,
         _add_duplicates,
+        _add_extract,
+        _add_index,
         _add_versus,
         _add_why,
         _add_evaluate,
@@ -166,19 +171,9 @@ def _add_compare(commands: Any) -> None:
         --aggregation mac,gem(p=4) is --aggregation mac 'gem(p=4)'.
         """,
     )
-    for name, help in (
-        ("encoding", "beside the aggregations, e.g. bow 'vlad(k=64)'"),
-        ("attention", "before each of them, e.g. none crow_spatial"),
-        ("fusion", "fuse what differs in network or tap alone"),
-    ):
-        parser.add_argument(
-            f"--{name}", f"--{name}s", dest=f"{name}s", action=Several, metavar="NAME", help=f"{help} (default: none)"
-        )
+    add_grid(parser, "encoding", "attention", "fusion")
     parser.add_argument(
         "--fusion-weights", choices=["learned"], help="learned on the train split (default: equal weights)"
-    )
-    parser.add_argument(
-        "--weights", metavar="WEIGHTS", help="'random', a label of torchvision, or a file (default: the backbone's own)"
     )
     parser.add_argument(
         "--published", action="store_true", help="put published numbers of the dataset below, with their settings"
@@ -206,6 +201,35 @@ def _add_duplicates(commands: Any) -> None:
     are whitened by pca(power=0.25) unless --whitening says otherwise, because without it nearly all cosines are large.
     """
     add_duplicates(_command(commands, "duplicates", "group the images of a folder that are nearly the same", more))
+
+
+def _add_extract(commands: Any) -> None:
+    from cbirlab.cli.extracting import add_options
+
+    more = """
+        Options are those of compare. It leaves in the store what run and compare need with the same ones, so that these
+        start to search at once. On a cluster, all machines must see the images and the store under the same paths:
+
+          cbirlab extract --dataset my/photos --aggregation gem --cluster tcp://host:8786 --store /shared/store
+
+        What was finished is never computed again: after an interruption, run it once more.
+        """
+    parser = _command(commands, "extract", "describe images for later, here or on the machines of a cluster", more)
+    add_options(parser)
+    parser.later(lambda: add_recipe_options(parser, one=False, leave=["weights"]))
+
+
+def _add_index(commands: Any) -> None:
+    from cbirlab.cli.collections import add_actions
+
+    more = """
+        Options are those of run; --index names the collection, and CBIRLAB_PGVECTOR holds the server's address, as
+        postgresql://user:password@host:5432/database (pip install 'cbirlab[pgvector]'):
+
+          cbirlab index push --dataset my/photos --index "pgvector(collection=photos)"
+          cbirlab index search --dataset my/photos --index "pgvector(collection=photos)" --picture new.jpg
+        """
+    add_actions(_command(commands, "index", "descriptors in a database server: push, search", more))
 
 
 def _add_versus(commands: Any) -> None:

@@ -18,6 +18,8 @@ _DOING = {
     "compare": ("the table was filled", _LESS_WORK),
     "search": ("the folder was described", _LESS_WORK),
     "duplicates": ("the folder was described", _LESS_WORK),
+    "extract": ("the images were described", _LESS_WORK),
+    "index": ("the images were described", _LESS_WORK),
     "versus": ("the two rows were carried out", _LESS_WORK),
     "why": ("the choices were tried", _LESS_WORK),
     "app": ("the images were described", _LESS_WORK),

@@ -8,13 +8,15 @@ code that computes them. Only what is missing is computed; a killed run resumes 
     planned = plan(Request(dataset, backbone, taps=["layer4"], aggregations=[spec]), store)
     computed = [compute(shard, Network(backbone), store) for shard in planned.shards]  # in any order, in any process
     descriptors = assemble(planned, store, computed)
+
+`cbirlab.extract.cluster` does this on a Dask cluster.
 """
 
 from cbirlab.extract.assembling import ShardsMissing, assemble
 from cbirlab.extract.batches import BATCH_PIXELS, PARTS
 from cbirlab.extract.descriptors import SCALE_POOLING, Descriptors
 from cbirlab.extract.fingerprint import image_hashes
-from cbirlab.extract.local import extract
+from cbirlab.extract.local import Computing, extract
 from cbirlab.extract.loop import Computed, Shard, compute
 from cbirlab.extract.network import Network
 from cbirlab.extract.planning import Estimate, Plan, estimate, plan
@@ -26,6 +28,7 @@ __all__ = [
     "PARTS",
     "SCALE_POOLING",
     "Computed",
+    "Computing",
     "Descriptors",
     "Estimate",
     "Network",

@@ -26,7 +26,7 @@ ROOMS = (
     *("attention", "encoding", "aggregation"),
     *("extract.network", "extract.sampling", "extract.pooling", "extract.fused_pooling"),
 )
-"""The modules that turn a file into a vector; for the code of a network, what `_network` says counts instead."""
+"""The modules that turn a file into a vector; for the code of a network, what `network_facts` says counts instead."""
 
 
 @dataclass(frozen=True)
@@ -85,10 +85,7 @@ def plan_part(
     batches = make_batches(items, prints, image_size=size, scale=scale, **options)
     specification = {
         "images": _items_digest(items, prints),
-        "backbone": backbone.name,
-        "architecture": sha256(repr(backbone.module).encode()).hexdigest(),
-        "weights": backbone.digest,
-        **_network(backbone),
+        **network_facts(backbone),
         "image_size": size,
         "scale": float(scale),
         "precision": request.precision,
@@ -128,11 +125,14 @@ def _frame(item: Item) -> list[list[float]]:
     return [list(item.frame)] if item.frame else []
 
 
-def _network(backbone: Backbone) -> dict[str, Any]:
-    """What weights and architecture do not say about a network: how it is fed, and the code of its own parts."""
+def network_facts(backbone: Backbone) -> dict[str, Any]:
+    """What tells a network from all others: its weights and architecture, how it is fed, and the code of its parts."""
     written_in = {type(part).__module__ for part in backbone.module.modules()}
     own = sorted(name.removeprefix("cbirlab.") for name in written_in if name.startswith("cbirlab."))
     return {
+        "backbone": backbone.name,
+        "architecture": sha256(repr(backbone.module).encode()).hexdigest(),
+        "weights": backbone.digest,
         "mean": [float(value) for value in backbone.mean],
         "std": [float(value) for value in backbone.std],
         "multiple": backbone.multiple,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -25,8 +25,18 @@ MEMORY_BYTES = 2 << 30
 _ATTEMPTS = 3
 
 
+Computing = Callable[[Plan, Store, bool], Iterable[Computed]]
+"""Computes the shards of a plan and saves them in the store, with a bar or without."""
+
+
 def extract(
-    dataset: Dataset, backbone: Backbone, *, store: Store | None = None, progress: bool = True, **options: Any
+    dataset: Dataset,
+    backbone: Backbone,
+    *,
+    store: Store | None = None,
+    progress: bool = True,
+    computing: Computing | None = None,
+    **options: Any,
 ) -> Descriptors:
     """Describe a dataset at all taps with all aggregations; what the store has is not computed again.
 
@@ -34,6 +44,7 @@ def extract(
     ----------
     store : the usual one by default.
     progress : show a bar when it takes more than a second.
+    computing : where shards are computed, as `Cluster.compute`; in this process by default.
     options : the other fields of `Request`; `taps` and `aggregations` must be given.
 
     Raises
@@ -47,16 +58,16 @@ def extract(
     for _ in range(_ATTEMPTS):
         planned = plan(request, store, progress=progress)
         if planned.shards:
-            computed += _computed(planned, store, progress)
+            _check_space(planned.size_bytes, store)
+            computed += (computing or compute_here)(planned, store, progress)
         with suppress(ShardsMissing):  # another run has removed the shards
             return assemble(planned, store, computed)
     raise StoreUnwritable(f"Store {store.path}: shards vanish as they are written; is another run pruning it?")
 
 
-def _computed(planned: Plan, store: Store, progress: bool) -> Iterator[Computed]:
+def compute_here(planned: Plan, store: Store, progress: bool) -> Iterator[Computed]:
     """Compute all shards of a plan with a bar, as many threads as there are spare cores, and memory that is kept."""
     request, size_bytes, kept_bytes = planned.request, planned.size_bytes, 0
-    _check_space(size_bytes, store)
     total = sum(len(part.items) for part in planned.unfinished)
     label = f"{request.backbone.name} on {request.dataset.name}, {size_bytes / 1e6:.0f} MB"
     with bar(total=total, desc=label, unit="image", show=progress) as shown, keep_memory(), spare_cores() as look:

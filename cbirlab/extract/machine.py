@@ -91,8 +91,13 @@ def _looker(usual: int) -> Callable[[], None]:
     return look
 
 
+def core_count() -> int:
+    """How many cores this process may use."""
+    return len(_cores())
+
+
 def _cores() -> set[int]:
-    """The cores that this process may use."""
+    """The cores that this process may use, by number."""
     return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
 
 

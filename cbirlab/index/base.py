@@ -19,7 +19,8 @@ INDEXES: Registry[Any] = Registry("index")
 """Facts: `approximate`, whether lists may lack what an exact search finds; `codes`, which codes ``fit(X, code, train)``
 takes: "any", "bits" compared bit by bit, "pq4", or "faiss" for those that it stores (without it, an index is called as
 ``fit(X)``); `learned`, whether it needs `train`, rows to learn on; `stored`, whether ``saved`` and ``restore`` keep it
-in the store; `dials`, the parameters that need no new index."""
+in the store; `dials`, the parameters that need no new index; `server`, it is
+a collection of a server that the user runs, and so no part of "all"."""
 
 INDEXES.add("exact", "cbirlab.index.exact:ExactIndex", title="Exact search", approximate=False, codes="any")
 INDEXES.add(
@@ -57,6 +58,15 @@ INDEXES.add(
     codes="faiss",
     stored=True,
     dials=("ef",),
+)
+INDEXES.add(
+    "pgvector",
+    "cbirlab.index.pgvector_index:PgVectorIndex",
+    title="A collection in PostgreSQL (pgvector)",
+    approximate=True,
+    dials=("ef",),
+    server=True,
+    named=("collection", "kind"),
 )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from cbirlab.aggregation import AGGREGATIONS, Aggregation
 from cbirlab.backbones import Backbone
-from cbirlab.base.params import Range, parameters
+from cbirlab.base.params import Choice, Word, parameters
 from cbirlab.pipeline.fitting import check_cell
 from cbirlab.pipeline.recipe import Recipe
 
@@ -52,8 +52,10 @@ def one_pass_from(recipe: Recipe, known: Sequence[str], backbone: Backbone) -> l
 
 
 def _stops(domain: Any, default: Any) -> list[Any]:
-    if not isinstance(domain, Range):
+    if isinstance(domain, Choice):
         return list(domain.options)
+    if isinstance(domain, Word):
+        return [default]
     step = domain.step or (1 if domain.integer else None)
     if step is None or (domain.high - domain.low) / step >= _MOST_STEPS:
         return [default]

@@ -26,6 +26,7 @@ from cbirlab.whitening import normalise, project
 
 if TYPE_CHECKING:
     from cbirlab.backbones import Backbone
+    from cbirlab.extract import Computing
 
 __all__ = ["Bench", "Column"]
 
@@ -47,6 +48,7 @@ class Bench(Described):
     recipe : a resolved recipe that gives what all recipes share.
     store : keeps the descriptors.
     progress : show a bar when extraction takes more than a second.
+    computing : where shards are computed, see `cbirlab.extract.extract`.
     keep : number of projected descriptor sets that stay in memory.
     """
 
@@ -58,9 +60,10 @@ class Bench(Described):
         *,
         store: Store,
         progress: bool = True,
+        computing: Computing | None = None,
         keep: int = 64,
     ) -> None:
-        super().__init__(dataset, backbone, recipe, store=store, progress=progress)
+        super().__init__(dataset, backbone, recipe, store=store, progress=progress, computing=computing)
         self._leaks: dict[str, str] = {}
         self._own = np.array([NO_ROW if query.index is None else query.index for query in dataset.queries], np.int64)
         self._projected, self._cut, self._codes = Recent(keep), Recent(2), Recent(keep)

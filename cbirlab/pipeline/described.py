@@ -11,7 +11,7 @@ import numpy as np
 
 from cbirlab.aggregation import Aggregation
 from cbirlab.datasets import Dataset
-from cbirlab.extract import Descriptors, extract
+from cbirlab.extract import Computing, Descriptors, extract
 from cbirlab.index import Rows
 from cbirlab.pipeline import fitting
 from cbirlab.pipeline.learning_sets import learning_part
@@ -51,16 +51,25 @@ class Described:
     recipe : a resolved recipe that gives what all recipes share.
     store : keeps the descriptors.
     progress : show a bar when extraction takes more than a second.
+    computing : where shards are computed, see `cbirlab.extract.extract`.
     """
 
     def __init__(
-        self, dataset: Dataset, backbone: Backbone, recipe: Recipe, *, store: Store, progress: bool = True
+        self,
+        dataset: Dataset,
+        backbone: Backbone,
+        recipe: Recipe,
+        *,
+        store: Store,
+        progress: bool = True,
+        computing: Computing | None = None,
     ) -> None:
         self.dataset = dataset
         self.backbone = backbone
         self.shared = recipe
         self.store = store
         self.progress = progress
+        self.computing = computing
         self.passes = recipe.passes
         self._columns: dict[tuple[str, str, str], Column] = {}
         self._states: dict[tuple[str, str, str], Any] = {}
@@ -141,6 +150,7 @@ class Described:
             resizing=self.shared.resizing,
             store=store or self.store,
             progress=self.progress and store is None,
+            computing=self.computing if store is None else None,
         )
 
     def describe(self, dataset: Dataset, recipe: Recipe, store: Store) -> float:

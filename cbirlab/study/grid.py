@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from cbirlab.aggregation import AGGREGATIONS, Aggregation
 from cbirlab.attention import ATTENTIONS
-from cbirlab.backbones import BACKBONES, check_tap, load_backbone, split_backbone, taps_of
-from cbirlab.base.methods import Method, split_names
+from cbirlab.backbones import check_tap
+from cbirlab.base.methods import Method
 from cbirlab.base.progress import bar
-from cbirlab.base.registry import Registry
 from cbirlab.compression import Compression
 from cbirlab.datasets import Dataset, load_dataset
 from cbirlab.datasets.base import HELD_OUT
@@ -31,14 +30,14 @@ from cbirlab.pipeline.learning_sets import learning_part, learning_set
 from cbirlab.pipeline.tap_names import Taps
 from cbirlab.pipeline.timing import ms_per_image
 from cbirlab.store import Store
+from cbirlab.study.networks import Names, check_taps, loaded_ones, names_of, networks_of, taps_at
 from cbirlab.whitening import WHITENINGS, Whitening
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from cbirlab.backbones import Backbone
-
-Names = str | Sequence[str]
+    from cbirlab.extract import Computing
 
 NO_ATTENTION = "none"
 
@@ -98,56 +97,92 @@ def compare(
     store = store or Store()
     loaded = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
     name = loaded.name if isinstance(dataset, Dataset) else str(dataset)
+    methods = [FusionMethod.parse(one) for one in names_of(fusions, FUSIONS)]
+    grid: dict[str, Any] = {"backbones": backbones, "taps": taps, "aggregations": aggregations, "encodings": encodings}
+    grid |= {"attentions": attentions, "passes": passes, "whitenings": whitenings, "dimensions": dimensions}
+    options: dict[str, Any] = {"store": store, "device": device, "progress": progress}
+    rows, done = [], []
+    for bench, resolved in described(loaded, name, weights=weights, **grid, **options, **shared):
+        label = f"{bench.backbone.name}: recipes"
+        times = ms_per_image(bench, resolved) if time_images else dict.fromkeys(resolved, math.nan)
+        found = (bench.timed(bench.run(recipe), times[recipe]) for recipe in resolved)
+        rows += [table_row(one) for one in bar(found, total=len(resolved), desc=label, unit="recipe", show=progress)]
+        done += resolved
+    if methods:
+        rows = [{**row, "fusion": "", "fusion_weights": ""} for row in rows]
+        fused = _fusions(done, methods, fusion_weights)
+        options |= {"dataset": loaded, "time_images": time_images}
+        found = (run_fusion(one, **options) for one in fused)
+        rows += [fused_row(one) for one in bar(found, total=len(fused), desc="fusions", unit="recipe", show=progress)]
+    return pd.DataFrame(rows)
+
+
+def described(
+    dataset: Dataset,
+    name: str,
+    *,
+    backbones: Names = "toynet",
+    taps: Names | None = None,
+    aggregations: Names = "all",
+    encodings: Names = (),
+    attentions: Names = "none",
+    passes: Names = "single",
+    whitenings: Names = "all",
+    dimensions: int | Sequence[int | None] | None = None,
+    weights: str | Mapping[str, str | None] | None = None,
+    store: Store,
+    device: str = "cpu",
+    progress: bool = True,
+    computing: Computing | None = None,
+    **shared: Any,
+) -> Iterator[tuple[Bench, list[Recipe]]]:
+    """Benches of a grid that hold all descriptors of their recipes, which come with them; options as in `compare`.
+
+    Parameters
+    ----------
+    name : the dataset's, as recipes are to say it.
+    computing : where shards are computed, see `cbirlab.extract.extract`.
+
+    Raises
+    ------
+    ValueError : no recipe is left.
+    """
     specs = _specs(aggregations, encodings, attentions)
-    kinds = [Whitening.parse(one) for one in _names(whitenings, WHITENINGS)]
-    schemes = [Passes.parse(one) for one in _names(passes, PASSES)]
-    networks = _networks(backbones, weights)
-    _check_taps(taps, list(dict.fromkeys(name for name, _ in networks)))
+    kinds = [Whitening.parse(one) for one in names_of(whitenings, WHITENINGS)]
+    schemes = [Passes.parse(one) for one in names_of(passes, PASSES)]
+    networks = networks_of(backbones, weights)
+    check_taps(taps, list(dict.fromkeys(name for name, _ in networks)))
     widths = list(dimensions) if isinstance(dimensions, Sequence) else [dimensions]
-    methods = [FusionMethod.parse(one) for one in _names(fusions, FUSIONS)]
     beyond = _beyond_whitening(shared)
     methods_of_rows = [*kinds, *(one for more in beyond for one in more.values() if isinstance(one, Method))]
     learning = [*(one.fact("learned") for one in methods_of_rows), *(spec.learns for spec in specs)]
-    if loaded.learns_on_itself and any(learning):  # all rows are judged on the same half
+    if dataset.learns_on_itself and any(learning):  # all rows are judged on the same half
         shared.setdefault("whitening_set", HELD_OUT)
-    rows, done = [], []
-    for backbone, weight in _backbones(networks, device, all_of_them=backbones == "all"):
-        cells = _cells(_taps(taps, backbone), specs, backbone)
+    left = False
+    for backbone, weight in loaded_ones(networks, device, all_of_them=backbones == "all"):
+        cells = _cells(taps_at(taps, backbone), specs, backbone)
         for scheme in schemes:
             base = Recipe(dataset=name, backbone=backbone.name, weights=weight, passes=scheme, **shared)
             recipes = [
                 replace(base, tap=tap, aggregation=spec, whitening=kind, dimensions=width, **more)
                 for tap, spec in cells
                 for kind in kinds
-                if _whitenable(spec, kind, base, loaded)
+                if _whitenable(spec, kind, base, dataset)
                 for width in (widths if kind.fact("ordered") else [None])
                 for more in beyond
             ]
-            resolved = [recipe.resolved(loaded, backbone) for recipe in recipes]
-            if not resolved:
-                continue
-            bench = Bench(loaded, backbone, resolved[0], store=store, progress=progress, keep=2)
-            bench.fill(resolved)
-            label = f"{backbone.name}: recipes"
-            times = ms_per_image(bench, resolved) if time_images else dict.fromkeys(resolved, math.nan)
-            found = (bench.timed(bench.run(recipe), times[recipe]) for recipe in resolved)
-            rows += [
-                table_row(one) for one in bar(found, total=len(resolved), desc=label, unit="recipe", show=progress)
-            ]
-            done += resolved
-    if not rows:
+            resolved = [recipe.resolved(dataset, backbone) for recipe in recipes]
+            if resolved:
+                left = True
+                options: dict[str, Any] = {"store": store, "progress": progress, "computing": computing}
+                bench = Bench(dataset, backbone, resolved[0], keep=2, **options)
+                bench.fill(resolved)
+                yield bench, resolved
+    if not left:
         raise ValueError(
             "compare: nothing is left of the grid: sets of local descriptors (rootsift) need encodings, as 'vlad', and "
             "class activation maps the tap that the classifier sits on."
         )
-    if methods:
-        rows = [{**row, "fusion": "", "fusion_weights": ""} for row in rows]
-        fused = _fusions(done, methods, fusion_weights)
-        options = {"dataset": loaded, "store": store, "device": device, "progress": progress}
-        options["time_images"] = time_images
-        found = (run_fusion(one, **options) for one in fused)
-        rows += [fused_row(one) for one in bar(found, total=len(fused), desc="fusions", unit="recipe", show=progress)]
-    return pd.DataFrame(rows)
 
 
 def _beyond_whitening(shared: dict[str, Any]) -> list[dict[str, Any]]:
@@ -161,7 +196,7 @@ def _beyond_whitening(shared: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _values(given: Any, check: Any) -> list[Any]:
     """The checked values of a field, from names as `compare` takes them, or from numbers."""
-    values = _names(given, check.__self__.registry) if isinstance(given, str) else given
+    values = names_of(given, check.__self__.registry) if isinstance(given, str) else given
     return [check(one) for one in (values if isinstance(values, Sequence) else [values])]
 
 
@@ -183,8 +218,8 @@ def _fusions(recipes: Sequence[Recipe], methods: Sequence[FusionMethod], weights
 
 def _specs(aggregations: Names, encodings: Names, attentions: Names) -> list[Aggregation]:
     """Every attention before every aggregation and encoding."""
-    methods = [*_names(aggregations, AGGREGATIONS), *_names(encodings, ENCODINGS)]
-    before = [NO_ATTENTION, *ATTENTIONS] if attentions == "all" else _names(attentions, ATTENTIONS)
+    methods = [*names_of(aggregations, AGGREGATIONS), *names_of(encodings, ENCODINGS)]
+    before = [NO_ATTENTION, *ATTENTIONS] if attentions == "all" else names_of(attentions, ATTENTIONS)
     texts = [one if first == NO_ATTENTION else f"{first} > {one}" for first in before for one in methods]
     return list(dict.fromkeys(map(Aggregation.parse, texts)))
 
@@ -218,67 +253,3 @@ def _whitenable(spec: Aggregation, kind: Whitening, base: Recipe, dataset: Datas
     owner, part = learning_part(learning_set(base.whitening_set, dataset), dataset)
     labels = [label for label in (owner.train_instances if part == "train" else owner.instances) if label]
     return len(set(labels)) < len(labels)
-
-
-def _names(given: Names, registry: Registry[Any]) -> list[str]:
-    if isinstance(given, str):
-        return registry.list() if given == "all" else split_names(given)
-    return list(given)
-
-
-def _taps(given: Names | None, backbone: Backbone) -> list[Taps]:
-    """The taps of one backbone; in a grid of several backbones, each takes those of the names that it has."""
-    if given is None:
-        return [Taps(backbone.default_tap)]
-    if given == "all":
-        return [Taps(tap) for tap in backbone.taps]
-    wanted = [Taps(tap) for tap in (split_names(given) if isinstance(given, str) else given)]
-    known = [tap for tap in wanted if all(member in backbone.taps for _, member in tap.members)]
-    if not known:
-        for _, member in wanted[0].members:
-            check_tap(backbone, member)
-    return known
-
-
-def _networks(given: Names, weights: str | Mapping[str, str | None] | None) -> list[tuple[str, str | None]]:
-    """Name and weights of each backbone; a name may include its weights, "resnet50@IMAGENET1K_V2"."""
-    pairs = []
-    for text in _names(given, BACKBONES):
-        beside = weights.get(split_backbone(text)[0]) if isinstance(weights, Mapping) else weights
-        pairs.append(split_backbone(text, beside))
-    return pairs
-
-
-def _backbones(
-    networks: Sequence[tuple[str, str | None]], device: str, *, all_of_them: bool
-) -> Iterator[tuple[Backbone, str | None]]:
-    """Yield backbones one by one, so that only one is in memory; for "all", a warning at the end names the missing."""
-    from cbirlab.backbones.weights import WeightsError
-
-    absent = []
-    for name, weight in networks:
-        try:
-            loaded = load_backbone(name, weight, device)
-        except WeightsError as error:
-            if not all_of_them:
-                raise
-            absent.append(f"{name}: {error}")
-        else:
-            yield loaded, weight
-    if absent:
-        listed = "\n  ".join(absent)
-        warnings.warn(f"compare: {len(absent)} backbones are left out:\n  {listed}", stacklevel=3)
-
-
-def _check_taps(taps: Names | None, backbones: Sequence[str]) -> None:
-    """Refuse a tap that none of the backbones has, before anything is computed."""
-    if taps is None or taps == "all":
-        return
-    known: Registry[str] = Registry(f"tap of {', '.join(backbones)}")
-    for backbone in backbones:
-        for tap in taps_of(backbone):
-            if tap not in known:
-                known.add(tap, backbone, title=tap)
-    for tap in split_names(taps) if isinstance(taps, str) else taps:
-        for _, member in Taps(tap).members:
-            known.info(member)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 
-from cbirlab.base.params import Choice, Parameter, parameters
+from cbirlab.base.params import Parameter, Range, parameters
 from cbirlab.whitening import WHITENINGS, Whitening
 from cbirlab.widgets.panels.base_panel import SettingPanel, side_by_side
 from cbirlab.widgets.parts import charts, views
@@ -162,5 +162,5 @@ class WhiteningLab(SettingPanel):
 
 def _slides(parameter: Parameter) -> bool:
     """Whether a parameter gets a control: if it is a choice, or a range with steps."""
-    stepped = isinstance(parameter.domain, Choice) or parameter.domain.step is not None
+    stepped = not isinstance(parameter.domain, Range) or parameter.domain.step is not None
     return stepped and parameter.default is not None

@@ -11,7 +11,7 @@ import ipywidgets as widgets
 
 from cbirlab.aggregation import registry_of
 from cbirlab.attention import ATTENTIONS
-from cbirlab.base.params import Choice, Parameter, Range, parameters
+from cbirlab.base.params import Choice, Parameter, Range, Word, parameters
 from cbirlab.base.registry import Registry
 from cbirlab.pipeline.added import NONE, STAGES, Stage
 from cbirlab.whitening import WHITENINGS, Whitening
@@ -27,7 +27,8 @@ ALL = 0  # as the slider's value: a selection slider cannot hold None
 def control(parameter: Parameter, *, description: str = "") -> Any:
     """The widget for one declared parameter.
 
-    A slider for a range, a field for one too wide for a slider, a tick box for yes and no, a menu for other choices.
+    A slider for a range, a field for one too wide for a slider, a tick box for yes and no, a menu for other choices, a
+    line for a name.
     """
     looks = {"description": description or parameter.name, "style": DESCRIPTION, "layout": LAYOUT}
     domain = parameter.domain
@@ -37,6 +38,8 @@ def control(parameter: Parameter, *, description: str = "") -> Any:
         return widgets.Dropdown(
             options=[(str(option), option) for option in domain.options], value=parameter.default, **looks
         )
+    if isinstance(domain, Word):
+        return widgets.Text(value=parameter.default, continuous_update=False, **looks)
     numbers = {
         "min": domain.low,
         "max": domain.high,
@@ -54,7 +57,7 @@ def control(parameter: Parameter, *, description: str = "") -> Any:
     )
 
 
-def on_stop(domain: Range | Choice, value: Any) -> Any:
+def on_stop(domain: Range | Choice | Word, value: Any) -> Any:
     """The slider's stop nearest to `value`: pages send 6.999999999999999 for 7, which would be another setting."""
     if not isinstance(domain, Range) or domain.step is None:
         return value
