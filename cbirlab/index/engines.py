@@ -99,7 +99,7 @@ class EngineIndex(FaissIndex):
 
     collection: str
     recall_: float
-    rows_: np.ndarray
+    rows: np.ndarray
 
     def _engine(self) -> Engine:
         raise NotImplementedError
@@ -141,7 +141,7 @@ class EngineIndex(FaissIndex):
             engine.create(name, self.code_.width_, self.wanted_)
         self._refuse_others(engine.info(name))
         there = np.flatnonzero(self.there_)
-        batches = ((there[part], np.asarray(self.rows_[there[part]])) for part in blocks(len(there), BATCH))
+        batches = ((there[part], np.asarray(self.rows[there[part]])) for part in blocks(len(there), BATCH))
         engine.upsert(name, batches)
         engine.finish(name)
         self._checked(finished=False)
@@ -219,6 +219,6 @@ class EngineIndex(FaissIndex):
         depth = min(PLACES + 1, self._limit())
         if depth < 2:
             return 1.0
-        queries = np.asarray(self.rows_[chosen])
-        shares = recall_of_exact(super().search(queries, depth), queries, self.rows_, depth)
+        queries = np.asarray(self.rows[chosen])
+        shares = recall_of_exact(super().search(queries, depth), queries, self.rows, depth)
         return float((depth * shares.mean() - 1) / (depth - 1))
