@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cbirlab import __version__
+from cbirlab.cli.examples import EXAMPLES
 from cbirlab.cli.options import (
     Several,
     add_common,
@@ -16,29 +17,6 @@ from cbirlab.cli.options import (
     add_saved_recipe,
     add_timing,
 )
-
-_EXAMPLES = """
-examples:
-  cbirlab lab                                            the notebooks in JupyterLab
-  cbirlab app --dataset my/photos                        the panel alone, in the browser
-  cbirlab list                                           everything that can be chosen
-  cbirlab list taps resnet50                             where maps can be taken in a network
-  cbirlab run --tap layer3 --aggregation "gem(p=4)" --whitening pca --dimensions 64
-  cbirlab compare --taps all --aggregations all --whitenings all --out table.csv
-  cbirlab compare --dataset my/photos --backbone toynet mobilenet_v2 --out table.md
-  cbirlab compare --backbone handcrafted toynet --taps all --encodings vlad fisher --out table.md
-  cbirlab search picture.jpg --in my/photos --page found.html
-  cbirlab duplicates my/photos --threshold 0.97          images that are nearly the same
-  cbirlab extract --dataset my/photos --cluster local    on all cores, for later
-  cbirlab index push --index "pgvector(collection=x)"    descriptors into PostgreSQL
-  cbirlab versus table.csv 0 3                           where one row beats the other
-  cbirlab why --tap layer4 --whitening pca               what each choice changes, one at a time
-  cbirlab evaluate --dataset my/photos --features x.npy  what others computed, judged
-  cbirlab published --dataset oxford5k                   numbers of the literature
-  cbirlab run --recipe table.csv --row 3                 a row of a table again
-  cbirlab data list                                      which benchmarks are on this machine
-  cbirlab store prune --older-than 30
-"""
 
 
 class _Command(argparse.ArgumentParser):
@@ -63,7 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="cbirlab",
         description="See how content-based image retrieval works, and decide with numbers.",
-        epilog=textwrap.dedent(_EXAMPLES),
+        epilog=textwrap.dedent(EXAMPLES),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"cbirlab {__version__}")
