@@ -95,7 +95,7 @@ def add_stage(stage: Stage) -> Stage:
     if stage.place not in (ROWS, RANKINGS):
         raise ValueError(f"add_stage: place must be {ROWS!r} or {RANKINGS!r}, got {stage.place!r}.")
     help = stage.help or ", ".join([NONE, *stage.registry])
-    _declare(stage.name, declared(NONE, ADDED, stage.check, help, plural=stage.plural, later=True))
+    _declare(stage.name, declared(NONE, ADDED, stage.check, help, plural=stage.plural, offers=stage.method, later=True))
     STAGES.add(stage.name, stage, title=help)
     return stage
 

@@ -41,6 +41,7 @@ class About:
     metavar, read, several : of its option: the placeholder, the function that reads a text, and whether it takes many.
     plural : the argument of `compare` that takes several; "" for a field that the rows of a table share.
     compared : default of that argument, if it is not the field's own default.
+    offers : what a panel makes its control of: the class of its methods (`base.methods.Method`), or a `Range`.
     later : recipes once lacked this field, so its default is not written, and the keys of old recipes stay the same.
     """
 
@@ -53,6 +54,7 @@ class About:
     several: bool = False
     plural: str = ""
     compared: str = ""
+    offers: Any = None
     later: bool = False
 
 

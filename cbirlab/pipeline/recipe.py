@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import Field, dataclass, fields, replace
 from typing import Any
 
 from cbirlab.aggregation import Aggregation
@@ -51,6 +51,7 @@ from cbirlab.whitening import Whitening
 
 ONE_POSITION = "spoc"
 _POSITIVE = Range(1, 1 << 20, integer=True, optional=True)
+_PLACES = Range(0, 1 << 20, step=10, integer=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,19 +168,31 @@ class Recipe(Extensible):
         "float32", MAPS, checked_by("precision", PRECISION), "float32 or bfloat16", metavar="TYPE"
     )
     compression: Compression = declared(
-        "none", SEARCH, Compression.parse, "what is kept: 'itq(bits=64)', 'pq'", plural="compressions", later=True
+        "none",
+        SEARCH,
+        Compression.parse,
+        "what is kept: 'itq(bits=64)', 'pq'",
+        plural="compressions",
+        offers=Compression,
+        later=True,
     )
     index: IndexMethod = declared(
-        "exact", SEARCH, IndexMethod.parse, "how the database is searched: 'ivf(probes=4)', 'hnsw'", plural="indexes"
+        "exact",
+        SEARCH,
+        IndexMethod.parse,
+        "how the database is searched: 'ivf(probes=4)', 'hnsw'",
+        plural="indexes",
+        offers=IndexMethod,
     )
     rescore: int = declared(
         0,
         SEARCH,
-        checked_by("rescore", Range(0, 1 << 20, integer=True)),
+        checked_by("rescore", _PLACES),
         "how many of the first results are scored again with full descriptors",
         metavar="PLACES",
         read=int,
         plural="rescores",
+        offers=_PLACES,
         later=True,
     )
     depth: int | None = declared(
@@ -279,6 +292,11 @@ class Recipe(Extensible):
 
 OF_SETTING = names(Recipe, SETTING)
 """Fields that the controls of a panel change; its recipes share all others."""
+
+
+def search_fields() -> dict[str, Field[Any]]:
+    """Fields between whitening and judging that panels change beside the setting, by name: search and added stages."""
+    return {one.name: one for one in fields(Recipe) if about(one).decides in (SEARCH, ADDED) and about(one).plural}
 
 
 def right_of_maps() -> tuple[str, ...]:
