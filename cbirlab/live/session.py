@@ -22,10 +22,10 @@ from cbirlab.live.prefetch import Ahead
 from cbirlab.live.query_image import Outside
 from cbirlab.live.slider_stops import moves_between, one_pass_from, slider_stops
 from cbirlab.pipeline import Bench, Recipe, Run, table_row
+from cbirlab.pipeline.added import search_fields
 from cbirlab.pipeline.fields import SEARCH, about
 from cbirlab.pipeline.fitting import check_cell
 from cbirlab.pipeline.learning_sets import learning_part
-from cbirlab.pipeline.recipe import search_fields
 from cbirlab.store import Store, digest
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, Self
 
+from cbirlab.base.methods import Method
 from cbirlab.base.params import Choice, Range
 from cbirlab.base.plain import shown
 from cbirlab.base.registry import load_extensions
@@ -67,7 +68,9 @@ class Extensible:
 
 
 def declared(default: Any, decides: str, check: Callable[[Any], Any] | None = None, help: str = "", **more: Any) -> Any:
-    """A field of a recipe with its default and its declaration, see `About`."""
+    """A field of a recipe with its default and its declaration, see `About`; the check may be a class of methods."""
+    if isinstance(check, type) and issubclass(check, Method):
+        more, check = {"offers": check, **more}, check.parse
     return field(default=default, metadata={ABOUT: About(decides, check, help, **more)})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import Field, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from cbirlab.aggregation import Aggregation
@@ -168,21 +168,10 @@ class Recipe(Extensible):
         "float32", MAPS, checked_by("precision", PRECISION), "float32 or bfloat16", metavar="TYPE"
     )
     compression: Compression = declared(
-        "none",
-        SEARCH,
-        Compression.parse,
-        "what is kept: 'itq(bits=64)', 'pq'",
-        plural="compressions",
-        offers=Compression,
-        later=True,
+        "none", SEARCH, Compression, "what is kept: 'itq(bits=64)', 'pq'", plural="compressions", later=True
     )
     index: IndexMethod = declared(
-        "exact",
-        SEARCH,
-        IndexMethod.parse,
-        "how the database is searched: 'ivf(probes=4)', 'hnsw'",
-        plural="indexes",
-        offers=IndexMethod,
+        "exact", SEARCH, IndexMethod, "how the database is searched: 'ivf(probes=4)', 'hnsw'", plural="indexes"
     )
     rescore: int = declared(
         0,
@@ -292,11 +281,6 @@ class Recipe(Extensible):
 
 OF_SETTING = names(Recipe, SETTING)
 """Fields that the controls of a panel change; its recipes share all others."""
-
-
-def search_fields() -> dict[str, Field[Any]]:
-    """Fields between whitening and judging that panels change beside the setting, by name: search and added stages."""
-    return {one.name: one for one in fields(Recipe) if about(one).decides in (SEARCH, ADDED) and about(one).plural}
 
 
 def right_of_maps() -> tuple[str, ...]:

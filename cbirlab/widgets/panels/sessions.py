@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from cbirlab.backbones import BACKBONES, availability, choices_of, in_one_word, split_backbone
 from cbirlab.base import downloads
-from cbirlab.pipeline.recipe import OF_SETTING, Recipe, search_fields
+from cbirlab.pipeline.added import search_fields
+from cbirlab.pipeline.recipe import OF_SETTING, Recipe
 
 if TYPE_CHECKING:
     from cbirlab.backbones import Availability

@@ -8,7 +8,8 @@ from dataclasses import fields
 from typing import Any
 
 from cbirlab.pipeline import Recipe
-from cbirlab.pipeline.recipe import OF_SETTING, search_fields
+from cbirlab.pipeline.added import search_fields
+from cbirlab.pipeline.recipe import OF_SETTING
 from cbirlab.widgets.parts.question import Question
 
 

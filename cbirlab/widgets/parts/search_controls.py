@@ -10,8 +10,8 @@ from traitlets import Any as AnyTrait
 
 from cbirlab.base.methods import Method
 from cbirlab.base.params import Choice, Parameter, Range, parameters
+from cbirlab.pipeline.added import search_fields
 from cbirlab.pipeline.fields import about
-from cbirlab.pipeline.recipe import search_fields
 from cbirlab.widgets.parts.controls import DESCRIPTION, LAYOUT, control, menu, on_stop, values_of, with_titles
 from cbirlab.widgets.parts.guard import Guard
 from cbirlab.widgets.parts.state import RetrievalState

@@ -10,8 +10,8 @@ from traitlets import Dict, HasTraits, Int, TraitError, Unicode, validate
 from cbirlab.aggregation import Aggregation, registry_of
 from cbirlab.attention import ATTENTIONS, Attention
 from cbirlab.base.params import check_parameters
+from cbirlab.pipeline.added import search_fields
 from cbirlab.pipeline.fields import about
-from cbirlab.pipeline.recipe import search_fields
 from cbirlab.whitening import Whitening
 
 if TYPE_CHECKING:

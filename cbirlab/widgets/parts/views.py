@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from cbirlab.evaluation import largest, title_of, told_apart
-from cbirlab.pipeline.recipe import search_fields
+from cbirlab.pipeline.added import search_fields
 
 _COLUMNS = ("backbone", "tap", "aggregation", "whitening", "dim")
 _HEADS = {"aggregation": "pooling", "bytes_per_image": "bytes"}
