@@ -162,7 +162,7 @@ def test_both_sides_of_the_workbench_and_a_state_file_have_it(things, warm, tmp_
     bench.map.method.value = "pca"
     plain = list(bench.a.results.rows)
     bench.compared = True
-    bench.b.controls.stages["swap"].value = "reverse(best=5)"
+    bench.b.search.fields["swap"].menu.value = "reverse"
     assert bench.work.wait()
     assert bench.error.value == ""
     assert bench.b.state.stages == {"swap": "reverse(best=5)"}
@@ -171,7 +171,7 @@ def test_both_sides_of_the_workbench_and_a_state_file_have_it(things, warm, tmp_
     assert "swap='reverse(best=5)'" in unescape(bench.code.value)
     assert "reverse(best=5)" in bench.b.title
     bench.state.stages = {"blur": "rounding(digits=0)"}
-    assert bench.a.controls.stages["blur"].value == "rounding(digits=0)"
+    assert bench.a.search.fields["blur"].value == "rounding(digits=0)"
     bench.save(tmp_path / "state.json")
     again = Workbench.restore(tmp_path / "state.json", session, **options)
     assert again.b.state.stages == {"swap": "reverse(best=5)"}
@@ -179,7 +179,7 @@ def test_both_sides_of_the_workbench_and_a_state_file_have_it(things, warm, tmp_
     assert again.b.results.rows == bench.b.results.rows
     bench.question.ask(image=3)
     assert bench.error.value == ""
-    with pytest.raises(TraitError, match=r"unknown stage .blurr.; stages that were added: blur, swap"):
+    with pytest.raises(TraitError, match=r"unknown stage .blurr.; stages: compression, index, rescore, blur, swap"):
         bench.state.stages = {"blurr": "rounding"}
     again.close()
     bench.close()

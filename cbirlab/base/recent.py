@@ -37,6 +37,9 @@ class Recent:
         self.size_bytes = 0
         self._lock = threading.Lock()
 
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._values
+
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
         """The value of `key`, made if it is not there."""
         with self._lock:

@@ -22,6 +22,8 @@ from cbirlab.live.prefetch import Ahead
 from cbirlab.live.query_image import Outside
 from cbirlab.live.slider_stops import moves_between, one_pass_from, slider_stops
 from cbirlab.pipeline import Bench, Recipe, Run, table_row
+from cbirlab.pipeline.added import search_fields
+from cbirlab.pipeline.fields import SEARCH, about
 from cbirlab.pipeline.fitting import check_cell
 from cbirlab.pipeline.learning_sets import learning_part
 from cbirlab.store import Store, digest
@@ -156,25 +158,29 @@ class Session:
         aggregation: str,
         whitening: str = "none",
         dimensions: int | None = None,
-        stages: Sequence[tuple[str, str]] = (),
+        stages: Sequence[tuple[str, Any]] | None = None,
     ) -> Recipe:
         """The resolved recipe of a setting; it gives the same ranking in `cbirlab.run`.
 
         Parameters
         ----------
         tap, aggregation, whitening, dimensions : fields of a recipe.
-        stages : name and text of stages that were added, see `cbirlab.pipeline.add_stage`.
+        stages : name and value of fields of the search ("compression", "index", "rescore") and of stages that were
+            added, see `cbirlab.pipeline.add_stage`; the others are at their defaults. None for those of `common`.
         """
+        usual = {name: one.default for name, one in search_fields().items()}
         setting = {"tap": tap, "aggregation": aggregation, "whitening": whitening, "dimensions": dimensions}
 
         def make() -> Recipe:
-            return replace(self.common, **setting, **dict(stages)).resolved(self.dataset, self.bench.backbone)
+            chosen = setting | ({} if stages is None else usual | dict(stages))
+            return replace(self.common, **chosen).resolved(self.dataset, self.bench.backbone)
 
         return self._recipes.get(repr((setting, stages)), make)
 
     def ready(self, *setting: Any) -> bool:
-        """Whether a setting can be ranked at once; otherwise the network runs, or a codebook learns, first."""
-        return self.bench.has(self.recipe(*setting))
+        """Whether a setting can be ranked at once; otherwise the network runs, or a codebook or code learns, first."""
+        recipe = self.recipe(*setting)
+        return self.bench.has(recipe) and self.bench.built(recipe)
 
     def allowed(self, tap: str, aggregation: str) -> bool:
         """Whether an aggregation can be applied at a tap: sets of local descriptors need an encoding, for example."""
@@ -186,6 +192,7 @@ class Session:
         self._make_ready(recipe)
         with self._filling:
             self.bench.pair(recipe)
+            self.bench.build(recipe)
 
     def _make_ready(self, recipe: Recipe) -> None:
         """Extract a setting that is new, and in the same pass whatever its sliders can reach."""
@@ -272,9 +279,12 @@ class Session:
         Returns
         -------
         float32 (N + Q, D), the database first, then the queries, in the order of `Thumbnails.of_dataset`. An image
-        that is described view by view has the mean of its views. The key changes whenever the values could.
+        that is described view by view has the mean of its views. The key changes whenever the values could: the search
+        changes neither.
         """
-        recipe = self.recipe(*setting, **named)
+        usual = {name: one.default for name, one in search_fields().items() if about(one).decides == SEARCH}
+        described = replace(self.recipe(*setting, **named), **usual, whitening_set=self.common.whitening_set)
+        recipe = described.resolved(self.dataset, self.bench.backbone)
         self._make_ready(recipe)
         with self.lock:
             parts = [rows.means() for rows in self.bench.pair(recipe) if len(rows)]

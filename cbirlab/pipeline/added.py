@@ -25,7 +25,7 @@ from cbirlab.base.methods import Method
 from cbirlab.base.registry import Registry
 from cbirlab.datasets import Dataset
 from cbirlab.index import Rows
-from cbirlab.pipeline.fields import ADDED, declared, names
+from cbirlab.pipeline.fields import ADDED, SEARCH, about, declared, names
 from cbirlab.pipeline.recipe import Recipe
 
 NONE = "none"
@@ -95,7 +95,7 @@ def add_stage(stage: Stage) -> Stage:
     if stage.place not in (ROWS, RANKINGS):
         raise ValueError(f"add_stage: place must be {ROWS!r} or {RANKINGS!r}, got {stage.place!r}.")
     help = stage.help or ", ".join([NONE, *stage.registry])
-    _declare(stage.name, declared(NONE, ADDED, stage.check, help, plural=stage.plural, later=True))
+    _declare(stage.name, declared(NONE, ADDED, stage.check, help, plural=stage.plural, offers=stage.method, later=True))
     STAGES.add(stage.name, stage, title=help)
     return stage
 
@@ -104,6 +104,11 @@ def remove_stage(name: str) -> None:
     """Remove a stage (for tests, and for notebooks that define one twice)."""
     STAGES.remove(name)
     _declare(name, None)
+
+
+def search_fields() -> dict[str, Field[Any]]:
+    """Fields between whitening and judging that panels change beside the setting, by name: search and added stages."""
+    return {one.name: one for one in fields(Recipe) if about(one).decides in (SEARCH, ADDED) and about(one).plural}
 
 
 def stages_used(recipe: Recipe, place: str) -> dict[str, Method]:

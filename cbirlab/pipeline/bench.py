@@ -171,9 +171,18 @@ class Bench(Described):
 
     def _searcher(self, recipe: Recipe) -> tuple[Search, float]:
         """The database in its index, which is filled once and kept, and the seconds that filling took."""
-        images, built = self.pair(recipe)[0], (*_searched_as(recipe), recipe.compression, recipe.index.built)
-        index, seconds = self._indexes.get(built, lambda: index_of(recipe, images, self.learned(recipe)))
+        images = self.pair(recipe)[0]
+        index, seconds = self._indexes.get(_built_as(recipe), lambda: index_of(recipe, images, self.learned(recipe)))
         return Search(recipe, self.dataset, images, recipe.index.dialled(index)), seconds
+
+    def built(self, recipe: Recipe) -> bool:
+        """Whether the code of a resolved recipe has been learned and its index built, where these may take long."""
+        slow = recipe.compression.fact("learned") or recipe.index.fact("stored")
+        return not slow or _built_as(recipe) in self._indexes
+
+    def build(self, recipe: Recipe) -> None:
+        """Learn the code of a resolved recipe and build its index."""
+        self._searcher(recipe)
 
     def project(self, recipe: Recipe, rows: Rows) -> Rows:
         """Take descriptors of other images to where the recipe searches."""
@@ -226,6 +235,11 @@ def _setting(recipe: Recipe) -> tuple[Any, ...]:
 def _searched_as(recipe: Recipe) -> tuple[Any, ...]:
     """The fields that decide descriptors as they are searched."""
     return *_setting(recipe), recipe.dimensions, *stages_used(recipe, ROWS).items()
+
+
+def _built_as(recipe: Recipe) -> tuple[Any, ...]:
+    """The fields that decide an index: all but its dials."""
+    return *_searched_as(recipe), recipe.compression, recipe.index.built
 
 
 def _prepared(recipe: Recipe, values: np.ndarray, dimensions: int | None) -> np.ndarray:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, Self
 
+from cbirlab.base.methods import Method
 from cbirlab.base.params import Choice, Range
 from cbirlab.base.plain import shown
 from cbirlab.base.registry import load_extensions
@@ -41,6 +42,7 @@ class About:
     metavar, read, several : of its option: the placeholder, the function that reads a text, and whether it takes many.
     plural : the argument of `compare` that takes several; "" for a field that the rows of a table share.
     compared : default of that argument, if it is not the field's own default.
+    offers : what a panel makes its control of: the class of its methods (`base.methods.Method`), or a `Range`.
     later : recipes once lacked this field, so its default is not written, and the keys of old recipes stay the same.
     """
 
@@ -53,6 +55,7 @@ class About:
     several: bool = False
     plural: str = ""
     compared: str = ""
+    offers: Any = None
     later: bool = False
 
 
@@ -65,7 +68,9 @@ class Extensible:
 
 
 def declared(default: Any, decides: str, check: Callable[[Any], Any] | None = None, help: str = "", **more: Any) -> Any:
-    """A field of a recipe with its default and its declaration, see `About`."""
+    """A field of a recipe with its default and its declaration, see `About`; the check may be a class of methods."""
+    if isinstance(check, type) and issubclass(check, Method):
+        more, check = {"offers": check, **more}, check.parse
     return field(default=default, metadata={ABOUT: About(decides, check, help, **more)})
 
 

@@ -51,6 +51,7 @@ from cbirlab.whitening import Whitening
 
 ONE_POSITION = "spoc"
 _POSITIVE = Range(1, 1 << 20, integer=True, optional=True)
+_PLACES = Range(0, 1 << 20, step=10, integer=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,19 +168,20 @@ class Recipe(Extensible):
         "float32", MAPS, checked_by("precision", PRECISION), "float32 or bfloat16", metavar="TYPE"
     )
     compression: Compression = declared(
-        "none", SEARCH, Compression.parse, "what is kept: 'itq(bits=64)', 'pq'", plural="compressions", later=True
+        "none", SEARCH, Compression, "what is kept: 'itq(bits=64)', 'pq'", plural="compressions", later=True
     )
     index: IndexMethod = declared(
-        "exact", SEARCH, IndexMethod.parse, "how the database is searched: 'ivf(probes=4)', 'hnsw'", plural="indexes"
+        "exact", SEARCH, IndexMethod, "how the database is searched: 'ivf(probes=4)', 'hnsw'", plural="indexes"
     )
     rescore: int = declared(
         0,
         SEARCH,
-        checked_by("rescore", Range(0, 1 << 20, integer=True)),
+        checked_by("rescore", _PLACES),
         "how many of the first results are scored again with full descriptors",
         metavar="PLACES",
         read=int,
         plural="rescores",
+        offers=_PLACES,
         later=True,
     )
     depth: int | None = declared(

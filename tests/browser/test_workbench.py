@@ -239,6 +239,29 @@ def test_an_own_picture_is_chosen_or_dropped(lab, page, tmp_path, shot):
     assert title(page).startswith("dropped.jpg")
 
 
+def test_the_search_is_a_fold_whose_title_says_what_was_chosen(page, shot):
+    fold = page.locator(f"{BENCH} .cbirlab-side-a .cbirlab-search")
+    expect(fold.locator("select:visible")).to_have_count(0)
+    fold.get_by_text("Search: exact").click()
+    expect(fold.locator("select:visible")).to_have_count(2)
+    shot(page, "bench-search-open")
+    choose(page, "compression", "SQ: a few bits for each dimension")
+    choose(page, "bits", "4")
+    rescore = fold.get_by_label("rescore")
+    rescore.fill("10")
+    rescore.press("Enter")
+    expect(fold.get_by_text("Search: sq(bits=4), rescore 10")).to_be_visible()
+    choose(page, "index", "All binary codes, by Hamming distance")
+    expect(page.locator(f"{BENCH} .cbirlab-error")).to_contain_text("needs a binary compression")
+    shot(page, "bench-search")
+    choose(page, "index", "Exact search")
+    expect(page.locator(f"{BENCH} .cbirlab-error")).to_have_count(0)
+    choose(page, "compression", "None")
+    rescore.fill("0")
+    rescore.press("Enter")
+    fold.get_by_text("Search: exact").click()
+
+
 def test_two_settings_side_by_side(page, shot):
     page.get_by_role("button", name="Compare A | B").click()
     page.wait_for_function(f"() => document.querySelectorAll('{GRID}').length === 2")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import ipywidgets as widgets
 from traitlets import Bool
@@ -12,6 +12,7 @@ from cbirlab.widgets.parts import views
 from cbirlab.widgets.parts.controls import RetrievalControls
 from cbirlab.widgets.parts.gallery import close_all, page_text
 from cbirlab.widgets.parts.guard import Guard
+from cbirlab.widgets.parts.search_controls import SearchControls
 from cbirlab.widgets.parts.snapshot import WithStill
 from cbirlab.widgets.parts.state import RetrievalState, Setting, state_of, usual_start
 from cbirlab.widgets.parts.tasks import Latest, Work
@@ -115,6 +116,8 @@ class SettingPanel(Panel):
     """
 
     moved: Sequence[Any] = ()
+    searches: ClassVar[bool] = False
+    """Whether controls of the search are among the panel's own."""
 
     def __init__(
         self,
@@ -144,7 +147,8 @@ class SettingPanel(Panel):
     def _own_controls(self, state: RetrievalState) -> list[Any]:
         session = self.session
         offered = {"taps": session.taps, "aggregations": session.methods, "dimensions": session.dimensions}
-        return RetrievalControls(state, **offered, on_error=self.show_error).widgets
+        made = RetrievalControls(state, **offered, on_error=self.show_error).widgets
+        return [*made, *([SearchControls(state, on_error=self.show_error)] if self.searches else [])]
 
     def _arranged(self) -> list[Any]:
         raise NotImplementedError
@@ -163,7 +167,7 @@ class SettingPanel(Panel):
         if self._slow:
             self.error.value = ""
             slow = tuple(self._slow)
-            titles = " and ".join(f"{one.aggregation} at {one.tap}" for one in slow)
+            titles = " and ".join(one.slow for one in slow)
             self.work.start(slow, f"Computing {titles}, this once", lambda: self._make_ready(slow))
         else:
             self.work.drop()

@@ -39,6 +39,8 @@ class BreaksPanel(SettingPanel):
 
     settings = Dict()
 
+    searches = True
+
     def __init__(
         self, session: Session, settings: Sequence[Sequence[Any]] = (), *, pause: float = PAUSE, **given: Any
     ) -> None:

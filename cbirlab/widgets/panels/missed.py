@@ -36,6 +36,8 @@ class Missed(LookPanel):
     found : the missed answers that are shown.
     """
 
+    searches = True
+
     def __init__(self, session: Session, *, first: int = FIRST, **given: Any) -> None:
         self.first = whole_slider("first K", 1, MOST_FIRST, first)
         self.level = menu([("level", "")], description="level")

@@ -55,6 +55,8 @@ class ProbePanel(SettingPanel):
     kind : menu of the ways to change the picture; `amounts` holds the slider of each.
     """
 
+    searches = True
+
     def __init__(
         self,
         session: Session,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cbirlab.backbones import BACKBONES, availability, choices_of, in_one_word, split_backbone
 from cbirlab.base import downloads
-from cbirlab.pipeline import STAGES
+from cbirlab.pipeline.added import search_fields
 from cbirlab.pipeline.recipe import OF_SETTING, Recipe
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def shared(recipe: Recipe) -> dict[str, Any]:
     """What the sessions of a panel share apart from their dataset: all but the backbone's and the setting's fields."""
-    return recipe.without("dataset", "backbone", "weights", *OF_SETTING, *STAGES)
+    return recipe.without("dataset", "backbone", "weights", *OF_SETTING, *search_fields())
 
 
 class Sessions:

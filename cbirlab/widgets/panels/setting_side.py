@@ -16,6 +16,7 @@ from cbirlab.widgets.parts.controls import RetrievalControls, menu
 from cbirlab.widgets.parts.gallery import Gallery, Thumbnails
 from cbirlab.widgets.parts.question import Question
 from cbirlab.widgets.parts.results import Results
+from cbirlab.widgets.parts.search_controls import SearchControls
 from cbirlab.widgets.parts.state import RetrievalState, Setting, possible_tap
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Side:
     ----------
     session : the session of the backbone that is shown now.
     backbone : the menu; a value other than the session's backbone is one that the user wishes for.
-    state, controls : the setting.
+    state, controls, search : the setting.
     ranking, results : found last; `results` is None before that.
     """
 
@@ -68,7 +69,10 @@ class Side:
             dimensions=lambda tap, aggregation: self.session.dimensions(tap, aggregation),
             on_error=on_error,
         )
-        self.panel = widgets.VBox([self.backbone, *self.controls.widgets]).add_class(f"cbirlab-side-{name.lower()}")
+        self.search = SearchControls(state, on_error=on_error)
+        self.panel = widgets.VBox([self.backbone, *self.controls.widgets, self.search]).add_class(
+            f"cbirlab-side-{name.lower()}"
+        )
         self.heading = widgets.HTML()
         self.gallery = Gallery(thumbnails, on_error=on_error)
         self.column = widgets.VBox(
@@ -86,15 +90,15 @@ class Side:
     @property
     def title(self) -> str:
         """Backbone and setting in words."""
-        tap, aggregation, whitening, dimensions, stages = self.setting
+        tap, aggregation, whitening, dimensions, _ = self.setting
         parts = [self.backbone.value, tap, aggregation, "" if whitening == "none" else whitening]
-        parts += [dimensions and f"{dimensions} dimensions", *(text for _, text in stages)]
+        parts += [dimensions and f"{dimensions} dimensions", *self.setting.searched]
         return " · ".join(part for part in parts if part)
 
     @property
     def wish(self) -> str:
         """What has to be computed for this side, in words."""
-        return self.title if len(self.sessions.names) > 1 else f"{self.setting.aggregation} at {self.setting.tap}"
+        return self.title if len(self.sessions.names) > 1 else self.setting.slow
 
     @property
     def key(self) -> tuple[str, Setting]:

@@ -49,6 +49,8 @@ class WinLoss(SettingPanel):
     bars : the chart; its `chosen` is a row of the frame.
     """
 
+    searches = True
+
     def __init__(
         self,
         session: Session,

@@ -13,7 +13,6 @@ from cbirlab.aggregation import registry_of
 from cbirlab.attention import ATTENTIONS
 from cbirlab.base.params import Choice, Parameter, Range, Word, parameters
 from cbirlab.base.registry import Registry
-from cbirlab.pipeline.added import NONE, STAGES, Stage
 from cbirlab.whitening import WHITENINGS, Whitening
 from cbirlab.widgets.parts.guard import Guard
 from cbirlab.widgets.parts.state import RetrievalState
@@ -48,7 +47,7 @@ def control(parameter: Parameter, *, description: str = "") -> Any:
     if domain.integer:
         numbers = {name: int(number) for name, number in numbers.items()}
         if numbers["max"] - numbers["min"] > MOST_STOPS:
-            return widgets.BoundedIntText(**numbers, **looks)
+            return widgets.BoundedIntText(step=int(domain.step or 1), **numbers, **looks)
         return widgets.IntSlider(step=int(domain.step or 1), **numbers, **looks)
     if domain.step is None and domain.low > 0 and domain.high / domain.low > MOST_STOPS:
         return widgets.BoundedFloatText(**numbers, **looks)
@@ -75,7 +74,7 @@ def with_titles(names: Sequence[str], registry: Callable[[str], Registry[Any]]) 
     return [(registry(name).info(name).title, name) for name in names]
 
 
-def _values(widget: Any) -> list[Any]:
+def values_of(widget: Any) -> list[Any]:
     """What a menu or a slider of options has to offer."""
     return [option[1] if isinstance(option, tuple) else option for option in widget.options]
 
@@ -135,7 +134,6 @@ class RetrievalControls:
             for name, parameter in parameters(registry_of(method)[method]).items()
             if parameter.default is not None
         }
-        self.stages = {name: self._stage_menu(name, stage) for name, stage in STAGES.items()}
         for name in ("tap", "attention", "aggregation", "whitening"):
             self._follow(name)
             self._bind(name)
@@ -149,27 +147,7 @@ class RetrievalControls:
     def widgets(self) -> list[Any]:
         """All controls, top to bottom."""
         pooled = [self.tap, self.attention, self.aggregation, *self.parameters.values()]
-        return [*pooled, self.whitening, self.dimensions, *self.stages.values()]
-
-    def _stage_menu(self, name: str, stage: Stage) -> Any:
-        """The menu of an added stage, bound to the state."""
-        methods = [(stage.registry.info(one).title, stage.check(one)) for one in stage.registry]
-        titles = [("None", NONE), *methods]
-        made = menu(titles, description=name)
-
-        def follow() -> None:
-            wanted = self.state.stages.get(name, NONE)
-            if wanted not in _values(made):  # a method with parameters
-                made.options = [*made.options, (wanted, wanted)]
-            made.value = wanted
-
-        def choose() -> None:
-            self.state.stages = {**self.state.stages, name: made.value}
-
-        follow()
-        self.guard.observe(made, "value", choose)
-        self.guard.observe(self.state, "stages", follow)
-        return made
+        return [*pooled, self.whitening, self.dimensions]
 
     def offer_taps(self, taps: Sequence[str], tap: str) -> None:
         """Offer the taps of another network, and set one of them."""
@@ -180,7 +158,7 @@ class RetrievalControls:
 
     def check(self, values: Mapping[str, Any], taps: Sequence[str]) -> None:
         """Raise ValueError if values of a state name something that is not on offer; `taps` are the taps on offer."""
-        for name, offered in (("tap", taps), ("aggregation", _values(self.aggregation))):
+        for name, offered in (("tap", taps), ("aggregation", values_of(self.aggregation))):
             if values[name] not in offered:
                 raise ValueError(f"panel: {name} must be one of {', '.join(offered)}, got {values[name]!r}.")
 
@@ -204,10 +182,10 @@ class RetrievalControls:
 
     def _follow(self, name: str) -> None:
         widget, value = getattr(self, name), getattr(self.state, name)
-        if name == "whitening" and value not in _values(widget):  # a whitening with parameters
+        if name == "whitening" and value not in values_of(widget):  # a whitening with parameters
             with self._quietly():
                 widget.options = [*widget.options, (value, value)]
-        self.check(self.state.to_json(), _values(self.tap))
+        self.check(self.state.to_json(), values_of(self.tap))
         widget.value = value
 
     def _bind_parameter(self, key: tuple[str, str], widget: Any) -> None:

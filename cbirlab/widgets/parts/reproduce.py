@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from cbirlab.pipeline import STAGES, Recipe
+from cbirlab.pipeline import Recipe
+from cbirlab.pipeline.added import search_fields
 from cbirlab.pipeline.recipe import OF_SETTING
 from cbirlab.widgets.parts.question import Question
 
@@ -61,7 +62,8 @@ def screen_as_python(recipes: Mapping[str, Recipe], question: Question, shown: i
 
 
 def _session(recipe: Recipe, name: str) -> str:
-    shared = {field: value for field, value in given(recipe).items() if field not in (*OF_SETTING, *STAGES)}
+    ranked = (*OF_SETTING, *search_fields())
+    shared = {field: value for field, value in given(recipe).items() if field not in ranked}
     first = [repr(recipe.dataset), repr(recipe.backbone)]
     others = [f"{field}={value!r}" for field, value in shared.items() if field not in ("dataset", "backbone")]
     return f"{name} = Session({', '.join(first + others)})"
@@ -69,7 +71,7 @@ def _session(recipe: Recipe, name: str) -> str:
 
 def _ranked(recipe: Recipe, question: Question, name: str, shown: int) -> str:
     setting = ", ".join(repr(getattr(recipe, field)) for field in OF_SETTING)
-    if stages := [(field, text) for field, text in given(recipe).items() if field in STAGES]:
+    if stages := [(field, value) for field, value in given(recipe).items() if field in search_fields()]:
         setting += f", stages={stages!r}"
     asked = repr(question.image)
     if question.own is not None:

@@ -10,7 +10,8 @@ from traitlets import Dict, HasTraits, Int, TraitError, Unicode, validate
 from cbirlab.aggregation import Aggregation, registry_of
 from cbirlab.attention import ATTENTIONS, Attention
 from cbirlab.base.params import check_parameters
-from cbirlab.pipeline.added import NONE, STAGES
+from cbirlab.pipeline.added import search_fields
+from cbirlab.pipeline.fields import about
 from cbirlab.whitening import Whitening
 
 if TYPE_CHECKING:
@@ -24,13 +25,23 @@ class Setting(NamedTuple):
     aggregation: Aggregation
     whitening: Whitening
     dimensions: int | None
-    stages: tuple[tuple[str, str], ...] = ()
+    stages: tuple[tuple[str, Any], ...] = ()
 
     @property
     def words(self) -> str:
         """The setting in one line, without anything that was not chosen."""
-        parts = [*self[:4], *(text for _, text in self.stages)]
+        parts = [*self[:4], *self.searched]
         return " ".join(str(part) for part in parts if part not in (None, "none"))
+
+    @property
+    def slow(self) -> str:
+        """What may take long to compute, in words."""
+        return ", ".join([f"{self.aggregation} at {self.tap}", *self.searched])
+
+    @property
+    def searched(self) -> list[str]:
+        """The search and the added stages in words: a method speaks for itself, a number has its name."""
+        return [value if isinstance(value, str) else f"{name} {value}" for name, value in self.stages]
 
 
 class RetrievalState(HasTraits):
@@ -45,7 +56,8 @@ class RetrievalState(HasTraits):
         so that going to MAC and back does not lose GeM's p.
     whitening : name of the whitening, with parameters if it has any.
     dimensions : dimensions kept after whitening, or None for all.
-    stages : name to text of added stages (`cbirlab.pipeline.add_stage`), without those at "none".
+    stages : name to value of fields of the search and of added stages (`search_fields` of the recipe), without those at
+        their defaults.
     query : row among the benchmark's queries.
     image : row of the database whose image is the query instead, or None.
     """
@@ -74,14 +86,13 @@ class RetrievalState(HasTraits):
 
     @validate("stages")
     def _check_stages(self, proposal: Any) -> dict[str, str]:
-        given = proposal["value"]
+        given, known = proposal["value"], search_fields()
         for name in given:
-            if name not in STAGES:
-                raise TraitError(
-                    f"state: unknown stage {name!r}; stages that were added: {', '.join(STAGES) or 'none'}."
-                )
-        checked = {name: STAGES[name].check(text) for name, text in given.items()}
-        return {name: text for name, text in checked.items() if text != NONE}
+            if name not in known:
+                raise TraitError(f"state: unknown stage {name!r}; stages: {', '.join(known)}.")
+        checks = {name: about(one).check or str for name, one in known.items()}
+        checked = {name: checks[name](value) for name, value in given.items()}
+        return {name: checked[name] for name, one in known.items() if checked.get(name, one.default) != one.default}
 
     @validate("parameters")
     def _check_parameters(self, proposal: Any) -> dict[str, dict[str, Any]]:
@@ -117,7 +128,7 @@ class RetrievalState(HasTraits):
         # Methods that compare words have no vectors to whiten; the wish stays for the next pooling.
         whitening = Whitening("none") if aggregation.fact("similarity") else Whitening.parse(self.whitening)
         dimensions = self.dimensions if whitening.fact("ordered") else None
-        return Setting(self.tap, aggregation, whitening, dimensions, tuple(sorted(self.stages.items())))
+        return Setting(self.tap, aggregation, whitening, dimensions, tuple(self.stages.items()))
 
     def to_json(self) -> dict[str, Any]:
         """The whole state as plain data, to be kept in a file or passed to `from_json`."""
@@ -145,11 +156,12 @@ def usual_start(session: Session, whitening: str = "none") -> dict[str, Any]:
     """
     aggregation = "gem" if "gem" in session.methods else session.methods[0]
     setting = {"aggregation": aggregation, "tap": possible_tap(session, aggregation), "whitening": whitening}
+    stages = {name: getattr(session.common, name) for name in search_fields()}
     rows, part, name = session.dataset.queries, "queries", "query"
     if not rows:
         rows, part, name = session.dataset.images, "images", "image"
     unreadable = session.unreadable(part)
-    return {**setting, name: next((row for row in range(len(rows)) if row not in unreadable), 0)}
+    return {**setting, "stages": stages, name: next((row for row in range(len(rows)) if row not in unreadable), 0)}
 
 
 def possible_tap(session: Session, aggregation: str, wished: str = "") -> str:

@@ -8,7 +8,10 @@ from html import escape
 from typing import Any
 
 from cbirlab.evaluation import largest, title_of, told_apart
+from cbirlab.pipeline.added import search_fields
 
+_COLUMNS = ("backbone", "tap", "aggregation", "whitening", "dim")
+_HEADS = {"aggregation": "pooling", "bytes_per_image": "bytes"}
 LEVELS = {"map_easy": "Easy", "map_medium": "Medium", "map_hard": "Hard", "map": "mAP"}
 
 
@@ -101,22 +104,27 @@ def code_block(code: str) -> str:
 
 
 def comparison_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The pinned settings, the best of each metric in bold."""
+    """The pinned settings, the best of each metric in bold; how they search, and the bytes, once that differs."""
     if not rows:
         return note("Nothing pinned yet: 'Pin this setting' keeps the present one for comparison.")
     levels = levels_of({name: 0.0 for row in rows for name in row})
     best = {name: max(_number(row.get(name, math.nan)) for row in rows) for name in levels}
-    head = "".join(f"<th>{escape(text)}</th>" for text in ("#", "backbone", "tap", "pooling", "whitening", "dim"))
+    usual = {name: one.default for name, one in search_fields().items()}
+    searched = [name for name in usual if any(row.get(name, usual[name]) != usual[name] for row in rows)]
+    columns = [*_COLUMNS, *searched, *(["bytes_per_image"] if searched else [])]
+    head = "".join(f"<th>{escape(_HEADS.get(text, text))}</th>" for text in ("#", *columns))
     head += "".join(f"<th>{escape(label_of(name))}</th>" for name in levels)
     tested = len(rows) > 1 and "difference" in rows[0]
     head += "<th>difference to the first</th>" if tested else ""
-    rows_shown = [_comparison_cells(place, row, best, tested) for place, row in enumerate(rows, start=1)]
+    rows_shown = [_comparison_cells(place, row, columns, best, tested) for place, row in enumerate(rows, start=1)]
     body = "".join(f"<tr>{cells}</tr>" for cells in rows_shown)
     return f"<table class='cbirlab-comparison'><tr>{head}</tr>{body}</table>"
 
 
-def _comparison_cells(place: int, row: Mapping[str, Any], best: Mapping[str, float], tested: bool) -> str:
-    texts = [place, *(row.get(name, "") for name in ("backbone", "tap", "aggregation", "whitening", "dim"))]
+def _comparison_cells(
+    place: int, row: Mapping[str, Any], columns: Sequence[str], best: Mapping[str, float], tested: bool
+) -> str:
+    texts = [place, *(row.get(name, "") for name in columns)]
     cells = "".join(f"<td>{escape(str(text))}</td>" for text in texts)
     cells += "".join(f"<td>{_map_cell(row, name, best[name])}</td>" for name in best)
     names = ("difference", "difference_low", "difference_high", "difference_p")
