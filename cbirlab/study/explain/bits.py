@@ -79,10 +79,11 @@ class CodedQuery:
         """The rings that are not empty, from the nearest on."""
         counts = np.bincount(self.distances, minlength=1)
         ends = np.cumsum(counts)
-        near = np.flatnonzero(counts)
-        return [
-            Ring(int(one), self.order[ends[one] - counts[one] : ends[one]], *_places(counts, ends, one)) for one in near
-        ]
+        found = []
+        for distance in np.flatnonzero(counts).tolist():
+            first, last = int(ends[distance] - counts[distance]), int(ends[distance])
+            found.append(Ring(distance, self.order[first:last], first + 1, last))
+        return found
 
     def flipped(self, bit: int) -> CodedQuery:
         """The same query, had one of its bits turned out otherwise: each image comes one nearer or moves one away.
@@ -98,10 +99,6 @@ class CodedQuery:
         outputs = self.outputs.copy()
         outputs[bit] = -outputs[bit]
         return replace(self, query=query, outputs=outputs)
-
-
-def _places(counts: np.ndarray, ends: np.ndarray, ring: int) -> tuple[int, int]:
-    return int(ends[ring] - counts[ring]) + 1, int(ends[ring])
 
 
 def coded_query(

@@ -49,7 +49,7 @@ class Coded:
     @property
     def empty(self) -> np.ndarray:
         """Images without a descriptor (N,)."""
-        return ~self.images.any(axis=1)
+        return np.asarray(~self.images.any(axis=1))
 
     def row(self, item: int) -> np.ndarray:
         """The descriptor (D,) of a picture, as galleries count: database images, then queries.
