@@ -17,11 +17,15 @@ from cbirlab.live import Session
 from cbirlab.store import Store
 from cbirlab.widgets import (
     BreaksPanel,
+    CodeBeside,
     Explorer,
+    HammingBall,
+    ITQSteps,
     JudgingLab,
     MatchView,
     Missed,
     PoolingView,
+    PQCells,
     ProbePanel,
     WhiteningLab,
     WinLoss,
@@ -58,6 +62,16 @@ def looking(kind):
     return lambda session: kind(session, pause=0)
 
 
+def coded(kind, compression):
+    def opened(session):
+        panel = kind(session, compression=compression, pause=0)
+        assert panel.work.wait()
+        return panel
+
+    return opened
+
+
+CODED = {HammingBall: "itq(bits=8)", PQCells: "pq(m=16, bits=4)", ITQSteps: "itq(bits=2)", CodeBeside: "itq(bits=8)"}
 PANELS = {
     "Explorer": lambda session: Explorer(FakeSession(session.dataset), prefetch=False, pause=0),
     "Workbench": workbench,
@@ -66,6 +80,7 @@ PANELS = {
         kind.__name__: looking(kind)
         for kind in (PoolingView, MatchView, WhiteningLab, WinLoss, Missed, ProbePanel, BreaksPanel)
     },
+    **{kind.__name__: coded(kind, compression) for kind, compression in CODED.items()},
 }
 
 

@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cbirlab.widgets.looking import MatchView, Missed, PoolingView, WhiteningLab, WinLoss
+    from cbirlab.widgets.looking import (
+        CodeBeside,
+        HammingBall,
+        ITQSteps,
+        MatchView,
+        Missed,
+        PoolingView,
+        PQCells,
+        WhiteningLab,
+        WinLoss,
+    )
     from cbirlab.widgets.panels.breaks_panel import BreaksPanel
     from cbirlab.widgets.panels.explorer import Explorer, explore
     from cbirlab.widgets.panels.judging_lab import JudgingLab
@@ -20,13 +30,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BreaksPanel",
+    "CodeBeside",
     "Download",
     "Explorer",
     "Gallery",
+    "HammingBall",
+    "ITQSteps",
     "JudgingLab",
     "MapPanel",
     "MatchView",
     "Missed",
+    "PQCells",
     "PoolingView",
     "ProbePanel",
     "RetrievalState",
@@ -41,13 +55,17 @@ __all__ = [
 
 _HOMES = {
     "BreaksPanel": "panels.breaks_panel",
+    "CodeBeside": "looking",
     "Download": "parts.download",
     "Explorer": "panels.explorer",
     "Gallery": "parts.gallery",
+    "HammingBall": "looking",
+    "ITQSteps": "looking",
     "JudgingLab": "panels.judging_lab",
     "MapPanel": "parts.map_panel",
     "MatchView": "looking",
     "Missed": "looking",
+    "PQCells": "looking",
     "PoolingView": "looking",
     "ProbePanel": "panels.probe_panel",
     "RetrievalState": "parts.state",

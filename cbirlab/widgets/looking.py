@@ -1,9 +1,23 @@
-"""The panels that look into a method: see `cbirlab.study.explain` for what they show."""
+"""The panels that look into a method, and into a code: see `cbirlab.study.explain` for what they show."""
 
+from cbirlab.widgets.panels.code_beside import CodeBeside
+from cbirlab.widgets.panels.hamming_ball import HammingBall
+from cbirlab.widgets.panels.itq_steps import ITQSteps
 from cbirlab.widgets.panels.match_view import MatchView
 from cbirlab.widgets.panels.missed import Missed
 from cbirlab.widgets.panels.pooling_view import PoolingView
+from cbirlab.widgets.panels.pq_cells import PQCells
 from cbirlab.widgets.panels.whitening_lab import WhiteningLab
 from cbirlab.widgets.panels.win_loss import WinLoss
 
-__all__ = ["MatchView", "Missed", "PoolingView", "WhiteningLab", "WinLoss"]
+__all__ = [
+    "CodeBeside",
+    "HammingBall",
+    "ITQSteps",
+    "MatchView",
+    "Missed",
+    "PQCells",
+    "PoolingView",
+    "WhiteningLab",
+    "WinLoss",
+]

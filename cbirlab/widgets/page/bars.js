@@ -1,4 +1,5 @@
-// Bars: one thin button per value, upwards if positive and downwards if negative; a click or the arrow keys choose one.
+// Bars: one thin button per value, upwards if positive and downwards if negative, from the middle or, if grounded, from the
+// bottom; a click or the arrow keys choose one.
 
 function render({ model, el }) {
   el.classList.add("cbirlab-bars");
@@ -49,6 +50,8 @@ function render({ model, el }) {
     const values = model.get("values");
     const labels = model.get("labels");
     const top = Math.max(1e-9, ...values.map(Math.abs));
+    const grounded = model.get("grounded");
+    row.classList.toggle("cbirlab-bars-grounded", grounded);
     title.textContent = model.get("title");
     row.setAttribute("aria-label", model.get("title"));
     while (row.children.length > values.length) row.lastChild.remove();
@@ -60,10 +63,12 @@ function render({ model, el }) {
     }
     values.forEach((value, place) => {
       const bar = row.children[place];
-      const share = (50 * Math.abs(value)) / top;
+      const share = ((grounded ? 100 : 50) * Math.abs(value)) / top;
+      const foot = grounded ? 100 : 50;
       bar.className = value >= 0 ? "cbirlab-win" : "cbirlab-loss";
-      bar.firstChild.style.height = `max(1px, ${share}%)`;
-      bar.firstChild.style.top = value >= 0 ? `calc(50% - max(1px, ${share}%))` : "50%";
+      const least = grounded ? (value ? 2 : 0) : 1; // pixels: a count of one is seen, none is not
+      bar.firstChild.style.height = `max(${least}px, ${share}%)`;
+      bar.firstChild.style.top = value >= 0 ? `calc(${foot}% - max(${least}px, ${share}%))` : `${foot}%`;
       bar.setAttribute("aria-label", labels[place] ?? `${value}`);
     });
     drawChosen();

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import anywidget
-from traitlets import Float, Int, List, Unicode
+from traitlets import Bool, Float, Int, List, Unicode
 
 from cbirlab.widgets.parts.gallery import page_text
 
@@ -17,6 +17,7 @@ class Bars(anywidget.AnyWidget):
     ----------
     values : drawn relative to the largest magnitude.
     labels : a sentence for each, read out and shown below.
+    grounded : whether bars stand on the bottom, for counts; by default they start in the middle.
     """
 
     _esm = page_text("bars.js")
@@ -25,6 +26,7 @@ class Bars(anywidget.AnyWidget):
     values = List(Float()).tag(sync=True)
     labels = List(Unicode()).tag(sync=True)
     title = Unicode().tag(sync=True)
+    grounded = Bool(False).tag(sync=True)
     chosen = Int(0).tag(sync=True)
     clicks = Int(0).tag(sync=True, echo_update=False)
     serial = Int(0).tag(sync=True)

@@ -5,6 +5,8 @@ A chart of a few hundred marks is written in about a millisecond, so it follows 
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Sequence
 from html import escape
 from itertools import pairwise
@@ -38,6 +40,21 @@ class _Area(NamedTuple):
     opacity: float
 
 
+class _Dots(NamedTuple):
+    points: Points
+    colour: str
+    radius: float
+    opacity: float
+
+
+class _Raster(NamedTuple):
+    x: float
+    y: float
+    width: float
+    height: float
+    image: Image.Image
+
+
 class _Text(NamedTuple):
     x: float
     y: float
@@ -47,12 +64,15 @@ class _Text(NamedTuple):
     size: int
 
 
+_Mark = _Line | _Area | _Dots | _Raster | _Text
+
+
 class Drawing:
     """Marks on a sheet of `width` by `height` pixels, the origin at the upper left; later marks lie on top."""
 
     def __init__(self, width: int, height: int) -> None:
         self.width, self.height = width, height
-        self.marks: list[_Line | _Area | _Text] = []
+        self.marks: list[_Mark] = []
 
     def line(self, points: Points, colour: str = INK, *, width: float = 1.5, dashed: bool = False) -> None:
         """Straight lines from point to point."""
@@ -61,6 +81,14 @@ class Drawing:
     def area(self, points: Points, colour: str, *, opacity: float = 1.0) -> None:
         """A filled polygon."""
         self.marks.append(_Area(list(points), colour, opacity))
+
+    def dots(self, points: Points, colour: str, *, radius: float = 2.0, opacity: float = 1.0) -> None:
+        """A disc at each point."""
+        self.marks.append(_Dots(list(points), colour, radius, opacity))
+
+    def raster(self, x: float, y: float, width: float, height: float, image: Image.Image) -> None:
+        """A picture whose pixels become tiles, its upper left corner at (x, y)."""
+        self.marks.append(_Raster(x, y, width, height, image))
 
     def text(self, x: float, y: float, words: str, *, anchor: str = "start", colour: str = INK, size: int = 12) -> None:
         """Words in one line, their middle at height `y`; `anchor` is "start", "middle" or "end"."""
@@ -80,7 +108,11 @@ class Drawing:
         sheet = Image.new("RGB", (self.width, self.height), "white")
         draw = ImageDraw.Draw(sheet, "RGBA")
         for mark in self.marks:
-            _draw(draw, mark)
+            if isinstance(mark, _Raster):
+                size = max(1, round(mark.width)), max(1, round(mark.height))
+                sheet.paste(mark.image.resize(size, Image.Resampling.NEAREST), (round(mark.x), round(mark.y)))
+            else:
+                _draw(draw, mark)
         return sheet
 
 
@@ -110,11 +142,19 @@ def titled_sheet(image: Image.Image, title: str, note: str = "") -> Image.Image:
     return sheet
 
 
-def _svg(mark: _Line | _Area | _Text) -> str:
+def _svg(mark: _Mark) -> str:
+    if isinstance(mark, _Raster):
+        place = f"x='{mark.x:.1f}' y='{mark.y:.1f}' width='{mark.width:.1f}' height='{mark.height:.1f}'"
+        look = "preserveAspectRatio='none' style='image-rendering:pixelated'"
+        return f"<image {place} {look} href='{_png(mark.image)}'/>"
     colour = _PAGE.get(mark.colour, mark.colour)
     if isinstance(mark, _Text):
         place = f"x='{mark.x:.1f}' y='{mark.y:.1f}' text-anchor='{mark.anchor}' dominant-baseline='central'"
         return f"<text {place} style='fill:{colour};font-size:{mark.size}px'>{escape(mark.words)}</text>"
+    if isinstance(mark, _Dots):
+        path = "".join(f"M{x:.1f} {y:.1f}h0" for x, y in mark.points)
+        look = f"fill:none;stroke:{colour};stroke-width:{2 * mark.radius:g};stroke-opacity:{mark.opacity:g}"
+        return f"<path d='{path}' style='{look};stroke-linecap:round'/>"
     points = " ".join(f"{x:.1f},{y:.1f}" for x, y in mark.points)
     if isinstance(mark, _Area):
         return f"<polygon points='{points}' style='fill:{colour};fill-opacity:{mark.opacity:g}'/>"
@@ -122,11 +162,22 @@ def _svg(mark: _Line | _Area | _Text) -> str:
     return f"<polyline points='{points}' style='fill:none;stroke:{colour};stroke-width:{mark.width:g}{dash}'/>"
 
 
-def _draw(draw: ImageDraw.ImageDraw, mark: _Line | _Area | _Text) -> None:
+def _png(image: Image.Image) -> str:
+    """A picture inside an SVG."""
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode("ascii")
+
+
+def _draw(draw: ImageDraw.ImageDraw, mark: _Line | _Area | _Dots | _Text) -> None:
     colour = ImageColor.getrgb(_PAPER.get(mark.colour, mark.colour))
     if isinstance(mark, _Text):
         font = ImageFont.load_default(mark.size)
         draw.text((mark.x, mark.y), mark.words, fill=colour, font=font, anchor=_ANCHORS[mark.anchor])
+    elif isinstance(mark, _Dots):
+        for x, y in mark.points:
+            corners = (x - mark.radius, y - mark.radius, x + mark.radius, y + mark.radius)
+            draw.ellipse(corners, fill=(*colour[:3], round(255 * mark.opacity)))
     elif isinstance(mark, _Area):
         draw.polygon([tuple(point) for point in mark.points], fill=(*colour[:3], round(255 * mark.opacity)))
     else:
