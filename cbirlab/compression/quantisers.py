@@ -81,6 +81,14 @@ class PQ(Code):
         cells = unpack(codes, self.bits_, len(self.centres_))
         return np.concatenate([centres[cells[:, group]] for group, centres in enumerate(self.centres_)], axis=1)
 
+    def scores_of_cells(self, prepared: np.ndarray, cells: np.ndarray) -> np.ndarray:
+        """Scores (Q, k) of the centres (Q, k, m) of some codes for each query, by a table of all centres for each."""
+        centres, groups = self.centres_.astype(np.float64), np.arange(len(self.centres_))
+        parts = prepared.astype(np.float64).reshape(len(prepared), len(groups), -1)
+        tables = np.einsum("qmd,mcd->qmc", parts, centres) - np.square(centres).sum(axis=2) / 2
+        found = tables[np.arange(len(parts))[:, None, None], groups, cells]
+        return (found.sum(axis=2) + 0.5).astype(np.float32)
+
 
 class OPQ(PQ):
     """PQ after a rotation that is learned together with the codebooks, so that all groups hold about as much.

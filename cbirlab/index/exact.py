@@ -12,6 +12,9 @@ from cbirlab.compression.base import Code
 from cbirlab.index.base import check_depth, values_of
 from cbirlab.index.ranking import LOW_WORD, Ranking, blocks, pack, refuse_not_finite, unpack_scores
 
+CACHED = 2**18
+"""Numbers of rows that are compared at a time, so that they stay in the cache."""
+
 
 class ExactIndex:
     """Compares a query with every row of the database, or with every code: the reference for all other indexes.
@@ -112,16 +115,20 @@ class ExactIndex:
         asked = queries.astype(np.float64) if self._code is None else self._code.prepare(queries)
         unasked = ~queries.any(axis=1)
         for rows in blocks(len(self.database_), self._elements() // max(len(queries), self._width)):
-            block = self.database_[rows]
-            if self._code is None:
-                block = block.astype(np.float64)
-                scores = (asked @ block.T).astype(np.float32)
-                refuse_not_finite(scores, rows.start)
-                _leave_out_zeros(scores, queries, block)
-            else:
-                scores = self._code.scores(asked, block)
+            scores = np.empty((len(queries), rows.stop - rows.start), np.float32)
+            for part in blocks(scores.shape[1], CACHED // asked.shape[1]):
+                here = slice(rows.start + part.start, rows.start + part.stop)
+                block = self.database_[here]
+                if self._code is None:
+                    block = block.astype(np.float64)
+                    scores[:, part] = asked @ block.T
+                    refuse_not_finite(scores[:, part], here.start)
+                    _leave_out_zeros(scores[:, part], queries, block)
+                else:
+                    scores[:, part] = self._code.scores(asked, block)
+                    scores[:, part][:, self._empty[here]] = -np.inf
+            if self._code is not None:
                 scores[unasked] = -np.inf
-                scores[:, self._empty[rows]] = -np.inf
             best = np.concatenate([best, pack(scores, rows.start)], axis=1)
             if best.shape[1] > k:
                 best = np.partition(best, k - 1, axis=1)[:, :k]

@@ -15,10 +15,13 @@ from cbirlab.compression.library import faiss_library, one_thread
 from cbirlab.compression.scalar import FullRows
 from cbirlab.index.base import check_depth
 from cbirlab.index.exact import check_matrix
-from cbirlab.index.ranking import Ranking, blocks, settle
+from cbirlab.index.ranking import LOW_WORD, Ranking, blocks, keys_of, settle, unpack_scores
 
 SLACK = 16
 """How many more results than wanted faiss is asked for, so that those with equal scores can be put in order."""
+
+ERROR = np.float32(2e-6)
+"""How much the score of a full row may differ from what faiss computes in float32."""
 
 ELEMENTS = 2**23
 """Numbers that are held at a time."""
@@ -28,7 +31,7 @@ class FaissIndex:
     """Searches by faiss: rows of zeros are left out, equal scores go by image index, lists are filled up.
 
     faiss keeps any of several rows with equal scores and gives them in any order. So it is asked for more results, and
-    for twice as many as long as the last one equals the last one that is wanted.
+    for twice as many as long as the last one is as near as the last one that is wanted.
 
     Full rows are scored again as `ExactIndex` scores them, from the rows that `fit` was given. Codes are scored by the
     distance that faiss gives, as in `cbirlab.compression.base.Code`.
@@ -140,7 +143,8 @@ class FaissIndex:
         asked = np.flatnonzero(queries.any(axis=1))
         for part in blocks(len(asked), ELEMENTS // ((depth + SLACK) * queries.shape[1])):
             here = asked[part]
-            images[here], scores[here] = self._lists(queries[here], depth, depth + SLACK)
+            found = self._lists(queries[here], depth)
+            images[here, : found[0].shape[1]], scores[here, : found[0].shape[1]] = found
         return settle(images, scores, self.images_)
 
     def _begin(self, rows: np.ndarray, code: Code | None) -> None:
@@ -168,24 +172,40 @@ class FaissIndex:
         stored = self.code_.encode(rows) if self.code_.symmetric else self.code_.space(rows).astype(np.float32)
         return np.ascontiguousarray(stored)
 
-    def _lists(self, queries: np.ndarray, depth: int, wanted: int) -> tuple[np.ndarray, np.ndarray]:
-        """Images and scores (q, depth), best first, -1 at -inf where the list has ended."""
+    def _lists(self, queries: np.ndarray, depth: int) -> tuple[np.ndarray, np.ndarray]:
+        """Images and scores (q, k), k at most `depth`, best first; -1 at -inf where the list has ended."""
+        keys = self._sorted(queries, self._first(depth), depth)
+        scores = unpack_scores(keys)
+        return np.where(scores == -np.inf, -1, keys & LOW_WORD), scores
+
+    def _sorted(self, queries: np.ndarray, wanted: int, depth: int) -> np.ndarray:
+        """Sorted keys (q, k) of the best `depth` of `wanted` results, or of more where these do not settle them."""
         limit = self._limit()
         wanted = min(wanted, limit)
         distances, found = self._ask(self._stored(queries), wanted)
-        images = np.where(found < 0, -1, found + np.searchsorted(self.gaps_, found, side="right"))
-        scores = np.where(found < 0, np.float32(-np.inf), self._scored(queries, distances, found, images))
-        order = np.lexsort((images, -scores), axis=1)
-        images, scores = (np.take_along_axis(one, order, axis=1) for one in (images, scores))
+        images = self._images(found)
+        scores = self._scored(queries, distances, found, images)
+        scores[found < 0] = -np.inf
+        keys = np.sort(keys_of(scores, images), axis=1)
         if depth < wanted < limit:
-            unsure = (scores[:, depth - 1] == scores[:, -1]) & (images[:, -1] >= 0)
+            ends = unpack_scores(keys[:, [depth - 1, -1]])
+            unsure = (ends[:, 0] <= ends[:, 1] + self._error) & (ends[:, 1] > -np.inf)
+            keys = keys[:, :depth]
             if unsure.any():
-                again = self._lists(queries[unsure], depth, 2 * wanted)
-                images, scores = images[:, :depth], scores[:, :depth]
-                images[unsure], scores[unsure] = again
-        missing = max(0, depth - images.shape[1])
-        images = np.pad(images[:, :depth], ((0, 0), (0, missing)), constant_values=-1)
-        return images, np.pad(scores[:, :depth], ((0, 0), (0, missing)), constant_values=-np.inf)
+                keys[unsure] = self._sorted(queries[unsure], 2 * wanted, depth)
+        return keys[:, :depth]
+
+    def _first(self, depth: int) -> int:
+        """How many results faiss is asked for first."""
+        return depth + SLACK
+
+    def _images(self, found: np.ndarray) -> np.ndarray:
+        """The images that are faiss's rows `found`, -1 for none."""
+        return found + np.searchsorted(self.gaps_, found, side="right") if len(self.gaps_) else found
+
+    @property
+    def _error(self) -> np.float32:
+        return ERROR if self.rows_ is not None else np.float32(0)
 
     def _scored(self, queries: np.ndarray, distances: np.ndarray, found: np.ndarray, images: np.ndarray) -> np.ndarray:
         """Scores (q, k) in float32 of what faiss found at its rows `found`, which are `images` of the database."""

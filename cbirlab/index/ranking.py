@@ -87,18 +87,23 @@ def settle(images: np.ndarray, scores: np.ndarray, count: int) -> Ranking:
 
 
 def pack(scores: np.ndarray, first_row: int) -> np.ndarray:
-    """One int64 per score that sorts by falling score, then by row, so that sort and partition break ties alike.
+    """The keys of scores (Q, n) of consecutive rows of the database."""
+    return keys_of(scores, np.arange(first_row, first_row + scores.shape[1], dtype=np.int64))
+
+
+def keys_of(scores: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """One int64 per score that sorts by falling score, then by image, so that sort and partition break ties alike.
 
     The bits of a float32 sort like integers once those of negative numbers are flipped; adding zero makes -0.0 and
     0.0 equal.
     """
     bits = (scores + np.float32(0)).view(np.int32)
     rising = np.where(bits < 0, bits ^ np.int32(0x7FFFFFFF), bits).astype(np.int64)
-    return (~rising << 32) | np.arange(first_row, first_row + scores.shape[1], dtype=np.int64)
+    return (~rising << 32) | (images & LOW_WORD)
 
 
 def unpack_scores(keys: np.ndarray) -> np.ndarray:
-    """The scores in the keys that `packed` gave."""
+    """The scores in the keys that `keys_of` gave."""
     rising = (~(keys >> 32)).astype(np.int32)
     return np.where(rising < 0, rising ^ np.int32(0x7FFFFFFF), rising).view(np.float32)
 
