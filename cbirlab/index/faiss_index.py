@@ -205,7 +205,7 @@ class FaissIndex:
 
     @property
     def _error(self) -> np.float32:
-        return ERROR if self.rows_ is not None else np.float32(0)
+        return ERROR if self.rows is not None else np.float32(0)
 
     def _scored(self, queries: np.ndarray, distances: np.ndarray, found: np.ndarray, images: np.ndarray) -> np.ndarray:
         """Scores (q, k) in float32 of what faiss found at its rows `found`, which are `images` of the database."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import numpy as np
-
 from cbirlab.base.params import Choice, Range, Word
 from cbirlab.index.engines import EngineIndex
 from cbirlab.index.pgvector import PgVector
@@ -65,5 +63,5 @@ class PgVectorIndex(EngineIndex):
     def _limit(self) -> int:
         return min([super()._limit(), *self._knobs().values()])
 
-    def _lists(self, queries: np.ndarray, depth: int, wanted: int) -> tuple[np.ndarray, np.ndarray]:
-        return super()._lists(queries, depth, self._limit() if self.kind == "bits" else wanted)
+    def _first(self, depth: int) -> int:
+        return self._limit() if self.kind == "bits" else super()._first(depth)

@@ -148,7 +148,7 @@ def parameter_control(parameter: Parameter) -> Any:
 def _offered(parameter: Parameter) -> bool:
     """Whether a parameter gets a control: a real number without a step (the memory of a block) does not."""
     domain = parameter.domain
-    return isinstance(domain, Choice) or domain.integer or domain.step is not None
+    return not isinstance(domain, Range) or domain.integer or domain.step is not None
 
 
 def _option(value: Any) -> tuple[str, Any]:
