@@ -59,6 +59,12 @@ class IVF(FaissIndex):
         """How many lists there are."""
         return self.index_.nlist
 
+    def share_visited(self, Q: np.ndarray) -> float:
+        """Share of the database in the lists that a query visits, on average over the queries (Q, D)."""
+        sizes = np.array([self.index_.invlists.list_size(number) for number in range(self.lists_)])
+        visited = self.index_.quantizer.search(self._stored(Q), self.probes or min(8, self.lists_))[1]
+        return float(sizes[visited].sum(axis=1).mean() / self.images_)
+
     def _ask(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         if (self.probes or 1) > self.lists_:
             raise ValueError(f"IVF: probes must be at most {self.lists_}, the number of lists, got {self.probes}.")
@@ -99,6 +105,16 @@ class HNSW(FaissIndex):
         made = self._made(f"HNSW{self.links}", train)
         made.hnsw.efConstruction = self.ef_construction
         return made
+
+    def share_visited(self, Q: np.ndarray) -> float:
+        """Comparisons on the walk of a query, as a share of the database, on average over the queries (Q, D).
+
+        It may exceed 1: an image is met in several layers.
+        """
+        counted = faiss_library("HNSW").cvar.hnsw_stats
+        counted.reset()
+        self._ask(self._stored(Q), 1)
+        return counted.ndis / len(Q) / self.images_
 
     def _limit(self) -> int:
         return min(self.ef, self.index_.ntotal)

@@ -192,7 +192,7 @@ class Session:
         self._make_ready(recipe)
         with self._filling:
             self.bench.pair(recipe)
-            self.bench.build(recipe)
+            self.bench.index(recipe)
 
     def _make_ready(self, recipe: Recipe) -> None:
         """Extract a setting that is new, and in the same pass whatever its sliders can reach."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from cbirlab.base.recent import Recent
 from cbirlab.datasets import Dataset
-from cbirlab.index import ExactIndex, Ranking, Rows
+from cbirlab.index import ExactIndex, Index, Ranking, Rows
 from cbirlab.index.lists import Lists
 from cbirlab.index.recall import recall_of_exact
 from cbirlab.pipeline import fitting
@@ -180,9 +180,9 @@ class Bench(Described):
         slow = recipe.compression.fact("learned") or recipe.index.fact("stored")
         return not slow or _built_as(recipe) in self._indexes
 
-    def build(self, recipe: Recipe) -> None:
-        """Learn the code of a resolved recipe and build its index."""
-        self._searcher(recipe)
+    def index(self, recipe: Recipe) -> Index:
+        """The index of a resolved recipe, with its dials; now its code learns and it is built if it was not yet."""
+        return self._searcher(recipe)[0].index
 
     def project(self, recipe: Recipe, rows: Rows) -> Rows:
         """Take descriptors of other images to where the recipe searches."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cbirlab.widgets.panels.explorer import Explorer, explore
     from cbirlab.widgets.panels.judging_lab import JudgingLab
     from cbirlab.widgets.panels.probe_panel import ProbePanel
+    from cbirlab.widgets.panels.search_labs import DialLab, ParetoExplorer
     from cbirlab.widgets.panels.workbench import Workbench
     from cbirlab.widgets.parts.download import Download
     from cbirlab.widgets.parts.gallery import Gallery, Thumbnails
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BreaksPanel",
     "CodeBeside",
+    "DialLab",
     "Download",
     "Explorer",
     "Gallery",
@@ -41,6 +43,7 @@ __all__ = [
     "MatchView",
     "Missed",
     "PQCells",
+    "ParetoExplorer",
     "PoolingView",
     "ProbePanel",
     "RetrievalState",
@@ -56,6 +59,7 @@ __all__ = [
 _HOMES = {
     "BreaksPanel": "panels.breaks_panel",
     "CodeBeside": "looking",
+    "DialLab": "panels.search_labs",
     "Download": "parts.download",
     "Explorer": "panels.explorer",
     "Gallery": "parts.gallery",
@@ -66,6 +70,7 @@ _HOMES = {
     "MatchView": "looking",
     "Missed": "looking",
     "PQCells": "looking",
+    "ParetoExplorer": "panels.search_labs",
     "PoolingView": "looking",
     "ProbePanel": "panels.probe_panel",
     "RetrievalState": "parts.state",
