@@ -26,6 +26,7 @@ from cbirlab.widgets.parts.bars import Bars
 from cbirlab.widgets.parts.gallery import Gallery
 from cbirlab.widgets.parts.query_picture import QueryPicture
 from cbirlab.widgets.parts.scatter import Scatter
+from cbirlab.widgets.parts.squares import Squares
 
 REPOSITORY = Path(__file__).parents[1]
 NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
@@ -33,7 +34,7 @@ WHOLE = os.environ.get("CBIRLAB_NOTEBOOKS") == "whole"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 PROGRESS = re.compile(r"\d+%\||FloatProgress")  # tqdm's bars show themselves as text without a kernel
 OTHER = ("squeezenet1_1", "random")  # taps with other names, none of them a classifier's; it is small and here
-UNTIL_THE_PANEL = {"0", "4", "5", "6", "8", "9", "12"}
+UNTIL_THE_PANEL = {"0", "4", "5", "6", "8", "9", "12", "13"}
 """Notebooks that are not run to the end with it: what follows the panel takes long, and names no tap."""
 SMALL = "IMAGE_SIZE, AGGREGATIONS, WHITENINGS = 64, ['mac', 'gem'], ['none', 'pca']"
 MOST_LINES = 10
@@ -99,6 +100,18 @@ CONTROLS = {
     r"cut the list": called("results"),
     r"Both settings\s+can be changed": lambda part: getattr(part, "titles", ()) == ("Setting B",),
     r"Click a bar": lambda part: isinstance(part, Bars),
+    r"Click a\s+square": lambda part: isinstance(part, Squares),
+    r"number of bits": called("bits"),
+    r"choose\s+another code|Choose a code": called("code"),
+    r"Move the iteration": called("iteration"),
+    r"another seed": called("seed"),
+    r"start from a random rotation": called("start"),
+    r"by the first axis": called("first axis"),
+    r"choose another group": called("group"),
+    r"move m:": called("m"),
+    r"Click another result": lambda part: isinstance(part, Gallery),
+    r"`distance`": called("distance"),
+    r"Raise re-scored": called("re-scored"),
     r"draw around some": lambda part: isinstance(part, Scatter),
     r"dropped in|marked to search": lambda part: isinstance(part, QueryPicture),
     r"[Cc]lick a query|Click another picture|which queries change|over several queries|Look for a query":

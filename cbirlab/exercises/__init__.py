@@ -11,6 +11,7 @@ A wrong answer gets a hint, and the next one another hint; the solution is never
 from cbirlab.exercises import (
     attention,
     benchmark,
+    codes,
     embedding,
     fusion,
     handcrafted,
@@ -32,6 +33,7 @@ __all__ = [
     "attention",
     "benchmark",
     "check",
+    "codes",
     "embedding",
     "exercise",
     "fusion",

@@ -34,7 +34,8 @@ from fake_session import with_pairs
 from cbirlab.datasets import load_dataset
 from cbirlab.live import Session
 from cbirlab.store import Store
-from cbirlab.widgets.looking import MatchView, Missed, PoolingView, WhiteningLab, WinLoss
+from cbirlab.widgets.looking import CodeBeside, HammingBall, ITQSteps, MatchView, Missed, PoolingView, PQCells
+from cbirlab.widgets.looking import WhiteningLab, WinLoss
 from cbirlab.widgets.panels.probe_panel import BreaksPanel, ProbePanel
 
 session = Session(with_pairs(load_dataset({towers!r})), "toynet", "random", store=Store({store!r}))
@@ -48,6 +49,10 @@ PANELS = {  # in the order of their cells, and what each is given beside the ses
     "Missed": ", first=5",
     "ProbePanel": "",
     "BreaksPanel": ', [("stem", "gem(p=3)")]',
+    "HammingBall": ', compression="itq(bits=16)"',
+    "PQCells": "",
+    "ITQSteps": "",
+    "CodeBeside": ', compression="itq(bits=8)"',
 }
 
 COVERS_CODE = """

@@ -250,3 +250,43 @@ def test_a_notebook_of_ones_own_shows_pictures_where_the_widgets_are_gone(panels
 
 def test_the_page_complains_of_nothing(panels):
     assert panels.complaints() == []
+
+
+def test_hamming_ball_flips_the_bit_and_shows_the_ring_that_is_chosen(show):
+    panel = show("HammingBall")
+    title = panel.locator(".cbirlab-grid .cbirlab-title")
+    rows = panel.locator(".cbirlab-squares-row")
+    expect(rows).to_have_count(9)
+    rows.nth(2).locator("[data-bit='5']").click()
+    expect(title).to_have_text(re.compile("^Bit 5 of the query flipped"))
+    expect(panel.locator(".cbirlab-squares .cbirlab-chosen")).to_have_count(9)
+    panel.page.keyboard.press("ArrowRight")
+    expect(title).to_have_text(re.compile("^Bit 6 of the query flipped"))
+    panel.screenshot(path=SHOTS / "HammingBall-bit.png")
+    bars = panel.locator(".cbirlab-bars [role=option]")
+    largest = max(range(bars.count()), key=lambda place: bars.nth(place).locator("i").bounding_box()["height"])
+    bars.nth(largest).click()
+    expect(title).to_have_text(re.compile(f"^Distance {largest}: [0-9]+ images? "))
+    expect(panel.locator(".cbirlab-squares .cbirlab-chosen")).to_have_count(0)
+
+
+def test_pq_cells_follow_the_result_and_the_group(show):
+    panel = show("PQCells")
+    charts = panel.locator("svg[role=img]")
+    expect(charts).to_have_count(2)
+    panel.locator(".cbirlab-strip").nth(1).locator(".cbirlab-tile").nth(2).click()
+    chosen = panel.locator(".cbirlab-strip").nth(1).locator(".cbirlab-current").get_attribute("data-id")
+    expect(charts.first).to_have_attribute("aria-label", re.compile(f"path of image {chosen}$"))
+    press(panel, "group", "ArrowRight")
+    expect(charts.nth(1)).to_have_attribute("aria-label", re.compile("^Group 1 in the plane"))
+
+
+def test_itq_steps_and_code_beside_follow_their_sliders(show):
+    panel = show("ITQSteps")
+    press(panel, "iteration", "ArrowRight")
+    expect(panel.locator("svg[role=img]").nth(1)).to_have_attribute("aria-label", re.compile("at iteration 1:"))
+    panel = show("CodeBeside")
+    press(panel, "re-scored", "End")
+    expect(panel.locator(".cbirlab-heading").nth(1)).to_contain_text("200 re-scored")
+    notes = panel.locator(".cbirlab-grid").nth(1).locator(".cbirlab-change")
+    expect(notes.first).to_have_text("=")
