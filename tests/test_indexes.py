@@ -8,7 +8,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -67,7 +67,7 @@ def rows(count: int, seed: int, copies: int = 25, empty: int = 4) -> np.ndarray:
     return X.astype(np.float32)
 
 
-@lru_cache(maxsize=None)
+@cache
 def learned(code: str) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -119,9 +119,10 @@ def test_lists_are_those_of_exact_search_over_the_same_rows_or_codes(index, code
         # its codes are of what rows differ by from the centre of their list
         by_image = np.take_along_axis(found.scores, np.argsort(found.images, axis=1), axis=1)
         real = np.isfinite(by_image)
-        assert np.abs(by_image[real] - (Q @ X.T)[real]).max() < (0.02 if code == "sq" else 1.1)
+        assert np.abs(by_image[real] - (Q @ X.T)[real]).max() < (0.1 if code == "sq" else 1.1)
     else:
-        np.testing.assert_allclose(found.scores, exact.scores, atol=2e-7 if index == "fastscan" else 2e-3)
+        bound = {"fastscan": 2e-7}.get(index, 0.1 if code == "rabitq" else 2e-3)  # bits are estimates for both
+        np.testing.assert_allclose(found.scores, exact.scores, atol=bound)
 
 
 @pytest.mark.parametrize("code", CODES)
