@@ -98,7 +98,7 @@ def check_lists(found: Ranking, X: np.ndarray, Q: np.ndarray) -> None:
 def test_all_indexes_and_all_codes_but_heads_are_here():
     assert {IndexMethod.parse(index).name for index in EXHAUSTIVE.values()} == {*EXHAUSTIVE} <= {*INDEXES}
     of_package = {name for name in INDEXES if str(INDEXES[name].__module__).startswith("cbirlab.")}
-    assert of_package == {*EXHAUSTIVE}
+    assert of_package - {"pgvector"} == {*EXHAUSTIVE}
     codes = {name for name in COMPRESSIONS if "heads" not in COMPRESSIONS[name].__module__}
     assert {Compression.parse(code).name for code in CODES} >= {name for name in codes if name in COMPRESSIONS}
     assert all(any(index == pair[0] for pair in PAIRS) for index in EXHAUSTIVE)
@@ -189,11 +189,11 @@ STORED = [pair for pair in PAIRS if IndexMethod.parse(pair[0]).fact("stored")]
 def test_an_index_is_the_same_twice_and_after_it_was_saved(index, code):
     X, Q = rows(N, seed=8), rows(4, seed=9)
     one, two = (filled(EXHAUSTIVE[index], code, X) for _ in range(2))
-    np.testing.assert_array_equal(one.saved(), two.saved())
+    np.testing.assert_array_equal(one.saved()["index"], two.saved()["index"])
     again = IndexMethod.parse(EXHAUSTIVE[index]).make().restore(X, learned(code), one.saved())  # pyright: ignore
     alike(again.search(Q), one.search(Q))
     assert again.nbytes == one.nbytes
-    assert one.nbytes == pytest.approx(len(one.saved()) + 8 * (~X.any(axis=1)).sum())
+    assert one.nbytes == pytest.approx(len(one.saved()["index"]) + 8 * (~X.any(axis=1)).sum())
 
 
 @pytest.mark.parametrize(("index", "code"), STORED)
@@ -205,11 +205,11 @@ def test_dials_change_lists_and_nothing_in_the_index(index, code):
     methods = [IndexMethod.parse(one) for one in (small, large)]
     assert methods[0].built == methods[1].built
     made = filled(methods[0].built.key, code, X)
-    saved, dials = made.saved(), {name: getattr(made, name) for name in methods[0].fact("dials")}
+    saved, dials = made.saved()["index"], {name: getattr(made, name) for name in methods[0].fact("dials")}
     few, all_of_them = (method.dialled(made).search(Q) for method in methods)
     alike(all_of_them, filled(large, code, X).search(Q))
     assert (few.answers() < all_of_them.answers()).any()
-    np.testing.assert_array_equal(made.saved(), saved)
+    np.testing.assert_array_equal(made.saved()["index"], saved)
     assert {name: getattr(made, name) for name in dials} == dials
 
 

@@ -137,7 +137,7 @@ class Built:
     @property
     def serialised(self) -> int:
         """Bytes that faiss writes of its index; of exact search, which is not of faiss, those of the codes."""
-        return len(self.index.saved()) if hasattr(self.index, "saved") else self.index.nbytes
+        return len(self.index.saved()["index"]) if hasattr(self.index, "saved") else self.index.nbytes
 
 
 def main() -> int:
