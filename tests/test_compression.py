@@ -580,7 +580,7 @@ def test_codebooks_on_few_rows_shrink_or_warn():
         UserWarning, match=r"PQ: learns 16 centres \(bits=4\) on 700 rows; 256 \(bits=8\) would want 9984"
     ):
         code = learn_code("pq", X)
-    assert (code.factory, code.row_bytes) == ("PQ16x4", 8)
+    assert (code.factory, code.row_bytes) == ("PQ16x4np", 8)
     with pytest.warns(
         UserWarning, match="OPQ: bits=8 wants 9984 rows to learn on, 39 for each centre, and has 700"
     ) as said:

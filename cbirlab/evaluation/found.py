@@ -46,26 +46,30 @@ class Found:
         return Judged.from_labelled(self.query, self.rank, *self.masks(level), n_positive, self.scores, self.equal)
 
 
-def find(ranking: Ranking, dataset: Dataset, labelled: Labelled) -> Found:
+def find(ranking: Ranking, dataset: Dataset, labelled: Labelled, distractors: int = 0) -> Found:
     """Find the places of the labelled rows in the lists of some queries.
+
+    Parameters
+    ----------
+    distractors : rows behind those of the dataset, which are wrong answers.
 
     Raises
     ------
     ValueError : rows out of range, or twice in one list.
     """
-    rank = _ranks(ranking, dataset, labelled)
+    rank = _ranks(ranking, len(dataset.images) + distractors, labelled)
     order = np.lexsort((rank, labelled.query))
     order = order[rank[order] >= 0]
     query, rank = labelled.query[order], rank[order]
     return Found(query, rank, labelled.code[order], labelled, ranking.scores, equals(query, rank, ranking.scores))
 
 
-def _ranks(ranking: Ranking, dataset: Dataset, labelled: Labelled) -> np.ndarray:
+def _ranks(ranking: Ranking, count: int, labelled: Labelled) -> np.ndarray:
     """Rank (L,) of every labelled row in the list of its query, -1 if the list ends before it."""
-    check_rows(ranking, dataset)
+    check_rows(ranking, count)
     rank = np.empty(len(labelled.row), dtype=np.int64)
     places = np.arange(ranking.images.shape[1], dtype=np.int32)
-    place = np.full(len(dataset.images), -1, dtype=np.int32)
+    place = np.full(count, -1, dtype=np.int32)
     complete = len(places) == len(place)  # then two sweeps are cheaper than two more lookups row by row
     for images, entries in zip(ranking.images, labelled.of_queries(len(ranking)), strict=True):
         place[images] = places
@@ -77,8 +81,8 @@ def _ranks(ranking: Ranking, dataset: Dataset, labelled: Labelled) -> np.ndarray
     return rank
 
 
-def check_rows(ranking: Ranking, dataset: Dataset) -> None:
-    """Refuse a ranking with rows that the database does not have."""
+def check_rows(ranking: Ranking, count: int) -> None:
+    """Refuse a ranking with rows that the database of so many rows does not have."""
     images = ranking.images
-    if images.size and (images.min() < 0 or images.max() >= len(dataset.images)):
-        raise ValueError(f"evaluate: ranking must hold database rows in [0, {len(dataset.images) - 1}].")
+    if images.size and (images.min() < 0 or images.max() >= count):
+        raise ValueError(f"evaluate: ranking must hold database rows in [0, {count - 1}].")

@@ -30,7 +30,7 @@ class Answers:
 
     def __init__(self, images: int) -> None:
         self._counts: list[np.ndarray] = []
-        self.length = images
+        self.images = self.length = images
         self.past = np.zeros(images, np.int64)
         """For each image (N,), in how many lists with answers it comes after the last answer."""
 
@@ -62,7 +62,7 @@ def _without_answer(found: Answers, dataset: Dataset) -> Iterator[str]:
         names = _named([dataset.queries[query].path.name for query in unanswered], len(answers), "queries")
         yield f"{names} no descriptor (or an empty list), so nothing is found there and it counts as 0."
     short = np.flatnonzero((answers > 0) & (answers < length))
-    if length < len(dataset.images) or len(short) + len(unanswered) < len(answers) or not len(short):
+    if length < found.images or len(short) + len(unanswered) < len(answers) or not len(short):
         return  # an image that is missing only in some lists does have a descriptor
     missing = np.flatnonzero(found.past == len(short))
     if len(missing):

@@ -76,6 +76,7 @@ class Scorer:
     Parameters
     ----------
     dataset, protocol, average_precision, metrics : as for `evaluate`.
+    distractors : how many rows of the lists follow the images of the dataset; they are wrong answers.
 
     Raises
     ------
@@ -88,22 +89,26 @@ class Scorer:
         protocol: str | Protocol | None = None,
         average_precision: str | None = None,
         metrics: Sequence[str] = (),
+        *,
+        distractors: int = 0,
     ) -> None:
         self.dataset = dataset
         self.protocol = _resolved(protocol, dataset, average_precision).with_metrics(*metrics)
         check_labels(dataset, self.protocol)
         self._parts: dict[str, list[_Scored]] = {level.name: [] for level in self.protocol.levels}
-        self._answers = Answers(len(dataset.images))
+        self._rows = len(dataset.images) + distractors
+        self._answers = Answers(self._rows)
         self._done = 0
 
     def add(self, lists: Ranking) -> None:
         """Judge the lists of the next queries."""
-        for rows in blocks(len(lists), len(self.dataset.images)):
+        for rows in blocks(len(lists), self._rows):
             self._add(some_of(lists, rows))
 
     def _add(self, block: Ranking) -> None:
         queries = range(self._done, self._done + len(block))
-        found = find(block, self.dataset, find_labelled(self.dataset, self.protocol, queries))
+        labelled = find_labelled(self.dataset, self.protocol, queries)
+        found = find(block, self.dataset, labelled, self._rows - len(self.dataset.images))
         for level in self.protocol.levels:
             self._parts[level.name].append(_Scored.of(found, level, self.protocol))
         self._answers.add(block)
@@ -179,7 +184,7 @@ def judge(ranking: Ranking, dataset: Dataset, protocol: str | Protocol | None = 
     protocol = _resolved(protocol, dataset, None)
     check_labels(dataset, protocol)
     _check_queries(len(ranking), dataset)
-    check_rows(ranking, dataset)
+    check_rows(ranking, len(dataset.images))
     names = np.array(names_of(protocol))
     shown = np.empty(ranking.images.shape, dtype=np.array([*names, NO_ANSWER]).dtype)
     code = np.zeros(len(dataset.images), dtype=np.uint8)

@@ -9,7 +9,8 @@ import numpy as np
 
 from cbirlab.base.params import Range
 from cbirlab.compression.base import Code
-from cbirlab.compression.library import faiss_library, has_faiss
+from cbirlab.compression import library
+from cbirlab.compression.library import faiss_library
 from cbirlab.compression.quantisers import PQ, ROWS_PER_CENTRE
 from cbirlab.index.exact import ExactIndex
 from cbirlab.index.faiss_index import SLACK, FaissIndex
@@ -39,8 +40,8 @@ class IVF(FaissIndex):
         self.lists, self.probes = lists, probes
 
     def _built(self, images: int, train: np.ndarray) -> Any:
-        most = len(train) // ROWS_PER_CENTRE
-        lists = self.lists or max(1, min(round(4 * images**0.5), most))
+        most, usual = len(train) // ROWS_PER_CENTRE, round(4 * images**0.5)
+        lists = self.lists or max(1, min(usual, most))
         if lists > len(train):
             raise ValueError(
                 f"IVF: lists must be at most {len(train)}, the rows of the learning set, got {lists}; take at most "
@@ -50,6 +51,12 @@ class IVF(FaissIndex):
             warnings.warn(
                 f"IVF: lists={lists} wants {ROWS_PER_CENTRE * lists} rows to learn on, {ROWS_PER_CENTRE} for each, and "
                 f"has {len(train)}.",
+                stacklevel=4,
+            )
+        elif self.lists is None and lists < usual:
+            warnings.warn(
+                f"IVF: makes {lists} lists on {len(train)} rows to learn on; {usual}, four times the square root of "
+                f"{images}, would want {ROWS_PER_CENTRE * usual}.",
                 stacklevel=4,
             )
         return self._made(f"IVF{lists}", train)
@@ -174,7 +181,7 @@ class Hamming(FaissIndex):
                 "Hamming: needs a binary compression with distance 'symmetric', as 'itq(bits=64)', got "
                 f"{'full rows' if code is None else type(code).__name__}; take index 'exact'."
             )
-        if has_faiss():
+        if library.has_faiss():
             return super().fit(X, code, train)
         self.exact_ = ExactIndex().fit(X, code)
         self.images_, self.code_, self.nbytes = len(self.exact_.database_), code, self.exact_.nbytes

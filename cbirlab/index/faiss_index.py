@@ -140,7 +140,7 @@ class FaissIndex:
             raise ValueError(f"{self._owner}: queries must be finite, got NaN or infinity.")
         depth = check_depth(self._owner, k, self.images_)
         images, scores = np.full((len(queries), depth), -1, np.int64), np.full((len(queries), depth), -np.inf, "f4")
-        asked = np.flatnonzero(queries.any(axis=1))
+        asked = np.flatnonzero(queries.any(axis=1) & (self._limit() > 0))
         for part in blocks(len(asked), ELEMENTS // ((depth + SLACK) * queries.shape[1])):
             here = asked[part]
             found = self._lists(queries[here], depth)
@@ -272,7 +272,9 @@ def _size(index: Any, *, binary: bool) -> int:
 
 def _quieten(index: Any) -> None:
     """Keep faiss from writing warnings of few rows to the terminal: they are said here, as warnings of Python."""
-    for part in (index, getattr(index, "pq", None)):
+    faiss = faiss_library("FaissIndex")
+    storage = faiss.downcast_index(index.storage) if hasattr(index, "storage") else None
+    for part in (index, getattr(index, "pq", None), getattr(storage, "pq", None)):
         clustering = getattr(part, "cp", None)
         if clustering is not None:
             clustering.min_points_per_centroid = 1

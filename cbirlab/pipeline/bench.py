@@ -17,6 +17,7 @@ from cbirlab.index.recall import recall_of_exact
 from cbirlab.pipeline import fitting
 from cbirlab.pipeline.added import ROWS, stages_used
 from cbirlab.pipeline.described import Column, Described
+from cbirlab.pipeline.distractors import Mixture, beside
 from cbirlab.pipeline.learning_sets import held_for, learning_part
 from cbirlab.pipeline.recipe import Recipe, learns_rows
 from cbirlab.pipeline.result import BUDGET_SECONDS, Clock, Run, judge, time_again
@@ -67,6 +68,7 @@ class Bench(Described):
         self._leaks: dict[str, str] = {}
         self._own = np.array([NO_ROW if query.index is None else query.index for query in dataset.queries], np.int64)
         self._projected, self._cut, self._codes = Recent(keep), Recent(2), Recent(keep)
+        self._grown = Recent(1)
         self._exact = Recent(keep)
         self._indexes = Recent(keep, most_bytes=_INDEX_BYTES, size=lambda kept: kept[0].nbytes)
 
@@ -102,13 +104,30 @@ class Bench(Described):
     def _learn(self, recipe: Recipe) -> Learned:
         rows, labels = self.pair(recipe)[0], ()
         if learns_rows(recipe):
-            learning_set = str(recipe.whitening_set)
-            before = self.rows(recipe, learning_set)[0]
-            rows, labels = self.project(recipe, before), self._labels(learning_set, before)
+            rows, labels = self._learning_rows(recipe)
         code = None
         if recipe.compression.used:
             code = fitting.learn_code(recipe.compression, rows.values, labels, self.store)
         return Learned(code, rows.values if learns_rows(recipe) else _NO_ROWS, self.store)
+
+    def _learning_rows(self, recipe: Recipe) -> tuple[Rows, Sequence[str]]:
+        """The learning set as it would be searched, and the instance of each row."""
+        learning_set = str(recipe.whitening_set)
+        before = self.rows(recipe, learning_set)[0]
+        return self.project(recipe, before), self._labels(learning_set, before)
+
+    def database(self, recipe: Recipe) -> Rows:
+        """The database as the recipe searches it: its images, and behind them the distractors."""
+        images = self.pair(recipe)[0]
+        if not recipe.distractors:
+            return images
+
+        def make() -> Rows:
+            mixture = Mixture.fitted(self._learning_rows(recipe)[0].values, recipe.seed)
+            folder = self.store.path / "tmp" / "distractors"
+            return Rows(beside(images.values, mixture, recipe.distractors, recipe.seed, folder))
+
+        return self._grown.get(_database_as(recipe), make)
 
     def run(self, recipe: Recipe, clock: Clock | None = None) -> Run:
         """Carry out a resolved recipe."""
@@ -131,6 +150,7 @@ class Bench(Described):
             weights=self.backbone.weights,
             dim=images.values.shape[1],
             forward_passes=views * len(recipe.scales),
+            distractors=recipe.distractors,
             index_bytes=searcher.index.nbytes,
             build_seconds=build_seconds,
             recall=self._recall(recipe, ranking, queries),
@@ -142,13 +162,14 @@ class Bench(Described):
         """How much of the exact list an approximate search finds, on average over the queries."""
         if not len(queries) or not (recipe.compression.used or recipe.index.fact("approximate")):
             return 1.0
-        images, depth = self.pair(recipe)[0], min(RECALL_AT, len(self.dataset.images))
-        exact = self._exact.get(_searched_as(recipe), lambda: search(ExactIndex().fit(images), queries, depth))
+        images = self.database(recipe)
+        depth = min(RECALL_AT, len(images))
+        exact = self._exact.get(_database_as(recipe), lambda: search(ExactIndex().fit(images), queries, depth))
         return float(np.nanmean(recall_of_exact(found, queries, images, RECALL_AT, exact=exact)))
 
     def lists(self, recipe: Recipe) -> Lists:
         """Rank the database for all queries, a block at a time; descriptors are fetched with the first block."""
-        shape = len(self.dataset.queries), depth_of(recipe, len(self.dataset.images))
+        shape = len(self.dataset.queries), depth_of(recipe, len(self.dataset.images) + recipe.distractors)
         return Lists(shape, lambda: self._all(recipe).begin())
 
     def _all(self, recipe: Recipe) -> Lists:
@@ -171,7 +192,7 @@ class Bench(Described):
 
     def _searcher(self, recipe: Recipe) -> tuple[Search, float]:
         """The database in its index, which is filled once and kept, and the seconds that filling took."""
-        images = self.pair(recipe)[0]
+        images = self.database(recipe)
         index, seconds = self._indexes.get(_built_as(recipe), lambda: index_of(recipe, images, self.learned(recipe)))
         return Search(recipe, self.dataset, images, recipe.index.dialled(index)), seconds
 
@@ -237,9 +258,14 @@ def _searched_as(recipe: Recipe) -> tuple[Any, ...]:
     return *_setting(recipe), recipe.dimensions, *stages_used(recipe, ROWS).items()
 
 
+def _database_as(recipe: Recipe) -> tuple[Any, ...]:
+    """The fields that decide the database as it is searched, with its distractors."""
+    return *_searched_as(recipe), recipe.distractors, recipe.seed * (recipe.distractors > 0)
+
+
 def _built_as(recipe: Recipe) -> tuple[Any, ...]:
     """The fields that decide an index: all but its dials."""
-    return *_searched_as(recipe), recipe.compression, recipe.index.built
+    return *_database_as(recipe), recipe.compression, recipe.index.built
 
 
 def _prepared(recipe: Recipe, values: np.ndarray, dimensions: int | None) -> np.ndarray:

@@ -91,6 +91,9 @@ class Recipe(Extensible):
     rescore : how many of the first results are scored again with full descriptors; 0 for none.
     depth : results per query that the search gives; all images by default. Whatever comes after the cut counts as not
         found.
+    distractors : how many synthetic descriptors stand beside the database as wrong answers, see
+        `cbirlab.pipeline.distractors`; drawn from a mixture that is fitted to the learning set, with `seed`.
+    seed : of the distractors. With the same one, 1,000 distractors are the first of 10,000.
     protocol : a name in `PROTOCOLS`.
     average_precision : "trapezoid" or "finite-sum"; the protocol's own by default.
     metrics : metrics in addition to the protocol's, ("recall@1", "hit@5") or "recall@1,hit@5".
@@ -194,6 +197,24 @@ class Recipe(Extensible):
         read=int,
         later=True,
     )
+    distractors: int = declared(
+        0,
+        SEARCH,
+        checked_by("distractors", Range(0, 1 << 30, integer=True)),
+        "synthetic descriptors beside the database, as wrong answers; they have no pictures",
+        metavar="N",
+        read=int,
+        later=True,
+    )
+    seed: int = declared(
+        0,
+        SEARCH,
+        checked_by("seed", Range(0, 2**32 - 1, integer=True)),
+        "of the distractors",
+        metavar="NUMBER",
+        read=int,
+        later=True,
+    )
     protocol: str | None = declared(
         None,
         JUDGING,
@@ -291,7 +312,8 @@ def right_of_maps() -> tuple[str, ...]:
 def learns_rows(recipe: Recipe) -> bool:
     """Whether something is learned from the descriptors of the learning set."""
     methods = (recipe.whitening, recipe.compression, recipe.index)
-    return any(one.fact("learned") for one in methods) or recipe.passes.combine == "vlad"
+    learned = any(one.fact("learned") for one in methods) or recipe.distractors > 0
+    return learned or recipe.passes.combine == "vlad"
 
 
 def _possible(tap: Taps, spec: Aggregation, backbone: Backbone) -> Aggregation:

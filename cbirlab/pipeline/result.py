@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+import numpy as np
+
 from cbirlab.datasets import Dataset
 from cbirlab.evaluation import Evaluation, Scorer
 from cbirlab.index import Ranking
@@ -33,6 +35,7 @@ class Outcome:
     metrics : name to value, in 0..1 but for N-S; empty without ground truth.
     seconds : per step.
     dim : dimensions of the descriptors that were searched.
+    distractors : synthetic rows beside the database; in rankings they follow the images of the dataset.
     index_bytes : size of the database in the index.
     build_seconds : time that it took to fill the index, perhaps before this run.
     searches : seconds of further searches of all queries, made only to time them.
@@ -48,6 +51,7 @@ class Outcome:
     metrics: Mapping[str, float]
     seconds: Mapping[str, float]
     dim: int
+    distractors: int = 0
     index_bytes: int = 0
     build_seconds: float = 0.0
     searches: tuple[float, ...] = ()
@@ -69,7 +73,7 @@ class Outcome:
     @property
     def bytes_per_image(self) -> int:
         """Bytes that an image takes in the index, on average."""
-        return round(self.index_bytes / len(self.dataset.images))
+        return round(self.index_bytes / (len(self.dataset.images) + self.distractors))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -141,12 +145,13 @@ def judge(
         dataset if held is None else held.judged,
         (recipe.protocol, recipe.average_precision, recipe.metrics),
     )
-    scorer = Scorer(truth, *judging) if dataset.labels else None
+    scorer = Scorer(truth, *judging, distractors=recipe.distractors) if dataset.labels else None
+    left_out = None if held is None else np.pad(held.rows, (0, recipe.distractors))
     for block in clock.each("search", lists):
         kept.add(block)
         if scorer is not None:
             with clock("evaluate"):
-                scorer.add(block if held is None else without(block, held.rows))
+                scorer.add(block if left_out is None else without(block, left_out))
     with clock("evaluate"):
         evaluation = None if scorer is None else scorer.evaluation()
     if scorer is not None and evaluation is not None:

@@ -83,6 +83,7 @@ def table_row(result: Run) -> dict[str, Any]:
         "whitening_set": recipe.whitening_set or "",
         **{name: str(getattr(recipe, name)) for name in ("compression", "index")},
         "rescore": recipe.rescore,
+        "distractors": recipe.distractors,
         **{name: str(getattr(recipe, name)) for name in STAGES},
         "dim": result.dim,
         "image_size": recipe.image_size,

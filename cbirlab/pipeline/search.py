@@ -28,7 +28,7 @@ NO_ROW = -1
 
 
 MOST_COMPLETE = 5_000
-"""Approximate lists are complete up to so many images, because that costs little; above, they end at `DEPTH`."""
+"""Approximate lists, and those with distractors, are complete up to so many images; above, they end at `DEPTH`."""
 
 DEPTH = 1_000
 
@@ -94,7 +94,7 @@ def _stored(method: IndexMethod, code: Compression, rows: np.ndarray, learned: L
 
 def depth_of(recipe: Recipe, images: int) -> int:
     """How many of the `images` a query finds."""
-    complete = images <= MOST_COMPLETE or not recipe.index.fact("approximate")
+    complete = images <= MOST_COMPLETE or not (recipe.index.fact("approximate") or recipe.distractors)
     return min(recipe.depth or (images if complete else DEPTH), images)
 
 

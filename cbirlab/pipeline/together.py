@@ -39,5 +39,10 @@ def check_together(recipe: Any) -> None:
             f"Recipe: {spec} with passes {passes!r} compares words or views, not vectors: it needs compression "
             f"'none', index 'exact' and rescore 0, got {recipe.compression!r}, {recipe.index!r} and {recipe.rescore}."
         )
+    if several and recipe.distractors:
+        raise ValueError(
+            f"Recipe: distractors are vectors, and {spec} with passes {passes!r} compares words or views; it needs "
+            f"distractors 0, got {recipe.distractors}."
+        )
     if needed := recipe.index.refuses(recipe.compression):
         raise ValueError(f"Recipe: index {recipe.index!r} needs {needed}, got compression {recipe.compression!r}.")

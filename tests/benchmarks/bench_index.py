@@ -74,7 +74,7 @@ WAYS = [
 """The bars of scale.md 7, rows 5 and 6; where it names no speed-up, there is none to reach."""
 
 
-def clustered(count: int, *, per_instance: int = 20, per_topic: int = 1000) -> tuple[np.ndarray, np.ndarray]:
+def clustered(count: int, *, per_instance: int = 20, per_topic: int = 100) -> tuple[np.ndarray, np.ndarray]:
     """The database (count, 128), and queries of which no image is in it."""
     random = np.random.default_rng(0)
     spectrum = np.arange(1, WIDTH + 1, dtype=np.float32) ** -0.5
@@ -83,7 +83,7 @@ def clustered(count: int, *, per_instance: int = 20, per_topic: int = 1000) -> t
         return size * spectrum * random.standard_normal((number, WIDTH), dtype=np.float32)
 
     instances = max(1, count // per_instance)
-    centres = spread(-(-instances // per_topic), 1.0)[np.arange(instances) // per_topic] + spread(instances, 0.9)
+    centres = spread(-(-instances // per_topic), 1.0)[np.arange(instances) // per_topic] + spread(instances, 0.7)
     rows = centres[np.arange(count) % instances]
     for start in range(0, count, 1 << 16):
         part = rows[start : start + (1 << 16)]
@@ -137,7 +137,7 @@ class Built:
     @property
     def serialised(self) -> int:
         """Bytes that faiss writes of its index; of exact search, which is not of faiss, those of the codes."""
-        return len(self.index.saved()) if hasattr(self.index, "saved") else self.index.nbytes
+        return len(self.index.saved()["index"]) if hasattr(self.index, "saved") else self.index.nbytes
 
 
 def main() -> int:

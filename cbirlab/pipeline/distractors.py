@@ -1,0 +1,96 @@
+"""Distractors: synthetic descriptors beside a database, to see what search costs and loses when it grows.
+
+They are not images. They stand where the learning set has images, so they are about as near to queries as photographs
+of other things would be, but nobody took them: numbers with them show a trend, not a benchmark.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cbirlab.index.ranking import blocks
+from cbirlab.whitening import normalise
+
+BLOCK = 4096
+"""Rows that are drawn at a time; those of block b depend on the seed and on b alone."""
+
+MOST_CELLS, ROWS_PER_CELL = 64, 20
+"""Cells of the mixture, and how many rows of the learning set there are for each."""
+
+SHARED_ROWS = 20
+"""For the spread of a cell, that of all cells counts as so many rows of its own."""
+
+
+@dataclass(frozen=True, eq=False)
+class Mixture:
+    """A mixture of normal distributions, one for each k-means cell of a learning set; rows are L2-normalised.
+
+    All cells spread along the same axes, the principal ones of what rows differ by from the mean of their cell; how far
+    they spread along each is their own.
+
+    Attributes
+    ----------
+    shares : (C,), how often a row is of each cell.
+    means, spreads : (C, D), of the cells; spreads are standard deviations along the axes.
+    axes : (D, D), one in each row.
+    """
+
+    shares: np.ndarray
+    means: np.ndarray
+    spreads: np.ndarray
+    axes: np.ndarray
+
+    @classmethod
+    def fitted(cls, X: np.ndarray, seed: int) -> Mixture:
+        """The mixture of rows (n, D) of a learning set, L2-normalised; rows of zeros do not count.
+
+        Raises
+        ------
+        ValueError : fewer than two rows.
+        """
+        from cbirlab.encoding.codebook import k_means
+
+        X = X[X.any(axis=1)].astype(np.float64)
+        if len(X) < 2:
+            raise ValueError(f"distractors: need at least 2 images to learn on, got {len(X)}; choose a whitening_set.")
+        cells = min(MOST_CELLS, max(1, len(X) // ROWS_PER_CELL))
+        centres = k_means(X, cells, seed).astype(np.float64)
+        cell = (np.square(centres).sum(axis=1) - 2 * X @ centres.T).argmin(axis=1)
+        counts = np.bincount(cell, minlength=cells)
+        kept = np.flatnonzero(counts)
+        means = np.stack([X[cell == one].mean(axis=0) for one in kept])
+        rest = X - means[np.searchsorted(kept, cell)]
+        _, _, axes = np.linalg.svd(rest.T @ rest)
+        squares = np.square(rest @ axes.T)
+        own = np.stack([squares[cell == one].sum(axis=0) for one in kept])
+        variances = (own + SHARED_ROWS * squares.mean(axis=0)) / (counts[kept] + SHARED_ROWS)[:, None]
+        return cls(counts[kept] / len(X), means, np.sqrt(variances), axes)
+
+    def block(self, number: int, seed: int) -> np.ndarray:
+        """The rows (BLOCK, D) of a block, float32."""
+        random = np.random.default_rng((seed, number))
+        cell = random.choice(len(self.shares), BLOCK, p=self.shares)
+        along = random.standard_normal((BLOCK, len(self.axes))) * self.spreads[cell]
+        return normalise(self.means[cell] + along @ self.axes).astype(np.float32)
+
+
+def beside(images: np.ndarray, mixture: Mixture, count: int, seed: int, folder: Path) -> np.ndarray:
+    """A database (N + count, D): its images, then distractors. It lies in a file without a name, not in memory.
+
+    Parameters
+    ----------
+    folder : of the disk to use; what is there goes away with the array.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    shape = (len(images) + count, images.shape[1])
+    with tempfile.TemporaryFile(dir=folder) as file:
+        rows = np.memmap(file, dtype=np.float32, mode="w+", shape=shape)
+    rows[: len(images)] = images
+    for number, part in enumerate(blocks(count, BLOCK)):
+        rows[len(images) + part.start : len(images) + part.stop] = mixture.block(number, seed)[: part.stop - part.start]
+    rows.flags.writeable = False
+    return rows
