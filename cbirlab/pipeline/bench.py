@@ -16,6 +16,7 @@ from cbirlab.index.lists import Lists
 from cbirlab.index.recall import recall_of_exact
 from cbirlab.pipeline import fitting
 from cbirlab.pipeline.added import ROWS, stages_used
+from cbirlab.pipeline.decided import built_as, database_as, searched_as, whitened_as
 from cbirlab.pipeline.described import Column, Described
 from cbirlab.pipeline.distractors import Mixture, beside
 from cbirlab.pipeline.learning_sets import held_for, learning_part
@@ -99,7 +100,7 @@ class Bench(Described):
         """The fitted code of a resolved recipe, and the rows that indexes learn on."""
         if not (recipe.compression.used or recipe.index.fact("codes") != "any"):
             return Learned(None, _NO_ROWS, self.store)
-        return self._codes.get((*_searched_as(recipe), recipe.compression), lambda: self._learn(recipe))
+        return self._codes.get((*searched_as(recipe), recipe.compression), lambda: self._learn(recipe))
 
     def _learn(self, recipe: Recipe) -> Learned:
         rows, labels = self.pair(recipe)[0], ()
@@ -127,7 +128,7 @@ class Bench(Described):
             folder = self.store.path / "tmp" / "distractors"
             return Rows(beside(images.values, mixture, recipe.distractors, recipe.seed, folder))
 
-        return self._grown.get(_database_as(recipe), make)
+        return self._grown.get(database_as(recipe), make)
 
     def run(self, recipe: Recipe, clock: Clock | None = None) -> Run:
         """Carry out a resolved recipe."""
@@ -164,7 +165,7 @@ class Bench(Described):
             return 1.0
         images = self.database(recipe)
         depth = min(RECALL_AT, len(images))
-        exact = self._exact.get(_database_as(recipe), lambda: search(ExactIndex().fit(images), queries, depth))
+        exact = self._exact.get(database_as(recipe), lambda: search(ExactIndex().fit(images), queries, depth))
         return float(np.nanmean(recall_of_exact(found, queries, images, RECALL_AT, exact=exact)))
 
     def lists(self, recipe: Recipe) -> Lists:
@@ -193,13 +194,13 @@ class Bench(Described):
     def _searcher(self, recipe: Recipe) -> tuple[Search, float]:
         """The database in its index, which is filled once and kept, and the seconds that filling took."""
         images = self.database(recipe)
-        index, seconds = self._indexes.get(_built_as(recipe), lambda: index_of(recipe, images, self.learned(recipe)))
+        index, seconds = self._indexes.get(built_as(recipe), lambda: index_of(recipe, images, self.learned(recipe)))
         return Search(recipe, self.dataset, images, recipe.index.dialled(index)), seconds
 
     def built(self, recipe: Recipe) -> bool:
         """Whether the code of a resolved recipe has been learned and its index built, where these may take long."""
         slow = recipe.compression.fact("learned") or recipe.index.fact("stored")
-        return not slow or _built_as(recipe) in self._indexes
+        return not slow or built_as(recipe) in self._indexes
 
     def index(self, recipe: Recipe) -> Index:
         """The index of a resolved recipe, with its dials; now its code learns and it is built if it was not yet."""
@@ -214,7 +215,7 @@ class Bench(Described):
     def pair(self, recipe: Recipe) -> tuple[Rows, Rows]:
         """Database and query descriptors as the recipe searches them."""
         self._check(recipe)
-        return self._cut.get(_searched_as(recipe), lambda: self._cut_pair(recipe))
+        return self._cut.get(searched_as(recipe), lambda: self._cut_pair(recipe))
 
     def _cut_pair(self, recipe: Recipe) -> tuple[Rows, Rows]:
         images, queries = self._pair(recipe)
@@ -245,27 +246,7 @@ class Bench(Described):
                 return database, database
             return database, queries.changed(lambda values: _projected(whitening, values))
 
-        return self._projected.get(_setting(recipe), make)
-
-
-def _setting(recipe: Recipe) -> tuple[Any, ...]:
-    """The fields that decide descriptors with all dimensions, among those in which recipes of a bench differ."""
-    return recipe.tap, recipe.aggregation, recipe.whitening, recipe.whitening_set
-
-
-def _searched_as(recipe: Recipe) -> tuple[Any, ...]:
-    """The fields that decide descriptors as they are searched."""
-    return *_setting(recipe), recipe.dimensions, *stages_used(recipe, ROWS).items()
-
-
-def _database_as(recipe: Recipe) -> tuple[Any, ...]:
-    """The fields that decide the database as it is searched, with its distractors."""
-    return *_searched_as(recipe), recipe.distractors, recipe.seed * (recipe.distractors > 0)
-
-
-def _built_as(recipe: Recipe) -> tuple[Any, ...]:
-    """The fields that decide an index: all but its dials."""
-    return *_database_as(recipe), recipe.compression, recipe.index.built
+        return self._projected.get(whitened_as(recipe), make)
 
 
 def _prepared(recipe: Recipe, values: np.ndarray, dimensions: int | None) -> np.ndarray:

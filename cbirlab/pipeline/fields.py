@@ -74,6 +74,12 @@ def declared(default: Any, decides: str, check: Callable[[Any], Any] | None = No
     return field(default=default, metadata={ABOUT: About(decides, check, help, **more)})
 
 
+def whole(default: Any, decides: str, name: str, allowed: Range, help: str, metavar: str, **more: Any) -> Any:
+    """A field that is a whole number, and that recipes once lacked."""
+    more = {"offers": allowed, **more} if more.get("plural") else more
+    return declared(default, decides, checked_by(name, allowed), help, metavar=metavar, read=int, later=True, **more)
+
+
 def about(one: Field[Any]) -> About:
     """What is declared about a field."""
     return one.metadata[ABOUT]

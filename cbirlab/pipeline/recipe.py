@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from cbirlab.aggregation import Aggregation
-from cbirlab.backbones import Backbone, check_tap, load_backbone, split_backbone
+from cbirlab.backbones import Backbone, load_backbone, split_backbone
 from cbirlab.backbones.loading import PRECISION
 from cbirlab.base.params import Choice, Range
 from cbirlab.base.plain import check_fields, check_texts, object_of
@@ -42,14 +42,14 @@ from cbirlab.pipeline.fields import (
     on_or_off,
     one_of,
     optional,
+    whole,
 )
 from cbirlab.pipeline.learning_sets import learning_set, means_held_out
 from cbirlab.pipeline.tap_names import Taps
-from cbirlab.pipeline.together import check_together
+from cbirlab.pipeline.together import check_together, learns_rows, possible_aggregation
 from cbirlab.store import digest
 from cbirlab.whitening import Whitening
 
-ONE_POSITION = "spoc"
 _POSITIVE = Range(1, 1 << 20, integer=True, optional=True)
 _PLACES = Range(0, 1 << 20, step=10, integer=True)
 
@@ -176,45 +176,14 @@ class Recipe(Extensible):
     index: IndexMethod = declared(
         "exact", SEARCH, IndexMethod, "how the database is searched: 'ivf(probes=4)', 'hnsw'", plural="indexes"
     )
-    rescore: int = declared(
-        0,
-        SEARCH,
-        checked_by("rescore", _PLACES),
-        "how many of the first results are scored again with full descriptors",
-        metavar="PLACES",
-        read=int,
-        plural="rescores",
-        offers=_PLACES,
-        later=True,
+    rescore: int = whole(
+        0, SEARCH, "rescore", _PLACES, "first results scored again with full descriptors", "PLACES", plural="rescores"
     )
-    depth: int | None = declared(
-        None,
-        SEARCH,
-        checked_by("depth", _POSITIVE),
-        "results per query",
-        unset="all images",
-        metavar="K",
-        read=int,
-        later=True,
+    depth: int | None = whole(None, SEARCH, "depth", _POSITIVE, "results per query", "K", unset="all images")
+    distractors: int = whole(
+        0, SEARCH, "distractors", Range(0, 1 << 30, integer=True), "synthetic descriptors beside the database", "N"
     )
-    distractors: int = declared(
-        0,
-        SEARCH,
-        checked_by("distractors", Range(0, 1 << 30, integer=True)),
-        "synthetic descriptors beside the database, as wrong answers; they have no pictures",
-        metavar="N",
-        read=int,
-        later=True,
-    )
-    seed: int = declared(
-        0,
-        SEARCH,
-        checked_by("seed", Range(0, 2**32 - 1, integer=True)),
-        "of the distractors",
-        metavar="NUMBER",
-        read=int,
-        later=True,
-    )
+    seed: int = whole(0, SEARCH, "seed", Range(0, 2**32 - 1, integer=True), "of the distractors", "NUMBER")
     protocol: str | None = declared(
         None,
         JUDGING,
@@ -286,7 +255,7 @@ class Recipe(Extensible):
         dataset = dataset or load_dataset(self.dataset)
         backbone = backbone or load_backbone(self.backbone, self.weights)
         tap = self.tap or Taps(backbone.default_tap)
-        spec, protocol = _possible(tap, self.aggregation, backbone), self.protocol or dataset.protocol
+        spec, protocol = possible_aggregation(tap, self.aggregation, backbone), self.protocol or dataset.protocol
         given = self.whitening_set
         learns = learns_rows(self) or spec.learns
         return replace(
@@ -307,16 +276,3 @@ OF_SETTING = names(Recipe, SETTING)
 def right_of_maps() -> tuple[str, ...]:
     """Fields in which the recipes of one bench may differ, because they share their maps."""
     return names(Recipe, SETTING, LEARNING, SEARCH, JUDGING, ADDED)
-
-
-def learns_rows(recipe: Recipe) -> bool:
-    """Whether something is learned from the descriptors of the learning set."""
-    methods = (recipe.whitening, recipe.compression, recipe.index)
-    learned = any(one.fact("learned") for one in methods) or recipe.distractors > 0
-    return learned or recipe.passes.combine == "vlad"
-
-
-def _possible(tap: Taps, spec: Aggregation, backbone: Backbone) -> Aggregation:
-    """The aggregation; at a tap without positions all poolings give the same vector, and tables call it "spoc"."""
-    positions = any(check_tap(backbone, member).kind != "vector" for _, member in tap.members)
-    return spec if positions or spec.encoding or spec.attentions else Aggregation(ONE_POSITION)

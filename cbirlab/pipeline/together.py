@@ -1,10 +1,15 @@
-"""Together: fields of a recipe that are allowed each, and cannot be combined."""
+"""Together: what fields of a recipe mean in combination, and which cannot be combined."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from cbirlab.aggregation import Aggregation
+from cbirlab.backbones import Backbone, check_tap
 from cbirlab.images.preprocessing import IMAGE_SIZE
+from cbirlab.pipeline.tap_names import Taps
+
+ONE_POSITION = "spoc"
 
 
 def check_together(recipe: Any) -> None:
@@ -46,3 +51,16 @@ def check_together(recipe: Any) -> None:
         )
     if needed := recipe.index.refuses(recipe.compression):
         raise ValueError(f"Recipe: index {recipe.index!r} needs {needed}, got compression {recipe.compression!r}.")
+
+
+def learns_rows(recipe: Any) -> bool:
+    """Whether a `Recipe` learns something from the descriptors of the learning set."""
+    methods = (recipe.whitening, recipe.compression, recipe.index)
+    learned = any(one.fact("learned") for one in methods) or recipe.distractors > 0
+    return learned or recipe.passes.combine == "vlad"
+
+
+def possible_aggregation(tap: Taps, spec: Aggregation, backbone: Backbone) -> Aggregation:
+    """The aggregation; at a tap without positions all poolings give the same vector, and tables call it "spoc"."""
+    positions = any(check_tap(backbone, member).kind != "vector" for _, member in tap.members)
+    return spec if positions or spec.encoding or spec.attentions else Aggregation(ONE_POSITION)

@@ -265,7 +265,7 @@ def codes(lab: Lab) -> Blocks:
         options = {"taps": DEEPEST, "aggregations": GEM, "whitenings": "none"}
         frame = here.compare(TOYNET, **options, compressions=_codes(), rescores=[0, SHORTLIST])
         level = main_level(frame)
-        frame["code"] = frame["compression"].str.replace(r"(, )?(seed=\d+|distance='\w+')", "", regex=True)
+        frame["code"] = frame["compression"].str.replace(r"\(seed=\d+\)|(, )?(seed=\d+|distance='\w+')", "", regex=True)
         asymmetric = frame["compression"].map(_asymmetric)
         frame["column"] = np.where(frame["rescore"] > 0, f"{SHORTLIST} scored again", np.where(asymmetric, "as", "s"))
         frame = frame[(frame["rescore"] == 0) | ~asymmetric | ~frame["code"].isin(frame["code"][~asymmetric])]
