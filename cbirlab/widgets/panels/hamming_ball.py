@@ -125,10 +125,10 @@ class HammingBall(CodePanel):
         images = sum(len(ring.rows) for ring in self.found)
         shared = sum(len(ring.rows) for ring in self.found if len(ring.rows) > 1)
         tenth = next((ring for ring in self.found if ring.last >= 10), self.found[-1])
-        return (
-            f"{images} images stand at {len(self.found)} distances; {shared / images:.0%} of them share theirs. "
-            f"The tenth place is one of {len(tenth.rows)} that are equal ({tenth.first} to {tenth.last})."
-        )
+        said = f"{images} images stand at {len(self.found)} distances; {shared} of them share theirs. "
+        if len(tenth.rows) == 1:
+            return said + f"The one at place {tenth.first} has no equal."
+        return said + f"The tenth place is one of {len(tenth.rows)} that are equal ({tenth.first} to {tenth.last})."
 
     def _show_choice(self) -> None:
         if self.seen is None or self.use is None:

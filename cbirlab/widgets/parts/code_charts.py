@@ -7,12 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
+from cbirlab.plots.canvas import COLOURS
 from cbirlab.study.explain.bits import BitUse
 from cbirlab.study.explain.cells import GroupView
 from cbirlab.study.explain.rotations import Turn, quadrants
 from cbirlab.widgets.parts.drawing import DIM, INK, Drawing, Points
 
-BLUE, ORANGE, GOLD, GREEN, PINK = "#0072b2", "#d55e00", "#e69f00", "#009e73", "#cc79a7"
+BLUE, ORANGE, GREEN, PINK = COLOURS[:4]
+GOLD = "#e69f00"
 QUADRANTS = (BLUE, ORANGE, GREEN, PINK)
 LIGHT, DARK = np.array([250, 246, 232]), np.array([11, 56, 97])
 PER_LINE = 64
@@ -128,7 +130,7 @@ def group_chart(seen: GroupView, query: np.ndarray, image: int, group: int) -> D
     for polygon in seen.polygons:
         if len(polygon):
             chart.line(chart.places(np.concatenate([polygon, polygon[:1]])), DIM, width=0.8)
-    chart.dots(chart.places(seen.rows), BLUE, radius=1.4, opacity=0.45)
+    chart.dots(chart.places(seen.rows), BLUE, radius=1.5, opacity=0.6)
     chart.dots(chart.places(seen.centres), ORANGE, radius=2.6)
     place, centre = chart.places(np.stack([seen.rows[image], seen.centres[mine]]))
     chart.line([place, centre], INK, width=1.5)
