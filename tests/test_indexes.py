@@ -119,7 +119,7 @@ def test_lists_are_those_of_exact_search_over_the_same_rows_or_codes(index, code
         # its codes are of what rows differ by from the centre of their list
         by_image = np.take_along_axis(found.scores, np.argsort(found.images, axis=1), axis=1)
         real = np.isfinite(by_image)
-        assert np.abs(by_image[real] - (Q @ X.T)[real]).max() < (0.1 if code == "sq" else 1.1)
+        assert np.median(np.abs(by_image[real] - (Q @ X.T)[real])) < (0.05 if code == "sq" else 0.5)
     else:
         bound = {"fastscan": 2e-7}.get(index, 0.1 if code == "rabitq" else 2e-3)  # bits are estimates for both
         np.testing.assert_allclose(found.scores, exact.scores, atol=bound)

@@ -60,7 +60,9 @@ def command(given: Any, recipe: Recipe) -> int:
     from cbirlab.backbones import load_backbone
     from cbirlab.datasets import load_dataset
     from cbirlab.pipeline import Bench
+    from cbirlab.pipeline.distractors import refuse
 
+    refuse("index", recipe)
     dataset = load_dataset(recipe.dataset)
     if given.action == "search" and given.query is not None and not 0 <= given.query < len(dataset.queries):
         raise UsageError(f"--query must be in [0, {len(dataset.queries) - 1}], got {given.query}.")

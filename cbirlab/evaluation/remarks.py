@@ -64,7 +64,7 @@ def _without_answer(found: Answers, dataset: Dataset) -> Iterator[str]:
     short = np.flatnonzero((answers > 0) & (answers < length))
     if length < found.images or len(short) + len(unanswered) < len(answers) or not len(short):
         return  # an image that is missing only in some lists does have a descriptor
-    missing = np.flatnonzero(found.past == len(short))
+    missing = np.flatnonzero(found.past[: len(dataset.images)] == len(short))
     if len(missing):
         names = _named([dataset.images[row].name for row in missing], len(dataset.images), "images")
         yield f"{names} no descriptor (or every list ends before), so no query finds it."

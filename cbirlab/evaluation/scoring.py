@@ -31,6 +31,7 @@ def evaluate(
     average_precision: str | None = None,
     *,
     metrics: Sequence[str] = (),
+    distractors: int = 0,
     resamples: int = 2000,
     seed: int = 0,
     remarking: bool = True,
@@ -45,6 +46,7 @@ def evaluate(
     protocol : a name in `PROTOCOLS` or a protocol; the dataset's own by default.
     average_precision : "trapezoid" or "finite-sum"; the protocol's own by default.
     metrics : further metrics, in addition to the protocol's, such as "recall@1" or "hit@5".
+    distractors : how many rows of the lists follow the images of the dataset; they are wrong answers.
     resamples : of the bootstrap of the main metric over instances; 0 leaves the intervals out.
     seed : of the bootstrap.
     remarking : warn of reasons why the numbers mean less than they seem to; set it to False for one ranking of many.
@@ -60,7 +62,8 @@ def evaluate(
         of range or twice in one list.
     UnknownName : no such protocol or metric.
     """
-    scorer, lists = Scorer(dataset, protocol, average_precision, metrics), lists_of(ranking)
+    scorer = Scorer(dataset, protocol, average_precision, metrics, distractors=distractors)
+    lists = lists_of(ranking)
     _check_queries(len(lists), dataset)
     for block in lists:
         scorer.add(block)

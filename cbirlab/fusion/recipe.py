@@ -11,6 +11,7 @@ from cbirlab.base.params import Range
 from cbirlab.base.plain import check_fields, check_texts, object_of, shown
 from cbirlab.fusion.methods import FusionMethod, check_weights
 from cbirlab.pipeline import Recipe
+from cbirlab.pipeline.distractors import refuse
 from cbirlab.pipeline.fields import SETTING, declared
 from cbirlab.store import digest
 from cbirlab.whitening import Whitening
@@ -145,6 +146,7 @@ def check_members(members: Sequence[Recipe]) -> None:
     for member in members:
         if not isinstance(member, Recipe):
             raise TypeError(f"Fusion: members must be recipes, got {type(member).__name__}.")
+        refuse("Fusion", member)
     for name in ("dataset", "protocol", "average_precision", "metrics", "index"):
         values = list(dict.fromkeys(getattr(member, name) for member in members))
         given = [value for value in values if value is not None]

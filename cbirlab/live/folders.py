@@ -13,6 +13,7 @@ from cbirlab.base.params import Range
 from cbirlab.datasets import Dataset, load_dataset
 from cbirlab.live.query_image import Outside
 from cbirlab.pipeline import Bench, Recipe
+from cbirlab.pipeline.distractors import refuse
 from cbirlab.store import Store
 
 if TYPE_CHECKING:
@@ -125,6 +126,7 @@ def find_duplicates(
 
 def _bench(recipe: Recipe, store: Store | None, device: str, progress: bool) -> tuple[Bench, Recipe]:
     """A bench on which everything is described that the recipe needs, and the resolved recipe."""
+    refuse("search", recipe)
     dataset: Dataset = load_dataset(recipe.dataset)
     backbone = load_backbone(recipe.backbone, recipe.weights, device)
     resolved = recipe.resolved(dataset, backbone)

@@ -23,6 +23,7 @@ from cbirlab.live.query_image import Outside
 from cbirlab.live.slider_stops import moves_between, one_pass_from, slider_stops
 from cbirlab.pipeline import Bench, Recipe, Run, table_row
 from cbirlab.pipeline.added import search_fields
+from cbirlab.pipeline.distractors import refuse
 from cbirlab.pipeline.fields import SEARCH, about
 from cbirlab.pipeline.fitting import check_cell
 from cbirlab.pipeline.learning_sets import learning_part
@@ -93,6 +94,7 @@ class Session:
         if self.dataset.learns_on_itself:  # all settings are judged on the same half
             recipe = {"whitening_set": HELD_OUT, **recipe}
         self.common = Recipe(dataset=name, backbone=backbone, weights=weights, **recipe)
+        refuse("Session", self.common)
         # The whitening set is resolved for a whitening that learns; plain rankings leave it out again.
         self._learning = replace(self.common, whitening=PREPARED_WHITENING).resolved(self.dataset, network)
         self._plain = replace(self.common, whitening="none").resolved(self.dataset, network)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +24,20 @@ MOST_CELLS, ROWS_PER_CELL = 64, 20
 
 SHARED_ROWS = 20
 """For the spread of a cell, that of all cells counts as so many rows of its own."""
+
+
+def refuse(owner: str, asked: Any) -> None:
+    """Refuse a recipe or a run with distractors where pictures are shown or named.
+
+    Raises
+    ------
+    ValueError : there are some.
+    """
+    if asked.distractors:
+        raise ValueError(
+            f"{owner}: distractors are synthetic descriptors without pictures, so recipes must have distractors=0 "
+            f"here, got {asked.distractors}; run and compare take them."
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ from cbirlab.datasets.base import Dataset
 from cbirlab.evaluation import PROTOCOLS
 from cbirlab.index import Ranking
 from cbirlab.index.lists import lists_of
+from cbirlab.pipeline.distractors import refuse
 from cbirlab.widgets.parts.gallery import Gallery, Thumbnails
 from cbirlab.widgets.parts.result_marks import MARKS
 
@@ -125,6 +126,7 @@ def ranked_gallery(run: Run, query: int = 0, *, shown: int = 8) -> Gallery:
     query : row of the dataset's queries.
     shown : number of results.
     """
+    refuse("ranked_gallery", run)
     gallery = Gallery(Thumbnails.of_dataset(run.dataset))
     results_of_query(run.dataset, lists_of(run.ranking).of(query), query, shown=shown).show_in(gallery)
     return gallery
