@@ -31,8 +31,9 @@ OTHERS = {
     "compression": "float16",
     "index": "exact(block_mb=1)",
     "rescore": 7,
+    "seed": 3,
 }
-"""Another value of each field than its default."""
+"""Another value of each field than its default, but of distractors, which sessions refuse."""
 
 
 @pytest.fixture
@@ -43,9 +44,9 @@ def unprepared(monkeypatch):
 
 
 def test_every_field_is_one_that_a_setting_changes_or_one_that_is_shared():
-    named = {"dataset", "backbone", "weights", *OF_SETTING, *OTHERS}
+    named = {"dataset", "backbone", "weights", "distractors", *OF_SETTING, *OTHERS}
     assert named == {one.name for one in fields(Recipe)}
-    assert set(shared(Recipe())) == {*OTHERS}
+    assert set(shared(Recipe())) == {"distractors", *OTHERS}
 
 
 @pytest.mark.parametrize("name", OTHERS)
