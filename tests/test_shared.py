@@ -9,6 +9,7 @@ import pytest
 from cbirlab import Recipe, load_backbone
 from cbirlab.live import Session
 from cbirlab.pipeline import Bench
+from cbirlab.pipeline.added import search_fields
 from cbirlab.pipeline.recipe import OF_SETTING, right_of_maps
 from cbirlab.widgets.panels import saved
 from cbirlab.widgets.panels.sessions import Sessions, shared
@@ -28,9 +29,6 @@ OTHERS = {
     "protocol": "holidays",
     "average_precision": "finite-sum",
     "metrics": ("recall@1",),
-    "compression": "float16",
-    "index": "exact(block_mb=1)",
-    "rescore": 7,
     "seed": 3,
 }
 """Another value of each field than its default, but of distractors, which sessions refuse."""
@@ -44,7 +42,7 @@ def unprepared(monkeypatch):
 
 
 def test_every_field_is_one_that_a_setting_changes_or_one_that_is_shared():
-    named = {"dataset", "backbone", "weights", "distractors", *OF_SETTING, *OTHERS}
+    named = {"dataset", "backbone", "weights", "distractors", *OF_SETTING, *search_fields(), *OTHERS}
     assert named == {one.name for one in fields(Recipe)}
     assert set(shared(Recipe())) == {"distractors", *OTHERS}
 
