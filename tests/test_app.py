@@ -182,7 +182,7 @@ def test_where_nothing_may_be_fetched_nothing_is(tmp_path, monkeypatch):
         "a.zip": lambda: fetch(Source("a.zip", ("https://example.org/a.zip",)), tmp_path),
     }
     for name, ask in asked.items():
-        with pytest.raises((WeightsError, DownloadError), match=rf"{name}.* must be fetched, and here nothing is"):
+        with pytest.raises((WeightsError, DownloadError), match=rf"{name}.* must be downloaded, but downloads are"):
             ask()
     (tmp_path / "hub" / "o_r_main").mkdir(parents=True)
     assert from_hub._fetched("o/r")

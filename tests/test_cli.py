@@ -101,7 +101,7 @@ def test_the_markdown_list_has_a_row_per_entry(call):
     [
         (["list", "backbone"], 2, "invalid choice: 'backbone'"),
         (["list", "backbones", "resnet5"], 2, "Did you mean 'resnet50'"),
-        (["list", "taps"], 2, "which backbone"),
+        (["list", "taps"], 2, "name a backbone to list its taps"),
         (["frobnicate"], 2, "invalid choice"),
         (["run", "--backbone", "toynt"], 2, "Did you mean 'toynet'"),
         (["run", "--aggregation", "gem(p=12)"], 2, "p must be in [1, 10]"),
@@ -120,15 +120,15 @@ def test_the_markdown_list_has_a_row_per_entry(call):
         (["evaluate", "--dataset", "pictures", "--features", "x.npy", "--per-query", "x.d"], 2, "--per-query must end"),
         (["evaluate", "--dataset", "pictures"], 2, "--features"),
         (["published", "--dataset", "oxford"], 2, "Did you mean 'oxford5k'"),
-        (["published", "--method", "no such"], 1, "no published number is like that"),
+        (["published", "--method", "no such"], 1, "no published result matches"),
         (["store", "prune", "--keep", "many"], 2, "a size is a number"),
         (["store", "prune", "--keep", "-5"], 2, "a size is a number >= 0"),
         (["store", "prune", "--keep", "inf"], 2, "a size is a number >= 0"),
         (["store", "prune", "--older-than", "-1"], 2, "a number of days >= 0"),
-        (["lab", "--no-browser"], 2, "JupyterLab follows --, as in: cbirlab lab -- --no-browser"),
-        (["app", "--port", "9999"], 2, "Voilà follows --"),
+        (["lab", "--no-browser"], 2, "put options for JupyterLab after --, as in: cbirlab lab -- --no-browser"),
+        (["app", "--port", "9999"], 2, "put options for Voilà after --"),
         (["run", "--no-such-option"], 2, "unrecognized arguments: --no-such-option\n"),
-        (["run", "--device", "abacus"], 2, "--device must be one that this machine has, as 'cpu', got 'abacus'"),
+        (["run", "--device", "abacus"], 2, "--device must be a device of this machine, such as 'cpu', got 'abacus'"),
         (["compare", "--device", "abacus"], 2, "--device must be"),
         (["run", "--dataset", ""], 2, "Unknown dataset ''"),
         (["run", "--out", "."], 2, "--out must end in one of"),
@@ -206,7 +206,7 @@ def test_two_rows_are_compared_query_by_query_and_fusions_are_run_again(call, pi
         tables.write(pd.DataFrame({"recipe": [json.dumps(one) for one in recipes]}), "other.csv")
         assert f"\n{word}" in "\n" + call("versus", "other.csv", "0", "1", "--quiet")[1]
     code, _, err = call("run", "--recipe", "table.csv", "--row", "3", "--tap", "layer2")
-    assert (code, "a fusion is run as it was saved; leave out tap" in err) == (2, True)
+    assert (code, "a saved fusion is run without changes; leave out tap" in err) == (2, True)
     code, _, err = call(*given[:-7], "--taps", "layer1", "--fusion", "rrf")
     assert (code, "fusions need recipes that differ" in err) == (1, True)
 

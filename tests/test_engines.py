@@ -375,7 +375,7 @@ RECIPE = {"backbone": "toynet", "weights": "random", "image_size": 64, "tap": "l
     [
         (["push"], "--index must name a collection, as 'pgvector(collection=photos)', got 'exact'"),
         (["push", "--index", "pgvector", "--compression", "itq"], "compression 'none'"),
-        (["search", "--index", "pgvector"], "Give --query or --picture"),
+        (["search", "--index", "pgvector"], "--query or --picture must be given"),
         (["search", "--index", "pgvector", "--query", "99"], "--query must be in [0, 39], got 99"),
     ],
 )

@@ -83,7 +83,7 @@ def test_fusions_of_any_json(field: str, value) -> None:
         ({"tap": "+".join(["layer4"] * 17)}, f"tap must name at most {MOST_TAPS} taps, got 17"),
         ({"tap": 5}, "tap must be text or None, got 5"),
         ({"aggregation": "gem(p=" + "-" * 900 + "1)"}, "expected a form like|p must be"),
-        ({"aggregation": "gem" * 1000}, "aggregation must be text of at most 1000 letters, got 3,000"),
+        ({"aggregation": "gem" * 1000}, "aggregation must be text of at most 1000 characters, got 3,000"),
         ({"aggregation": None}, "aggregation must be text, got None"),
     ],
 )

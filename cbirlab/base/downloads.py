@@ -79,8 +79,8 @@ def check(what: str, error: type[Exception]) -> None:
     """
     if not allowed():
         raise error(
-            f"{what} must be fetched, and here nothing is ({VARIABLE}=off); whoever runs this gets it first, or starts "
-            "the app with --allow-downloads."
+            f"{what} must be downloaded, but downloads are switched off here ({VARIABLE}=off); ask whoever runs this "
+            "to download it first, or to start the app with --allow-downloads."
         )
 
 
@@ -180,7 +180,7 @@ def _complete(url: str, part: Path, source: Source, *, resume: bool, progress: b
             reason = str(error)
         left = ATTEMPTS if _size(part) > before else left - 1
         if left <= 0:
-            raise OSError(f"{reason}, {ATTEMPTS} times without anything new; {_size(part):,} bytes are kept.")
+            raise OSError(f"{reason}; {ATTEMPTS} attempts brought nothing new, {_size(part):,} bytes are kept.")
         pause(2.0 ** (ATTEMPTS - left - 1))
 
 
@@ -223,7 +223,7 @@ def _extent(answer: Any, have: int) -> tuple[int, int | None]:
         found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""))
         if found and int(found[1]) == have:
             return have, None if found[2] == "*" else int(found[2])
-        raise _Refused("the server sends another part of the file than asked for.")
+        raise _Refused("the server sends a part of the file that was not asked for.")
     return 0, int(length) if length else None
 
 
@@ -245,7 +245,7 @@ def _write(answer: Any, part: Path, start: int, total: int | None, label: str, p
 def _check_space(part: Path, needed: int) -> None:
     free = shutil.disk_usage(part.parent).free
     if needed > free:
-        raise _Refused(f"{needed:,} bytes are to come and {free:,} are free in {part.parent}.")
+        raise _Refused(f"{needed:,} bytes must still be downloaded, but only {free:,} are free in {part.parent}.")
 
 
 def _published_digest(source: Source) -> str:
@@ -255,7 +255,7 @@ def _published_digest(source: Source) -> str:
         words = answer.read(_BLOCK).decode("utf-8", errors="replace").split()
     found = next((word for word in words if re.fullmatch(r"[0-9a-f]{32}", word)), None)
     if found is None:
-        raise _Refused(f"no md5 in {source.digest_url}.")
+        raise _Refused(f"{source.digest_url} holds no md5.")
     return f"md5:{found}"
 
 
@@ -267,7 +267,7 @@ def _check_digest(part: Path, wanted: str) -> None:
     if not found.startswith(value):
         part.unlink()
         whole = "be" if len(value) == len(found) else "begin with"
-        raise _Refused(f"the {kind} must {whole} {value}, got {found}; what came was thrown away.")
+        raise _Refused(f"the {kind} must {whole} {value}, got {found}; the downloaded file was deleted.")
 
 
 def _size(part: Path) -> int:

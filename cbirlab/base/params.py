@@ -92,7 +92,7 @@ class Word:
 
     def describe(self) -> str:
         """What is allowed, in words."""
-        return f"a name of a-z, 0-9 and _, a letter first, {self.longest} at most"
+        return f"a name of at most {self.longest} characters a-z, 0-9 and _, starting with a letter"
 
 
 @dataclass(frozen=True)

@@ -41,13 +41,13 @@ def parse_json(text: str) -> Any:
     ValueError : not JSON, longer than `MOST_BYTES`, or nested more than `DEEPEST` deep.
     """
     if len(text) > MOST_BYTES:
-        raise ValueError(f"JSON must have at most {MOST_BYTES:,} letters, got {len(text):,}")
+        raise ValueError(f"JSON must have at most {MOST_BYTES:,} characters, got {len(text):,}")
     try:
         found = json.loads(text)
     except RecursionError:
         raise ValueError(f"JSON must be nested at most {DEEPEST} deep") from None
     except ValueError as error:
-        raise ValueError(f"no JSON: {error}") from None
+        raise ValueError(f"not valid JSON: {error}") from None
     level = [found]
     for _ in range(DEEPEST):
         level = [part for one in level for part in _parts(one)]
@@ -127,7 +127,7 @@ def check_texts(record: Any) -> None:
         if not isinstance(value, str | os.PathLike):
             raise TypeError(f"{owner}{' or None' if 'None' in kind else ''}, got {shown(value)}.")
         if isinstance(value, str) and len(value) > MOST_LETTERS:
-            raise ValueError(f"{owner} of at most {MOST_LETTERS} letters, got {len(value):,}.")
+            raise ValueError(f"{owner} of at most {MOST_LETTERS} characters, got {len(value):,}.")
 
 
 def shown(value: Any) -> str:

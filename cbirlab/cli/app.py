@@ -31,19 +31,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backbone", metavar="NAME", default="toynet", help="(default: toynet)")
     parser.add_argument("--weights", metavar="WEIGHTS", help="'random', a label of torchvision, or a file")
     parser.add_argument(
-        "--visitors", type=at_least_one, metavar="N", default=VISITORS, help=f"at once (default: {VISITORS})"
+        "--visitors", type=at_least_one, metavar="N", default=VISITORS, help=f"how many at once (default: {VISITORS})"
     )
     parser.add_argument(
         "--idle-minutes",
         type=at_least_one,
         metavar="N",
         default=IDLE_MINUTES,
-        help=f"after which the process of somebody who does nothing is ended (default: {IDLE_MINUTES})",
+        help=f"minutes after which the process of an idle visitor is ended (default: {IDLE_MINUTES})",
     )
     parser.add_argument(
         "--allow-downloads",
         action="store_true",
-        help="let visitors choose networks that are downloaded first, and load states that name files",
+        help="let visitors choose networks that must be downloaded, and load states that name files",
     )
     parser.add_argument("voila", nargs="*", metavar="-- ARGUMENT", help="passed on to Voilà")
 

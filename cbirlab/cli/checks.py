@@ -79,7 +79,9 @@ def device(name: str) -> None:
         torch.zeros(1, device=name)
     except (RuntimeError, AssertionError, NotImplementedError) as error:  # AssertionError: torch built without it
         reason = str(error).splitlines()[0].rstrip(".")
-        raise ValueError(f"--device must be one that this machine has, as 'cpu', got {name!r} ({reason}).") from error
+        raise ValueError(
+            f"--device must be a device of this machine, such as 'cpu', got {name!r} ({reason})."
+        ) from error
 
 
 def without_effect(recipe: Recipe | Fusion, result: Run | FusedRun) -> list[str]:
@@ -88,7 +90,9 @@ def without_effect(recipe: Recipe | Fusion, result: Run | FusedRun) -> list[str]
 
     said = []
     if recipe.dimensions is not None and result.dim < recipe.dimensions:
-        said.append(f"{recipe.dimensions} dimensions were asked for, but only {result.dim} can be had; keeping these.")
+        said.append(
+            f"{recipe.dimensions} dimensions were asked for, but only {result.dim} are available; keeping those."
+        )
     if isinstance(recipe, Recipe) and recipe.whitening_set and not getattr(result.recipe, "whitening_set", None):
-        said.append(f"whitening_set {recipe.whitening_set!r} has no effect, because nothing of the recipe is learned.")
+        said.append(f"whitening_set {recipe.whitening_set!r} has no effect, because this recipe learns nothing.")
     return said

@@ -18,8 +18,8 @@ def add_actions(parser: Any) -> None:
     """Add the options of the command."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     push = actions.add_parser("push", help="describe the images of a dataset and load them into the collection")
-    push.add_argument("--replace", action="store_true", help="in place of other descriptors in that collection")
-    search = actions.add_parser("search", help="rank the collection for one query; it is loaded if it is not there")
+    push.add_argument("--replace", action="store_true", help="replace other descriptors in that collection")
+    search = actions.add_parser("search", help="rank the collection for one query; load it first if it is missing")
     asked = search.add_mutually_exclusive_group()
     asked.add_argument("--query", type=whole_number, metavar="N", help="a query of the dataset, from 0")
     asked.add_argument("--picture", metavar="FILE", help="any picture")
@@ -52,7 +52,7 @@ def check(recipe: Recipe, given: Any) -> None:
             f"--index must name a collection, as 'pgvector(collection=photos)', got {str(recipe.index)!r}."
         )
     if given.action == "search" and given.query is None and given.picture is None:
-        raise ValueError("what is to be searched for? Give --query or --picture.")
+        raise ValueError("--query or --picture must be given: one of them says what to search for.")
 
 
 def command(given: Any, recipe: Recipe) -> int:
@@ -76,7 +76,10 @@ def _push(given: Any, bench: Bench, recipe: Recipe) -> int:
     from cbirlab.index.base import values_of
 
     if recipe.aggregation.fact("similarity"):
-        raise ValueError(f"aggregation {recipe.aggregation}: images are compared word by word, which no server does.")
+        raise ValueError(
+            f"aggregation {recipe.aggregation} compares images word by word, which a database server cannot do; choose "
+            "an aggregation that gives one vector per image, such as 'gem'."
+        )
     rows = values_of("index push", bench.pair(recipe)[0])
     index: Any = recipe.index.make()
     index.push(rows, replace=given.replace)

@@ -40,7 +40,7 @@ def _carried_out(arguments: Sequence[str] | None) -> int:
     given, unknown = parser.parse_known_args(arguments)
     if unknown:
         served = {"lab": "JupyterLab", "app": "Voilà"}.get(str(given.command))
-        hint = f"; what is for {served} follows --, as in: cbirlab {given.command} -- --no-browser" if served else ""
+        hint = f"; put options for {served} after --, as in: cbirlab {given.command} -- --no-browser" if served else ""
         parser.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
     if given.command is None:
         parser.print_help()
@@ -79,7 +79,7 @@ def _list(given: Any) -> int:
     from cbirlab.cli import listing
 
     if given.kind == "taps" and given.name is None:
-        raise UsageError("which backbone? As in: cbirlab list taps resnet50")
+        raise UsageError("name a backbone to list its taps, as in: cbirlab list taps resnet50")
     say(listing.markdown() if given.markdown else listing.text(given.kind, given.name))
     return 0
 

@@ -18,12 +18,12 @@ _NAME = "as in: cbirlab data list"
 def add_actions(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    actions.add_parser("list", help="all datasets: which are here, and what the others lack")
-    show = actions.add_parser("show", help="licence, citation, size, and what has to lie where")
+    actions.add_parser("list", help="list all datasets: which are here, and what the others lack")
+    show = actions.add_parser("show", help="show licence, citation and size, and where the files must be")
     check = actions.add_parser(
         "check", help="compare a copy with what was published, or examine images of your own; exit code 1 if wrong"
     )
-    get = actions.add_parser("get", help="download one; what was broken off goes on")
+    get = actions.add_parser("get", help="download one, resuming interrupted downloads")
     for action in (show, check, get):
         action.add_argument(
             "name", metavar="NAME", help=_NAME if action is not check else f"{_NAME}; or a folder, or a CSV"
@@ -33,11 +33,13 @@ def add_actions(parser: argparse.ArgumentParser) -> None:
         "--images",
         choices=["headers", "pixels", "none"],
         default="headers",
-        help="open every image, decode every image, or only look whether it is there (default: headers)",
+        help="open every image, decode it too, or only check that it is there (default: headers)",
     )
     check.add_argument("--all", action="store_true", help="name every file that something is wrong with")
-    check.add_argument("--out", metavar="FILE", help="write what is left out and why: .csv, .md, .tex, .xlsx or .json")
-    get.add_argument("--mirror", metavar="URL", help="an address that has the files under their names, tried first")
+    check.add_argument(
+        "--out", metavar="FILE", help="write which files are left out, and why: .csv, .md, .tex, .xlsx or .json"
+    )
+    get.add_argument("--mirror", metavar="URL", help="an address to try first, which holds the files under their names")
     get.add_argument(
         "--only", action=Several, default=[], metavar="PATTERN", help="files to get, as 'test_*' (default: all)"
     )

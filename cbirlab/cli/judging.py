@@ -21,14 +21,14 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", metavar="NAME", required=True, help="a name, a folder, or a CSV file")
     parser.add_argument("--features", metavar="FILE", required=True, help=".npy, .npz, .mat, .h5: the database")
     parser.add_argument("--queries", metavar="FILE", help="the queries (default: in the same file, or in the database)")
-    parser.add_argument("--key", metavar="NAME", help="the database's matrix in a file of several")
-    parser.add_argument("--query-key", metavar="NAME", help="the queries' matrix in a file of several")
+    parser.add_argument("--key", metavar="NAME", help="name of the database's matrix, if the file holds several")
+    parser.add_argument("--query-key", metavar="NAME", help="name of the queries' matrix, if the file holds several")
     direction = parser.add_mutually_exclusive_group()
     direction.add_argument("--columns", action="store_true", default=None, help="D x N: a column is an image")
     direction.add_argument("--rows", dest="columns", action="store_false", help="N x D: a row is an image")
     parser.add_argument("--similarity", choices=SIMILARITY.options, default="cosine", help="(default: cosine)")
     parser.add_argument(
-        "--top", type=at_least_one, metavar="K", help="judge the first K results alone, which needs less memory"
+        "--top", type=at_least_one, metavar="K", help="judge only the first K results, which needs less memory"
     )
     parser.add_argument("--out", metavar="FILE", help="write the numbers: .csv, .md, .tex, .xlsx or .json")
     parser.add_argument("--per-query", metavar="FILE", help="write a row per query in one of these formats")
@@ -38,8 +38,8 @@ def add_published(parser: argparse.ArgumentParser) -> None:
     """Options of ``cbirlab published``."""
     parser.add_argument("--dataset", metavar="NAME", help="(default: all that have published numbers)")
     parser.add_argument("--method", metavar="WORDS", help="words in the name of the method")
-    parser.add_argument("--metric", metavar="NAME", help="as map, map_medium, ns")
-    parser.add_argument("--out", metavar="FILE", help="write them, one a row: .csv, .md, .tex, .xlsx or .json")
+    parser.add_argument("--metric", metavar="NAME", help="e.g. map, map_medium, ns")
+    parser.add_argument("--out", metavar="FILE", help="write them, one per row: .csv, .md, .tex, .xlsx or .json")
 
 
 def evaluate_command(given: Any, options: dict[str, Any]) -> int:
@@ -73,7 +73,7 @@ def published_command(given: Any) -> int:
     chosen = {"method": given.method, "metric": given.metric}
     frame = published(given.dataset, **chosen, wide=True)
     if not len(frame):
-        raise ValueError("no published number is like that; leave out --method or --metric to see what there is.")
+        raise ValueError("no published result matches; leave out --method or --metric to see all of them.")
     same = [name for name in ("dataset", "protocol") if given.dataset and len(set(frame[name])) == 1]
     say(tables.to_markdown(frame.drop(columns=same).dropna(axis=1, how="all")), end="")
     if given.out:

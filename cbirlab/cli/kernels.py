@@ -24,7 +24,7 @@ class LimitedKernelManager(AsyncMappingKernelManager):
         HTTPError : 503, no more kernels may be started now.
         """
         if len(self) + self._starting >= self.most:
-            raise HTTPError(503, reason=f"All {self.most} places are taken. Please try again in some minutes.")
+            raise HTTPError(503, reason=f"All {self.most} places are taken. Please try again in a few minutes.")
         self._starting += 1
         try:
             return await super().start_kernel(*given, **options)

@@ -37,7 +37,7 @@ class Several(argparse.Action):
         except argparse.ArgumentTypeError as error:
             raise argparse.ArgumentError(self, str(error)) from error
         if not found:
-            raise argparse.ArgumentError(self, f"must be one or more, got {' '.join(values)!r}")
+            raise argparse.ArgumentError(self, f"needs at least one name, got {' '.join(values)!r}")
         self.keep(parser, namespace, found)
 
     def keep(self, parser: Any, namespace: Any, values: list[Any]) -> None:
@@ -125,9 +125,9 @@ def _reader(read: Callable[[str], Any]) -> Callable[[str], Any]:
 
 
 _GRID = {
-    "encoding": "beside the aggregations, e.g. bow 'vlad(k=64)'",
-    "attention": "before each of them, e.g. none crow_spatial",
-    "fusion": "fuse what differs in network or tap alone",
+    "encoding": "encodings to compare beside the aggregations, e.g. bow 'vlad(k=64)'",
+    "attention": "weights to put before each of them, e.g. none crow_spatial",
+    "fusion": "fuse recipes that differ only in backbone or tap",
 }
 
 
@@ -146,7 +146,7 @@ def add_timing(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--time-images",
         action="store_true",
-        help="describe a few images anew, each row alone, for the column ms_per_image",
+        help="time each row on a few images, for the column ms_per_image",
     )
 
 

@@ -94,7 +94,7 @@ def recipe_of(saved: Mapping[str, Any], options: Mapping[str, Any]) -> Recipe | 
     if "members" not in saved:
         return Recipe.from_json({**saved, **options})
     if options:
-        raise ValueError(f"a fusion is run as it was saved; leave out {', '.join(options)}.")
+        raise ValueError(f"a saved fusion is run without changes; leave out {', '.join(options)}.")
     return Fusion.from_json(saved)
 
 
@@ -108,7 +108,7 @@ def carry_out(recipe: Recipe | Fusion, given: Any) -> Run | FusedRun:
     return run_fusion(recipe, **options) if isinstance(recipe, Fusion) else run(recipe, **options)
 
 
-NO_TRUTH = "No ground truth, so no metrics: in a folder with a sub-folder for each instance every image is a query."
+NO_TRUTH = "No ground truth, so no metrics. To get them, give each instance a sub-folder: then every image is a query."
 
 OF_RANKING = ("dataset", "protocol", "average_precision")
 """Options that apply to a ranking that exists already."""
@@ -131,13 +131,15 @@ def explain_choices(given: Any, options: dict[str, Any]) -> Callable[[], pd.Data
     if given.ranking is None:
         recipe = recipe_of(read_recipe(given.recipe, given.row) if given.recipe else {}, options)
         if not isinstance(recipe, Recipe):
-            raise ValueError("a recipe is needed, got a fusion; ask for its members one by one.")
+            raise ValueError("--recipe must be a single recipe, got a fusion; ask about its members one by one.")
         checks.level(recipe, given.level)
         how = {"store": store(given), "device": given.device, "progress": not given.quiet}
         return lambda: differences(recipe, **asked, **how)
     others = [name for name in options if name not in OF_RANKING] + ["recipe"] * bool(given.recipe)
     if others:
-        raise ValueError(f"a ranking is there already; leave out {', '.join(others)}.")
+        raise ValueError(
+            f"--ranking gives a finished ranking, which other options cannot change; leave out {', '.join(others)}."
+        )
     dataset = options.pop("dataset", Recipe.dataset)
     checks.level(Recipe(dataset=dataset, **options), given.level)
 

@@ -86,7 +86,7 @@ def _add_lab(commands: Any) -> None:
         "open the notebooks in JupyterLab",
         """
         The notebooks are copied to a working folder, so that the installed ones stay as they are; files that are there
-        already are kept. In a checkout they are opened where they are. What follows -- goes to JupyterLab:
+        already are kept. In a checkout they are opened where they are. Put options for JupyterLab after --:
 
           cbirlab lab -- --no-browser --port 9999
         """,
@@ -99,13 +99,13 @@ def _add_app(commands: Any) -> None:
     from cbirlab.cli.app import add_options
 
     more = """
-        The first start on new images describes them all before it opens, later ones take what the store has. It needs
-        Voilà (pip install 'cbirlab[app]'), and what follows -- goes to it:
+        The first start on new images describes them all before the panel opens; later starts read the store. The
+        command needs Voilà (pip install 'cbirlab[app]'); put options for Voilà after --:
 
           cbirlab app --dataset my/photos -- --no-browser --port 9999 --theme=dark
 
-        Each visitor has a process with the network in memory. Visitors see no tracebacks (the log has them; to see them
-        in the page: -- --show_tracebacks=True) and download nothing.
+        Each visitor has a process with the network in memory. Visitors cannot download networks, and see no tracebacks:
+        these are in the log, and with -- --show_tracebacks=True also in the page.
         """
     parser = _command(commands, "app", "open the panel in the browser, without notebooks and cells", more)
     add_options(parser)
@@ -118,17 +118,17 @@ def _add_list(commands: Any) -> None:
     parser = _command(commands, "list", "show what can be chosen")
     parser.add_argument("kind", nargs="?", choices=kinds, metavar="KIND", help=", ".join(kinds))
     parser.add_argument("name", nargs="?", metavar="NAME", help="one of its entries; for taps, the backbone")
-    parser.add_argument("--markdown", action="store_true", help="all of it as a Markdown table")
+    parser.add_argument("--markdown", action="store_true", help="print all of it as a Markdown table")
 
 
 def _add_run(commands: Any) -> None:
     parser = _command(
         commands,
         "run",
-        "carry out one recipe and print its numbers",
+        "run one recipe and print its numbers",
         """
-        What is not given is as the dataset and the backbone have it. Descriptors are kept in the store, so a second run
-        is fast.
+        Options that are left out take the defaults of the dataset and the backbone. Descriptors are kept in the store,
+        so a second run is fast.
         """,
     )
     parser.later(lambda: add_recipe_options(parser, one=True))
@@ -145,8 +145,8 @@ def _add_compare(commands: Any) -> None:
         "fill a table: one row per combination",
         """
         One pass of each image through each network fills the whole table. "all" stands for everything that is
-        registered; all backbones are those whose weights are at hand. Names may stand apart or be separated by commas:
-        --aggregation mac,gem(p=4) is --aggregation mac 'gem(p=4)'.
+        registered, but for backbones only for those whose weights are on this machine. Separate names by spaces or
+        commas: --aggregation mac,gem(p=4) is --aggregation mac 'gem(p=4)'.
         """,
     )
     add_grid(parser, "encoding", "attention", "fusion")
@@ -154,7 +154,7 @@ def _add_compare(commands: Any) -> None:
         "--fusion-weights", choices=["learned"], help="learned on the train split (default: equal weights)"
     )
     parser.add_argument(
-        "--published", action="store_true", help="put published numbers of the dataset below, with their settings"
+        "--published", action="store_true", help="add published numbers for the dataset below, with their settings"
     )
     parser.later(lambda: add_recipe_options(parser, one=False, leave=["weights"]))
     add_timing(parser)
@@ -165,8 +165,8 @@ def _add_search(commands: Any) -> None:
     from cbirlab.cli.searching import add_search
 
     more = """
-    The folder is described once; from then on a search costs what describing the picture costs. Boxes of queries and
-    ground truth play no part.
+    The first search describes the whole folder; later searches describe only the picture. Boxes of queries and ground
+    truth are not used.
     """
     add_search(_command(commands, "search", "find the images of a folder that look like a picture", more))
 
@@ -175,8 +175,9 @@ def _add_duplicates(commands: Any) -> None:
     from cbirlab.cli.searching import add_duplicates
 
     more = """
-    All pairs are compared by their full descriptors. Images that are chained by near ones form one group. Descriptors
-    are whitened by pca(power=0.25) unless --whitening says otherwise, because without it nearly all cosines are large.
+    All pairs are compared by their full descriptors. Images linked by a chain of similar pairs form one group.
+    Descriptors are whitened by pca(power=0.25) unless --whitening says otherwise, because without whitening nearly all
+    cosines are large.
     """
     add_duplicates(_command(commands, "duplicates", "group the images of a folder that are nearly the same", more))
 
@@ -185,12 +186,12 @@ def _add_extract(commands: Any) -> None:
     from cbirlab.cli.extracting import add_options
 
     more = """
-        Options are those of compare. It leaves in the store what run and compare need with the same ones, so that these
-        start to search at once. On a cluster, all machines must see the images and the store under the same paths:
+        The options are those of compare. The descriptors go to the store, so that run and compare with the same options
+        can search at once. On a cluster, all machines must see the images and the store under the same paths:
 
           cbirlab extract --dataset my/photos --aggregation gem --cluster tcp://host:8786 --store /shared/store
 
-        What was finished is never computed again: after an interruption, run it once more.
+        Finished work is never computed again: after an interruption, run the command once more.
         """
     parser = _command(commands, "extract", "describe images for later, here or on the machines of a cluster", more)
     add_options(parser)
@@ -207,7 +208,7 @@ def _add_index(commands: Any) -> None:
           cbirlab index push --dataset my/photos --index "pgvector(collection=photos)"
           cbirlab index search --dataset my/photos --index "pgvector(collection=photos)" --picture new.jpg
         """
-    add_actions(_command(commands, "index", "descriptors in a database server: push, search", more))
+    add_actions(_command(commands, "index", "keep descriptors in a database server: push, search", more))
 
 
 def _add_versus(commands: Any) -> None:
@@ -216,8 +217,8 @@ def _add_versus(commands: Any) -> None:
         "versus",
         "compare two rows of a table query by query",
         """
-        Both rows are run again; what the store has costs nothing. The largest win of A comes first, so that with a
-        hand-crafted descriptor as A the list begins with the queries that it is better for.
+        Both rows are run again, with the descriptors that are in the store. The query on which A wins most comes first:
+        to see where a hand-crafted descriptor beats a network, give its row as A.
         """,
     )
     parser.add_argument("table", metavar="TABLE", help="a table written by compare (.csv or .json)")
@@ -233,13 +234,14 @@ def _add_why(commands: Any) -> None:
         "why",
         "show why numbers differ: what each choice changes, one at a time",
         """
-        Of a recipe, all choices from the picture to the number; those marked in the column forward_pass send the
-        pictures through the network once more. Of a ranking of any system, the choices of its judging:
+        For a recipe, this tries all choices from the picture to the number; those marked in the column forward_pass
+        send the pictures through the network once more. For a ranking, from any system, it tries the choices made in
+        judging it:
 
           cbirlab why --ranking ranking.npz --dataset my/photos
 
-        The file holds an array "images" (Q, K): rows of the database from 0, best first, a line per query; and, if
-        there are any, "scores" (Q, K). `cbirlab run --save-ranking ranking.npz` writes one.
+        The file holds an array "images" (Q, K): rows of the database from 0, best first, one line per query. It may
+        also hold "scores" (Q, K). `cbirlab run --save-ranking ranking.npz` writes such a file.
         """,
     )
     parser.add_argument(
@@ -251,7 +253,7 @@ def _add_why(commands: Any) -> None:
         help="e.g. crop junk results (default: all)",
     )
     parser.add_argument("--level", metavar="NAME", help="of the protocol (default: medium where there are several)")
-    parser.add_argument("--ranking", metavar="FILE", help="an .npz with a ranking, in place of a recipe")
+    parser.add_argument("--ranking", metavar="FILE", help="an .npz with a ranking, instead of a recipe")
     add_saved_recipe(parser)
     parser.later(lambda: add_recipe_options(parser, one=True, leave=["metrics"]))
     add_common(parser)
@@ -261,7 +263,7 @@ def _add_data(commands: Any) -> None:
     from cbirlab.cli.data import add_actions
 
     more = """
-        Benchmarks are looked for in the folder that CBIRLAB_DATA names, each in a folder of its own name.
+        Each benchmark has a folder of its own name in the folder that CBIRLAB_DATA names.
         """
     add_actions(_command(commands, "data", "benchmarks on this machine: list, show, check, get", more))
 
@@ -270,8 +272,8 @@ def _add_evaluate(commands: Any) -> None:
     from cbirlab.cli.judging import add_evaluate
 
     more = """
-        Database and queries may be two files or two matrices of one; N x D or D x N is told by the number of images.
-        Without queries the dataset's own rows are taken, where its queries are in the database.
+        Database and queries may be two files, or two matrices in one file. The number of images tells N x D from D x N.
+        Without --queries, the queries are rows of the database, if the dataset has them there.
         """
     parser = _command(commands, "evaluate", "judge descriptors that were computed elsewhere", more)
     add_evaluate(parser)
@@ -281,8 +283,10 @@ def _add_evaluate(commands: Any) -> None:
 def _add_published(commands: Any) -> None:
     from cbirlab.cli.judging import add_published
 
-    more = "Made with other settings than yours: they say where a result stands, not what it has to reach."
-    add_published(_command(commands, "published", "numbers of the literature, with their settings and sources", more))
+    more = "They were measured with settings other than yours: compare with them, but do not expect to match them."
+    add_published(
+        _command(commands, "published", "show numbers from the literature, with their settings and sources", more)
+    )
 
 
 def _add_store(commands: Any) -> None:

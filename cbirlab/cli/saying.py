@@ -10,7 +10,7 @@ from typing import Any, TextIO
 from cbirlab.base.text import printable
 
 _LESS_WORK = (
-    "take a smaller --image-size, fewer taps, aggregations or images; what was finished is kept in the store and is "
+    "use a smaller --image-size, or fewer taps, aggregations or images; finished work is kept in the store and is "
     "not computed again"
 )
 _DOING = {
@@ -23,7 +23,7 @@ _DOING = {
     "versus": ("the two rows were carried out", _LESS_WORK),
     "why": ("the choices were tried", _LESS_WORK),
     "app": ("the images were described", _LESS_WORK),
-    "evaluate": ("the descriptors were judged", "--top K judges the first K results alone, in less memory"),
+    "evaluate": ("the descriptors were judged", "--top K judges only the first K results, which needs less memory"),
     "data": ("the dataset was looked at", "close other programs, or check it with --images headers"),
 }
 
@@ -63,7 +63,7 @@ def sentence(error: BaseException, command: str) -> str:
         reason = f" ({str(error).splitlines()[0].rstrip('.')})" if str(error) else ""
         return f"memory ran out while {doing}{reason}; {smaller}."
     if isinstance(error, RecursionError):
-        return "something that was read is nested too deeply to be what it should be; --traceback shows where."
+        return "an input is nested too deeply to be read; --traceback shows which."
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{os.fsdecode(error.filename)}: {error.strerror[0].lower()}{error.strerror[1:]}."
     return str(error)

@@ -15,21 +15,21 @@ from cbirlab.store import Entry, Store
 def add_actions(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    listing = actions.add_parser("list", help="what is in it, the most recently used first")
+    listing = actions.add_parser("list", help="list what is in it, the most recently used first")
     verify = actions.add_parser(
         "verify", help="read everything and compare checksums; exit code 1 if something is damaged"
     )
     verify.add_argument(
         "--repair", action="store_true", help="remove what is damaged; it is computed again when needed"
     )
-    prune = actions.add_parser("prune", help="remove what is old: unfinished runs of yesterday, and as asked")
+    prune = actions.add_parser("prune", help="remove runs left unfinished a day ago, and what the options say")
     prune.add_argument(
         "--keep",
         type=size_bytes,
         metavar="SIZE",
-        help="keep the most recently used up to this size, as 2GB; 0 empties it",
+        help="keep the most recently used up to this size, e.g. 2GB; 0 empties the store",
     )
-    prune.add_argument("--older-than", type=days, metavar="DAYS", help="remove what was not used for so long")
+    prune.add_argument("--older-than", type=days, metavar="DAYS", help="remove what was not used for so many days")
     for action in (listing, verify, prune):
         action.add_argument("--store", metavar="FOLDER", help="(default: CBIRLAB_STORE or the platform's cache folder)")
 

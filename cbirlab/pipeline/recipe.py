@@ -124,7 +124,7 @@ class Recipe(Extensible):
         plural="aggregations",
         compared="all",
     )
-    passes: Passes = declared("single", MAPS, Passes.parse, "feedforward scheme, as 'spm(levels=3)'", plural="passes")
+    passes: Passes = declared("single", MAPS, Passes.parse, "feedforward scheme, e.g. 'spm(levels=3)'", plural="passes")
     whitening: Whitening = declared(
         "none", SETTING, Whitening.parse, "'pca' or 'pca(power=0.25)'", plural="whitenings", compared="all"
     )
@@ -132,7 +132,7 @@ class Recipe(Extensible):
         None,
         SETTING,
         checked_by("dimensions", _POSITIVE),
-        "kept after whitening",
+        "dimensions kept after whitening",
         unset="all",
         metavar="D",
         read=int,
@@ -157,14 +157,16 @@ class Recipe(Extensible):
         (1.0,),
         MAPS,
         check_scales,
-        "relative to the image size, or one of the sets down, up_down",
+        "numbers relative to the image size, or one of the sets down, up_down",
         metavar="S",
         read=number_or_name,
         several=True,
     )
-    scale_pooling: str = declared("mean", MAPS, checked_by("scale_pooling", SCALE_POOLING), "mean or gem over scales")
-    crop: str = declared("box", MAPS, checked_by("crop", CROP), one_of("of queries with a box", CROP))
-    resize: str = declared("long_side", MAPS, help=one_of("what the image size is", RESIZE))
+    scale_pooling: str = declared(
+        "mean", MAPS, checked_by("scale_pooling", SCALE_POOLING), "how scales are combined: mean, gem"
+    )
+    crop: str = declared("box", MAPS, checked_by("crop", CROP), one_of("how queries with a box are cut", CROP))
+    resize: str = declared("long_side", MAPS, help=one_of("what the image size means", RESIZE))
     interpolation: str = declared("lanczos", MAPS, help=one_of("kernel", INTERPOLATION))
     antialias: bool = declared(True, MAPS, help="when shrinking", metavar="on|off", read=on_or_off)
     precision: str = declared(
@@ -199,7 +201,12 @@ class Recipe(Extensible):
         unset="the protocol's",
     )
     metrics: tuple[str, ...] = declared(
-        (), JUDGING, parse_metrics, "further ones beside the protocol's: recall@1 hit@5 mrr", several=True, later=True
+        (),
+        JUDGING,
+        parse_metrics,
+        "metrics in addition to the protocol's: recall@1 hit@5 mrr",
+        several=True,
+        later=True,
     )
 
     def __post_init__(self) -> None:
