@@ -145,7 +145,7 @@ def test_a_missing_image_is_named(name: str, root: Path) -> None:
 
 def test_a_part_of_a_benchmark_is_loaded_with_a_warning(root: Path) -> None:
     made("ukbench", root)
-    with pytest.warns(UserWarning, match="8 of 10,200 images are here; numbers on them are not those of the benchmark"):
+    with pytest.warns(UserWarning, match="8 of 10,200 images are here; metrics on them are not those of the benchmark"):
         load_dataset("ukbench")
 
 
@@ -347,7 +347,7 @@ def test_the_revisited_protocol(write, root: Path) -> None:
 def test_another_ground_truth_under_the_name_is_refused(root: Path) -> None:
     folder = made("oxford5k", root)
     miniatures.classic_pickle(folder / "gnd_roxford5k.pkl")
-    with pytest.raises(ValueError, match="easy and hard labels, and no query in the database"):
+    with pytest.raises(ValueError, match="must have easy and hard labels and no query in the database"):
         load_dataset("roxford5k", root=folder)
     miniatures.pictures(folder / "jpg", miniatures.REVISITED_QUERIES)
     miniatures.revisited_pickle(folder / "gnd_oxford5k.pkl")

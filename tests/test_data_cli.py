@@ -91,7 +91,7 @@ def test_boxes_outside_of_their_image_are_named(root: Path) -> None:
     folder = made("instre", root)
     miniatures.instre_mat(folder / "gnd_instre.mat", boxes=((1, 1, 5, 4), (90, 0, 95, 6)))
     (outside,) = found(check("instre", progress=False))["opening images"].details
-    assert "lies outside of its 8 x 6 pixels" in outside
+    assert "lies outside its 8 x 6 pixels" in outside
 
 
 def test_missing_images_of_very_many_are_all_found(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,7 +206,7 @@ def test_getting_shows_licence_and_citation_first(capsys, monkeypatch: pytest.Mo
     [
         (["show", "oxfrod5k"], 2, "Did you mean 'oxford5k'"),
         (["get", "holidays_upright"], 1, "It is not offered for download"),
-        (["get", "gldv2", "--only", "nothing"], 1, "no file matches nothing; there are index.csv"),
+        (["get", "gldv2", "--only", "nothing"], 1, "no file matches nothing; its files are index.csv"),
         (["check", "toytown"], 1, "only published benchmarks"),
     ],
 )

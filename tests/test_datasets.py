@@ -121,7 +121,7 @@ def test_an_unknown_name_suggests_near_ones_and_says_that_it_is_no_folder(tmp_pa
     file = picture(tmp_path / "x.png")
     with pytest.raises(UnknownName, match="As a path it is a file"):
         load_dataset(file)
-    with pytest.raises(UnknownName, match="to load the dataset of that name pass it as a string"):
+    with pytest.raises(UnknownName, match="to load the dataset of that name, pass it as a string"):
         load_dataset(Path("toytown"))
     with pytest.raises(TypeError, match="image_sise"):
         load_dataset(tmp_path, image_sise=3)

@@ -442,7 +442,7 @@ def test_with_few_groups_the_verdict_goes_by_p(groups):
         said = verdict(test, groups)
         assert test.apart == ((test.low > 0 or test.high < 0) and test.p <= 0.05)
         assert ("does not tell" in said) == (not test.apart)
-        assert f"of {groups} groups only: go by p" in said
+        assert f"form only {groups} groups: go by p" in said
         disagreed += (test.low > 0 or test.high < 0) and not test.apart
         assert ("excludes 0, but p is" in said) == ((test.low > 0 or test.high < 0) and not test.apart)
         wins = pd.DataFrame()

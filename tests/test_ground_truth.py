@@ -233,7 +233,7 @@ def test_pickles_that_unfold_without_end_are_refused(width: int, depth: int, kin
     held = kind([1] * width)
     for _ in range(depth):
         held = kind([held] * width)
-    with pytest.raises(ValueError, match=r"x\.pkl: .*unfolds to more values than it has bytes"):
+    with pytest.raises(ValueError, match=r"x\.pkl: .*unpacks to more values than it has bytes"):
         read_truth(miniatures.dump(tmp_path / "x.pkl", {"imlist": held, "gnd": held, "qidx": []}))
 
 

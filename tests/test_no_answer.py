@@ -219,7 +219,7 @@ def test_queries_without_a_descriptor_count_0_wherever_their_class_stands():
                 found = evaluate_features(broken, None, data, similarity=similarity_name)
             assert found.per_query["map"][first : first + 4].tolist() == [0] * 4
             assert (np.delete(found.per_query["map"], np.s_[first : first + 4]) > 0).all()
-    with pytest.warns(UserWarning, match=r"4 of 16 images \(12\.jpg, .* no query finds it"):
+    with pytest.warns(UserWarning, match=r"4 of 16 images \(12\.jpg, .* no query finds them"):
         evaluate_features(broken, None, data)
 
 
@@ -342,7 +342,9 @@ def test_evaluate_says_how_many_queries_equal_scores_decide():
     database, queries = np.random.default_rng(1).normal(size=(2, 12, 5))
     queries = queries[: len(data.queries)]
     counted = sum(bool(labels["positive"]) for labels in data.labels)
-    with pytest.warns(UserWarning, match=rf"equal scores decide {counted} of {counted} queries: .* move map by up to"):
+    with pytest.warns(
+        UserWarning, match=rf"equal scores affect {counted} of {counted} queries: .* change map by up to"
+    ):
         found = evaluate(_exact(np.ones_like(database), queries), data)
     assert (found.tied["map"] > 0).sum() == counted
     with warnings.catch_warnings():

@@ -111,7 +111,7 @@ def test_whatever_links_there_are_every_file_is_met_once(seed: int, tmp_path: Pa
     assert len(benchmark) == len(set(benchmark))
     data, told = said(load_dataset, tmp_path / "in", layout="instances")
     assert {path.resolve() for path in data.images} == set(met)
-    repeats = [one for one in told if "in the folder already" in one]
+    repeats = [one for one in told if "already in the folder" in one]
     assert len(repeats) <= 1, "one line"
     assert bool(repeats) == bool(found.repeated or any(one.cause == "link" for one in found.left_out))
 
@@ -190,7 +190,7 @@ def test_splits_are_understood_and_said(seed: int, tmp_path: Path) -> None:
     data, told = said(load_dataset, tmp_path)
     shown = {*data.instances, *data.train_instances}
     assert shown <= {"cat", "dog", "owl", ""}
-    assert any("named as splits" in one and all(top in one for top in tops) for one in told)
+    assert any("have names of splits" in one and all(top in one for top in tops) for one in told)
     role_of = roles({part_of(top) or "" for top in tops})
     for top in tops:
         role = role_of[part_of(top) or ""]
@@ -200,7 +200,7 @@ def test_splits_are_understood_and_said(seed: int, tmp_path: Path) -> None:
         assert (inside <= {query.path for query in data.queries}) == (role in ("both", "query"))
     exact, nothing = said(load_dataset, tmp_path, layout="splits")
     assert exact == data
-    assert not any("named as splits" in one for one in nothing)
+    assert not any("have names of splits" in one for one in nothing)
     as_before, _ = said(load_dataset, tmp_path, layout="instances")
     assert {*as_before.instances} == {*tops}
 
@@ -219,7 +219,7 @@ def test_splits_beside_other_folders_are_said(tmp_path: Path) -> None:
     (tmp_path / "docs").mkdir()
     data, told = said(load_dataset, tmp_path)
     assert set(data.instances) == {"train", "val", "cat"}
-    assert any("train and val are named as splits are, and beside them there is cat" in one for one in told)
+    assert any("train and val have names of splits, but not those beside them (cat)" in one for one in told)
     data, told = said(load_dataset, tmp_path, layout="splits")
     assert len(data.images) == 1
     assert any("1 image is left out because they belong to no split" in one for one in told)
@@ -241,7 +241,7 @@ def test_images_two_folders_down_are_said_and_can_be_had(seed: int, tmp_path: Pa
     assert {*nested.instances} == {f"{top}/{inner}" for top, inner in product(tops, "xyz")}
     assert nothing == []
     if len(tops) == 1:
-        assert any("every number will be 1" in one for one in told)
+        assert any("every metric will be 1" in one for one in told)
 
 
 # Names of datasets, and what they are asked for by
@@ -276,11 +276,11 @@ def test_learning_sets_of_recipes_written_before_are_still_meant(tmp_path: Path)
 @pytest.mark.parametrize("name", ["folder", "csv"])
 def test_the_words_for_own_images_are_no_images(name: str, tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UnknownName, match="give path/to/"):
+    with pytest.raises(UnknownName, match="give their path instead, such as path/to/"):
         load_dataset(name)
     (tmp_path / name).mkdir()
     assert main(["evaluate", "--dataset", name, "--features", "x.npy"]) == 2
-    assert f"./{name} names it" in capsys.readouterr().err
+    assert f"pass './{name}' to load it" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["holidays", "oxford5k", "ukbench"])
@@ -288,7 +288,7 @@ def test_a_folder_named_as_a_benchmark_is_named(name: str, tmp_path: Path, monke
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CBIRLAB_DATA", str(tmp_path / "nothing"))
     album(tmp_path / name, ["x/1.png", "x/2.png", "y/1.png"])
-    with pytest.raises(FileNotFoundError, match=rf"own images by \./{name}"):
+    with pytest.raises(FileNotFoundError, match=rf"pass '\./{name}' to load it as images of your own"):
         load_dataset(name)
     assert len(load_dataset(f"./{name}").images) == 3
 
@@ -310,7 +310,7 @@ def test_options_written_behind_a_path_are_read_back(options: Mapping[str, objec
 
 def test_options_in_another_form_are_refused(tmp_path: Path) -> None:
     for wrong in ("nested", "layout=a, layout=b", "=a"):
-        with pytest.raises(ValueError, match="options are written as in"):
+        with pytest.raises(ValueError, match="options must be written as in"):
             load_dataset(f"{tmp_path}({wrong})")
     with pytest.raises(UnknownName):
         load_dataset("nowhere(layout=nested)")
@@ -391,7 +391,10 @@ def test_columns_that_are_lacking_or_double_are_named(tmp_path: Path) -> None:
     album(tmp_path, ["a.png"])
     for header, message in (
         (["pth", "instance"], r"must have the columns path and instance, got .*Did you mean 'pth'"),
-        (["filename", "image", "instance"], "'filename' and 'image' could both be the path; name one 'path'"),
+        (
+            ["filename", "image", "instance"],
+            "'filename' and 'image' could both be the path; rename one of them to 'path'",
+        ),
         (["path", "class", "label"], "'class' and 'label' could both be the instance"),
         (["a.png", "i"], "Its first line names an image; write the names of the columns above it"),
         ([], "got an empty file"),
@@ -407,7 +410,7 @@ def test_columns_that_are_lacking_or_double_are_named(tmp_path: Path) -> None:
 def test_a_box_in_shares_of_the_picture_is_refused(box: tuple[float, ...], tmp_path: Path) -> None:
     picture(tmp_path / "a.png", (400, 300))
     file = listed(tmp_path / "t.csv", [["path", "instance", "x0", "y0", "x1", "y1"], ["a.png", "i", *box]])
-    with pytest.raises(ValueError, match=r"t\.csv, line 2: the box .* looks like shares of the picture"):
+    with pytest.raises(ValueError, match=r"t\.csv, line 2: the box .* looks like fractions of the picture"):
         load_dataset(file)
 
 
@@ -463,9 +466,9 @@ def test_instances_that_are_written_in_two_ways_are_said(tmp_path: Path) -> None
     data, told = said(load_dataset, listed(tmp_path / "t.csv", rows))
     assert data.instances == ("1", "1", "2.0", "Cat", "cat", "nan", "\u00e9", "\u00e9")
     text = "\n".join(told)
-    assert "1.0 and 1 are taken as one instance" in text
-    assert "Cat and cat differ in case" in text
-    assert "'nan' (1 image) is an instance like any other" in text
+    assert "1.0 and 1 count as one instance" in text
+    assert "Cat and cat differ only in case" in text
+    assert "'nan' (1 image) counts as an instance too" in text
 
 
 @pytest.mark.parametrize(
@@ -483,7 +486,7 @@ def test_splits_stand_for_roles(words: str, images: int, queries: int, train: in
     rows = [["path", "instance", "split"], *([f"{n}.png", "x", word] for n, word in enumerate(words.split()))]
     data, told = said(load_dataset, listed(tmp_path / "t.csv", rows))
     assert (len(data.images), len(data.queries), len(data.train)) == (images, queries, train)
-    assert any("splits are taken as roles" in one for one in told)
+    assert any("names of splits set the roles" in one for one in told)
 
 
 # Names and bytes
@@ -554,7 +557,7 @@ def test_names_that_are_no_text_are_names(tmp_path: Path) -> None:
         ("path,instance\na.png,caf\xe9\n".encode("latin-1"), r"line 2: cannot be read as CSV in UTF-8, 'caf\\xe9'"),
         (
             "path,instance\ncaf\xe9.png,x\n".encode("latin-1"),
-            r"line 2: no file is named so. cannot be read as CSV in UTF-8",
+            r"line 2: no file has this name. cannot be read as CSV in UTF-8",
         ),
         ("path,instance\na.png,x\n".encode("utf-16"), "it is UTF-16, as spreadsheets write"),
         ("path,instance\na.png,x\n".encode("utf-16-le"), "it is UTF-16"),
@@ -658,25 +661,25 @@ def test_answers_tell_queries_of_one_image_by_their_boxes(tmp_path: Path) -> Non
         ((5, 0, 25, 20), (1,)),
         ((0, 0, 20, 20), (0,)),
     ]
-    with pytest.raises(ValueError, match=r"right\.csv, line 2: 2 queries ask with 'a\.png'; say which"):
+    with pytest.raises(ValueError, match=r"right\.csv, line 2: 2 queries use 'a\.png'; say which one"):
         load_dataset(file, answers=listed(tmp_path / "right.csv", [["query", "path"], ["a.png", "c.png"]]))
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("query,path\na.png,z.png\n", r"1 names are no images of .*right\.csv, line 2: 'z\.png'"),
+        ("query,path\na.png,z.png\n", r"1 names match no image of .*right\.csv, line 2: 'z\.png'"),
         ("query,path\nz.png,a.png\n", r"line 2: 'z\.png'"),
-        ("query,path,label\na.png,b.png,good\na.png,c.png,easy\n", "labels must be of one protocol"),
+        ("query,path,label\na.png,b.png,good\na.png,c.png,easy\n", "labels must belong to one protocol"),
         ("query,path,label\na.png,b.png,\na.png,b.png,junk\n", r"line 3: 'b\.png' is junk .*positive in .*line 2"),
         ("query,path,label\na.png,b.png,1\n", "line 2: label must be one of positive, junk, easy"),
         ("query,label\na.png,b.png\n", "must have the columns query and path"),
         ("query,path\n,b.png\n", "line 2: the query is empty"),
         ("query,path\n", "must name at least one query"),
-        ('{"a.png": "b.png"}', r"query 'a\.png': must be a JSON object as"),
+        ('{"a.png": "b.png"}', r"query 'a\.png': must be a JSON object such as"),
         ('{"a.png": {"right": ["b.png"]}}', r"query 'a\.png': label must be one of"),
-        ("[1]", "must be a JSON object as .* got list"),
-        ("[" * 100_000, "must be a JSON object as"),
+        ("[1]", "must be a JSON object such as .* got list"),
+        ("[" * 100_000, "must be a JSON object such as"),
     ],
 )
 def test_answers_that_cannot_be_say_where(text: str, message: str, tmp_path: Path) -> None:
@@ -720,7 +723,7 @@ def test_a_folder_is_examined_before_anything_is_computed(tmp_path: Path, capsys
     root = album(tmp_path / "photos", ["cat/1.png", "cat/2.png", "dog/1.png", "dog/2.png", "solo/1.png"])
     assert main(["data", "check", str(root), "--quiet"]) == 0
     text = capsys.readouterr().out
-    assert "instances: 3, 1 to 2 images each, 2 in the middle" in text
+    assert "instances: 3, 1 to 2 images each, median 2" in text
     assert "instances of one image: 1\n    solo" in text
     (root / "cat" / "3.heic").write_bytes(b"x")
     (root / "cat" / "4.png").write_bytes(b"x")

@@ -82,7 +82,7 @@ def answered(dataset: Dataset, file: str | Path, *, root: Path) -> Dataset:
     if unknown:
         shown = "; ".join(unknown[:_SHOWN]) + ("; ..." if len(unknown) > _SHOWN else "")
         raise ValueError(
-            f"{printable(file)}: {len(unknown)} names are no images of {dataset.name!r}, or of several: {shown}. Write "
+            f"{printable(file)}: {len(unknown)} names match no image of {dataset.name!r}, or several: {shown}. Write "
             f"paths relative to {printable(root)}."
         )
     for (path, box), query in queries.items():
@@ -98,7 +98,7 @@ def answered(dataset: Dataset, file: str | Path, *, root: Path) -> Dataset:
     )
     if not any(rows for known in made.labels for label, rows in known.items() if label != "junk"):
         warnings.warn(
-            f"{printable(file)}: No query has a right answer. There are rankings, but no numbers.", stacklevel=3
+            f"{printable(file)}: No query has a right answer. There are rankings, but no metrics.", stacklevel=3
         )
     return made
 
@@ -120,7 +120,7 @@ def _query(answer: _Answer, dataset: Dataset, asked: _Names, images: _Names) -> 
     if len(same) > 1:
         boxes = ", ".join(str(query.box) for query in same[:_SHOWN])
         raise ValueError(
-            f"{answer.where}: {len(same)} queries ask with {printable(answer.query)!r}; say which by the columns x0, "
+            f"{answer.where}: {len(same)} queries use {printable(answer.query)!r}; say which one by the columns x0, "
             f"y0, x1, y1 (boxes: {boxes})."
         )
     row = images.find(answer.query)
@@ -169,7 +169,7 @@ def _protocol(file: Path, answers: Sequence[_Answer]) -> tuple[str, tuple[str, .
         if used <= {*labels}:
             return protocol, labels
     raise ValueError(
-        f"{printable(file)}: labels must be of one protocol ("
+        f"{printable(file)}: labels must belong to one protocol ("
         + "; ".join(", ".join(labels) for labels in PROTOCOL_LABELS.values())
         + f"), got {', '.join(sorted(used))}."
     )
@@ -201,7 +201,7 @@ def _label(where: str, written: str) -> str:
 
 def _of_json(file: Path) -> Iterator[_Answer]:
     where = printable(file)
-    form = 'must be a JSON object as {"q.jpg": ["a.jpg"], "r.jpg": {"positive": ["b.jpg"], "junk": ["c.jpg"]}}'
+    form = 'must be a JSON object such as {"q.jpg": ["a.jpg"], "r.jpg": {"positive": ["b.jpg"], "junk": ["c.jpg"]}}'
     try:
         given: Any = json.loads(file.read_bytes())
     except (ValueError, RecursionError) as error:

@@ -73,14 +73,14 @@ def _write(members: Iterator[_Member], archive: Path, scratch: Path) -> None:
         if member.open is None:
             place.mkdir(parents=True, exist_ok=True)
             continue
-        total = open_bounded(total + member.size, packed, "what is in it")
+        total = open_bounded(total + member.size, packed, "its content")
         if total > free:
-            raise ValueError(f"{total:,} bytes are in it and {free:,} are free")
+            raise ValueError(f"its content takes {total:,} bytes, but only {free:,} are free")
         place.parent.mkdir(parents=True, exist_ok=True)
         with member.open() as content, place.open("xb") as file:
             shutil.copyfileobj(content, file, _BLOCK_BYTES)
             if file.tell() != member.size:
-                raise ValueError(f"{member.name!r} must have {member.size:,} bytes, and has {file.tell():,}")
+                raise ValueError(f"{member.name!r} must have {member.size:,} bytes, but has {file.tell():,}")
 
 
 def _place(scratch: Path, name: str) -> Path:
@@ -118,7 +118,7 @@ class _Headers:
 
     def read(self, size: int = -1) -> bytes:
         if not 0 <= size <= _MOST_HEADER_BYTES:
-            raise ValueError(f"a header of {size:,} bytes")
+            raise ValueError(f"it has a header of {size:,} bytes, too many to be true")
         return self._read(size)
 
 
@@ -131,7 +131,7 @@ def _zipped(archive: Path) -> Iterator[_Member]:
                     f"{entry.filename!r} is neither a file nor a folder; links and devices are not unpacked"
                 )
             if entry.orig_filename != entry.filename:  # cut at a NUL, or its separators changed
-                raise ValueError(f"the name {entry.orig_filename!r} cannot be")
+                raise ValueError(f"{entry.orig_filename!r} is not a possible file name")
             opened = None if entry.is_dir() else lambda entry=entry: packed.open(entry)
             yield _Member(entry.filename, entry.file_size, opened)
 
@@ -148,7 +148,7 @@ def _merge(scratch: Path, folder: Path) -> None:
                     there.mkdir()
                 for file in files:
                     if not there.is_dir() or (there / file).is_dir():
-                        raise FileExistsError(f"{there / file} would be in the place of another file or folder")
+                        raise FileExistsError(f"{there / file} would replace another file or folder")
                     was = Path(aside, str(len(done))) if os.path.lexists(there / file) else None
                     done.append((there / file, was))
                     if was is not None:

@@ -48,7 +48,7 @@ def npz(file: Path) -> dict[str, Array]:
             members = [entry for entry in packed.infolist() if entry.filename.endswith(".npy")]
             return {one.filename.removesuffix(".npy"): _member(file, one, size) for one in members}
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
-        raise ValueError(f"no .npz file ({error})") from error
+        raise ValueError(f"not an .npz file ({error})") from error
 
 
 def _member(file: Path, entry: zipfile.ZipInfo, file_bytes: int) -> Array:
@@ -66,8 +66,8 @@ def _array(opened: Callable[[], Any], size: int, file_bytes: int) -> Array:
         shape, dtype, start = _header(content)
     if not dtype.hasobject and math.prod(shape) * dtype.itemsize > size - start:
         raise ValueError(
-            f"an array of {' x '.join(map(str, shape))} {dtype} takes {math.prod(shape) * dtype.itemsize:,} bytes, and "
-            f"{size - start:,} are there"
+            f"an array of {' x '.join(map(str, shape))} {dtype} takes {math.prod(shape) * dtype.itemsize:,} bytes, but "
+            f"only {size - start:,} are there"
         )
 
     def load() -> np.ndarray:
@@ -81,7 +81,7 @@ def _header(content: Any) -> tuple[tuple[int, ...], np.dtype, int]:
     """Shape and type that an array says it has, and where it begins."""
     version = np.lib.format.read_magic(content)
     if version not in _HEADERS:
-        raise ValueError(f"an array of the format {version[0]}.{version[1]}, which none of numbers needs")
+        raise ValueError(f"an array in format {version[0]}.{version[1]}, which arrays of numbers do not use")
     try:
         shape, _, dtype = _HEADERS[version](content)
     except (MemoryError, RecursionError) as error:  # of the parser, on brackets without end

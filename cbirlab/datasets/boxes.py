@@ -26,8 +26,8 @@ def check_box(where: str, path: Path, box: Box) -> bool:
     """
     if 0 <= min(box) and max(box) <= 1:
         raise ValueError(
-            f"{where}: the box {box} must be in pixels, and looks like shares of the picture; multiply x by its width "
-            "and y by its height."
+            f"{where}: the box {box} must be in pixels, but looks like fractions of the picture; multiply x by its "
+            "width and y by its height."
         )
     try:
         height, width = size(path)
@@ -39,8 +39,8 @@ def check_box(where: str, path: Path, box: Box) -> bool:
         raise ValueError(f"{where}: {error}") from None
     if x1 - x0 < min(LEAST_SIDE, width / 2) or y1 - y0 < min(LEAST_SIDE, height / 2):
         raise ValueError(
-            f"{where}: the box {box} leaves {x1 - x0} x {y1 - y0} of the picture's {width} x {height} pixels; each "
-            f"side needs {LEAST_SIDE}."
+            f"{where}: the box {box} covers only {x1 - x0} x {y1 - y0} of the picture's {width} x {height} pixels; "
+            f"each side needs {LEAST_SIDE}."
         )
     outside = max(-box[0] / width, -box[1] / height, box[2] / width - 1, box[3] / height - 1)
     return outside > _BEYOND

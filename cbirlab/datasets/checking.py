@@ -91,7 +91,7 @@ def check(name: str, root: str | Path | None = None, *, images: str = "headers",
     """
     facts = about(name)
     if facts is None:
-        raise ValueError(f"{name}: only published benchmarks have something to be compared with.")
+        raise ValueError(f"{name}: only published benchmarks can be checked against what was published.")
     check_closeness("check", images)
     folder = root_of(name, root)
     findings = list(_layout(name, facts, root))
@@ -158,7 +158,7 @@ def readable(dataset: Dataset, *, decode: bool, progress: bool) -> Finding:
             continue
         box = boxes.get(path)
         if box is not None and (box[0] >= width or box[1] >= height or box[2] <= 0 or box[3] <= 0):
-            problems.append((path, f"{path}: the box {box} lies outside of its {width} x {height} pixels."))
+            problems.append((path, f"{path}: the box {box} lies outside its {width} x {height} pixels."))
     if problems:
         reasons = tuple(printable(reason) for _, reason in problems)
         return Finding(False, "opening images", f"{len(problems):,} problems", reasons, tuple(problems))

@@ -115,7 +115,7 @@ def _place(sheet: Sheet, names: Sequence[str], field: str) -> int | None:
     if len(places) > 1:
         listed = " and ".join(repr(sheet.header[place]) for place in places)
         raise ValueError(
-            f"{printable(sheet.file)}: the columns {listed} could both be the {field}; name one {field!r}."
+            f"{printable(sheet.file)}: the columns {listed} could both be the {field}; rename one of them to {field!r}."
         )
     return places[0] if places else None
 
@@ -134,7 +134,7 @@ def _box_places(sheet: Sheet, names: Sequence[str]) -> tuple[tuple[int, ...], bo
     edges = [head for head, rest in zip(sheet.header, bare, strict=True) if rest in _EDGES]
     wrong = [sheet.header[bare.index(edge)] for edge in unclear] or whole or edges
     if whole or len(wrong) > 1:
-        why = "could be read in two ways" if unclear or whole else "are no box by themselves"
+        why = "could be read in two ways" if unclear or whole else "do not make up a box"
         raise ValueError(
             f"{printable(sheet.file)}: the columns {', '.join(wrong)} {why}. Write the box as the columns {_WANTED}."
         )

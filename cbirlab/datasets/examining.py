@@ -77,9 +77,7 @@ def _counted(dataset: Dataset) -> Iterator[Finding]:
     if sizes:
         low, high = min(sizes.values()), max(sizes.values())
         each = (
-            f"{low} images each"
-            if low == high
-            else f"{low} to {high} images each, {median(sizes.values()):g} in the middle"
+            f"{low} images each" if low == high else f"{low} to {high} images each, median {median(sizes.values()):g}"
         )
         single = tuple(printable(instance) for instance, count in sizes.items() if count == 1)
         yield Finding(True, "instances", f"{len(sizes):,}, {each}")
@@ -95,7 +93,7 @@ def _counted(dataset: Dataset) -> Iterator[Finding]:
             without < len(dataset.labels), "queries without a right answer", f"{without:,} (they do not count)"
         )
     else:
-        yield Finding(True, "ground truth", "none: there are rankings, but no numbers")
+        yield Finding(True, "ground truth", "none: there are rankings, but no metrics")
 
 
 def _alike(dataset: Dataset, progress: bool) -> Iterator[Finding]:

@@ -92,9 +92,9 @@ def warn_of_labels(dataset: Dataset, where: str, holder: str) -> None:
     if not any(positives):
         single = len({*dataset.instances} - {""}) == sum(map(bool, dataset.instances))
         why = f"each {holder} holds one image" if single else f"no {holder} of a query holds another image"
-        said = f"No query has a right answer: {why}. There are rankings, but no numbers"
+        said = f"No query has a right answer: {why}. There are rankings, but no metrics"
     elif positives == others:
-        said = f"Every image is a right answer to every query, because all lie in one {holder}; every number will be 1"
+        said = f"Every image is a right answer to every query, because all lie in one {holder}; every metric will be 1"
     else:
         return
     warnings.warn(f"{where}: {said}.", stacklevel=3)

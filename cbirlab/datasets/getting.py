@@ -24,12 +24,12 @@ def chosen(name: str, only: Sequence[str] = ()) -> list[Source]:
     """
     facts = about(name)
     if facts is None:
-        raise ValueError(f"{name}: there is nothing to download, it is bundled or your own.")
+        raise ValueError(f"{name}: there is nothing to download, because it is bundled or your own.")
     if not facts.sources:
         raise ValueError(f"{name}: {hint(name)}")
     found = [source for source in facts.sources if not only or any(fnmatch.fnmatch(source.file, one) for one in only)]
     if not found:
-        raise ValueError(f"{name}: no file matches {', '.join(only)}; there are {file_names(facts.sources)}.")
+        raise ValueError(f"{name}: no file matches {', '.join(only)}; its files are {file_names(facts.sources)}.")
     return found
 
 

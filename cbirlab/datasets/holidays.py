@@ -42,8 +42,8 @@ def holidays_upright(root: str | Path | None = None, *, image_size: int = 1024) 
     if turned:
         raise ValueError(
             f"holidays_upright: {len(turned)} of {len(dataset.images)} images have an EXIF orientation and would be "
-            f"turned again, the first is {turned[0]}; these are the original files (load 'holidays'), or the "
-            "orientation was left in when they were turned: take it out."
+            f"turned again, the first is {turned[0]}; if these are the original files, load 'holidays'; if "
+            "they were turned by hand, remove the EXIF orientation from them."
         )
     return dataset
 

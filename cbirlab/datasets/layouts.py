@@ -71,8 +71,8 @@ def _are_splits(folder: Path, tops: Sequence[Path], layout: str) -> bool:
     if others and len(named) > 1:
         _say(
             folder,
-            f"{_words(named)} are named as splits are, and beside them there is {_words(others)}, so each folder is "
-            "taken as an instance; layout='splits' takes the splits and leaves out what is beside them.",
+            f"the folders {_words(named)} have names of splits, but not those beside them ({_words(others)}), so each "
+            "folder is loaded as an instance; pass layout='splits' to load the splits and leave out the rest.",
         )
     return bool(named) and not others
 
@@ -85,9 +85,9 @@ def _instances(folder: Path, layout: str) -> list[Shown]:
         single = f", or give the path {printable(folder / tops[0])}" if len(tops) == 1 else ""
         _say(
             folder,
-            f"every image lies two folders down or deeper, and the folders at the top ({_words(tops)}) are taken as "
-            f"the instances; layout='nested' takes the {len({*inner})} innermost folders{single}; "
-            "layout='instances' says that it is right so.",
+            f"every image lies two folders down or deeper, and the folders at the top ({_words(tops)}) are loaded "
+            f"as instances; pass layout='nested' to load the {len({*inner})} innermost folders as instances{single}; "
+            "pass layout='instances' if the folders at the top are right.",
         )
     names = ["/".join(folders if layout == "nested" else folders[:1]) for folders in inner]
     labelled = any(names)
@@ -129,15 +129,15 @@ def _splits(folder: Path, tops: Sequence[Path], layout: str) -> list[Shown]:
         ]
         _say(
             folder,
-            f"its folders are named as splits are and taken as such: {', '.join(told)}. layout='splits' says that it "
-            "is right so, layout='instances' that each of them is an instance.",
+            f"its folders have names of splits and are loaded as splits: {', '.join(told)}. Pass layout='splits' if "
+            "that is right, layout='instances' if each of them is an instance.",
         )
     return shown
 
 
 def _left_out(found: Walk) -> list[LeftOut]:
     repeated = [
-        LeftOut(link, "link", f"{link} leads to an image that is in the folder already.") for link in found.repeated
+        LeftOut(link, "link", f"{link} leads to an image that is already in the folder.") for link in found.repeated
     ]
     return found.left_out + repeated
 

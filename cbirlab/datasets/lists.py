@@ -112,5 +112,5 @@ def number(text: str, decimal_comma: bool = False) -> float:
     """
     value = float(text.replace(",", ".") if decimal_comma else text)
     if value - value != 0:
-        raise ValueError(f"{text!r} is no finite number")
+        raise ValueError(f"{text!r} is not a finite number")
     return value

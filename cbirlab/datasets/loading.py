@@ -80,18 +80,18 @@ def load_dataset(name_or_path: str | Path, **options: Any) -> Dataset:
     try:
         DATASETS.info(str(name_or_path))
     except UnknownName as error:
-        what = "a file" if path.is_file() else "no folder"
+        what = "a file" if path.is_file() else "not a folder"
         raise UnknownName(
             f"{error} As a path it is {what}; a dataset is a name, a folder of images or a CSV file."
         ) from None
-    raise UnknownName(f"{name_or_path!r} is no folder; to load the dataset of that name pass it as a string.")
+    raise UnknownName(f"{name_or_path!r} is not a folder; to load the dataset of that name, pass it as a string.")
 
 
 def _by_its_path(name: str) -> str:
     """The message for a word such as "folder", given in place of the path of the images."""
     what = "folder" if name == "folder" else "file.csv"
-    here = f" There is {'a folder' if Path(name).is_dir() else 'a file'} of that name here: ./{name} names it."
-    return f"{name!r} stands for images of your own, and their path says which: give path/to/{what} in its place." + (
+    here = f" There is {'a folder' if Path(name).is_dir() else 'a file'} of that name here: pass './{name}' to load it."
+    return f"{name!r} stands for images of your own: give their path instead, such as path/to/{what}." + (
         here if Path(name).exists() else ""
     )
 
@@ -101,7 +101,9 @@ def _benchmark(name: str, options: dict[str, Any]) -> Dataset:
         dataset = DATASETS[name](**options)
     except FileNotFoundError as error:
         if Path(name).is_dir() and "root" not in options:
-            error.args = (f"{error} There is a folder of that name here, which is taken as own images by ./{name}.",)
+            error.args = (
+                f"{error} There is a folder of that name here: pass './{name}' to load it as images of your own.",
+            )
         raise
     _warn_if_fewer(name, dataset)
     return dataset
@@ -118,6 +120,6 @@ def _warn_if_fewer(name: str, dataset: Dataset) -> None:
     ):
         if published is not None and there < published:
             warnings.warn(
-                f"{name}: {there:,} of {published:,} {what} are here; numbers on them are not those of the benchmark.",
+                f"{name}: {there:,} of {published:,} {what} are here; metrics on them are not those of the benchmark.",
                 stacklevel=4,
             )

@@ -70,7 +70,7 @@ def variables(file: Path) -> list[Variable]:
     if 0 in data[:4]:
         return [*_version_4(data)]
     if len(data) < 128 or bytes(data[126:128]) not in (b"IM", b"MI"):
-        raise ValueError("it does not begin as a .mat file does")
+        raise ValueError("it does not begin like a .mat file")
     return [*_version_5(data, "<" if bytes(data[126:128]) == b"IM" else ">")]
 
 
@@ -104,7 +104,7 @@ def _element(data: memoryview, at: int, order: str) -> tuple[int, memoryview, in
     if kind >> 16:
         kind, size, start, after = kind & 0xFFFF, kind >> 16, at + 4, at + 8
     if start + size > len(data) or (start == at + 4 and size > 4):
-        raise ValueError("an element says that it is longer than what is there")
+        raise ValueError("an element claims to be longer than the file")
     return kind, data[start : start + size], after
 
 
@@ -122,7 +122,7 @@ def _matrix_in(packed: memoryview, file_bytes: int, order: str, *, partly: bool 
         tag = unpacker.decompress(packed, 8)
         kind, size = struct.unpack(f"{order}II", tag)
         if kind != _MATRIX:
-            raise ValueError("a compressed element is no matrix")
+            raise ValueError("a compressed element is not a matrix")
         if partly:
             return memoryview(unpacker.decompress(unpacker.unconsumed_tail, min(size, _HEAD_BYTES) or 1))
         found = unpacker.decompress(unpacker.unconsumed_tail, open_bounded(size, file_bytes, "a matrix") or 1)
@@ -141,10 +141,10 @@ def _head(content: memoryview, order: str) -> _Head | None:
     kind, sides, at = _element(content, at, order)
     _, name, at = _element(content, at, order)
     if len(flags) < 8 or kind != 5 or len(sides) % 4 or not 8 <= len(sides) <= 128:
-        raise ValueError("a matrix does not say what it is")
+        raise ValueError("a matrix does not say what it holds")
     shape = struct.unpack(f"{order}{len(sides) // 4}i", sides)
     if min(shape) < 0:
-        raise ValueError(f"a matrix cannot be {' x '.join(map(str, shape))}")
+        raise ValueError(f"a matrix cannot have the size {' x '.join(map(str, shape))}")
     (word,) = struct.unpack(f"{order}I", flags[:4])
     return _Head(word & 0xFF, word, shape, bytes(name).decode("latin1"), content[at:])
 
@@ -180,7 +180,7 @@ def _part(parts: Iterator[tuple[int, memoryview]]) -> tuple[int, memoryview]:
 def _matrix(parts: Iterator[tuple[int, memoryview]]) -> memoryview:
     kind, content = _part(parts)
     if kind != _MATRIX:
-        raise ValueError("a cell or a field is no matrix")
+        raise ValueError("a cell or a field is not a matrix")
     return content
 
 
@@ -191,7 +191,7 @@ def _numbers(parts: Iterator[tuple[int, memoryview]], order: str, count: int) ->
         raise ValueError(f"numbers of the unknown type {kind}")
     stored = np.dtype(order + _STORED[kind])
     if len(content) != count * stored.itemsize:
-        raise ValueError(f"a matrix says that it has {count:,} numbers, and has {len(content) // stored.itemsize:,}")
+        raise ValueError(f"a matrix claims {count:,} numbers, but has {len(content) // stored.itemsize:,}")
     return np.frombuffer(content, stored) if count else np.empty(0, stored)
 
 
@@ -207,7 +207,7 @@ def _text(parts: Iterator[tuple[int, memoryview]], order: str, shape: tuple[int,
     if len(shape) != 2 or shape[0] == 1:
         return text
     if len(text) != math.prod(shape):
-        raise ValueError(f"text of {len(text):,} letters cannot be {' x '.join(map(str, shape))}")
+        raise ValueError(f"text of {len(text):,} characters cannot have the size {' x '.join(map(str, shape))}")
     return [text[row :: shape[0]] for row in range(shape[0])]
 
 
@@ -234,13 +234,13 @@ def _version_4(data: memoryview) -> Iterator[Variable]:
         form, rows, across, imaginary, letters = struct.unpack(f"{order}5i", data[at : at + 20])
         machine, zero, stored, kind = (form // unit % 10 for unit in (1000, 100, 10, 1))
         if form < 0 or machine != (order == ">") or zero or stored >= len(_FOUR) or min(rows, across, letters) < 0:
-            raise ValueError("it does not begin as a .mat file does")
+            raise ValueError("it does not begin like a .mat file")
         numbers = np.dtype(order + _FOUR[stored])
         start = at + 20 + letters
         size = rows * across * numbers.itemsize
         at = start + size * (2 if imaginary else 1)
         if at > len(data):
-            raise ValueError("a matrix says that it is longer than what is there")
+            raise ValueError("a matrix claims to be longer than the file")
         name = bytes(data[start - letters : start]).partition(b"\0")[0].decode("latin1")
 
         def load(

@@ -55,15 +55,15 @@ def doubts(instances: Collection[str], spelling: Mapping[str, str]) -> list[str]
     said = []
     joined = [f"{text} and {one}" for text, one in spelling.items() if _WHOLE.fullmatch(text) and one != text]
     if joined:
-        said.append(f"{_listed(joined)} are taken as one instance")
+        said.append(f"{_listed(joined)} count as one instance")
     alike = defaultdict(set)
     for text in {*instances} - {""}:
         alike[re.sub(r"\s+", " ", text).strip().casefold()].add(text)
     several = [" and ".join(sorted(texts)) for texts in alike.values() if len(texts) > 1]
     if several:
-        said.append(f"{_listed(sorted(several))} differ in case or spaces alone, and are several instances")
+        said.append(f"{_listed(sorted(several))} differ only in case or spaces, and count as several instances")
     nothing = Counter(text for text in instances if text.casefold() in _NOTHING)
-    said += [f"{text!r} ({counted(count, 'image')}) is an instance like any other" for text, count in nothing.items()]
+    said += [f"{text!r} ({counted(count, 'image')}) counts as an instance too" for text, count in nothing.items()]
     return said
 
 

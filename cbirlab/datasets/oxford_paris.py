@@ -107,7 +107,9 @@ def _classic(name: str, root: str | Path | None, distractors: Distractors, image
         truth = read_truth(file)
     for query, own, labels in zip(truth.queries, truth.own, truth.labels, strict=True):
         if own is None or own in labels.get("junk", ()):
-            raise ValueError(f"{name}: {query} must be in the database, and not as junk; this is another ground truth.")
+            raise ValueError(
+                f"{name}: {query} must be in the database and not be junk; this is the ground truth of another dataset."
+            )
     return _dataset(name, truth, found, root, ("good", "ok"), "classic", distractors, image_size)
 
 
@@ -117,7 +119,9 @@ def _revisited(name: str, root: str | Path | None, distractors: Distractors, ima
         raise absent(name, f"ground truth (gnd_{name}.pkl or .mat) was", root)
     truth = read_truth(file)
     if any(own is not None for own in truth.own) or not all("easy" in labels for labels in truth.labels):
-        raise ValueError(f"{file}: the revisited protocol has easy and hard labels, and no query in the database.")
+        raise ValueError(
+            f"{file}: must have easy and hard labels and no query in the database, as the revisited protocol has."
+        )
     found = by_stem(places_of(name, root))
     return _dataset(name, truth, found, root, ("easy", "hard"), "revisited", distractors, image_size)
 

@@ -46,7 +46,7 @@ def _check_lengths(raw: bytes) -> None:
     """
     for code, value, _ in pickletools.genops(raw):  # reads lengths, and the bytes that must be there
         if "PUT" in code.name and not 0 <= int(value or 0) < len(raw):
-            raise ValueError(f"it keeps a value under the number {value}, and has {len(raw):,} bytes")
+            raise ValueError(f"it stores a value under the number {value}, although it has only {len(raw):,} bytes")
 
 
 class _Reader(pickle.Unpickler):
@@ -127,7 +127,7 @@ class _Values:
             return self.of(getattr(found, "values", []), depth)
         self.left -= found.size if isinstance(found, np.ndarray) else 1
         if self.left < 0 or depth > _DEEPEST:
-            raise ValueError(f"it unfolds to more values than it has bytes, or more than {_DEEPEST} deep")
+            raise ValueError(f"it unpacks to more values than it has bytes, or is nested more than {_DEEPEST} deep")
         if isinstance(found, dict):
             return {key: self.of(value, depth + 1) for key, value in found.items()}
         if isinstance(found, list | tuple | set | frozenset):

@@ -90,8 +90,8 @@ def hint(name: str, root: str | Path | None = None) -> str:
     facts = about(name)
     where = f"put it into {root_of(name, root)}, set {FOLDER_VARIABLE} to the folder that holds it, or pass root"
     if facts is not None and facts.sources:
-        return f"Download it with `cbirlab data get {name}`, or {where}; `cbirlab data show {name}` says what it takes."
-    return f"It is not offered for download: {where}; `cbirlab data show {name}` says what it takes."
+        return f"Download it with `cbirlab data get {name}`, or {where}; `cbirlab data show {name}` lists its files."
+    return f"It is not offered for download: {where}; `cbirlab data show {name}` lists its files."
 
 
 def absent(name: str, what: str, root: str | Path | None = None) -> FileNotFoundError:

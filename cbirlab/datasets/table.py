@@ -27,7 +27,7 @@ ROLES = ("both", "database", "query", "train")
 
 _FIELDS = ("path", "instance", "role")
 _SHOWN = 5
-_NOT_UTF8 = "cannot be read as CSV in UTF-8, '{}' has other bytes; save it as CSV with the encoding UTF-8."
+_NOT_UTF8 = "cannot be read as CSV in UTF-8, '{}' is in another encoding; save it as CSV with the encoding UTF-8."
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def _check_columns(sheet: Sheet, columns: Columns, answered_apart: bool) -> None
     if len(sheet.header) == 1 and not near[1:] and len(sheet.header[0].split()) > 1:
         hint = " Separate columns by commas, semicolons or tabs."
     if Path(sheet.header[0].replace("\\", "/")).suffix and len(sheet.header) < 3:
-        hint = " Its first line names an image; write the names of the columns above it, as path,instance."
+        hint = " Its first line names an image; write the names of the columns above it, such as path,instance."
     raise ValueError(
         f"{printable(sheet.file)}: must have the columns {' and '.join(needed)}, got {list(sheet.header)}.{hint}"
     )
@@ -153,7 +153,7 @@ def _lines(sheet: Sheet, columns: Columns) -> list[tuple[_Line, str]]:
     unused = [line.number for line, _ in lines if line.box and line.role not in ("both", "query")]
     if unused:
         lines_of_others = counted(len(unused), "line")
-        _say(sheet, f"boxes are used of queries alone, and not on {lines_of_others} of other images ({_at(unused)}).")
+        _say(sheet, f"only queries use boxes; those on {lines_of_others} of other images are ignored ({_at(unused)}).")
     return [pair for pair in lines if pair[0].role]
 
 
@@ -172,7 +172,10 @@ def _roles(sheet: Sheet, cells: Sequence[tuple[int, str]]) -> dict[str, str]:
     made = {word: "both" if found[word] in ("", "both") else role_of[part] for word, part in parts.items()}
     counts = Counter(word for _, word in cells)
     told = ", ".join(f"{word or 'no word'} is {USED[made[word]]} ({counted(counts[word], 'line')})" for word in found)
-    _say(sheet, f"splits are taken as roles: {told}. A column role with {', '.join(ROLES)} says it exactly.")
+    _say(
+        sheet,
+        f"names of splits set the roles: {told}. To set other roles, fill the column role with {', '.join(ROLES)}.",
+    )
     return made
 
 
@@ -194,7 +197,7 @@ def _located(sheet: Sheet, lines: Sequence[tuple[_Line, str]], root: Path, publi
     if otherwise:
         first, name = otherwise[0]
         many, shown = counted(len(otherwise), "path"), f"'{printable(name)}' in line {first.number}"
-        _say(sheet, f"{many} written as on another system: the file that fits is taken, as for {shown}.")
+        _say(sheet, f"{many} spelled as on another system; the file that matches is used, as for {shown}.")
     return found
 
 
@@ -209,7 +212,7 @@ def _confined(sheet: Sheet, line: _Line, root: Path, name: str) -> str:
 def _missing(sheet: Sheet, lacking: Sequence[tuple[_Line, str]], total: int) -> Exception:
     line, name = lacking[0]
     if sheet.other_bytes and any(0xDC80 <= ord(sign) <= 0xDCFF for sign in name):
-        return ValueError(f"{sheet.at(line.number)}: no file is named so. {_NOT_UTF8.format(printable(name))}")
+        return ValueError(f"{sheet.at(line.number)}: no file has this name. {_NOT_UTF8.format(printable(name))}")
     others = f", then line {_at([one.number for one, _ in lacking[1:]])}" if len(lacking) > 1 else ""
     return MissingImages(
         f"{printable(sheet.file)}: {len(lacking)} of {total} images are missing, the first is line {line.number}, "
@@ -231,7 +234,7 @@ def _check_lines(sheet: Sheet, database: Sequence[_Line], asked: Sequence[_Line]
             beyond.append(line.number)
     if beyond:
         reach = f"{counted(len(beyond), 'line')} ({_at(beyond)})"
-        _say(sheet, f"the box of {reach} reaches far beyond its picture; is it of a larger version of it?")
+        _say(sheet, f"the box of {reach} reaches far beyond its picture; was it drawn on a larger version?")
 
 
 def _refuse_twice(sheet: Sheet, lines: Sequence[_Line], what: Callable[[_Line], object]) -> None:

@@ -21,7 +21,7 @@ def open_bounded(size: int, file_bytes: int, what: str) -> int:
     """
     if size > most_bytes(file_bytes):
         raise ValueError(
-            f"{what} would take {size:,} bytes, and the file has {file_bytes:,}: more than {FACTOR} times as much is "
-            "not unfolded; save it uncompressed"
+            f"{what} would take {size:,} bytes, more than {FACTOR} times the {file_bytes:,} bytes of the file; save it "
+            "uncompressed"
         )
     return size

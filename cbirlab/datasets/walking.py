@@ -102,7 +102,7 @@ class _Walker:
     def _follow(self, link: Path) -> None:
         target = os.path.realpath(link)
         if target in self._met or os.path.commonpath([self._root, target]) == target:
-            self._leave(link, "link", "leads to a folder that is in the walk already")
+            self._leave(link, "link", "leads to a folder that is already included")
         else:
             self._enter(link)
 
@@ -112,7 +112,7 @@ class _Walker:
             here = folders.pop()
             real = os.path.realpath(here)
             if real in self._met:
-                self._leave(here, "link", "is in the walk already by another way")
+                self._leave(here, "link", "is already included by another path")
                 continue
             self._met.add(real)
             try:
@@ -181,7 +181,7 @@ def _ending(files: Sequence[LeftOut], where: Path) -> str:
 
 
 def _links(files: Sequence[LeftOut], where: Path) -> str:
-    what = "to what is in the folder already and"
+    what = "to what is already in the folder and"
     lead = f"1 link leads {what} is" if len(files) == 1 else f"{len(files)} links lead {what} are"
     return f"{lead} not followed: {_names(files, where)}."
 

@@ -34,7 +34,9 @@ def read(text: str, names: Collection[str]) -> tuple[str, dict[str, Any]]:
     for member in split_list(text.rstrip()[place + 1 : -1]):
         option, equals, value = (part.strip() for part in member.partition("="))
         if not equals or not option.isidentifier() or option in options:
-            raise ValueError(f"dataset: options are written as in 'photos(layout=nested)', got {printable(text)!r}.")
+            raise ValueError(
+                f"dataset: options must be written as in 'photos(layout=nested)', got {printable(text)!r}."
+            )
         options[option] = _value(value)
     return text[:place].strip(), options
 

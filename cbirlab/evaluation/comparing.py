@@ -64,7 +64,7 @@ def verdict(test: PairedTest, groups: int) -> str:
         said = f"which excludes 0, but p is {test.p:.2g}: this does not tell the two apart"
     else:
         said = f"which{p} {'tells' if test.apart else 'does not tell'} the two apart"
-    return said + (f" (the queries are of {groups} groups only: go by p)" if p and groups < FEW_GROUPS else "")
+    return said + (f" (the queries form only {groups} groups: go by p)" if p and groups < FEW_GROUPS else "")
 
 
 def interval(
@@ -144,7 +144,7 @@ def per_query_table(evaluation: Evaluation, dataset: Dataset, level: str | None 
     judged = evaluation.judged[protocol.level(level, "per_query_table").name]
     if len(judged.n_positive) != len(dataset.queries):
         raise ValueError(
-            f"per_query_table: evaluation must be of the {len(dataset.queries)} queries of {dataset.name!r}, got "
+            f"per_query_table: evaluation must cover the {len(dataset.queries)} queries of {dataset.name!r}, got "
             f"{len(judged.n_positive)}."
         )
     return pd.DataFrame(
@@ -163,7 +163,7 @@ def _comparable(a: Evaluation, b: Evaluation, level: str | None) -> str:
     """The level at which to compare; refuses evaluations that do not compare."""
     if a.protocol != b.protocol or not np.array_equal(a.groups, b.groups):
         raise ValueError(
-            f"paired: a and b must be of the same queries under one protocol, got {a.protocol.name!r} with "
+            f"paired: a and b must evaluate the same queries under one protocol, got {a.protocol.name!r} with "
             f"{len(a.groups)} queries and {b.protocol.name!r} with {len(b.groups)}."
         )
     return a.protocol.level(level, "paired").name

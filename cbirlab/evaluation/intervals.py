@@ -172,7 +172,10 @@ def _check_resamples(n: int) -> None:
 def _paired(a: Any, b: Any) -> np.ndarray:
     first, second = _values("a", a), _values("b", b)
     if len(first) != len(second):
-        raise ValueError(f"paired_difference: a and b must be of the same queries, got {len(first)} and {len(second)}.")
+        raise ValueError(
+            f"paired_difference: a and b must have one value per query, for the same queries, got {len(first)} and "
+            f"{len(second)} values."
+        )
     return first - second
 
 

@@ -166,7 +166,7 @@ _register(
         reference="Philbin et al., CVPR 2007; CVPR 2008",
         levels=(Level("map", positive=("good", "ok"), junk=("junk",)),),
         own_image="kept",
-        remark="every query image is in the database and counts as a right answer; the revisited one takes it out",
+        remark="every query image is in the database and counts as a right answer; the revisited protocol removes it",
     )
 )
 _register(
@@ -176,7 +176,7 @@ _register(
         reference="Jégou, Douze and Schmid, ECCV 2008",
         levels=(Level("map", positive=("positive",)),),
         crop=WHOLE,
-        remark="many published numbers are of images turned upright by hand",
+        remark="many published numbers were measured on images turned upright by hand",
     )
 )
 _register(
@@ -188,7 +188,7 @@ _register(
         metrics=("ns", "map"),
         own_image="kept",
         crop=WHOLE,
-        remark="N-S is from 0 to 4, four images of each object with the query itself; do not mix it with mAP",
+        remark="N-S goes from 0 to 4: each object has four images, with the query itself; do not mix it with mAP",
     )
 )
 _register(
@@ -247,7 +247,7 @@ _register(
         levels=(Level("hit@1", positive=("positive",), junk=("junk",)),),
         metrics=("hit@1", "hit@5", "hit@10", "hit@20"),
         crop=WHOLE,
-        remark="hit@k is the recall@N of place recognition: 1 where any of the first N is of the place",
+        remark="hit@k is the recall@N of place recognition: 1 where any of the first N shows the place",
     )
 )
 

@@ -60,14 +60,14 @@ def _without_answer(found: Answers, dataset: Dataset) -> Iterator[str]:
     unanswered = np.flatnonzero(answers == 0)
     if len(unanswered):
         names = _named([dataset.queries[query].path.name for query in unanswered], len(answers), "queries")
-        yield f"{names} no descriptor (or an empty list), so nothing is found there and it counts as 0."
+        yield f"{names} no descriptor (or an empty list), so these find nothing and count as 0."
     short = np.flatnonzero((answers > 0) & (answers < length))
     if length < found.images or len(short) + len(unanswered) < len(answers) or not len(short):
         return  # an image that is missing only in some lists does have a descriptor
     missing = np.flatnonzero(found.past[: len(dataset.images)] == len(short))
     if len(missing):
         names = _named([dataset.images[row].name for row in missing], len(dataset.images), "images")
-        yield f"{names} no descriptor (or every list ends before), so no query finds it."
+        yield f"{names} no descriptor (or come after the end of every list), so no query finds them."
 
 
 def _nothing_to_find(evaluation: Evaluation, dataset: Dataset) -> Iterator[str]:
@@ -91,8 +91,8 @@ def _ties(evaluation: Evaluation) -> Iterator[str]:
     if spans.sum() >= NOTICED * counted > 0:
         name = evaluation.protocol.main + evaluation.protocol.level(level).suffix
         yield (
-            f"equal scores decide {count} of {counted} queries: they stand in the order of the images, and another "
-            f"order would move {name} by up to {spans.sum() / counted:.2g}."
+            f"equal scores affect {count} of {counted} queries: ties keep the order of the images, and another order "
+            f"would change {name} by up to {spans.sum() / counted:.2g}."
         )
 
 
