@@ -16,7 +16,7 @@ def prediction(table: Any, pooling: str = "spoc") -> Solution:
     return Solution(
         answer=str(best(rows, "attention")),
         why=f"mAP {values.max():.3f}, against {values['none']:.3f} without weights.",
-        hints=("The highest point of the line of spoc.",),
+        hints=("Look for the highest point of the line of spoc.",),
     )
 
 
@@ -27,7 +27,7 @@ def crow_by_hand(sums: Sequence[float] = (0, 3, 4, 0), position: int = 1, a: flo
     share = sums[position] / norm
     return Solution(
         answer=share ** (1 / b),
-        why=f"The strongest position has {(max(sums) / norm) ** (1 / b):.3f}: the root brings the two together.",
+        why=f"The strongest position has {(max(sums) / norm) ** (1 / b):.3f}: the root brings the two closer together.",
         hints=("The norm is the root of the sum of squares: 5.", "Divide by the norm, then take the root."),
         mistakes=(
             (share, "The root is missing."),
@@ -42,9 +42,9 @@ def before_a_power(weight: float = 0.5, p: float = 3) -> Solution:
     """How a weight before GeM changes a position's share in the sum of powers."""
     return Solution(
         answer=weight**p,
-        why="The larger the power, the more is made of a small difference; before a maximum a little less can be "
-        "nothing at all.",
-        hints=("The value is multiplied first and raised to the third power then.", "What is (0.5 x) to the third?"),
+        why="The larger the power, the more a small difference counts; before a maximum, a slightly smaller value "
+        "can count for nothing at all.",
+        hints=("The value is multiplied first, then raised to the third power.", "What is (0.5 x) to the third?"),
         mistakes=(
             (weight, "So it is in a mean; here the weighted value is raised to a power."),
             (weight ** (1 / p), "The power comes after the weight, and the root after the sum."),
@@ -60,8 +60,13 @@ def gains_most(table: Any) -> Solution:
     top = str(wide.max().idxmax())
     return Solution(
         answer=str(gain.idxmax()),
-        why="Best weights less none: " + ", ".join(f"{name} {value:+.3f}" for name, value in gain.items()) + ".",
-        hints=("For each line: its highest point less its first.", "Not the highest line, but the largest rise."),
+        why="mAP with the best weights, minus mAP without weights: "
+        + ", ".join(f"{name} {value:+.3f}" for name, value in gain.items())
+        + ".",
+        hints=(
+            "For each line, subtract its first point from its highest.",
+            "Look for the largest rise, not for the highest line.",
+        ),
         mistakes=((top, "That has the highest mAP, not the largest gain."),) if top != gain.idxmax() else (),
     )
 

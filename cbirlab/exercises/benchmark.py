@@ -27,7 +27,7 @@ def overlap(table: Any) -> Solution:
     count = int(_overlaps(table).sum())
     return Solution(
         answer=count,
-        why=f"Of {len(table) - 1}; of these the intervals alone do not say whether they are worse.",
+        why=f"These are {count} of {len(table) - 1} rows; the intervals alone do not say whether they are worse.",
         hints=(
             f'Compare the column "{score(table)}_high" of each row with "{score(table)}_low" of the first.',
             "The best row itself does not count.",
@@ -43,12 +43,12 @@ def told_apart_paired(table: Any, paired: Any) -> Solution:
     count, of_all = int((apart & _overlaps(table)).sum()), int(apart.sum())
     return Solution(
         answer=count,
-        why=f"Of {int(_overlaps(table).sum())} whose intervals overlap. Of all other rows it is {of_all}.",
+        why=f"These are {count} of {int(_overlaps(table).sum())} rows whose intervals overlap; of all rows, {of_all}.",
         hints=(
-            'The best row less another one: it is told apart where "low" is above 0 and "p" at most 0.05.',
-            "Count only rows whose intervals overlap, those of exercise 1.",
+            'The best row is told apart from another one if "low" is above 0 and "p" is at most 0.05.',
+            "Count only the rows of exercise 1, whose intervals overlap.",
         ),
-        mistakes=((of_all, "That is of all rows: count those of exercise 1."),) if of_all != count else (),
+        mistakes=((of_all, "That counts all rows: count only those of exercise 1."),) if of_all != count else (),
     )
 
 
@@ -57,12 +57,15 @@ def false_alarms(tests: int = 20, error: float = 0.05) -> Solution:
     """How many of the tests find, on average, a difference that is not there."""
     return Solution(
         answer=tests * error,
-        why=f"With {tests} tests a finding or so is to be expected from nothing: dividing the error by their number "
+        why=f"With {tests} tests, about one finding is expected by chance: dividing the error by their number "
         "(Bonferroni) is the simplest guard.",
-        hints=("Each test errs in 5 % of the cases.", "The tests need not be independent for the mean."),
+        hints=("Each test errs in 5 % of the cases.", "The mean is the same whether or not the tests are independent."),
         mistakes=(
-            (error, "That is of one test."),
-            (1 - (1 - error) ** tests, "That is the chance of at least one, if they were independent."),
+            (error, "That is the number for one test."),
+            (
+                1 - (1 - error) ** tests,
+                "That is the chance of at least one false finding, if the tests were independent.",
+            ),
         ),
     )
 
@@ -77,7 +80,10 @@ def worth_considering(table: Any) -> Solution:
     return Solution(
         answer=count,
         why="They lie on the steps of the figure; all others are dominated (Pareto).",
-        hints=("The rows at which the steps rise.", "For each number of bytes the best row, if it beats all smaller."),
+        hints=(
+            "Count the rows at which the steps rise.",
+            "For each number of bytes, take the best row if it beats all rows with fewer bytes.",
+        ),
     )
 
 
@@ -88,7 +94,7 @@ def again(table: Any, again: Any) -> Solution:
     return Solution(
         answer=float(again.metrics[name] - table[name][0]),
         why="The recipe says everything that the number depends on, and its descriptors come from the store.",
-        hints=("`again.metrics` less the first row of `read`.",),
+        hints=("Subtract the first row of `read` from `again.metrics`.",),
     )
 
 

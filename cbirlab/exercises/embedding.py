@@ -24,7 +24,7 @@ def prediction(table: Any) -> Solution:
         answer=name,
         why=f"{best(table, 'aggregation')} at {best(table, 'tap')}: mAP {table[score(table)].max():.3f} with "
         f"{best(table, 'dim')} dimensions.",
-        hints=("The longest bar of the figure is its answer.",),
+        hints=("The longest bar of the figure is the answer.",),
     )
 
 
@@ -50,10 +50,10 @@ def vlad(columns: Points = COLUMNS, centres: Points = CENTRES) -> Solution:
         answer=sums.ravel().tolist(),
         why="The column that lies on its centre leaves nothing: VLAD cannot tell it from no column at all, BoW can.",
         hints=(
-            "Each column is taken less its nearest centre; two numbers per word, in the order of the words.",
+            "Subtract its nearest centre from each column; there are two numbers per word, in the order of the words.",
             "Words without a column have two zeros.",
         ),
-        mistakes=(((-sums).ravel().tolist(), "The residual is the column less the centre, not the other way round."),),
+        mistakes=(((-sums).ravel().tolist(), "The residual is the column minus the centre, not the other way round."),),
     )
 
 
@@ -62,11 +62,11 @@ def fisher_width(k: int = 32, dims: int = 128) -> Solution:
     """Dimensions of the Fisher vector with all its gradients: weights, means and deviations."""
     return Solution(
         answer=k * (1 + 2 * dims),
-        why=f"Of VLAD it would be {k * dims}, of BoW {k}: more is said about each word.",
+        why=f"VLAD would have {k * dims} numbers and BoW {k}: a Fisher vector says more about each word.",
         hints=("Each Gaussian has a weight, a mean and a deviation per dimension.", "K (1 + 2 D)."),
         mistakes=(
             (2 * k * dims, "The gradients of the weights are missing."),
-            (k * dims, "That is VLAD, or the means alone."),
+            (k * dims, "That is the length of VLAD, or of the means alone."),
         ),
     )
 
@@ -81,7 +81,7 @@ def codebook(table: Any) -> Solution:
     return Solution(
         answer=k,
         why=f"mAP {values[k]:.3f}, against {values[other]:.3f} with {other} words.",
-        hints=("Look at the line of VLAD alone.", "Sort the rows of VLAD by mAP."),
+        hints=("Look only at the line of VLAD.", "Sort the rows of VLAD by mAP."),
     )
 
 

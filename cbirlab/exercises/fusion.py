@@ -14,7 +14,7 @@ def prediction(table: Any) -> Solution:
     return Solution(
         answer=str(best(table, "partner")),
         why=f"mAP {table[score(table)].max():.3f}, with {best(table, 'weight'):.2f} of the weight.",
-        hints=("The longest bar of the figure is its answer.",),
+        hints=("The longest bar of the figure is the answer.",),
     )
 
 
@@ -24,7 +24,7 @@ def reciprocal_ranks(ranks: Sequence[int] = (1, 3), k: float = 60) -> Solution:
     return Solution(
         answer=sum(1 / (k + rank) for rank in ranks),
         why="Scores are not looked at, so it does not matter how two models scale theirs.",
-        hints=("One fraction for each list, added up.", "1/61 for the first list; what for the second?"),
+        hints=("Add up one fraction for each list.", "The first list gives 1/61; what does the second give?"),
         mistakes=(
             (sum(1 / rank for rank in ranks), "The 60 is missing: it keeps first places from deciding alone."),
             (sum(1 / (k + rank - 1) for rank in ranks), "Ranks are counted from 1."),
@@ -40,12 +40,12 @@ def oracle(a: Sequence[float] = (1.0, 0.2, 0.6, 0.4), b: Sequence[float] = (0.5,
     mean_a, mean_b = sum(a) / len(a), sum(b) / len(b)
     return Solution(
         answer=sum(max(pair) for pair in zip(a, b, strict=True)) / len(a),
-        why=f"Alone they have {mean_a:.3g} and {mean_b:.3g}. No fusion is bound by this, but few reach it.",
-        hints=("For each query take the larger of the two numbers.", "Then their mean."),
+        why=f"Alone they have {mean_a:.3g} and {mean_b:.3g}. A fusion could beat this, but few reach it.",
+        hints=("For each query take the larger of the two numbers.", "Then take the mean of these."),
         mistakes=(
-            (max(mean_a, mean_b), "That is the better of the two alone: choose anew for each query."),
-            ((mean_a + mean_b) / 2, "That is the mean of both; take the larger of the two."),
-            (sum(max(pair) for pair in zip(a, b, strict=True)), "Their mean, not their sum."),
+            (max(mean_a, mean_b), "That is the better of the two alone: choose the better one for each query."),
+            ((mean_a + mean_b) / 2, "That is the mean of both; take the larger of the two for each query."),
+            (sum(max(pair) for pair in zip(a, b, strict=True)), "Take their mean, not their sum."),
         ),
     )
 
@@ -59,7 +59,7 @@ def most_to_gain(pairs: Any) -> Solution:
         answer=answer,
         why=f"Its oracle adds {row['gain']:.3f} to {max(row['map_a'], row['map_b']):.3f}; the correlation of their "
         f"average precisions is {row['spearman']:.2f}.",
-        hints=("The row with the largest gain, and its columns a and b.",),
+        hints=("Look for the row with the largest gain, and give its columns a and b.",),
         mistakes=((highest, "That pair has the best oracle, but also a strong member."),) if highest != answer else (),
     )
 
@@ -70,7 +70,7 @@ def weight(sweep: Any) -> Solution:
     found, value = float(best(sweep, "weight")), sweep[score(sweep)]
     return Solution(
         answer=found,
-        why=f"mAP {value.max():.3f} there, {value.iloc[0]:.3f} without it and {value.iloc[-1]:.3f} of it alone.",
+        why=f"mAP {value.max():.3f} there, {value.iloc[0]:.3f} without it and {value.iloc[-1]:.3f} with it alone.",
         hints=("Where is the top of its line?", "Sort its rows by mAP."),
     )
 

@@ -15,7 +15,7 @@ def prediction(table: Any) -> Solution:
     return Solution(
         answer=str(best(rows, "tap")),
         why=f"mAP {rows[score(table)].max():.3f}, as {best(rows, 'method')}.",
-        hints=("The longest bar of those that are not of a network.",),
+        hints=("Look for the longest bar that does not belong to a network.",),
     )
 
 
@@ -41,8 +41,8 @@ def upside_down(cosines: Mapping[str, float]) -> Solution:
     """`cosines`: of a picture and the same picture upside down, per descriptor."""
     return Solution(
         answer=max(cosines, key=lambda name: cosines[name]),
-        why="Cosines: " + ", ".join(f"{name} {value:.3f}" for name, value in cosines.items()) + ". What forgets where "
-        "things are cannot notice; that helps with turned pictures, and makes more pictures look alike.",
+        why="Cosines: " + ", ".join(f"{name} {value:.3f}" for name, value in cosines.items()) + ". A descriptor "
+        "that forgets where things are cannot notice; this helps with turned pictures, but more pictures look alike.",
         hints=("Which of them does not know where in the picture something is?", "Look into `cosines`."),
     )
 
@@ -64,8 +64,8 @@ def won(wins: Any) -> Solution:
     count, lost = int(wins.attrs["a_wins"]), int(wins.attrs["b_wins"])
     return Solution(
         answer=count,
-        why=f"Of {wins.attrs['queries']}. Better on the mean is not better everywhere.",
-        hints=("The rows of `wins` with a difference above 0.", "The legend of the figure has the number."),
+        why=f"It wins {count} of {wins.attrs['queries']} queries: what is better on average is not better everywhere.",
+        hints=("Count the rows of `wins` with a difference above 0.", "The legend of the figure has the number."),
         mistakes=((lost, "Those are the queries that it loses."),) if lost != count else (),
     )
 
@@ -76,7 +76,7 @@ def against_random(wins: Any) -> Solution:
     word, interval = told_apart(wins)
     return Solution(
         answer=word,
-        why=f"The mean difference is {interval}. What the trained network has above the random one, it has learned.",
+        why=f"The mean difference is {interval}. What a trained network gains over the random one, it has learned.",
         hints=(
             "Does the interval of the mean difference contain 0, or is p above 0.05?",
             'Above 0: "yes". Below 0: "no". On both sides: "cannot tell".',

@@ -40,8 +40,11 @@ def light(light: Any) -> Solution:
         answer=tap,
         why=f"At {tap} night is {gap.max():.2f} of AUC behind day, at {gap.idxmin()} {gap.min():.2f}. "
         "A tap that is near chance by day has little to lose; one that goes by colours has much.",
-        hints=("For each tap, take the AUC by day less the AUC at night.", "Which line falls the most to the right?"),
-        mistakes=((str(gap.idxmin()), "There the gap is the smallest."),),
+        hints=(
+            "For each tap, subtract the AUC at night from the AUC by day.",
+            "Which line falls the most to the right?",
+        ),
+        mistakes=((str(gap.idxmin()), "At that tap the gap is smallest."),),
     )
 
 
@@ -51,9 +54,9 @@ def share_won(wins: Any) -> Solution:
     won, lost = float((wins["difference"] > 0).mean()), float((wins["difference"] < 0).mean())
     return Solution(
         answer=won,
-        why=f"On {won:.0%} of the queries it wins, and on the mean the two differ by "
-        f"{float(wins['difference'].mean()):+.3f}: what is right for all is not right for each, and this is what "
-        "fusion lives from.",
+        why=f"It wins on {won:.0%} of the queries, and on average the two differ by "
+        f"{float(wins['difference'].mean()):+.3f}: what is best for all is not best for each, and fusion "
+        "makes use of this.",
         hints=(
             'The column "difference" is positive where the first one wins.',
             'A share is a mean of yes and no: (wins["difference"] > 0).mean().',

@@ -15,7 +15,7 @@ def prediction(table: Any) -> Solution:
     return Solution(
         answer=str(kept.idxmax()),
         why="Kept: " + ", ".join(f"{name} {value:.0%}" for name, value in kept.items()) + ".",
-        hints=("The longest bar of the figure.",),
+        hints=("Look for the longest bar of the figure.",),
     )
 
 
@@ -28,7 +28,7 @@ def agreement(true: Sequence[int] = (2, 5, 7), on_map: Sequence[int] = (5, 9, 2)
         why="Their order does not count, only who is among them.",
         hints=("How many of the three on the map are also among the three of the descriptors?",),
         mistakes=(
-            (shared, "That is their number; as a share of the three."),
+            (shared, "That is their number; give it as a share of the three."),
             (shared / len({*true} | {*on_map}), "Divide by the three on the map."),
             (0, "Their order does not count."),
         ),
@@ -40,8 +40,8 @@ def seeds(kept: Mapping[str, float]) -> Solution:
     """`kept`: the share of neighbours that the map of another seed has too."""
     return Solution(
         answer={name for name, share in kept.items() if share < 1},
-        why="A group that is there with one seed only is none.",
-        hints=("A share of 1 means the same neighbours.", "All of those with less than 1."),
+        why="A group that appears with only one seed is not a real group.",
+        hints=("A share of 1 means the same neighbours.", "Name all maps with a share below 1."),
     )
 
 
@@ -54,11 +54,14 @@ def searched_there(searched: Any) -> Solution:
     worst = float(on_maps.min() - values["descriptors"])
     return Solution(
         answer=difference,
-        why=f"The worst map has {worst:+.3f}. Groups that survive are found; which picture of a group is nearer, "
-        "and how far other groups lie away, is not to be read off.",
-        hints=("The longest bar of a map less the bar of the descriptors.", "The sign counts: map less descriptors."),
+        why=f"The worst map has {worst:+.3f}. Groups that survive are found; but the map does not show which picture "
+        "of a group is nearer, or how far away other groups are.",
+        hints=(
+            "Subtract the bar of the descriptors from the longest bar of a map.",
+            "The sign counts: map minus descriptors.",
+        ),
         mistakes=(
-            *(((-difference, "The other way round: map less descriptors."),) if difference else ()),
+            *(((-difference, "Turn it round: map minus descriptors."),) if difference else ()),
             *(((worst, "That is the worst map."),) if worst != difference else ()),
         ),
         tolerance=0.02,

@@ -15,7 +15,7 @@ def prediction(table: Any) -> Solution:
     return Solution(
         answer=str(best(rows, "tap")),
         why=f"GeM, not whitened, has an mAP of {rows[score(table)].max():.3f} there.",
-        hints=("Of the rows with GeM and without whitening, the first.",),
+        hints=("Take the first of the rows with GeM and without whitening.",),
     )
 
 
@@ -32,14 +32,14 @@ def queries(dataset: Dataset) -> Solution:
     most = max(right)
     return Solution(
         answer=[count, most],
-        why="The pictures beside the sub-folders are no queries, and never right."
+        why="Pictures beside the sub-folders are never queries, and never right answers."
         + ("" if len(right) == 1 else " (Where sub-folders differ, the largest counts here.)"),
         hints=("Only pictures in a sub-folder are queries.", "A query is not one of its own right answers."),
         mistakes=(
             ([count, most + 1], "A query is left out of its own answers."),
-            ([len(dataset.images), most], "Pictures beside the sub-folders are not asked.")
+            ([len(dataset.images), most], "Pictures beside the sub-folders are not queries.")
             if len(dataset.images) != count
-            else ([most, count], "The queries first."),
+            else ([most, count], "Give the number of queries first."),
         ),
     )
 
@@ -66,8 +66,11 @@ def dimensions(table: Any) -> Solution:
     return Solution(
         answer=here,
         why="The cloud of N descriptors spans N - 1 directions at most, and never more than the descriptor has.",
-        hints=("How many pictures has the folder, and how many directions do they span?", "Compute a row's `dim`."),
-        mistakes=((elsewhere, "That is what is left when it is learned elsewhere."),) if elsewhere != here else (),
+        hints=(
+            "How many pictures does the folder have, and how many directions do they span?",
+            "Compute a row's `dim`.",
+        ),
+        mistakes=((elsewhere, "That is what remains if whitening is learned elsewhere."),) if elsewhere != here else (),
     )
 
 
@@ -77,7 +80,7 @@ def honest(table: Any) -> Solution:
     leaking = table["leak"] != ""
     return Solution(
         answer=str(table.loc[~leaking, "whitening_set"].iloc[0]),
-        why="The other has seen the evaluated pictures, if none of their labels: fine for use, not for a comparison.",
+        why="The other has seen the evaluated pictures, though not their labels: use it, but do not compare with it.",
         hints=('Which of the rows has nothing in the column "leak"?',),
         mistakes=((str(table.loc[leaking, "whitening_set"].iloc[0]), "That one has seen the evaluated pictures."),),
     )

@@ -16,7 +16,7 @@ def prediction(table: Any) -> Solution:
     return Solution(
         answer=name,
         why=f"{name} reaches an mAP of {table[score(table)].max():.3f} on these maps.",
-        hints=("The longest bar of the figure is its answer.",),
+        hints=("The longest bar of the figure is the answer.",),
     )
 
 
@@ -31,7 +31,7 @@ def gem_by_hand(values: Sequence[float] = (0, 1, 2, 3), p: float = 3) -> Solutio
         hints=("Three steps: each value to the power p, their mean, its p-th root.", "The powers are 0, 1, 8 and 27."),
         mistakes=(
             (sum(values) / len(values), "That is the mean, GeM with p = 1."),
-            (max(values), "That is the maximum, GeM with an endless p."),
+            (max(values), "That is the maximum, GeM with p = ∞."),
             (total ** (1 / p), "Take the mean of the powers, not their sum: else a larger map has larger values."),
             (total / len(values), "The root is missing."),
         ),
@@ -48,7 +48,7 @@ def crow_by_hand(used: Sequence[float] = (1.0, 0.25)) -> Solution:
         "as rare words do.",
         hints=("β = log(Σ Q / Q of the channel), the natural logarithm.", "The sum is over both channels: 1.25."),
         mistakes=(
-            (log(1 / last), "Above the line stands the sum over all channels, not 1."),
+            (log(1 / last), "The numerator is the sum over all channels, not 1."),
             (sum(used) / last, "The logarithm is missing."),
             (log(sum(used) / used[0]), "That is the weight of the other channel."),
         ),
@@ -78,7 +78,7 @@ def exponent(sweep: Any) -> Solution:
     return Solution(
         answer=p,
         why=f"mAP {value.max():.3f}, where p = {sweep['p'].iloc[0]:g} gives {value.iloc[0]:.3f} and "
-        f"p = {sweep['p'].iloc[-1]:g} {value.iloc[-1]:.3f}. Chosen on the evaluated queries: not to be reported.",
+        f"p = {sweep['p'].iloc[-1]:g} {value.iloc[-1]:.3f}. It was chosen on these queries, so do not report it.",
         hints=("Where is the top of the curve?", "The table has a column p: sort by mAP."),
     )
 
@@ -88,7 +88,10 @@ def pwa_width(channels: int, proposals: int = 25) -> Solution:
     """The width of PWA, which concatenates one sum of all channels per proposal."""
     return Solution(
         answer=channels * proposals,
-        why=f"{proposals} weighted sums of {channels} channels each: whitening has to bring that down again.",
-        hints=("One vector of all channels for each proposal, one after the other.",),
-        mistakes=((channels, "That is one of its sums."), (channels + proposals, "The sums are concatenated.")),
+        why=f"{proposals} weighted sums of {channels} channels each: whitening has to reduce that again.",
+        hints=("There is one vector of all channels for each proposal, one after the other.",),
+        mistakes=(
+            (channels, "That is the length of one of its sums."),
+            (channels + proposals, "The sums are concatenated."),
+        ),
     )

@@ -46,7 +46,7 @@ def prediction(effects: Mapping[str, float]) -> Solution:
     return Solution(
         answer=max(effects.keys(), key=lambda name: effects[name]),
         why="Largest changes: " + ", ".join(f"{name} {value:.3f}" for name, value in effects.items()) + ".",
-        hints=("The longest bar, to the left or to the right.", "Look into `effects`."),
+        hints=("Look for the longest bar, to the left or to the right.", "Look into `effects`."),
     )
 
 
@@ -59,11 +59,11 @@ def average_precision_twice(places: Sequence[int] = (1, 3, 6)) -> Solution:
         answer=both,
         why="The trapezoid is never larger: it also looks at the precision just before each right answer.",
         hints=(
-            "The finite sum: the mean of 1/1, 2/3 and 3/6.",
-            "The trapezoid: of each right answer the mean of the precision just before and just after it; before the "
-            "first place it is 1.",
+            "The finite sum is the mean of 1/1, 2/3 and 3/6.",
+            "The trapezoid takes, for each right answer, the mean of the precision just before and just after it; "
+            "before the first place the precision is 1.",
         ),
-        mistakes=((both[::-1], "The other way round: the finite sum first."),),
+        mistakes=((both[::-1], "Turn them round: the finite sum comes first."),),
     )
 
 
@@ -74,12 +74,12 @@ def junk(right: Sequence[int] = (2, 4, 6), ignored: Sequence[int] = (1, 5)) -> S
     both = [average_precision(ranks, junk, method="finite-sum") for junk in (others, ())]
     return Solution(
         answer=both,
-        why="Pictures that nobody could judge fairly would pull down whoever finds them.",
+        why="If junk counted as wrong, whoever finds pictures that nobody can judge fairly would lose by it.",
         hints=(
-            "Ignored is taken out of the list: R, W, R, R is left.",
+            "What is ignored is removed from the list, which leaves R, W, R, R.",
             "Ignored: the mean of 1/1, 2/3 and 3/4. Wrong: of 1/2, 2/4 and 3/6.",
         ),
-        mistakes=((both[::-1], "The other way round: ignored first."),),
+        mistakes=((both[::-1], "Turn them round: ignored comes first."),),
     )
 
 
@@ -90,7 +90,7 @@ def five_numbers(numbers: Mapping[str, float]) -> Solution:
     return Solution(
         answer=max(values) / min(values),
         why="All five have been called mAP in print.",
-        hints=("The largest divided by the smallest.",),
+        hints=("Divide the largest by the smallest.",),
         mistakes=((max(values) - min(values), "That is the difference, not the factor."),),
         tolerance=0.01,
     )
@@ -101,13 +101,13 @@ def how(ranking: Ranking, dataset: Dataset) -> Solution:
     """The choice with which a colleague gets what `reported` says."""
     return Solution(
         answer="results",
-        why="The list is cut at ten, and the sum divided by the right answers among these ten: who finds one of a "
-        "hundred and puts it first has an average precision of 1. Hashing papers report this.",
+        why="The list is cut at ten, and the sum is divided by the right answers among these ten: a system that finds "
+        "one of a hundred and puts it first has an average precision of 1. Hashing papers report this.",
         hints=("Look for their number in the column `value`.", "Nothing on the way to the ranking was changed."),
     )
 
 
-@exercise("12_protocols.5", title="Which of them can be told from nothing")
+@exercise("12_protocols.5", title="Changes that are more than chance")
 def told(table: Any) -> Solution:
     """How many changes have an interval without 0, and a p that agrees with it."""
     known = table.dropna(subset=["change"])
@@ -116,12 +116,12 @@ def told(table: Any) -> Solution:
     count, others = int(apart.sum()), int((~apart).sum())
     return Solution(
         answer=count,
-        why=f"The other {others} may matter too: on these few queries it cannot be told.",
+        why=f"The other {others} may matter too, but these few queries cannot show it.",
         hints=(
             'A change counts if "change_low" is above 0 or "change_high" below 0, and "change_p" at most 0.05.',
-            "Both ends on the same side of 0, and a p that agrees.",
+            "Both ends must lie on the same side of 0, and p must agree.",
         ),
-        mistakes=((others, "Those are the ones that cannot be told from nothing."),) if others != count else (),
+        mistakes=((others, "That counts the changes that could be chance."),) if others != count else (),
     )
 
 
@@ -130,8 +130,8 @@ def spread_of(table: Any) -> Solution:
     """The largest value in a table of choices minus the smallest."""
     return Solution(
         answer=float(table["value"].max() - table["value"].min()),
-        why="No network was changed, none was trained.",
-        hints=('The largest of the column "value" less the smallest.',),
+        why="No network was changed or trained for this.",
+        hints=('Subtract the smallest number of the column "value" from the largest.',),
         tolerance=0.02,
     )
 

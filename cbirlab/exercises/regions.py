@@ -14,7 +14,7 @@ def prediction(table: Any) -> Solution:
     return Solution(
         answer=name,
         why=f"mAP {table[score(table)].max():.3f} with {best(table, 'forward_passes'):.0f} forward passes per image.",
-        hints=("The highest point of the figure; its place from left to right is what it costs.",),
+        hints=("Look for the highest point of the figure; how far right it lies shows its cost.",),
     )
 
 
@@ -33,7 +33,7 @@ def patches(levels: int = 4) -> Solution:
         hints=("Level l, counted from 0, has 2^l x 2^l patches.", "Add up all levels, the first is the whole image."),
         mistakes=(
             (4 ** (levels - 1), "That is the finest level alone."),
-            (count(levels - 1), "That is one level less: they are counted from 0."),
+            (count(levels - 1), "That is one level too few: levels are counted from 0."),
         ),
     )
 
@@ -44,8 +44,11 @@ def pixels(rows: int = 3, columns: int = 3, magnify: float = 2.0) -> Solution:
     return Solution(
         answer=magnify**2,
         why=f"Each of the {rows * columns} tiles has 1/{rows * columns} of the area, and {magnify:g} x {magnify:g} "
-        "times its pixels: what is paid for is the magnification, not the number of tiles.",
-        hints=("How much of the area has a tile, and what does magnification do to it?", "Area grows by the square."),
+        "times its pixels: the magnification costs, not the number of tiles.",
+        hints=(
+            "What share of the area is in one tile, and what does magnification do to it?",
+            "Area grows by the square.",
+        ),
         mistakes=(
             (rows * columns, "Each tile is only a part of the image."),
             (magnify, "Both sides are magnified."),
@@ -65,8 +68,8 @@ def gain_per_pass(table: Any) -> Solution:
     return Solution(
         answer=name,
         why=f"It adds {rate.max():+.4f} of mAP with each further pass.",
-        hints=("(mAP - mAP of single) / (passes - 1) for each row.", "Compute it as a column and sort by it."),
-        mistakes=((top, "That is the highest mAP, not the most for a pass."),) if top != name else (),
+        hints=("(mAP - mAP of single) / (passes - 1) for each row.", "Add it as a column and sort by it."),
+        mistakes=((top, "That has the highest mAP, not the largest gain per pass."),) if top != name else (),
     )
 
 

@@ -30,10 +30,10 @@ def by_hand(
     return Solution(
         answer=[value / root for value, root in zip(centred, roots, strict=True)],
         why="Both coordinates are now counted in standard deviations.",
-        hints=("First take off the mean, then divide each coordinate.", "Divide by the root of the variance."),
+        hints=("First subtract the mean, then divide each coordinate.", "Divide by the root of the variance."),
         mistakes=(
             ([a / v for a, v in zip(centred, variances, strict=True)], "Divide by the standard deviation."),
-            ([a / r for a, r in zip(point, roots, strict=True)], "The mean has to come off first."),
+            ([a / r for a, r in zip(point, roots, strict=True)], "Subtract the mean first."),
             (centred, "That is centred, not whitened."),
         ),
     )
@@ -59,8 +59,8 @@ def dimensions(images: int = 100, width: int = 192) -> Solution:
     """How many dimensions a whitening keeps that learns on `images` descriptors of `width` dimensions."""
     return Solution(
         answer=min(images - 1, width),
-        why="The cloud of N points spans N - 1 directions once its mean is off; along others it says nothing.",
-        hints=("How many directions do two points span, once their mean is off?", "Three points span a plane."),
+        why="The cloud of N points spans N - 1 directions once its mean is subtracted; along others it says nothing.",
+        hints=("How many directions do two points span, once their mean is subtracted?", "Three points span a plane."),
         mistakes=(
             (images, "One of them is spent on the mean."),
             (width, "A covariance of so few images has no variance along some of them."),
@@ -78,7 +78,9 @@ def fewest(table: Any, share: float = 0.95) -> Solution:
         answer=int(enough.min()),
         why=f"That is {4 * int(enough.min())} bytes per image instead of {4 * int(table['dim'].max())}.",
         hints=(f"Multiply the best mAP by {share:g}: which rows are not below?", "Of those, take the smallest dim."),
-        mistakes=((top, "There mAP is best; fewer dimensions do nearly as well."),) if top != enough.min() else (),
+        mistakes=((top, "With these mAP is best; but fewer dimensions do nearly as well."),)
+        if top != enough.min()
+        else (),
     )
 
 
@@ -90,9 +92,9 @@ def leak(table: Any) -> Solution:
     gain = float(values[leaking].iloc[0] - values[~leaking].iloc[0])
     return Solution(
         answer=gain,
-        why=f"{'It rises' if gain > 0 else 'It does not even rise'}, though no label was used. Either way it is not to "
-        "be compared with what was learned on other images; the column `leak` says so in every table.",
-        hints=('One row has something in the column "leak".', "Its mAP less that of the other row."),
-        mistakes=((-gain, "The other way round: the leaking one first."),) if gain else (),
+        why=f"{'It rises' if gain > 0 else 'It does not even rise'}, though no label was used. Either way, do not "
+        "compare it with what was learned on other images; the column `leak` says so in every table.",
+        hints=('One row has something in the column "leak".', "Subtract the mAP of the other row from its mAP."),
+        mistakes=((-gain, "Turn it round: the leaking one comes first."),) if gain else (),
         tolerance=0.02,
     )
