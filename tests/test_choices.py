@@ -284,7 +284,7 @@ def test_what_a_recipe_cannot_be_combined_with_is_a_note(things, warm):
     assert not np.isnan(frame.loc["square", "change"])
     near = replace(RECIPE, interpolation="nearest")
     frame = differences(near, dataset=things, store=warm, progress=False, choices=["antialias"])
-    assert frame["note"].tolist() == ["the nearest pixel is one pixel either way"]
+    assert frame["note"].tolist() == ["interpolation nearest reads single pixels, which antialias does not change"]
 
 
 def test_learning_on_the_evaluated_images_is_told_as_a_leak(things, warm):
@@ -380,11 +380,11 @@ def test_a_list_longer_than_the_database_is_cut_where_nothing_stands(tmp_path):
             lambda r, s: (r, np.where(np.arange(12) % 3, s, s[:, ::-1])),
             "scores must not rise from one result to the next",
         ),
-        (lambda r, s: (r + 1, s), r"'images' must count rows from 0, these lie in \[1, 12\]: subtract 1"),
+        (lambda r, s: (r + 1, s), r"'images' must count rows from 0, but these lie in \[1, 12\]; subtract 1"),
         (lambda r, s: (r + 7, s), "'images' must hold rows of the 12 images of .*, from 0 to 11, got 18"),
-        (lambda r, s: (r.T, s.T), r"has 4 queries: its lines stand as columns; save images\.T"),
-        (lambda r, s: (r // 2, s), "'images' must have a row once in a line, query 0 has one twice"),
-        (lambda r, s: (np.where(r == 3, -1, r), s), "only -1 may follow in a line that -1 ends"),
+        (lambda r, s: (r.T, s.T), r"has 4 queries: it seems to be transposed; save images\.T"),
+        (lambda r, s: (r // 2, s), "'images' must have each row at most once in a line, but query 0 has one twice"),
+        (lambda r, s: (np.where(r == 3, -1, r), s), "-1 ends a line, and only -1 may follow it"),
         (lambda r, s: (r - 5, s), "'images' must hold rows from 0"),
         (lambda r, s: (r.astype(float), s), "must be whole numbers .*, got float64"),
     ],
@@ -464,7 +464,7 @@ def test_why_from_a_terminal(pictures, warm, tmp_path, capsys):
     ("arguments", "message"),
     [
         (["--choice", "jnk"], "each must be one of 'crop'"),
-        (["--ranking", "x.npz", "--tap", "layer4"], "a ranking is there already; leave out tap"),
+        (["--ranking", "x.npz", "--tap", "layer4"], "which other options cannot change; leave out tap"),
         (["--ranking", "x.npz", "--average-precision", "sum"], "average_precision must be one of"),
         (["--out", "x.doc"], "--out must end in one of"),
         (["--crop", "nine"], "crop must be one of"),

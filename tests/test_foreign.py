@@ -157,7 +157,7 @@ def test_an_hdf5_library_that_ends_or_does_not_end_costs_its_own_process_alone(t
     with monkeypatch.context() as patched:
         patched.setattr(reader, "SCRIPT", tmp_path / "script.py")
         patched.setattr(reader, "PATIENCE_SECONDS", 1)
-        with pytest.raises(FeaturesError, match=rf"{path.name} is damaged .* did not come to an end with it"):
+        with pytest.raises(FeaturesError, match=rf"{path.name} is damaged .* did not finish reading it"):
             import_features(path)
     np.testing.assert_array_equal(import_features(path, count=9), X)
 
@@ -257,9 +257,9 @@ def test_names_that_are_unique_without_their_folder_need_none(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({3: "new.jpg"}, r"1 images are not named, the first is 'set 1/im\.1\.jpg'; 1 names are of no image.*new\.jpg"),
-        ({3: IMAGES[2]}, r"each once; .*1 images are not named.*names stand there more than once"),
-        (dict(enumerate("abcdefghi")), r"9 images are not named|images are not named.*9 names are of no image"),
+        ({3: "new.jpg"}, r"1 images are not named, the first is 'set 1/im\.1\.jpg'; 1 names match no image.*new\.jpg"),
+        ({3: IMAGES[2]}, r"each once; .*1 images are not named.*names occur more than once"),
+        (dict(enumerate("abcdefghi")), r"9 images are not named|images are not named.*9 names match no image"),
     ],
 )
 def test_names_of_other_images_are_refused(tmp_path, change, message):

@@ -345,7 +345,7 @@ def test_the_train_split_asks_what_is_shown_twice():
     assert split.train == split.images
     with pytest.raises(ValueError, match="needs a train split"):
         train_split(Dataset("bare", ("0.png",)))
-    with pytest.raises(ValueError, match="shows no instance twice"):
+    with pytest.raises(ValueError, match="weights are learned from two images of one instance"):
         balance([], train_benchmark(0, ["a", "b", "", ""], ())[1])
 
 
@@ -568,7 +568,7 @@ def test_weights_are_learned_alike_under_another_protocol(paired, warm):
 
 def test_learning_needs_a_train_split_that_shows_instances_twice(things, paired, warm):
     learned = Fusion(members=MEMBERS[:1], weights="learned")
-    with pytest.raises(ValueError, match="shows no instance twice"):
+    with pytest.raises(ValueError, match="weights are learned from two images of one instance"):
         run_fusion(learned, dataset=things, store=warm, progress=False)
     bare = replace(things, train=(), train_instances=(), train_name="")
     with pytest.raises(ValueError, match="needs a train split"):
@@ -771,13 +771,13 @@ def test_a_right_answer_that_the_list_misses_has_no_rank(benchmark):
 def test_reports_refuse_what_cannot_be_compared(benchmark):
     one = judged(0, benchmark)
     other = judged(0, replace(benchmark, name="other"))
-    with pytest.raises(ValueError, match=r"one dataset under one protocol, got 'drawn' .* and 'other'"):
+    with pytest.raises(ValueError, match=r"one dataset and one protocol, got 'drawn' .* and 'other'"):
         versus(one, other)
     with pytest.raises(ValueError, match="runs must be at least two"):
         complementarity({"a": one})
     with pytest.raises(ValueError, match="level must be one of easy, medium, hard, got 'map'"):
         versus(one, one, level="map")
-    with pytest.raises(ValueError, match="fusion must be of scores or ranks"):
+    with pytest.raises(ValueError, match="fusion must fuse scores or ranks"):
         complementarity({"a": one, "b": one}, fusion="early")
 
 

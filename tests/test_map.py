@@ -233,7 +233,7 @@ def test_pca_stands_in_until_the_slow_map_is_ready(panel, slow, vectors):
     panel.method.value = "slow"
     until(lambda: slow.begun)
     assert panel.scatter.title == "PCA of 42 descriptors"
-    assert "Slow is being made" in panel.progress.value or "slow: 0 %" in panel.progress.value
+    assert "Slow is being computed" in panel.progress.value or "slow: 0 %" in panel.progress.value
     assert panel.cancel.layout.display == ""
     slow.permits.release(1)
     until(lambda: "slow: 50 %" in panel.progress.value)

@@ -315,7 +315,7 @@ def test_hand_crafted_descriptors_stand_in_the_same_table(things, warm):
     with pytest.raises(ValueError, match="sets of local descriptors without a place; choose an encoding"):
         done(things, warm, backbone="handcrafted", weights=None, tap="rootsift")
     with (
-        pytest.raises(ValueError, match="nothing is left of the grid"),
+        pytest.raises(ValueError, match="no valid combination is left"),
         pytest.warns(UserWarning, match=r"1 taps are left out:\n  rootsift: mac: tap 'rootsift' holds sets"),
     ):
         compare(things, backbones="handcrafted", taps="rootsift", aggregations="mac", store=warm)

@@ -272,7 +272,7 @@ def test_a_module_takes_weights_from_complete_files_only(tmp_path: Path) -> None
     save_file({"0.weight": other["0.weight"]}, tmp_path / "y.safetensors")
     with pytest.raises(WeightsError, match=r"the file must be complete, 0\.bias is missing"):
         load_backbone("mine", tmp_path / "y.safetensors")
-    with pytest.raises(WeightsError, match="mine: it was handed over with its weights"):
+    with pytest.raises(WeightsError, match="mine: it was added with its weights"):
         load_backbone("mine", "random")
 
 
@@ -436,8 +436,8 @@ def test_every_family_of_timm_is_in_the_sweep() -> None:
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ((123.7, 116.3, 103.5), "divided by 255"),
-        ((58, 57, 57), "divided by 255"),
+        ((123.7, 116.3, 103.5), "divide values in 0..255 by 255"),
+        ((58, 57, 57), "divide values in 0..255 by 255"),
         ((0.5,), "three"),
         (0.5, "three"),
         (("a", "b", "c"), "three"),
@@ -472,7 +472,7 @@ def script() -> nn.Module:
 @pytest.mark.parametrize(
     ("module", "words"),
     [
-        (script, "got a program of TorchScript"),
+        (script, "got a TorchScript program"),
         (lambda: nn.Conv2d(3, 4, 3).half(), r"must be in float32, weight is torch\.float16; call \.float\(\)"),
         (lambda: nn.Conv2d(3, 4, 3).double(), "must be in float32"),
         (lambda: nn.Conv2d(3, 4, 3, device="meta"), "device 'meta'"),
@@ -710,7 +710,7 @@ def test_a_network_of_a_repository_is_a_backbone_by_name(repository: Path) -> No
 def test_what_a_repository_gets_wrong_is_one_clear_error(repository: Path) -> None:
     trust_hub(str(repository))
     assert load_backbone(f"hub:{repository}:one_form").weights.startswith("one_form@")
-    with pytest.raises(WeightsError, match="it was handed over with its weights"):
+    with pytest.raises(WeightsError, match="it was added with its weights"):
         load_backbone(f"hub:{repository}:one_form", "random")
     with pytest.raises(UnknownName, match="has no entry 'token'"):
         BACKBONES.info(f"hub:{repository}:token")

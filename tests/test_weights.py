@@ -280,7 +280,10 @@ def scripted() -> bytes:
         (scripted, "TorchScript"),
         (lambda: torch_bytes()[:-400], "its end is missing"),
         (lambda: zipped(readme=b"hello"), "torch did not write"),
-        (lambda: zipped(**{"data.pkl": b"\x80\x02}q\x00.", "data/0": bytes(1 << 20)}), "packs no file"),
+        (
+            lambda: zipped(**{"data.pkl": b"\x80\x02}q\x00.", "data/0": bytes(1 << 20)}),
+            "compressed, which torch never does",
+        ),
         (lambda: save(tensors())[:-100], "damaged"),
         (lambda: b"\x89HDF\r\n\x1a\n", "HDF5"),
     ],

@@ -161,10 +161,10 @@ def colours(owner: str, argument: str, values: Sequence[float]) -> tuple[float, 
     except (TypeError, ValueError) as error:
         raise ValueError(f"{got}.") from error
     if len(numbers) != 3:
-        raise ValueError(f"{got}; a network that takes images without colour needs a first layer that takes three.")
+        raise ValueError(f"{got}; if the network takes grey images, give it a first layer that takes three channels.")
     if not all((0 < one if deviations else 0 <= one) and one <= 1 for one in numbers):
         bytes_of = all(0 < one <= 255 for one in numbers) and max(numbers) > 1
-        raise ValueError(f"{got}{'; those of bytes must be divided by 255' if bytes_of else ''}.")
+        raise ValueError(f"{got}{'; divide values in 0..255 by 255' if bytes_of else ''}.")
     return numbers
 
 

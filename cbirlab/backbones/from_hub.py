@@ -122,7 +122,7 @@ def _explained(error: Exception, name: str, address: Address, options: Mapping[s
     if isinstance(error, RuntimeError) and "Cannot find callable" in str(error):
         return UnknownName(f"Unknown backbone {name!r}: {address.repository} has no entry {address.entry!r}.")
     need = "its folder needs a hubconf.py" if address.local else "it needs a network, or torch's hub cache"
-    return WeightsError(f"{name}: it could not be had ({type(error).__name__}: {error}); {need}.")
+    return WeightsError(f"{name}: it could not be loaded ({type(error).__name__}: {error}); {need}.")
 
 
 class Untrusted(ValueError):

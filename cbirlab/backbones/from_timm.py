@@ -91,7 +91,7 @@ def _timm() -> Any:
     try:
         import timm
     except ImportError as error:
-        raise ImportError("Networks of timm need it: pip install 'cbirlab[timm]'.") from error
+        raise ImportError("Networks named 'timm:...' need timm: pip install 'cbirlab[timm]'.") from error
     return timm
 
 

@@ -105,9 +105,7 @@ def _locate(name: str, weights: str | Path | None, seed: int) -> _Origin:
         return _Origin(name, facts, NO_WEIGHTS)
     if weights == RANDOM:
         if source is not None and not source.untrained:
-            raise WeightsError(
-                f"{name}: it was handed over with its weights; weights must be None or a file, got 'random'."
-            )
+            raise WeightsError(f"{name}: it was added with its weights; weights must be None or a file, got 'random'.")
         return _Origin(name, facts, "random" if seed == 0 else f"random(seed={seed})")
     if source is not None and weights is None and own_file(name) is None:
         return _Origin(name, facts, source.label, hashed=True, source=source)

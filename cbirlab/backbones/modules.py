@@ -136,14 +136,14 @@ def _check_module(name: str, module: object) -> None:
         raise ValueError(f"{owner} must be a torch.nn.Module, got {type(module).__name__}.")
     if isinstance(module, torch.jit.ScriptModule):
         raise ValueError(
-            f"{owner} must be a torch.nn.Module whose parts can be read, got a program of TorchScript; build the "
+            f"{owner} must be a torch.nn.Module whose parts can be read, got a TorchScript program; build the "
             "network in Python and load the program's state_dict() into it."
         )
     for key, value in module.state_dict().items():
         if value.is_floating_point() and value.dtype != torch.float32:
             raise ValueError(f"{owner} must be in float32, {key} is {value.dtype}; call .float() on it first.")
         if value.is_meta:
-            raise ValueError(f"{owner} must have its numbers, {key} is on the device 'meta'; load its weights first.")
+            raise ValueError(f"{owner} must have values, but {key} is on the device 'meta'; load its weights first.")
 
 
 def _early(name: str, traced: Traced, default: Tap) -> str:

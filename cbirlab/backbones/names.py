@@ -31,10 +31,10 @@ def split_backbone(text: str, weights: str | Path | None = None) -> tuple[str, s
     if not sign:
         return name, beside
     if not label:
-        raise ValueError(f"backbone: after {SIGN!r} must come its weights, as 'resnet50@IMAGENET1K_V2', got {text!r}.")
+        raise ValueError(f"backbone: weights must follow {SIGN!r}, as in 'resnet50@IMAGENET1K_V2', got {text!r}.")
     if beside not in (None, label):
         raise ValueError(
-            f"backbone: {text!r} says its weights, and weights must be the same or None, got {beside!r}; leave one of "
+            f"backbone: {text!r} names its weights, so weights must be the same or None, got {beside!r}; leave one of "
             "them out."
         )
     return name, label

@@ -158,7 +158,7 @@ def _mid_ranks(values: np.ndarray) -> np.ndarray:
 def _fused(rankings: list[Ranking], dataset: Dataset, protocol: Protocol, fusion: str, level: str) -> float:
     method = FusionMethod.parse(fusion)
     if method.stage == "descriptors":
-        raise ValueError(f"complementarity: fusion must be of scores or ranks, as 'rrf' or 'minmax', got {fusion!r}.")
+        raise ValueError(f"complementarity: fusion must fuse scores or ranks, as 'rrf' or 'minmax' do, got {fusion!r}.")
     lists = fuse_lists([Member(one) for one in rankings], method, own=own_rows(dataset, protocol))
     found = evaluate(lists, dataset, protocol, resamples=0, remarking=False).per_query[level]
     counted = found[~np.isnan(found)]
@@ -173,7 +173,7 @@ def _comparable(owner: str, runs: list[AnyRun]) -> list[Evaluation]:
     for run, evaluation in zip(runs, found, strict=True):
         if run.dataset != runs[0].dataset or evaluation.protocol != found[0].protocol:
             raise ValueError(
-                f"{owner}: runs must be of one dataset under one protocol, got {runs[0].dataset.name!r} "
+                f"{owner}: runs must share one dataset and one protocol, got {runs[0].dataset.name!r} "
                 f"({found[0].protocol.name}, {found[0].protocol.average_precision}) and {run.dataset.name!r} "
                 f"({evaluation.protocol.name}, {evaluation.protocol.average_precision})."
             )

@@ -84,7 +84,7 @@ def balance(
     """
     if not dataset.queries:
         raise ValueError(
-            f"balance: {dataset.name} shows no instance twice, and weights are learned from images of one instance; "
+            f"balance: weights are learned from two images of one instance, but {dataset.name} has no such images; "
             "give the weights as numbers, or None for equal ones."
         )
     method, own = FusionMethod.parse(method), own_rows(dataset, PROTOCOLS[dataset.protocol])

@@ -67,7 +67,7 @@ class _Process:
             timer.cancel()
         if not said:
             self.end()
-            raise ValueError("the HDF5 library did not come to an end with it")
+            raise ValueError("the HDF5 library did not finish reading it")
         if "error" in said:
             raise ValueError(said["error"])
         return said, values

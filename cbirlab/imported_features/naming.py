@@ -62,8 +62,8 @@ def _difference(key: str, theirs: Sequence[str], ours: Sequence[str]) -> str:
         f"{len(given):,} {said}, the first is {given[0]!r}"
         for given, said in (
             (missing, "images are not named"),
-            (unknown, "names are of no image"),
-            (doubled, "names stand there more than once"),
+            (unknown, "names match no image"),
+            (doubled, "names occur more than once"),
         )
         if given
     ]

@@ -143,8 +143,8 @@ def _rows(values: np.ndarray, columns: bool | None, count: int | None, owner: st
         columns = across == count
     elif columns is None and count is not None and rows == across == count:
         raise FeaturesError(
-            f"import_features: {owner} is {rows} x {across}, so either side could be the images; say columns=True "
-            "where a column is an image, columns=False where a row is."
+            f"import_features: {owner} is {rows} x {across}, so either side could be the images; pass columns=True "
+            "if each column is an image, columns=False if each row is."
         )
     turned = values.T if columns else values
     if count is not None and len(turned) != count:
@@ -206,4 +206,6 @@ def _said_of(source: Path) -> Iterator[None]:
     except MemoryError as error:
         raise FeaturesError(f"import_features: {source.name} takes more memory than there is.") from error
     except Exception as error:  # the libraries raise anything on damaged files
-        raise FeaturesError(f"import_features: {source.name} is damaged or no {source.suffix} file: {error}") from error
+        raise FeaturesError(
+            f"import_features: {source.name} is damaged or not a {source.suffix} file: {error}"
+        ) from error

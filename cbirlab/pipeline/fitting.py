@@ -74,8 +74,8 @@ def warn_of_clipped(found: Iterable[str], stacklevel: int) -> None:
     told = list(dict.fromkeys(filter(None, found)))
     if told:
         warnings.warn(
-            f"{'; '.join(told)}: made for values >= 0, so the negative ones of these taps count as zero; 'spoc', 'mac' "
-            "and 'rmac' take them as they are.",
+            f"{'; '.join(told)}: made for values >= 0, so negative values of these taps count as zero; use 'spoc', "
+            "'mac' or 'rmac' to keep them.",
             stacklevel=stacklevel,
         )
 

@@ -43,8 +43,8 @@ def learning_set(given: str | None, dataset: Dataset) -> str:
     own_half = f"{dataset.name}/{HELD_OUT}"
     if means_held_out(given, dataset) and dataset.held_out is None:
         raise ValueError(
-            f"Recipe: whitening_set 'held_out' needs a dataset with ground truth and no train split, of which half can "
-            f"be held out, images that answer other queries than the rest; {dataset.name!r} is not. "
+            f"Recipe: whitening_set 'held_out' needs a dataset with ground truth and no train split whose images can "
+            f"be divided in two halves that answer different queries; {dataset.name!r} is not such a dataset. "
             "Give another dataset, as 'toytown', or 'database'."
         )
     if given is None:

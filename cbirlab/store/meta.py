@@ -50,7 +50,7 @@ def read_meta(folder: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError, AttributeError):
         sound = False
     if not sound:
-        raise DamagedEntry("meta.json is not what was written.")
+        raise DamagedEntry("meta.json has changed since it was written.")
     return meta
 
 
@@ -74,9 +74,9 @@ def read_note(path: Path) -> dict[str, Any]:
     except OSError:
         return {}
     except ValueError as error:
-        raise DamagedEntry("it is not what was written.") from error
+        raise DamagedEntry("it has changed since it was written.") from error
     if not sealed and not text.endswith("]}"):  # the ending that all old ones had
-        raise DamagedEntry("it is not what was written.")
+        raise DamagedEntry("it has changed since it was written.")
     return found if sealed else {}
 
 
@@ -99,4 +99,4 @@ def _files(folder: Path) -> list[Path]:
 
 def _check_shard(path: Path) -> None:
     if unseal(path.read_bytes()) is None:
-        raise DamagedEntry("it does not have its checksum.")
+        raise DamagedEntry("it does not match its checksum.")

@@ -278,7 +278,7 @@ class Store:
         state = state_of(status)
         if self._verified.get(path) != state:
             if file_sha256(path) != facts["sha256"]:
-                raise DamagedEntry(f"{path.name} does not have its checksum.")
+                raise DamagedEntry(f"{path.name} does not match its checksum.")
             self._verified[path] = state
 
     def _describe(

@@ -180,8 +180,8 @@ def described(
                 yield bench, resolved
     if not left:
         raise ValueError(
-            "compare: nothing is left of the grid: sets of local descriptors (rootsift) need encodings, as 'vlad', and "
-            "class activation maps the tap that the classifier sits on."
+            "compare: no valid combination is left: sets of local descriptors (rootsift) need an encoding, as 'vlad', "
+            "and class activation maps need the tap that the classifier sits on."
         )
 
 
@@ -207,7 +207,7 @@ def _fusions(recipes: Sequence[Recipe], methods: Sequence[FusionMethod], weights
         groups.setdefault(replace(recipe, backbone=Recipe.backbone, weights=None, tap=None), []).append(recipe)
     several = [members for members in groups.values() if len(members) > 1]
     if not several:
-        raise ValueError("compare: fusions need recipes that differ in backbone or tap alone; give several of them.")
+        raise ValueError("compare: fusions need recipes that differ only in backbone or tap; give several of these.")
     return [
         Fusion(members=tuple(members), method=method, weights=weights)
         for members in several

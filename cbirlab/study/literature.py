@@ -110,7 +110,7 @@ def beside(frame: pd.DataFrame, *, dataset: str | None = None, method: str | Non
     import pandas as pd
 
     if dataset is None and "dataset" not in frame:
-        raise ValueError("beside: dataset must be given where the table has no column of that name.")
+        raise ValueError("beside: dataset must be given if the table has no column of that name.")
     names = list(dict.fromkeys(frame["dataset"])) if dataset is None else [dataset]
     for name in names:
         _datasets().info(str(name))

@@ -103,7 +103,7 @@ def find(name: str, weights: str | Path | None, *, default: str = "", bundled: s
         files = sorted(str(one) for one in path.iterdir() if _suffix(one) in SUFFIXES)
         raise WeightsError(
             f"{name}: weights must be a file, got the folder {path}; "
-            + (f"pass one in it: {', '.join(files[:3])}." if files else "no file in it has the name of weights.")
+            + (f"pass one in it: {', '.join(files[:3])}." if files else "it holds no file of weights.")
         )
     options = ["random", *sets]
     near = get_close_matches(label, options, n=1)
@@ -149,9 +149,7 @@ def own_file(name: str, published: Collection[str] = ()) -> Found | None:
     mine = [path for path in own_files() if re.match(pattern, path.name) and path.name not in published]
     if len(mine) > 1:
         listed = ", ".join(str(path) for path in mine)
-        raise WeightsError(
-            f"{name}: several files in {FOLDER_VARIABLE} could be meant ({listed}); pass the path of one."
-        )
+        raise WeightsError(f"{name}: several files in {FOLDER_VARIABLE} match ({listed}); pass the path of one.")
     return Found(mine[0], mine[0].name) if mine else None
 
 

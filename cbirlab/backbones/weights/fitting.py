@@ -72,7 +72,7 @@ def match_tensors(
     if len(rivals) > 1:
         names = sorted(one.rstrip(".") for one in rivals)
         raise WeightsError(
-            f"{owner}: the file holds several networks that fit, {', '.join(map(repr, names))}; say which behind a "
+            f"{owner}: the file holds several networks that fit, {', '.join(map(repr, names))}; name one after a "
             f"colon, as weights='FILE:{names[0]}'."
         )
     return within
@@ -90,7 +90,7 @@ def _part(
     if not found:
         groups = list(dict.fromkeys(name.rsplit(".", 1)[0] for name in _beginnings(state)))
         near = get_close_matches(part, groups, n=3) or groups[:3]
-        raise WeightsError(f"{owner}: the file holds nothing named {part!r}; there is {', '.join(map(repr, near))}.")
+        raise WeightsError(f"{owner}: the file holds nothing named {part!r}; it holds {', '.join(map(repr, near))}.")
     return match_tensors(found, own, owner, own_name=own_name)
 
 
@@ -196,7 +196,7 @@ def _of_other_shape(owner: str, other: list[str], named: int, value: Tensor, own
         return f"{owner}: the file belongs to another network, {shapes}."
     return (
         f"{owner}: {shapes}; the other {named - len(other)} tensors fit, so it was made for other input channels, "
-        "classes or image sizes: hand that network over by add_module, or leave the tensor out of the file."
+        "classes or image sizes: pass that network to add_module, or leave the tensor out of the file."
     )
 
 

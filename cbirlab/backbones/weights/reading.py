@@ -25,11 +25,11 @@ SAVE = "safetensors.torch.save_file(network.state_dict(), 'weights.safetensors')
 # First bytes of files that people get instead of weights, and what to do about them.
 _OTHERS = (
     (b"version https://git-lfs", "it is a pointer of Git LFS, not the file itself; get that with `git lfs pull`"),
-    (b"<", "it is a web page, not the file itself; download it anew, and look at what the address answers"),
+    (b"<", "it is a web page, not the file itself; download it again, and check what the address returns"),
     (b"\x1f\x8b", "it is packed by gzip; unpack it first"),
     (b"7z\xbc\xaf", "it is packed by 7-Zip; unpack it first"),
     (b"\x89HDF", "it is an HDF5 file, as Keras writes; weights must be saved by torch or as safetensors"),
-    (b"\x93NUMPY", "it is an array of NumPy without names; weights must be saved by torch or as safetensors"),
+    (b"\x93NUMPY", "it is a NumPy array without names; weights must be saved by torch or as safetensors"),
     (b"GGUF", "it is a GGUF file; weights must be saved by torch or as safetensors"),
 )
 _TAR = (257, b"ustar")
@@ -109,7 +109,7 @@ def read(path: Path) -> dict[str, Tensor]:
         if value.layout != torch.strided or value.is_quantized or value.is_meta or value.is_complex():
             raise WeightsError(
                 f"{path}: {name} must be a plain tensor of real numbers, got {value.dtype} in {value.layout} layout on "
-                f"{value.device}; where it was trained, save it so: {SAVE}."
+                f"{value.device}; where it was trained, save it like this: {SAVE}."
             )
     return found
 
@@ -162,7 +162,9 @@ def _check_archive(path: Path) -> None:
         )
     packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
     if packed or sum(entry.file_size for entry in entries) > path.stat().st_size:
-        raise WeightsError(f"{path}: cannot be read as weights: torch packs no file of its archives, and here one is.")
+        raise WeightsError(
+            f"{path}: cannot be read as weights: a file in the archive is compressed, which torch never does."
+        )
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:

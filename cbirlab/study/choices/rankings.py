@@ -30,8 +30,8 @@ def write_ranking(ranking: Ranking, path: str | os.PathLike[str]) -> Path:
     if ranking.complete is not None:
         kept, images = ranking.images.shape[1], ranking.complete.shape[1]
         warnings.warn(
-            f"write_ranking: {target.name} holds the first {kept} of {images} places of each query, all that is kept "
-            "of a large run; judged by the file its numbers are those of cut lists.",
+            f"write_ranking: {target.name} holds the first {kept} of {images} places of each query, all that a "
+            "large run keeps; metrics of the file are those of lists that are cut there.",
             stacklevel=2,
         )
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -92,14 +92,16 @@ def _ranking(images: np.ndarray, scores: np.ndarray, dataset: Dataset | None) ->
         images, scores = _of_dataset(images, scores, dataset)
     ended = images == -1
     if images.min(initial=0) < -1 or (ended[:, :-1] & ~ended[:, 1:]).any():
-        raise ValueError("'images' must hold rows from 0; only -1 may follow in a line that -1 ends.")
+        raise ValueError("'images' must hold rows from 0; -1 ends a line, and only -1 may follow it.")
     _check_counted_from_0(images, dataset)
     if ended.any():
         images, scores = _filled(images, ended), np.where(ended, np.float32(-np.inf), scores)
     ordered = np.sort(images, axis=1)
     twice = (ordered[:, :-1] == ordered[:, 1:]).any(axis=1)
     if twice.any():
-        raise ValueError(f"'images' must have a row once in a line, query {int(twice.argmax())} has one twice.")
+        raise ValueError(
+            f"'images' must have each row at most once in a line, but query {int(twice.argmax())} has one twice."
+        )
     return Ranking(images, scores)
 
 
@@ -108,7 +110,7 @@ def _of_dataset(images: np.ndarray, scores: np.ndarray, dataset: Dataset) -> tup
     asked, count = len(dataset.queries), len(dataset.images)
     if len(images) != asked and images.shape[1] == asked:
         raise ValueError(
-            f"'images' is {images.shape}, and {dataset.name!r} has {asked} queries: its lines stand as columns; save "
+            f"'images' is {images.shape}, and {dataset.name!r} has {asked} queries: it seems to be transposed; save "
             "images.T and scores.T."
         )
     if images.shape[1] > count and (images[:, count:] == -1).all():
@@ -120,11 +122,14 @@ def _check_counted_from_0(images: np.ndarray, dataset: Dataset | None) -> None:
     """Warn of lines that hold 1 to K and never 0; without a dataset nobody knows for sure."""
     if dataset is None:
         if images.size and (np.sort(images, axis=1) == np.arange(1, images.shape[1] + 1)).all():
-            warnings.warn("read_ranking: all lines hold the rows 1 to K and never 0; rows count from 0.", stacklevel=4)
+            warnings.warn(
+                "read_ranking: all lines hold the rows 1 to K and never 0, but rows count from 0.",
+                stacklevel=4,
+            )
         return
     count = len(dataset.images)
     if images.size and images.max() == count and not (images == 0).any():
-        raise ValueError(f"'images' must count rows from 0, these lie in [1, {count}]: subtract 1.")
+        raise ValueError(f"'images' must count rows from 0, but these lie in [1, {count}]; subtract 1.")
     if images.size and images.max() >= count:
         raise ValueError(
             f"'images' must hold rows of the {count} images of {dataset.name!r}, from 0 to {count - 1}, got "

@@ -57,7 +57,7 @@ def _idle(name: str, recipe: Recipe, dataset: Dataset, store: Store) -> str:
     if name == "crop":
         return "" if any(query.box for query in dataset.queries) else "no query has a box"
     if name == "antialias" and recipe.interpolation == "nearest":
-        return "the nearest pixel is one pixel either way"
+        return "interpolation nearest reads single pixels, which antialias does not change"
     if name in ("interpolation", "antialias") and not _resized(recipe, dataset, store):
         return f"no picture is resized: none is larger than {recipe.image_size} pixels"
     return ""

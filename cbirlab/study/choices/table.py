@@ -126,7 +126,7 @@ def _chosen(choices: Sequence[str] | None) -> tuple[str, ...]:
 def _usual(dataset: Dataset, protocol: Protocol, level: str | None) -> Judging:
     if not dataset.labels:
         raise ValueError(
-            f"differences: dataset {dataset.name!r} has no ground truth, so its rankings have no numbers to differ."
+            f"differences: dataset {dataset.name!r} has no ground truth, so its rankings have no metrics to compare."
         )
     return Judging.of(protocol, level)
 

@@ -114,7 +114,7 @@ class Looker:
         """
         shared = self._bench.shared
         if not shared.passes.single or tuple(shared.scales) != (1.0,):
-            raise ValueError("match: the session must describe an image by one pass at one scale, to divide its score.")
+            raise ValueError("match: to divide a score, the session must describe an image by one pass at one scale.")
         spec = Aggregation.parse(aggregation)
         maps = [self.maps(item, tap) for item in (a, b)]
         state = self._state(tap, spec)
@@ -134,7 +134,9 @@ class Looker:
             self._searched(tap, aggregation, whitening, dimensions),
         )
         if before[0].counts is not None or Aggregation.parse(aggregation).fact("similarity"):
-            raise ValueError(f"whitening: {aggregation} compares images by more than a cosine of two vectors.")
+            raise ValueError(
+                f"whitening: images must be compared by the cosine of two vectors, unlike with {aggregation}."
+            )
         if self._pairs is None:
             self._pairs = judged_pairs(self.session.dataset, self._bench.shared.protocol, most=MOST_PAIRS)
         pairs = self._pairs

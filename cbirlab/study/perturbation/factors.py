@@ -79,7 +79,7 @@ def pairs(ranking: Ranking | Lists, dataset: Dataset) -> pd.DataFrame:
     lists = lists_of(ranking)
     if lists.shape != (len(dataset.queries), len(dataset.images)):
         raise ValueError(
-            f"pairs: ranking must be of all {len(dataset.queries)} queries and all {len(dataset.images)} images, "
+            f"pairs: ranking must cover all {len(dataset.queries)} queries and all {len(dataset.images)} images, "
             f"got {lists.shape}."
         )
     groups = query_groups(dataset)
@@ -148,7 +148,7 @@ def by_factor(
     rows = []
     for setting, frame in frames.items():
         if factor not in frame:
-            raise ValueError(f"by_factor: the pairs of {setting!r} do not say {factor!r}.")
+            raise ValueError(f"by_factor: the pairs of {setting!r} have no {factor!r}.")
         values = pd.Series(frame[factor])
         for title, chosen in _bins(values, FACTORS[factor].edges if edges is None else tuple(edges)).items():
             if chosen.any():

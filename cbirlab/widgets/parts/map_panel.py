@@ -142,7 +142,7 @@ class MapPanel(widgets.VBox):
         stop.check(MOMENT)
         title = PROJECTIONS.info(wanted.method).title
         if not self._at_hand(wanted):
-            self._show_made(wanted._replace(method=FIRST_COMES_AT_ONCE), stop, f"{title} is being made")
+            self._show_made(wanted._replace(method=FIRST_COMES_AT_ONCE), stop, f"{title} is being computed")
         self._show_made(wanted, stop)
         if self._comparable(wanted) and wanted.name not in self._compared:
             self._compare_seeds(wanted, stop)

@@ -144,7 +144,7 @@ class Question(HasTraits):
         kind = "A picture from outside" if self.own is not None else "A database image"
         kind = kind if self.box is None else "A part of a picture"
         known = self.own is None and (self.image is None or bool(dataset.instances and dataset.instances[self.image]))
-        judged = "frames say whether the same thing is shown" if known else "no result is marked"
+        judged = "frames show which results have the same instance" if known else "no result is marked"
         return (
             f"{kind} is the query. The protocol has no ground truth for it, so it has no AP and {judged}; the mAP is "
             "still that of all benchmark queries. Pick a query in the strip to go back."

@@ -137,7 +137,7 @@ def strip_of(
 ) -> Gallery:
     """The queries of a dataset, or its images if it has no queries, in a strip to pick from."""
     first = len(dataset.images)
-    boxed = "; the box is what is sought" if any(query.box for query in dataset.queries) else ""
+    boxed = "; the box marks what to find" if any(query.box for query in dataset.queries) else ""
     ids = range(first, first + len(dataset.queries)) if dataset.queries else range(first)
     strip = Gallery(thumbnails, on_error=on_error, arrangement="strip", side=92)
     counted = f"{dataset.name}: {len(dataset.queries)} queries, {first} images{boxed}"

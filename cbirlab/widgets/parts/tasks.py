@@ -22,7 +22,7 @@ class Stop(threading.Event):
     def check(self, seconds: float = 0.0) -> None:
         """Wait this long; raise `Cancelled` as soon as nobody wants the work any more."""
         if self.wait(seconds):
-            raise Cancelled("This is no longer wanted.")
+            raise Cancelled("This work is no longer needed.")
 
     def run(self, work: Callable[[], object], told: Listener | None = None) -> bool:
         """Do the work; setting this ends it at the next step of its progress bar. Return whether it was finished.

@@ -40,7 +40,7 @@ def metrics_table(metrics: Mapping[str, float]) -> str:
     named = "mAP" if set(levels) <= set(LEVELS) else "metric"
     head = f"<tr><th>{named}</th><th></th><th></th><th>95 % interval</th></tr>"
     known = any(not math.isnan(metrics[name]) for name in levels)
-    remark = "" if known else note("No query has a right answer, so there is nothing to take a mean of.")
+    remark = "" if known else note("No query has a right answer, so there is no mean.")
     return f"<table class='cbirlab-metrics'>{head}{''.join(rows)}</table>{remark}"
 
 
