@@ -300,8 +300,8 @@ def test_the_password_is_nowhere(engine, address, monkeypatch, capfd):
     [
         ({"kind": "exact", "ef": 50}, ValueError, "kind 'exact' has no graph and would ignore ef"),
         ({"ef": 1001}, ValueError, r"ef must be a whole number in \[1, 1000\] or None"),
-        ({"collection": "drop table"}, ValueError, "collection must be a name of a-z"),
-        ({"collection": "x; drop"}, ValueError, "collection must be a name of a-z"),
+        ({"collection": "drop table"}, ValueError, "collection must be a name of at most"),
+        ({"collection": "x; drop"}, ValueError, "collection must be a name of at most"),
         ({"kind": "ivf"}, ValueError, "kind must be one of 'exact', 'hnsw', 'bits'"),
     ],
 )

@@ -99,7 +99,9 @@ def test_of_several_matrices_the_key_or_the_number_of_images_chooses(tmp_path):
 
 def test_a_square_matrix_needs_its_direction_said(tmp_path):
     np.save(tmp_path / "x.npy", X[:4])
-    with pytest.raises(FeaturesError, match=r"x.npy: array is 4 x 4, so either side could be the images; say columns="):
+    with pytest.raises(
+        FeaturesError, match=r"x.npy: array is 4 x 4, so either side could be the images; pass columns="
+    ):
         import_features(tmp_path / "x.npy", count=4)
     np.testing.assert_array_equal(import_features(tmp_path / "x.npy", count=4, columns=True), X[:4].T)
 

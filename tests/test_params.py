@@ -94,7 +94,9 @@ def test_an_unknown_parameter_is_named_with_the_nearest_one() -> None:
 def test_a_word_is_a_name_that_is_safe_in_a_table_of_a_database() -> None:
     assert Word().check("index", "collection", "my_photos2") == "my_photos2"
     for wrong in ("", "Photos", "2x", "a-b", "a; drop", "a" * 41, "a\n", 3, None):
-        with pytest.raises(ValueError, match="index: collection must be a name of a-z, 0-9 and _"):
+        with pytest.raises(
+            ValueError, match="index: collection must be a name of at most 40 characters a-z, 0-9 and _"
+        ):
             Word().check("index", "collection", wrong)
 
 

@@ -60,7 +60,7 @@ def maps_of(things, network, tap, row=0, **options):
 def test_methods_made_for_values_above_zero_are_named_where_a_tap_has_others(things, warm):
     """The tokens of a transformer are signed; its class token is taken as it is, except beside a map."""
     deit = {"backbone": "deit_tiny", "tap": "block3", "aggregation": "gem"}
-    with pytest.warns(UserWarning, match=r"^gem at block3: made for values >= 0, so the negative ones"):
+    with pytest.warns(UserWarning, match=r"^gem at block3: made for values >= 0, so negative values"):
         done(things, warm, **deit)
     with pytest.warns(UserWarning, match=r"^crow_spatial, pwa at block3; gem at class_token: "):
         warn_of_clipped(

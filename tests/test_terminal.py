@@ -100,7 +100,7 @@ def test_what_is_listed_is_written_in_ascii(monkeypatch):
             MemoryError("Unable to allocate 3.2 GiB"),
             "memory ran out while .* (Unable to allocate 3.2 GiB); .*--image-size",
         ),
-        (MemoryError(), "memory ran out while the table was filled; take a smaller"),
+        (MemoryError(), "memory ran out while the table was filled; use a smaller"),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), "memory ran out"),
         (RecursionError("maximum recursion depth exceeded"), "nested too deeply"),
     ],

@@ -714,7 +714,7 @@ def test_what_a_repository_gets_wrong_is_one_clear_error(repository: Path) -> No
         load_backbone(f"hub:{repository}:one_form", "random")
     with pytest.raises(UnknownName, match="has no entry 'token'"):
         BACKBONES.info(f"hub:{repository}:token")
-    with pytest.raises(WeightsError, match=r"could not be had \(KeyError: 'no such luck'\)"):
+    with pytest.raises(WeightsError, match=r"could not be loaded \(KeyError: 'no such luck'\)"):
         BACKBONES.info(f"hub:{repository}:broken")
     with pytest.raises(WeightsError, match=r"must give a torch\.nn\.Module, got int"):
         BACKBONES.info(f"hub:{repository}:number")
