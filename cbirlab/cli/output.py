@@ -218,6 +218,7 @@ def frame_text(frame: pd.DataFrame) -> str:
         "compression",
         "index",
         "rescore",
+        "distractors",
         "passes",
         "forward_passes",
     )

@@ -27,7 +27,7 @@ SHARED_ROWS = 20
 
 
 def refuse(owner: str, asked: Any) -> None:
-    """Refuse a recipe or a run with distractors where pictures are shown or named.
+    """Refuse a recipe or a run with distractors where pictures are shown or named, or only images are judged.
 
     Raises
     ------

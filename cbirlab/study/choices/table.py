@@ -19,6 +19,7 @@ from cbirlab.evaluation.intervals import percentiles
 from cbirlab.index import Ranking
 from cbirlab.index.lists import Lists, lists_of
 from cbirlab.pipeline import Bench, Recipe
+from cbirlab.pipeline.distractors import refuse
 from cbirlab.pipeline.learning_sets import held_for
 from cbirlab.store import Store
 from cbirlab.study.choices.base import Alternative
@@ -69,6 +70,7 @@ def differences(
     ------
     ValueError : no such choice or level, a dataset without ground truth; and as `cbirlab.run`.
     """
+    refuse("differences", recipe)
     wanted = _chosen(choices)
     store = store or Store()
     dataset = dataset or load_dataset(recipe.dataset)
