@@ -8,8 +8,8 @@ from typing import Annotated, Any, Self
 import numpy as np
 
 from cbirlab.base.params import Range
-from cbirlab.compression.base import Code
 from cbirlab.compression import library
+from cbirlab.compression.base import Code
 from cbirlab.compression.library import faiss_library
 from cbirlab.compression.quantisers import PQ, ROWS_PER_CENTRE
 from cbirlab.index.exact import ExactIndex
