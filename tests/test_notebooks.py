@@ -293,7 +293,9 @@ def elsewhere(village, tmp_path_factory):
                     last = max(place for place, cell in enumerate(notebook.cells) if "panel = " in cell.source)
                     del notebook.cells[last + 1 :]
                 small = "" if WHOLE else f"\n{SMALL}"
-                known[path] = run_here(notebook, f"DATASET, BACKBONE, WEIGHTS = {str(village)!r}, *{OTHER}{small}")
+                known[path] = run_here(
+                    notebook, not_there(path.stem), f"DATASET, BACKBONE, WEIGHTS = {str(village)!r}, *{OTHER}{small}"
+                )
         return known[path]
 
     yield run
@@ -302,9 +304,9 @@ def elsewhere(village, tmp_path_factory):
             panel.close()
 
 
-def run_here(notebook, parameters):
+def run_here(notebook, without, parameters):
     code_cells(notebook)[0].source += f"\n{parameters}"
-    asked = with_trials(notebook)
+    asked = with_trials(notebook, without)
     said, text, panels, names = io.StringIO(), "", [], {"display": lambda *shown: None}
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
