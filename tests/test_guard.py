@@ -18,12 +18,14 @@ from cbirlab.store import Store
 from cbirlab.widgets import (
     BreaksPanel,
     CodeBeside,
+    DialLab,
     Explorer,
     HammingBall,
     ITQSteps,
     JudgingLab,
     MatchView,
     Missed,
+    ParetoExplorer,
     PoolingView,
     PQCells,
     ProbePanel,
@@ -71,6 +73,15 @@ def coded(kind, compression):
     return opened
 
 
+def measured(kind):
+    def opened(session):
+        panel = kind(session, pause=0)
+        assert panel.work.wait()
+        return panel
+
+    return opened
+
+
 CODED = {HammingBall: "itq(bits=8)", PQCells: "pq(m=16, bits=4)", ITQSteps: "itq(bits=2)", CodeBeside: "itq(bits=8)"}
 PANELS = {
     "Explorer": lambda session: Explorer(FakeSession(session.dataset), prefetch=False, pause=0),
@@ -81,6 +92,7 @@ PANELS = {
         for kind in (PoolingView, MatchView, WhiteningLab, WinLoss, Missed, ProbePanel, BreaksPanel)
     },
     **{kind.__name__: coded(kind, compression) for kind, compression in CODED.items()},
+    **{kind.__name__: measured(kind) for kind in (ParetoExplorer, DialLab)},
 }
 
 

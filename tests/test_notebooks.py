@@ -34,7 +34,7 @@ WHOLE = os.environ.get("CBIRLAB_NOTEBOOKS") == "whole"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 PROGRESS = re.compile(r"\d+%\||FloatProgress")  # tqdm's bars show themselves as text without a kernel
 OTHER = ("squeezenet1_1", "random")  # taps with other names, none of them a classifier's; it is small and here
-UNTIL_THE_PANEL = {"0", "4", "5", "6", "8", "9", "12", "13"}
+UNTIL_THE_PANEL = {"0", "4", "5", "6", "8", "9", "12", "13", "14"}
 """Notebooks that are not run to the end with it: what follows the panel takes long, and names no tap."""
 SMALL = "IMAGE_SIZE, AGGREGATIONS, WHITENINGS = 64, ['mac', 'gem'], ['none', 'pca']"
 MOST_LINES = 10
@@ -42,7 +42,9 @@ MOST_CELLS = 12
 BY_NAME = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
 
 EXTRAS = ("openpyxl", "h5py", "timm", "voila", "faiss", "mitsuba")
-WITHOUT_EXTRAS = f"import sys\nsys.modules |= dict.fromkeys({EXTRAS})  # as after a plain pip install"
+WITHOUT_EXTRAS = "import sys\nsys.modules |= dict.fromkeys({})  # as after a plain pip install"
+NEEDS = {"14_search_at_scale": "faiss"}
+"""The extra that a notebook is about, and says so."""
 
 TRY = '''
 from cbirlab.exercises import judge, solution
@@ -112,12 +114,20 @@ CONTROLS = {
     r"Click another result": lambda part: isinstance(part, Gallery),
     r"`distance`": called("distance"),
     r"Raise re-scored": called("re-scored"),
+    r"Choose a compression": called("compression"),
+    r"places to re-score": called("rescore"),
+    r"Move the probes": called("probes"),
     r"draw around some": lambda part: isinstance(part, Scatter),
     r"dropped in|marked to search": lambda part: isinstance(part, QueryPicture),
     r"[Cc]lick a query|Click another picture|which queries change|over several queries|Look for a query":
         lambda part: isinstance(part, Gallery) and part.arrangement == "strip",
 }  # fmt: skip
 """What a reader is told to move, as a pattern of the text before a panel, and how to know it in the panel."""
+
+
+def not_there(name):
+    """The extras that a notebook has to do without."""
+    return [one for one in EXTRAS if one != NEEDS.get(name)]
 
 
 def code_cells(notebook):
@@ -245,8 +255,8 @@ def test_runs_from_top_to_bottom(path, town, shared_store, tmp_path, monkeypatch
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH", "")])))
     notebook = read(path)
     if not WHOLE:
-        code_cells(notebook)[0].source += f"\nDATASET = {str(town)!r}"
-    asked = with_trials(notebook)
+        code_cells(notebook)[0].source += f"\nDATASET, ROWS = {str(town)!r}, 10_000"
+    asked = with_trials(notebook, not_there(path.stem))
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
     outputs = [output for cell in code_cells(notebook) for output in cell.outputs]
     errors = [output.text for output in outputs if output.get("name") == "stderr"]
@@ -276,14 +286,16 @@ def elsewhere(village, tmp_path_factory):
         if path not in known:
             with pytest.MonkeyPatch.context() as patch:
                 patch.setenv("CBIRLAB_STORE", str(store))
-                for name in EXTRAS:
+                for name in not_there(path.stem):
                     patch.setitem(sys.modules, name, None)
                 notebook = read(path)
                 if path.stem.split("_")[0] in UNTIL_THE_PANEL and not WHOLE:
                     last = max(place for place, cell in enumerate(notebook.cells) if "panel = " in cell.source)
                     del notebook.cells[last + 1 :]
                 small = "" if WHOLE else f"\n{SMALL}"
-                known[path] = run_here(notebook, f"DATASET, BACKBONE, WEIGHTS = {str(village)!r}, *{OTHER}{small}")
+                known[path] = run_here(
+                    notebook, not_there(path.stem), f"DATASET, BACKBONE, WEIGHTS = {str(village)!r}, *{OTHER}{small}"
+                )
         return known[path]
 
     yield run
@@ -292,9 +304,9 @@ def elsewhere(village, tmp_path_factory):
             panel.close()
 
 
-def run_here(notebook, parameters):
+def run_here(notebook, without, parameters):
     code_cells(notebook)[0].source += f"\n{parameters}"
-    asked = with_trials(notebook)
+    asked = with_trials(notebook, without)
     said, text, panels, names = io.StringIO(), "", [], {"display": lambda *shown: None}
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
@@ -359,7 +371,7 @@ for step in bar(range(5), desc="slow", unit="step"):
     assert [output.data for output in notebook.cells[0].outputs] == [{"text/plain": ""}]
 
 
-def with_trials(notebook):
+def with_trials(notebook, without=EXTRAS):
     """Behind each cell that checks an answer, a cell that tries right and wrong ones; the names of the exercises."""
     asked, cells = [], []
     for cell in notebook.cells:
@@ -369,6 +381,6 @@ def with_trials(notebook):
             trial = ast.Call(ast.Name("try_both"), [name], given)
             cells.append(nbformat.v4.new_code_cell(ast.unparse(trial)))
             asked.append(ast.literal_eval(name))
-    cells[:0] = [nbformat.v4.new_code_cell(text.strip()) for text in (WITHOUT_EXTRAS, TRY)]
+    cells[:0] = [nbformat.v4.new_code_cell(text.strip()) for text in (WITHOUT_EXTRAS.format(tuple(without)), TRY)]
     notebook.cells = cells
     return asked

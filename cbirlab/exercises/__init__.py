@@ -21,6 +21,7 @@ from cbirlab.exercises import (
     pooling,
     protocols,
     regions,
+    search_at_scale,
     whitening,
 )
 from cbirlab.exercises.base import EXERCISES, Solution, Verdict, check, exercise, judge, solution
@@ -47,6 +48,7 @@ __all__ = [
     "pooling",
     "protocols",
     "regions",
+    "search_at_scale",
     "solution",
     "spread",
     "whitening",

@@ -129,9 +129,9 @@ class SearchLab(SettingPanel):
         return [(one, point) for one, point in found if isinstance(point, Found)]
 
     def _sheet(self) -> Any:
-        if self._drawn is None:
-            return None
-        return titled_sheet(self._drawn[0].image(), self.state.setting.words, "")
+        if self._drawn is None:  # its code is still learning
+            self.work.wait()
+        return self._drawn and titled_sheet(self._drawn[0].image(), self.state.setting.words, "")
 
 
 class ParetoExplorer(SearchLab):

@@ -138,11 +138,16 @@ def parameter_control(parameter: Parameter) -> Any:
     looks = {"description": parameter.name.replace("_", " "), "style": DESCRIPTION, "layout": LAYOUT}
     if isinstance(domain, Choice) and None in domain.options:
         return widgets.Dropdown(options=[_option(one) for one in domain.options], **looks)
-    if isinstance(domain, Range) and domain.integer and domain.low >= 1 and domain.high / domain.low > MANY_STOPS:
+    if isinstance(domain, Range) and _doubles(domain):
         powers = {2**power for power in range(32) if domain.low <= 2**power <= min(domain.high, LARGEST_STOP)}
         stops = [*([None] if domain.optional else []), *sorted(powers | ({parameter.default} - {None}))]
         return widgets.SelectionSlider(options=[_option(stop) for stop in stops], **looks)
     return control(parameter, description=looks["description"])
+
+
+def _doubles(domain: Range) -> bool:
+    """Whether a slider goes by powers of two."""
+    return domain.integer and domain.low >= 1 and (domain.optional or domain.high / domain.low > MANY_STOPS)
 
 
 def _offered(parameter: Parameter) -> bool:
