@@ -3,8 +3,8 @@
     python data/results/distractors.py [--distractors 1000 10000 100000 1000000] [--ways exact itq ...]
 
 "peak MB" is the most memory of the whole process while a row was made, PyTorch and mapped files included (Linux);
-distractors lie in a file of the store's folder. HNSW is built by one thread, a quarter of an hour for a million: ask
-for it by --most-hnsw. README.md says what came out.
+distractors lie in a file of the store's folder. HNSW is built by one thread, which takes minutes for a million: ask for
+it by --most-hnsw. README.md says what came out.
 """
 
 from __future__ import annotations
