@@ -131,12 +131,13 @@ function render({ model, el }) {
   }
 
   // As many columns as fit, but no more than the number of rows needs: 24 pictures stand as 8, 6, 4 or 3 in a row, none alone.
+  // Few pictures do not fill the width: none is shown at more than twice its side.
   let columns = 1;
   function fitColumns() {
     const count = grid.children.length;
     const fitting = Math.max(1, Math.floor((grid.clientWidth + 6) / (model.get("side") + 6)));
     columns = Math.max(1, Math.ceil(count / Math.ceil(count / fitting)));
-    if (model.get("arrangement") === "grid") grid.style.gridTemplateColumns = `repeat(${columns}, minmax(0, 1fr))`;
+    if (model.get("arrangement") === "grid") grid.style.gridTemplateColumns = `repeat(${columns}, minmax(0, ${2 * model.get("side")}px))`;
   }
   const resizing = new ResizeObserver(fitColumns);
   resizing.observe(grid);
