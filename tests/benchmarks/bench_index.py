@@ -36,6 +36,7 @@ import faiss  # isort: skip
 
 from cbirlab.compression import Compression
 from cbirlab.index import ExactIndex, IndexMethod, Ranking, rescore
+from cbirlab.index.faiss_index import FaissIndex
 from cbirlab.index.recall import recall_of_exact
 
 WIDTH, BATCH, SINGLE, TRAIN, K = 128, 100, 30, 40_000, 10
@@ -137,7 +138,7 @@ class Built:
     @property
     def serialised(self) -> int:
         """Bytes that faiss writes of its index; of exact search, which is not of faiss, those of the codes."""
-        return len(self.index.saved()["index"]) if hasattr(self.index, "saved") else self.index.nbytes
+        return len(self.index.saved()["index"]) if isinstance(self.index, FaissIndex) else self.index.nbytes
 
 
 def main() -> int:
