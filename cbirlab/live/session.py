@@ -83,10 +83,8 @@ class Session:
         self.dataset = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
         name = dataset_name or (self.dataset.name if isinstance(dataset, Dataset) else str(dataset))
         network = load_backbone(backbone, weights, device)
-        self.backbone = network.name
-        self.weights = network.weights
-        self.taps = tuple(network.taps)
-        self.default_tap = network.default_tap
+        self.backbone, self.weights = network.name, network.weights
+        self.taps, self.default_tap = tuple(network.taps), network.default_tap
         given = [Aggregation.parse(one) for one in aggregations] if aggregations is not None else None
         self.aggregations = slider_stops(_PREPARED) if given is None else given
         named = [*AGGREGATIONS, *ENCODINGS] if given is None else [spec.name for spec in given]
@@ -193,7 +191,6 @@ class Session:
         recipe = self.recipe(*setting)
         self._make_ready(recipe)
         with self._filling:
-            self.bench.pair(recipe)
             self.bench.index(recipe)
 
     def _make_ready(self, recipe: Recipe) -> None:
