@@ -196,6 +196,12 @@ def _compare(given: Any) -> int:
     return 0
 
 
+def _advise(given: Any) -> int:
+    from cbirlab.cli import searching
+
+    return searching.advise_command(given)
+
+
 def _extract(given: Any) -> int:
     from cbirlab.cli import checks, extracting, output
     from cbirlab.pipeline import Recipe
@@ -269,6 +275,7 @@ _COMMANDS = {
     "compare": _compare,
     "search": _search,
     "duplicates": _duplicates,
+    "advise": _advise,
     "extract": _extract,
     "index": _index,
     "versus": _versus,

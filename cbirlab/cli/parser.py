@@ -53,8 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
         _add_list,
         _add_run,
         _add_compare,
-        _add_search,
-        _add_duplicates,
+        _add_searching,
         _add_extract,
         _add_index,
         _add_versus,
@@ -161,25 +160,22 @@ def _add_compare(commands: Any) -> None:
     add_common(parser)
 
 
-def _add_search(commands: Any) -> None:
-    from cbirlab.cli.searching import add_search
+def _add_searching(commands: Any) -> None:
+    from cbirlab.cli import searching
 
     more = """
-    The first search describes the whole folder; later searches describe only the picture. Boxes of queries and ground
-    truth are not used.
+    The folder is described once; from then on a search costs what describing the picture costs. Boxes of queries and
+    ground truth play no part.
     """
-    add_search(_command(commands, "search", "find the images of a folder that look like a picture", more))
-
-
-def _add_duplicates(commands: Any) -> None:
-    from cbirlab.cli.searching import add_duplicates
-
+    searching.add_search(_command(commands, "search", "find the images of a folder that look like a picture", more))
     more = """
-    All pairs are compared by their full descriptors. Images linked by a chain of similar pairs form one group.
-    Descriptors are whitened by pca(power=0.25) unless --whitening says otherwise, because without whitening nearly all
-    cosines are large.
+    All pairs are compared by their full descriptors. Images that are chained by near ones form one group. Descriptors
+    are whitened by pca(power=0.25) unless --whitening says otherwise, because without it nearly all cosines are large.
     """
-    add_duplicates(_command(commands, "duplicates", "group the images of a folder that are nearly the same", more))
+    name = "group the images of a folder that are nearly the same"
+    searching.add_duplicates(_command(commands, "duplicates", name, more))
+    more = "Estimates, from figures that were measured at 100,000 rows of 128 dimensions."
+    searching.add_advise(_command(commands, "advise", "tell which code and index fit a memory and a time", more))
 
 
 def _add_extract(commands: Any) -> None:
