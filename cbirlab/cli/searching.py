@@ -58,9 +58,7 @@ def advise_command(given: Any) -> int:
 
     frame = advise(given.images, given.memory, given.ms, given.dimensions)
     say(tables.to_markdown(frame), end="")
-    say(
-        "Ratios and recall were measured at 100,000 rows of 128 dimensions; the rest is arithmetic. Try it: cbirlab compare."
-    )
+    say("Ratios and recall were measured at 100,000 rows of 128 dimensions; the rest is arithmetic.")
     return 0
 
 
