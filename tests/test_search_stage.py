@@ -226,3 +226,17 @@ def test_what_cannot_hold_a_code_is_said_before_anything_is_computed():
     ]:
         with pytest.raises(ValueError, match=said):
             Recipe(**fields)
+
+
+@pytest.mark.parametrize("fields", [{"compression": "itq(bits=8)"}, {"index": "ivf(lists=2)"}])
+def test_codes_and_lists_that_learn_on_the_database_are_told_as_a_leak(things, warm, fields):
+    learned, leaking = (
+        run(
+            Recipe(**{**RECIPE.without(), **fields, "whitening_set": name}), dataset=things, store=warm, progress=False
+        ).leak
+        for name in ("train", "database")
+    )
+    assert learned == ""
+    assert leaking == "learned on 40 of the 40 evaluated images"
+    plain = Recipe(**{**RECIPE.without(), "whitening_set": "database"})
+    assert run(plain, dataset=things, store=warm, progress=False).leak == ""
