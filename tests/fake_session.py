@@ -163,11 +163,18 @@ class FakeSession:
         ranking = ExactIndex().fit(images).search(queries) if len(queries) else None
         recipe = self._recipe(tap, aggregation, whitening, dimensions)
         if not self.dataset.labels:  # as of a flat folder
-            return SimpleNamespace(dataset=self.dataset, ranking=ranking, metrics={}, evaluation=None, recipe=recipe)
+            return SimpleNamespace(
+                dataset=self.dataset, ranking=ranking, metrics={}, evaluation=None, recipe=recipe, distractors=0
+            )
         if self.dataset.protocol != "revisited":
             found = evaluate(ranking, self.dataset, resamples=50)
             return SimpleNamespace(
-                dataset=self.dataset, ranking=ranking, metrics=found.metrics, evaluation=found, recipe=recipe
+                dataset=self.dataset,
+                ranking=ranking,
+                metrics=found.metrics,
+                evaluation=found,
+                recipe=recipe,
+                distractors=0,
             )
         found = np.asarray(
             [len({*row[:5]} & {*label["easy"]}) for row, label in zip(ranking.images, self.dataset.labels, strict=True)]
@@ -184,7 +191,7 @@ class FakeSession:
         levels = {"easy": ap, "medium": ap, "hard": ap}
         evaluation = Evaluation(PROTOCOLS["revisited"], metrics, levels, groups)
         return SimpleNamespace(
-            dataset=self.dataset, ranking=ranking, metrics=metrics, evaluation=evaluation, recipe=recipe
+            dataset=self.dataset, ranking=ranking, metrics=metrics, evaluation=evaluation, recipe=recipe, distractors=0
         )
 
     def _recipe(self, tap, aggregation, whitening, dimensions):
