@@ -179,14 +179,14 @@ def test_several_backbones_take_the_taps_they_have(things, warm):
 def test_all_backbones_are_those_whose_weights_are_at_hand(things, warm, monkeypatch):
     from cbirlab.backbones import BACKBONES, load_backbone
     from cbirlab.backbones.weights import WeightsError
-    from cbirlab.study import grid
+    from cbirlab.study import networks
 
     def load(name, weights, device):
         if name not in ("toynet", "squeezenet1_0"):
             raise WeightsError(f"no weights for {name}")
         return load_backbone(name, "random", device)
 
-    monkeypatch.setattr(grid, "load_backbone", load)
+    monkeypatch.setattr(networks, "load_backbone", load)
     options = {"aggregations": "mac", "whitenings": "none", "store": warm, "progress": False}
     with pytest.warns(UserWarning, match=rf"{len(BACKBONES) - 2} backbones are left out(.|\n)*no weights for vgg16"):
         frame = compare(things, backbones="all", **options)

@@ -290,7 +290,7 @@ def test_factors_say_what_is_wrong(ranked_pairs):
         pairs(ranking.top(5), dataset)
     with pytest.raises(ValueError, match="factor must be one of overlap"):
         by_factor({"a": frame}, "weather")
-    with pytest.raises(ValueError, match="do not say 'overlap'"):
+    with pytest.raises(ValueError, match="have no 'overlap'"):
         by_factor({"a": frame.drop(columns="overlap")}, "overlap")
     for edges in ([], [3, 2], [2, 2]):
         with pytest.raises(ValueError, match="edges must be ascending"):
