@@ -116,7 +116,7 @@ def test_many_files_show_progress(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 
 def test_an_unknown_name_suggests_near_ones_and_says_that_it_is_no_folder(tmp_path: Path) -> None:
-    with pytest.raises(UnknownName, match=r"Did you mean 'toytown'.* no folder"):
+    with pytest.raises(UnknownName, match=r"Did you mean 'toytown'.* not a folder"):
         load_dataset("toytwon")
     file = picture(tmp_path / "x.png")
     with pytest.raises(UnknownName, match="As a path it is a file"):

@@ -337,7 +337,7 @@ def test_the_table_of_queries_has_every_metric_and_averages_to_the_evaluation():
     hard = per_query_table(found, revisited, "hard")
     assert hard["first"].tolist()[0] == 2
     assert hard.isna().to_numpy()[1, 4:].all()
-    with pytest.raises(ValueError, match="must be of the 60 queries of 'made', got 2"):
+    with pytest.raises(ValueError, match="must cover the 60 queries of 'made', got 2"):
         per_query_table(found, made)
 
 
