@@ -145,7 +145,7 @@ def n_s(judged: Judged) -> np.ndarray:
     title="Micro average precision (GAP)",
     reference="Perronnin et al., CVPR 2009",
     short="microAP",
-    is_pooled=True,
+    pooled=True,
 )
 def micro_average_precision(judged: Judged) -> np.ndarray:
     """What each query adds to the average precision over the first results of all queries (Q,)."""
