@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
@@ -37,7 +38,10 @@ class CodeBeside(CodePanel):
     full, by_code : the galleries.
     """
 
-    offered = names_of()
+    @staticmethod
+    def offered() -> Sequence[str]:
+        """All codes."""
+        return names_of()
 
     def __init__(self, session: Session, *, rescored: int = 0, **given: Any) -> None:
         self.rescored = whole_slider("re-scored", 0, MOST_RESCORED, rescored)

@@ -41,13 +41,12 @@ class CodePanel(LookPanel):
     coded : the code that is shown, with what it makes of the database; None before it is learned.
     """
 
-    offered: Sequence[str] = ()
     usual: str = "itq(bits=64)"
     hidden: Sequence[str] = ()
 
     def __init__(self, session: Session, *, compression: str | None = None, **given: Any) -> None:
         self.lens = CodeLens(session)
-        self.code = CodeControls(self.offered, compression or self.usual, hidden=self.hidden)
+        self.code = CodeControls(self.offered(), compression or self.usual, hidden=self.hidden)
         self.coded: Coded | None = None
         self.said = widgets.HTML()
         self.moved = (*self.code.widgets, *self.moved)
@@ -100,6 +99,11 @@ class CodePanel(LookPanel):
             return self._still(self.coded)
         words = COMPRESSIONS.info(self.compression.name).title
         return titled_sheet(picture_sheet([(self.thumbnails[self.item], "")]), words, "Run the cell to see it.")
+
+    @staticmethod
+    def offered() -> Sequence[str]:
+        """Names of the codes in the menu; asked for when a panel is made, since extensions may bring more."""
+        raise NotImplementedError
 
     def _still(self, coded: Coded) -> Any:
         """What is shown, as a picture for readers without a kernel."""

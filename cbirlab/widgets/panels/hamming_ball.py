@@ -42,8 +42,12 @@ class HammingBall(CodePanel):
     seen, found, use : the `CodedQuery`, its rings, and the `BitUse` of the database.
     """
 
-    offered = names_of(binary=True)
     hidden = ("distance",)  # rings are of equal bits
+
+    @staticmethod
+    def offered() -> Sequence[str]:
+        """Those that keep bits."""
+        return names_of(binary=True)
 
     def __init__(self, session: Session, **given: Any) -> None:
         self.rings, self.chart = Bars(grounded=True), widgets.HTML()

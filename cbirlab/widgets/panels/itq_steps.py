@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
@@ -39,9 +40,13 @@ class ITQSteps(CodePanel):
     steps : the `Turn` of each iteration.
     """
 
-    offered = ("itq",)
     usual = "itq(bits=2)"
     hidden = ("bits", "distance", "seed")
+
+    @staticmethod
+    def offered() -> Sequence[str]:
+        """ITQ."""
+        return ("itq",)
 
     def __init__(self, session: Session, **given: Any) -> None:
         self.start = menu(STARTS, description="start")

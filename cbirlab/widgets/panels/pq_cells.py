@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
@@ -40,8 +41,12 @@ class PQCells(CodePanel):
     seen : the `GroupView` that is drawn.
     """
 
-    offered = ("pq", "opq")
     usual = "pq(m=16, bits=4)"
+
+    @staticmethod
+    def offered() -> Sequence[str]:
+        """Product quantisation."""
+        return ("pq", "opq")
 
     def __init__(self, session: Session, **given: Any) -> None:
         self.group = whole_slider("group", 0, 0, 0)
