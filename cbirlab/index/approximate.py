@@ -69,14 +69,17 @@ class IVF(FaissIndex):
     def share_visited(self, Q: np.ndarray) -> float:
         """Share of the database in the lists that a query visits, on average over the queries (Q, D)."""
         sizes = np.array([self.index_.invlists.list_size(number) for number in range(self.lists_)])
-        visited = self.index_.quantizer.search(self._stored(Q), self.probes or min(8, self.lists_))[1]
+        visited = self.index_.quantizer.search(self._stored(Q), self._visits())[1]
         return float(sizes[visited].sum(axis=1).mean() / self.images_)
 
-    def _ask(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    def _visits(self) -> int:
+        """How many lists a query visits."""
         if (self.probes or 1) > self.lists_:
             raise ValueError(f"IVF: probes must be at most {self.lists_}, the number of lists, got {self.probes}.")
-        faiss = faiss_library("IVF")
-        visited = faiss.SearchParametersIVF(nprobe=self.probes or min(8, self.lists_))
+        return self.probes or min(8, self.lists_)
+
+    def _ask(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        visited = faiss_library("IVF").SearchParametersIVF(nprobe=self._visits())
         return self.index_.search(queries, k, params=visited)
 
 

@@ -114,22 +114,22 @@ class ExactIndex:
         best = np.empty((len(queries), 0), dtype=np.int64)
         asked = queries.astype(np.float64) if self._code is None else self._code.prepare(queries)
         unasked = ~queries.any(axis=1)
+        witness = int(unasked.argmin())  # a query with a descriptor, if there is one
         # sorting keys takes four times what the keys do
         for rows in blocks(len(self.database_), self._elements() // 4 // max(len(queries), self._width)):
             scores = np.empty((len(queries), rows.stop - rows.start), np.float32)
             for part in blocks(scores.shape[1], CACHED // asked.shape[1]):
                 here = slice(rows.start + part.start, rows.start + part.stop)
-                block = self.database_[here]
+                block, found = self.database_[here], scores[:, part]
                 if self._code is None:
                     block = block.astype(np.float64)
-                    scores[:, part] = asked @ block.T
-                    refuse_not_finite(scores[:, part], here.start)
-                    _leave_out_zeros(scores[:, part], queries, block)
+                    found[:] = asked @ block.T
+                    refuse_not_finite(found, here.start)
+                    found[:, _zero_rows(block, found[witness])] = -np.inf
                 else:
-                    scores[:, part] = self._code.scores(asked, block)
-                    scores[:, part][:, self._empty[here]] = -np.inf
-            if self._code is not None:
-                scores[unasked] = -np.inf
+                    found[:] = self._code.scores(asked, block)
+                    found[:, self._empty[here]] = -np.inf
+            scores[unasked] = -np.inf
             best = np.concatenate([best, pack(scores, rows.start)], axis=1)
             if best.shape[1] > k:
                 best = np.partition(best, k - 1, axis=1)[:, :k]
@@ -171,10 +171,7 @@ def check_matrix(owner: str, name: str, X: Any) -> np.ndarray:
     return X
 
 
-def _leave_out_zeros(scores: np.ndarray, queries: np.ndarray, block: np.ndarray) -> None:
-    """Set the scores (Q, N) of rows of zeros to -inf. Such rows score 0, so it only looks at rows with that score."""
-    asked = queries.any(axis=1)
-    scores[~asked] = -np.inf
-    if asked.any():
-        suspects = np.flatnonzero(scores[asked.argmax()] == 0)
-        scores[:, suspects[~block[suspects].any(axis=1)]] = -np.inf
+def _zero_rows(block: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Which rows (N, D) are zero. Such rows score 0 for any query, so it only looks at rows with that score (N,)."""
+    suspects = np.flatnonzero(scores == 0)
+    return suspects[~block[suspects].any(axis=1)]

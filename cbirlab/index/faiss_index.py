@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from cbirlab.base.params import check_parameters
+from cbirlab.base.params import check_parameters, parameters
 from cbirlab.compression.base import Code
 from cbirlab.compression.binary import BinaryCode, hamming_scores
 from cbirlab.compression.library import faiss_library, one_thread
@@ -53,11 +53,7 @@ class FaissIndex:
     """Whether the index depends on the order in which rows are added: then one thread adds them."""
 
     def _check(self) -> None:
-        given = {
-            name: value
-            for name, value in vars(self).items()
-            if not name.endswith("_") and name not in ("nbytes", "rows")
-        }
+        given = {name: getattr(self, name) for name in parameters(type(self))}
         check_parameters(type(self), given, owner=self._owner)
 
     @property
@@ -96,7 +92,7 @@ class FaissIndex:
         rows = check_matrix(self._owner, "rows to add", X)
         if rows.shape[1] != self.code_.width_:
             raise ValueError(f"{self._owner}: rows must have {self.code_.width_} dimensions, got {rows.shape[1]}.")
-        empty = self.images_ + np.concatenate([_empty(self._owner, rows, part) for part in blocks(len(rows), 2**16)])
+        empty = self.images_ + _empty(self._owner, rows)
         self.gaps_ = np.concatenate([self.gaps_, empty - len(self.gaps_) - np.arange(len(empty))])
         self.images_ += len(rows)
         if self.rows is not None:
@@ -151,7 +147,7 @@ class FaissIndex:
         self._check()
         self.images_, self.code_ = len(rows), code or FullRows.of_width(rows.shape[1])
         self.rows = rows if code is None else None
-        empty = np.concatenate([_empty(self._owner, rows, part) for part in blocks(len(rows), 2**16)])
+        empty = _empty(self._owner, rows)
         self.gaps_ = empty - np.arange(len(empty))
 
     def _counted(self) -> Self:
@@ -248,13 +244,16 @@ class FaissIndex:
         return made
 
 
-def _empty(owner: str, rows: np.ndarray, part: slice) -> np.ndarray:
-    """Numbers of the rows of a part that are zero; refuses those that are not finite."""
-    block = np.asarray(rows[part])
-    if not np.isfinite(block).all():
-        row = part.start + int(np.flatnonzero(~np.isfinite(block).all(axis=1))[0])
-        raise ValueError(f"{owner}: database must be finite, got NaN or infinity in row {row}.")
-    return part.start + np.flatnonzero(~block.any(axis=1))
+def _empty(owner: str, rows: np.ndarray) -> np.ndarray:
+    """Numbers of the rows (N, D) that are zero; refuses those that are not finite. Looks at a block at a time."""
+    found = []
+    for part in blocks(len(rows), 2**16):
+        block = np.asarray(rows[part])
+        if not np.isfinite(block).all():
+            row = part.start + int(np.flatnonzero(~np.isfinite(block).all(axis=1))[0])
+            raise ValueError(f"{owner}: database must be finite, got NaN or infinity in row {row}.")
+        found.append(part.start + np.flatnonzero(~block.any(axis=1)))
+    return np.concatenate(found)
 
 
 def _size(index: Any, *, binary: bool) -> int:

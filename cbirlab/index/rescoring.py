@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from cbirlab.index.ranking import Ranking, blocks
+from cbirlab.compression.scalar import FullRows
+from cbirlab.index.ranking import LOW_WORD, Ranking, blocks, keys_of, unpack_scores
 
 ELEMENTS = 2**23
 """Numbers that are held at a time."""
@@ -24,11 +25,10 @@ def rescore(ranking: Ranking, queries: np.ndarray, rows: np.ndarray, places: int
     images, scores = ranking.images.copy(), ranking.scores.copy()
     for part in blocks(len(images), ELEMENTS // max(1, places * rows.shape[1])):
         first = images[part, :places]
-        found = np.einsum("qd,qkd->qk", queries[part].astype(np.float64), rows[first].astype(np.float64))
-        found = np.where(scores[part, :places] == -np.inf, -np.inf, found).astype(np.float32)
-        order = np.lexsort((first, -found), axis=1)
-        images[part, :places] = np.take_along_axis(first, order, axis=1)
-        scores[part, :places] = np.take_along_axis(found, order, axis=1)
+        found = FullRows().scores_beside(queries[part], rows[first])
+        found[scores[part, :places] == -np.inf] = -np.inf
+        keys = np.sort(keys_of(found, first), axis=1)
+        images[part, :places], scores[part, :places] = keys & LOW_WORD, unpack_scores(keys)
     if places < scores.shape[1]:
         last, following = scores[:, places - 1], scores[:, places]
         above = np.zeros_like(last)

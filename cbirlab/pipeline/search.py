@@ -129,8 +129,7 @@ class Search:
 
     def rank(self, queries: Rows, own: np.ndarray) -> Ranking:
         """Find the first images of the database for each query, after all stages; `own` (Q,) is as in `Asked`."""
-        places = min(max(self.depth, self.recipe.rescore), len(self.images))
-        ranking = search(self.index, queries, places if self.recipe.rescore else self.depth)
+        ranking = search(self.index, queries, min(max(self.depth, self.recipe.rescore), len(self.images)))
         if not len(queries):
             return ranking.top(self.depth)
         if self.recipe.rescore:
