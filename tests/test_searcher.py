@@ -68,6 +68,19 @@ def test_it_grows_shrinks_and_is_the_same_when_it_is_loaded(rows, tmp_path, comp
     assert [one.name for one in tmp_path.iterdir()] == ["kept"]
 
 
+@pytest.mark.parametrize(("compression", "index"), [("itq(bits=24)", "hamming"), ("sq", "exact"), ("none", "exact")])
+def test_without_faiss_it_grows_and_is_kept_too(rows, tmp_path, monkeypatch, compression, index):
+    expected = Searcher(compression=compression, index=index).fit(rows, names(400), train=rows[:200])
+    monkeypatch.setattr("cbirlab.compression.library.has_faiss", lambda: False)
+    searcher = Searcher(compression=compression, index=index).fit(rows[:250], names(250), train=rows[:200])
+    searcher.add(rows[250:], names(150, 250)).save(tmp_path / "kept")
+    wanted = expected.remove(["40.jpg"]).search(rows[[5, 40, 123]], k=7)
+    for one in (searcher, Searcher.load(tmp_path / "kept")):
+        found = one.remove(["40.jpg"]).search(rows[[5, 40, 123]], k=7)
+        assert np.array_equal(found.ids, wanted.ids)
+        assert np.array_equal(found.scores, wanted.scores)
+
+
 def test_what_was_learned_stays_when_images_are_added(rows):
     with pytest.warns(UserWarning, match="learns on the database itself"):
         searcher = Searcher(compression="itq(bits=16)").fit(rows[:200])

@@ -14,7 +14,6 @@ from cbirlab.compression.library import faiss_library
 from cbirlab.compression.quantisers import PQ, ROWS_PER_CENTRE
 from cbirlab.index.exact import ExactIndex
 from cbirlab.index.faiss_index import SLACK, FaissIndex
-from cbirlab.index.ranking import Ranking
 
 LISTS = Range(1, 1 << 20, integer=True, optional=True)
 
@@ -175,24 +174,11 @@ class FastScan(FaissIndex):
 
 
 class Hamming(FaissIndex):
-    """All binary codes, by Hamming distance: the lists of index "exact", sooner; without faiss it is index "exact"."""
+    """All binary codes, by Hamming distance: the lists of index "exact", sooner."""
 
     def fit(self, X: Any, code: Code | None = None, train: np.ndarray | None = None) -> Self:
         """Take the database; `code` must be binary, with distance "symmetric"."""
-        if code is None or not code.symmetric:
-            raise ValueError(
-                "Hamming: needs a binary compression with distance 'symmetric', as 'itq(bits=64)', got "
-                f"{'full rows' if code is None else type(code).__name__}; take index 'exact'."
-            )
-        if library.has_faiss():
-            return super().fit(X, code, train)
-        self.exact_ = ExactIndex().fit(X, code)
-        self.images_, self.code_, self.nbytes = len(self.exact_.database_), code, self.exact_.nbytes
-        return self
-
-    def search(self, Q: Any, k: int | None = None) -> Ranking:
-        """Rank the database for each row of `Q` (Q, D)."""
-        return self.exact_.search(Q, k) if hasattr(self, "exact_") else super().search(Q, k)
+        return super().fit(X, _bits_alone(code), train)
 
     def _built(self, images: int, train: np.ndarray) -> Any:
         built = faiss_library("Hamming").IndexBinaryFlat(8 * self.code_.row_bytes)
@@ -201,3 +187,25 @@ class Hamming(FaissIndex):
 
     def _first(self, depth: int) -> int:
         return depth
+
+
+class ExactHamming(ExactIndex):
+    """The same without faiss: exact search that takes binary codes alone."""
+
+    def fit(self, X: Any, code: Code | None = None, train: Any = None) -> ExactIndex:
+        """Take the database; `code` must be binary, with distance "symmetric"."""
+        return super().fit(X, _bits_alone(code))
+
+
+def hamming() -> Hamming | ExactHamming:
+    """The index "hamming": of faiss if it is there."""
+    return Hamming() if library.has_faiss() else ExactHamming()
+
+
+def _bits_alone(code: Code | None) -> Code:
+    if code is None or not code.symmetric:
+        raise ValueError(
+            "Hamming: needs a binary compression with distance 'symmetric', as 'itq(bits=64)', got "
+            f"{'full rows' if code is None else type(code).__name__}; take index 'exact'."
+        )
+    return code

@@ -19,13 +19,13 @@ INDEXES: Registry[Any] = Registry("index")
 """Facts: `approximate`, whether lists may lack what an exact search finds; `codes`, which codes ``fit(X, code, train)``
 takes: "any", "bits" compared bit by bit, "pq4", or "faiss" for those that it stores (without it, an index is called as
 ``fit(X)``); `learned`, whether it needs `train`, rows to learn on; `stored`, whether ``saved`` and ``restore`` keep it
-in the store; `dials`, the parameters that need no new index; `server`, it is
-a collection of a server that the user runs, and so no part of "all"."""
+in the store; `dials`, the parameters that need no new index; `server`, whether it needs a server that the user runs,
+and so is no part of "all"."""
 
 INDEXES.add("exact", "cbirlab.index.exact:ExactIndex", title="Exact search", approximate=False, codes="any")
 INDEXES.add(
     "hamming",
-    "cbirlab.index.approximate:Hamming",
+    "cbirlab.index.approximate:hamming",
     title="All binary codes, by Hamming distance",
     approximate=False,
     codes="bits",
