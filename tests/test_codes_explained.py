@@ -11,12 +11,12 @@ from fake_session import write_toytown_form
 from cbirlab.aggregation import Aggregation
 from cbirlab.compression import Compression, learn_code
 from cbirlab.compression.library import has_faiss
-from cbirlab.compression.quality import bit_balance, bit_correlation
+from cbirlab.compression.quality import bit_balance, bit_correlation, bit_use, unpacked
 from cbirlab.datasets import load_dataset
 from cbirlab.index import ExactIndex
 from cbirlab.live import Session
 from cbirlab.store import Store
-from cbirlab.study.explain.bits import bit_use, coded_query, unpacked
+from cbirlab.study.explain.bits import coded_query
 from cbirlab.study.explain.cells import cells_of, distance_table, frame_of, group_view, leading_plane, voronoi
 from cbirlab.study.explain.code_lens import CodeLens
 from cbirlab.study.explain.rotations import objective, objective_curve, plane_of, quadrants, start_of, turned, turns

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from cbirlab.compression.base import Code
 from cbirlab.compression.binary import BinaryCode
 
+BLOCK = 4096
+"""Rows whose bits are unpacked at a time."""
+
 
 def bit_balance(code: BinaryCode, X: np.ndarray) -> float:
     """Mean over the bits of ``|mean b|``, with bits as -1 and 1, for rows (N, D): 0 if each splits them in halves."""
-    return float(np.abs(_bits(code, X).mean(axis=0)).mean())
+    return float(np.abs(bit_use(code.encode(X), code.bits_).balance).mean())
 
 
 def bit_correlation(code: BinaryCode, X: np.ndarray) -> float:
@@ -18,11 +23,8 @@ def bit_correlation(code: BinaryCode, X: np.ndarray) -> float:
 
     NaN if fewer than two bits change.
     """
-    bits = _bits(code, X)
-    bits = bits[:, bits.std(axis=0) > 0]
-    if bits.shape[1] < 2:
-        return float("nan")
-    return float(np.abs(np.corrcoef(bits.T)[np.triu_indices(bits.shape[1], 1)]).mean())
+    each = bit_use(code.encode(X), code.bits_).correlation
+    return float(each[~np.isnan(each)].mean()) if not np.isnan(each).all() else float("nan")
 
 
 def quantisation_error(code: Code, X: np.ndarray) -> float:
@@ -38,5 +40,37 @@ def quantisation_error(code: Code, X: np.ndarray) -> float:
     return float(np.square(code.prepare(X) - code.decode(code.encode(X))).sum(axis=1).mean())
 
 
-def _bits(code: BinaryCode, X: np.ndarray) -> np.ndarray:
-    return np.where(code.outputs(X) >= 0, 1.0, -1.0)
+class BitUse(NamedTuple):
+    """How the bits (K,) of a code are used by a database.
+
+    Attributes
+    ----------
+    balance : mean of a bit as -1 and 1: 0 if it splits the images in halves, 1 or -1 if it never changes.
+    correlation : mean |correlation| with the other bits that change; NaN for a bit that never changes.
+    """
+
+    balance: np.ndarray
+    correlation: np.ndarray
+
+
+def bit_use(codes: np.ndarray, bits: int) -> BitUse:
+    """Balance and correlation of each bit of packed codes (N, W)."""
+    sums, products = np.zeros(bits), np.zeros((bits, bits))
+    for start in range(0, len(codes), BLOCK):
+        signs = unpacked(codes[start : start + BLOCK], bits).astype(np.float32) * 2 - 1
+        sums += signs.sum(axis=0, dtype=np.float64)
+        products += signs.T @ signs  # whole numbers below 2^24, so float32 is exact
+    balance = sums / len(codes)
+    covariance = products / len(codes) - np.outer(balance, balance)
+    spread = np.sqrt(np.diagonal(covariance).clip(0))
+    changes = np.abs(balance) < 1
+    scale = np.where(changes, spread, np.nan)
+    found = np.abs(covariance / np.outer(scale, scale))[:, changes]
+    others = changes.sum() - 1
+    mean = (found.sum(axis=1) - 1) / others if others > 0 else np.full(bits, np.nan)
+    return BitUse(balance, mean)
+
+
+def unpacked(codes: np.ndarray, bits: int) -> np.ndarray:
+    """The bits (N, K) of packed codes (N, W)."""
+    return np.unpackbits(codes, axis=1, count=bits, bitorder="little").astype(bool)

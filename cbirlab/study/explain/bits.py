@@ -1,4 +1,4 @@
-"""Bits: a binary code from near: who stands at which Hamming distance, what one bit does, how bits are used."""
+"""Bits: a binary code from near: which images stand at which Hamming distance, and what one bit does."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cbirlab.compression.binary import BinaryCode, hamming
-from cbirlab.index.ranking import blocks
-
-BLOCK = 4096
-"""Rows whose bits are unpacked at a time."""
+from cbirlab.compression.quality import unpacked
 
 
 class Ring(NamedTuple):
@@ -116,39 +113,3 @@ def coded_query(
         there[own] = False
     outputs = np.asarray(code.outputs(query[None]), dtype=np.float64)[0]
     return CodedQuery(code, codes, np.flatnonzero(there), code.encode(query[None]), outputs)
-
-
-class BitUse(NamedTuple):
-    """How the bits (K,) of a code are used by a database.
-
-    Attributes
-    ----------
-    balance : mean of a bit as -1 and 1: 0 if it splits the images in halves, 1 or -1 if it never changes.
-    correlation : mean |correlation| with the other bits that change; NaN for a bit that never changes.
-    """
-
-    balance: np.ndarray
-    correlation: np.ndarray
-
-
-def bit_use(codes: np.ndarray, bits: int) -> BitUse:
-    """Balance and correlation of each bit of packed codes (N, W)."""
-    sums, products = np.zeros(bits), np.zeros((bits, bits))
-    for rows in blocks(len(codes), BLOCK):
-        signs = unpacked(codes[rows], bits).astype(np.float32) * 2 - 1
-        sums += signs.sum(axis=0, dtype=np.float64)
-        products += signs.T @ signs  # whole numbers below 2^24, so float32 is exact
-    balance = sums / len(codes)
-    covariance = products / len(codes) - np.outer(balance, balance)
-    spread = np.sqrt(np.diagonal(covariance).clip(0))
-    changes = np.abs(balance) < 1
-    scale = np.where(changes, spread, np.nan)
-    found = np.abs(covariance / np.outer(scale, scale))[:, changes]
-    others = changes.sum() - 1
-    mean = (found.sum(axis=1) - 1) / others if others > 0 else np.full(bits, np.nan)
-    return BitUse(balance, mean)
-
-
-def unpacked(codes: np.ndarray, bits: int) -> np.ndarray:
-    """The bits (N, K) of packed codes (N, W)."""
-    return np.unpackbits(codes, axis=1, count=bits, bitorder="little").astype(bool)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 import numpy as np
 
-from cbirlab.study.explain.bits import BitUse, CodedQuery, Ring, bit_use, coded_query
+from cbirlab.compression.quality import BitUse, bit_use
+from cbirlab.study.explain.bits import CodedQuery, Ring, coded_query
 from cbirlab.widgets.panels.base_panel import side_by_side
 from cbirlab.widgets.panels.code_panel import CodePanel, names_of
 from cbirlab.widgets.parts import code_charts, views

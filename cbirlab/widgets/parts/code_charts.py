@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
+from cbirlab.compression.quality import BitUse
 from cbirlab.plots.canvas import COLOURS
-from cbirlab.study.explain.bits import BitUse
 from cbirlab.study.explain.cells import GroupView
 from cbirlab.study.explain.rotations import Turn, quadrants
 from cbirlab.widgets.parts.drawing import DIM, INK, Drawing, Points
