@@ -1,5 +1,4 @@
-"""Command line: ``cbirlab lab | app | list | run | compare | extract | index | versus | why | evaluate | published |
-data | store``.
+"""Command line: ``cbirlab COMMAND``; ``cbirlab --help`` lists the commands.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted; what went wrong is one sentence on stderr.
 """

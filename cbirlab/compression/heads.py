@@ -251,7 +251,7 @@ class BAE(Head):
 
 
 class KNNHash(Head):
-    """Self-taught: rows whose descriptors are nearest count as matching, and codes shall tell them. No labels.
+    """Self-taught: rows whose descriptors are nearest count as matching, and codes learn which those are. No labels.
 
     References
     ----------
