@@ -69,8 +69,7 @@ class Bench(Described):
         self._leaks: dict[str, str] = {}
         self._own = np.array([NO_ROW if query.index is None else query.index for query in dataset.queries], np.int64)
         self._projected, self._cut, self._codes = Recent(keep), Recent(2), Recent(keep)
-        self._grown = Recent(1)
-        self._exact = Recent(keep)
+        self._learning, self._grown, self._exact = Recent(2), Recent(1), Recent(keep)
         self._indexes = Recent(keep, most_bytes=_INDEX_BYTES, size=lambda kept: kept[0].nbytes)
 
     def whitening(self, recipe: Recipe) -> Any:
@@ -103,19 +102,22 @@ class Bench(Described):
         return self._codes.get((*searched_as(recipe), recipe.compression), lambda: self._learn(recipe))
 
     def _learn(self, recipe: Recipe) -> Learned:
-        rows, labels = self.pair(recipe)[0], ()
-        if learns_rows(recipe):
-            rows, labels = self._learning_rows(recipe)
+        learns = learns_rows(recipe)
+        rows, labels = self._learning_rows(recipe) if learns else (self.pair(recipe)[0], ())
         code = None
         if recipe.compression.used:
             code = fitting.learn_code(recipe.compression, rows.values, labels, self.store)
-        return Learned(code, rows.values if learns_rows(recipe) else _NO_ROWS, self.store)
+        return Learned(code, rows.values if learns else _NO_ROWS, self.store)
 
     def _learning_rows(self, recipe: Recipe) -> tuple[Rows, Sequence[str]]:
-        """The learning set as it would be searched, and the instance of each row."""
-        learning_set = str(recipe.whitening_set)
-        before = self.rows(recipe, learning_set)[0]
-        return self.project(recipe, before), self._labels(learning_set, before)
+        """The learning set as it would be searched, and the instance of each row; kept, as many codes learn on it."""
+
+        def make() -> tuple[Rows, Sequence[str]]:
+            learning_set = str(recipe.whitening_set)
+            before = self.rows(recipe, learning_set)[0]
+            return self.project(recipe, before), self._labels(learning_set, before)
+
+        return self._learning.get(searched_as(recipe), make)
 
     def database(self, recipe: Recipe) -> Rows:
         """The database as the recipe searches it: its images, and behind them the distractors."""
