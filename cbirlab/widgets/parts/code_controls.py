@@ -9,14 +9,12 @@ import ipywidgets as widgets
 
 from cbirlab.base.params import Choice, Parameter, Range, parameters
 from cbirlab.compression import COMPRESSIONS, Compression
-from cbirlab.widgets.parts.controls import DESCRIPTION, LAYOUT, menu, with_titles
+from cbirlab.widgets.parts.controls import AUTO, DESCRIPTION, LAYOUT, UNSET, menu, set_option, with_titles
 
-FITS = "as fits"
-OPEN = 0  # as the slider's value: a selection slider cannot hold None
 STOPS: Mapping[str, tuple[int, ...]] = {
     "bits": (8, 16, 24, 32, 48, 64, 96, 128, 192, 256),
     "dimensions": (2, 4, 8, 16, 32, 64, 128, 256),
-    "m": (OPEN, 1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96),
+    "m": (UNSET, 1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96),
     "seed": (0, 1, 2, 3, 4, 5, 6, 7),
 }
 """Stops of the sliders. Some are not possible everywhere; the panel then says why."""
@@ -81,19 +79,17 @@ class CodeControls:
 def _control(parameter: Parameter) -> Any:
     looks = {"description": parameter.name, "style": DESCRIPTION, "layout": LAYOUT}
     if isinstance(parameter.domain, Choice):
-        options = [(FITS if one is None else str(one), one) for one in parameter.domain.options]
+        options = [(AUTO if one is None else str(one), one) for one in parameter.domain.options]
         return widgets.Dropdown(options=options, value=parameter.default, **looks)
     fits = isinstance(parameter.domain, Range) and parameter.domain.optional
-    stops = [(FITS if fits and stop == OPEN else str(stop), stop) for stop in STOPS[parameter.name]]
+    stops = [(AUTO if fits and stop == UNSET else str(stop), stop) for stop in STOPS[parameter.name]]
     made = widgets.SelectionSlider(options=stops, **looks)
     _set(made, parameter.default)
     return made
 
 
 def _set(widget: Any, value: Any) -> None:
-    """Set a control; a slider gets a stop for a value that it lacks."""
     if isinstance(widget, widgets.SelectionSlider):
-        value = value or 0
-        if value not in [stop for _, stop in widget.options]:
-            widget.options = sorted([*widget.options, (str(value), value)], key=lambda option: option[1])
-    widget.value = value
+        set_option(widget, str(value or UNSET), value or UNSET)
+    else:
+        widget.value = value

@@ -20,7 +20,8 @@ from cbirlab.widgets.parts.state import RetrievalState
 DESCRIPTION = {"description_width": "84px"}
 LAYOUT = {"width": "290px"}
 MOST_STOPS = 4096
-ALL = 0  # as the slider's value: a selection slider cannot hold None
+UNSET, AUTO = 0, "auto"  # value and label of a control for None, "decide from the data": a selection cannot hold None
+ALL = UNSET
 
 
 def control(parameter: Parameter, *, description: str = "") -> Any:
@@ -77,6 +78,14 @@ def with_titles(names: Sequence[str], registry: Callable[[str], Registry[Any]]) 
 def values_of(widget: Any) -> list[Any]:
     """What a menu or a slider of options has to offer."""
     return [option[1] if isinstance(option, tuple) else option for option in widget.options]
+
+
+def set_option(widget: Any, label: str, value: Any) -> None:
+    """Set a menu or a slider of options; it gets an option, in order, for a value that it lacks."""
+    if value not in values_of(widget):  # set from Python, between two stops
+        widget.options = sorted([*widget.options, (label, value)], key=lambda option: option[1])
+    if widget.value != value:
+        widget.value = value
 
 
 def dimension_steps(full: int) -> list[int]:

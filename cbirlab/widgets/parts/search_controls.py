@@ -12,18 +12,27 @@ from cbirlab.base.methods import Method
 from cbirlab.base.params import Choice, Parameter, Range, parameters
 from cbirlab.pipeline.added import search_fields
 from cbirlab.pipeline.fields import about
-from cbirlab.widgets.parts.controls import DESCRIPTION, LAYOUT, control, menu, on_stop, values_of, with_titles
+from cbirlab.widgets.parts.controls import (
+    AUTO,
+    DESCRIPTION,
+    LAYOUT,
+    UNSET,
+    control,
+    menu,
+    on_stop,
+    set_option,
+    with_titles,
+)
 from cbirlab.widgets.parts.guard import Guard
 from cbirlab.widgets.parts.state import RetrievalState
 
 NONE = "none"
-BY_ITSELF = 0  # as a control's value: a selection cannot hold None, "decide from the data"
 LARGEST_STOP = 1024
 MANY_STOPS = 64
 
 
 class SearchControls(widgets.Accordion):
-    """A closed fold whose title says how is searched, with a control for each field of the search and each added stage.
+    """A closed fold, whose title tells the search, with a control for each of its fields and for each added stage.
 
     Parameters
     ----------
@@ -157,18 +166,18 @@ def _offered(parameter: Parameter) -> bool:
 
 
 def _option(value: Any) -> tuple[str, Any]:
-    return ("auto", BY_ITSELF) if value is None else (str(value), value)
+    return (AUTO, UNSET) if value is None else (str(value), value)
 
 
 def _set(widget: Any, value: Any) -> None:
     label, wanted = _option(value)
-    if hasattr(widget, "options") and wanted not in values_of(widget):  # set from Python, between two stops
-        widget.options = sorted([*widget.options, (label, wanted)], key=lambda option: option[1])
-    if widget.value != wanted:
+    if hasattr(widget, "options"):
+        set_option(widget, label, wanted)
+    elif widget.value != wanted:
         widget.value = wanted
 
 
 def _value(widget: Any, parameter: Parameter) -> Any:
-    if parameter.default is None and widget.value == BY_ITSELF:
+    if parameter.default is None and widget.value == UNSET:
         return None
     return on_stop(parameter.domain, widget.value) if isinstance(widget, widgets.FloatSlider) else widget.value
