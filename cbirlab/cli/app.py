@@ -115,6 +115,7 @@ def voila_arguments(
     """
     own = {
         "show_tracebacks": False,
+        "Voila.connection_dir_root": path.parent,  # removed with it, even if Voilà is stopped before it is ready
         "VoilaConfiguration.multi_kernel_manager_class": "cbirlab.cli.kernels.LimitedKernelManager",
         "LimitedKernelManager.most": visitors,
         "MappingKernelManager.cull_idle_timeout": 60 * idle_minutes,

@@ -100,4 +100,5 @@ def test_the_app_stops_when_it_is_told_to_and_leaves_nothing_behind(tmp_path, mo
     monkeypatch.setenv("TMPDIR", str(temporary))
     with running_app(tmp_path):
         assert [*temporary.glob("cbirlab-app-*/cbirlab.ipynb")]
+        assert len([*temporary.iterdir()]) == 1, "what Voilà writes lies in the app's folder too"
     assert not [*temporary.iterdir()]
