@@ -28,6 +28,7 @@ ORDER = (
     "compression",
     "passes",
     "index",
+    "reranking",
     "evaluation",
     "imported_features",
     "extract",

@@ -12,26 +12,38 @@ ELEMENTS = 2**23
 
 
 def rescore(ranking: Ranking, queries: np.ndarray, rows: np.ndarray, places: int) -> Ranking:
-    """Put the first `places` results of every query in the order of their inner products with it.
-
-    What follows them keeps its order. Its scores are lowered by one number for each query where they would be larger
-    than those before them, since scores of codes and of descriptors need not agree.
+    """Put the first `places` results of every query in the order of their inner products with it; see `reorder`.
 
     Parameters
     ----------
     queries, rows : (Q, D) and (N, D), full descriptors, which may be a memory map: only some rows are read.
     """
-    places = min(places, ranking.images.shape[1])
-    images, scores = ranking.images.copy(), ranking.scores.copy()
-    for part in blocks(len(images), ELEMENTS // max(1, places * rows.shape[1])):
-        first = images[part, :places]
-        found = FullRows().scores_beside(queries[part], rows[first])
-        found[scores[part, :places] == -np.inf] = -np.inf
-        keys = np.sort(keys_of(found, first), axis=1)
-        images[part, :places], scores[part, :places] = keys & LOW_WORD, unpack_scores(keys)
-    if places < scores.shape[1]:
-        last, following = scores[:, places - 1], scores[:, places]
+    first = ranking.images[:, :places]
+    scores = np.empty(first.shape, np.float32)
+    for part in blocks(len(first), ELEMENTS // max(1, first.shape[1] * rows.shape[1])):
+        scores[part] = FullRows().scores_beside(queries[part], rows[first[part]])
+    return reorder(ranking, scores)
+
+
+def reorder(ranking: Ranking, scores: np.ndarray) -> Ranking:
+    """Put the first results of every query in the order of other scores; equal ones by image index.
+
+    What follows them keeps its order. Its scores are lowered by one number for each query where they would be larger
+    than those before them, since the two kinds of scores need not agree. What was no answer stays none.
+
+    Parameters
+    ----------
+    scores : (Q, M) of the first M results, as the ranking lists them; rounded to float32.
+    """
+    places = scores.shape[1]
+    images, falling = ranking.images.copy(), ranking.scores.copy()
+    found = scores.astype(np.float32)
+    found[falling[:, :places] == -np.inf] = -np.inf
+    keys = np.sort(keys_of(found, images[:, :places]), axis=1)
+    images[:, :places], falling[:, :places] = keys & LOW_WORD, unpack_scores(keys)
+    if places < falling.shape[1]:
+        last, following = falling[:, places - 1], falling[:, places]
         above = np.zeros_like(last)
         np.subtract(following, last, out=above, where=following > last)
-        scores[:, places:] = np.minimum(scores[:, places:] - above[:, None], last[:, None])
-    return Ranking(images, scores)
+        falling[:, places:] = np.minimum(falling[:, places:] - above[:, None], last[:, None])
+    return Ranking(images, falling)

@@ -1,0 +1,124 @@
+"""Methods of re-ranking by name, chains of them, and how they are carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Self
+
+from cbirlab.base.methods import Method, parse_method
+from cbirlab.base.registry import Registry
+from cbirlab.reranking.answers import Answers
+
+RERANKERS: Registry[Any] = Registry("re-ranking")
+"""Functions of `Answers` and their own parameters, that give other `Answers`. Facts: `needs`, what they read beside the
+ranking: "vectors" of queries and database, "neighbours" of every image of it too, "pictures", or "maps" of the network;
+`side`, "query" or, if they change the database, "database"; `transductive`, the parameter with which an answer depends
+on the other queries; `published`, the published parameters where ours are others."""
+
+NONE, ARROW = "none", ">"
+
+
+def _add(name: str, target: str, title: str, reference: str = "", *, needs: str = "vectors", **facts: Any) -> None:
+    place = f"cbirlab.reranking.{target}"
+    RERANKERS.add(name, place, title=title, reference=reference, needs=needs, **{"side": "query", **facts})
+
+
+_add(NONE, "expansion:unchanged", "None")
+_add("aqe", "expansion:aqe", "AQE: average query expansion", "Chum et al., ICCV 2007", published={"k": 10})
+_add("decay", "expansion:decay", "AQE with decay", "Gordo et al., IJCV 2017", needs="neighbours")
+_add(
+    "alpha_qe",
+    "expansion:alpha_qe",
+    "α-query expansion",
+    "Radenović et al., TPAMI 2019",
+    published={"k": 50},
+)
+_add(
+    "dba",
+    "expansion:dba",
+    "DBA: database-side augmentation",
+    "Arandjelović and Zisserman, CVPR 2012",
+    needs="neighbours",
+    side="database",
+    published={"k": 10},
+)
+
+
+class Reranking(Method):
+    """One method of re-ranking, or a chain of them, as recipes name it.
+
+    >>> Reranking.parse("dba > aqe(k=5)")
+    'dba > aqe(k=5)'
+
+    Parameters
+    ----------
+    name : of the last method, in `RERANKERS`.
+    before : those that come before it.
+    """
+
+    registry: ClassVar[Registry[Any]] = RERANKERS
+    terse: ClassVar[bool] = True
+    before: tuple[Reranking, ...]
+
+    def __new__(
+        cls,
+        name: str,
+        params: Iterable[tuple[str, Any]] | Mapping[str, Any] = (),
+        before: Iterable[Reranking] = (),
+    ) -> Self:
+        last, earlier = super().__new__(cls, name, params), tuple(before)
+        self = str.__new__(cls, f" {ARROW} ".join([*earlier, last]))
+        self.name, self.params, self.before = last.name, last.params, earlier
+        return self
+
+    def __getnewargs__(self) -> tuple[Any, ...]:
+        return self.name, self.params, self.before
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``"decay"``, ``"aqe(k=5)"`` or ``"dba(k=3) > decay > spatial(top=50)"``.
+
+        Raises
+        ------
+        ValueError : "none" in a chain, or a method that changes the database after one that does not; and as for
+            `Method.parse`.
+        """
+        if isinstance(text, cls):
+            return text
+        *earlier, last = (parse_method(cls.registry.kind, one) for one in str(text).split(ARROW))
+        chain = cls(*last, [cls(*one) for one in earlier])
+        if chain.before and any(step.name == NONE for step in chain.steps):
+            raise ValueError(f"rerank: a chain must be of methods, got 'none' in {str(text)!r}; leave it out.")
+        sides = [step.fact("side") for step in chain.steps]
+        if sides != sorted(sides):
+            raise ValueError(
+                f"rerank: methods that change the database, as 'dba', must come before all others, got {str(text)!r}."
+            )
+        return chain
+
+    @property
+    def steps(self) -> tuple[Reranking, ...]:
+        """The methods of the chain, each alone."""
+        return (*self.before, type(self)(self.name, self.params))
+
+    @property
+    def used(self) -> bool:
+        """Whether anything is re-ranked."""
+        return self.name != NONE
+
+    @property
+    def needs(self) -> set[str]:
+        """What its methods read, see `RERANKERS`."""
+        return {step.fact("needs") for step in self.steps}
+
+    @property
+    def transductive(self) -> bool:
+        """Whether an answer depends on which other queries are asked."""
+        return any(step.parameters.get(step.fact("transductive", "")) is True for step in self.steps)
+
+
+def rerank_answers(answers: Answers, method: str | Reranking) -> Answers:
+    """Carry out a chain of methods."""
+    for step in Reranking.parse(method).steps:
+        answers = step.target()(answers, **step.parameters)
+    return answers

@@ -1,0 +1,74 @@
+"""Neighbours: the nearest other images of every image of a database, the graph on which neighbours are asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cbirlab.index.exact import ExactIndex
+from cbirlab.index.ranking import LOW_WORD, Ranking, blocks, keys_of, unpack_scores
+
+MOST = 200
+"""Neighbours of an image that are kept: every smaller k is a slice of them."""
+
+BLOCK = 1024
+"""Rows that are searched at a time."""
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbours:
+    """The nearest other images of every image.
+
+    Attributes
+    ----------
+    images : (N, k) int32, nearest first, equal ones by image index.
+    scores : (N, k) float32 cosines; -inf where there is no other image with a descriptor.
+    recall : how much of the true neighbours the lists hold; 1 for an exact search.
+    """
+
+    images: np.ndarray
+    scores: np.ndarray
+    recall: float = 1.0
+
+    @property
+    def there(self) -> np.ndarray:
+        """(N, k), where there is a neighbour."""
+        return self.scores > -np.inf
+
+    def extended(self, rows: np.ndarray, more: np.ndarray) -> Neighbours:
+        """The lists after images (M, D) were added behind the rows (N, D): the old lists take up the new images.
+
+        The same as lists that are found anew, but only the new images are searched for.
+        """
+        k, both = self.images.shape[1], np.concatenate([rows, more])
+        new = np.arange(len(rows), len(both))
+        found = _without_own(ExactIndex().fit(both).search(more, min(k + 1, len(both))), new, k)
+        images, scores = np.empty((len(both), k), np.int32), np.empty((len(both), k), np.float32)
+        images[new], scores[new] = found.images, found.scores
+        for part in blocks(len(rows), BLOCK):
+            near = ExactIndex().fit(more).search(rows[part], min(k, len(more)))
+            known = np.concatenate([self.images[part], near.images + len(rows)], axis=1)
+            keys = np.sort(keys_of(np.concatenate([self.scores[part], near.scores], axis=1), known), axis=1)[:, :k]
+            images[part], scores[part] = keys & LOW_WORD, unpack_scores(keys)
+        return Neighbours(images, scores, self.recall)
+
+
+def find_neighbours(rows: np.ndarray, k: int = MOST) -> Neighbours:
+    """The `k` nearest other images of every row (N, D), L2-normalised, by an exact search; at most N - 1."""
+    k = min(k, len(rows) - 1)
+    index = ExactIndex().fit(rows)
+    images, scores = np.empty((len(rows), k), np.int32), np.empty((len(rows), k), np.float32)
+    for part in blocks(len(rows), BLOCK):
+        found = index.search(rows[part], k + 1)
+        near = _without_own(found, np.arange(part.start, part.stop), k)
+        images[part], scores[part] = near.images, near.scores
+    return Neighbours(images, scores)
+
+
+def _without_own(found: Ranking, own: np.ndarray, k: int) -> Neighbours:
+    """Lists of `k` without the image itself, which need not come first if others are equal to it."""
+    other = found.images != own[:, None]
+    order = np.argsort(~other, axis=1, kind="stable")[:, :k]
+    images, scores = (np.take_along_axis(part, order, 1) for part in (found.images, found.scores))
+    return Neighbours(images, scores)
