@@ -10,6 +10,7 @@ The public names, in the order of the pipeline::
     WHITENINGS                    descriptors made comparable
     COMPRESSIONS                  what is kept of a descriptor
     INDEXES search Searcher       search, also in descriptors of one's own
+    RERANKERS rerank              better rankings by what the first results say
     evaluate METRICS PROTOCOLS    numbers, under a protocol
     import_features evaluate_features    descriptors that others computed
     Recipe run                    one run
@@ -51,6 +52,8 @@ _ROOMS = {
     "Ranking": "index",
     "Searcher": "index.searcher",
     "search": "index.searcher",
+    "RERANKERS": "reranking",
+    "rerank": "reranking",
     "METRICS": "evaluation",
     "PROTOCOLS": "evaluation",
     "evaluate": "evaluation",

@@ -18,7 +18,8 @@ from cbirlab.store import Store
 from cbirlab.widgets import Workbench
 from cbirlab.widgets.looking import WinLoss
 from cbirlab.widgets.parts.guard import Guard
-from cbirlab.widgets.parts.search_controls import MethodControl, SearchControls, parameter_control
+from cbirlab.widgets.parts.method_control import MethodControl, parameter_control
+from cbirlab.widgets.parts.search_controls import SearchControls
 from cbirlab.widgets.parts.state import RetrievalState
 
 OPTIONS = {"backbones": {"toynet": "random"}, "prefetch": False, "pause": 0}
@@ -46,7 +47,7 @@ def bench(session):
 
 def test_each_field_has_a_control_of_the_methods_of_its_registry_and_the_fold_is_closed():
     made = SearchControls(RetrievalState())
-    assert [*made.fields] == ["compression", "index", "rescore"]
+    assert [*made.fields] == ["compression", "index", "rescore", "rerank"]
     assert [name for _, name in made.fields["compression"].menu.options] == [*COMPRESSIONS]
     assert [name for _, name in made.fields["index"].menu.options] == [*INDEXES]
     assert made.selected_index is None

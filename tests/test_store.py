@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from cbirlab.store import Store, StoreUnwritable, digest
+from cbirlab.store import KINDS, Store, StoreUnwritable, digest
 from cbirlab.store import store as store_module
 from cbirlab.store.files import map_array, seal, unseal
 from cbirlab.store.shards import Shards
@@ -257,3 +257,13 @@ def test_arrays_are_mapped_as_numpy_maps_them_without_a_tree_of_syntax(array, tm
     found = map_array(tmp_path / "a.npy")
     assert (found.dtype, found.shape, found.flags.f_contiguous) == (known.dtype, known.shape, known.flags.f_contiguous)
     np.testing.assert_array_equal(found, known)
+
+
+def test_an_entry_of_a_kind_that_nobody_would_check_or_prune_is_refused(tmp_path):
+    store = Store(tmp_path)
+    for use in (store.get, store.has, lambda kind, facts: store.put(kind, facts, {"x": np.ones(1)})):
+        with pytest.raises(ValueError, match=r"kind must be one of 'descriptors', .*, got 'notes'"):
+            use("notes", {"a": 1})
+    for kind in KINDS:
+        store.put(kind, {"a": 1}, {"x": np.ones(1)})
+    assert {entry.kind for entry in store.entries()} == set(KINDS)

@@ -25,6 +25,7 @@ KINDS = {
     "compressions": "cbirlab.compression:COMPRESSIONS",
     "fusions": "cbirlab.fusion:FUSIONS",
     "indexes": "cbirlab.index:INDEXES",
+    "rerankings": "cbirlab.reranking:RERANKERS",
     "protocols": "cbirlab.evaluation:PROTOCOLS",
     "metrics": "cbirlab.evaluation:METRICS",
 }

@@ -57,9 +57,16 @@ def _entry_row(entry: Entry) -> list[str]:
     facts, notes = entry.specification, entry.notes
     used = datetime.datetime.fromtimestamp(entry.used).strftime("%Y-%m-%d %H:%M")
     if entry.kind == "fitted":
-        what = [str(facts.get("whitening") or facts.get("aggregation") or facts.get("codebook", "")), "", "", "", ""]
+        names = ("whitening", "aggregation", "codebook", "compression")
+        what = [next((str(facts[name]) for name in names if facts.get(name)), ""), "", "", "", ""]
     elif entry.kind == "projection":
         what = [f"{facts.get('method', '')} map, seed {facts.get('seed', '')}", "", "", "", ""]
+    elif entry.kind == "index":
+        what = [str(facts.get("index", "")), str(facts.get("compression", "")), "", "", ""]
+    elif entry.kind == "neighbours":
+        what = [f"{facts.get('k', '')} of each image", "", "", "", ""]
+    elif entry.kind == "pictures":
+        what = [str(facts.get("features", "")), "", "", "", ""]
     else:
         what = [
             f"{notes.get('dataset', '')}/{notes.get('part', '')}",

@@ -15,6 +15,10 @@ BLOCK = 2**23
 WHOLE = 2**20
 """The most places of a ranking that is kept whole: 8 MiB."""
 
+MOST_COMPLETE, DEPTH = 5_000, 1_000
+"""Lists that are approximate, re-ranked or have distractors are complete up to so many images; above, they end at
+`DEPTH`."""
+
 FIRST = 100
 """The fewest places of each query that are kept of a larger ranking."""
 

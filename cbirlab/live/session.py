@@ -264,7 +264,7 @@ class Session:
                 self._make_ready(recipe)
                 with self.lock:
                     images, _ = self.bench.pair(recipe)
-                    return self.bench.search(recipe, images.of([int(image)]))
+                    return self.bench.search(recipe, images.of([int(image)]), own=[int(image)])
             image = self.dataset.images[image]
         with self._filling:
             self._make_ready(recipe)

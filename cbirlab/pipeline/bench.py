@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +21,10 @@ from cbirlab.pipeline.described import Column, Described
 from cbirlab.pipeline.distractors import Mixture, beside
 from cbirlab.pipeline.learning_sets import held_for, learning_part
 from cbirlab.pipeline.recipe import Recipe, learns_rows
+from cbirlab.pipeline.reranked import Told, gallery_of
 from cbirlab.pipeline.result import BUDGET_SECONDS, Clock, Run, judge, time_again
 from cbirlab.pipeline.search import NO_ROW, Learned, Search, depth_of, index_of, search
+from cbirlab.reranking import Gallery
 from cbirlab.store import Store
 from cbirlab.whitening import normalise, project
 
@@ -69,7 +71,7 @@ class Bench(Described):
         self._leaks: dict[str, str] = {}
         self._own = np.array([NO_ROW if query.index is None else query.index for query in dataset.queries], np.int64)
         self._projected, self._cut, self._codes = Recent(keep), Recent(2), Recent(keep)
-        self._learning, self._grown, self._exact = Recent(2), Recent(1), Recent(keep)
+        self._learning, self._grown, self._exact, self._galleries = Recent(2), Recent(1), Recent(keep), Recent(2)
         self._indexes = Recent(keep, most_bytes=_INDEX_BYTES, size=lambda kept: kept[0].nbytes)
 
     def whitening(self, recipe: Recipe) -> Any:
@@ -139,8 +141,11 @@ class Bench(Described):
             images, queries = self.pair(recipe)
         with clock("index"):
             searcher, build_seconds = self._searcher(recipe)
-        lists = searcher.lists(queries, self._own)
+        told = Told() if recipe.rerank.used and len(queries) else None
+        lists = searcher.lists(queries, self._own, told and told.add)
         ranking, evaluation = judge(lists, self.dataset, recipe, clock, again=self.lists(recipe))
+        if told:
+            clock.seconds |= told.seconds | {"search": clock.seconds["search"] - told.seconds["prepare"]}
         columns = [self.column(tap, recipe, "images") for _, tap in recipe.taps]
         views = float(np.mean(columns[0].counts))
         return Run(
@@ -159,6 +164,7 @@ class Bench(Described):
             recall=self._recall(recipe, ranking, queries),
             leak=self.leak(recipe),
             skipped=self._skipped,
+            reranked=told,
         )
 
     def _recall(self, recipe: Recipe, found: Ranking, queries: Rows) -> float:
@@ -186,18 +192,41 @@ class Bench(Described):
         searches = time_again(self._all(run.recipe).whole, first)
         return replace(run, searches=searches, extract_ms=extract_ms)
 
-    def search(self, recipe: Recipe, queries: Sequence[int] | Rows) -> Ranking:
-        """Rank the database for some benchmark queries, or for other descriptors as `project` gives them."""
+    def search(
+        self,
+        recipe: Recipe,
+        queries: Sequence[int] | Rows,
+        own: Sequence[int] | None = None,
+        told: Callable[..., None] | None = None,
+    ) -> Ranking:
+        """Rank the database for some benchmark queries, or for other descriptors as `project` gives them.
+
+        Parameters
+        ----------
+        own : of other descriptors, the rows of the database that they are themselves; by default they are none.
+        told : hears what re-ranking did, see `cbirlab.pipeline.reranked`. Where an answer depends on the other queries,
+            it hears of all queries of the benchmark.
+        """
         searcher = self._searcher(recipe)[0]
         if isinstance(queries, Rows):
-            return searcher.rank(queries, np.full(len(queries), NO_ROW))
-        return searcher.rank(self.pair(recipe)[1].of(queries), self._own[list(queries)])
+            nowhere = np.full(len(queries), NO_ROW)
+            return searcher.rank(queries, nowhere if own is None else np.asarray(own), nowhere, told)
+        asked = np.array(queries, np.int64)
+        if recipe.rerank.transductive:
+            whole = searcher.lists(self.pair(recipe)[1], self._own, told).whole()
+            return Ranking(whole.images[asked], whole.scores[asked])
+        return searcher.rank(self.pair(recipe)[1].of(queries), self._own[asked], asked, told)
 
     def _searcher(self, recipe: Recipe) -> tuple[Search, float]:
         """The database in its index, which is filled once and kept, and the seconds that filling took."""
         images = self.database(recipe)
         index, seconds = self._indexes.get(built_as(recipe), lambda: index_of(recipe, images, self.learned(recipe)))
-        return Search(recipe, self.dataset, images, recipe.index.dialled(index)), seconds
+        gallery = self._gallery(recipe, images) if recipe.rerank.used else None
+        return Search(recipe, self.dataset, images, recipe.index.dialled(index), gallery), seconds
+
+    def _gallery(self, recipe: Recipe, images: Rows) -> Gallery:
+        """What re-ranking prepares of the database, kept for all its methods."""
+        return self._galleries.get(database_as(recipe), lambda: gallery_of(images.values, self.store))
 
     def built(self, recipe: Recipe) -> bool:
         """Whether the code of a resolved recipe has been learned and its index built, where these may take long."""

@@ -47,6 +47,7 @@ from cbirlab.pipeline.fields import (
 from cbirlab.pipeline.learning_sets import learning_set, means_held_out
 from cbirlab.pipeline.tap_names import Taps
 from cbirlab.pipeline.together import check_together, learns_rows, possible_aggregation
+from cbirlab.reranking import Reranking
 from cbirlab.store import digest
 from cbirlab.whitening import Whitening
 
@@ -89,6 +90,7 @@ class Recipe(Extensible):
     compression : "none", or what is kept of a descriptor, "itq(bits=64)": a method of `COMPRESSIONS`.
     index : "exact", or "ivf(lists=16, probes=4)": a method of `INDEXES` with its parameters.
     rescore : how many of the first results are scored again with full descriptors; 0 for none.
+    rerank : "none", or how results are re-ranked, "decay" or "dba(k=3) > aqe(k=5)": methods of `RERANKERS`.
     depth : results per query that the search gives; all images by default. Whatever comes after the cut counts as not
         found.
     distractors : how many synthetic descriptors stand beside the database as wrong answers, see
@@ -180,6 +182,9 @@ class Recipe(Extensible):
     )
     rescore: int = whole(
         0, SEARCH, "rescore", _PLACES, "first results scored again with full descriptors", "PLACES", plural="rescores"
+    )
+    rerank: Reranking = declared(
+        "none", SEARCH, Reranking, "how results are re-ranked: 'decay', 'dba > aqe'", plural="rerankings", later=True
     )
     depth: int | None = whole(None, SEARCH, "depth", _POSITIVE, "results per query", "K", unset="all images")
     distractors: int = whole(

@@ -16,6 +16,7 @@ from cbirlab.index import Ranking
 from cbirlab.index.lists import Kept, Lists, without
 from cbirlab.pipeline.learning_sets import held_for
 from cbirlab.pipeline.recipe import Recipe
+from cbirlab.pipeline.reranked import Told
 
 T = TypeVar("T")
 
@@ -80,18 +81,23 @@ class Outcome:
 class Run(Outcome):
     """What a recipe gave; its steps are "load", "extract", "whiten", "index", "search" and "evaluate".
 
+    If results were re-ranked, there are also "rerank", which is part of "search", and "prepare": what was made of the
+    database once for all queries.
+
     Attributes
     ----------
     recipe : resolved, so that it can be run again.
     weights : what tables call the weights.
     forward_passes : per database image, over all its views and scales.
     extract_ms : milliseconds that it takes to describe an image; NaN if nobody asked for it.
+    reranked : what re-ranking did, and the first places before it; None if nothing was re-ranked.
     """
 
     recipe: Recipe
     weights: str
     forward_passes: float = 1.0
     extract_ms: float = math.nan
+    reranked: Told | None = None
 
 
 class Clock:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -13,10 +15,12 @@ import numpy as np
 from cbirlab.compression import Compression
 from cbirlab.datasets import Dataset
 from cbirlab.index import Index, IndexMethod, PatchIndex, Ranking, Rows, WordIndex, rescore
-from cbirlab.index.lists import Lists
+from cbirlab.index.lists import DEPTH, MOST_COMPLETE, Lists
 from cbirlab.pipeline.added import RANKINGS, Asked, stages_used
 from cbirlab.pipeline.fitting import content
 from cbirlab.pipeline.recipe import Recipe
+from cbirlab.pipeline.reranked import rerank_found
+from cbirlab.reranking import Answers, Gallery, Pictures
 from cbirlab.store import Store, StoreUnwritable
 from cbirlab.store.code import code_version
 
@@ -25,12 +29,6 @@ if TYPE_CHECKING:
 
 NO_ROW = -1
 """Stands for the query's own row if the query is not in the database."""
-
-
-MOST_COMPLETE = 5_000
-"""Approximate lists, and those with distractors, are complete up to so many images; above, they end at `DEPTH`."""
-
-DEPTH = 1_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +92,8 @@ def _stored(method: IndexMethod, code: Compression, rows: np.ndarray, learned: L
 
 def depth_of(recipe: Recipe, images: int) -> int:
     """How many of the `images` a query finds."""
-    complete = images <= MOST_COMPLETE or not (recipe.index.fact("approximate") or recipe.distractors)
+    whole = not (recipe.index.fact("approximate") or recipe.distractors or recipe.rerank.used)
+    complete = images <= MOST_COMPLETE or whole
     return min(recipe.depth or (images if complete else DEPTH), images)
 
 
@@ -115,30 +114,60 @@ class Search:
     dataset : the one that is searched.
     images : its descriptors, as they are searched.
     index : filled with these.
+    gallery : the same database for re-ranking; None where nothing is re-ranked.
+    pictures : of the dataset, for re-ranking.
     """
 
     recipe: Recipe
     dataset: Dataset
     images: Rows
     index: Index
+    gallery: Gallery | None = None
+    pictures: Pictures | None = None
 
     @property
     def depth(self) -> int:
         """How many images a query finds."""
         return depth_of(self.recipe, len(self.images))
 
-    def rank(self, queries: Rows, own: np.ndarray) -> Ranking:
-        """Find the first images of the database for each query, after all stages; `own` (Q,) is as in `Asked`."""
-        ranking = search(self.index, queries, min(max(self.depth, self.recipe.rescore), len(self.images)))
+    def rank(
+        self, queries: Rows, own: np.ndarray, asked: np.ndarray, told: Callable[..., None] | None = None
+    ) -> Ranking:
+        """Find the first images of the database for each query, after all stages.
+
+        Parameters
+        ----------
+        own, asked : (Q,), as in `Answers`.
+        told : hears what re-ranking did, see `rerank_found`.
+        """
+        ranking = self._first(queries, self.depth)
         if not len(queries):
-            return ranking.top(self.depth)
-        if self.recipe.rescore:
-            ranking = rescore(ranking, queries.values, self.images.values, self.recipe.rescore).top(self.depth)
+            return ranking
+        if self.gallery is not None:
+            rows = np.asarray(queries.values, np.float64)
+            found = Answers(rows, self.gallery, self._again, ranking, own, asked, self.pictures)
+            ranking = rerank_found(found, self.recipe.rerank, told)
         for method in stages_used(self.recipe, RANKINGS).values():
-            asked = Asked(self.dataset, self.images, queries, own)
-            ranking = method.target()(ranking, asked, **method.parameters)
+            about = Asked(self.dataset, self.images, queries, own)
+            ranking = method.target()(ranking, about, **method.parameters)
         return ranking
 
-    def lists(self, queries: Rows, own: np.ndarray) -> Lists:
-        """The same for many queries, a block at a time."""
-        return Lists((len(queries), self.depth), lambda: lambda rows: self.rank(queries.part(rows), own[rows]))
+    def _first(self, queries: Rows, depth: int) -> Ranking:
+        """What index and re-scoring find."""
+        ranking = search(self.index, queries, min(max(depth, self.recipe.rescore), len(self.images)))
+        if self.recipe.rescore and len(queries):
+            ranking = rescore(ranking, queries.values, self.images.values, self.recipe.rescore)
+        return ranking.top(depth)
+
+    def _again(self, rows: np.ndarray, depth: int) -> Ranking:
+        return self._first(Rows(rows), depth)
+
+    def lists(self, queries: Rows, own: np.ndarray, told: Callable[..., None] | None = None) -> Lists:
+        """The same for all queries of the dataset: a block at a time, or all at once if they depend on each other."""
+        asked = np.arange(len(queries))
+
+        def ranked(rows: slice) -> Ranking:
+            return self.rank(queries.part(rows), own[rows], asked[rows], told)
+
+        shape = (len(queries), self.depth)
+        return Lists(shape, lambda: ranked, math.prod(shape) if self.recipe.rerank.transductive else None)

@@ -44,6 +44,11 @@ def check_together(recipe: Any) -> None:
             f"Recipe: {spec} with passes {passes!r} compares words or views, not vectors: it needs compression "
             f"'none', index 'exact' and rescore 0, got {recipe.compression!r}, {recipe.index!r} and {recipe.rescore}."
         )
+    if several and not recipe.rerank.needs <= {"nothing", "pictures", "maps"}:
+        raise ValueError(
+            f"Recipe: {spec} with passes {passes!r} compares words or views, not vectors, so rerank must be 'none' or "
+            f"of methods that compare pictures, as 'spatial', got {recipe.rerank!r}."
+        )
     if several and recipe.distractors:
         raise ValueError(
             f"Recipe: distractors are vectors, and {spec} with passes {passes!r} compares words or views; it needs "

@@ -4,6 +4,7 @@
 """
 
 from cbirlab.reranking.answers import Answers, Pictures
+from cbirlab.reranking.arrays import rerank
 from cbirlab.reranking.gallery import Gallery
 from cbirlab.reranking.methods import RERANKERS, Reranking, rerank_answers
 from cbirlab.reranking.neighbours import Neighbours, find_neighbours
@@ -16,5 +17,6 @@ __all__ = [
     "Pictures",
     "Reranking",
     "find_neighbours",
+    "rerank",
     "rerank_answers",
 ]

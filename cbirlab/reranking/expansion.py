@@ -17,7 +17,7 @@ from cbirlab.reranking.answers import Answers
 from cbirlab.reranking.gallery import ELEMENTS, Gallery
 from cbirlab.whitening import normalise
 
-K = Range(1, 200, integer=True)
+K = Range(1, 64, integer=True)
 
 
 def unchanged(answers: Answers) -> Answers:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 from cbirlab.base.methods import Method, parse_method
@@ -23,7 +23,7 @@ def _add(name: str, target: str, title: str, reference: str = "", *, needs: str 
     RERANKERS.add(name, place, title=title, reference=reference, needs=needs, **{"side": "query", **facts})
 
 
-_add(NONE, "expansion:unchanged", "None")
+_add(NONE, "expansion:unchanged", "None", needs="nothing")
 _add("aqe", "expansion:aqe", "AQE: average query expansion", "Chum et al., ICCV 2007", published={"k": 10})
 _add("decay", "expansion:decay", "AQE with decay", "Gordo et al., IJCV 2017", needs="neighbours")
 _add(
@@ -45,7 +45,7 @@ _add(
 
 
 class Reranking(Method):
-    """One method of re-ranking, or a chain of them, as recipes name it.
+    """A method of re-ranking, or a chain of them, as recipes name it.
 
     >>> Reranking.parse("dba > aqe(k=5)")
     'dba > aqe(k=5)'
@@ -54,6 +54,11 @@ class Reranking(Method):
     ----------
     name : of the last method, in `RERANKERS`.
     before : those that come before it.
+
+    Raises
+    ------
+    UnknownName, TypeError : as `Method`.
+    ValueError : "none" in a chain, or a method that changes the database after one that does not.
     """
 
     registry: ClassVar[Registry[Any]] = RERANKERS
@@ -69,6 +74,13 @@ class Reranking(Method):
         last, earlier = super().__new__(cls, name, params), tuple(before)
         self = str.__new__(cls, f" {ARROW} ".join([*earlier, last]))
         self.name, self.params, self.before = last.name, last.params, earlier
+        if earlier and any(not step.used for step in self.steps):
+            raise ValueError(f"rerank: a chain must be of methods, got 'none' in {str(self)!r}; leave it out.")
+        sides = [step.fact("side") for step in self.steps]
+        if sides != sorted(sides):
+            raise ValueError(
+                f"rerank: methods that change the database, as 'dba', must come before all others, got {str(self)!r}."
+            )
         return self
 
     def __getnewargs__(self) -> tuple[Any, ...]:
@@ -80,26 +92,22 @@ class Reranking(Method):
 
         Raises
         ------
-        ValueError : "none" in a chain, or a method that changes the database after one that does not; and as for
-            `Method.parse`.
+        ValueError, UnknownName, TypeError : as the class and `Method.parse` do.
         """
         if isinstance(text, cls):
             return text
         *earlier, last = (parse_method(cls.registry.kind, one) for one in str(text).split(ARROW))
-        chain = cls(*last, [cls(*one) for one in earlier])
-        if chain.before and any(step.name == NONE for step in chain.steps):
-            raise ValueError(f"rerank: a chain must be of methods, got 'none' in {str(text)!r}; leave it out.")
-        sides = [step.fact("side") for step in chain.steps]
-        if sides != sorted(sides):
-            raise ValueError(
-                f"rerank: methods that change the database, as 'dba', must come before all others, got {str(text)!r}."
-            )
-        return chain
+        return cls(*last, [cls(*one) for one in earlier])
+
+    @classmethod
+    def chained(cls, steps: Sequence[Self]) -> Self:
+        """The methods one after the other; "none" for none."""
+        return cls(steps[-1].name, steps[-1].params, steps[:-1]) if steps else cls(NONE)
 
     @property
     def steps(self) -> tuple[Reranking, ...]:
         """The methods of the chain, each alone."""
-        return (*self.before, type(self)(self.name, self.params))
+        return (*self.before, type(self)(self.name, self.params)) if self.before else (self,)
 
     @property
     def used(self) -> bool:

@@ -37,7 +37,8 @@ from cbirlab.store.owners import left_behind, new_name
 from cbirlab.store.pruning import find_old, find_unfinished
 
 _TRIES = 3  # of putting an entry in its place while others write and prune
-KINDS = ("descriptors", "fitted", "projection")
+KINDS = ("descriptors", "fitted", "projection", "index", "neighbours", "pictures")
+"""Kinds of entries: those that are listed, checked and pruned."""
 
 
 class Store:
@@ -59,7 +60,14 @@ class Store:
         return f"Store({str(self.path)!r})"
 
     def folder(self, kind: str, key: str) -> Path:
-        """The folder of an entry, whether or not it exists."""
+        """The folder of an entry, whether or not it exists.
+
+        Raises
+        ------
+        ValueError : a kind that is not in `KINDS`.
+        """
+        if kind not in KINDS:
+            raise ValueError(f"Store: kind must be one of {', '.join(map(repr, KINDS))}, got {kind!r}.")
         return self.path / kind / key
 
     # reading

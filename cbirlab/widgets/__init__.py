@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         Missed,
         PoolingView,
         PQCells,
+        RerankBeside,
         WhiteningLab,
         WinLoss,
     )
@@ -46,6 +47,7 @@ __all__ = [
     "ParetoExplorer",
     "PoolingView",
     "ProbePanel",
+    "RerankBeside",
     "RetrievalState",
     "Scatter",
     "Thumbnails",
@@ -73,6 +75,7 @@ _HOMES = {
     "ParetoExplorer": "panels.search_labs",
     "PoolingView": "looking",
     "ProbePanel": "panels.probe_panel",
+    "RerankBeside": "looking",
     "RetrievalState": "parts.state",
     "Scatter": "parts.scatter",
     "Thumbnails": "parts.gallery",

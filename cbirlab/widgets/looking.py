@@ -1,4 +1,4 @@
-"""The panels that look into a method, and into a code: see `cbirlab.study.explain` for what they show."""
+"""The panels that look into a method, a code or re-ranking: see `cbirlab.study.explain` for what they show."""
 
 from cbirlab.widgets.panels.code_beside import CodeBeside
 from cbirlab.widgets.panels.hamming_ball import HammingBall
@@ -7,6 +7,7 @@ from cbirlab.widgets.panels.match_view import MatchView
 from cbirlab.widgets.panels.missed import Missed
 from cbirlab.widgets.panels.pooling_view import PoolingView
 from cbirlab.widgets.panels.pq_cells import PQCells
+from cbirlab.widgets.panels.rerank_beside import RerankBeside
 from cbirlab.widgets.panels.whitening_lab import WhiteningLab
 from cbirlab.widgets.panels.win_loss import WinLoss
 
@@ -18,6 +19,7 @@ __all__ = [
     "Missed",
     "PQCells",
     "PoolingView",
+    "RerankBeside",
     "WhiteningLab",
     "WinLoss",
 ]

@@ -14,7 +14,15 @@ from traitlets import Float, HasTraits, Instance, Int, Tuple
 from cbirlab import images
 from cbirlab.datasets.base import Box, Dataset
 from cbirlab.index import Ranking
-from cbirlab.widgets.parts.results import Results, left_out, results_of_image, results_of_outside, results_of_query
+from cbirlab.widgets.parts.results import (
+    Results,
+    kinds_of_image,
+    kinds_of_query,
+    left_out,
+    results_of_image,
+    results_of_outside,
+    results_of_query,
+)
 from cbirlab.widgets.parts.state import Setting
 
 if TYPE_CHECKING:
@@ -178,6 +186,14 @@ class Question(HasTraits):
         if self.image is not None:
             return results_of_image(dataset, ranking, self.image, shown=shown, only=only, words=self.words)
         return results_of_query(dataset, ranking, self.query, shown=shown, only=only, words=self.words)
+
+    def kinds(self, dataset: Dataset, rows: Sequence[int]) -> list[str]:
+        """The mark of each database row in the answer; "" where nothing is known."""
+        if self.own is not None:
+            return [""] * len(rows)
+        if self.image is not None:
+            return kinds_of_image(dataset, self.image, rows)
+        return kinds_of_query(dataset, self.query, rows)
 
     def to_json(self) -> dict[str, Any]:
         """The question as plain data; a picture from outside with its bytes."""

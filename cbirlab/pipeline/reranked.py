@@ -1,0 +1,76 @@
+"""Re-ranked: how a recipe's search is re-ranked, what is kept for it, and what a run tells about it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+import numpy as np
+
+from cbirlab.index import Ranking
+from cbirlab.index.lists import FIRST
+from cbirlab.pipeline.fitting import content
+from cbirlab.reranking import Answers, Gallery, Neighbours, Reranking, find_neighbours, rerank_answers
+from cbirlab.store import Store, StoreUnwritable
+from cbirlab.store.code import code_version
+
+
+class Told:
+    """What re-ranking did to the queries of a run, collected block by block.
+
+    Attributes
+    ----------
+    seconds : that re-ranking took, without what was prepared for all queries; and that preparation took.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = {"rerank": 0.0, "prepare": 0.0}
+        self._first: list[Ranking] = []
+        self._evidence: list[Mapping[str, np.ndarray]] = []
+
+    def add(self, first: Ranking, answers: Answers, seconds: float, prepared: float) -> None:
+        """Take in the next queries: how they were ranked before, and what came out."""
+        self._first.append(first.top(min(FIRST, first.images.shape[1])))
+        self._evidence.append(answers.evidence)
+        self.seconds = {
+            "rerank": self.seconds["rerank"] + seconds - prepared,
+            "prepare": self.seconds["prepare"] + prepared,
+        }
+
+    @property
+    def first(self) -> Ranking:
+        """The first places (Q, K) as they were before."""
+        images, scores = (np.concatenate([getattr(one, name) for one in self._first]) for name in ("images", "scores"))
+        return Ranking(images, scores)
+
+    @property
+    def evidence(self) -> dict[str, np.ndarray]:
+        """What the methods told, see `Answers`; one row for each query."""
+        return {name: np.concatenate([one[name] for one in self._evidence]) for name in self._evidence[0]}
+
+
+def rerank_found(answers: Answers, method: Reranking, told: Callable[..., None] | None) -> Ranking:
+    """The ranking after re-ranking; `told` hears how it was before, what came out, and what that took."""
+    start, before = time.perf_counter(), answers.gallery.seconds
+    after = rerank_answers(answers, method)
+    if told is not None:
+        told(answers.ranking, after, time.perf_counter() - start, answers.gallery.seconds - before)
+    return after.ranking
+
+
+def gallery_of(rows: np.ndarray, store: Store) -> Gallery:
+    """The database (N, D) as re-ranking sees it; the neighbours of its images are found once and kept in the store."""
+    return Gallery(rows, lambda k: _kept_neighbours(rows, k, store))
+
+
+def _kept_neighbours(rows: np.ndarray, k: int, store: Store) -> Neighbours:
+    specification = {"rows": content(rows), "k": k, "code": code_version("index", "reranking.neighbours")}
+    entry = store.get("neighbours", specification)
+    if entry is not None:
+        return Neighbours(entry.arrays["images"], entry.arrays["scores"], float(entry.arrays["recall"]))
+    found = find_neighbours(rows, k)
+    arrays = {"images": found.images, "scores": found.scores, "recall": np.asarray(found.recall)}
+    with suppress(StoreUnwritable):  # extraction has said so already
+        store.put("neighbours", specification, arrays)
+    return found

@@ -1,0 +1,75 @@
+"""What re-ranking does to one query: the answer before it and after, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cbirlab.index import Ranking
+from cbirlab.reranking import Answers
+
+if TYPE_CHECKING:
+    from cbirlab.live import Session
+
+
+@dataclass(frozen=True, eq=False)
+class Reranked:
+    """The answer to one query before and after re-ranking.
+
+    Attributes
+    ----------
+    first, ranking : (1, K), before and after.
+    after : what the last method gave, with the query where expansion moved it to; None if nothing was re-ranked.
+    row : of this query in `after`, which may hold all queries.
+    """
+
+    first: Ranking
+    ranking: Ranking
+    after: Answers | None = None
+    row: int = 0
+
+    @property
+    def evidence(self) -> dict[str, np.ndarray]:
+        """What the methods tell, see `cbirlab.reranking.Answers`; the row of this query."""
+        return {name: values[self.row] for name, values in self.after.evidence.items()} if self.after else {}
+
+    @property
+    def added(self) -> dict[int, float]:
+        """The images that were added to the query, and how much each counted; the query itself counts 1."""
+        pairs = zip(self.evidence.get("neighbours", ()), self.evidence.get("weights", ()), strict=True)
+        return {int(image): float(weight) for image, weight in pairs if weight}
+
+    @property
+    def inliers(self) -> dict[int, int]:
+        """How many matches of each image that was compared agree on one place."""
+        pairs = zip(self.evidence.get("verified", ()), self.evidence.get("inliers", ()), strict=True)
+        return {int(image): int(count) for image, count in pairs}
+
+
+def rerank_one(session: Session, setting: tuple, item: int) -> Reranked:
+    """Re-rank the answer to a picture, as galleries count: database images, then queries.
+
+    Parameters
+    ----------
+    setting : with its re-ranking, as `Session.recipe` takes it.
+    """
+    recipe, images = session.recipe(*setting), len(session.dataset.images)
+    heard: list[tuple[Ranking, Answers]] = []
+
+    def told(first: Ranking, after: Answers, *_: float) -> None:
+        heard.append((first, after))
+
+    with session.lock:
+        bench = session.bench
+        if item < images:
+            rows = bench.pair(recipe)[0].of([item])
+            ranking = bench.search(recipe, rows, own=[item], told=told)
+        else:
+            ranking = bench.search(recipe, [item - images], told=told)
+    if not heard:
+        return Reranked(ranking, ranking)
+    first, after = heard[0]
+    row = item - images if len(first) > 1 else 0  # where answers depend on each other, all were asked
+    return Reranked(Ranking(first.images[[row]], first.scores[[row]]), ranking, after, row)

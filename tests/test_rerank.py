@@ -1,0 +1,180 @@
+"""Re-ranking as a stage of the recipe: runs, tables, sessions, the store, and descriptors of one's own."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+
+from cbirlab import Recipe, compare, rerank, run
+from cbirlab.backbones import load_backbone
+from cbirlab.datasets import load_dataset
+from cbirlab.index import ExactIndex
+from cbirlab.pipeline import Bench
+from cbirlab.pipeline.running import table_row
+from cbirlab.reranking import Answers, Gallery, Reranking, neighbours, rerank_answers
+from cbirlab.store import Store
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory):
+    dataset, backbone = load_dataset("toytown"), load_backbone("toynet")
+    recipe = Recipe().resolved(dataset, backbone)
+    return Bench(dataset, backbone, recipe, store=Store(tmp_path_factory.mktemp("store")), progress=False)
+
+
+def recipe(bench, **fields):
+    return Recipe(**fields).resolved(bench.dataset, bench.backbone)
+
+
+def test_a_recipe_without_reranking_keeps_its_key():
+    assert "rerank" not in Recipe().to_json()
+    assert Recipe(rerank="none") == Recipe()
+    changed = Recipe(rerank="dba > aqe(k=5)")
+    assert Recipe.from_json(changed.to_json()) == changed
+    assert changed.key() != Recipe().key()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("nearest", "Unknown re-ranking 'nearest'"),
+        ("aqe(k=0)", r"aqe: k must be a whole number in \[1, 64\], got 0"),
+        ("aqe(n=3)", "aqe: unknown parameter 'n'; parameters: k"),
+        ("aqe > none", "a chain must be of methods, got 'none' in 'aqe > none'"),
+        ("aqe > dba", "methods that change the database, as 'dba', must come before all others"),
+        ("aqe >", "Unknown re-ranking ''"),
+    ],
+)
+def test_what_is_no_chain_of_methods_is_refused(text, message):
+    with pytest.raises((ValueError, KeyError, TypeError), match=message):
+        Recipe(rerank=text)
+
+
+def test_a_chain_has_steps_and_says_what_they_need():
+    chain = Reranking.parse("dba(k=5) > decay")
+    assert [step.key for step in chain.steps] == ["dba(k=5)", "decay"]
+    assert (chain.name, chain.needs, chain.used, chain.transductive) == ("decay", {"neighbours"}, True, False)
+    assert Reranking.parse(chain.key) == chain
+
+
+@pytest.mark.parametrize("method", ["aqe(k=5)", "decay", "dba > alpha_qe"])
+@pytest.mark.parametrize("whitening", ["none", "lw"])
+def test_a_run_gives_what_its_descriptors_give_by_themselves(bench, method, whitening):
+    asked = recipe(bench, rerank=method, whitening=whitening)
+    images, queries = bench.pair(asked)
+    alone = rerank_answers(Answers.of_exact(queries.values, Gallery(images.values)), method).ranking
+    found = bench.run(asked)
+    assert (found.ranking.images == alone.images).all()
+    assert (found.ranking.scores == alone.scores).all()
+    assert rerank(queries.values, images.values, method).scores == pytest.approx(alone.scores, abs=1e-6)
+    assert found.reranked is not None
+    first = ExactIndex().fit(images).search(queries, found.reranked.first.images.shape[1])
+    assert (found.reranked.first.images == first.images).all()
+    assert set(found.seconds) >= {"search", "rerank", "prepare"}
+
+
+def test_what_was_added_to_a_query_is_told(bench):
+    reranked = bench.run(recipe(bench, rerank="aqe(k=4)")).reranked
+    assert reranked is not None
+    assert (reranked.evidence["neighbours"] == reranked.first.images[:, :4]).all()
+    assert (reranked.evidence["weights"] == 1).all()
+
+
+def test_one_query_alone_is_ranked_as_among_all(bench):
+    asked = recipe(bench, rerank="dba > decay(k=5)")
+    whole = bench.run(asked).ranking
+    for query in (0, 7, 95):
+        alone = bench.search(asked, [query])
+        assert (alone.images[0] == whole.images[query]).all()
+        assert (alone.scores[0] == whole.scores[query]).all()
+
+
+def test_an_image_of_the_database_is_not_its_own_neighbour(bench):
+    asked = recipe(bench, rerank="aqe(k=2)")
+    images, _ = bench.pair(asked)
+    own = bench.search(asked, images.of([3]), own=[3])
+    others = ExactIndex().fit(images).search(images.of([3]), 3).images[0, 1:]
+    expected = images.values[3].astype(np.float64) + images.values[others].astype(np.float64).sum(axis=0)
+    expected /= np.linalg.norm(expected)
+    assert (own.images == ExactIndex().fit(images).search(expected[None]).images).all()
+
+
+def test_neighbours_are_found_once_and_kept_in_the_store(bench, monkeypatch):
+    asked = recipe(bench, rerank="decay")
+    found = bench.run(asked).ranking
+    monkeypatch.setattr("cbirlab.pipeline.reranked.find_neighbours", lambda *given: pytest.fail("found again"))
+    other = Bench(bench.dataset, bench.backbone, bench.shared, store=bench.store, progress=False)
+    assert (other.run(asked).ranking.images == found.images).all()
+
+
+def test_with_an_index_the_second_search_asks_it_too(bench):
+    asked = recipe(bench, rerank="aqe(k=2)", compression="itq(bits=64)", rescore=100)
+    found, without = bench.run(asked), bench.run(recipe(bench, compression="itq(bits=64)", rescore=100))
+    rows = np.asarray(bench.pair(asked)[1].values, np.float64)
+    images = bench.pair(asked)[0].values
+    rows = rows + images[without.ranking.images[:, :2]].astype(np.float64).sum(axis=1)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    index = bench.index(asked)
+    for query in (0, 50):
+        listed = index.search(rows[[query]]).images[0, :100]
+        assert set(found.ranking.images[query, :100].tolist()) == set(listed.tolist())
+
+
+def test_a_table_has_a_row_for_each_and_says_what_it_cost():
+    table = compare(
+        "toytown", aggregations="gem", whitenings="none", rerankings=["none", "aqe", "dba > aqe"], progress=False
+    )
+    assert list(table["rerank"]) == ["none", "aqe", "dba > aqe"]
+    assert (table["rerank_ms"] > 0).tolist() == [False, True, True]
+    assert table["map_medium"].nunique() == 3
+    again = run(Recipe.from_json(table["recipe"][2]), progress=False)
+    assert table_row(again)["map_medium"] == table["map_medium"][2]
+
+
+def test_words_and_views_are_reranked_only_by_their_pictures():
+    with pytest.raises(ValueError, match="so rerank must be 'none' or of methods that compare pictures"):
+        Recipe(aggregation="asmk", rerank="aqe")
+    with pytest.raises(ValueError, match="so rerank must be 'none'"):
+        Recipe(passes="grid(rows=2, columns=2, combine=match)", rerank="decay")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"queries": np.ones((2, 3))}, "queries must have 4 dimensions"),
+        ({"queries": np.ones(4)}, "queries must be"),
+        ({"queries": np.full((1, 4), np.nan)}, "row 0 of queries holds NaN"),
+        ({"database": np.ones((0, 4))}, "database must be"),
+        ({"depth": 9}, r"k must be a whole number in \[1, 6\]"),
+    ],
+)
+def test_arrays_that_cannot_be_searched_are_refused(given, message):
+    rows = np.random.default_rng(0).normal(size=(6, 4))
+    with pytest.raises(ValueError, match=message):
+        rerank(**{"queries": rows[:2], "database": rows, "method": "aqe", **given})
+
+
+def test_above_a_number_of_rows_lists_find_the_neighbours_and_their_recall_is_told(monkeypatch):
+    pytest.importorskip("faiss")
+    rows = np.random.default_rng(1).normal(size=(600, 8))
+    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    exact = neighbours.find_neighbours(rows, 10)
+    monkeypatch.setattr(neighbours, "MOST_EXACT", 500)
+    with pytest.warns(UserWarning, match=r"found the 10 nearest of 600 images, 9\d\.\d% of the true ones|100\.0%"):
+        found = neighbours.find_neighbours(rows, 10)
+    same = np.mean([len({*one} & {*other}) / 10 for one, other in zip(found.images, exact.images, strict=True)])
+    assert same >= 0.9
+    assert 0.95 <= found.recall <= 1
+    assert not (found.images == np.arange(600)[:, None]).any()
+    monkeypatch.setattr(neighbours, "has_faiss", lambda: False)
+    with pytest.warns(UserWarning, match="all 600 images are compared with each other"):
+        assert (neighbours.find_neighbours(rows, 10).images == exact.images).all()
+
+
+def test_nothing_is_said_where_the_search_is_exact():
+    rows = np.eye(5, dtype=np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert neighbours.find_neighbours(rows, 9).images.shape == (5, 4)
