@@ -179,7 +179,9 @@ def test_both_sides_of_the_workbench_and_a_state_file_have_it(things, warm, tmp_
     assert again.b.results.rows == bench.b.results.rows
     bench.question.ask(image=3)
     assert bench.error.value == ""
-    with pytest.raises(TraitError, match=r"unknown stage .blurr.; stages: compression, index, rescore, blur, swap"):
+    with pytest.raises(
+        TraitError, match=r"unknown stage .blurr.; stages: compression, index, rescore, rerank, blur, swap"
+    ):
         bench.state.stages = {"blurr": "rounding"}
     again.close()
     bench.close()

@@ -15,18 +15,17 @@ from cbirlab.index import ExactIndex, Index, Ranking, Rows
 from cbirlab.index.lists import Lists
 from cbirlab.index.recall import recall_of_exact
 from cbirlab.pipeline import fitting
-from cbirlab.pipeline.added import ROWS, stages_used
 from cbirlab.pipeline.decided import built_as, database_as, searched_as, whitened_as
 from cbirlab.pipeline.described import Column, Described
 from cbirlab.pipeline.distractors import Mixture, beside
 from cbirlab.pipeline.learning_sets import held_for, learning_part
+from cbirlab.pipeline.prepared import check_dimensions, prepared, projected
 from cbirlab.pipeline.recipe import Recipe, learns_rows
 from cbirlab.pipeline.reranked import Told, gallery_of
 from cbirlab.pipeline.result import BUDGET_SECONDS, Clock, Run, judge, time_again
 from cbirlab.pipeline.search import NO_ROW, Learned, Search, depth_of, index_of, search
 from cbirlab.reranking import Gallery
 from cbirlab.store import Store
-from cbirlab.whitening import normalise, project
 
 if TYPE_CHECKING:
     from cbirlab.backbones import Backbone
@@ -239,9 +238,9 @@ class Bench(Described):
 
     def project(self, recipe: Recipe, rows: Rows) -> Rows:
         """Take descriptors of other images to where the recipe searches."""
-        whitened = rows.changed(lambda values: _projected(self.whitening(recipe), values))
-        dimensions = _check_dimensions(recipe, whitened.values.shape[1])
-        return whitened.changed(lambda values: _prepared(recipe, values, dimensions))
+        whitened = rows.changed(lambda values: projected(self.whitening(recipe), values))
+        dimensions = check_dimensions(recipe, whitened.values.shape[1])
+        return whitened.changed(lambda values: prepared(recipe, values, dimensions))
 
     def pair(self, recipe: Recipe) -> tuple[Rows, Rows]:
         """Database and query descriptors as the recipe searches them."""
@@ -250,11 +249,11 @@ class Bench(Described):
 
     def _cut_pair(self, recipe: Recipe) -> tuple[Rows, Rows]:
         images, queries = self._pair(recipe)
-        dimensions = _check_dimensions(recipe, images.values.shape[1])
-        database = images.changed(lambda values: _prepared(recipe, values, dimensions))
+        dimensions = check_dimensions(recipe, images.values.shape[1])
+        database = images.changed(lambda values: prepared(recipe, values, dimensions))
         if queries is images:
             return database, database
-        return database, queries.changed(lambda values: _prepared(recipe, values, dimensions))
+        return database, queries.changed(lambda values: prepared(recipe, values, dimensions))
 
     def leak(self, recipe: Recipe) -> str:
         """What the images that something was learned on share with those that are evaluated."""
@@ -272,43 +271,9 @@ class Bench(Described):
         def make() -> tuple[Rows, Rows]:
             whitening = self.whitening(recipe)
             (images, key), (queries, other) = (self.rows(recipe, part) for part in ("images", "queries"))
-            database = images.changed(lambda values: _projected(whitening, values))
+            database = images.changed(lambda values: projected(whitening, values))
             if key == other and len(images) == len(queries):  # every image is a query, so keep them only once
                 return database, database
-            return database, queries.changed(lambda values: _projected(whitening, values))
+            return database, queries.changed(lambda values: projected(whitening, values))
 
         return self._projected.get(whitened_as(recipe), make)
-
-
-def _prepared(recipe: Recipe, values: np.ndarray, dimensions: int | None) -> np.ndarray:
-    """Whitened descriptors as they are searched: cut to `dimensions`, then changed by the added stages."""
-    found = _shortened(values, dimensions)
-    for method in stages_used(recipe, ROWS).values():
-        found = method.target()(found, **method.parameters)
-    return found
-
-
-def _projected(whitening: Any, values: np.ndarray) -> np.ndarray:
-    """Whitened descriptors with all dimensions, not normalised again; without a whitening, L2-normalised."""
-    return normalise(values) if whitening is None else project(whitening, values)
-
-
-def _shortened(values: np.ndarray, dimensions: int | None) -> np.ndarray:
-    """The leading dimensions, rows L2-normalised."""
-    kept = values if dimensions is None else values[:, :dimensions]
-    return normalise(kept) if len(kept) else kept
-
-
-def _check_dimensions(recipe: Recipe, width: int) -> int | None:
-    """Dimensions to keep of `width` whitened ones.
-
-    Raises
-    ------
-    ValueError : fewer dimensions are asked for, but they have no order of importance.
-    """
-    if recipe.whitening.fact("ordered") or recipe.dimensions in (None, width):
-        return recipe.dimensions
-    raise ValueError(
-        f"Recipe: dimensions must be {width} or None with whitening {recipe.whitening!r}, got {recipe.dimensions}; "
-        "its dimensions have no order of importance, use whitening='pca' to keep fewer."
-    )

@@ -16,6 +16,7 @@ as memory maps once it has been compared.
 """
 
 from cbirlab.store.files import DamagedEntry, Entry, StoreUnwritable, default_path, digest
-from cbirlab.store.store import KINDS, Store
+from cbirlab.store.meta import KINDS
+from cbirlab.store.store import Store
 
 __all__ = ["KINDS", "DamagedEntry", "Entry", "Store", "StoreUnwritable", "default_path", "digest"]

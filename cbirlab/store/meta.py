@@ -12,9 +12,24 @@ from typing import Any
 
 from cbirlab.store.files import FORMAT, DamagedEntry, digest, folders, unseal
 
+KINDS = ("descriptors", "fitted", "projection", "index", "neighbours", "pictures")
+"""Kinds of entries: those that are listed, checked and pruned."""
+
 NOTES = ("images", "orders", "views")
 _CHECKSUM = ', "checksum": "'
 _NOTES = {"dataset", "part", "weights", "skipped", "pass_ms", "key"}
+
+
+def known(kind: str) -> str:
+    """A kind of entries.
+
+    Raises
+    ------
+    ValueError : it is not in `KINDS`.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"Store: kind must be one of {', '.join(map(repr, KINDS))}, got {kind!r}.")
+    return kind
 
 
 def seal_json(content: Mapping[str, Any]) -> str:

@@ -32,13 +32,11 @@ from cbirlab.store.files import (
     tree_bytes,
     write_all,
 )
-from cbirlab.store.meta import NOTES, read_meta, read_note, seal_json, small_files
+from cbirlab.store.meta import KINDS, NOTES, known, read_meta, read_note, seal_json, small_files
 from cbirlab.store.owners import left_behind, new_name
 from cbirlab.store.pruning import find_old, find_unfinished
 
 _TRIES = 3  # of putting an entry in its place while others write and prune
-KINDS = ("descriptors", "fitted", "projection", "index", "neighbours", "pictures")
-"""Kinds of entries: those that are listed, checked and pruned."""
 
 
 class Store:
@@ -60,15 +58,8 @@ class Store:
         return f"Store({str(self.path)!r})"
 
     def folder(self, kind: str, key: str) -> Path:
-        """The folder of an entry, whether or not it exists.
-
-        Raises
-        ------
-        ValueError : a kind that is not in `KINDS`.
-        """
-        if kind not in KINDS:
-            raise ValueError(f"Store: kind must be one of {', '.join(map(repr, KINDS))}, got {kind!r}.")
-        return self.path / kind / key
+        """The folder of an entry, whether or not it exists; its kind is one of `KINDS`."""
+        return self.path / known(kind) / key
 
     # reading
 
