@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from cbirlab import Recipe, compare, rerank, run
+from cbirlab import Fusion, Recipe, compare, evaluate_features, rerank, run
 from cbirlab.backbones import load_backbone
 from cbirlab.datasets import load_dataset
 from cbirlab.index import ExactIndex
@@ -15,6 +16,8 @@ from cbirlab.pipeline import Bench
 from cbirlab.pipeline.running import table_row
 from cbirlab.reranking import Answers, Gallery, Reranking, neighbours, rerank_answers
 from cbirlab.store import Store
+from cbirlab.study.choices.recipes import reruns
+from cbirlab.study.rerank_choice import choose_reranking
 
 
 @pytest.fixture(scope="module")
@@ -178,3 +181,68 @@ def test_nothing_is_said_where_the_search_is_exact():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert neighbours.find_neighbours(rows, 9).images.shape == (5, 4)
+
+
+def test_why_says_what_reranking_changes(bench):
+    found = {one.choice: one for one in reruns(recipe(bench), bench.dataset, bench.store)}
+    assert (found["rerank"].was, found["rerank"].to, found["rerank"].forward_pass) == ("none", "decay", False)
+    found = {one.choice: one for one in reruns(recipe(bench, rerank="dba > aqe"), bench.dataset, bench.store)}
+    assert found["rerank"].recipe == recipe(bench)
+    words = {one.choice: one for one in reruns(recipe(bench, aggregation="asmk"), bench.dataset, bench.store)}
+    assert "compares words or views" in words["rerank"].note
+
+
+@pytest.mark.parametrize("method", ["early", "cascade"])
+def test_fusions_of_descriptors_and_of_cosines_refuse_reranked_members(method):
+    with pytest.raises(ValueError, match="rerank"):
+        Fusion(members=[Recipe(), Recipe(rerank="aqe")], method=method)
+    assert Fusion(members=[Recipe(), Recipe(rerank="aqe")], method="rrf").members[1].rerank == "aqe"
+
+
+def test_descriptors_of_others_are_reranked_too(bench):
+    images, queries = bench.pair(recipe(bench))
+    given = images.values, queries.values, bench.dataset
+    found = evaluate_features(*given, rerank="decay").metrics
+    assert found["map_medium"] == pytest.approx(
+        bench.run(recipe(bench, rerank="decay")).metrics["map_medium"], abs=1e-4
+    )
+    assert found != evaluate_features(*given).metrics
+    with pytest.raises(ValueError, match="needs similarity 'cosine', got 'inner'"):
+        evaluate_features(*given, rerank="decay", similarity="inner")
+
+
+def test_settings_are_chosen_on_the_learning_set_and_the_choice_is_shown(bench):
+    tried = ["aqe(k=1)", "aqe(k=5)", "aqe(k=60)"]
+    found = choose_reranking(Recipe(), tried, dataset=bench.dataset, store=bench.store, progress=False)
+    assert found.recipe == Recipe(rerank=found.rerank)
+    assert found.table["rerank"].iloc[0] == found.rerank
+    assert {*found.table["rerank"]} == {*tried}
+    assert found.table["map"].is_monotonic_decreasing
+    assert found.learned_on == "640 images of toytown/train"
+    train = bench.dataset.train_instances
+    before = found.table["map"].iloc[0] - found.table["difference"].iloc[0]
+    assert before == pytest.approx(_map_of_train(bench, train), abs=1e-4)
+
+
+def _map_of_train(bench, kinds):
+    """mAP of the train split asking itself, in loops; trapezoid AP."""
+    whitened = recipe(bench, whitening="pca")  # so that the train split is described
+    bench.fill([whitened])
+    rows = bench.rows(whitened, whitened.whitening_set)[0].values.astype(np.float64)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    found = []
+    for own, kind in enumerate(kinds):
+        order = [row for row in np.argsort(-(rows @ rows[own]), kind="stable") if row != own]
+        hits = [place for place, row in enumerate(order) if kinds[row] == kind]
+        if kind and hits:
+            ap = [((n / place if place else 1.0) + (n + 1) / (place + 1)) / 2 for n, place in enumerate(hits)]
+            found.append(np.mean(ap))
+    return np.mean(found)
+
+
+def test_a_choice_among_nothing_or_without_instances_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="candidates must be at least one"):
+        choose_reranking(Recipe(), [])
+    unknown = replace(load_dataset("toytown"), train_instances=())
+    with pytest.raises(ValueError, match="must have two images of one instance"):
+        choose_reranking(Recipe(), ["aqe"], dataset=unknown)

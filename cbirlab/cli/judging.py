@@ -30,6 +30,9 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--top", type=at_least_one, metavar="K", help="judge only the first K results, which needs less memory"
     )
+    parser.add_argument(
+        "--rerank", metavar="NAME", default="none", help="re-rank: 'decay', 'dba > aqe' (default: none)"
+    )
     parser.add_argument("--out", metavar="FILE", help="write the numbers: .csv, .md, .tex, .xlsx or .json")
     parser.add_argument("--per-query", metavar="FILE", help="write a row per query in one of these formats")
 
@@ -51,12 +54,15 @@ def evaluate_command(given: Any, options: dict[str, Any]) -> int:
 
     dataset = load_dataset(given.dataset)
     database, queries = _features(given, dataset)
-    found = evaluate_features(database, queries, dataset, similarity=given.similarity, k=given.top, **options)
+    found = evaluate_features(
+        database, queries, dataset, similarity=given.similarity, k=given.top, rerank=given.rerank, **options
+    )
     say(_text(found))
     if given.out:
         import pandas as pd
 
         facts = {"features": Path(given.features).name, "dim": database.shape[1], "similarity": given.similarity}
+        facts["rerank"] = given.rerank
         row = {"dataset": dataset.name, **facts, "protocol": found.protocol.name}
         row |= {"average_precision": found.protocol.average_precision, **found.metrics}
         say(f"written: {tables.write(pd.DataFrame([row]), given.out)}")

@@ -58,6 +58,11 @@ class Fusion:
                 f"Fusion: method {method.name!r} turns the cosines of all members but the first into distances, and "
                 "one of them compares words or views; use 'minmax' or 'rrf'."
             )
+        if method.fact("cosines") and any(member.rerank.used for member in members[1:]):
+            raise ValueError(
+                f"Fusion: method {method.name!r} turns the cosines of all members but the first into distances, and "
+                "scores after re-ranking are none; those members need rerank 'none', or use 'minmax' or 'rrf'."
+            )
         if method.stage != "descriptors" and any(member.depth for member in members):
             raise ValueError(
                 f"Fusion: {method.name!r} fuses complete lists, so the members' depth must be None, got "
@@ -126,10 +131,10 @@ def _check_search(method: FusionMethod, member: Recipe) -> None:
             f"Fusion: needs complete lists, so members need an index that compares all images, 'exact' or 'hamming', "
             f"got {member.index!r}."
         )
-    if method.stage == "descriptors" and (member.compression.used or member.rescore):
+    if method.stage == "descriptors" and (member.compression.used or member.rescore or member.rerank.used):
         raise ValueError(
-            f"Fusion: {method.name!r} joins full descriptors, so members need compression 'none' and rescore 0, got "
-            f"{member.compression!r} and {member.rescore}; use 'minmax' or 'rrf'."
+            f"Fusion: {method.name!r} joins full descriptors, so members need compression 'none', rescore 0 and rerank "
+            f"'none', got {member.compression!r}, {member.rescore} and {member.rerank!r}; use 'minmax' or 'rrf'."
         )
 
 

@@ -11,6 +11,8 @@ from cbirlab.base.params import Choice
 from cbirlab.datasets.base import Dataset
 from cbirlab.evaluation import Evaluation, Protocol, evaluate
 from cbirlab.index import ExactIndex, Ranking
+from cbirlab.reranking import Reranking
+from cbirlab.reranking.arrays import rerank_rows
 from cbirlab.whitening import normalise
 
 SIMILARITY = Choice(("cosine", "inner", "euclidean"))
@@ -24,6 +26,7 @@ def rank_features(
     *,
     similarity: str = "cosine",
     k: int | None = None,
+    rerank: str = "none",
 ) -> Ranking:
     """Rank the database by descriptors that were made elsewhere.
 
@@ -35,10 +38,12 @@ def rank_features(
     queries : (Q, D), row q is ``dataset.queries[q]``; None takes the queries' own rows of the database.
     similarity : "cosine", "inner" product, or "euclidean" distance, whose negative square is the score.
     k : results per query, all by default.
+    rerank : how they are re-ranked, a chain of methods of `RERANKERS` that need no pictures; for cosines.
 
     Raises
     ------
-    ValueError : numbers of images or dimensions that do not fit, or `queries` is None and they are not in the database.
+    ValueError : numbers of images or dimensions that do not fit, or `queries` is None and they are not in the database;
+        re-ranking of other similarities, or by pictures.
     """
     SIMILARITY.check("rank_features", "similarity", similarity)
     database = _of_dataset("database", database, len(dataset.images), dataset)
@@ -52,7 +57,13 @@ def rank_features(
         database, asked = normalise(database), normalise(asked)
     elif similarity == "euclidean":
         database, asked = _as_products(database, asked)
-    return ExactIndex().fit(database).search(asked, k)
+    chain = Reranking.parse(rerank)
+    if not chain.used:
+        return ExactIndex().fit(database).search(asked, k)
+    if similarity != "cosine":
+        raise ValueError(f"rank_features: rerank {chain!r} needs similarity 'cosine', got {similarity!r}.")
+    own = np.array([-1 if query.index is None else query.index for query in dataset.queries])
+    return rerank_rows(asked, database, chain, k, own)
 
 
 def evaluate_features(
@@ -62,12 +73,13 @@ def evaluate_features(
     *,
     similarity: str = "cosine",
     k: int | None = None,
+    rerank: str = "none",
     protocol: str | Protocol | None = None,
     average_precision: str | None = None,
     metrics: Sequence[str] = (),
 ) -> Evaluation:
     """Judge descriptors that were made elsewhere; parameters and errors are those of `rank_features` and `evaluate`."""
-    ranking = rank_features(database, queries, dataset, similarity=similarity, k=k)
+    ranking = rank_features(database, queries, dataset, similarity=similarity, k=k, rerank=rerank)
     return evaluate(ranking, dataset, protocol, average_precision, metrics=metrics)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -37,17 +38,24 @@ def rerank(queries: Any, database: Any, method: str | Reranking, *, depth: int |
     UnknownName, TypeError, ValueError : no such method or parameter; arrays of other shapes, NaN or infinity; a depth
         that is not in [1, N]; a method that needs pictures.
     """
-    chain = Reranking.parse(method)
+    rows, asked = (_normalised(name, X) for name, X in (("database", database), ("queries", queries)))
+    if rows.shape[1] != asked.shape[1]:
+        raise ValueError(f"rerank: queries must have {rows.shape[1]} dimensions as the database, got {asked.shape[1]}.")
+    return rerank_rows(asked, rows, Reranking.parse(method), depth)
+
+
+def rerank_rows(
+    queries: np.ndarray, database: np.ndarray, chain: Reranking, depth: int | None = None, own: np.ndarray | None = None
+) -> Ranking:
+    """The same for L2-normalised rows (Q, D) and (N, D); `own` (Q,) as in `Answers`."""
     if needs := chain.needs & {"pictures", "maps"}:
         raise ValueError(
             f"rerank: {chain} compares {' and '.join(sorted(needs))}, but here are only descriptors; take a Recipe."
         )
-    rows, asked = (_normalised(name, X) for name, X in (("database", database), ("queries", queries)))
-    if rows.shape[1] != asked.shape[1]:
-        raise ValueError(f"rerank: queries must have {rows.shape[1]} dimensions as the database, got {asked.shape[1]}.")
     if depth is None:
-        depth = len(rows) if len(rows) <= MOST_COMPLETE else DEPTH
-    return rerank_answers(Answers.of_exact(asked, Gallery(rows), depth), chain).ranking
+        depth = len(database) if len(database) <= MOST_COMPLETE else DEPTH
+    found = Answers.of_exact(queries, Gallery(database), depth)
+    return rerank_answers(found if own is None else replace(found, own=own), chain).ranking
 
 
 def _normalised(name: str, X: Any) -> np.ndarray:
