@@ -21,6 +21,7 @@ from cbirlab.exercises import (
     pooling,
     protocols,
     regions,
+    reranking,
     search_at_scale,
     whitening,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "pooling",
     "protocols",
     "regions",
+    "reranking",
     "search_at_scale",
     "solution",
     "spread",

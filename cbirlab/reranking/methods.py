@@ -13,7 +13,8 @@ RERANKERS: Registry[Any] = Registry("re-ranking")
 """Functions of `Answers` and their own parameters, that give other `Answers`. Facts: `needs`, what they read beside the
 ranking: "vectors" of queries and database, "neighbours" of every image of it too, "pictures", or "maps" of the network;
 `side`, "query" or, if they change the database, "database"; `transductive`, the parameter with which an answer depends
-on the other queries; `published`, the published parameters where ours are others."""
+on the other queries; `published`, the published parameters where ours are others; `tried`, values of parameters that
+are worth trying, all combined."""
 
 NONE, ARROW = "none", ">"
 
@@ -24,14 +25,30 @@ def _add(name: str, target: str, title: str, reference: str = "", *, needs: str 
 
 
 _add(NONE, "expansion:unchanged", "None", needs="nothing")
-_add("aqe", "expansion:aqe", "AQE: average query expansion", "Chum et al., ICCV 2007", published={"k": 10})
-_add("decay", "expansion:decay", "AQE with decay", "Gordo et al., IJCV 2017", needs="neighbours")
+_add(
+    "aqe",
+    "expansion:aqe",
+    "AQE: average query expansion",
+    "Chum et al., ICCV 2007",
+    published={"k": 10},
+    tried={"k": (1, 2, 3, 5, 10)},
+)
+_add(
+    "decay",
+    "expansion:decay",
+    "AQE with decay",
+    "Gordo et al., IJCV 2017",
+    needs="neighbours",
+    published={"mutual": False},
+    tried={"k": (3, 5, 10, 20), "mutual": (True, False)},
+)
 _add(
     "alpha_qe",
     "expansion:alpha_qe",
     "α-query expansion",
     "Radenović et al., TPAMI 2019",
     published={"k": 50},
+    tried={"k": (2, 3, 5, 10), "alpha": (1.0, 3.0, 6.0)},
 )
 _add(
     "dba",
@@ -41,6 +58,7 @@ _add(
     needs="neighbours",
     side="database",
     published={"k": 10},
+    tried={"k": (2, 3, 5, 10), "alpha": (0.0, 3.0)},
 )
 
 

@@ -37,6 +37,7 @@ from lab import (
     score,
     summary,
 )
+from reranking import reranking
 
 from cbirlab import ATTENTIONS, FUSIONS, Dataset, Fusion, Recipe, complementarity, load_dataset, run_fusion, versus
 from cbirlab.aggregation import Aggregation
@@ -344,6 +345,7 @@ TABLES: dict[str, Callable[[Lab], Blocks]] = {
     "networks": network,
     "learning set": learning_set,
     "codes": codes,
+    "reranking": reranking,
 }
 
 
