@@ -132,6 +132,20 @@ def test_one_line_needs_no_legend():
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("dimensions (number)", "mAP (Hard)")
 
 
+def test_costs_stand_on_a_logarithmic_axis_with_their_words_and_intervals():
+    ax = plots.costs(TABLE, "dim", "tap", "aggregation")
+    assert ax.get_xscale() == "log"
+    assert sorted(text.get_text() for text in ax.texts) == sorted(TABLE["tap"])
+    found = series(ax)
+    assert {(x, y) for x, y in zip(*found["mac"], strict=True)} == {
+        *TABLE.loc[TABLE["aggregation"] == "mac", ["dim", "map_medium"]].itertuples(index=False, name=None)
+    }
+    assert len(whiskers(ax)) == 4
+    assert plots.costs(TABLE, "dim", "tap").get_legend() is None
+    with pytest.raises(ValueError, match="dim must be above 0 in every row, got 0"):
+        plots.costs(TABLE.assign(dim=0), "dim", "tap")
+
+
 def test_factors_draw_what_by_factor_finds(dataset):
     from cbirlab.study.perturbation import by_factor, pairs
 
@@ -213,6 +227,7 @@ def test_an_overlay_covers_the_picture_and_its_boxes_are_in_cells():
 DRAWN = {
     "bars": lambda ax: plots.bars(TABLE, ["tap", "aggregation"], ax=ax),
     "lines": lambda ax: plots.lines(TABLE, "tap", "aggregation", ax=ax),
+    "costs": lambda ax: plots.costs(TABLE, "dim", "tap", "aggregation", ax=ax),
     "win_loss": lambda ax: plots.win_loss(pd.DataFrame({"difference": [0.1, -0.2]}), ax=ax),
     "spectrum": lambda ax: plots.spectrum(learn("pca", np.random.default_rng(0).normal(size=(30, 5))), ax=ax),
     "cosines": lambda ax: plots.cosines([0.8, 0.9], [0.1, 0.2], ax=ax),

@@ -7,12 +7,13 @@ nothing. Figures that you make with `pyplot()` look the same.
 
 from cbirlab.plots.canvas import described, new_axes, png, pyplot
 from cbirlab.plots.methods import cosines, overlay, pictures, spectrum
-from cbirlab.plots.results import bars, changes, factor_lines, factors, lines, win_loss
+from cbirlab.plots.results import bars, changes, costs, factor_lines, factors, lines, win_loss
 
 __all__ = [
     "bars",
     "changes",
     "cosines",
+    "costs",
     "described",
     "factor_lines",
     "factors",

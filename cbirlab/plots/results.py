@@ -156,6 +156,50 @@ def _line(ax: Axes, across: np.ndarray, part: pd.DataFrame, value: str, place: i
         ax.errorbar(across, heights, yerr=[heights - low, high - heights], **whiskers(style["color"]))
 
 
+def costs(
+    frame: pd.DataFrame,
+    cost: str,
+    label: str,
+    by: str | None = None,
+    value: str = "map_medium",
+    *,
+    ax: Axes | None = None,
+) -> Axes:
+    """A point per row of a table, what it costs (on a logarithmic axis) against what it gives, with intervals.
+
+    Parameters
+    ----------
+    frame : has the columns `cost` (numbers above 0), `value` and `label`, whose text stands at the point; the interval
+        is in "<value>_low" and "<value>_high".
+    by : points of one value of this column look alike.
+
+    Raises
+    ------
+    ValueError : no such column, no row, or a cost that is not above 0.
+    """
+    need("costs", frame, [cost, value, label, *([by] if by else [])])
+    if not (frame[cost] > 0).all():
+        raise ValueError(f"costs: {cost} must be above 0 in every row, got {frame[cost].min():g}; leave such rows out.")
+    ax = ax or new_axes()
+    groups = [(None, frame)] if by is None else list(frame.groupby(by, sort=False, dropna=False))
+    for place, (name, part) in enumerate(groups):
+        style = looks(place) | {"linestyle": "none"}
+        across, heights = part[cost].to_numpy(float), part[value].to_numpy(float)
+        ax.plot(across, heights, label=None if name is None else written(name), markersize=6, zorder=3, **style)
+        bounds = interval(part, value)
+        if bounds is not None:
+            ax.errorbar(across, heights, yerr=[heights - bounds[0], bounds[1] - heights], **whiskers(style["color"]))
+        for x, y, text in zip(across, heights, part[label], strict=True):
+            ax.annotate(plain(text), (x, y), xytext=(5, 4), textcoords="offset points", color=ink(ax), size=8, zorder=4)
+    ax.set_xscale("log")
+    ax.margins(x=0.15)
+    ax.set_xlabel(title_of(cost))
+    ax.set_ylabel(title_of(value) + (", 95 % interval" if f"{value}_low" in frame else ""))
+    if by is not None:
+        legend(ax, len(groups))
+    return tidy(ax, grid="both")
+
+
 def factors(
     runs: Mapping[str, AnyRun],
     factor: str,
