@@ -1,12 +1,13 @@
 """From a moved slider to 24 thumbnails painted, beside a bare text label changed by the same slider in the same run.
 
-    python tests/benchmarks/bench_slider.py [--moves 40] [--dataset toytown] [--weights FILE]
+    python tests/benchmarks/bench_slider.py [--moves 40] [--dataset toytown] [--weights FILE] [--rerank decay]
 
 For each control, moves alternate in blocks between the two: with the label, the panel stands still and only one word
 changes; with the gallery, the whole panel follows. The clock starts at the key press and stops two animation frames
 after the new word, or after all 24 pictures of the new ranking are decoded. The panel offers MAC, SPoC and GeM, which
 sessions prepare. Rankings are computed anew at every move (the session's memory of earlier rankings is emptied);
-thumbnails are in the page, as they are after a few seconds.
+thumbnails are in the page, as they are after a few seconds. With `--rerank`, only the k of this re-ranking moves; its
+limit is for the median, and the milliseconds until the mAP of all queries is there are printed too.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ CONTROLS = {  # p needs GeM and dimensions need whitening, so the two that switc
     "whitening": ("whitening", "ArrowUp", "ArrowDown"),
 }
 MENUS = ("pooling", "whitening")
+RERANKING = {"k": ("k", "ArrowLeft", "ArrowRight")}
 PANEL = ".cbirlab-panel"
 CODE = """
 import time
@@ -47,7 +49,14 @@ session = Session({dataset!r}, "toynet", weights={weights!r}, aggregations=prepa
 session.prepare(progress=False)
 session.learn_ahead()
 session.wait(600)
-panel = Explorer(session)
+chain = {rerank!r}
+panel = Explorer(session, start={{"stages": {{"rerank": chain}}}} if chain else None)
+moving = [*panel.controls.widgets]
+told = ipywidgets.Label("").add_class("told")
+if chain:
+    panel.a.search.selected_index = 0
+    moving = [*panel.a.search.fields["rerank"].steps[0].parameters.values()]
+    panel.metrics.observe(lambda _: setattr(told, "value", str(time.monotonic_ns())), names="value")
 label = ipywidgets.Label("0").add_class("bare-label")
 bare = ipywidgets.ToggleButton(description="bare label")
 spent = []
@@ -58,10 +67,10 @@ def moved(_change):
     else:
         session._runs = type(session._runs)(256)
 
-for control in panel.controls.widgets:
+for control in moving:
     control.observe(moved, names="value")
 bare.observe(lambda change: setattr(panel, "live", not change.new), names="value")
-ipywidgets.VBox([ipywidgets.HBox([bare, label]), panel])
+ipywidgets.VBox([ipywidgets.HBox([bare, label, *([told] if chain else [])]), panel])
 """
 # Gives the milliseconds to the painted label, or to the painted gallery and, where there is a ".told", to its new word.
 PROBE = """(live) => {
@@ -103,13 +112,17 @@ def main() -> int:
     options.add_argument("--moves", type=int, default=40, help="moves per control, for label and gallery each")
     options.add_argument("--dataset", default="toytown")
     options.add_argument("--weights")
+    options.add_argument("--rerank", help="move the k of this re-ranking instead of the other controls")
     options.add_argument("--limit", type=float, default=1.5, help="largest ratio of the 95th percentiles")
     given = options.parse_args()
     if why_not():
         print(f"skipped: {why_not()}")
         return 0
-    with opened(CODE.format(dataset=given.dataset, weights=given.weights)) as page:
-        ratios = measure(page, given.moves)
+    with opened(CODE.format(dataset=given.dataset, weights=given.weights, rerank=given.rerank)) as page:
+        if given.rerank:
+            ratios = measure(page, given.moves, RERANKING, share=50)
+        else:
+            ratios = measure(page, given.moves)
     return int(max(ratios) > given.limit)
 
 
@@ -126,24 +139,28 @@ def opened(code: str, width: int = 1440) -> Iterator[Any]:
             yield page
 
 
-def measure(page, moves: int) -> list[float]:
-    """Print one line per control and give the ratios of the 95th percentiles."""
+def measure(page, moves: int, controls=CONTROLS, share: int = 95) -> list[float]:
+    """Print one line per control and give the ratios of a percentile."""
     page.locator(PANEL).first.scroll_into_view_if_needed()
     page.wait_for_selector(".cbirlab-panel .cbirlab-grid[data-state=ready]")
     page.wait_for_timeout(12_000)  # thumbnails are sent from the background meanwhile
     ratios = []
     print(f"{'control':>11} {'label p50':>10} {'p95':>6} {'gallery p50':>12} {'p95':>6} {'ratio':>6}   (milliseconds)")
-    for name, (caption, back, forth) in CONTROLS.items():
+    for name, (caption, back, forth) in controls.items():
         keys = walk(page, caption, back, forth)
-        times = {False: [], True: []}
+        times, judged = {False: [], True: []}, []
         for _ in range(BLOCKS):
             for live in (False, True):
                 switch(page, live)
-                times[live] += [move(page, caption, next(keys), live)[0] for _ in range(-(-moves // BLOCKS))]
+                found = [move(page, caption, next(keys), live) for _ in range(-(-moves // BLOCKS))]
+                times[live] += [one[0] for one in found]
+                judged += [one[1] for one in found if len(one) > 1]
         bare, gallery = times[False], times[True]
-        ratios.append(percentile(gallery, 95) / percentile(bare, 95))
+        ratios.append(percentile(gallery, share) / percentile(bare, share))
         written = f"{percentile(bare, 50):10.0f} {percentile(bare, 95):6.0f} {percentile(gallery, 50):12.0f}"
         print(f"{name:>11} {written} {percentile(gallery, 95):6.0f} {ratios[-1]:6.2f}   n = {len(gallery)}", flush=True)
+        if judged:
+            print(f"{'judged':>11} {percentile(judged, 50):31.0f} {percentile(judged, 95):6.0f}")
     return ratios
 
 
