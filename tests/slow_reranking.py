@@ -138,7 +138,8 @@ def k_reciprocal_graph(q, X, own=-1, k1=10, k2=3, share=0.3):
     row, column = lists, listing
     for _ in range(2):
         both, through = row + column, A + A.T
-        row, column, A = p @ through + both - through[own], P @ both, P @ through
+        # the query takes its own lists, not those of its picture, with the weight 1
+        row, column, A = p @ through - through[own] + both, P @ both, P @ through
         lengths = np.linalg.norm(A, axis=1)
         row, column, A = row / np.linalg.norm(row), column / lengths, A / lengths[:, None]
     return (1 - share) * A @ row + share * X @ q
@@ -244,7 +245,7 @@ def super_global(q, X, own=-1, top=400, k=3, beta=0.15):
         weights = [beta * max(0.0, float(X[d] @ X[j])) for j in near]
         refined[d] = (X[d] + sum(w * X[j] for w, j in zip(weights, near, strict=True))) / (1 + sum(weights))
     first = {d: float(refined[d] @ q) for d in head}
-    best = sorted((d for d in head if d != own), key=lambda d: (-first[d], d))[: k + 1]
+    best = sorted((d for d in head if d != own), key=lambda d: (-float(np.float32(first[d])), d))[: k + 1]
     e = np.array([max(refined[d][axis] for d in best) for axis in range(X.shape[1])])
     scores = np.full(len(X), np.nan)
     for d in head:

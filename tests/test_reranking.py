@@ -131,6 +131,12 @@ def test_every_method_is_tried():
     assert {Reranking.parse(method).name for method in EVERY} >= {*RERANKERS.so_far()} - {"none", "spatial"}
 
 
+def test_published_parameters_are_parameters():
+    for name in RERANKERS.so_far():
+        published = RERANKERS.info(name).facts.get("published", {})
+        assert Reranking(name, published).parameters != Reranking(name).parameters or not published
+
+
 @pytest.mark.parametrize("method", GOLDEN)
 def test_golden_vectors(method):
     order, scores = GOLDEN[method]
@@ -158,6 +164,20 @@ def test_the_published_form_depends_on_the_other_queries():
 def test_it_gives_what_the_loops_give(method, images, seed):
     rows, queries = clustered(seed, images)
     check(*reranked(method, rows, queries), np.array([METHODS[method](q, rows) for q in queries]))
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("method", METHODS)
+def test_ties_go_to_the_lower_image_everywhere(method, seed):
+    """Vectors whose cosines are exactly 0, 1/2 and 1 or their negatives, some of them twice, queries among them."""
+    random = np.random.default_rng(seed)
+    axes, corners = np.eye(4)[random.integers(0, 4, 25)], np.full((25, 4), 0.5)
+    rows = np.where(random.random((25, 1)) < 0.5, axes, corners) * random.choice([-1, 1], (25, 4))
+    method, loops = method.replace("rank=20", "rank=1000"), METHODS[method]  # else it is chance which eigenvectors stay
+    loops = partial(loops, rank=1000) if "rank=" in method else loops
+    for own in ([-1, -1, -1], [0, 12, 24]):
+        expected = [loops(q, rows, one) for q, one in zip(rows[[0, 12, 24]], own, strict=True)]
+        check(*reranked(method, rows, rows[[0, 12, 24]], own), np.array(expected))
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -16,11 +16,14 @@ import numpy as np
 from cbirlab.base.params import Range
 from cbirlab.index.ranking import blocks
 from cbirlab.reranking.answers import Answers
-from cbirlab.reranking.gallery import ELEMENTS, Gallery
+from cbirlab.reranking.gallery import Gallery
 from cbirlab.reranking.graph import mutual_graph, powers, sparse_lists, symmetrically_normalised
 
 K, SEEDS = Range(1, 200, integer=True), Range(1, 200, integer=True)
 ALPHA, GAMMA, STEPS = Range(0.0, 0.999, step=0.01), Range(0.0, 100.0, step=0.5), Range(1, 1000, integer=True)
+
+SPREAD = 2**19
+"""Numbers (Q, N) that spread at a time; more of them would not stay near the processor."""
 
 SOLVED = 1e-26
 """Part of the square of its first residual at which a query counts as solved."""
@@ -208,7 +211,7 @@ def _diffused(
     images, cosines = answers.nearest(kq)
     weights, listed = powers(cosines, gamma), answers.ranking.images
     found = np.empty(listed.shape)
-    for part in blocks(len(answers), ELEMENTS // len(answers.gallery)):
+    for part in blocks(len(answers), SPREAD // len(answers.gallery)):
         found[part] = np.take_along_axis(spread(images[part], weights[part]), listed[part], 1)
     return answers.scored(_with_the_rest(found, answers.cosines()))
 
@@ -258,7 +261,8 @@ def _leading(graph: Any, rank: int) -> tuple[np.ndarray, np.ndarray]:
     from scipy.sparse.linalg import eigsh
 
     start = np.random.default_rng(0).standard_normal(size)  # not all alike: it would be an eigenvector of some graphs
-    return eigsh(graph, rank, which="LA", v0=start)
+    found: Any = eigsh(graph, rank, which="LA", v0=start)
+    return found
 
 
 def _dense(images: np.ndarray, weights: np.ndarray, size: int) -> np.ndarray:

@@ -161,7 +161,7 @@ def _distances(cosines: np.ndarray, farthest: np.ndarray) -> np.ndarray:
 def _farthest(queries: np.ndarray, gallery: Gallery) -> np.ndarray:
     """The largest squared distance (Q,) of each query to an image that has a descriptor; 0 if none has."""
     rows, least = gallery.rows, np.full(len(queries), 1.0)
-    described = gallery.prepared(("described",), lambda: np.asarray(rows).any(axis=1))
+    described: np.ndarray = gallery.prepared("described", lambda: np.any(rows, axis=1))
     for some in blocks(len(queries), 1024):
         asked = np.asarray(queries[some], np.float64)
         for part in blocks(len(rows), ELEMENTS // max(1024, rows.shape[1])):
