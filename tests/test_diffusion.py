@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import slow_reranking as slow
 from golden_reranking import QUERY, ROWS
+from scipy.sparse.csgraph import connected_components
 from test_reranking import clustered, reranked
 
-from cbirlab.reranking import Gallery
-from cbirlab.reranking.diffusion import conjugate_gradients
+from cbirlab.reranking import Answers, Gallery
+from cbirlab.reranking.diffusion import conjugate_gradients, diffusion_steps
 from cbirlab.reranking.graph import mutual_graph, symmetrically_normalised
 
 EDGES = {
@@ -46,7 +47,7 @@ def test_the_golden_graph():
 
 
 def test_golden_steps():
-    steps = list(conjugate_gradients(golden_graph(), slow.seeds(QUERY[0], ROWS, -1, 2, 3)[None], 0.99))
+    steps = list(diffusion_steps(Answers.of_exact(QUERY, Gallery(ROWS)), k=3, kq=2, alpha=0.99))
     assert [ranked(f[0]) for f in steps[:4]] == ["05123467", "05167234", "56701234", "56702134"]
     third = [7.542797, 6.049705, 5.611673, 3.642936, 0, 8.983661, 7.803380, 7.762098]
     assert steps[2][0] == pytest.approx(third, abs=1e-6)
@@ -114,19 +115,34 @@ def test_steps_that_were_shown_stay_as_they_were():
     assert np.array_equal(first, kept)
 
 
-def test_more_vectors_than_are_worth_a_dense_solution(monkeypatch):
-    """Columns that are solved one by one, and eigenvectors of a sparse graph, are those of the dense ones."""
-    rows, queries = clustered(1, 1100, 4, width=16)
-    monkeypatch.setattr("cbirlab.reranking.diffusion.MOST_DENSE", 10)
-    _, few = reranked("diffusion_offline(k=6, kq=3, truncate=2000)", rows[:80], queries)
-    monkeypatch.undo()
-    _, dense = reranked("diffusion_offline(k=6, kq=3, truncate=2000)", rows[:80], queries)
-    np.testing.assert_allclose(few, dense, rtol=1e-6, atol=1e-6)
-    graph = symmetrically_normalised(mutual_graph(Gallery(rows), 30, 3)).toarray()
-    values, vectors = np.linalg.eigh(graph)
-    assert values[-40] - values[-41] > 1e-5
-    _, sparse = reranked("diffusion_spectral(k=30, rank=40)", rows, queries)
-    y = np.array([slow.seeds(q, rows, -1, 5, 3) for q in queries])
-    f = y @ vectors[:, -40:] / (1 - 0.9 * values[-40:]) @ vectors[:, -40:].T
-    reached = f > 1e-8 * f.max()
-    np.testing.assert_allclose(sparse[reached], f[reached], rtol=1e-5, atol=1e-6)
+def test_columns_that_are_solved_one_by_one_are_those_of_the_inverse(monkeypatch):
+    rows, queries = clustered(1, 80)
+    method = "diffusion_offline(k=6, kq=3, truncate=2000)"
+    _, dense = reranked(method, rows, queries)
+    monkeypatch.setattr("cbirlab.reranking.inverse.MOST_DENSE", 10)
+    _, solved = reranked(method, rows, queries)
+    np.testing.assert_allclose(solved, dense, rtol=1e-6, atol=1e-6)
+
+
+def test_eigenvectors_of_a_large_graph_are_those_of_the_dense_one(monkeypatch):
+    """With `rank` below the number of images of the largest part, so that they are found by iteration."""
+    rows, queries = clustered(1, 300)
+    graph = mutual_graph(Gallery(rows), 30, 3)
+    part = connected_components(graph, directed=False)[1]
+    assert np.bincount(part).max() > 40
+    method = "diffusion_spectral(k=30, rank=20)"
+    _, dense = reranked(method, rows, queries)
+    monkeypatch.setattr("cbirlab.reranking.inverse.MOST_EIGEN", 10)
+    _, found = reranked(method, rows, queries)
+    np.testing.assert_allclose(found, dense, rtol=1e-5, atol=1e-6)
+
+
+def test_parts_that_are_not_connected_each_have_an_eigenvector():
+    """Two lines at a right angle: with rank 2 both are there, and one never reaches the other."""
+    angles = np.radians([0, 1, 2, 3])
+    lines = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    rows = np.concatenate([np.pad(lines, ((0, 0), (0, 2))), np.pad(lines, ((0, 0), (2, 0)))])
+    found, scores = reranked("diffusion_spectral(k=3, kq=1, rank=2)", rows, rows[[0, 4]])
+    assert [sorted(images) for images in found.images[:, :4]] == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    assert (scores[0, :4] > 2).all()
+    assert scores[0, 4:] == pytest.approx(-1)

@@ -76,7 +76,7 @@ METHODS = {
     "decay(k=6)": partial(slow.decay, k=6),
     "decay(k=6, mutual=False)": partial(slow.decay, k=6, mutual=False),
     "dba(k=3, alpha=1)": partial(slow.dba, k=3, alpha=1),
-    "k_reciprocal(k1=7, k2=3)": partial(slow.k_reciprocal, k1=7, k2=3),
+    "k_reciprocal(k1=5, k2=3)": partial(slow.k_reciprocal, k1=5, k2=3),
     "k_reciprocal(k1=3, k2=5, share=0.1)": partial(slow.k_reciprocal, k1=3, k2=5, share=0.1),
     "k_reciprocal_graph(k1=6, k2=3)": partial(slow.k_reciprocal_graph, k1=6, k2=3),
     "k_reciprocal_graph(k1=3, k2=5, share=0.1)": partial(slow.k_reciprocal_graph, k1=3, k2=5, share=0.1),
@@ -94,7 +94,7 @@ METHODS = {
     "super_global(top=5000, k=9, beta=0.5)": partial(slow.super_global, top=5000, k=9, beta=0.5),
 }
 JOINT = {
-    "k_reciprocal(k1=7, k2=3, joint=True)": partial(slow.k_reciprocal_joint, k1=7, k2=3),
+    "k_reciprocal(k1=5, k2=3, joint=True)": partial(slow.k_reciprocal_joint, k1=5, k2=3),
     "k_reciprocal_graph(k1=6, k2=3, joint=True)": partial(slow.k_reciprocal_graph_joint, k1=6, k2=3),
 }
 EVERY = [*METHODS, *JOINT]

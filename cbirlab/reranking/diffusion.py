@@ -17,7 +17,7 @@ from cbirlab.base.params import Range
 from cbirlab.index.ranking import blocks
 from cbirlab.reranking.answers import Answers
 from cbirlab.reranking.gallery import Gallery
-from cbirlab.reranking.graph import mutual_graph, powers, sparse_lists, symmetrically_normalised
+from cbirlab.reranking.graph import mutual_graph, powers, symmetrically_normalised
 
 K, SEEDS = Range(1, 200, integer=True), Range(1, 200, integer=True)
 ALPHA, GAMMA, STEPS = Range(0.0, 0.999, step=0.01), Range(0.0, 100.0, step=0.5), Range(1, 1000, integer=True)
@@ -30,9 +30,6 @@ SOLVED = 1e-26
 
 UNREACHED = 1e-9
 """Part of the largest value of a query up to which an image counts as not reached."""
-
-MOST_DENSE = 5_000
-"""Images of which a matrix is held that is not sparse."""
 
 
 def diffusion(
@@ -59,71 +56,12 @@ def diffusion(
     gallery = answers.gallery
     if truncate:
         return _truncated(answers, k, kq, alpha, gamma, steps, truncate)
-    graph = _graph(gallery, k, gamma)
+    graph = normalised_graph(gallery, k, gamma)
 
     def spread(images: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        return _solved(graph, _dense(images, weights, len(gallery)), alpha, steps)
+        return solved(graph, _dense(images, weights, len(gallery)), alpha, steps)
 
-    return _diffused(answers, kq, gamma, spread)
-
-
-def diffusion_offline(
-    answers: Answers,
-    *,
-    k: Annotated[int, K] = 20,
-    kq: Annotated[int, SEEDS] = 5,
-    alpha: Annotated[float, ALPHA] = 0.9,
-    gamma: Annotated[float, GAMMA] = 3.0,
-    truncate: Annotated[int, Range(1, 10_000, integer=True)] = 1000,
-) -> Answers:
-    """Diffusion by columns of (I - αS)^-1 that are stored: f is the sum of those of the query's nearest images.
-
-    The column of an image is solved on its nearest images only, with the degrees of the whole graph.
-
-    Parameters
-    ----------
-    k, kq, alpha, gamma : see `diffusion`.
-    truncate : how many images a column has at most, itself among them.
-    """
-    gallery = answers.gallery
-    columns = gallery.prepared(
-        ("diffusion_offline", k, alpha, gamma, truncate), lambda: _columns(gallery, k, alpha, gamma, truncate)
-    )
-
-    def spread(images: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        found = sparse_lists(images, weights > 0, weights, len(gallery)) @ columns
-        return found if isinstance(found, np.ndarray) else found.toarray()
-
-    return _diffused(answers, kq, gamma, spread)
-
-
-def diffusion_spectral(
-    answers: Answers,
-    *,
-    k: Annotated[int, K] = 20,
-    kq: Annotated[int, SEEDS] = 5,
-    alpha: Annotated[float, ALPHA] = 0.9,
-    gamma: Annotated[float, GAMMA] = 3.0,
-    rank: Annotated[int, Range(1, 1000, integer=True)] = 200,
-) -> Answers:
-    """Diffusion by the leading eigenvectors U and eigenvalues Λ of S: f ≈ U (I - αΛ)^-1 Uᵀ y.
-
-    Parameters
-    ----------
-    k, kq, alpha, gamma : see `diffusion`; another alpha needs no new eigenvectors.
-    rank : eigenvectors that are kept. Each part of the graph that is not connected with the others has one of
-        eigenvalue 1; with fewer than there are parts, some are lost.
-    """
-    gallery = answers.gallery
-    values, vectors = gallery.prepared(
-        ("diffusion_spectral", k, gamma, rank), lambda: _leading(_graph(gallery, k, gamma), rank)
-    )
-
-    def spread(images: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        places = np.einsum("qk,qkr->qr", weights, vectors[images])
-        return (places / (1 - alpha * values)) @ vectors.T
-
-    return _diffused(answers, kq, gamma, spread)
+    return diffused(answers, kq, gamma, spread)
 
 
 def rdp(
@@ -145,7 +83,7 @@ def rdp(
     k, kq, alpha, gamma : see `diffusion`.
     steps : how often A is replaced.
     """
-    graph = _graph(answers.gallery, k, gamma)
+    graph = normalised_graph(answers.gallery, k, gamma)
 
     def spread(images: np.ndarray, weights: np.ndarray) -> np.ndarray:
         seeds = _dense(images, weights, len(answers.gallery))
@@ -154,7 +92,16 @@ def rdp(
             found = alpha * _along(graph, _along(graph, found)) + (1 - alpha) * seeds
         return found
 
-    return _diffused(answers, kq, gamma, spread)
+    return diffused(answers, kq, gamma, spread)
+
+
+def diffusion_steps(
+    answers: Answers, *, k: int = 20, kq: int = 5, alpha: float = 0.9, gamma: float = 3.0
+) -> Iterator[np.ndarray]:
+    """f (Q, N) of every image after each step of `diffusion`, until all queries are solved; 0 was not reached."""
+    images, cosines = answers.nearest(kq)
+    seeds = _dense(images, powers(cosines, gamma), len(answers.gallery))
+    return conjugate_gradients(normalised_graph(answers.gallery, k, gamma), seeds, alpha)
 
 
 def conjugate_gradients(graph: Any, seeds: np.ndarray, alpha: float) -> Iterator[np.ndarray]:
@@ -196,15 +143,12 @@ def _along(graph: Any, values: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray((graph @ values.T).T)
 
 
-def _graph(gallery: Gallery, k: int, gamma: float) -> Any:
-    return gallery.prepared(("diffusion", k, gamma), lambda: symmetrically_normalised(_affinities(gallery, k, gamma)))
+def normalised_graph(gallery: Gallery, k: int, gamma: float) -> Any:
+    """S (N, N) of a database, see the module."""
+    return gallery.prepared(("diffusion", k, gamma), lambda: symmetrically_normalised(mutual_graph(gallery, k, gamma)))
 
 
-def _affinities(gallery: Gallery, k: int, gamma: float) -> Any:
-    return gallery.prepared(("affinities", k, gamma), lambda: mutual_graph(gallery, k, gamma))
-
-
-def _diffused(
+def diffused(
     answers: Answers, kq: int, gamma: float, spread: Callable[[np.ndarray, np.ndarray], np.ndarray]
 ) -> Answers:
     """The answers by what spreads (Q, N) from seeds, images (Q, kq) and their weights (Q, kq)."""
@@ -224,45 +168,14 @@ def _with_the_rest(found: np.ndarray, cosines: np.ndarray) -> np.ndarray:
 
 def _truncated(answers: Answers, k: int, kq: int, alpha: float, gamma: float, steps: int, truncate: int) -> Answers:
     """The answers by the graph of the first `truncate` results of each query."""
-    images, cosines = answers.nearest(kq)
-    affinities, seeds = _affinities(answers.gallery, k, gamma), powers(cosines, gamma)
-    found = np.zeros(answers.ranking.images.shape)
+    gallery, (images, cosines) = answers.gallery, answers.nearest(kq)
+    affinities = gallery.prepared(("affinities", k, gamma), lambda: mutual_graph(gallery, k, gamma))
+    found, seeds = np.zeros(answers.ranking.images.shape), powers(cosines, gamma)
     for query, listed in enumerate(answers.ranking.images[:, :truncate]):
         graph = symmetrically_normalised(affinities[listed][:, listed])
-        start = _dense(images[query : query + 1], seeds[query : query + 1], len(answers.gallery))[:, listed]
-        found[query, : len(listed)] = _solved(graph, start, alpha, steps)
+        start = _dense(images[query : query + 1], seeds[query : query + 1], len(gallery))[:, listed]
+        found[query, : len(listed)] = solved(graph, start, alpha, steps)
     return answers.scored(_with_the_rest(found, answers.cosines()))
-
-
-def _columns(gallery: Gallery, k: int, alpha: float, gamma: float, truncate: int) -> Any:
-    """Columns of the inverse as rows (N, N), sparse unless they are all of a small database."""
-    graph, size = _graph(gallery, k, gamma), len(gallery)
-    if truncate >= size and size <= MOST_DENSE:
-        return np.linalg.inv(np.eye(size) - alpha * graph.toarray())
-    near, cosines = gallery.neighbours(truncate - 1)
-    images, values = [], []
-    for row in range(size):
-        some = np.concatenate([[row], near[row, cosines[row] > -np.inf]])
-        found = _solved(graph[some][:, some], np.eye(1, len(some)), alpha)[0]
-        images.append(some[found != 0])
-        values.append(found[found != 0])
-    from scipy.sparse import csr_array
-
-    ends = np.concatenate([[0], np.cumsum([len(one) for one in images])])
-    return csr_array((np.concatenate(values), np.concatenate(images), ends), shape=(size, size))
-
-
-def _leading(graph: Any, rank: int) -> tuple[np.ndarray, np.ndarray]:
-    """The largest eigenvalues (R,) of a symmetric sparse graph and their eigenvectors (N, R)."""
-    size = graph.shape[0]
-    if size <= 2 * rank or size <= 1000:
-        values, vectors = np.linalg.eigh(graph.toarray())
-        return values[-rank:], vectors[:, -rank:]
-    from scipy.sparse.linalg import eigsh
-
-    start = np.random.default_rng(0).standard_normal(size)  # not all alike: it would be an eigenvector of some graphs
-    found: Any = eigsh(graph, rank, which="LA", v0=start)
-    return found
 
 
 def _dense(images: np.ndarray, weights: np.ndarray, size: int) -> np.ndarray:
@@ -272,7 +185,7 @@ def _dense(images: np.ndarray, weights: np.ndarray, size: int) -> np.ndarray:
     return seeds
 
 
-def _solved(graph: Any, seeds: np.ndarray, alpha: float, steps: int | None = None) -> np.ndarray:
+def solved(graph: Any, seeds: np.ndarray, alpha: float, steps: int | None = None) -> np.ndarray:
     """What conjugate gradients give after so many steps, or in the end (Q, N)."""
     found = np.zeros(seeds.shape)
     for found in islice(conjugate_gradients(graph, seeds, alpha), steps):  # noqa: B007

@@ -51,7 +51,8 @@ def k_reciprocal(
     """
     vectors, columns, farthest = (_joint if joint else _alone)(answers, k1, k2)
     images, common = answers.ranking.images, np.empty(answers.ranking.images.shape)
-    for part in blocks(len(answers), ELEMENTS // len(answers.gallery)):
+    meetings = np.bincount(row_numbers(vectors), np.diff(columns.indptr)[vectors.indices], minlength=1)
+    for part in blocks(len(answers), ELEMENTS // int(max(*columns.shape, meetings.max()))):
         common[part] = np.take_along_axis(_common(vectors[part], columns), images[part], 1)
     jaccard = 1 - common / (2 - common)
     return answers.scored(-((1 - share) * jaccard + share * _distances(answers.cosines(), farthest[:, None])))

@@ -71,7 +71,7 @@ _add(
 )
 _add(
     "diffusion_offline",
-    "diffusion:diffusion_offline",
+    "inverse:diffusion_offline",
     "Diffusion by stored columns",
     "Yang et al., AAAI 2019",
     needs="neighbours",
@@ -79,7 +79,7 @@ _add(
 )
 _add(
     "diffusion_spectral",
-    "diffusion:diffusion_spectral",
+    "inverse:diffusion_spectral",
     "Diffusion by eigenvectors",
     "Iscen et al., CVPR 2018",
     needs="neighbours",
