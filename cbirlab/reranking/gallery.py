@@ -80,7 +80,7 @@ class Gallery:
 
     def _reach(self, k: int) -> np.ndarray:
         cosines = self.neighbours(k)[1]
-        return cosines[:, k - 1] if cosines.shape[1] >= k else np.full(len(self), -np.inf)
+        return cosines[:, k - 1].copy() if cosines.shape[1] >= k else np.full(len(self), -np.inf)
 
     def _timed(self, make: Callable[[], T]) -> T:
         before, start = self.seconds, time.perf_counter()
