@@ -43,7 +43,7 @@ def test_a_recipe_without_reranking_keeps_its_key():
     ("text", "message"),
     [
         ("nearest", "Unknown re-ranking 'nearest'"),
-        ("aqe(k=0)", r"aqe: k must be a whole number in \[1, 64\], got 0"),
+        ("aqe(k=0)", r"aqe: k must be a whole number in \[1, 200\], got 0"),
         ("aqe(n=3)", "aqe: unknown parameter 'n'; parameters: k"),
         ("aqe > none", "a chain must be of methods, got 'none' in 'aqe > none'"),
         ("aqe > dba", "methods that change the database, as 'dba', must come before all others"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -178,12 +178,12 @@ def costs(
     ValueError : no such column, no row, or a cost that is not above 0.
     """
     need("costs", frame, [cost, value, label, *([by] if by else [])])
-    if not (frame[cost] > 0).all():
+    if not (frame[cost].to_numpy(float) > 0).all():
         raise ValueError(f"costs: {cost} must be above 0 in every row, got {frame[cost].min():g}; leave such rows out.")
     ax = ax or new_axes()
     groups = [(None, frame)] if by is None else list(frame.groupby(by, sort=False, dropna=False))
     for place, (name, part) in enumerate(groups):
-        style = looks(place) | {"linestyle": "none"}
+        style: dict[str, Any] = looks(place) | {"linestyle": "none"}
         across, heights = part[cost].to_numpy(float), part[value].to_numpy(float)
         ax.plot(across, heights, label=None if name is None else written(name), markersize=6, zorder=3, **style)
         bounds = interval(part, value)

@@ -18,8 +18,8 @@ from cbirlab.index.ranking import blocks
 from cbirlab.reranking.answers import Answers
 from cbirlab.reranking.gallery import Gallery
 from cbirlab.reranking.graph import mutual_graph, powers, symmetrically_normalised
+from cbirlab.reranking.neighbours import ASKED
 
-K, SEEDS = Range(1, 200, integer=True), Range(1, 200, integer=True)
 ALPHA, GAMMA, STEPS = Range(0.0, 0.999, step=0.01), Range(0.0, 100.0, step=0.5), Range(1, 1000, integer=True)
 
 SPREAD = 2**19
@@ -35,8 +35,8 @@ UNREACHED = 1e-9
 def diffusion(
     answers: Answers,
     *,
-    k: Annotated[int, K] = 20,
-    kq: Annotated[int, SEEDS] = 5,
+    k: Annotated[int, ASKED] = 20,
+    kq: Annotated[int, ASKED] = 5,
     alpha: Annotated[float, ALPHA] = 0.9,
     gamma: Annotated[float, GAMMA] = 3.0,
     steps: Annotated[int, STEPS] = 3,
@@ -67,8 +67,8 @@ def diffusion(
 def rdp(
     answers: Answers,
     *,
-    k: Annotated[int, K] = 20,
-    kq: Annotated[int, SEEDS] = 5,
+    k: Annotated[int, ASKED] = 20,
+    kq: Annotated[int, ASKED] = 5,
     alpha: Annotated[float, ALPHA] = 0.9,
     gamma: Annotated[float, GAMMA] = 3.0,
     steps: Annotated[int, STEPS] = 20,

@@ -16,9 +16,8 @@ from cbirlab.index.ranking import blocks
 from cbirlab.reranking.answers import Answers
 from cbirlab.reranking.gallery import ELEMENTS, Gallery
 from cbirlab.reranking.graph import powers, would_list
+from cbirlab.reranking.neighbours import ASKED
 from cbirlab.whitening import normalise
-
-K = Range(1, 64, integer=True)
 
 
 def unchanged(answers: Answers) -> Answers:
@@ -26,7 +25,7 @@ def unchanged(answers: Answers) -> Answers:
     return answers
 
 
-def aqe(answers: Answers, *, k: Annotated[int, K] = 3) -> Answers:
+def aqe(answers: Answers, *, k: Annotated[int, ASKED] = 3) -> Answers:
     """Average query expansion: w_i = 1.
 
     Parameters
@@ -39,7 +38,7 @@ def aqe(answers: Answers, *, k: Annotated[int, K] = 3) -> Answers:
 
 
 def decay(
-    answers: Answers, *, k: Annotated[int, K] = 10, mutual: Annotated[bool, Choice((True, False))] = True
+    answers: Answers, *, k: Annotated[int, ASKED] = 10, mutual: Annotated[bool, Choice((True, False))] = True
 ) -> Answers:
     """Average query expansion with decay: w_i = (k + 1 - i) / (k + 1) for the i-th nearest image, i from 1.
 
@@ -60,7 +59,7 @@ def decay(
 
 
 def alpha_qe(
-    answers: Answers, *, k: Annotated[int, K] = 3, alpha: Annotated[float, Range(0.0, 100.0, step=0.5)] = 3.0
+    answers: Answers, *, k: Annotated[int, ASKED] = 3, alpha: Annotated[float, Range(0.0, 100.0, step=0.5)] = 3.0
 ) -> Answers:
     """α-query expansion: w_i = max(s_i, 0)^α with the cosine s_i.
 
@@ -74,7 +73,7 @@ def alpha_qe(
 
 
 def dba(
-    answers: Answers, *, k: Annotated[int, K] = 3, alpha: Annotated[float, Range(0.0, 100.0, step=0.5)] = 0.0
+    answers: Answers, *, k: Annotated[int, ASKED] = 3, alpha: Annotated[float, Range(0.0, 100.0, step=0.5)] = 0.0
 ) -> Answers:
     """Database-side augmentation: every image becomes L2(x + Σ max(s_i, 0)^α x_i) over its k nearest others.
 

@@ -8,9 +8,10 @@ import numpy as np
 
 from cbirlab.base.params import Range
 from cbirlab.reranking.answers import Answers
-from cbirlab.reranking.diffusion import ALPHA, GAMMA, SEEDS, K, diffused, normalised_graph, solved
+from cbirlab.reranking.diffusion import ALPHA, GAMMA, diffused, normalised_graph, solved
 from cbirlab.reranking.gallery import Gallery
 from cbirlab.reranking.graph import sparse_lists
+from cbirlab.reranking.neighbours import ASKED
 
 MOST_EIGEN = 1_000
 """Images of which all eigenvectors are found, unless most of them are needed."""
@@ -22,8 +23,8 @@ MOST_DENSE = 5_000
 def diffusion_offline(
     answers: Answers,
     *,
-    k: Annotated[int, K] = 20,
-    kq: Annotated[int, SEEDS] = 5,
+    k: Annotated[int, ASKED] = 20,
+    kq: Annotated[int, ASKED] = 5,
     alpha: Annotated[float, ALPHA] = 0.9,
     gamma: Annotated[float, GAMMA] = 3.0,
     truncate: Annotated[int, Range(1, 10_000, integer=True)] = 1000,
@@ -52,8 +53,8 @@ def diffusion_offline(
 def diffusion_spectral(
     answers: Answers,
     *,
-    k: Annotated[int, K] = 20,
-    kq: Annotated[int, SEEDS] = 5,
+    k: Annotated[int, ASKED] = 20,
+    kq: Annotated[int, ASKED] = 5,
     alpha: Annotated[float, ALPHA] = 0.9,
     gamma: Annotated[float, GAMMA] = 3.0,
     rank: Annotated[int, Range(1, 1000, integer=True)] = 200,

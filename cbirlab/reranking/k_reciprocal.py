@@ -16,6 +16,7 @@ from cbirlab.index.ranking import blocks
 from cbirlab.reranking.answers import Answers
 from cbirlab.reranking.gallery import ELEMENTS, Gallery
 from cbirlab.reranking.graph import joined, row_numbers, row_scaled, sparse_lists, with_own, would_list
+from cbirlab.reranking.neighbours import ASKED
 
 SAME = 1e-12
 """A squared distance up to this is rounding: where all are so near, none is farther than another."""
@@ -24,8 +25,8 @@ SAME = 1e-12
 def k_reciprocal(
     answers: Answers,
     *,
-    k1: Annotated[int, Range(1, 200, integer=True)] = 10,
-    k2: Annotated[int, Range(1, 200, integer=True)] = 3,
+    k1: Annotated[int, ASKED] = 10,
+    k2: Annotated[int, ASKED] = 3,
     share: Annotated[float, Range(0.0, 1.0, step=0.05)] = 0.6,
     joint: Annotated[bool, Choice((True, False))] = False,
 ) -> Answers:

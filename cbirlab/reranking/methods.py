@@ -68,6 +68,7 @@ _add(
     needs="neighbours",
     transductive="joint",
     published={"k1": 20, "k2": 6, "share": 0.3, "joint": True},
+    tried={"k1": (6, 10, 15, 20), "k2": (2, 3, 6), "share": (0.3, 0.6)},
 )
 _add(
     "k_reciprocal_graph",
@@ -77,8 +78,15 @@ _add(
     needs="neighbours",
     transductive="joint",
     published={"k1": 26, "k2": 7, "joint": True},
+    tried={"k1": (6, 10, 15, 26), "k2": (2, 3, 7), "share": (0.1, 0.3)},
 )
-_add("rank_neighbours", "ranks:rank_neighbours", "Ranks of neighbours", "Shen et al., CVPR 2012")
+_add(
+    "rank_neighbours",
+    "ranks:rank_neighbours",
+    "Ranks of neighbours",
+    "Shen et al., CVPR 2012",
+    tried={"k": (2, 5, 10, 20)},
+)
 _add(
     "diffusion",
     "diffusion:diffusion",
@@ -86,6 +94,7 @@ _add(
     "Iscen et al., CVPR 2017",
     needs="neighbours",
     published={"k": 49, "kq": 10, "alpha": 0.99, "steps": 20},
+    tried={"k": (10, 20, 49), "kq": (3, 5, 10), "alpha": (0.9, 0.99), "steps": (2, 3, 20)},
 )
 _add(
     "diffusion_offline",
@@ -94,6 +103,7 @@ _add(
     "Yang et al., AAAI 2019",
     needs="neighbours",
     published={"k": 49, "kq": 10, "alpha": 0.99},
+    tried={"k": (10, 20, 49), "kq": (3, 5), "alpha": (0.9, 0.99)},
 )
 _add(
     "diffusion_spectral",
@@ -101,9 +111,24 @@ _add(
     "Diffusion by eigenvectors",
     "Iscen et al., CVPR 2018",
     needs="neighbours",
+    tried={"k": (10, 20, 50), "kq": (3, 5), "alpha": (0.9, 0.99)},
 )
-_add("rdp", "diffusion:rdp", "RDP: regularised diffusion process", "Bai et al., AAAI 2017", needs="neighbours")
-_add("super_global", "super_global:super_global", "SuperGlobal", "Shao et al., ICCV 2023", published={"k": 9})
+_add(
+    "rdp",
+    "diffusion:rdp",
+    "RDP: regularised diffusion process",
+    "Bai et al., AAAI 2017",
+    needs="neighbours",
+    tried={"k": (10, 20, 50), "kq": (3, 5), "steps": (3, 20)},
+)
+_add(
+    "super_global",
+    "super_global:super_global",
+    "SuperGlobal",
+    "Shao et al., ICCV 2023",
+    published={"k": 9},
+    tried={"top": (100, 400), "k": (3, 9)},
+)
 
 
 class Reranking(Method):

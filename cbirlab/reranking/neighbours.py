@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from cbirlab.base.params import Range
 from cbirlab.compression.library import has_faiss
 from cbirlab.index.exact import ExactIndex
 from cbirlab.index.ranking import LOW_WORD, Ranking, blocks, keys_of, unpack_scores
@@ -15,6 +16,9 @@ from cbirlab.index.recall import recall_of_exact
 
 MOST = 200
 """Neighbours of an image that are kept: every smaller k is a slice of them."""
+
+ASKED = Range(1, MOST, integer=True)
+"""How many of them a method may ask."""
 
 BLOCK = 1024
 """Rows that are searched at a time."""

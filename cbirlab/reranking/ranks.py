@@ -6,13 +6,13 @@ from typing import Annotated
 
 import numpy as np
 
-from cbirlab.base.params import Range
 from cbirlab.index.ranking import blocks
 from cbirlab.reranking.answers import Answers
 from cbirlab.reranking.gallery import ELEMENTS
+from cbirlab.reranking.neighbours import ASKED
 
 
-def rank_neighbours(answers: Answers, *, k: Annotated[int, Range(1, 200, integer=True)] = 5) -> Answers:
+def rank_neighbours(answers: Answers, *, k: Annotated[int, ASKED] = 5) -> Answers:
     """Fusion of reciprocal ranks: 1 / r_q(x) + Σ 1 / (i + 1) · 1 / r_i(x), with the rank r_i(x), from 1, of an image x
     for the i-th nearest image, i from 1.
 

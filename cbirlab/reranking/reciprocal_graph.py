@@ -25,6 +25,7 @@ from cbirlab.reranking.graph import (
     with_own,
     would_list,
 )
+from cbirlab.reranking.neighbours import ASKED
 
 HOPS = 2
 """How often lists are propagated."""
@@ -37,7 +38,7 @@ def k_reciprocal_graph(
     answers: Answers,
     *,
     k1: Annotated[int, Range(2, 200, integer=True)] = 10,
-    k2: Annotated[int, Range(1, 200, integer=True)] = 3,
+    k2: Annotated[int, ASKED] = 3,
     share: Annotated[float, Range(0.0, 1.0, step=0.05)] = 0.3,
     joint: Annotated[bool, Choice((True, False))] = False,
 ) -> Answers:

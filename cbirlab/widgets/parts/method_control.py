@@ -26,6 +26,8 @@ from cbirlab.widgets.parts.guard import Guard
 NONE = "none"
 LARGEST_STOP = 1024
 MANY_STOPS = 64
+DOUBLED = (1, 3, 5)
+"""A slider of many whole numbers stops at these, twice these, and so on."""
 
 
 class MethodControl(widgets.VBox):
@@ -98,20 +100,21 @@ class MethodControl(widgets.VBox):
 
 
 def parameter_control(parameter: Parameter) -> Any:
-    """The widget for a parameter: powers of two for a wide range of whole numbers, and "auto" for None."""
+    """The widget for a parameter: stops 1, 2, 3, 4, 5, 6, 8, 10, ... for many whole numbers, and "auto" for None."""
     domain = parameter.domain
     looks = {"description": parameter.name.replace("_", " "), "style": DESCRIPTION, "layout": LAYOUT}
     if isinstance(domain, Choice) and None in domain.options:
         return widgets.Dropdown(options=[_option(one) for one in domain.options], **looks)
     if isinstance(domain, Range) and _doubles(domain):
-        powers = {2**power for power in range(32) if domain.low <= 2**power <= min(domain.high, LARGEST_STOP)}
-        stops = [*([None] if domain.optional else []), *sorted(powers | ({parameter.default} - {None}))]
+        doubled = {first * 2**power for first in DOUBLED for power in range(32)}
+        within = {stop for stop in doubled if domain.low <= stop <= min(domain.high, LARGEST_STOP)}
+        stops = [*([None] if domain.optional else []), *sorted(within | ({parameter.default} - {None}))]
         return widgets.SelectionSlider(options=[_option(stop) for stop in stops], **looks)
     return control(parameter, description=looks["description"])
 
 
 def _doubles(domain: Range) -> bool:
-    """Whether a slider goes by powers of two."""
+    """Whether the stops of a slider lie the farther apart the larger they are."""
     return domain.integer and domain.low >= 1 and (domain.optional or domain.high / domain.low > MANY_STOPS)
 
 
