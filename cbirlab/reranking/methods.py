@@ -42,6 +42,22 @@ _add(
     side="database",
     published={"k": 10},
 )
+_add(
+    "spatial",
+    "spatial:spatial",
+    "Spatial verification of keypoints",
+    "Philbin et al., CVPR 2007",
+    needs="pictures",
+    published={"order": "inliers"},
+)
+_add(
+    "columns",
+    "spatial:columns",
+    "Spatial verification of map columns",
+    "after Hausler et al., CVPR 2021",
+    needs="maps",
+    published={"order": "inliers"},
+)
 
 
 class Reranking(Method):

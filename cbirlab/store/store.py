@@ -37,7 +37,7 @@ from cbirlab.store.owners import left_behind, new_name
 from cbirlab.store.pruning import find_old, find_unfinished
 
 _TRIES = 3  # of putting an entry in its place while others write and prune
-KINDS = ("descriptors", "fitted", "projection")
+KINDS = ("descriptors", "fitted", "projection", "pictures")
 
 
 class Store:
