@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cbirlab.handcrafted.sift import detect, root_sift, rooted
-from cbirlab.reranking.geometry import MODELS, carried_box, carry, fit_affine, fit_single
+from cbirlab.reranking.geometry import MODELS, UPRIGHT, carried_box, carry, fit_affine, fit_single, fit_upright
 from cbirlab.reranking.keypoints import Keypoints, match_by_ratio, match_mutually
 
 SAMPLED = [name for name in MODELS if name != "single"]
@@ -89,11 +89,12 @@ def test_a_flat_picture_has_no_keypoints():
 @given(st.integers(0, 12), st.integers(0, 12), st.floats(0.5, 1.0), st.integers(0, 10**6))
 def test_matches_by_ratio_are_those_of_loops(n, m, ratio, seed):
     queries, rows = unit(n, 4, seed), unit(m, 4, seed + 1)
-    expected = []
+    holders: dict[int, tuple[float, int]] = {}
     for i, query in enumerate(queries.astype(float)):
         away = sorted((float(np.linalg.norm(query - row)), j) for j, row in enumerate(rows.astype(float)))
         if len(away) > 1 and away[0][0] < ratio * away[1][0]:
-            expected.append([i, away[0][1]])
+            holders[away[0][1]] = min(holders.get(away[0][1], (9.0, 0)), (away[0][0], i))
+    expected = sorted([i, j] for j, (_, i) in holders.items())
     assert match_by_ratio(queries, rows, ratio).tolist() == expected
 
 
@@ -114,6 +115,7 @@ def test_what_looks_the_same_twice_is_no_match_by_ratio():
     assert len(match_by_ratio(same, same, 1.0)) == 0
     assert len(match_by_ratio(row, row, 0.9)) == 0  # there is no second
     assert match_mutually(same, same).tolist() == [[0, 0]]
+    assert match_by_ratio(same, np.concatenate([row, -row]), 0.9).tolist() == [[0, 0]]  # a place is seen once
 
 
 # Models
@@ -154,6 +156,18 @@ def test_single_correspondences_are_those_of_loops(right, wrong, scale, turn, se
     strip = np.linalg.svd(first[found.inside, :2] - first[found.inside, :2].mean(0), compute_uv=False)
     if found.inliers > 3 and strip[1] > 0.1 * strip[0]:
         assert found.inside.tolist() == slow_single(first, second, 8.0)
+
+
+@given(st.integers(2, 15), st.integers(0, 15), st.sampled_from(UPRIGHT), st.integers(0, 10**6))
+def test_upright_models_are_those_of_loops(right, wrong, scale, seed):
+    first, second, _ = planted(right, wrong, scale, 0.0, 0.3, seed)
+    found, most = fit_upright(first[:, :2], second[:, :2], 1.0), 0
+    for p, r in zip(first.astype(float), second.astype(float), strict=True):
+        for size in UPRIGHT:
+            model = np.array([[size, 0, r[0] - size * p[0]], [0, size, r[1] - size * p[1]], [0, 0, 1]])
+            most = max(most, sum(agreeing(model, first, second, 1.0)))
+    assert found.inliers == most >= right
+    assert found.inside.tolist() == agreeing(found.model, first, second, 1.0)
 
 
 @pytest.mark.parametrize("name", MODELS)

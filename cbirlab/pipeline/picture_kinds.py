@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 KEYPOINTS, MAPS = "keypoints", "maps"
 MOST = float(np.finfo(np.float16).max)
+"""Maps are kept as float16: half the disk, and matches hardly move."""
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -40,7 +41,7 @@ class Kind:
 
 
 def kind_of(name: str, backbone: Backbone, precision: str) -> Kind:
-    """The kind "keypoints"; or "maps/1", float16 (C, H, W) of the deepest map, "maps/2" of the one before, and so on.
+    """The kind "keypoints"; or "maps/1", float32 (C, H, W) of the deepest map, "maps/2" of the one before, and so on.
 
     Raises
     ------
@@ -93,7 +94,7 @@ def _keypoints() -> Kind:
 def _maps(backbone: Backbone, tap: str, precision: str) -> Kind:
     own = {"features": MAPS, "tap": tap, "precision": precision, "kinds": code_version(__name__.partition(".")[2])}
     network = cache(lambda: Network(backbone, precision=precision))
-    none = np.zeros((backbone.taps[tap].channels, 0, 0), np.float16)
+    none = np.zeros((backbone.taps[tap].channels, 0, 0), np.float32)
 
     def describe(picture: np.ndarray) -> Arrays:
         if min(picture.shape[:2]) < backbone.min_side:
@@ -101,9 +102,7 @@ def _maps(backbone: Backbone, tap: str, precision: str) -> Kind:
         found = network().maps(picture[None].copy(), [tap])[tap][0].float().cpu().numpy()
         return {"map": found.clip(-MOST, MOST).astype(np.float16)}
 
-    return Kind({**network_facts(backbone), **own}, describe, lambda arrays: none if arrays is None else _held(arrays))
+    def opened(arrays: Arrays | None) -> np.ndarray:
+        return none if arrays is None else arrays["map"].astype(np.float32)
 
-
-def _held(arrays: Arrays) -> np.ndarray:
-    """A map in memory: a memory map would keep its file open."""
-    return np.array(arrays["map"])
+    return Kind({**network_facts(backbone), **own}, describe, opened)

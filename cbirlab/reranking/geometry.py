@@ -18,6 +18,9 @@ SCALES = 0.2, 5.0
 TRIALS, CONFIDENCE, SEED = 1000, 0.999, 0
 """Of the sampling models."""
 
+UPRIGHT = tuple(2.0 ** (step / 2) for step in range(-2, 3))
+"""Scales of upright models: from half to double in steps of the square root of 2."""
+
 _REFITS = 2
 _THIN = 1e-3
 """Inliers on a strip whose squared width is less than this share of its squared length say nothing across it."""
@@ -81,18 +84,9 @@ def fit_single(places: np.ndarray, others: np.ndarray, tolerance: float) -> Fit:
     ----------
     places, others : (n, 4) as in `Keypoints`, row i of both is match i.
     """
-    first, second = _complex(places), _complex(others)
     scales = others[:, 2].astype(np.float64) / places[:, 2]
-    possible = (scales >= SCALES[0]) & (scales <= SCALES[1])
-    if not possible.any():
-        return _nothing(places)
     turned = scales * np.exp(1j * (others[:, 3].astype(np.float64) - places[:, 3]))
-    shifts = second - turned * first
-    away = turned[:, None] * first + (shifts[:, None] - second)
-    fits = away.real**2 + away.imag**2 < tolerance**2
-    best = np.where(possible, fits.sum(axis=1), -1).argmax()
-    a, b = turned[best], shifts[best]
-    found = Fit(fits[best], np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag], [0, 0, 1]]))
+    found = _most_agreed(places, others, turned[None], tolerance)
     for _ in range(_REFITS):
         model = _least_squares(places[found.inside, :2], others[found.inside, :2])
         again = _fit(model, places, others, tolerance)
@@ -100,6 +94,35 @@ def fit_single(places: np.ndarray, others: np.ndarray, tolerance: float) -> Fit:
             break
         found = again
     return found
+
+
+def fit_upright(places: np.ndarray, others: np.ndarray, tolerance: float) -> Fit:
+    """Scale and shift: each match alone, which has no size, gives a shift at each scale of `UPRIGHT`; all are tried.
+
+    For the cells of maps, of which a network sees things upright. Only x and y of the places (n, 2 or more) count.
+    """
+    turned = np.repeat(np.array(UPRIGHT, np.complex128)[:, None], len(places), axis=1)
+    return _most_agreed(places, others, turned, tolerance)
+
+
+def _most_agreed(places: np.ndarray, others: np.ndarray, turned: np.ndarray, tolerance: float) -> Fit:
+    """The similarity with most inliers among those that take a match to its place and turn and scale by a number.
+
+    Parameters
+    ----------
+    turned : (h, n) complex, numbers for each match, of which those beyond `SCALES` are left out.
+    """
+    scales = abs(turned)
+    possible = (scales >= SCALES[0]) & (scales <= SCALES[1])
+    if not possible.any():
+        return _nothing(places)
+    first, second = _complex(places), _complex(others)
+    shifts = second - turned * first
+    away = turned[..., None] * first + (shifts[..., None] - second)
+    fits = away.real**2 + away.imag**2 < tolerance**2
+    best = np.unravel_index(np.where(possible, fits.sum(axis=-1), -1).argmax(), turned.shape)
+    a, b = turned[best], shifts[best]
+    return Fit(fits[best], np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag], [0, 0, 1]]))
 
 
 def fit_affine(places: np.ndarray, others: np.ndarray, tolerance: float) -> Fit:
@@ -161,11 +184,14 @@ def _least_squares(places: np.ndarray, others: np.ndarray) -> np.ndarray | None:
         return None
     middle, other = places.mean(axis=0, dtype=np.float64), others.mean(axis=0, dtype=np.float64)
     spread = places - middle
-    scatter = spread.T @ spread
-    if np.linalg.det(scatter) <= _THIN * np.trace(scatter) ** 2:
+    (a, b), (_, d) = spread.T @ spread
+    area = a * d - b * b  # its inverse by hand: such small matrices take NumPy longer than all the rest
+    if area <= _THIN * (a + d) ** 2:
         return None
-    matrix = (others - other).T @ spread @ np.linalg.inv(scatter)
-    return np.vstack([np.column_stack([matrix, other - matrix @ middle]), (0, 0, 1)])
+    matrix = (others - other).T @ spread @ np.array([[d, -b], [-b, a]]) / area
+    model = np.eye(3)
+    model[:2, :2], model[:2, 2] = matrix, other - matrix @ middle
+    return model
 
 
 def _complex(places: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 
 from cbirlab.base.params import Choice, Range
 from cbirlab.reranking.answers import Answers
-from cbirlab.reranking.geometry import MODELS, Fit, fit_affine
+from cbirlab.reranking.geometry import MODELS, Fit, fit_affine, fit_upright
 from cbirlab.reranking.keypoints import Keypoints, match_by_ratio, match_mutually
 
 TOP = Range(1, 1000, integer=True)
@@ -22,6 +22,7 @@ WEIGHT = Range(0.0, 10.0, step=0.1)
 LEAST = Range(1, 100, integer=True)
 MODEL = Choice(tuple(MODELS))
 TAP = Range(1, 16, integer=True)
+OF_MAPS = {"upright": fit_upright, "affine": fit_affine}
 
 HALF = 10
 """Inliers that count half of what any number of them could."""
@@ -66,11 +67,12 @@ def columns(
     top: Annotated[int, TOP] = 100,
     tap: Annotated[int, TAP] = 2,
     cells: Annotated[float, Range(0.5, 20.0, step=0.5)] = 1.5,
+    model: Annotated[str, Choice(tuple(OF_MAPS))] = "upright",
     order: Annotated[str, ORDER] = "blend",
     weight: Annotated[float, WEIGHT] = 1.0,
     least: Annotated[int, LEAST] = 6,
 ) -> Answers:
-    """Verify the first images by the columns of a map of the network and affine maps by RANSAC; no other network runs.
+    """Verify the first images by the columns of a map of the network, and one model; no other network runs.
 
     Columns match that are each other's nearest. The mean column of the images that this query verifies is subtracted
     first, or else all columns are alike; so no answer depends on the other queries.
@@ -80,12 +82,13 @@ def columns(
     top, order, weight, least : as for `spatial`.
     tap : which maps of the network: 1 for the deepest, 2 for those before, which have more cells in most networks.
     cells : how far from where the model takes it an inlier may lie, in cells of the map.
+    model : "upright", scale and shift, all tried that one match gives; or "affine", by RANSAC.
     """
 
     def count(query: np.ndarray, maps: Sequence[np.ndarray]) -> list[int]:
         middle = mean_column(maps)
         rows = unit_columns(query, middle)
-        return [verify_map(query, one, middle, cells=cells, rows=rows)[1].inliers for one in maps]
+        return [verify_map(query, one, middle, cells=cells, model=model, rows=rows)[1].inliers for one in maps]
 
     return _verified(answers, "columns", f"maps/{tap}", top, count, order, weight, least)
 
@@ -114,36 +117,45 @@ def verify(
 
 
 def verify_map(
-    query: np.ndarray, image: np.ndarray, middle: np.ndarray, *, cells: float = 1.5, rows: np.ndarray | None = None
+    query: np.ndarray,
+    image: np.ndarray,
+    middle: np.ndarray,
+    *,
+    cells: float = 1.5,
+    model: str = "upright",
+    rows: np.ndarray | None = None,
 ) -> tuple[np.ndarray, Fit]:
-    """Match the columns of two maps (C, H, W) less a mean column (C,), and fit an affine map between their cells.
+    """Match the columns of two maps (C, H, W) less a mean column (C,), and fit a model; parameters as of `columns`.
+
+    Parameters
+    ----------
+    rows : unit columns of the query, if they are at hand.
 
     Returns
     -------
-    pairs (n, 2) of cells, counted row by row, and the model with its inliers among them; a cell is one pixel.
+    pairs (n, 2) of cells, counted row by row, and the model with its inliers among them; its pixels are cells.
     """
     pairs = match_mutually(unit_columns(query, middle) if rows is None else rows, unit_columns(image, middle))
-    places = (_cells(one)[pairs[:, side]] for side, one in enumerate((query, image)))
-    return pairs, fit_affine(*places, cells)
+    places = (_cells(pairs[:, side], one.shape[2]) for side, one in enumerate((query, image)))
+    return pairs, OF_MAPS[model](*places, cells)
 
 
 def mean_column(maps: Sequence[np.ndarray]) -> np.ndarray:
     """The mean (C,) of all columns of some maps (C, H, W), float32; of zeros if there is none."""
-    count = sum(one[0].size for one in maps)
-    total = np.sum([one.sum(axis=(1, 2), dtype=np.float64) for one in maps], axis=0)
-    return np.asarray(total / max(1, count), np.float32)
+    sums = np.sum([one.sum(axis=(1, 2)) for one in maps], axis=0, dtype=np.float64)
+    return np.asarray(sums / max(1, sum(one[0].size for one in maps)), np.float32)
 
 
 def unit_columns(one: np.ndarray, middle: np.ndarray) -> np.ndarray:
-    """The columns of a map (C, H, W) less a mean column (C,), row by row, as float32 (H * W, C) of unit L2 norm."""
-    rows = one.reshape(len(one), -1).T.astype(np.float32) - middle
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    """The columns of a map (C, H, W) less a mean column (C,), row by row: (H * W, C) of unit L2 norm."""
+    columns = one.reshape(len(one), -1) - middle[:, None]
+    columns /= np.maximum(np.linalg.norm(columns, axis=0), 1e-12)
+    return columns.T
 
 
-def _cells(one: np.ndarray) -> np.ndarray:
-    """x and y (H * W, 2) of the columns of a map, row by row, in cells."""
-    rows, columns = np.divmod(np.arange(one[0].size), max(1, one.shape[2]))
-    return np.stack([columns, rows], axis=1).astype(np.float32)
+def _cells(numbers: np.ndarray, width: int) -> np.ndarray:
+    """x and y (n, 2) of cells of a map of so many columns, float32."""
+    return np.stack([numbers % max(1, width), numbers // max(1, width)], axis=1).astype(np.float32)
 
 
 def _verified(
