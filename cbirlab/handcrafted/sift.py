@@ -34,7 +34,8 @@ def detect(image: np.ndarray, most: int = MOST, contrast: float = CONTRAST) -> t
 def rooted(descriptors: np.ndarray) -> np.ndarray:
     """RootSIFT: SIFT descriptors (T, 128) divided by their sum, then rooted; float32 of unit L2 norm."""
     found = descriptors.astype(np.float32)
-    return np.sqrt(found / np.maximum(found.sum(axis=1, keepdims=True), 1e-12))
+    found /= np.maximum(found.sum(axis=1, keepdims=True), 1e-12)
+    return np.sqrt(found, out=found)
 
 
 @descriptor(

@@ -85,8 +85,17 @@ def fit_single(places: np.ndarray, others: np.ndarray, tolerance: float) -> Fit:
     places, others : (n, 4) as in `Keypoints`, row i of both is match i.
     """
     scales = others[:, 2].astype(np.float64) / places[:, 2]
+    possible = (scales >= SCALES[0]) & (scales <= SCALES[1])
+    if not possible.any():
+        return _nothing(places)
+    first, second = _complex(places), _complex(others)
     turned = scales * np.exp(1j * (others[:, 3].astype(np.float64) - places[:, 3]))
-    found = _most_agreed(places, others, turned[None], tolerance)
+    shifts = second - turned * first
+    away: Any = turned[:, None] * first + (shifts[:, None] - second)
+    fits = away.real**2 + away.imag**2 < tolerance**2
+    best = np.where(possible, fits.sum(axis=1), -1).argmax()
+    a, b = turned[best], shifts[best]
+    found = Fit(fits[best], np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag], [0, 0, 1]]))
     for _ in range(_REFITS):
         model = _least_squares(places[found.inside, :2], others[found.inside, :2])
         again = _fit(model, places, others, tolerance)
@@ -101,28 +110,17 @@ def fit_upright(places: np.ndarray, others: np.ndarray, tolerance: float) -> Fit
 
     For the cells of maps, of which a network sees things upright. Only x and y of the places (n, 2 or more) count.
     """
-    turned = np.repeat(np.array(UPRIGHT, np.complex128)[:, None], len(places), axis=1)
-    return _most_agreed(places, others, turned, tolerance)
-
-
-def _most_agreed(places: np.ndarray, others: np.ndarray, turned: np.ndarray, tolerance: float) -> Fit:
-    """The similarity with most inliers among those that take a match to its place and turn and scale by a number.
-
-    Parameters
-    ----------
-    turned : (h, n) complex, numbers for each match, of which those beyond `SCALES` are left out.
-    """
-    scales = abs(turned)
-    possible = (scales >= SCALES[0]) & (scales <= SCALES[1])
-    if not possible.any():
+    if not len(places):
         return _nothing(places)
-    first, second = _complex(places), _complex(others)
-    shifts = second - turned * first
-    away = turned[..., None] * first + (shifts[..., None] - second)
-    fits = away.real**2 + away.imag**2 < tolerance**2
-    best = np.unravel_index(np.where(possible, fits.sum(axis=-1), -1).argmax(), turned.shape)
-    a, b = turned[best], shifts[best]
-    return Fit(fits[best], np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag], [0, 0, 1]]))
+    scales = np.array(UPRIGHT)[:, None]
+    (x, y), (u, v) = (np.ascontiguousarray(one[:, :2].T, np.float64) for one in (places, others))
+    right, down = u - scales * x, v - scales * y
+    across = scales[..., None] * x + (right[..., None] - u)
+    along = scales[..., None] * y + (down[..., None] - v)
+    fits = np.square(across) + np.square(along) < tolerance**2
+    best = np.unravel_index(fits.sum(axis=-1).argmax(), right.shape)
+    scale = UPRIGHT[best[0]]
+    return Fit(fits[best], np.array([[scale, 0, right[best]], [0, scale, down[best]], [0, 0, 1]]))
 
 
 def fit_affine(places: np.ndarray, others: np.ndarray, tolerance: float) -> Fit:

@@ -136,8 +136,8 @@ def verify_map(
     pairs (n, 2) of cells, counted row by row, and the model with its inliers among them; its pixels are cells.
     """
     pairs = match_mutually(unit_columns(query, middle) if rows is None else rows, unit_columns(image, middle))
-    places = (_cells(pairs[:, side], one.shape[2]) for side, one in enumerate((query, image)))
-    return pairs, OF_MAPS[model](*places, cells)
+    places, others = _cells(pairs[:, 0], query.shape[2]), _cells(pairs[:, 1], image.shape[2])
+    return pairs, OF_MAPS[model](places, others, cells)
 
 
 def mean_column(maps: Sequence[np.ndarray]) -> np.ndarray:
