@@ -129,6 +129,22 @@ _add(
     published={"k": 9},
     tried={"top": (100, 400), "k": (3, 9)},
 )
+_add(
+    "spatial",
+    "spatial:spatial",
+    "Spatial verification of keypoints",
+    "Philbin et al., CVPR 2007",
+    needs="pictures",
+    published={"order": "inliers"},
+)
+_add(
+    "columns",
+    "spatial:columns",
+    "Spatial verification of map columns",
+    "after Hausler et al., CVPR 2021",
+    needs="maps",
+    published={"order": "inliers"},
+)
 
 
 class Reranking(Method):
