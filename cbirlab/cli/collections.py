@@ -98,7 +98,8 @@ def _search(given: Any, bench: Bench, recipe: Recipe) -> int:
         ranking = bench.search(recipe, [given.query])
     else:
         outside = Outside(bench, [tap for _, tap in recipe.taps])
-        ranking = bench.search(recipe, bench.project(recipe, outside.rows(recipe, given.picture)))
+        asked = bench.project(recipe, outside.rows(recipe, given.picture))
+        ranking = bench.search(recipe, asked, picture=bench.pictures.asked_with(given.picture))
     found = ranking.top(min(given.top, int(ranking.answers()[0])))
     places = zip(found.images[0], found.scores[0], strict=True)
     say(

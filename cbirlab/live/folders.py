@@ -58,7 +58,8 @@ def find_pictures(
     outside = Outside(bench, [tap for _, tap in resolved.taps])
     rows = []
     for picture in pictures:
-        found = bench.search(resolved, bench.project(resolved, outside.rows(resolved, picture))).top(wanted)
+        asked = bench.project(resolved, outside.rows(resolved, picture))
+        found = bench.search(resolved, asked, picture=bench.pictures.asked_with(picture)).top(wanted)
         answers = int(found.answers()[0])
         best = zip(found.images[0, :answers], found.scores[0, :answers], strict=True)
         rows += [

@@ -270,7 +270,8 @@ class Session:
             self._make_ready(recipe)
             rows = self._outside.rows(recipe, image, box, prepared=prepared)
         with self.lock:
-            return self.bench.search(recipe, self.bench.project(recipe, rows))
+            picture = self.bench.pictures.asked_with(image, box, prepared=prepared)
+            return self.bench.search(recipe, self.bench.project(recipe, rows), picture=picture)
 
     def vectors(self, *setting: Any, **named: Any) -> tuple[np.ndarray, str]:
         """Descriptors as they are searched, L2-normalised, for a map of the images, and their key.

@@ -19,6 +19,7 @@ from cbirlab.pipeline.decided import built_as, database_as, searched_as, whitene
 from cbirlab.pipeline.described import Column, Described
 from cbirlab.pipeline.distractors import Mixture, beside
 from cbirlab.pipeline.learning_sets import held_for, learning_part
+from cbirlab.pipeline.pictures import AskedPicture, DatasetPictures
 from cbirlab.pipeline.prepared import check_dimensions, prepared, projected
 from cbirlab.pipeline.recipe import Recipe, learns_rows
 from cbirlab.pipeline.reranked import Told, gallery_of
@@ -71,6 +72,7 @@ class Bench(Described):
         self._own = np.array([NO_ROW if query.index is None else query.index for query in dataset.queries], np.int64)
         self._projected, self._cut, self._codes = Recent(keep), Recent(2), Recent(keep)
         self._learning, self._grown, self._exact, self._galleries = Recent(2), Recent(1), Recent(keep), Recent(2)
+        self.pictures = DatasetPictures(dataset, backbone, recipe, store=store, progress=progress)
         self._indexes = Recent(keep, most_bytes=_INDEX_BYTES, size=lambda kept: kept[0].nbytes)
 
     def whitening(self, recipe: Recipe) -> Any:
@@ -197,6 +199,7 @@ class Bench(Described):
         queries: Sequence[int] | Rows,
         own: Sequence[int] | None = None,
         told: Callable[..., None] | None = None,
+        picture: AskedPicture | None = None,
     ) -> Ranking:
         """Rank the database for some benchmark queries, or for other descriptors as `project` gives them.
 
@@ -205,8 +208,11 @@ class Bench(Described):
         own : of other descriptors, the rows of the database that they are themselves; by default they are none.
         told : hears what re-ranking did, see `cbirlab.pipeline.reranked`. Where an answer depends on the other queries,
             it hears of all queries of the benchmark.
+        picture : of other descriptors, for re-ranking by pictures, see `DatasetPictures.asked_with`.
         """
         searcher = self._searcher(recipe)[0]
+        if picture is not None:
+            searcher = replace(searcher, pictures=picture)
         if isinstance(queries, Rows):
             nowhere = np.full(len(queries), NO_ROW)
             return searcher.rank(queries, nowhere if own is None else np.asarray(own), nowhere, told)
@@ -221,7 +227,7 @@ class Bench(Described):
         images = self.database(recipe)
         index, seconds = self._indexes.get(built_as(recipe), lambda: index_of(recipe, images, self.learned(recipe)))
         gallery = self._gallery(recipe, images) if recipe.rerank.used else None
-        return Search(recipe, self.dataset, images, recipe.index.dialled(index), gallery), seconds
+        return Search(recipe, self.dataset, images, recipe.index.dialled(index), gallery, self.pictures), seconds
 
     def _gallery(self, recipe: Recipe, images: Rows) -> Gallery:
         """What re-ranking prepares of the database, kept for all its methods."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -48,6 +49,10 @@ class DatasetPictures:
     recipe : resolved; says how pictures are cut and resized.
     store : keeps the features.
     progress : show a bar when describing takes more than a second.
+
+    Attributes
+    ----------
+    seconds : that it took to describe pictures of the dataset, so far.
     """
 
     def __init__(
@@ -60,6 +65,7 @@ class DatasetPictures:
         self._prints: dict[Path, Fingerprint] = {}
         self._kinds: dict[str, Kind] = {}
         self._kept = Recent(KEPT, most_bytes=KEPT_BYTES, size=lambda found: found.nbytes)
+        self.seconds = 0.0
 
     def of_queries(self, kind: str, queries: Sequence[int]) -> list[Any]:
         """Features of this kind for some queries of the dataset.
@@ -117,8 +123,10 @@ class DatasetPictures:
         fresh = [item for item in sound if (name, repr(facts[item])) not in self._kept]
         found: dict[Item | None, Any] = {}
         if fresh:
+            start = time.perf_counter()
             with bar(fresh, desc=f"{name} of {self.dataset.name}", unit="image", show=self.progress) as shown:
                 found = {item: features(item) for item in shown}
+            self.seconds += time.perf_counter() - start
         found |= {item: features(item) for item in sound if item not in found}
         none = kind.opened(None)
         return [found.get(item, none) for item in items]
@@ -162,6 +170,11 @@ class AskedPicture:
     def __init__(self, others: DatasetPictures, image: Picture, box: Box | None, prepared: bool) -> None:
         self._others, self._query = others, (image, box, prepared)
         self._known: dict[str, Any] = {}
+
+    @property
+    def seconds(self) -> float:
+        """What it took to describe pictures of the dataset, so far."""
+        return self._others.seconds
 
     def of_queries(self, kind: str, queries: Sequence[int]) -> list[Any]:
         """Features of this kind for the query -1."""

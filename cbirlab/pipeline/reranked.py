@@ -52,11 +52,16 @@ class Told:
 
 def rerank_found(answers: Answers, method: Reranking, told: Callable[..., None] | None) -> Ranking:
     """The ranking after re-ranking; `told` hears how it was before, what came out, and what that took."""
-    start, before = time.perf_counter(), answers.gallery.seconds
+    start, before = time.perf_counter(), _prepared(answers)
     after = rerank_answers(answers, method)
     if told is not None:
-        told(answers.ranking, after, time.perf_counter() - start, answers.gallery.seconds - before)
+        told(answers.ranking, after, time.perf_counter() - start, _prepared(answers) - before)
     return after.ranking
+
+
+def _prepared(answers: Answers) -> float:
+    """Seconds that it took to prepare the database and to describe pictures, so far."""
+    return answers.gallery.seconds + (answers.pictures.seconds if answers.pictures else 0.0)
 
 
 def gallery_of(rows: np.ndarray, store: Store) -> Gallery:

@@ -18,6 +18,11 @@ from cbirlab.whitening import normalise
 class Pictures(Protocol):
     """Local features of the pictures behind a search, described once and kept; see `cbirlab.reranking.geometry`."""
 
+    @property
+    def seconds(self) -> float:
+        """What it took to describe pictures, so far."""
+        ...
+
     def of_queries(self, kind: str, queries: Sequence[int]) -> list[Any]:
         """Features of this kind for some queries of the dataset, cut as their descriptors are."""
         ...

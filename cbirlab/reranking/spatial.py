@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from cbirlab.base.params import Choice, Range
-from cbirlab.reranking.answers import Answers
+from cbirlab.reranking.answers import Answers, Pictures
 from cbirlab.reranking.geometry import MODELS, Fit, fit_affine, fit_upright
 from cbirlab.reranking.keypoints import Keypoints, match_by_ratio, match_mutually
 
@@ -175,12 +175,20 @@ def _verified(
     inliers = np.zeros(images.shape, np.int64)
     for query, listed in enumerate(scores > -np.inf):
         if listed.any():
-            (asked,) = answers.pictures.of_queries(kind, [int(answers.asked[query])])
+            asked = _features_of(answers, answers.pictures, kind, query)
             inliers[query, listed] = count(asked, answers.pictures.of_images(kind, images[query, listed].tolist()))
     counted = np.where(inliers < least, 0, inliers)
     others = images != answers.own[:, None]
     found = blended(scores, counted, weight, others) if order == "blend" else by_inliers(scores, counted)
     return answers.scored(found, verified=images, inliers=inliers)
+
+
+def _features_of(answers: Answers, pictures: Pictures, kind: str, query: int) -> Any:
+    """Features of a query; of an image of the database that is the query, those of the image."""
+    asked, own = int(answers.asked[query]), int(answers.own[query])
+    if asked < 0 <= own:
+        return pictures.of_images(kind, [own])[0]
+    return pictures.of_queries(kind, [asked])[0]
 
 
 def blended(scores: np.ndarray, inliers: np.ndarray, weight: float, others: np.ndarray) -> np.ndarray:
