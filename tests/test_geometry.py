@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from cbirlab.handcrafted.sift import detect, root_sift, rooted
 from cbirlab.reranking.geometry import MODELS, UPRIGHT, carried_box, carry, fit_affine, fit_single, fit_upright
-from cbirlab.reranking.keypoints import Keypoints, match_by_ratio, match_mutually
+from cbirlab.reranking.keypoints import Keypoints
+from cbirlab.reranking.matching import match_by_ratio, match_mutually
 
 SAMPLED = [name for name in MODELS if name != "single"]
 

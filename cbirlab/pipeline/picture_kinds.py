@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from cbirlab.backbones import Backbone
 
 KEYPOINTS, MAPS = "keypoints", "maps"
+READING = ("pipeline.picture_kinds", "pipeline.pictures")
+"""The modules that say how a picture is read and what is kept of it."""
+
 MOST = float(np.finfo(np.float16).max)
 """Maps are kept as float16: half the disk, and matches hardly move."""
 
@@ -75,7 +78,7 @@ def tap_from_last(backbone: Backbone, place: int) -> str:
 def _keypoints() -> Kind:
     import cv2
 
-    parts = ("images", "handcrafted.base", "handcrafted.sift", "reranking.keypoints", __name__.partition(".")[2])
+    parts = ("images", "handcrafted.base", "handcrafted.sift", "reranking.keypoints", *READING)
     facts = {"features": KEYPOINTS, "opencv": cv2.__version__, "code": code_version(*parts)}
 
     def describe(picture: np.ndarray) -> Arrays:
@@ -92,7 +95,7 @@ def _keypoints() -> Kind:
 
 
 def _maps(backbone: Backbone, tap: str, precision: str) -> Kind:
-    own = {"features": MAPS, "tap": tap, "precision": precision, "kinds": code_version(__name__.partition(".")[2])}
+    own = {"features": MAPS, "tap": tap, "precision": precision, "reading": code_version(*READING)}
     network = cache(lambda: Network(backbone, precision=precision))
     none = np.zeros((backbone.taps[tap].channels, 0, 0), np.float32)
 

@@ -16,7 +16,11 @@ from cbirlab.whitening import normalise
 
 
 class Pictures(Protocol):
-    """Local features of the pictures behind a search, described once and kept; see `cbirlab.reranking.geometry`."""
+    """Local features of the pictures behind a search, described once and kept.
+
+    Kinds are "keypoints", `cbirlab.reranking.keypoints.Keypoints`, and "maps/1", the deepest maps of the network (C, H,
+    W), "maps/2", those before, and so on.
+    """
 
     @property
     def seconds(self) -> float:

@@ -15,8 +15,8 @@ import numpy as np
 SCALES = 0.2, 5.0
 """How much smaller or larger a picture may show a thing than another one; areas change by the square of it."""
 
-TRIALS, CONFIDENCE, SEED = 1000, 0.999, 0
-"""Of the sampling models."""
+TRIALS, CONFIDENCE = 1000, 0.999
+"""Of the sampling models. OpenCV begins every sampling in the same state, so that they need no seed."""
 
 UPRIGHT = tuple(2.0 ** (step / 2) for step in range(-2, 3))
 """Scales of upright models: from half to double in steps of the square root of 2."""
@@ -129,7 +129,6 @@ def fit_affine(places: np.ndarray, others: np.ndarray, tolerance: float) -> Fit:
 
     if len(places) < 3:
         return _nothing(places)
-    cv2.setRNGSeed(SEED)
     sampling: Any = {"maxIters": TRIALS, "confidence": CONFIDENCE, "ransacReprojThreshold": tolerance}
     model, _ = cv2.estimateAffine2D(_xy(places), _xy(others), method=cv2.RANSAC, **sampling)
     return _fit(None if model is None else np.vstack([model, (0, 0, 1)]), places, others, tolerance)
@@ -162,7 +161,6 @@ def _homography(places: np.ndarray, others: np.ndarray, tolerance: float, method
 
     if len(places) < 4:
         return _nothing(places)
-    cv2.setRNGSeed(SEED)
     sampling: Any = {"maxIters": TRIALS, "confidence": CONFIDENCE}
     model, _ = cv2.findHomography(_xy(places), _xy(others), method, tolerance, **sampling)
     return _fit(model, places, others, tolerance)

@@ -14,7 +14,8 @@ import numpy as np
 from cbirlab.base.params import Choice, Range
 from cbirlab.reranking.answers import Answers, Pictures
 from cbirlab.reranking.geometry import MODELS, Fit, fit_affine, fit_upright
-from cbirlab.reranking.keypoints import Keypoints, match_by_ratio, match_mutually
+from cbirlab.reranking.keypoints import Keypoints
+from cbirlab.reranking.matching import match_by_ratio, match_mutually
 
 TOP = Range(1, 1000, integer=True)
 ORDER = Choice(("blend", "inliers"))
