@@ -7,11 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from fake_session import write_toytown_form
 
 from cbirlab import Fusion, Recipe, compare, evaluate_features, rerank, run
 from cbirlab.backbones import load_backbone
 from cbirlab.datasets import load_dataset
 from cbirlab.index import ExactIndex
+from cbirlab.live import Session
 from cbirlab.pipeline import Bench
 from cbirlab.pipeline.running import table_row
 from cbirlab.reranking import Answers, Gallery, Reranking, neighbours, rerank_answers
@@ -246,3 +248,30 @@ def test_a_choice_among_nothing_or_without_instances_is_refused(tmp_path):
     unknown = replace(load_dataset("toytown"), train_instances=())
     with pytest.raises(ValueError, match="must have two images of one instance"):
         choose_reranking(Recipe(), ["aqe"], dataset=unknown)
+
+
+def test_pictures_are_asked_by_runs_sessions_and_folders_alike(tmp_path):
+    towers = load_dataset(write_toytown_form(tmp_path / "towers", scenes=3, views=4), image_size=96)
+    session = Session(towers, "toynet", "random", ["gem"], store=Store(tmp_path / "store"))
+    session.prepare(progress=False)
+    setting = ("layer4", "gem", "none", None, (("rerank", "spatial(top=6, order=inliers, least=1)"),))
+    found = session.rank(*setting)
+    assert found.reranked is not None
+    inliers = found.reranked.evidence["inliers"]
+    assert (np.diff(inliers[np.arange(len(inliers))[:, None], _places(found)], axis=1) <= 0).all()
+    assert found.seconds["prepare"] > 0
+    own = session.rank_image(2, *setting)
+    assert own.images[0, 0] == 2
+    dropped = session.rank_image(towers.images[2], *setting)
+    assert dropped.images[0, 0] == 2
+    assert {*dropped.images[0].tolist()} == {*range(len(towers.images))}
+
+
+def _places(found):
+    """Where each of the first six images after re-ranking stood among those that were compared."""
+    verified = found.reranked.evidence["verified"]
+    places = [
+        [list(before).index(row) for row in after]
+        for before, after in zip(verified, found.ranking.images[:, :6], strict=True)
+    ]
+    return np.array(places)
