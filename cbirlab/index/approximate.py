@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
 import numpy as np
@@ -179,6 +180,27 @@ class Hamming(FaissIndex):
     def fit(self, X: Any, code: Code | None = None, train: np.ndarray | None = None) -> Self:
         """Take the database; `code` must be binary, with distance "symmetric"."""
         return super().fit(X, _bits_alone(code), train)
+
+    def saved(self) -> dict[str, np.ndarray]:
+        """What is to be kept of the index beside the code, in the form of `ExactIndex`, which needs no faiss."""
+        width, index = self.code_.row_bytes, self.index_
+        empty = np.zeros(self.images_, bool)
+        empty[self.gaps_ + np.arange(len(self.gaps_))] = True
+        codes = np.zeros((self.images_, width), np.uint8)
+        if index.ntotal:
+            stored = faiss_library("Hamming").rev_swig_ptr(index.xb.data(), index.ntotal * width)
+            codes[~empty] = stored.reshape(-1, width)
+        return {"codes": codes, "empty": empty}
+
+    def restore(self, X: Any, code: Code | None, saved: Mapping[str, np.ndarray]) -> Self:
+        """Take the database from what `saved` gave for the same code."""
+        self.code_, self.rows = _bits_alone(code), None
+        empty = np.asarray(saved["empty"])
+        gaps = np.flatnonzero(empty)
+        self.images_, self.gaps_ = len(empty), gaps - np.arange(len(gaps))
+        self.index_ = self._built(len(empty) - len(gaps), np.empty((0, 0)))
+        self.index_.add(np.ascontiguousarray(saved["codes"][~empty]))
+        return self._counted()
 
     def _built(self, images: int, train: np.ndarray) -> Any:
         built = faiss_library("Hamming").IndexBinaryFlat(8 * self.code_.row_bytes)

@@ -23,6 +23,9 @@ SLACK = 16
 ERROR = np.float32(2e-6)
 """How much the score of a full row may differ from what faiss computes in float32."""
 
+QUERY_BITS = 8
+"""Bits of each dimension of a query that RaBitQ compares; faiss takes 4, and scores are off by .02."""
+
 ELEMENTS = 2**23
 """Numbers that are held at a time."""
 
@@ -42,11 +45,13 @@ class FaissIndex:
     rows : the database (N, D) if it is kept as it is, without a code.
     gaps_ : for each row of zeros, how many rows before it are not.
     index_ : of faiss.
+    mapped_ : the bytes, perhaps of a file, that `index_` reads when it is searched; None if it holds its own.
     nbytes : as it would be on disk.
     """
 
     code_: Code
     index_: Any
+    mapped_: np.ndarray | None = None
     rows: np.ndarray | None
     nbytes: int
     ordered: ClassVar[bool] = False
@@ -92,6 +97,8 @@ class FaissIndex:
         rows = check_matrix(self._owner, "rows to add", X)
         if rows.shape[1] != self.code_.width_:
             raise ValueError(f"{self._owner}: rows must have {self.code_.width_} dimensions, got {rows.shape[1]}.")
+        if self.mapped_ is not None:
+            self.index_, self.mapped_ = self._read(self.mapped_, copied=True), None
         empty = self.images_ + _empty(self._owner, rows)
         self.gaps_ = np.concatenate([self.gaps_, empty - len(self.gaps_) - np.arange(len(empty))])
         self.images_ += len(rows)
@@ -107,15 +114,26 @@ class FaissIndex:
         return {"index": written, "gaps": self.gaps_, "images": np.asarray(self.images_)}
 
     def restore(self, X: Any, code: Code | None, saved: Mapping[str, np.ndarray]) -> Self:
-        """Take the database from what `saved` gave for the same rows, code and parameters; codes need no rows."""
+        """Take the database from what `saved` gave for the same rows, code and parameters; codes need no rows.
+
+        Arrays that are mapped files stay that: a search reads the parts of them that it visits.
+        """
         self._check()
-        faiss = faiss_library(self._owner)
         self.code_ = code or FullRows.of_width(X.shape[1])
         self.rows = X if code is None else None
         self.images_, self.gaps_ = int(saved["images"]), np.asarray(saved["gaps"])
-        read = faiss.deserialize_index_binary if self.code_.symmetric else faiss.deserialize_index
-        self.index_ = read(np.asarray(saved["index"]))
-        return self._counted()
+        self.mapped_ = np.asarray(saved["index"])
+        self.index_ = self._read(self.mapped_, copied=False)
+        self.nbytes = self.mapped_.nbytes + self.gaps_.nbytes
+        return self
+
+    def _read(self, written: np.ndarray, *, copied: bool) -> Any:
+        """The index that faiss wrote; unless it is `copied`, it looks into `written` for codes, ids and links."""
+        faiss = faiss_library(self._owner)
+        if copied:
+            return (faiss.deserialize_index_binary if self.code_.symmetric else faiss.deserialize_index)(written)
+        reader = faiss.ZeroCopyIOReader(faiss.swig_ptr(written), written.nbytes)
+        return (faiss.read_index_binary if self.code_.symmetric else faiss.read_index)(reader)
 
     def search(self, Q: Any, k: int | None = None) -> Ranking:
         """Rank the database for each row of `Q` (Q, D), L2-normalised; what is not found ends the list, at -inf.
@@ -236,6 +254,9 @@ class FaissIndex:
                 f"{self._owner}: searches full rows, 'float16', 'sq', 'truncate', 'rabitq', 'pq', 'opq', or a binary "
                 f"code with distance 'symmetric', got {type(self.code_).__name__}; take index 'exact', or another code."
             )
+        for part in _parts(made):
+            if hasattr(part, "qb"):
+                part.qb = QUERY_BITS
         if not made.is_trained:
             if not len(train):
                 raise ValueError(f"{self._owner}: needs rows to learn on (train), got none.")
@@ -271,9 +292,14 @@ def _size(index: Any, *, binary: bool) -> int:
 
 def _quieten(index: Any) -> None:
     """Keep faiss from writing warnings of few rows to the terminal: they are said here, as warnings of Python."""
-    faiss = faiss_library("FaissIndex")
-    storage = faiss.downcast_index(index.storage) if hasattr(index, "storage") else None
-    for part in (index, getattr(index, "pq", None), getattr(storage, "pq", None)):
-        clustering = getattr(part, "cp", None)
-        if clustering is not None:
-            clustering.min_points_per_centroid = 1
+    for part in _parts(index):
+        for learning in (part, getattr(part, "pq", None)):
+            clustering = getattr(learning, "cp", None)
+            if clustering is not None:
+                clustering.min_points_per_centroid = 1
+
+
+def _parts(index: Any) -> list[Any]:
+    """An index of faiss, and what keeps the codes of a graph."""
+    floats = hasattr(index, "storage") and not hasattr(index, "code_size")
+    return [index, faiss_library("FaissIndex").downcast_index(index.storage)] if floats else [index]
