@@ -69,7 +69,7 @@ class PQ(Code):
 
     def encode(self, X: np.ndarray) -> np.ndarray:
         """Numbers of the nearest centres (N, ceil(m bits / 8)), packed."""
-        X = X.astype(np.float64)
+        X = self.check_width(X).astype(np.float64)
         cells = np.empty((len(X), len(self.centres_)), np.uint8)
         for group, centres in enumerate(self.centres_.astype(np.float64)):
             part = X[:, group * centres.shape[1] : (group + 1) * centres.shape[1]]
