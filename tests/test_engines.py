@@ -225,7 +225,7 @@ def test_a_server_that_ends_while_it_searches_is_one_sentence_and_the_next_searc
             connection.execute("select pg_sleep(30)")
 
         with pytest.raises(EngineError) as error:
-            index.index_._do(slow)
+            index.engine_._do(slow)
         told.append(str(error.value))
 
     thread = Thread(target=search)
@@ -269,7 +269,7 @@ def test_a_search_that_takes_too_long_is_ended_and_tried_once_more(engine, monke
         connection.execute("select pg_sleep(5)")
 
     with pytest.raises(EngineError, match="canceling statement due to statement timeout"):
-        index.index_._do(slow)
+        index.engine_._do(slow)
     assert len(tried) == 2
 
 

@@ -86,7 +86,8 @@ class PQ(Code):
         centres, groups = self.centres_.astype(np.float64), np.arange(len(self.centres_))
         parts = prepared.astype(np.float64).reshape(len(prepared), len(groups), -1)
         tables = np.einsum("qmd,mcd->qmc", parts, centres) - np.square(centres).sum(axis=2) / 2
-        found = tables[np.arange(len(parts))[:, None, None], groups, cells]
+        first = np.arange(tables.shape[0] * tables.shape[1]).reshape(len(parts), 1, -1) * tables.shape[2]
+        found = tables.take(first + cells)
         return (found.sum(axis=2) + 0.5).astype(np.float32)
 
 

@@ -14,7 +14,8 @@ from cbirlab.compression.base import Code
 from cbirlab.compression.library import faiss_library
 from cbirlab.compression.quantisers import PQ, ROWS_PER_CENTRE
 from cbirlab.index.exact import ExactIndex
-from cbirlab.index.faiss_index import SLACK, FaissIndex
+from cbirlab.index.faiss_index import FaissIndex
+from cbirlab.index.settled import SLACK
 
 LISTS = Range(1, 1 << 20, integer=True, optional=True)
 
@@ -168,9 +169,10 @@ class FastScan(FaissIndex):
         each group: row 0, 8, 1, 9, ... in the lower half of a byte, and the row 16 further in the upper half.
         """
         codes = self.index_.codes
-        packed = faiss_library("FastScan").rev_swig_ptr(codes.get(), codes.size()).reshape(-1, self.index_.M2, 16)
+        packed = faiss_library("FastScan").rev_swig_ptr(codes.get(), codes.size())
         block, row = divmod(rows, 32)
-        found = packed[block, :groups, row % 8 * 2 + row % 16 // 8]
+        first = block * (16 * self.index_.M2) + row % 8 * 2 + row % 16 // 8
+        found = packed.take(first[..., None] + 16 * np.arange(groups))
         return found >> (row // 16 * 4).astype(np.uint8)[..., None] & 15
 
 

@@ -1,4 +1,4 @@
-"""What the indexes of faiss share: the ties, scores and lists of this package."""
+"""What the indexes of faiss share: how they are filled and kept, and what their answers mean."""
 
 from __future__ import annotations
 
@@ -8,33 +8,20 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from cbirlab.base.params import check_parameters, parameters
 from cbirlab.compression.base import Code
 from cbirlab.compression.binary import BinaryCode, hamming_scores
 from cbirlab.compression.library import faiss_library, one_thread
 from cbirlab.compression.scalar import FullRows
-from cbirlab.index.base import check_depth
-from cbirlab.index.exact import check_matrix
-from cbirlab.index.ranking import LOW_WORD, Ranking, blocks, keys_of, settle, unpack_scores
-
-SLACK = 16
-"""How many more results than wanted faiss is asked for, so that those with equal scores can be put in order."""
-
-ERROR = np.float32(2e-6)
-"""How much the score of a full row may differ from what faiss computes in float32."""
+from cbirlab.index.exact import check_matrix, empty_rows
+from cbirlab.index.ranking import blocks
+from cbirlab.index.settled import ELEMENTS, ERROR, SettledIndex
 
 QUERY_BITS = 8
 """Bits of each dimension of a query that RaBitQ compares; faiss takes 4, and scores are off by .02."""
 
-ELEMENTS = 2**23
-"""Numbers that are held at a time."""
 
-
-class FaissIndex:
-    """Searches by faiss: rows of zeros are left out, equal scores go by image index, lists are filled up.
-
-    faiss keeps any of several rows with equal scores and gives them in any order. So it is asked for more results, and
-    for twice as many as long as the last one is as near as the last one that is wanted.
+class FaissIndex(SettledIndex):
+    """Searches by faiss; rows of zeros are left out.
 
     Full rows are scored again as `ExactIndex` scores them, from the rows that `fit` was given. Codes are scored by the
     distance that faiss gives, as in `cbirlab.compression.base.Code`.
@@ -57,13 +44,10 @@ class FaissIndex:
     ordered: ClassVar[bool] = False
     """Whether the index depends on the order in which rows are added: then one thread adds them."""
 
-    def _check(self) -> None:
-        given = {name: getattr(self, name) for name in parameters(type(self))}
-        check_parameters(type(self), given, owner=self._owner)
-
     @property
-    def _owner(self) -> str:
-        return type(self).__name__
+    def width(self) -> int:
+        """D of the rows."""
+        return self.code_.width_
 
     def fit(self, X: Any, code: Code | None = None, train: np.ndarray | None = None) -> Self:
         """Take the database.
@@ -95,11 +79,11 @@ class FaissIndex:
         ValueError : rows of another width, or not finite.
         """
         rows = check_matrix(self._owner, "rows to add", X)
-        if rows.shape[1] != self.code_.width_:
-            raise ValueError(f"{self._owner}: rows must have {self.code_.width_} dimensions, got {rows.shape[1]}.")
+        if rows.shape[1] != self.width:
+            raise ValueError(f"{self._owner}: rows must have {self.width} dimensions, got {rows.shape[1]}.")
         if self.mapped_ is not None:
             self.index_, self.mapped_ = self._read(self.mapped_, copied=True), None
-        empty = self.images_ + _empty(self._owner, rows)
+        empty = self.images_ + empty_rows(self._owner, rows)
         self.gaps_ = np.concatenate([self.gaps_, empty - len(self.gaps_) - np.arange(len(empty))])
         self.images_ += len(rows)
         if self.rows is not None:
@@ -135,37 +119,11 @@ class FaissIndex:
         reader = faiss.ZeroCopyIOReader(faiss.swig_ptr(written), written.nbytes)
         return (faiss.read_index_binary if self.code_.symmetric else faiss.read_index)(reader)
 
-    def search(self, Q: Any, k: int | None = None) -> Ranking:
-        """Rank the database for each row of `Q` (Q, D), L2-normalised; what is not found ends the list, at -inf.
-
-        Raises
-        ------
-        RuntimeError : `fit` was not called.
-        ValueError : another width, `k` out of range, NaN or infinity.
-        """
-        if not hasattr(self, "index_"):
-            raise RuntimeError(f"{self._owner}: call fit(X) with the database before search.")
-        queries = check_matrix(self._owner, "queries", Q)
-        if queries.shape[1] != self.code_.width_:
-            raise ValueError(
-                f"{self._owner}: queries must have {self.code_.width_} dimensions, got {queries.shape[1]}."
-            )
-        if not np.isfinite(queries).all():
-            raise ValueError(f"{self._owner}: queries must be finite, got NaN or infinity.")
-        depth = check_depth(self._owner, k, self.images_)
-        images, scores = np.full((len(queries), depth), -1, np.int64), np.full((len(queries), depth), -np.inf, "f4")
-        asked = np.flatnonzero(queries.any(axis=1) & (self._limit() > 0))
-        for part in blocks(len(asked), ELEMENTS // ((depth + SLACK) * queries.shape[1])):
-            here = asked[part]
-            found = self._lists(queries[here], depth)
-            images[here, : found[0].shape[1]], scores[here, : found[0].shape[1]] = found
-        return settle(images, scores, self.images_)
-
     def _begin(self, rows: np.ndarray, code: Code | None) -> None:
         self._check()
         self.images_, self.code_ = len(rows), code or FullRows.of_width(rows.shape[1])
         self.rows = rows if code is None else None
-        empty = _empty(self._owner, rows)
+        empty = empty_rows(self._owner, rows)
         self.gaps_ = empty - np.arange(len(empty))
 
     def _counted(self) -> Self:
@@ -186,32 +144,10 @@ class FaissIndex:
         stored = self.code_.encode(rows) if self.code_.symmetric else self.code_.space(rows).astype(np.float32)
         return np.ascontiguousarray(stored)
 
-    def _lists(self, queries: np.ndarray, depth: int) -> tuple[np.ndarray, np.ndarray]:
-        """Images and scores (q, k), k at most `depth`, best first; -1 at -inf where the list has ended."""
-        keys = self._sorted(queries, self._first(depth), depth)
-        scores = unpack_scores(keys)
-        return np.where(scores == -np.inf, -1, keys & LOW_WORD), scores
-
-    def _sorted(self, queries: np.ndarray, wanted: int, depth: int) -> np.ndarray:
-        """Sorted keys (q, k) of the best `depth` of `wanted` results, or of more where these do not settle them."""
-        limit = self._limit()
-        wanted = min(wanted, limit)
-        distances, found = self._ask(self._stored(queries), wanted)
+    def _found(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        distances, found = self._ask(self._stored(queries), k)
         images = self._images(found)
-        scores = self._scored(queries, distances, found, images)
-        scores[found < 0] = -np.inf
-        keys = np.sort(keys_of(scores, images), axis=1)
-        if depth < wanted < limit:
-            ends = unpack_scores(keys[:, [depth - 1, -1]])
-            unsure = (ends[:, 0] <= ends[:, 1] + self._error) & (ends[:, 1] > -np.inf)
-            keys = keys[:, :depth]
-            if unsure.any():
-                keys[unsure] = self._sorted(queries[unsure], 2 * wanted, depth)
-        return keys[:, :depth]
-
-    def _first(self, depth: int) -> int:
-        """How many results faiss is asked for first."""
-        return depth + SLACK
+        return images, self._scored(queries, distances, found, images)
 
     def _images(self, found: np.ndarray) -> np.ndarray:
         """The images that are faiss's rows `found`, -1 for none."""
@@ -230,7 +166,6 @@ class FaissIndex:
         return (1 - distances / 2).astype(np.float32)
 
     def _limit(self) -> int:
-        """Most results that a search can give."""
         return self.index_.ntotal
 
     def _built(self, images: int, train: np.ndarray) -> Any:
@@ -263,18 +198,6 @@ class FaissIndex:
             _quieten(made)
             made.train(self._stored(train[train.any(axis=1)]))
         return made
-
-
-def _empty(owner: str, rows: np.ndarray) -> np.ndarray:
-    """Numbers of the rows (N, D) that are zero; refuses those that are not finite. Looks at a block at a time."""
-    found = []
-    for part in blocks(len(rows), 2**16):
-        block = np.asarray(rows[part])
-        if not np.isfinite(block).all():
-            row = part.start + int(np.flatnonzero(~np.isfinite(block).all(axis=1))[0])
-            raise ValueError(f"{owner}: database must be finite, got NaN or infinity in row {row}.")
-        found.append(part.start + np.flatnonzero(~block.any(axis=1)))
-    return np.concatenate(found)
 
 
 def _size(index: Any, *, binary: bool) -> int:
