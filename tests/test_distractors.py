@@ -163,7 +163,7 @@ def test_what_needs_pictures_refuses_them(warm):
     }
     for owner, ask in asks.items():
         with pytest.raises(
-            ValueError, match=rf"{owner}: shows and names images of the dataset alone, .* distractors=0 here, got 10"
+            ValueError, match=rf"{owner}: works with the images of the dataset alone, .* distractors=0 here, got 10"
         ):
             ask()
 

@@ -72,7 +72,7 @@ def synthetic(recipe: Any) -> int:
 
 
 def refuse(owner: str, asked: Any) -> None:
-    """Refuse a recipe or a run with distractors where pictures are shown or named, or only images are judged.
+    """Refuse a recipe or a run with distractors where only images of the dataset are shown, named, fused or judged.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def refuse(owner: str, asked: Any) -> None:
     """
     if asked.distractors:
         raise ValueError(
-            f"{owner}: shows and names images of the dataset alone, and distractors are none of them, so recipes must "
+            f"{owner}: works with the images of the dataset alone, and distractors are none of them, so recipes must "
             f"have distractors=0 here, got {asked.distractors!r}; run and compare take them."
         )
 
