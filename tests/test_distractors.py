@@ -82,6 +82,8 @@ def test_recipes_keep_their_keys_and_check_the_number():
     for wrong in (-1, 1.5, True, "-1", "1.5", "nan", "", b"photos", ["photos"]):
         with pytest.raises((ValueError, TypeError), match="distractors must be"):
             Recipe(distractors=wrong)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match=r"got -3\.$"):
+        Recipe(distractors="-3")
     assert Recipe(distractors="1000", seed=4) == grown
     real = Recipe(distractors="photos")
     assert Recipe.from_json(real.to_json()) == real

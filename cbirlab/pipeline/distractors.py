@@ -11,6 +11,7 @@ import os
 import tempfile
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -54,9 +55,11 @@ def check_distractors(given: Any) -> int | str:
         raise ValueError(
             f"Recipe: distractors must be a whole number, or a dataset's name or folder, got {shown(given)}."
         )
-    try:
-        number = float(text)
-    except ValueError:
+    for read in (int, float):
+        with suppress(ValueError):
+            number = read(text)
+            break
+    else:
         return text
     return int(COUNT.check("Recipe", "distractors", number))
 
