@@ -7,6 +7,7 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import numpy as np
@@ -15,6 +16,9 @@ from PIL import Image, ImageDraw
 
 from cbirlab.datasets import Dataset, load_dataset
 from cbirlab.store import Store
+
+if TYPE_CHECKING:
+    from cbirlab.live import Session
 
 hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no fault of the code
 hypothesis.settings.load_profile("untimed")
@@ -63,6 +67,22 @@ def things(pictures: Path) -> Dataset:
 def store(tmp_path: Path) -> Store:
     """An empty store."""
     return Store(tmp_path / "store")
+
+
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A store that the tests of a module share: nothing there depends on it being empty."""
+    return Store(tmp_path_factory.mktemp("warm"))
+
+
+@pytest.fixture
+def session(things: Dataset, warm: Store) -> Session:
+    """A session on the drawn pictures, ready for its sliders."""
+    from cbirlab.live import Session
+
+    made = Session(things, "toynet", "random", ["gem", "mac"], store=warm)
+    made.prepare(progress=False)
+    return made
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -18,7 +18,6 @@ from cbirlab.datasets import load_dataset
 from cbirlab.index import Ranking
 from cbirlab.live import Session
 from cbirlab.pipeline import STAGES, Stage, add_stage, remove_stage
-from cbirlab.store import Store
 from cbirlab.tables import read, read_recipe, write
 from cbirlab.widgets import Workbench
 from cbirlab.widgets.parts.reproduce import to_command, to_python
@@ -51,11 +50,6 @@ def reverse(ranking, asked, *, best: Annotated[int, Range(1, 100, integer=True)]
     images = ranking.images.copy()
     images[:, :best] = images[:, :best][:, ::-1]
     return Ranking(images, ranking.scores)
-
-
-@pytest.fixture(scope="module")
-def warm(tmp_path_factory) -> Store:
-    return Store(tmp_path_factory.mktemp("warm"))
 
 
 @pytest.fixture

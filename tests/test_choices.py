@@ -19,18 +19,12 @@ from cbirlab.exercises.protocols import made_ranking
 from cbirlab.images.preprocessing import CROP, RESIZE
 from cbirlab.index import Ranking
 from cbirlab.pipeline import Recipe, run
-from cbirlab.store import Store
 from cbirlab.study.choices import CHOICES, Judging, differences, ranking_differences, read_ranking, write_ranking
 from cbirlab.study.choices.judging import MEASURES
 from cbirlab.study.choices.recipes import reruns
 
 RECIPE = Recipe(dataset="things", weights="random", whitening="pca", dimensions=8, image_size=48)
 REVISITED = PROTOCOLS["revisited"]
-
-
-@pytest.fixture(scope="module")
-def warm(tmp_path_factory) -> Store:
-    return Store(tmp_path_factory.mktemp("warm"))
 
 
 # Judging

@@ -63,9 +63,24 @@ def test_product_quantisers_have_as_many_bits(towers):
     assert [*found["bytes_per_image"]] == [768, 2, 2]
 
 
-def test_a_code_without_bits_is_refused(towers):
-    with pytest.raises(ValueError, match=r"codes must be among lsh, pcah, .*, pq, opq, got 'float16'"):
-        compare_codes(codes=("float16",), bits=(16,), progress=False, **towers)
+def test_what_is_written_with_its_parameters_or_has_no_bits_is_compared_as_it_is(towers):
+    codes = ("float16", "itq(bits=8)", "itq(bits=8, distance='asymmetric', seed=3)", "sq(bits=4)")
+    found = compare_codes(codes=codes, bits=(8, 16), seeds=(0, 3), rescore=5, progress=False, **towers)
+    ways = [("asymmetric", "re-scored"), ("symmetric", "re-scored"), ("asymmetric", "re-scored")]
+    assert [*found["way"][1:]] == [way for group in (*ways, ways[0]) for way in group]
+    assert [*found["code"][1::2]] == [*codes]
+    assert [*found["seeds"][1::2]] == [1, 2, 1, 1]
+    assert [*found["bits"][1::2]] == [8 * size for size in found["bytes_per_image"][1::2]] == [16 * 192, 8, 8, 4 * 192]
+    given = {"aggregations": "gem", "whitenings": "none", "progress": False, **towers}
+    with warnings.catch_warnings(action="ignore"):
+        each = [
+            compare(compressions=[f"itq(bits=8, seed={seed})"], rescores=[5], **given)["map_medium"][0]
+            for seed in (0, 3)
+        ]
+    row = found[(found["code"] == "itq(bits=8)") & (found["way"] == RESCORED)].iloc[0]
+    assert (row["map_medium_least"], row["map_medium_most"]) == (min(each), max(each))
+    with pytest.raises(LookupError, match="'itk'"):
+        compare_codes(codes=("itk",), bits=(16,), progress=False, **towers)
 
 
 def test_exercises_follow_the_table(table):

@@ -403,6 +403,18 @@ def test_cut_rows_have_length_one_again():
 # product quantisation
 
 
+@pytest.mark.parametrize("name", ["pq(m=4, bits=4)", "opq(m=4, bits=4)", "truncate(dimensions=3)", "sq", "itq(bits=4)"])
+def test_rows_of_another_width_are_not_encoded(name):
+    X = np.random.default_rng(0).normal(size=(100, 8)).astype(np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        code = learn_code(name, X)
+    assert len(code.encode(X)) == 100
+    for width in (4, 7, 12):
+        with pytest.raises(ValueError, match=r"must be \(N, 8\), as what it learned|broadcast|matmul"):
+            code.encode(np.ones((3, width), np.float32))
+
+
 def test_golden_numbers_of_product_quantisation():
     code = PQ()
     code.width_, code.centres_ = 4, np.array([[[0, 0], [2, 0]], [[0, 1], [0, -1]]], np.float32)

@@ -44,7 +44,7 @@ def ran(store: Store, **fields):
 def test_rows_depend_on_the_seed_and_on_their_block_alone(tmp_path):
     X = clusters()
     mixture = Mixture.fitted(X, 0)
-    few, many = (beside(X, mixture, count, 3, tmp_path) for count in (1000, 2 * BLOCK + 5))
+    few, many = (beside(X, mixture.drawn(count, 3), count, tmp_path) for count in (1000, 2 * BLOCK + 5))
     assert many.shape == (400 + 2 * BLOCK + 5, 12)
     np.testing.assert_array_equal(few[:400], X)
     np.testing.assert_array_equal(few, many[:1400])
@@ -79,9 +79,15 @@ def test_recipes_keep_their_keys_and_check_the_number():
     grown = Recipe(distractors=1000, seed=4)
     assert Recipe.from_json(grown.to_json()) == grown
     assert len({Recipe().key(), grown.key(), Recipe(distractors=1000).key()}) == 3
-    for wrong in (-1, 1.5, "many"):
+    for wrong in (-1, 1.5, True, "-1", "1.5", "nan", "", b"photos", ["photos"]):
         with pytest.raises((ValueError, TypeError), match="distractors must be"):
             Recipe(distractors=wrong)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match=r"got -3\.$"):
+        Recipe(distractors="-3")
+    assert Recipe(distractors="1000", seed=4) == grown
+    real = Recipe(distractors="photos")
+    assert Recipe.from_json(real.to_json()) == real
+    assert real.resolved().whitening_set is None, "real ones learn nothing"
     assert grown.resolved().whitening_set == "toytown/train"
     with pytest.raises(ValueError, match="compares words or views; it needs distractors 0, got 5"):
         Recipe(aggregation="asmk", distractors=5)
@@ -159,7 +165,7 @@ def test_what_needs_pictures_refuses_them(warm):
     }
     for owner, ask in asks.items():
         with pytest.raises(
-            ValueError, match=rf"{owner}: distractors are .* without pictures, .* distractors=0 here, got 10"
+            ValueError, match=rf"{owner}: works with the images of the dataset alone, .* distractors=0 here, got 10"
         ):
             ask()
 
@@ -176,7 +182,7 @@ mixture = Mixture.fitted(X, 0)
 ExactIndex().fit(X).search(X[:5], 5)
 status = lambda: next(int(line.split()[1]) << 10 for line in open("/proc/self/status") if line.startswith("VmHWM"))
 before = status()
-rows = beside(X, mixture, 100_000, 0, Path(sys.argv[1]))
+rows = beside(X, mixture.drawn(100_000, 0), 100_000, Path(sys.argv[1]))
 found = ExactIndex().fit(rows).search(X[:96], 1000)
 print(status() - before - rows.nbytes)
 """
@@ -193,7 +199,7 @@ def test_they_are_made_a_block_at_a_time(tmp_path, monkeypatch):
     X, drawn = clusters(), []
     mixture, block = Mixture.fitted(X, 0), Mixture.block
     monkeypatch.setattr(Mixture, "block", lambda self, *place: drawn.append(place) or block(self, *place))
-    rows = beside(X, mixture, BLOCK + 1, 7, tmp_path)
+    rows = beside(X, mixture.drawn(BLOCK + 1, 7), BLOCK + 1, tmp_path)
     assert drawn == [(0, 7), (1, 7)]
     assert isinstance(rows, np.memmap)
     assert distractors.BLOCK == BLOCK

@@ -507,9 +507,7 @@ def test_similarity_refuses_rows_of_another_width():
 def test_the_registry_says_what_the_pipeline_needs_to_know():
     assert list(ENCODINGS) == ["bow", "vlad", "fisher", "netvlad", "asmk"]
     facts = {name: ENCODINGS.info(name).facts for name in ENCODINGS}
-    assert [name for name in ENCODINGS if not facts[name]["whitenable"]] == ["asmk"]
     assert [name for name in ENCODINGS if "similarity" in facts[name]] == ["asmk"]
-    assert [name for name in ENCODINGS if facts[name].get("extension")] == ["asmk"]
     assert "extension" in ENCODINGS.info("asmk").title
     assert all(ENCODINGS.info(name).reference for name in ENCODINGS)
     with pytest.raises(UnknownName, match="vlad"):

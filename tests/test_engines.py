@@ -225,7 +225,7 @@ def test_a_server_that_ends_while_it_searches_is_one_sentence_and_the_next_searc
             connection.execute("select pg_sleep(30)")
 
         with pytest.raises(EngineError) as error:
-            index.index_._do(slow)
+            index.engine_._do(slow)
         told.append(str(error.value))
 
     thread = Thread(target=search)
@@ -269,7 +269,7 @@ def test_a_search_that_takes_too_long_is_ended_and_tried_once_more(engine, monke
         connection.execute("select pg_sleep(5)")
 
     with pytest.raises(EngineError, match="canceling statement due to statement timeout"):
-        index.index_._do(slow)
+        index.engine_._do(slow)
     assert len(tried) == 2
 
 
@@ -365,6 +365,30 @@ def test_the_command_line_loads_a_collection_and_searches_it(call, engine, pictu
     code, out, _ = call("index", "push", *stale, "--replace")
     assert code == 0
     assert "40 rows of 8 dimensions" in out
+
+
+@pytest.mark.parametrize("distractors", ["real", 30])
+def test_a_collection_holds_distractors_too_and_names_them(call, engine, pictures, distractors):
+    wrong = str(pictures.parent / "train") if distractors == "real" else distractors
+    count = 24 if distractors == "real" else 30
+    index = "pgvector(collection=other, kind=exact)"
+    fields = {**RECIPE, "dataset": str(pictures), "whitening_set": "database", "distractors": wrong}
+    chosen = ["--dataset", str(pictures), "--weights", "random", "--image-size", "64", "--tap", "layer2", "--quiet"]
+    chosen += ["--index", index, "--distractors", str(wrong), "--whitening-set", "database"]
+    code, out, err = call("index", "push", *chosen)
+    assert (code, err) == (0, "")
+    assert out.startswith(f"other at {engine.host}: {40 + count} rows of 48 dimensions, ")
+    expected, found = (run(Recipe(**fields, index=one), progress=False) for one in ("exact", index))
+    np.testing.assert_array_equal(found.ranking.images, expected.ranking.images)
+    assert found.metrics == expected.metrics
+    assert found.distractors == count
+    code, out, _ = call("index", "search", *chosen, "--query", "3", "--top", "64")
+    assert code == 0
+    names = [str(path) for path in expected.dataset.images]
+    more = sorted((pictures.parent / "train").iterdir()) if distractors == "real" else range(count)
+    names += [f"distractor {one}" for one in more]
+    told = [line.split(maxsplit=2)[-1] for line in out.splitlines()]
+    assert told == [names[image] for image in expected.ranking.images[3, :64]]
 
 
 RECIPE = {"backbone": "toynet", "weights": "random", "image_size": 64, "tap": "layer2"}

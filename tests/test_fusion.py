@@ -394,12 +394,6 @@ def test_the_grid():
 # recipes
 
 
-@pytest.fixture(scope="module")
-def warm(tmp_path_factory) -> Store:
-    """A store that the tests of this module share: nothing here depends on it being empty."""
-    return Store(tmp_path_factory.mktemp("warm"))
-
-
 @pytest.fixture
 def paired(things: Dataset) -> Dataset:
     """The drawn pictures; what each train image shows is known."""

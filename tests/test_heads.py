@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+import warnings
 
 import numpy as np
 import pytest
 import torch
+import tqdm.auto as tqdm_of
 
+from cbirlab import Recipe, run
 from cbirlab.base.progress import Cancelled, listening
 from cbirlab.compression import COMPRESSIONS, Compression, heads, learn_code
 from cbirlab.compression.binary import ITQ, BinaryCode, PCARandomRotation
@@ -242,3 +245,22 @@ def test_quality_of_bits_that_never_change_and_of_codes_without_bits() -> None:
         np.square(X - X.astype(np.float16)).sum(axis=1).mean(), rel=1e-3
     )
     assert quantisation_error(learn_code("none", X), X) == 0
+
+
+@pytest.mark.parametrize("progress", [True, False])
+def test_no_bar_is_drawn_where_progress_is_off(things, store, monkeypatch, progress) -> None:
+    drawn, tqdm = [], tqdm_of.tqdm
+
+    def made(*items: object, **how: object) -> object:
+        drawn.append((how["desc"], not how["disable"]))
+        return tqdm(*items, **{**how, "disable": True})
+
+    monkeypatch.setattr(tqdm_of, "tqdm", made)
+    recipe = Recipe(
+        dataset="things", backbone="toynet", weights="random", compression="knn_hash(bits=4, epochs=10, neighbours=2)"
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        run(recipe, dataset=things, store=store, progress=progress)
+    assert [shown for name, shown in drawn if name == "KNNHash"] == [progress]
+    assert progress or not any(shown for _, shown in drawn)

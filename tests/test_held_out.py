@@ -19,7 +19,6 @@ from cbirlab.evaluation import paired
 from cbirlab.live import Session
 from cbirlab.pipeline import table_row
 from cbirlab.pipeline.learning_sets import learning_part
-from cbirlab.store import Store
 from cbirlab.study.choices import differences
 
 
@@ -106,11 +105,6 @@ def test_there_is_nothing_to_hold_out_of_one_kind_without_labels_or_beside_a_tra
     assert hold_out(replace(kinds([9, 9, 9]), labels=())) is None
     assert hold_out(replace(kinds([9, 9, 9]), train=(Path("t.jpg"),))) is None
     assert hold_out(kinds([9, 9, 9])) is not None
-
-
-@pytest.fixture(scope="module")
-def warm(tmp_path_factory) -> Store:
-    return Store(tmp_path_factory.mktemp("warm"))
 
 
 @pytest.fixture

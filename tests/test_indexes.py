@@ -121,8 +121,9 @@ def test_lists_are_those_of_exact_search_over_the_same_rows_or_codes(index, code
         real = np.isfinite(by_image)
         assert np.median(np.abs(by_image[real] - (Q @ X.T)[real])) < (0.05 if code == "sq" else 0.5)
     else:
-        bound = {"fastscan": 2e-7}.get(index, 0.1 if code == "rabitq" else 2e-3)  # bits are estimates for both
-        np.testing.assert_allclose(found.scores, exact.scores, atol=bound)
+        bound = {"fastscan": 2e-7}.get(index, 0.01 if code == "rabitq" else 2e-3)  # 8 bits of a query's dimensions
+        expected = np.minimum(exact.scores, 1) if code == "rabitq" else exact.scores  # no distance is negative
+        np.testing.assert_allclose(found.scores, expected, atol=bound)
 
 
 @pytest.mark.parametrize("code", CODES)

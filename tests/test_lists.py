@@ -112,11 +112,6 @@ RECIPES = {
 }
 
 
-@pytest.fixture(scope="module")
-def warm(tmp_path_factory) -> Store:
-    return Store(tmp_path_factory.mktemp("warm"))
-
-
 @pytest.fixture
 def large(monkeypatch):
     """Everything is large: four places are kept, seven queries are ranked at a time."""

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 from cbirlab.datasets import Dataset, Query
 from cbirlab.encoding.asmk import similarity
-from cbirlab.evaluation import PROTOCOLS, evaluate, judge
+from cbirlab.evaluation import PROTOCOLS, Scorer, evaluate, judge
 from cbirlab.fusion import FUSIONS
 from cbirlab.fusion.members import Member, fuse, own_rows
 from cbirlab.imported_features import SIMILARITY, evaluate_features, rank_features
-from cbirlab.index import INDEXES, Ranking, ranked
+from cbirlab.index import INDEXES, IndexMethod, Ranking, ranked
 from cbirlab.passes import match
 from cbirlab.study.choices import read_ranking
 from cbirlab.study.choices.judging import Judging
@@ -221,6 +221,32 @@ def test_queries_without_a_descriptor_count_0_wherever_their_class_stands():
             assert (np.delete(found.per_query["map"], np.s_[first : first + 4]) > 0).all()
     with pytest.warns(UserWarning, match=r"4 of 16 images \(12\.jpg, .* no query finds them"):
         evaluate_features(broken, None, data)
+
+
+@pytest.mark.parametrize("index", ["exact", "hnsw(ef=2)"])
+def test_what_no_query_finds_is_said_to_lack_a_descriptor_or_to_come_after_the_end(index):
+    """Images 0 to 2 have no descriptor; a short list holds only the images that lie nearest to its query."""
+    data, values = made(3, "revisited", count=40, outside=True)
+    database, queries = parts(data, values + 1)
+    database[:3] = 0
+    found = IndexMethod.parse(index).make().fit(database).search(queries)
+    beyond = {*range(3, len(database))} - {
+        image for row, count in zip(found.images, found.answers(), strict=True) for image in row[:count]
+    }
+    told = Scorer(data)
+    told.add(found)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        told.warn(told.evaluation(resamples=0), described=lambda: database.any(axis=1))
+    texts = [str(one.message) for one in said if "no query finds" in str(one.message)]
+    count = len(database)
+    assert texts[0].startswith(f"evaluate: 3 of {count} images (")
+    assert texts[0].endswith(" have no descriptor, so no query finds them.")
+    assert len(texts) == (2 if index != "exact" else 1)
+    assert bool(beyond) == (index != "exact")
+    if beyond:
+        assert texts[1].startswith(f"evaluate: {len(beyond)} of {count} images (")
+        assert texts[1].endswith(" come after the end of every list, so no query finds them.")
 
 
 def test_a_gallery_a_probe_and_the_table_of_why_take_no_row_of_zeros_for_an_answer(quiet):

@@ -34,12 +34,6 @@ COLUMNS = (
 )
 
 
-@pytest.fixture(scope="module")
-def warm(tmp_path_factory) -> Store:
-    """A store that the tests of this module share: nothing here depends on it being empty."""
-    return Store(tmp_path_factory.mktemp("warm"))
-
-
 RECIPE = Recipe(dataset="things", weights="random", whitening="pca", dimensions=8)
 
 

@@ -36,7 +36,6 @@ from cbirlab.images.preprocessing import (
 )
 from cbirlab.live import Session
 from cbirlab.pipeline import Recipe, run, table_row
-from cbirlab.store import Store
 from cbirlab.study.choices.recipes import reruns
 
 BOX = (5.0, 8.0, 40.0, 44.0)
@@ -53,11 +52,6 @@ RULES = [
 
 def noise(height: int, width: int, seed: int = 0) -> Image.Image:
     return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8))
-
-
-@pytest.fixture(scope="module")
-def warm(tmp_path_factory) -> Store:
-    return Store(tmp_path_factory.mktemp("warm"))
 
 
 @pytest.fixture

@@ -271,6 +271,25 @@ def test_own_edges_and_their_titles(ranked_pairs):
     assert list(dict.fromkeys(found["setting"])) == ["a", "b"]
 
 
+def test_distractors_are_negatives_of_every_pair(ranked_pairs):
+    """The slow loop takes them for images without a label."""
+    ranking, dataset, frame = ranked_pairs
+    rng, count = np.random.default_rng(0), 9
+    beyond = np.arange(len(dataset.images), len(dataset.images) + count)
+    more = np.stack([rng.permutation(np.concatenate([row, beyond])) for row in ranking.images])
+    for places, row in zip(more, ranking.images, strict=True):  # images keep their order among themselves
+        places[places < len(dataset.images)] = row
+    grown = Ranking(more, np.zeros(more.shape, np.float32))
+    found = pairs(grown, dataset, distractors=count)
+    expected = reference.pair_ranks(more, dataset.labels, dataset.metadata["pairs"])
+    assert found["rank"].tolist() == [row[2] for row in expected]
+    assert found["auc"].to_numpy() == pytest.approx([row[3] for row in expected])
+    assert (found["rank"] >= frame["rank"]).all()
+    assert (found["rank"] > frame["rank"]).any()
+    with pytest.raises(ValueError, match=r"and all 36 images, got \(6, 45\); say how many of them are distractors"):
+        pairs(grown, dataset)
+
+
 def test_a_perfect_ranking_has_every_pair_before_every_negative(ranked_pairs):
     _, dataset, _ = ranked_pairs
     rows = []

@@ -111,5 +111,5 @@ def test_every_fact_of_a_method_is_asked_for_somewhere(kind: str) -> None:
     told = {fact for name in methods.so_far() for fact in methods.info(name).facts}
     sources = "\n".join(path.read_text(encoding="utf-8") for path in package.rglob("*.py"))
     asked = {*re.findall(r"""(?:fact|facts\.get)\(["'](\w+)["']|facts\[["'](\w+)["']\]""", sources)}
-    known = {name for pair in asked for name in pair} | {"whitenable", "extension"}  # of encodings, for readers alone
+    known = {name for pair in asked for name in pair}
     assert told <= known, f"{kind}: nobody asks for {sorted(told - known)}"

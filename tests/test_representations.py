@@ -31,11 +31,6 @@ RECIPE = Recipe(dataset="things", weights="random", tap="layer2", aggregation="s
 
 
 @pytest.fixture(scope="module")
-def warm(tmp_path_factory) -> Store:
-    return Store(tmp_path_factory.mktemp("warm"))
-
-
-@pytest.fixture(scope="module")
 def network():
     return load_backbone("toynet", "random")
 

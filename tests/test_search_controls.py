@@ -14,7 +14,6 @@ from cbirlab.compression.base import Code
 from cbirlab.index import INDEXES, IndexMethod
 from cbirlab.index.faiss_index import FaissIndex
 from cbirlab.live import Session
-from cbirlab.store import Store
 from cbirlab.widgets import Workbench
 from cbirlab.widgets.looking import WinLoss
 from cbirlab.widgets.parts.guard import Guard
@@ -23,18 +22,6 @@ from cbirlab.widgets.parts.search_controls import SearchControls
 from cbirlab.widgets.parts.state import RetrievalState
 
 OPTIONS = {"backbones": {"toynet": "random"}, "prefetch": False, "pause": 0}
-
-
-@pytest.fixture(scope="module")
-def warm(tmp_path_factory):
-    return Store(tmp_path_factory.mktemp("warm"))
-
-
-@pytest.fixture
-def session(things, warm):
-    made = Session(things, "toynet", "random", ["gem", "mac"], store=warm)
-    made.prepare(progress=False)
-    return made
 
 
 @pytest.fixture
@@ -64,6 +51,22 @@ def test_every_method_shows_its_parameters_at_their_defaults(kind, name):
     declared = parameters(kind.registry[name])
     assert {*declared} - {*made.parameters} <= {"block_mb"}
     assert all(widget.value is not None for widget in made.parameters.values())
+
+
+def test_the_slider_of_probes_ends_at_the_number_of_lists():
+    made = MethodControl("index", IndexMethod, "exact", Guard(None))
+    made.menu.value = "ivf"
+    lists, probes = made.parameters["lists"], made.parameters["probes"]
+    assert [value for _, value in probes.options][1:] == [2**power for power in range(11)]
+    probes.value = 64
+    lists.value = 16
+    assert made.value == "ivf(lists=16, probes=16)"
+    assert [value for _, value in probes.options][1:] == [1, 2, 4, 8, 16]
+    made.value = IndexMethod.parse("ivf(lists=6, probes=5)")
+    assert [value for _, value in probes.options][1:] == [1, 2, 4, 5]
+    lists.value = 0
+    assert made.value == "ivf(probes=5)"
+    assert max(value for _, value in probes.options) == 1024
 
 
 def test_a_method_is_left_and_found_again_as_it_was_set():

@@ -10,8 +10,6 @@ import pytest
 
 from cbirlab import run
 from cbirlab.index.approximate import HNSW, IVF
-from cbirlab.live import Session
-from cbirlab.store import Store
 from cbirlab.whitening import normalise
 from cbirlab.widgets import DialLab, ParetoExplorer
 from cbirlab.widgets.panels import search_labs
@@ -20,18 +18,6 @@ from cbirlab.widgets.parts.search_charts import Found, front, pareto_chart
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 LAYER2 = {"tap": "layer2", "whitening": "none"}
-
-
-@pytest.fixture(scope="module")
-def warm(tmp_path_factory):
-    return Store(tmp_path_factory.mktemp("warm"))
-
-
-@pytest.fixture
-def session(things, warm):
-    made = Session(things, "toynet", "random", ["gem", "mac"], store=warm)
-    made.prepare(progress=False)
-    return made
 
 
 def found(size, score, ms=1.0):

@@ -19,15 +19,9 @@ from cbirlab.index.lists import without
 from cbirlab.live import Session
 from cbirlab.passes import match
 from cbirlab.pipeline.bench import Bench
-from cbirlab.store import Store
 from cbirlab.widgets import Workbench
 
 RECIPE = Recipe(weights="random", tap="layer2", aggregation="gem")
-
-
-@pytest.fixture(scope="module")
-def warm(tmp_path_factory) -> Store:
-    return Store(tmp_path_factory.mktemp("warm"))
 
 
 @pytest.fixture

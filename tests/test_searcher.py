@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -81,6 +83,71 @@ def test_without_faiss_it_grows_and_is_kept_too(rows, tmp_path, monkeypatch, com
         assert np.array_equal(found.scores, wanted.scores)
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_hamming_is_kept_in_one_form_with_faiss_and_without(rows, tmp_path, monkeypatch, there):
+    def turn(on: bool) -> None:
+        monkeypatch.setattr("cbirlab.compression.library.has_faiss", lambda: on)
+
+    turn(there)
+    one = Searcher(compression="itq(bits=24)", index="hamming").fit(rows[:350], train=rows[:200]).add(rows[350:])
+    one.save(tmp_path / "kept")
+    turn(not there)
+    other = Searcher.load(tmp_path / "kept")
+    assert type(other._index) is not type(one._index)
+    wanted, found = one.search(rows[:5], k=300), other.search(rows[:5], k=300)
+    assert np.array_equal(found.ids, wanted.ids)
+    assert np.array_equal(found.scores, wanted.scores)
+    other.add(rows[[3]], [1000]).save(tmp_path / "again")
+    turn(there)
+    assert {3, 1000} <= {*Searcher.load(tmp_path / "again").search(rows[[3]], k=2).ids[0]}
+
+
+MAPPED = """
+import sys
+import numpy as np
+from cbirlab import Searcher
+
+def resident() -> tuple[int, int]:
+    found, place = {}, ""
+    for line in open("/proc/self/smaps"):
+        first, *more = line.split(maxsplit=5)
+        if first == "Rss:":
+            found[place] = found.get(place, 0) + (int(more[0]) << 10)
+        elif "-" in first:
+            place = more[4].strip() if len(more) > 4 else ""
+    return found.get(sys.argv[1] + "/index/index.npy", 0), found[""] + found["[heap]"]
+
+query = np.load(sys.argv[2])
+Searcher.load(sys.argv[3]).search(query, k=3)  # by then faiss is loaded
+before = resident()[1]
+searcher = Searcher.load(sys.argv[1])
+opened, own = resident()
+found = searcher.search(query, k=3)
+print(searcher._index.mapped_.nbytes, own - before, opened, resident()[0], *found.ids[0])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("index", ["ivf(lists=64, probes=1)", "hnsw(ef=8, links=16)"])
+def test_opening_an_index_does_not_read_it_whole(tmp_path, index):
+    """Nor does a visit to one list. How much a walk through a graph reads depends on the pages of the file system."""
+    rng = np.random.default_rng(0)
+    database = normalise(rng.standard_normal((30_000, 256))).astype(np.float32)
+    np.save(tmp_path / "query.npy", database[[7]])
+    searcher = Searcher(index=index).fit(database, train=database[:3000])
+    searcher.save(tmp_path / "large")
+    Searcher(index="ivf(lists=1)").fit(database[:100], train=database[:100]).save(tmp_path / "small")
+    places = [str(tmp_path / name) for name in ("large", "query.npy", "small")]
+    told = subprocess.run([sys.executable, "-c", MAPPED, *places], capture_output=True, text=True)
+    assert told.returncode == 0, told.stderr
+    size, own, opened, searched, *ids = map(int, told.stdout.split())
+    assert size > 30_000_000
+    assert ids == searcher.search(database[[7]], k=3).ids[0].tolist()
+    assert own < size / 3, "held in memory"
+    assert opened < size / 3, "read from the file"
+    assert searched < size / 3 or "hnsw" in index
+
+
 def test_what_was_learned_stays_when_images_are_added(rows):
     with pytest.warns(UserWarning, match="learns on the database itself"):
         searcher = Searcher(compression="itq(bits=16)").fit(rows[:200])
@@ -121,7 +188,7 @@ def test_what_does_not_fit_is_said(rows, tmp_path):
     assert len(searcher) == 399
 
 
-@pytest.mark.parametrize("name", ["index.npz", "rows.npy", "code.npz", "searcher.json"])
+@pytest.mark.parametrize("name", ["index/codes.npy", "rows.npy", "code.npz", "searcher.json"])
 def test_a_damaged_folder_is_refused_in_one_sentence(rows, tmp_path, name):
     Searcher(compression="sq", rescore=5).fit(rows, names(400), train=rows).save(tmp_path / "kept")
     path = tmp_path / "kept" / name

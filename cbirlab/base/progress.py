@@ -13,6 +13,7 @@ Listener = Callable[[str, int, int], None]
 """Called with (name of the work, items finished, items in total); an exception that it raises ends the work."""
 
 _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
+_shown: ContextVar[bool] = ContextVar("shown", default=True)
 
 
 class Cancelled(RuntimeError):
@@ -27,6 +28,16 @@ def listening(listener: Listener) -> Iterator[None]:
         yield
     finally:
         _listener.reset(token)
+
+
+@contextmanager
+def showing(show: bool) -> Iterator[None]:
+    """Draw no bars, unless `show`, for all work that this thread does inside the block; a listener is still called."""
+    token = _shown.set(show and _shown.get())
+    try:
+        yield
+    finally:
+        _shown.reset(token)
 
 
 def bar(
@@ -52,7 +63,8 @@ def bar(
         return _Told(listener, items, total, desc)
     from tqdm.auto import tqdm
 
-    return _leaving_nothing(tqdm(items, total=total, desc=desc, unit=unit, delay=delay, disable=not show, leave=False))
+    hidden = not (show and _shown.get())
+    return _leaving_nothing(tqdm(items, total=total, desc=desc, unit=unit, delay=delay, disable=hidden, leave=False))
 
 
 def _leaving_nothing(made: Any) -> Any:

@@ -60,9 +60,7 @@ def command(given: Any, recipe: Recipe) -> int:
     from cbirlab.backbones import load_backbone
     from cbirlab.datasets import load_dataset
     from cbirlab.pipeline import Bench
-    from cbirlab.pipeline.distractors import refuse
 
-    refuse("index", recipe)
     dataset = load_dataset(recipe.dataset)
     if given.action == "search" and given.query is not None and not 0 <= given.query < len(dataset.queries):
         raise UsageError(f"--query must be in [0, {len(dataset.queries) - 1}], got {given.query}.")
@@ -80,12 +78,12 @@ def _push(given: Any, bench: Bench, recipe: Recipe) -> int:
             f"aggregation {recipe.aggregation} compares images word by word, which a database server cannot do; choose "
             "an aggregation that gives one vector per image, such as 'gem'."
         )
-    rows = values_of("index push", bench.pair(recipe)[0])
+    rows = values_of("index push", bench.database(recipe))
     index: Any = recipe.index.make()
     index.push(rows, replace=given.replace)
     info = index.info()
     say(
-        f"{index.collection} at {index.index_.host}: {info.count} rows of {rows.shape[1]} dimensions, "
+        f"{index.collection} at {index.engine_.host}: {info.count} rows of {rows.shape[1]} dimensions, "
         f"{info.size_bytes / 1e6:.1f} MB, {info.engine} {info.version}; recall@10 of the exact list {index.recall_:.3f}"
     )
     return 0
@@ -102,9 +100,16 @@ def _search(given: Any, bench: Bench, recipe: Recipe) -> int:
         ranking = bench.search(recipe, asked, picture=bench.pictures.asked_with(given.picture))
     found = ranking.top(min(given.top, int(ranking.answers()[0])))
     places = zip(found.images[0], found.scores[0], strict=True)
-    say(
-        align(
-            [[str(n), f"{score:.4f}", str(bench.dataset.images[image])] for n, (image, score) in enumerate(places, 1)]
-        )
-    )
+    say(align([[str(n), f"{score:.4f}", _named(bench, recipe, image)] for n, (image, score) in enumerate(places, 1)]))
     return 0
+
+
+def _named(bench: Bench, recipe: Recipe, image: int) -> str:
+    """The file of a row of the database; synthetic distractors have none."""
+    from cbirlab.pipeline.distractors import named
+
+    beyond = image - len(bench.dataset.images)
+    if beyond < 0:
+        return str(bench.dataset.images[image])
+    name = named(recipe)
+    return f"distractor {bench.distractors(name).images[beyond] if name else beyond}"

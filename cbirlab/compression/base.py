@@ -54,6 +54,17 @@ class Code:
         self._learn(X, None if y is None else np.asarray(y).astype(str))
         return self
 
+    def check_width(self, X: np.ndarray) -> np.ndarray:
+        """Rows (N, D) as wide as those that were learned from.
+
+        Raises
+        ------
+        ValueError : others.
+        """
+        if X.ndim != 2 or X.shape[1] != self.width_:
+            raise ValueError(f"{type(self).__name__}: X must be (N, {self.width_}), as what it learned, got {X.shape}.")
+        return X
+
     def _learn(self, X: np.ndarray, y: np.ndarray | None) -> None:
         """Set what is learned, in attributes that end with an underscore."""
 

@@ -69,7 +69,7 @@ class PQ(Code):
 
     def encode(self, X: np.ndarray) -> np.ndarray:
         """Numbers of the nearest centres (N, ceil(m bits / 8)), packed."""
-        X = X.astype(np.float64)
+        X = self.check_width(X).astype(np.float64)
         cells = np.empty((len(X), len(self.centres_)), np.uint8)
         for group, centres in enumerate(self.centres_.astype(np.float64)):
             part = X[:, group * centres.shape[1] : (group + 1) * centres.shape[1]]
@@ -86,7 +86,8 @@ class PQ(Code):
         centres, groups = self.centres_.astype(np.float64), np.arange(len(self.centres_))
         parts = prepared.astype(np.float64).reshape(len(prepared), len(groups), -1)
         tables = np.einsum("qmd,mcd->qmc", parts, centres) - np.square(centres).sum(axis=2) / 2
-        found = tables[np.arange(len(parts))[:, None, None], groups, cells]
+        first = np.arange(tables.shape[0] * tables.shape[1]).reshape(len(parts), 1, -1) * tables.shape[2]
+        found = tables.take(first + cells)
         return (found.sum(axis=2) + 0.5).astype(np.float32)
 
 

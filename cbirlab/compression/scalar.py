@@ -104,7 +104,7 @@ class Truncated(Code):
 
     def encode(self, X: np.ndarray) -> np.ndarray:
         """Rows (N, dimensions) of length one."""
-        return normalise(X[:, : self.dimensions]).astype(np.float32)
+        return normalise(self.check_width(X)[:, : self.dimensions]).astype(np.float32)
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
         """The same."""

@@ -5,9 +5,8 @@ Each entry is a scikit-learn-style estimator; see `cbirlab.encoding.base.LocalEn
     vlad = ENCODINGS["vlad"](k=64).fit(sampled_columns)     # (n, D) of the train split
     vectors = vlad.encode(columns)                          # Tensor (B, T, D) -> Tensor (B, vlad.width(D))
 
-Facts: `whitenable`, whether a whitening may follow and rows compare by inner product; `similarity`, a function of rows
-(Q, D) and (N, D) and the encoding's parameters that compares them if the inner product does not; `extension`, not in
-the survey.
+Fact: `similarity`, a function of rows (Q, D) and (N, D) and the encoding's parameters that compares them if the inner
+product does not; no whitening may follow then.
 """
 
 from cbirlab.encoding.methods import ENCODINGS

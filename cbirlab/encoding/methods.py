@@ -22,35 +22,29 @@ ENCODINGS.add(
     "cbirlab.encoding.bow:BoW",
     title="BoW",
     reference="Sivic and Zisserman, ICCV 2003; on columns: Mohedano et al., ICMR 2016",
-    whitenable=True,
 )
 ENCODINGS.add(
     "vlad",
     "cbirlab.encoding.vlad:VLAD",
     title="VLAD",
     reference="Jégou et al., CVPR 2010; Arandjelović and Zisserman, CVPR 2013; on columns: Ng et al., CVPRW 2015",
-    whitenable=True,
 )
 ENCODINGS.add(
     "fisher",
     "cbirlab.encoding.fisher:Fisher",
     title="Fisher vector",
     reference="Perronnin, Sánchez and Mensink, ECCV 2010; Sánchez et al., IJCV 2013",
-    whitenable=True,
 )
 ENCODINGS.add(
     "netvlad",
     "cbirlab.encoding.netvlad:NetVLAD",
     title="NetVLAD",
     reference="Arandjelović et al., CVPR 2016",
-    whitenable=True,
 )
 ENCODINGS.add(
     "asmk",
     "cbirlab.encoding.asmk:ASMK",
     title="ASMK (extension: not in the survey's v2)",
     reference="Tolias, Avrithis and Jégou, ICCV 2013",
-    whitenable=False,
     similarity=_by_words,
-    extension=True,
 )

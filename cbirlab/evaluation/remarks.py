@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,27 +47,40 @@ class Answers:
         return np.concatenate(self._counts)
 
 
-def remarks(evaluation: Evaluation, answers: Answers, dataset: Dataset) -> Iterator[str]:
-    """The remarks on an evaluation; none if there is nothing to say."""
-    yield from _without_answer(answers, dataset)
+def remarks(
+    evaluation: Evaluation, answers: Answers, dataset: Dataset, described: Callable[[], np.ndarray] | None = None
+) -> Iterator[str]:
+    """The remarks on an evaluation; none if there is nothing to say.
+
+    Parameters
+    ----------
+    described : tells which images have a descriptor (N,), if that is known.
+    """
+    yield from _without_answer(answers, dataset, described)
     yield from _nothing_to_find(evaluation, dataset)
     yield from _ties(evaluation)
 
 
-def _without_answer(found: Answers, dataset: Dataset) -> Iterator[str]:
+def _without_answer(found: Answers, dataset: Dataset, described: Callable[[], np.ndarray] | None) -> Iterator[str]:
     """A remark on queries that have no answer, and on images that are never an answer."""
     answers, length = found.counts, found.length
     unanswered = np.flatnonzero(answers == 0)
     if len(unanswered):
         names = _named([dataset.queries[query].path.name for query in unanswered], len(answers), "queries")
-        yield f"{names} no descriptor (or an empty list), so these find nothing and count as 0."
+        yield f"{names} have no descriptor (or an empty list), so these find nothing and count as 0."
     short = np.flatnonzero((answers > 0) & (answers < length))
     if length < found.images or len(short) + len(unanswered) < len(answers) or not len(short):
         return  # an image that is missing only in some lists does have a descriptor
-    missing = np.flatnonzero(found.past[: len(dataset.images)] == len(short))
-    if len(missing):
-        names = _named([dataset.images[row].name for row in missing], len(dataset.images), "images")
-        yield f"{names} no descriptor (or come after the end of every list), so no query finds them."
+    missing = found.past[: len(dataset.images)] == len(short)
+    empty, beyond = "have no descriptor", "come after the end of every list"
+    if described is None or not missing.any():
+        reasons = {f"{empty}, or {beyond}": missing}
+    else:
+        reasons = {empty: missing & ~described(), beyond: missing & described()}
+    for reason, rows in reasons.items():
+        if rows.any():
+            found_by_none = [dataset.images[row].name for row in np.flatnonzero(rows)]
+            yield f"{_named(found_by_none, len(dataset.images), 'images')} {reason}, so no query finds them."
 
 
 def _nothing_to_find(evaluation: Evaluation, dataset: Dataset) -> Iterator[str]:
@@ -98,4 +111,4 @@ def _ties(evaluation: Evaluation) -> Iterator[str]:
 
 def _named(names: Sequence[str], count: int, kind: str) -> str:
     shown = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
-    return f"{len(names)} of {count} {kind} ({shown}) have"
+    return f"{len(names)} of {count} {kind} ({shown})"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -139,9 +139,11 @@ class Scorer:
             metrics |= {f"{name}_low": bounds.low, f"{name}_high": bounds.high}
         return evaluation
 
-    def warn(self, evaluation: Evaluation, stacklevel: int = 2) -> None:
-        """Warn of reasons why its numbers mean less than they seem to."""
-        for remark in remarks(evaluation, self._answers, self.dataset):
+    def warn(
+        self, evaluation: Evaluation, stacklevel: int = 2, described: Callable[[], np.ndarray] | None = None
+    ) -> None:
+        """Warn of reasons why its numbers mean less than they seem to; `described` is as for `remarks`."""
+        for remark in remarks(evaluation, self._answers, self.dataset, described):
             warnings.warn(f"evaluate: {remark}", stacklevel=stacklevel)
 
 

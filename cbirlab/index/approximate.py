@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
 import numpy as np
@@ -13,7 +14,8 @@ from cbirlab.compression.base import Code
 from cbirlab.compression.library import faiss_library
 from cbirlab.compression.quantisers import PQ, ROWS_PER_CENTRE
 from cbirlab.index.exact import ExactIndex
-from cbirlab.index.faiss_index import SLACK, FaissIndex
+from cbirlab.index.faiss_index import FaissIndex
+from cbirlab.index.settled import SLACK
 
 LISTS = Range(1, 1 << 20, integer=True, optional=True)
 
@@ -167,9 +169,10 @@ class FastScan(FaissIndex):
         each group: row 0, 8, 1, 9, ... in the lower half of a byte, and the row 16 further in the upper half.
         """
         codes = self.index_.codes
-        packed = faiss_library("FastScan").rev_swig_ptr(codes.get(), codes.size()).reshape(-1, self.index_.M2, 16)
+        packed = faiss_library("FastScan").rev_swig_ptr(codes.get(), codes.size())
         block, row = divmod(rows, 32)
-        found = packed[block, :groups, row % 8 * 2 + row % 16 // 8]
+        first = block * (16 * self.index_.M2) + row % 8 * 2 + row % 16 // 8
+        found = packed.take(first[..., None] + 16 * np.arange(groups))
         return found >> (row // 16 * 4).astype(np.uint8)[..., None] & 15
 
 
@@ -179,6 +182,27 @@ class Hamming(FaissIndex):
     def fit(self, X: Any, code: Code | None = None, train: np.ndarray | None = None) -> Self:
         """Take the database; `code` must be binary, with distance "symmetric"."""
         return super().fit(X, _bits_alone(code), train)
+
+    def saved(self) -> dict[str, np.ndarray]:
+        """What is to be kept of the index beside the code, in the form of `ExactIndex`, which needs no faiss."""
+        width, index = self.code_.row_bytes, self.index_
+        empty = np.zeros(self.images_, bool)
+        empty[self.gaps_ + np.arange(len(self.gaps_))] = True
+        codes = np.zeros((self.images_, width), np.uint8)
+        if index.ntotal:
+            stored = faiss_library("Hamming").rev_swig_ptr(index.xb.data(), index.ntotal * width)
+            codes[~empty] = stored.reshape(-1, width)
+        return {"codes": codes, "empty": empty}
+
+    def restore(self, X: Any, code: Code | None, saved: Mapping[str, np.ndarray]) -> Self:
+        """Take the database from what `saved` gave for the same code."""
+        self.code_, self.rows = _bits_alone(code), None
+        empty = np.asarray(saved["empty"])
+        gaps = np.flatnonzero(empty)
+        self.images_, self.gaps_ = len(empty), gaps - np.arange(len(gaps))
+        self.index_ = self._built(len(empty) - len(gaps), np.empty((0, 0)))
+        self.index_.add(np.ascontiguousarray(saved["codes"][~empty]))
+        return self._counted()
 
     def _built(self, images: int, train: np.ndarray) -> Any:
         built = faiss_library("Hamming").IndexBinaryFlat(8 * self.code_.row_bytes)

@@ -19,8 +19,8 @@ INDEXES: Registry[Any] = Registry("index")
 """Facts: `approximate`, whether lists may lack what an exact search finds; `codes`, which codes ``fit(X, code, train)``
 takes: "any", "bits" compared bit by bit, "pq4", or "faiss" for those that it stores (without it, an index is called as
 ``fit(X)``); `learned`, whether it needs `train`, rows to learn on; `stored`, whether ``saved`` and ``restore`` keep it
-in the store; `dials`, the parameters that need no new index; `server`, whether it needs a server that the user runs,
-and so is no part of "all"."""
+in the store; `dials`, the parameters that need no new index; `bounds`, for a parameter the one that it may not exceed;
+`server`, whether it needs a server that the user runs, and so is no part of "all"."""
 
 INDEXES.add("exact", "cbirlab.index.exact:ExactIndex", title="Exact search", approximate=False, codes="any")
 INDEXES.add(
@@ -48,6 +48,7 @@ INDEXES.add(
     learned=True,
     stored=True,
     dials=("probes",),
+    bounds={"probes": "lists"},
 )
 INDEXES.add(
     "hnsw",
@@ -104,6 +105,11 @@ class Rows:
     def changed(self, change: Callable[[np.ndarray], np.ndarray]) -> Rows:
         """The same images with changed values."""
         return Rows(change(self.values), self.counts) if len(self.values) else self
+
+    def described(self) -> np.ndarray:
+        """Which images have a descriptor (images,)."""
+        there = np.asarray(self.values.any(axis=1))
+        return there if self.counts is None else np.logical_or.reduceat(there, np.cumsum(self.counts) - self.counts)
 
     def means(self) -> np.ndarray:
         """One row per image (images, D): the normalised mean of its rows if it has several."""

@@ -16,10 +16,10 @@ import numpy as np
 
 from cbirlab.compression.base import Code
 from cbirlab.compression.scalar import FullRows
-from cbirlab.index.exact import check_matrix
-from cbirlab.index.faiss_index import FaissIndex
+from cbirlab.index.exact import check_matrix, empty_rows
 from cbirlab.index.ranking import Ranking, blocks
 from cbirlab.index.recall import recall_of_exact
+from cbirlab.index.settled import SettledIndex
 
 BATCH = 1000
 """Rows that are sent together."""
@@ -89,17 +89,27 @@ class Engine(Protocol):
         ...
 
 
-class EngineIndex(FaissIndex):
-    """Searches a collection of an engine, with the ties, scores and lists that all indexes have.
+class EngineIndex(SettledIndex):
+    """Searches a collection of an engine; what it finds is scored by the full rows. Rows of zeros are not sent.
 
     Attributes
     ----------
+    engine_ : its connection.
+    rows : the database (N, D), as given to `fit`; not copied.
+    nbytes : of rows and index on the server.
     recall_ : measured after the load: of the 10 nearest neighbours of 100 of its rows, the share that it finds.
     """
 
     collection: str
+    engine_: Engine
     recall_: float
     rows: np.ndarray
+    nbytes: int
+
+    @property
+    def width(self) -> int:
+        """D of the rows."""
+        return self.rows.shape[1]
 
     def _engine(self) -> Engine:
         raise NotImplementedError
@@ -116,7 +126,7 @@ class EngineIndex(FaissIndex):
         EngineError : the collection holds other rows, or not all; the server is away.
         """
         self._take(X)
-        if self.index_.info(self.collection) is None:
+        if self.engine_.info(self.collection) is None:
             return self.load()
         self.recall_ = self._checked().notes["recall"]
         return self
@@ -129,16 +139,16 @@ class EngineIndex(FaissIndex):
         replace : remove what the collection holds, if that is something else.
         """
         self._take(X)
-        known = self.index_.info(self.collection)
+        known = self.engine_.info(self.collection)
         if replace and known is not None and known.specification != self.wanted_:
-            self.index_.drop(self.collection)
+            self.engine_.drop(self.collection)
         return self.load()
 
     def load(self) -> Self:
         """Write the rows that `fit` was given, and measure what searches find of them."""
-        engine, name = self.index_, self.collection
+        engine, name = self.engine_, self.collection
         if engine.info(name) is None:
-            engine.create(name, self.code_.width_, self.wanted_)
+            engine.create(name, self.width, self.wanted_)
         self._refuse_others(engine.info(name))
         there = np.flatnonzero(self.there_)
         batches = ((there[part], np.asarray(self.rows[there[part]])) for part in blocks(len(there), BATCH))
@@ -151,7 +161,7 @@ class EngineIndex(FaissIndex):
 
     def search(self, Q: Any, k: int | None = None) -> Ranking:
         """Rank the database for each row of `Q` (Q, D); the collection is compared with what it should hold first."""
-        if hasattr(self, "index_"):
+        if hasattr(self, "images_"):
             self._checked()
         return super().search(Q, k)
 
@@ -161,11 +171,10 @@ class EngineIndex(FaissIndex):
 
     def _take(self, X: Any) -> None:
         rows = check_matrix(self._owner, "database", X)
-        self._begin(rows, None)
-        self.code_, self.index_ = FullRows.of_width(rows.shape[1]), self._engine()
-        self.there_ = np.ones(len(rows), bool)  # rows of zeros are not sent
-        self.there_[self.gaps_ + np.arange(len(self.gaps_))] = False
-        self.gaps_ = self.gaps_[:0]  # the engine gives images
+        self._check()
+        self.images_, self.rows, self.engine_ = len(rows), rows, self._engine()
+        self.there_ = np.ones(len(rows), bool)
+        self.there_[empty_rows(self._owner, rows)] = False
         checksum = sha256(f"{rows.shape}".encode())
         for part in blocks(len(rows), 2**16):
             checksum.update(np.ascontiguousarray(rows[part], np.float32).data)
@@ -173,7 +182,7 @@ class EngineIndex(FaissIndex):
 
     def _checked(self, *, finished: bool = True) -> Info:
         """What the engine says of the collection, which holds what it should, and was `finished`."""
-        known = self._refuse_others(self.index_.info(self.collection))
+        known = self._refuse_others(self.engine_.info(self.collection))
         self.nbytes = known.size_bytes
         wanted = self.wanted_["rows"]
         if known.count != wanted:
@@ -199,7 +208,7 @@ class EngineIndex(FaissIndex):
         return known
 
     def _where(self) -> str:
-        return f"{self._owner} at {self.index_.host}: collection {self.collection!r}"
+        return f"{self._owner} at {self.engine_.host}: collection {self.collection!r}"
 
     def _knobs(self) -> dict[str, Any]:
         """What a search is given beside the queries."""
@@ -208,9 +217,9 @@ class EngineIndex(FaissIndex):
     def _limit(self) -> int:
         return self.wanted_["rows"]
 
-    def _ask(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        found = self.index_.search(self.collection, queries, k, **self._knobs())
-        return np.zeros(found.shape, np.float32), found
+    def _found(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        found = self.engine_.search(self.collection, queries, k, **self._knobs())
+        return found, FullRows().scores_beside(queries, self.rows[found])
 
     def _measured(self) -> float:
         """Recall of the exact list for some of the rows, which find themselves and are not counted."""

@@ -171,6 +171,18 @@ def check_matrix(owner: str, name: str, X: Any) -> np.ndarray:
     return X
 
 
+def empty_rows(owner: str, rows: np.ndarray) -> np.ndarray:
+    """Numbers of the rows (N, D) that are zero; refuses those that are not finite. Looks at a block at a time."""
+    found = []
+    for part in blocks(len(rows), 2**16):
+        block = np.asarray(rows[part])
+        if not np.isfinite(block).all():
+            row = part.start + int(np.flatnonzero(~np.isfinite(block).all(axis=1))[0])
+            raise ValueError(f"{owner}: database must be finite, got NaN or infinity in row {row}.")
+        found.append(part.start + np.flatnonzero(~block.any(axis=1)))
+    return np.concatenate(found)
+
+
 def _zero_rows(block: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """Which rows (N, D) are zero. Such rows score 0 for any query, so it only looks at rows with that score (N,)."""
     suspects = np.flatnonzero(scores == 0)

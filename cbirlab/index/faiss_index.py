@@ -1,4 +1,4 @@
-"""What the indexes of faiss share: the ties, scores and lists of this package."""
+"""What the indexes of faiss share: how they are filled and kept, and what their answers mean."""
 
 from __future__ import annotations
 
@@ -8,30 +8,20 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from cbirlab.base.params import check_parameters, parameters
 from cbirlab.compression.base import Code
 from cbirlab.compression.binary import BinaryCode, hamming_scores
 from cbirlab.compression.library import faiss_library, one_thread
 from cbirlab.compression.scalar import FullRows
-from cbirlab.index.base import check_depth
-from cbirlab.index.exact import check_matrix
-from cbirlab.index.ranking import LOW_WORD, Ranking, blocks, keys_of, settle, unpack_scores
+from cbirlab.index.exact import check_matrix, empty_rows
+from cbirlab.index.ranking import blocks
+from cbirlab.index.settled import ELEMENTS, ERROR, SettledIndex
 
-SLACK = 16
-"""How many more results than wanted faiss is asked for, so that those with equal scores can be put in order."""
-
-ERROR = np.float32(2e-6)
-"""How much the score of a full row may differ from what faiss computes in float32."""
-
-ELEMENTS = 2**23
-"""Numbers that are held at a time."""
+QUERY_BITS = 8
+"""Bits of each dimension of a query that RaBitQ compares; faiss takes 4, and scores are off by .02."""
 
 
-class FaissIndex:
-    """Searches by faiss: rows of zeros are left out, equal scores go by image index, lists are filled up.
-
-    faiss keeps any of several rows with equal scores and gives them in any order. So it is asked for more results, and
-    for twice as many as long as the last one is as near as the last one that is wanted.
+class FaissIndex(SettledIndex):
+    """Searches by faiss; rows of zeros are left out.
 
     Full rows are scored again as `ExactIndex` scores them, from the rows that `fit` was given. Codes are scored by the
     distance that faiss gives, as in `cbirlab.compression.base.Code`.
@@ -42,23 +32,22 @@ class FaissIndex:
     rows : the database (N, D) if it is kept as it is, without a code.
     gaps_ : for each row of zeros, how many rows before it are not.
     index_ : of faiss.
+    mapped_ : the bytes, perhaps of a file, that `index_` reads when it is searched; None if it holds its own.
     nbytes : as it would be on disk.
     """
 
     code_: Code
     index_: Any
+    mapped_: np.ndarray | None = None
     rows: np.ndarray | None
     nbytes: int
     ordered: ClassVar[bool] = False
     """Whether the index depends on the order in which rows are added: then one thread adds them."""
 
-    def _check(self) -> None:
-        given = {name: getattr(self, name) for name in parameters(type(self))}
-        check_parameters(type(self), given, owner=self._owner)
-
     @property
-    def _owner(self) -> str:
-        return type(self).__name__
+    def width(self) -> int:
+        """D of the rows."""
+        return self.code_.width_
 
     def fit(self, X: Any, code: Code | None = None, train: np.ndarray | None = None) -> Self:
         """Take the database.
@@ -90,9 +79,11 @@ class FaissIndex:
         ValueError : rows of another width, or not finite.
         """
         rows = check_matrix(self._owner, "rows to add", X)
-        if rows.shape[1] != self.code_.width_:
-            raise ValueError(f"{self._owner}: rows must have {self.code_.width_} dimensions, got {rows.shape[1]}.")
-        empty = self.images_ + _empty(self._owner, rows)
+        if rows.shape[1] != self.width:
+            raise ValueError(f"{self._owner}: rows must have {self.width} dimensions, got {rows.shape[1]}.")
+        if self.mapped_ is not None:
+            self.index_, self.mapped_ = self._read(self.mapped_, copied=True), None
+        empty = self.images_ + empty_rows(self._owner, rows)
         self.gaps_ = np.concatenate([self.gaps_, empty - len(self.gaps_) - np.arange(len(empty))])
         self.images_ += len(rows)
         if self.rows is not None:
@@ -107,47 +98,32 @@ class FaissIndex:
         return {"index": written, "gaps": self.gaps_, "images": np.asarray(self.images_)}
 
     def restore(self, X: Any, code: Code | None, saved: Mapping[str, np.ndarray]) -> Self:
-        """Take the database from what `saved` gave for the same rows, code and parameters; codes need no rows."""
+        """Take the database from what `saved` gave for the same rows, code and parameters; codes need no rows.
+
+        Arrays that are mapped files stay that: a search reads the parts of them that it visits.
+        """
         self._check()
-        faiss = faiss_library(self._owner)
         self.code_ = code or FullRows.of_width(X.shape[1])
         self.rows = X if code is None else None
         self.images_, self.gaps_ = int(saved["images"]), np.asarray(saved["gaps"])
-        read = faiss.deserialize_index_binary if self.code_.symmetric else faiss.deserialize_index
-        self.index_ = read(np.asarray(saved["index"]))
-        return self._counted()
+        self.mapped_ = np.asarray(saved["index"])
+        self.index_ = self._read(self.mapped_, copied=False)
+        self.nbytes = self.mapped_.nbytes + self.gaps_.nbytes
+        return self
 
-    def search(self, Q: Any, k: int | None = None) -> Ranking:
-        """Rank the database for each row of `Q` (Q, D), L2-normalised; what is not found ends the list, at -inf.
-
-        Raises
-        ------
-        RuntimeError : `fit` was not called.
-        ValueError : another width, `k` out of range, NaN or infinity.
-        """
-        if not hasattr(self, "index_"):
-            raise RuntimeError(f"{self._owner}: call fit(X) with the database before search.")
-        queries = check_matrix(self._owner, "queries", Q)
-        if queries.shape[1] != self.code_.width_:
-            raise ValueError(
-                f"{self._owner}: queries must have {self.code_.width_} dimensions, got {queries.shape[1]}."
-            )
-        if not np.isfinite(queries).all():
-            raise ValueError(f"{self._owner}: queries must be finite, got NaN or infinity.")
-        depth = check_depth(self._owner, k, self.images_)
-        images, scores = np.full((len(queries), depth), -1, np.int64), np.full((len(queries), depth), -np.inf, "f4")
-        asked = np.flatnonzero(queries.any(axis=1) & (self._limit() > 0))
-        for part in blocks(len(asked), ELEMENTS // ((depth + SLACK) * queries.shape[1])):
-            here = asked[part]
-            found = self._lists(queries[here], depth)
-            images[here, : found[0].shape[1]], scores[here, : found[0].shape[1]] = found
-        return settle(images, scores, self.images_)
+    def _read(self, written: np.ndarray, *, copied: bool) -> Any:
+        """The index that faiss wrote; unless it is `copied`, it looks into `written` for codes, ids and links."""
+        faiss = faiss_library(self._owner)
+        if copied:
+            return (faiss.deserialize_index_binary if self.code_.symmetric else faiss.deserialize_index)(written)
+        reader = faiss.ZeroCopyIOReader(faiss.swig_ptr(written), written.nbytes)
+        return (faiss.read_index_binary if self.code_.symmetric else faiss.read_index)(reader)
 
     def _begin(self, rows: np.ndarray, code: Code | None) -> None:
         self._check()
         self.images_, self.code_ = len(rows), code or FullRows.of_width(rows.shape[1])
         self.rows = rows if code is None else None
-        empty = _empty(self._owner, rows)
+        empty = empty_rows(self._owner, rows)
         self.gaps_ = empty - np.arange(len(empty))
 
     def _counted(self) -> Self:
@@ -168,32 +144,10 @@ class FaissIndex:
         stored = self.code_.encode(rows) if self.code_.symmetric else self.code_.space(rows).astype(np.float32)
         return np.ascontiguousarray(stored)
 
-    def _lists(self, queries: np.ndarray, depth: int) -> tuple[np.ndarray, np.ndarray]:
-        """Images and scores (q, k), k at most `depth`, best first; -1 at -inf where the list has ended."""
-        keys = self._sorted(queries, self._first(depth), depth)
-        scores = unpack_scores(keys)
-        return np.where(scores == -np.inf, -1, keys & LOW_WORD), scores
-
-    def _sorted(self, queries: np.ndarray, wanted: int, depth: int) -> np.ndarray:
-        """Sorted keys (q, k) of the best `depth` of `wanted` results, or of more where these do not settle them."""
-        limit = self._limit()
-        wanted = min(wanted, limit)
-        distances, found = self._ask(self._stored(queries), wanted)
+    def _found(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        distances, found = self._ask(self._stored(queries), k)
         images = self._images(found)
-        scores = self._scored(queries, distances, found, images)
-        scores[found < 0] = -np.inf
-        keys = np.sort(keys_of(scores, images), axis=1)
-        if depth < wanted < limit:
-            ends = unpack_scores(keys[:, [depth - 1, -1]])
-            unsure = (ends[:, 0] <= ends[:, 1] + self._error) & (ends[:, 1] > -np.inf)
-            keys = keys[:, :depth]
-            if unsure.any():
-                keys[unsure] = self._sorted(queries[unsure], 2 * wanted, depth)
-        return keys[:, :depth]
-
-    def _first(self, depth: int) -> int:
-        """How many results faiss is asked for first."""
-        return depth + SLACK
+        return images, self._scored(queries, distances, found, images)
 
     def _images(self, found: np.ndarray) -> np.ndarray:
         """The images that are faiss's rows `found`, -1 for none."""
@@ -212,7 +166,6 @@ class FaissIndex:
         return (1 - distances / 2).astype(np.float32)
 
     def _limit(self) -> int:
-        """Most results that a search can give."""
         return self.index_.ntotal
 
     def _built(self, images: int, train: np.ndarray) -> Any:
@@ -236,24 +189,15 @@ class FaissIndex:
                 f"{self._owner}: searches full rows, 'float16', 'sq', 'truncate', 'rabitq', 'pq', 'opq', or a binary "
                 f"code with distance 'symmetric', got {type(self.code_).__name__}; take index 'exact', or another code."
             )
+        for part in _parts(made):
+            if hasattr(part, "qb"):
+                part.qb = QUERY_BITS
         if not made.is_trained:
             if not len(train):
                 raise ValueError(f"{self._owner}: needs rows to learn on (train), got none.")
             _quieten(made)
             made.train(self._stored(train[train.any(axis=1)]))
         return made
-
-
-def _empty(owner: str, rows: np.ndarray) -> np.ndarray:
-    """Numbers of the rows (N, D) that are zero; refuses those that are not finite. Looks at a block at a time."""
-    found = []
-    for part in blocks(len(rows), 2**16):
-        block = np.asarray(rows[part])
-        if not np.isfinite(block).all():
-            row = part.start + int(np.flatnonzero(~np.isfinite(block).all(axis=1))[0])
-            raise ValueError(f"{owner}: database must be finite, got NaN or infinity in row {row}.")
-        found.append(part.start + np.flatnonzero(~block.any(axis=1)))
-    return np.concatenate(found)
 
 
 def _size(index: Any, *, binary: bool) -> int:
@@ -271,9 +215,14 @@ def _size(index: Any, *, binary: bool) -> int:
 
 def _quieten(index: Any) -> None:
     """Keep faiss from writing warnings of few rows to the terminal: they are said here, as warnings of Python."""
-    faiss = faiss_library("FaissIndex")
-    storage = faiss.downcast_index(index.storage) if hasattr(index, "storage") else None
-    for part in (index, getattr(index, "pq", None), getattr(storage, "pq", None)):
-        clustering = getattr(part, "cp", None)
-        if clustering is not None:
-            clustering.min_points_per_centroid = 1
+    for part in _parts(index):
+        for learning in (part, getattr(part, "pq", None)):
+            clustering = getattr(learning, "cp", None)
+            if clustering is not None:
+                clustering.min_points_per_centroid = 1
+
+
+def _parts(index: Any) -> list[Any]:
+    """An index of faiss, and what keeps the codes of a graph."""
+    floats = hasattr(index, "storage") and not hasattr(index, "code_size")
+    return [index, faiss_library("FaissIndex").downcast_index(index.storage)] if floats else [index]

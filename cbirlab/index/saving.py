@@ -1,4 +1,8 @@
-"""Saving: the folder of a `Searcher`, written whole or not at all, and refused if a file is damaged."""
+"""Saving: the folder of a `Searcher`, written whole or not at all, and mapped where it is opened again.
+
+The arrays of the index and full rows are files of their own, of which a search reads what it needs. So a file that is
+cut short is refused, but numbers that have changed inside one are not noticed.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +16,10 @@ from typing import Any
 
 import numpy as np
 
-FORMAT = 1
-ABOUT, CODE, ROWS, INDEX = "searcher.json", "code.npz", "rows.npy", "index.npz"
+from cbirlab.store.files import map_array
+
+FORMAT = 2
+ABOUT, CODE, ROWS, INDEX = "searcher.json", "code.npz", "rows.npy", "index"
 
 Saved = tuple[dict[str, Any], dict[str, np.ndarray], dict[str, np.ndarray], np.ndarray | None]
 """Settings and ids; arrays of the index, and of the code; full rows, if they are kept."""
@@ -38,7 +44,9 @@ def write(
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as made:
         new = Path(made) / "new"
         new.mkdir()
-        np.savez(new / INDEX, allow_pickle=False, **index)
+        (new / INDEX).mkdir()
+        for name, values in index.items():
+            np.save(new / INDEX / f"{name}.npy", values, allow_pickle=False)
         np.savez(new / CODE, allow_pickle=False, **code)
         if rows is not None:
             np.save(new / ROWS, rows, allow_pickle=False)
@@ -50,7 +58,9 @@ def write(
 
 @contextmanager
 def reading(folder: Path) -> Iterator[Saved]:
-    """Read a folder; full rows are mapped. Whatever goes wrong inside is said to be the folder's fault.
+    """Read a folder; full rows and the arrays of the index are mapped.
+
+    Whatever goes wrong inside is said to be the folder's fault.
 
     Raises
     ------
@@ -60,13 +70,9 @@ def reading(folder: Path) -> Iterator[Saved]:
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
         if about["format"] != FORMAT:
             raise ValueError(f"its format is {about['format']!r}, and this version reads {FORMAT}")
-        there = (folder / ROWS).is_file()
-        rows = np.load(folder / ROWS, mmap_mode="r", allow_pickle=False) if there else None
-        yield about, _arrays(folder / INDEX), _arrays(folder / CODE), rows
+        rows = map_array(folder / ROWS) if (folder / ROWS).is_file() else None
+        index = {path.stem: map_array(path) for path in (folder / INDEX).glob("*.npy")}
+        with np.load(folder / CODE, allow_pickle=False) as code:
+            yield about, index, dict(code), rows
     except (OSError, ValueError, LookupError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
         raise ValueError(f"Searcher: {folder} must hold what save wrote ({error}); save it again.") from error
-
-
-def _arrays(path: Path) -> dict[str, np.ndarray]:
-    with np.load(path, allow_pickle=False) as found:
-        return dict(found)

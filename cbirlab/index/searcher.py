@@ -221,7 +221,7 @@ class Searcher:
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
-        """Read what `save` wrote; full rows stay on disk and are mapped.
+        """Read what `save` wrote; full rows and indexes stay on disk and are mapped, all but `fastscan` and `hamming`.
 
         Raises
         ------
@@ -234,7 +234,7 @@ class Searcher:
                 self._code = self.compression.make()
                 for name, value in learned.items():
                     setattr(self._code, name, value.item() if value.ndim == 0 else value)
-            self._gone = saved.pop("gone")
+            self._gone = np.array(saved.pop("gone"))
             self._index = self.index.make().restore(rows, self._code, saved)  # pyright: ignore[reportAttributeAccessIssue]
             self._beside = rows if self._code is not None else None
             if len(self._gone) != len(self.ids) or (rows is not None and len(rows) != len(self.ids)):

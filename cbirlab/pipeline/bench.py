@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cbirlab.base.progress import showing
 from cbirlab.base.recent import Recent
 from cbirlab.datasets import Dataset
 from cbirlab.index import ExactIndex, Index, Ranking, Rows
@@ -17,7 +18,7 @@ from cbirlab.index.recall import recall_of_exact
 from cbirlab.pipeline import fitting
 from cbirlab.pipeline.decided import built_as, database_as, searched_as, whitened_as
 from cbirlab.pipeline.described import Column, Described
-from cbirlab.pipeline.distractors import Mixture, beside
+from cbirlab.pipeline.distractors import Mixture, beside, named, synthetic
 from cbirlab.pipeline.learning_sets import held_for, learning_part
 from cbirlab.pipeline.pictures import AskedPicture, DatasetPictures
 from cbirlab.pipeline.prepared import check_dimensions, prepared, projected
@@ -68,7 +69,7 @@ class Bench(Described):
         keep: int = 64,
     ) -> None:
         super().__init__(dataset, backbone, recipe, store=store, progress=progress, computing=computing)
-        self._leaks: dict[str, str] = {}
+        self._leaks: dict[tuple[str, str], str] = {}
         self._own = np.array([NO_ROW if query.index is None else query.index for query in dataset.queries], np.int64)
         self._projected, self._cut, self._codes = Recent(keep), Recent(2), Recent(keep)
         self._learning, self._grown, self._exact, self._galleries = Recent(2), Recent(1), Recent(keep), Recent(2)
@@ -109,7 +110,8 @@ class Bench(Described):
         rows, labels = self._learning_rows(recipe) if learns else (self.pair(recipe)[0], ())
         code = None
         if recipe.compression.used:
-            code = fitting.learn_code(recipe.compression, rows.values, labels, self.store)
+            with showing(self.progress):
+                code = fitting.learn_code(recipe.compression, rows.values, labels, self.store)
         return Learned(code, rows.values if learns else _NO_ROWS, self.store)
 
     def _learning_rows(self, recipe: Recipe) -> tuple[Rows, Sequence[str]]:
@@ -129,11 +131,17 @@ class Bench(Described):
             return images
 
         def make() -> Rows:
-            mixture = Mixture.fitted(self._learning_rows(recipe)[0].values, recipe.seed)
             folder = self.store.path / "tmp" / "distractors"
-            return Rows(beside(images.values, mixture, recipe.distractors, recipe.seed, folder))
+            return Rows(beside(images.values, self._wrong(recipe), self.count_distractors(recipe), folder))
 
         return self._grown.get(database_as(recipe), make)
+
+    def _wrong(self, recipe: Recipe) -> Iterator[np.ndarray]:
+        """The distractors as they are searched, a block of rows at a time."""
+        if named(recipe):
+            return (self.project(recipe, rows).values for rows in self.distractor_rows(recipe))
+        mixture = Mixture.fitted(self._learning_rows(recipe)[0].values, recipe.seed)
+        return mixture.drawn(synthetic(recipe), recipe.seed)
 
     def run(self, recipe: Recipe, clock: Clock | None = None) -> Run:
         """Carry out a resolved recipe."""
@@ -144,7 +152,10 @@ class Bench(Described):
             searcher, build_seconds = self._searcher(recipe)
         told = Told() if recipe.rerank.used and len(queries) else None
         lists = searcher.lists(queries, self._own, told and told.add)
-        ranking, evaluation = judge(lists, self.dataset, recipe, clock, again=self.lists(recipe))
+        wrong = self.count_distractors(recipe)
+        ranking, evaluation = judge(
+            lists, self.dataset, recipe, clock, self.lists(recipe), distractors=wrong, described=images.described
+        )
         if told:
             clock.seconds |= told.seconds | {"search": clock.seconds["search"] - told.seconds["prepare"]}
         columns = [self.column(tap, recipe, "images") for _, tap in recipe.taps]
@@ -159,7 +170,7 @@ class Bench(Described):
             weights=self.backbone.weights,
             dim=images.values.shape[1],
             forward_passes=views * len(recipe.scales),
-            distractors=recipe.distractors,
+            distractors=wrong,
             index_bytes=searcher.index.nbytes,
             build_seconds=build_seconds,
             recall=self._recall(recipe, ranking, queries),
@@ -179,7 +190,7 @@ class Bench(Described):
 
     def lists(self, recipe: Recipe) -> Lists:
         """Rank the database for all queries, a block at a time; descriptors are fetched with the first block."""
-        shape = len(self.dataset.queries), depth_of(recipe, len(self.dataset.images) + recipe.distractors)
+        shape = len(self.dataset.queries), depth_of(recipe, len(self.dataset.images) + self.count_distractors(recipe))
         return Lists(shape, lambda: self._all(recipe).begin())
 
     def _all(self, recipe: Recipe) -> Lists:
@@ -266,10 +277,11 @@ class Bench(Described):
         name = recipe.whitening_set
         if name is None:
             return ""
-        if name not in self._leaks:
+        if (name, named(recipe)) not in self._leaks:
             learning = learning_part(name, self.dataset)
-            self._leaks[name] = fitting.leak_between(learning, self.dataset, self.store)
-        return self._leaks[name]
+            wrong = self.distractors(named(recipe)).images if named(recipe) else ()
+            self._leaks[name, named(recipe)] = fitting.leak_between(learning, self.dataset, self.store, wrong)
+        return self._leaks[name, named(recipe)]
 
     def _pair(self, recipe: Recipe) -> tuple[Rows, Rows]:
         """Database and queries whitened with all dimensions; kept, so that the number of dimensions is a slice."""

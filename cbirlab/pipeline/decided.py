@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cbirlab.pipeline.added import ROWS, stages_used
+from cbirlab.pipeline.distractors import synthetic
 from cbirlab.pipeline.recipe import Recipe
 
 
@@ -20,7 +21,7 @@ def searched_as(recipe: Recipe) -> tuple[Any, ...]:
 
 def database_as(recipe: Recipe) -> tuple[Any, ...]:
     """The fields that decide the database as it is searched, with its distractors."""
-    return *searched_as(recipe), recipe.distractors, recipe.seed * (recipe.distractors > 0)
+    return *searched_as(recipe), recipe.distractors, recipe.seed * (synthetic(recipe) > 0)
 
 
 def built_as(recipe: Recipe) -> tuple[Any, ...]:

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cbirlab.aggregation import Aggregation
-from cbirlab.datasets import Dataset
+from cbirlab.datasets import Dataset, load_dataset
 from cbirlab.extract import Computing, Descriptors, extract
 from cbirlab.index import Rows
+from cbirlab.index.ranking import blocks
 from cbirlab.pipeline import fitting
+from cbirlab.pipeline.distractors import BLOCK, apart, named, synthetic
 from cbirlab.pipeline.learning_sets import learning_part
 from cbirlab.pipeline.recipe import Recipe, learns_rows, right_of_maps
 from cbirlab.store import Store, digest
 
 if TYPE_CHECKING:
     from cbirlab.backbones import Backbone
+
+
+BESIDE = "distractors "
+"""Before the name of a dataset: the part that its images are as distractors."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +44,11 @@ class Column:
     counts: np.ndarray
     key: str
     pass_ms: float = math.nan
+
+    def of(self, images: slice) -> Column:
+        """The same of some consecutive images."""
+        rows = Rows(self.values, self.counts).part(images)
+        return Column(rows.values, self.counts[images], self.key, self.pass_ms)
 
 
 class Described:
@@ -74,6 +85,7 @@ class Described:
         self._columns: dict[tuple[str, str, str], Column] = {}
         self._states: dict[tuple[str, str, str], Any] = {}
         self._skipped: dict[str, dict[int, str]] = {}
+        self._beside: dict[str, Dataset] = {}
         self._fitted: dict[tuple[str, ...], Any] = {}
 
     def _check(self, recipe: Recipe) -> None:
@@ -99,10 +111,14 @@ class Described:
             nothing = by_set.pop(None)
             by_set[next(iter(by_set))] += nothing
         for learning_set, members in by_set.items():
-            self._fill(fitting.cells_of(members), learning_set, train=any(map(learns_rows, members)))
+            wrong = [*dict.fromkeys(filter(None, map(named, members)))]
+            self._fill(fitting.cells_of(members), learning_set, wrong, train=any(map(learns_rows, members)))
 
-    def _fill(self, cells: fitting.Cells, learning_set: str | None, *, train: bool) -> None:
-        """Extract `cells`, which learn from `learning_set`; with `train`, its own descriptors too."""
+    def _fill(self, cells: fitting.Cells, learning_set: str | None, wrong: Sequence[str], *, train: bool) -> None:
+        """Extract `cells`, which learn from `learning_set`, of the dataset and of the distractors `wrong`.
+
+        With `train`, the learning set's own descriptors too.
+        """
         name = learning_set or ""
         states = fitting.network_states(self.backbone, cells)
         known = {(tap, key): state for (tap, key, owner), state in self._states.items() if owner == name}
@@ -122,6 +138,9 @@ class Described:
         self._skipped |= {one: dict(rows) for one, rows in own.skipped.items()}
         for one in ("images", "queries") if self.dataset.queries else ("images",):
             self._take(own, one, one, name)
+        for one in wrong:
+            found = self._extract(self.distractors(one), cells, ["images"], states)
+            self._take(found, "images", BESIDE + one, name)
         if train:
             others = own if owner is self.dataset else self._extract(owner, cells, [part], states)
             self._take(others, part, name, name)
@@ -162,6 +181,22 @@ class Described:
         found = self._extract(dataset, cells, ["images"], states, store)
         return max(found.pass_ms[cell]["images"] for cell in found)
 
+    def distractors(self, name: str) -> Dataset:
+        """The dataset whose images stand beside the database, without those that are evaluated."""
+        if name not in self._beside:
+            self._beside[name] = apart(load_dataset(name), self.dataset, self.store)
+        return self._beside[name]
+
+    def count_distractors(self, recipe: Recipe) -> int:
+        """How many rows stand beside the images of the dataset."""
+        return len(self.distractors(named(recipe)).images) if named(recipe) else synthetic(recipe)
+
+    def distractor_rows(self, recipe: Recipe) -> Iterator[Rows]:
+        """Descriptors of real distractors before whitening, a block of images at a time."""
+        columns = [self.column(tap, recipe, BESIDE + named(recipe)) for _, tap in recipe.taps]
+        for images in blocks(len(columns[0].counts), BLOCK):
+            yield self._joined(recipe, [one.of(images) for one in columns])
+
     def unreadable(self, part: str) -> Mapping[int, str]:
         """Rows of "images" or "queries" that could not be described so far, and why."""
         return self._skipped.get(part, {})
@@ -174,7 +209,7 @@ class Described:
                 self._columns[tap, _named(key, learning_set), name] = column
 
     def column(self, tap: str, recipe: Recipe, part: str) -> Column:
-        """One tap of "images", "queries" or a whitening set; extracted now if it is missing."""
+        """One tap of "images", "queries", a whitening set or distractors; extracted now if it is missing."""
         self._check(recipe)
         name = (tap, _named(recipe.aggregation, recipe.whitening_set or ""), part)
         if name not in self._columns:
@@ -193,6 +228,7 @@ class Described:
             "images",
             *(["queries"] if self.dataset.queries else []),
             *([recipe.whitening_set] * learns_rows(recipe)),
+            *([BESIDE + named(recipe)] if named(recipe) else []),
         ]
         cell = _named(recipe.aggregation, recipe.whitening_set or "")
         return all((tap, cell, part) in self._columns for _, tap in recipe.taps for part in parts)

@@ -1,19 +1,30 @@
-"""Distractors: synthetic descriptors beside a database, to see what search costs and loses when it grows.
+"""Distractors: wrong answers beside a database, to see what search costs and loses when it grows.
 
-They are not images. They stand where the learning set has images, so they are about as near to queries as photographs
-of other things would be, but nobody took them: numbers with them show a trend, not a benchmark.
+They are the images of another dataset, or synthetic descriptors. The latter are not images. They stand where the
+learning set has images, so they are about as near to queries as photographs of other things would be, but nobody took
+them: numbers with them show a trend, not a benchmark.
 """
 
 from __future__ import annotations
 
+import os
 import tempfile
-from dataclasses import dataclass
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from cbirlab.base.params import Range
+from cbirlab.base.plain import MOST_LETTERS, shown
+from cbirlab.datasets import Dataset
+from cbirlab.extract import image_hashes
+from cbirlab.extract.fingerprint import fingerprints
 from cbirlab.index.ranking import blocks
+from cbirlab.store import Store
 from cbirlab.whitening import normalise
 
 BLOCK = 4096
@@ -26,8 +37,45 @@ SHARED_ROWS = 20
 """For the spread of a cell, that of all cells counts as so many rows of its own."""
 
 
+COUNT = Range(0, 1 << 30, integer=True)
+"""How many synthetic ones there may be."""
+
+
+def check_distractors(given: Any) -> int | str:
+    """What a recipe keeps: how many synthetic ones there are, or the dataset whose images they are.
+
+    Raises
+    ------
+    TypeError, ValueError : neither a whole number nor a name or folder.
+    """
+    if not isinstance(given, str | os.PathLike):
+        return int(COUNT.check("Recipe", "distractors", given))
+    text = os.fspath(given)
+    if not isinstance(text, str) or not 0 < len(text) <= MOST_LETTERS:
+        raise ValueError(
+            f"Recipe: distractors must be a whole number, or a dataset's name or folder, got {shown(given)}."
+        )
+    for read in (int, float):
+        with suppress(ValueError):
+            number = read(text)
+            break
+    else:
+        return text
+    return int(COUNT.check("Recipe", "distractors", number))
+
+
+def named(recipe: Any) -> str:
+    """The dataset whose images are the distractors of a recipe; empty if they are synthetic, or there are none."""
+    return recipe.distractors if isinstance(recipe.distractors, str) else ""
+
+
+def synthetic(recipe: Any) -> int:
+    """How many synthetic distractors a recipe asks for."""
+    return 0 if named(recipe) else recipe.distractors
+
+
 def refuse(owner: str, asked: Any) -> None:
-    """Refuse a recipe or a run with distractors where pictures are shown or named, or only images are judged.
+    """Refuse a recipe or a run with distractors where only images of the dataset are shown, named, fused or judged.
 
     Raises
     ------
@@ -35,9 +83,36 @@ def refuse(owner: str, asked: Any) -> None:
     """
     if asked.distractors:
         raise ValueError(
-            f"{owner}: distractors are synthetic descriptors without pictures, so recipes must have distractors=0 "
-            f"here, got {asked.distractors}; run and compare take them."
+            f"{owner}: works with the images of the dataset alone, and distractors are none of them, so recipes must "
+            f"have distractors=0 here, got {asked.distractors!r}; run and compare take them."
         )
+
+
+def apart(distractors: Dataset, dataset: Dataset, store: Store) -> Dataset:
+    """The images of another dataset without those that are evaluated, which a warning counts; nothing else of it.
+
+    Images are the same if the bytes of their files are.
+
+    Raises
+    ------
+    ValueError : all of them are evaluated.
+    """
+    evaluated = image_hashes([*dataset.images, *(query.path for query in dataset.queries)], store)
+    known = fingerprints(distractors.images, store)
+    kept = tuple(path for path in distractors.images if known[path].sha256 not in evaluated)
+    if not kept:
+        raise ValueError(
+            f"distractors: all {len(distractors.images)} images of {distractors.name!r} are evaluated images of "
+            f"{dataset.name!r}; they would be right answers too: choose another dataset."
+        )
+    if left_out := len(distractors.images) - len(kept):
+        warnings.warn(
+            f"distractors: {left_out} of the {len(distractors.images)} images of {distractors.name} are evaluated "
+            f"images of {dataset.name} and are left out.",
+            stacklevel=2,
+        )
+    nothing: dict[str, Any] = dict.fromkeys(("queries", "labels", "train", "train_instances", "instances"), ())
+    return replace(distractors, images=kept, metadata={}, **nothing)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,12 +167,18 @@ class Mixture:
         along = random.standard_normal((BLOCK, len(self.axes))) * self.spreads[cell]
         return normalise(self.means[cell] + along @ self.axes).astype(np.float32)
 
+    def drawn(self, count: int, seed: int) -> Iterator[np.ndarray]:
+        """Rows, `count` of them, a block at a time."""
+        for number, part in enumerate(blocks(count, BLOCK)):
+            yield self.block(number, seed)[: part.stop - part.start]
 
-def beside(images: np.ndarray, mixture: Mixture, count: int, seed: int, folder: Path) -> np.ndarray:
+
+def beside(images: np.ndarray, wrong: Iterable[np.ndarray], count: int, folder: Path) -> np.ndarray:
     """A database (N + count, D): its images, then distractors. It lies in a file without a name, not in memory.
 
     Parameters
     ----------
+    wrong : the `count` distractors, a block of rows (n, D) at a time.
     folder : of the disk to use; what is there goes away with the array.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -105,7 +186,9 @@ def beside(images: np.ndarray, mixture: Mixture, count: int, seed: int, folder: 
     with tempfile.TemporaryFile(dir=folder) as file:
         rows = np.memmap(file, dtype=np.float32, mode="w+", shape=shape)
     rows[: len(images)] = images
-    for number, part in enumerate(blocks(count, BLOCK)):
-        rows[len(images) + part.start : len(images) + part.stop] = mixture.block(number, seed)[: part.stop - part.start]
+    start = len(images)
+    for block in wrong:
+        rows[start : start + len(block)] = block
+        start += len(block)
     rows.flags.writeable = False
     return rows

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -260,15 +261,20 @@ def learn_state(
     return State(spec.prepare(both), digest(specification), of_queries)
 
 
-def leak_between(learning: tuple[Dataset, str], dataset: Dataset, store: Store) -> str:
-    """What the images of the learning set share with the evaluated ones, by their bytes; empty if nothing."""
+def leak_between(learning: tuple[Dataset, str], dataset: Dataset, store: Store, wrong: Sequence[Path] = ()) -> str:
+    """What the images of the learning set share with the evaluated ones, by their bytes; empty if nothing.
+
+    Parameters
+    ----------
+    wrong : images of distractors, which are searched as the dataset's are.
+    """
     owner, part = learning
     held = dataset.held_out
     if held is not None and owner is held.learning:
         paths = held.evaluated
     else:
         paths = [*dataset.images, *(query.path for query in dataset.queries)]
-    evaluated = image_hashes(paths, store)
+    evaluated = image_hashes([*paths, *wrong], store)
     used = image_hashes(owner.train if part == "train" else owner.images, store)
     shared = len(evaluated & used)
     return f"learned on {shared} of the {len(evaluated)} evaluated images" if shared else ""

@@ -22,6 +22,7 @@ from cbirlab.extract import SCALE_POOLING
 from cbirlab.images.preprocessing import CROP, IMAGE_SIZE, INTERPOLATION, RESIZE, Resizing
 from cbirlab.index import IndexMethod
 from cbirlab.passes import Passes
+from cbirlab.pipeline.distractors import check_distractors
 from cbirlab.pipeline.fields import (
     ADDED,
     DATA,
@@ -93,9 +94,10 @@ class Recipe(Extensible):
     rerank : "none", or how results are re-ranked, "decay" or "dba(k=3) > aqe(k=5)": methods of `RERANKERS`.
     depth : results per query that the search gives; all images by default. Whatever comes after the cut counts as not
         found.
-    distractors : how many synthetic descriptors stand beside the database as wrong answers, see
-        `cbirlab.pipeline.distractors`; drawn from a mixture that is fitted to the learning set, with `seed`.
-    seed : of the distractors. With the same one, 1,000 distractors are the first of 10,000.
+    distractors : wrong answers beside the database, see `cbirlab.pipeline.distractors`: the images of another dataset,
+        by name or folder; or how many synthetic descriptors, drawn from a mixture that is fitted to the learning set,
+        with `seed`.
+    seed : of synthetic distractors. With the same one, 1,000 distractors are the first of 10,000.
     protocol : a name in `PROTOCOLS`.
     average_precision : "trapezoid" or "finite-sum"; the protocol's own by default.
     metrics : metrics in addition to the protocol's, ("recall@1", "hit@5") or "recall@1,hit@5".
@@ -187,10 +189,15 @@ class Recipe(Extensible):
         "none", SEARCH, Reranking, "how results are re-ranked: 'decay', 'dba > aqe'", plural="rerankings", later=True
     )
     depth: int | None = whole(None, SEARCH, "depth", _POSITIVE, "results per query", "K", unset="all images")
-    distractors: int = whole(
-        0, SEARCH, "distractors", Range(0, 1 << 30, integer=True), "synthetic descriptors beside the database", "N"
+    distractors: int | str = declared(
+        0,
+        SEARCH,
+        check_distractors,
+        "wrong answers beside the database: a dataset, or how many synthetic descriptors",
+        metavar="NAME|N",
+        later=True,
     )
-    seed: int = whole(0, SEARCH, "seed", Range(0, 2**32 - 1, integer=True), "of the distractors", "NUMBER")
+    seed: int = whole(0, SEARCH, "seed", Range(0, 2**32 - 1, integer=True), "of synthetic distractors", "NUMBER")
     protocol: str | None = declared(
         None,
         JUDGING,

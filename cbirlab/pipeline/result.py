@@ -36,7 +36,7 @@ class Outcome:
     metrics : name to value, in 0..1 but for N-S; empty without ground truth.
     seconds : per step.
     dim : dimensions of the descriptors that were searched.
-    distractors : synthetic rows beside the database; in rankings they follow the images of the dataset.
+    distractors : rows of distractors beside the database; in rankings they follow the images of the dataset.
     index_bytes : size of the database in the index.
     build_seconds : time that it took to fill the index, perhaps before this run.
     searches : seconds of further searches of all queries, made only to time them.
@@ -138,21 +138,30 @@ def time_again(search: Callable[[], object], first: float) -> tuple[float, ...]:
 
 
 def judge(
-    lists: Lists, dataset: Dataset, recipe: Recipe, clock: Clock, again: Lists | None = None
+    lists: Lists,
+    dataset: Dataset,
+    recipe: Recipe,
+    clock: Clock,
+    again: Lists | None = None,
+    *,
+    distractors: int = 0,
+    described: Callable[[], np.ndarray] | None = None,
 ) -> tuple[Ranking, Evaluation | None]:
     """The lists as far as they are kept, and all of them judged by the recipe's protocol; None without ground truth.
 
     Parameters
     ----------
     again : makes the lists again if not all are kept; by default `lists`.
+    distractors : how many rows of the lists follow the images of the dataset.
+    described : tells which of these have a descriptor (N,).
     """
     kept, held = Kept(*lists.shape), held_for(recipe.whitening_set, dataset)
     truth, judging = (
         dataset if held is None else held.judged,
         (recipe.protocol, recipe.average_precision, recipe.metrics),
     )
-    scorer = Scorer(truth, *judging, distractors=recipe.distractors) if dataset.labels else None
-    left_out = None if held is None else np.pad(held.rows, (0, recipe.distractors))
+    scorer = Scorer(truth, *judging, distractors=distractors) if dataset.labels else None
+    left_out = None if held is None else np.pad(held.rows, (0, distractors))
     for block in clock.each("search", lists):
         kept.add(block)
         if scorer is not None:
@@ -161,5 +170,5 @@ def judge(
     with clock("evaluate"):
         evaluation = None if scorer is None else scorer.evaluation()
     if scorer is not None and evaluation is not None:
-        scorer.warn(evaluation)
+        scorer.warn(evaluation, described=described)
     return kept.ranking(again or lists), evaluation

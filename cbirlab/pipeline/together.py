@@ -7,6 +7,7 @@ from typing import Any
 from cbirlab.aggregation import Aggregation
 from cbirlab.backbones import Backbone, check_tap
 from cbirlab.images.preprocessing import IMAGE_SIZE
+from cbirlab.pipeline.distractors import synthetic
 from cbirlab.pipeline.tap_names import Taps
 
 ONE_POSITION = "spoc"
@@ -52,7 +53,7 @@ def check_together(recipe: Any) -> None:
     if several and recipe.distractors:
         raise ValueError(
             f"Recipe: distractors are vectors, and {spec} with passes {passes!r} compares words or views; it needs "
-            f"distractors 0, got {recipe.distractors}."
+            f"distractors 0, got {recipe.distractors!r}."
         )
     if needed := recipe.index.refuses(recipe.compression):
         raise ValueError(f"Recipe: index {recipe.index!r} needs {needed}, got compression {recipe.compression!r}.")
@@ -61,7 +62,7 @@ def check_together(recipe: Any) -> None:
 def learns_rows(recipe: Any) -> bool:
     """Whether a `Recipe` learns something from the descriptors of the learning set."""
     methods = (recipe.whitening, recipe.compression, recipe.index)
-    learned = any(one.fact("learned") for one in methods) or recipe.distractors > 0
+    learned = any(one.fact("learned") for one in methods) or synthetic(recipe) > 0
     return learned or recipe.passes.combine == "vlad"
 
 

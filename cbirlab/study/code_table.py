@@ -55,7 +55,8 @@ def compare_codes(
 
     Parameters
     ----------
-    codes : names of `COMPRESSIONS` with a parameter `bits`: binary codes, "pq" or "opq" (in groups of 4 bits).
+    codes : names of `COMPRESSIONS`. Binary codes, "pq" and "opq" (in groups of 4 bits) are compared at each number of
+        bits, all others as they are; so is what has its parameters with it, as "pq(m=8, bits=8)".
     bits : of a code.
     seeds : every code that has a seed is learned with each of them.
     shared : further arguments of `compare`, which decide the descriptors; by default GeM at the last map, no whitening.
@@ -64,18 +65,19 @@ def compare_codes(
     -------
     A row per code, number of bits and way, the first of full rows: "code", "bits", "way", "bytes_per_image", "seeds",
     and the metrics of `compare`. Of a code with several seeds "_low" and "_high" are the 95 % interval of the mean over
-    seeds, by Student's t; NaN otherwise. "map_ties_worst" and "map_ties_best" are the bounds over all orders of equal
-    scores, so `evaluate` does not warn of them.
+    seeds, by Student's t, NaN otherwise; "_least" and "_most" are the extremes. "map_ties_worst" and "map_ties_best"
+    are the bounds over all orders of equal scores, so `evaluate` does not warn of them.
 
     Raises
     ------
-    UnknownName, ValueError : no such code, one without bits, and as `compare`.
+    UnknownName, ValueError : no such code, and as `compare`.
     """
     import pandas as pd
 
     loaded = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
     given = {"aggregations": "gem", "whitenings": "none", **shared}
-    members = [one for code in codes for many in bits for one in _members(code, many, seeds, rescore)]
+    each = (one for code in codes for many in bits for one in _members(code, many, seeds, rescore))
+    members = list(dict.fromkeys(each))  # what is compared as it is comes for all bits
     found = {("none", 0): _rows(loaded, ["none"], 0, given).iloc[0]}
     for again in dict.fromkeys(one.rescore for one in members):
         wanted = list(dict.fromkeys(one.compression for one in members if one.rescore == again))
@@ -91,16 +93,19 @@ def compare_codes(
 
 
 def _members(code: str, bits: int, seeds: Sequence[int], rescore: int) -> list[_Member]:
-    declared = parameters(COMPRESSIONS[code])
+    method = Compression.parse(code)
+    declared = parameters(method.target())
+    drawn = [{"seed": seed} for seed in seeds] if "seed" in declared and "seed=" not in code else [{}]
+    if code not in COMPRESSIONS or not ("m" in declared or {"bits", "distance"} <= {*declared}):
+        given = dict(method.params)
+        texts = [Compression(method.name, {**given, **more}).key for more in drawn]
+        ways = ((given.get("distance", ASYMMETRIC), 0), (RESCORED, rescore))
+        return [_Member(code, 0, way, text, again) for text in texts for way, again in ways]
     if "m" in declared:
         text = Compression(code, {"m": bits // GROUP_BITS, "bits": GROUP_BITS}).key
         return [_Member(code, bits, way, text, again) for way, again in ((ASYMMETRIC, 0), (RESCORED, rescore))]
-    if "bits" not in declared or "distance" not in declared:
-        known = [name for name in COMPRESSIONS if {"bits", "distance"} <= {*parameters(COMPRESSIONS[name])}]
-        raise ValueError(f"compare_codes: codes must be among {', '.join(known)}, pq, opq, got {code!r}.")
     found = []
-    for seed in seeds if "seed" in declared else (None,):
-        more = {} if seed is None else {"seed": seed}
+    for more in drawn:
         for way, distance, again in (
             (SYMMETRIC, SYMMETRIC, 0),
             (ASYMMETRIC, ASYMMETRIC, 0),
@@ -125,12 +130,14 @@ def _measured(dataset: Dataset, row: Any) -> list[str]:
 
 
 def _row(code: str, bits: int, way: str, rows: Sequence[Any], values: Sequence[str]) -> dict[str, Any]:
-    made: dict[str, Any] = {"code": code, "bits": bits, "way": way, "bytes_per_image": int(rows[0]["bytes_per_image"])}
+    size = int(rows[0]["bytes_per_image"])
+    made: dict[str, Any] = {"code": code, "bits": bits or 8 * size, "way": way, "bytes_per_image": size}
     made["seeds"] = len(rows)
     for name in values:
         each = np.array([float(row[name]) for row in rows])
         room = half_width(each)
         made |= {name: each.mean(), f"{name}_low": each.mean() - room, f"{name}_high": each.mean() + room}
+        made |= {f"{name}_least": each.min(), f"{name}_most": each.max()}
     return made
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cbirlab.backbones import load_backbone
-from cbirlab.base.progress import bar
+from cbirlab.base.progress import bar, showing
 from cbirlab.compression import Compression, learn_code
 from cbirlab.compression.base import Code
 from cbirlab.compression.binary import BinaryCode
@@ -85,7 +85,8 @@ def seen_and_unseen(
     found = []
     for name, seed, method in bar(methods, desc="codes", unit="code", show=progress):
         start = time.process_time()
-        code = learn_code(method, rows, labels)
+        with showing(progress):
+            code = learn_code(method, rows, labels)
         seconds = time.process_time() - start
         found.append(
             {"compression": name, "seed": seed, "bytes_per_image": code.row_bytes}

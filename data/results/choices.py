@@ -17,7 +17,6 @@ from os.path import commonpath
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from lab import (
     HAND_CRAFTED,
@@ -42,9 +41,9 @@ from reranking import reranking
 from cbirlab import ATTENTIONS, FUSIONS, Dataset, Fusion, Recipe, complementarity, load_dataset, run_fusion, versus
 from cbirlab.aggregation import Aggregation
 from cbirlab.base.methods import Method
-from cbirlab.compression import Compression
 from cbirlab.datasets.base import HELD_OUT
 from cbirlab.fusion import fused_row
+from cbirlab.study.code_table import ASYMMETRIC, RESCORED, SYMMETRIC, compare_codes
 from cbirlab.whitening import Whitening
 
 GEM = "gem(p=3)"
@@ -92,9 +91,9 @@ PROPOSALS: dict[str, dict[str, Any]] = {
 SHOWN_WINS = 10
 BITS, SEEDS, SHORTLIST = (32, 64, 128), 4, 100
 BINARY = ("lsh", "pcah", "pca_rr", "itq", "sh")
-DRAWN_CODES = ("lsh", "pca_rr", "itq")
 OTHER_CODES = (
     *(
+        "rabitq",
         "float16",
         "sq(bits=8)",
         "sq(bits=4)",
@@ -262,49 +261,30 @@ def learning_set(lab: Lab) -> Blocks:
 def codes(lab: Lab) -> Blocks:
     """Codes of toynet's unwhitened GeM: mAP by bytes, by distance, and with the first 100 results scored again."""
     for dataset in (lab.dataset, *lab.photographs):
-        here = replace(lab, dataset=dataset)
-        options = {"taps": DEEPEST, "aggregations": GEM, "whitenings": "none"}
-        frame = here.compare(TOYNET, **options, compressions=_codes(), rescores=[0, SHORTLIST])
-        level = main_level(frame)
-        frame["code"] = frame["compression"].str.replace(r"\(seed=\d+\)|(, )?(seed=\d+|distance='\w+')", "", regex=True)
-        asymmetric = frame["compression"].map(_asymmetric)
-        frame["column"] = np.where(frame["rescore"] > 0, f"{SHORTLIST} scored again", np.where(asymmetric, "as", "s"))
-        frame = frame[(frame["rescore"] == 0) | ~asymmetric | ~frame["code"].isin(frame["code"][~asymmetric])]
+        options = {"taps": DEEPEST, **replace(lab, dataset=dataset).asked(TOYNET)}
+        frame = compare_codes(dataset, [*BINARY, *OTHER_CODES], BITS, seeds=range(SEEDS), rescore=SHORTLIST, **options)
         yield f"### {dataset.name}: {len(dataset.images)} images, {len(dataset.queries)} queries"
-        yield _by_code(frame, level)
-
-
-def _codes() -> list[str]:
-    """All codes to compare; those that draw something at random with several seeds."""
-    binary = [f"{name}(bits={bits}{more})" for bits in BITS for name in BINARY for more in _seeds(name)]
-    both = [text.replace(")", f", distance={one})") for text in binary for one in ("symmetric", "asymmetric")]
-    return ["none", *both, *(f"rabitq(seed={seed})" for seed in range(SEEDS)), *OTHER_CODES]
-
-
-def _seeds(name: str) -> list[str]:
-    return [f", seed={seed}" for seed in range(SEEDS)] if name in DRAWN_CODES else [""]
-
-
-def _asymmetric(text: str) -> bool:
-    return Compression.parse(text).parameters.get("distance", "asymmetric") == "asymmetric"
+        yield _by_code(frame, main_level(frame))
 
 
 def _by_code(frame: pd.DataFrame, level: str) -> str:
-    """A row for each code, its bytes, and the mean over seeds of each column with the smallest and largest value."""
-    columns = {"s": "symmetric", "as": "asymmetric", f"{SHORTLIST} scored again": f"{SHORTLIST} scored again"}
-    rows = []
-    for code, group in frame.groupby("code", sort=False):
-        cells = [_over_seeds(group.loc[group["column"] == name, level]) for name in columns]
-        recall = group.loc[group["column"] == group["column"].iloc[0], "recall@10"].mean()
-        rows.append([code, str(group["bytes_per_image"].iloc[0]), *cells, f"{recall:.3f}"])
-    return markdown(["code", "bytes", *columns.values(), "recall@10"], rows)
+    """A row for each code, its bytes, and the mean over seeds of each way with the smallest and largest value."""
+    again, rows = f"{SHORTLIST} scored again", []
+    full = frame.iloc[0]
+    rows.append(["none", str(full["bytes_per_image"]), "", *[_over_seeds(full, level)] * 2, f"{full['recall@10']:.3f}"])
+    groups = [*frame[1:].groupby(["code", "bits"], sort=False)]
+    swept = [one for one in groups if one[0][0] in BINARY]
+    for (code, bits), group in sorted(swept, key=lambda one: one[0][1]) + [one for one in groups if one not in swept]:
+        ways = {row["way"]: _over_seeds(row, level) for _, row in group.iterrows()}
+        cells = [ways.get(way, "") for way in (SYMMETRIC, ASYMMETRIC, RESCORED)]
+        name = f"{code}(bits={bits})" if code in BINARY else code
+        rows.append([name, str(group["bytes_per_image"].iloc[0]), *cells, f"{group['recall@10'].iloc[0]:.3f}"])
+    return markdown(["code", "bytes", SYMMETRIC, ASYMMETRIC, again, "recall@10"], rows)
 
 
-def _over_seeds(values: pd.Series) -> str:
-    if not len(values):
-        return ""
-    spread = f" ({values.min():.3f}-{values.max():.3f})" if len(values) > 1 else ""
-    return f"{values.mean():.3f}{spread}"
+def _over_seeds(row: pd.Series, level: str) -> str:
+    spread = f" ({row[f'{level}_least']:.3f}-{row[f'{level}_most']:.3f})" if row["seeds"] > 1 else ""
+    return f"{row[level]:.3f}{spread}"
 
 
 def _learned(lab: Lab) -> pd.DataFrame:

@@ -84,10 +84,12 @@ class Lab:
 
     def compare(self, network: Network, **grid: Any) -> pd.DataFrame:
         """`cbirlab.compare` of one network, with the network's title in the column "network"."""
+        return compare(self.dataset, **{**self.asked(network), **grid}).assign(network=network.title)
+
+    def asked(self, network: Network) -> dict[str, Any]:
+        """What all comparisons of one network share."""
         options = {"backbones": network.backbone, "weights": network.weights, "store": self.store, "progress": False}
-        if not self.dataset.train:
-            options["whitening_set"] = RENDERED
-        return compare(self.dataset, **{**options, **grid}).assign(network=network.title)
+        return options if self.dataset.train else {**options, "whitening_set": RENDERED}
 
     def run(self, row: Any) -> Any:
         """The run behind a row of `compare`."""

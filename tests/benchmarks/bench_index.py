@@ -36,7 +36,6 @@ import faiss  # isort: skip
 
 from cbirlab.compression import Compression
 from cbirlab.index import ExactIndex, IndexMethod, Ranking, rescore
-from cbirlab.index.faiss_index import FaissIndex
 from cbirlab.index.recall import recall_of_exact
 
 WIDTH, BATCH, SINGLE, TRAIN, K = 128, 100, 30, 40_000, 10
@@ -137,8 +136,9 @@ class Built:
 
     @property
     def serialised(self) -> int:
-        """Bytes that faiss writes of its index; of exact search, which is not of faiss, those of the codes."""
-        return len(self.index.saved()["index"]) if isinstance(self.index, FaissIndex) else self.index.nbytes
+        """Bytes that faiss writes of its index; of scans that keep codes alone, those of the codes."""
+        written = self.index.saved().get("index")
+        return self.index.nbytes if written is None else len(written)
 
 
 def main() -> int:

@@ -48,15 +48,16 @@ MEASURES = {
 }
 
 
-def pairs(ranking: Ranking | Lists, dataset: Dataset) -> pd.DataFrame:
+def pairs(ranking: Ranking | Lists, dataset: Dataset, *, distractors: int = 0) -> pd.DataFrame:
     """How well each right answer of each query is ranked, and what changed between the two pictures.
 
     Each answer is compared with the negatives alone, so that easy pairs do not push hard ones down the list.
 
     Parameters
     ----------
-    ranking : (Q, N), complete.
+    ranking : (Q, N + distractors), complete.
     dataset : one whose metadata has "pairs", like Toytown's.
+    distractors : how many rows of the lists follow the images of the dataset (`Run.distractors`); they are negatives.
 
     Returns
     -------
@@ -77,10 +78,11 @@ def pairs(ranking: Ranking | Lists, dataset: Dataset) -> pd.DataFrame:
             "to see what breaks a descriptor on other images, use the probe."
         )
     lists = lists_of(ranking)
-    if lists.shape != (len(dataset.queries), len(dataset.images)):
+    images = len(dataset.images) + distractors
+    if lists.shape != (len(dataset.queries), images):
         raise ValueError(
-            f"pairs: ranking must cover all {len(dataset.queries)} queries and all {len(dataset.images)} images, "
-            f"got {lists.shape}."
+            f"pairs: ranking must cover all {len(dataset.queries)} queries and all {images} images, got {lists.shape}; "
+            "say how many of them are distractors, and give lists that are not cut."
         )
     groups = query_groups(dataset)
     found = []

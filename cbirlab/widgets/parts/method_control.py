@@ -72,6 +72,8 @@ class MethodControl(widgets.VBox):
     def _moved(self) -> None:
         if not self._drawing:
             moved = {name: _value(widget, self._declared[name]) for name, widget in self.parameters.items()}
+            for name, most in self._limits(moved).items():
+                moved[name] = moved[name] and min(moved[name], most)
             self.value = self._method(self.menu.value, {**dict(getattr(self.value, "params", ())), **moved})
 
     def _show(self) -> None:
@@ -83,10 +85,17 @@ class MethodControl(widgets.VBox):
             declared = parameters(self._kind.registry[name]) if given else {}
             if declared != self._declared:
                 self._offer(declared)
+            for parameter, most in self._limits(given).items():
+                self.parameters[parameter].options = _stops(self._declared[parameter], most)
             for parameter, widget in self.parameters.items():
                 _set(widget, given[parameter])
         finally:
             self._drawing = before
+
+    def _limits(self, given: Mapping[str, Any]) -> dict[str, int]:
+        """The largest value of each parameter that may not exceed another one, as `probes` may not exceed `lists`."""
+        bounds = self._kind.registry.info(self.menu.value).facts.get("bounds", {}) if given else {}
+        return {name: given[by] or LARGEST_STOP for name, by in bounds.items()}
 
     def _offer(self, declared: Mapping[str, Parameter]) -> None:
         """Make the controls of a method's parameters."""
@@ -106,11 +115,17 @@ def parameter_control(parameter: Parameter) -> Any:
     if isinstance(domain, Choice) and None in domain.options:
         return widgets.Dropdown(options=[_option(one) for one in domain.options], **looks)
     if isinstance(domain, Range) and _doubles(domain):
-        doubled = {first * 2**power for first in DOUBLED for power in range(32)}
-        within = {stop for stop in doubled if domain.low <= stop <= min(domain.high, LARGEST_STOP)}
-        stops = [*([None] if domain.optional else []), *sorted(within | ({parameter.default} - {None}))]
-        return widgets.SelectionSlider(options=[_option(stop) for stop in stops], **looks)
+        return widgets.SelectionSlider(options=_stops(parameter), **looks)
     return control(parameter, description=looks["description"])
+
+
+def _stops(parameter: Parameter, most: int = LARGEST_STOP) -> list[tuple[str, Any]]:
+    """The stops of such a slider, up to `most`."""
+    domain: Any = parameter.domain
+    doubled = {first * 2**power for first in DOUBLED for power in range(32)}
+    within = {stop for stop in doubled if domain.low <= stop <= min(domain.high, most)}
+    stops = [*([None] if domain.optional else []), *sorted(within | ({parameter.default} - {None}))]
+    return [_option(stop) for stop in stops]
 
 
 def _doubles(domain: Range) -> bool:
