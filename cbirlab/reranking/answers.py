@@ -9,9 +9,9 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from cbirlab.index.exact import ExactIndex
-from cbirlab.index.ranking import Ranking
+from cbirlab.index.ranking import Ranking, blocks
 from cbirlab.index.rescoring import reorder
-from cbirlab.reranking.gallery import Gallery, products
+from cbirlab.reranking.gallery import ELEMENTS, Gallery, products
 from cbirlab.whitening import normalise
 
 
@@ -80,8 +80,17 @@ class Answers:
         return chosen, np.where(there, products(self.queries, self.gallery.rows, chosen), -np.inf)
 
     def cosines(self) -> np.ndarray:
-        """Cosines (Q, K) of the query with every listed image, float64; its own picture has its true one."""
-        return products(self.queries, self.gallery.rows, self.ranking.images)
+        """Cosines (Q, K) of the query with every listed image, float64; its own picture has its true one.
+
+        Those of equal images may differ by rounding, which float32 does not show.
+        """
+        images, rows = self.ranking.images, self.gallery.rows
+        if images.shape[1] < len(rows):
+            return products(self.queries, rows, images)
+        found, wide = np.empty(images.shape), np.asarray(rows, np.float64)  # complete lists are of small databases
+        for part in blocks(len(images), ELEMENTS // len(rows)):
+            found[part] = np.take_along_axis(self.queries[part] @ wide.T, images[part], 1)
+        return found
 
     def searched(self, queries: np.ndarray, **evidence: np.ndarray) -> Self:
         """The answers if other rows (Q, D) are searched in place of the queries; rows of zeros keep theirs."""

@@ -15,6 +15,7 @@ from cbirlab.index.exact import ExactIndex
 from cbirlab.index.ranking import blocks
 from cbirlab.reranking.answers import Answers
 from cbirlab.reranking.gallery import ELEMENTS, Gallery
+from cbirlab.reranking.graph import powers, would_list
 from cbirlab.whitening import normalise
 
 K = Range(1, 64, integer=True)
@@ -54,7 +55,7 @@ def decay(
     weights = np.where(cosines > -np.inf, (k - np.arange(images.shape[1])) / (k + 1), 0.0)
     if mutual:
         last = answers.gallery.reach(k)[images]
-        weights = np.where(_lists(cosines, last, answers.own[:, None] >= 0), weights, 0.0)
+        weights = np.where(would_list(cosines, last, answers.own[:, None] >= 0), weights, 0.0)
     return _expanded(answers, images, weights)
 
 
@@ -69,7 +70,7 @@ def alpha_qe(
     alpha : 0 is average query expansion; the larger, the less count images that are far.
     """
     images, cosines = answers.nearest(k)
-    return _expanded(answers, images, _powers(cosines, alpha))
+    return _expanded(answers, images, powers(cosines, alpha))
 
 
 def dba(
@@ -102,7 +103,7 @@ def _augmented(gallery: Gallery, k: int, alpha: float) -> np.ndarray:
     rows = np.asarray(gallery.rows)
     # added in the order of rows: of images that are each other's neighbours, the sums are equal to the last bit
     members = np.concatenate([np.arange(len(rows))[:, None], images], axis=1)
-    weights = np.concatenate([np.ones((len(rows), 1)), _powers(cosines, alpha)], axis=1)
+    weights = np.concatenate([np.ones((len(rows), 1)), powers(cosines, alpha)], axis=1)
     order = np.argsort(members, axis=1, kind="stable")
     sums = _sums(rows, np.take_along_axis(members, order, 1), np.take_along_axis(weights, order, 1))
     return normalise(sums).astype(np.float32)
@@ -115,16 +116,3 @@ def _sums(rows: np.ndarray, images: np.ndarray, weights: np.ndarray) -> np.ndarr
         near = np.asarray(rows[images[part]], np.float64)
         found[part] = np.einsum("qk,qkd->qd", weights[part], near)
     return found
-
-
-def _powers(cosines: np.ndarray, alpha: float) -> np.ndarray:
-    """max(s, 0)^α, and 0 where there is no image."""
-    return np.where(cosines > -np.inf, np.maximum(cosines, 0) ** alpha, 0.0)
-
-
-def _lists(cosines: np.ndarray, last: np.ndarray, belongs: np.ndarray) -> np.ndarray:
-    """Whether an image would list a query among its own k: the query is nearer than the last of them.
-
-    A query that is in the database itself (`belongs`) may be the last one.
-    """
-    return (cosines > last) | (belongs & (cosines >= last))

@@ -67,8 +67,7 @@ class Gallery:
 
     def reach(self, k: int) -> np.ndarray:
         """Cosine (N,) of every image with its k-th nearest other, -inf without one: what is nearer is among its k."""
-        cosines = self.neighbours(k)[1]
-        return cosines[:, k - 1] if cosines.shape[1] >= k else np.full(len(self), -np.inf)
+        return self.prepared(("reach", k), lambda: self._reach(k))
 
     @property
     def recall(self) -> float:
@@ -78,6 +77,10 @@ class Gallery:
     def prepared(self, key: Hashable, make: Callable[[], T]) -> T:
         """What `make` gives, made once for this key: what a method needs of the database whatever the query is."""
         return self._kept.get(key, lambda: self._timed(make))
+
+    def _reach(self, k: int) -> np.ndarray:
+        cosines = self.neighbours(k)[1]
+        return cosines[:, k - 1] if cosines.shape[1] >= k else np.full(len(self), -np.inf)
 
     def _timed(self, make: Callable[[], T]) -> T:
         before, start = self.seconds, time.perf_counter()

@@ -42,6 +42,50 @@ _add(
     side="database",
     published={"k": 10},
 )
+_add(
+    "k_reciprocal",
+    "k_reciprocal:k_reciprocal",
+    "k-reciprocal encoding",
+    "Zhong et al., CVPR 2017",
+    needs="neighbours",
+    transductive="joint",
+    published={"k1": 20, "k2": 6, "share": 0.3, "joint": True},
+)
+_add(
+    "k_reciprocal_graph",
+    "reciprocal_graph:k_reciprocal_graph",
+    "k-reciprocal encoding as a graph",
+    "Zhang et al., 2020",
+    needs="neighbours",
+    transductive="joint",
+    published={"k1": 26, "k2": 7, "joint": True},
+)
+_add("rank_neighbours", "ranks:rank_neighbours", "Ranks of neighbours", "Shen et al., CVPR 2012")
+_add(
+    "diffusion",
+    "diffusion:diffusion",
+    "Diffusion",
+    "Iscen et al., CVPR 2017",
+    needs="neighbours",
+    published={"k": 49, "kq": 10, "alpha": 0.99, "steps": 20},
+)
+_add(
+    "diffusion_offline",
+    "diffusion:diffusion_offline",
+    "Diffusion by stored columns",
+    "Yang et al., AAAI 2019",
+    needs="neighbours",
+    published={"k": 49, "kq": 10, "alpha": 0.99},
+)
+_add(
+    "diffusion_spectral",
+    "diffusion:diffusion_spectral",
+    "Diffusion by eigenvectors",
+    "Iscen et al., CVPR 2018",
+    needs="neighbours",
+)
+_add("rdp", "diffusion:rdp", "RDP: regularised diffusion process", "Bai et al., AAAI 2017", needs="neighbours")
+_add("super_global", "super_global:super_global", "SuperGlobal", "Shao et al., ICCV 2023", published={"k": 9})
 
 
 class Reranking(Method):
