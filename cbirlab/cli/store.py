@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import datetime
+from collections.abc import Sequence
 from typing import Any
 
 from cbirlab.cli.listing import align
 from cbirlab.cli.options import days, size_bytes
 from cbirlab.cli.saying import say
 from cbirlab.store import Entry, Store
+
+PICTURES = "pictures"
 
 
 def add_actions(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +42,8 @@ def command(given: Any) -> int:
     kept = Store(given.store)
     if given.action == "list":
         entries = kept.entries()
-        say(align([_entry_row(entry) for entry in entries]) if entries else "no entries")
+        rows = [_entry_row(entry) for entry in entries if entry.kind != PICTURES] + _picture_rows(entries)
+        say(align(rows) if rows else "no entries")
         say(f"{len(entries)} entries, {_size(kept.size())} in {kept.path}")
         return 0
     if given.action == "verify":
@@ -55,7 +59,6 @@ def command(given: Any) -> int:
 
 def _entry_row(entry: Entry) -> list[str]:
     facts, notes = entry.specification, entry.notes
-    used = datetime.datetime.fromtimestamp(entry.used).strftime("%Y-%m-%d %H:%M")
     if entry.kind == "fitted":
         names = ("whitening", "aggregation", "codebook", "compression")
         what = [next((str(facts[name]) for name in names if facts.get(name)), ""), "", "", "", ""]
@@ -75,7 +78,27 @@ def _entry_row(entry: Entry) -> list[str]:
             str(facts.get("aggregation", "")),
             f"{facts.get('image_size', '')} px",
         ]
-    return [entry.key[:12], used, _size(entry.size_bytes), entry.kind, *what]
+    return [entry.key[:12], _day(entry), _size(entry.size_bytes), entry.kind, *what]
+
+
+def _picture_rows(entries: Sequence[Entry]) -> list[list[str]]:
+    """One row for all pictures of a dataset that have the same features: each picture is an entry of its own."""
+    groups: dict[tuple[str, ...], list[Entry]] = {}
+    for entry in entries:
+        if entry.kind == PICTURES:
+            facts = entry.specification
+            what = [f"{facts.get(name, '')}" for name in ("backbone", "tap", "features")]
+            groups.setdefault(
+                (f"{entry.notes.get('dataset', '')}", *what, f"{facts.get('image_size', '')} px"), []
+            ).append(entry)
+    return [
+        [f"{len(group)} entries", _day(group[0]), _size(sum(entry.size_bytes for entry in group)), PICTURES, *what]
+        for what, group in groups.items()
+    ]
+
+
+def _day(entry: Entry) -> str:
+    return datetime.datetime.fromtimestamp(entry.used).strftime("%Y-%m-%d %H:%M")
 
 
 def _size(size_bytes: int) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from cbirlab.images.preprocessing import region, whole_box
 from cbirlab.index import Rows
 from cbirlab.passes import Passes, View
 from cbirlab.pipeline.bench import Bench
+from cbirlab.pipeline.pictures import as_given
 from cbirlab.pipeline.recipe import Recipe
 from cbirlab.store.files import state_of
 
@@ -77,9 +77,8 @@ class Outside:
         shared = self.bench.shared
         network = Network(self.bench.backbone, precision=shared.precision)
         upright = images.read(image)
-        passes, size, resizing = shared.passes, int(shared.image_size or 0), shared.resizing
-        if prepared and resizing.resize != "long_side":
-            size, resizing = max(upright.size), replace(resizing, resize="long_side")
+        passes = shared.passes
+        size, resizing = as_given(upright, int(shared.image_size or 0), shared.resizing, prepared)
         box, frame = region(box, shared.crop)
         boxes = [box] if passes.single else _views(upright, box or frame, passes)
         options = {"image_size": size, "frame": frame, "resizing": resizing}

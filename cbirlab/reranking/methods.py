@@ -86,6 +86,22 @@ _add(
 )
 _add("rdp", "diffusion:rdp", "RDP: regularised diffusion process", "Bai et al., AAAI 2017", needs="neighbours")
 _add("super_global", "super_global:super_global", "SuperGlobal", "Shao et al., ICCV 2023", published={"k": 9})
+_add(
+    "spatial",
+    "spatial:spatial",
+    "Spatial verification of keypoints",
+    "Philbin et al., CVPR 2007",
+    needs="pictures",
+    published={"order": "inliers"},
+)
+_add(
+    "columns",
+    "spatial:columns",
+    "Spatial verification of map columns",
+    "after Hausler et al., CVPR 2021",
+    needs="maps",
+    published={"order": "inliers"},
+)
 
 
 class Reranking(Method):

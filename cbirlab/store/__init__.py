@@ -5,6 +5,7 @@ In its folder::
     descriptors/<key>/meta.json, values.npy           finished entries; key = hash of the entry's specification
     fitted/<key>/meta.json, mean.npy, ...
     projection/<key>/meta.json, points.npy
+    pictures/<key>/meta.json, places.npy, ...         local features of one picture
     partial/<base>/<shard>/<column>.shard             finished shards of a run that has not ended
     images/<folder>.json, views/<scheme>.json         facts about image files seen before, to save time
     orders/<specification>.json                       the order of the images whose descriptors are here
