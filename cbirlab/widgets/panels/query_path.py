@@ -109,7 +109,7 @@ class QueryPath(LookPanel):
         images = "1 image is" if len(added) == 1 else f"{len(added)} images are"
         return (
             f"{images} added to the query{known}; the cosine of q and q′ is {cosine:.3f}. The plane holds "
-            f"{self.seen.share:.0%} of the variance."
+            f"{self.seen.share:.0%} of the variance: what is near on the map may still be far."
         )
 
     def _draw_rest(self) -> None:

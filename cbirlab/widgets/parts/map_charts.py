@@ -19,8 +19,13 @@ FRAME, ROOM = np.array([58, 60]), 40
 """What a chart keeps free at its sides, and what a map keeps free within."""
 
 MOST_NUMBERED = 12
-DECADES, LEVELS = 4, 12
-COLD, HOT = np.array([43, 131, 198]), np.array([213, 94, 0])
+DECADES, LEVELS = 2, 13
+COLD, WARM, HOT = (43, 131, 198), (194, 105, 156), (213, 94, 0)
+"""Each stands out from white and from a dark page; in between they stay as bright."""
+
+SOLVED_AT = MOST_STEPS + 2
+"""Where the solution stands on the axis of the steps."""
+
 _SHARES = {RIGHT: GREEN, WRONG: ORANGE, JUNK: DIM, UNKNOWN: BLUE}
 _TEXT_WIDTH = 6.2
 
@@ -87,23 +92,20 @@ def curve_chart(values: Sequence[float], step: int, title: str) -> Drawing:
     """A metric after each step of diffusion and at the solution, with the present step marked."""
     finite = [value for value in values if not math.isnan(value)] or [0.0]
     room = max(0.1 * (max(finite) - min(finite)), 0.002)
-    chart = Chart(CURVE, (0, MOST_STEPS + 1), (min(finite) - room, max(finite) + room), title)
+    chart = Chart(CURVE, (0, SOLVED_AT + 1), (min(finite) - room, max(finite) + room), title)
     x0, x1 = chart.across
+    points = [chart.at(*point) for point in zip((*range(MOST_STEPS + 1), SOLVED_AT), values, strict=True)]
     chart.segments([(*chart.at(x0, values[0]), *chart.at(x1, values[0]))], DIM, opacity=0.6)
-    chart.line([chart.at(*point) for point in enumerate(values[:-1])], BLUE, width=2)
-    chart.dots([chart.at(*point) for point in enumerate(values)], BLUE, radius=2.5)
-    chart.dots([chart.at(step, values[step])], ORANGE, radius=6)
+    chart.line(points[:-1], BLUE, width=2)
+    chart.dots(points, BLUE, radius=2.5)
+    chart.dots([points[step]], ORANGE, radius=6)
     best = int(np.nanargmax(values))
-    x, y = chart.at(best, values[best])
+    x, y = points[best]
     chart.text(x, y - 10, f"{values[best]:.3f}", anchor="middle", size=11)
     chart.axes("steps of conjugate gradients; 0 is before diffusion", [0, 5, 10, 15, 20], chart.up, ".3f")
-    chart.text(*_below(chart, MOST_STEPS + 1), "solved", anchor="end", colour=DIM, size=11)
+    x, foot = chart.at(SOLVED_AT, chart.up[0])
+    chart.text(x, foot + 11, "solved", anchor="middle", colour=DIM, size=11)
     return chart
-
-
-def _below(chart: Chart, x: float) -> tuple[float, float]:
-    place, foot = chart.at(x, chart.up[0])
-    return place + 8, foot + 24
 
 
 def _map(clouds: Sequence[np.ndarray], title: str) -> Chart:
@@ -157,15 +159,15 @@ def _key(chart: Drawing, groups: Sequence[str]) -> None:
 
 
 def _warmth(parts: np.ndarray) -> np.ndarray:
-    """From 0 at 10^-4 of the largest f, or less, to 1 at the largest."""
+    """From 0 at 10^-2 of the largest f, or less, to 1 at the largest."""
     return (np.log10(np.maximum(parts, 10.0**-DECADES)) / DECADES + 1).clip(0, 1)
 
 
 def _look(level: int) -> tuple[str, float]:
     """Colour and radius of a dot."""
     share = level / (LEVELS - 1)
-    red, green, blue = np.rint(COLD + share * (HOT - COLD)).astype(int)
-    return f"#{red:02x}{green:02x}{blue:02x}", 2.5 + 4 * share
+    red, green, blue = (round(float(np.interp(share, (0, 0.5, 1), part))) for part in zip(COLD, WARM, HOT, strict=True))
+    return f"#{red:02x}{green:02x}{blue:02x}", 2.5 + 5 * share
 
 
 def _heat_key(chart: Drawing, right: bool) -> None:

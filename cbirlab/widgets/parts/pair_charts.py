@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 from PIL import Image
@@ -13,7 +14,7 @@ from cbirlab.widgets.parts.code_charts import BLUE, GOLD, GREEN, ORANGE, PINK
 from cbirlab.widgets.parts.drawing import DIM, INK, Drawing, Ends, Points
 from cbirlab.widgets.parts.map_charts import RIGHT, WRONG, group_of
 
-GRID, MARGIN, HEAD = 470, 44, 62
+GRID, MARGIN, HEAD = 470, 44, 48
 BAR, BAR_HEIGHT = 300, 26
 LEAST_LABELLED = 15
 SIDE, GAP, ABOVE = 330, 26, 24
@@ -57,9 +58,9 @@ def grid_chart(seen: Mutual, kinds: Sequence[str], chosen: int, title: str) -> D
         elif seen.lists[row, column]:
             chart.area(_box(x + side / 4, y + side / 4, side / 2 - 2, side / 2 - 2), ORANGE)
     for row, column in np.argwhere(seen.brought).tolist():
-        chart.line(_closed(_box(at(column) + 1, down(row) + 1, side - 2, side - 2)), GREEN, width=2.5)
+        chart.line(_closed(_box(at(column) + 1, down(row) + 1, side - 2, side - 2)), PINK, width=2.5)
     for column in np.flatnonzero(seen.brought.any(axis=0)).tolist():
-        chart.area(_diamond(at(column + 0.5), down(0.5), side / 2 - 1), GREEN)
+        chart.area(_diamond(at(column + 0.5), down(0.5), side / 2 - 1), PINK)
     if seen.near + 1 < count:
         edge = seen.near + 1
         ends: list[Ends] = [
@@ -85,7 +86,7 @@ def overlap_chart(seen: Overlap, names: Mapping[int, str], chosen: str) -> Drawi
     common = float(seen.common.sum())
     chart = Drawing(2 * BAR + 96, 128)
     chart.text(
-        4, 11, f"In common m = {common:.3f};  J = 1 - m / (2 - m) = {seen.jaccard:.3f};  1 would be nothing", size=13
+        4, 11, f"In common: m = {common:.3f}. J = 1 - m / (2 - m) = {seen.jaccard:.3f}; 1 is nothing in common", size=13
     )
     left = 84.0
     tops = 30, 30 + BAR_HEIGHT + 8
@@ -104,7 +105,8 @@ def overlap_chart(seen: Overlap, names: Mapping[int, str], chosen: str) -> Drawi
         chart.segments([(x, tops[0] - 4, x, foot + 4) for x in (x0, x1)], INK, width=1)
     for words, top in (("query", tops[0]), (chosen, tops[1])):
         chart.text(left - 6, top + BAR_HEIGHT / 2, words, anchor="end", size=12)
-    chart.text(left, foot + 16, "Pieces are images, as long as they weigh; green ones weigh so much in both", size=11)
+    words = "Pieces are images, as long as they weigh; green: what both bars have. Numbers as in the grid"
+    chart.text(left, foot + 16, words, size=11)
     return chart
 
 
@@ -131,12 +133,12 @@ def inlier_chart(
         return [*map(tuple, (points[:, :2] * scales[side] + (lefts[side], ABOVE)).tolist())]
 
     lay(1)
-    if box is not None:
-        _outline(chart, on(1, box))
-    lay(0)  # a box that reaches out of its picture must not cover the other one
+    lay(0)
     if box is not None:
         (width, tall) = sizes[0]
-        _outline(chart, [(1, ABOVE + 1), (width - 1, ABOVE + 1), (width - 1, ABOVE + tall - 1), (1, ABOVE + tall - 1)])
+        frame = lefts[1] - GAP / 2, ABOVE, float(chart.width), float(chart.height)
+        _outline(chart, _inside(on(1, box), frame))
+        _outline(chart, _inside(_box(1, ABOVE + 1, width - 2, tall - 2), (0, 0, width, float(chart.height))))
     ends = [(*a, *b) for a, b in zip(on(0, places[0]), on(1, places[1]), strict=True)]
     agree = [one for one, inside in zip(ends, fit.inside, strict=True) if inside]
     chart.segments([one for one, inside in zip(ends, fit.inside, strict=True) if not inside], PALE, opacity=0.45)
@@ -147,9 +149,22 @@ def inlier_chart(
     return chart
 
 
-def _outline(chart: Drawing, corners: Points) -> None:
-    chart.line(_closed(corners), UNDER, width=4)
-    chart.line(_closed(corners), OUTLINE, width=2)
+def _outline(chart: Drawing, ends: Sequence[Ends]) -> None:
+    chart.segments(ends, UNDER, width=4)
+    chart.segments(ends, OUTLINE, width=2)
+
+
+def _inside(corners: Points, frame: Ends) -> list[Ends]:
+    """A polygon as short lines, without those that leave a frame (left, top, right, bottom)."""
+    share = np.linspace(0, 1, 129)[:, None]
+    low, high = np.array(frame[:2]), np.array(frame[2:])
+    found: list[Ends] = []
+    for start, end in pairwise(np.array(_closed(corners))):
+        points = start + share * (end - start)
+        within = ((points >= low) & (points <= high)).all(axis=1)
+        runs = np.flatnonzero(np.diff(np.concatenate([[False], within, [False]]).astype(int)))
+        found += [(*points[first].tolist(), *points[last - 1].tolist()) for first, last in runs.reshape(-1, 2)]
+    return found
 
 
 def _rest(seen: Overlap, weights: np.ndarray) -> list[tuple[int, float]]:
@@ -182,10 +197,10 @@ def _grid_key(chart: Drawing, x: float, y: float, brought: bool) -> None:
         chart.text(x + 20, y, words, colour=DIM, size=11)
         y += 22
     if brought:
-        chart.area(_diamond(x + 7, y, 7), GREEN)
+        chart.area(_diamond(x + 7, y, 7), PINK)
         chart.text(x + 20, y, "brought in", colour=DIM, size=11)
         y += 22
-        chart.line(_closed(_box(x, y - 7, 14, 14)), GREEN, width=2.5)
+        chart.line(_closed(_box(x, y - 7, 14, 14)), PINK, width=2.5)
         chart.text(x + 20, y, "by this row", colour=DIM, size=11)
         y += 22
     chart.line(_closed(_box(x, y - 7, 14, 14)), GOLD, width=2)
