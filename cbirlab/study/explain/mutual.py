@@ -48,8 +48,8 @@ class Mutual:
     near : how many are the nearest.
     lists : (n + 1, n + 1) whether the row lists the column among its nearest; everybody lists itself.
     core : (n + 1,) R(q): who lists the query and is listed by it.
-    brought : (n + 1, n + 1) whether the row, of R(q), has most of its smaller neighbourhood in R(q), and brings the
-        column in, which is not in R(q).
+    brought : (n + 1, n + 1) whether the row, of R(q), has more than 2/3 of its smaller neighbourhood in R(q), and
+        brings the column in, which is not in R(q).
     encoded : what the query makes of the database.
     """
 

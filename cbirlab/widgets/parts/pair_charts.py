@@ -17,6 +17,9 @@ from cbirlab.widgets.parts.map_charts import RIGHT, WRONG, group_of
 GRID, MARGIN, HEAD = 470, 44, 48
 BAR, BAR_HEIGHT = 300, 26
 LEAST_LABELLED = 15
+QUERY, ROUNDING = -1, 1e-9
+"""Stands for a query that is in no database; a weight up to this is none."""
+
 SIDE, GAP, ABOVE = 330, 26, 24
 AGREE, OUTLINE, UNDER, PALE = "#ffd400", "#00e5ff", "#000000", "#c0c0c0"
 
@@ -91,15 +94,13 @@ def overlap_chart(seen: Overlap, names: Mapping[int, str], chosen: str) -> Drawi
     left = 84.0
     tops = 30, 30 + BAR_HEIGHT + 8
     shared = [(image, weight) for image, weight in zip(seen.images, seen.common, strict=True) if weight > 0]
-    own = _rest(seen, seen.query), _rest(seen, seen.other)
-    lacking = 1 - float(seen.query.sum())
-    mine = [*own[0], *([(-1, lacking)] if lacking > 1e-9 else [])]
-    for row, (parts, start, colour) in enumerate(
-        ((mine, 0.0, BLUE), (own[1], 1.0, PINK)),
-    ):
-        _pieces(chart, parts, left + start * BAR, tops[row], colour, names)
-        _pieces(chart, shared, left + (1 - common) * BAR, tops[row], GREEN, names)
+    mine, theirs = (_rest(seen, one) for one in (seen.query, seen.other))
+    if (itself := 1 - float(seen.query.sum())) > ROUNDING:
+        mine.append((QUERY, itself))
     x0, x1 = left + (1 - common) * BAR, left + BAR
+    for top, rest, start, colour in zip(tops, (mine, theirs), (left, x1), (BLUE, PINK), strict=True):
+        _pieces(chart, rest, start, top, colour, names)
+        _pieces(chart, shared, x0, top, GREEN, names)
     foot = tops[1] + BAR_HEIGHT
     if common > 0:
         chart.segments([(x, tops[0] - 4, x, foot + 4) for x in (x0, x1)], INK, width=1)
@@ -124,18 +125,14 @@ def inlier_chart(
     lefts = 0.0, sizes[0][0] + GAP
     box = fit.box((pictures[0].shape[0], pictures[0].shape[1]))
 
-    def lay(side: int) -> None:
-        image = Image.fromarray(pictures[side])
-        small = image.resize((max(1, round(sizes[side][0])), max(1, round(sizes[side][1]))))
-        chart.raster(lefts[side], ABOVE, *sizes[side], small, smooth=True)
-
     def on(side: int, points: np.ndarray) -> Points:
         return [*map(tuple, (points[:, :2] * scales[side] + (lefts[side], ABOVE)).tolist())]
 
-    lay(1)
-    lay(0)
+    for picture, left, (width, tall) in zip(pictures, lefts, sizes, strict=True):
+        small = Image.fromarray(picture).resize((max(1, round(width)), max(1, round(tall))))
+        chart.raster(left, ABOVE, width, tall, small, smooth=True)
     if box is not None:
-        (width, tall) = sizes[0]
+        width, tall = sizes[0]
         frame = lefts[1] - GAP / 2, ABOVE, float(chart.width), float(chart.height)
         _outline(chart, _inside(on(1, box), frame))
         _outline(chart, _inside(_box(1, ABOVE + 1, width - 2, tall - 2), (0, 0, width, float(chart.height))))
@@ -170,7 +167,7 @@ def _inside(corners: Points, frame: Ends) -> list[Ends]:
 def _rest(seen: Overlap, weights: np.ndarray) -> list[tuple[int, float]]:
     """What an image weighs here and not there."""
     left = weights - seen.common
-    return [(int(image), float(one)) for image, one in zip(seen.images, left, strict=True) if one > 1e-12]
+    return [(int(image), float(one)) for image, one in zip(seen.images, left, strict=True) if one > ROUNDING]
 
 
 def _pieces(
@@ -185,7 +182,7 @@ def _pieces(
         width = weight * BAR
         chart.area(_box(left, top, max(0.5, width - 1), BAR_HEIGHT), colour)
         if width >= LEAST_LABELLED:
-            name = "q" if image < 0 else names.get(image, "")
+            name = "q" if image == QUERY else names.get(image, "")
             chart.text(left + width / 2, top + BAR_HEIGHT / 2, name, anchor="middle", colour="#ffffff", size=11)
         left += width
 
