@@ -26,7 +26,7 @@ from cbirlab.widgets.parts.snapshot import picture_sheet
 if TYPE_CHECKING:
     from cbirlab.live import Session
 
-SHOWN = 24
+SHOWN = 12
 KIND = "keypoints"
 CONTROLS = "model", "ratio", "pixels"
 ABOUT = (
