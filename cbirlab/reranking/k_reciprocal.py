@@ -93,17 +93,44 @@ def _encode(gallery: Gallery, k1: int, k2: int) -> Encoded:
     return Encoded(gallery.reach(k1), half, plain, _averaged(plain, near, plain).tocsc(), farthest)
 
 
-def _alone(answers: Answers, k1: int, k2: int) -> tuple[Any, Any, np.ndarray]:
-    """Vectors of the queries (Q, N), those of the database by columns, and the queries' largest squared distances."""
+@dataclass(frozen=True, eq=False)
+class Neighbourhoods:
+    """What queries (Q) make of an encoded database (N).
+
+    Attributes
+    ----------
+    core : (Q, N) R(q, k1), 0 or 1; it holds the query itself if that is in the database.
+    grown : (Q, N) the same with what it has taken up; not 0 at its members.
+    vectors : (Q, N) V.
+    farthest : (Q,) the largest squared distance of each query.
+    database : what was encoded once.
+    """
+
+    core: Any
+    grown: Any
+    vectors: Any
+    farthest: np.ndarray
+    database: Encoded
+
+
+def encode_alone(answers: Answers, k1: int, k2: int) -> Neighbourhoods:
+    """Encode each query for itself; see `k_reciprocal`."""
     gallery, own = answers.gallery, answers.own
     kept = gallery.prepared(("k_reciprocal", k1, k2), lambda: _encode(gallery, k1, k2))
     images, cosines = answers.nearest(max(k1, k2 - 1))
     there, farthest = cosines > -np.inf, _farthest(answers.queries, gallery)
     mutual = would_list(cosines[:, :k1], kept.reach[images[:, :k1]], own[:, None] >= 0)
-    base = sparse_lists(*with_own(own, images[:, :k1], mutual), 1.0, len(gallery))
-    vectors = _weighted(_grown(base, kept.half), answers.queries, gallery, own, farthest)
+    core = sparse_lists(*with_own(own, images[:, :k1], mutual), 1.0, len(gallery))
+    grown = _grown(core, kept.half)
+    vectors = _weighted(grown, answers.queries, gallery, own, farthest)
     near = sparse_lists(images[:, : k2 - 1], there[:, : k2 - 1], 1.0, len(gallery))
-    return _averaged(vectors, near, kept.plain), kept.columns, farthest
+    return Neighbourhoods(core, grown, _averaged(vectors, near, kept.plain), farthest, kept)
+
+
+def _alone(answers: Answers, k1: int, k2: int) -> tuple[Any, Any, np.ndarray]:
+    """Vectors of the queries (Q, N), those of the database by columns, and the queries' largest squared distances."""
+    found = encode_alone(answers, k1, k2)
+    return found.vectors, found.database.columns, found.farthest
 
 
 def _joint(answers: Answers, k1: int, k2: int) -> tuple[Any, Any, np.ndarray]:

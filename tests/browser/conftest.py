@@ -35,6 +35,7 @@ from cbirlab.datasets import load_dataset
 from cbirlab.live import Session
 from cbirlab.store import Store
 from cbirlab.widgets.looking import CodeBeside, HammingBall, ITQSteps, MatchView, Missed, PoolingView, PQCells
+from cbirlab.widgets.looking import DiffusionHeat, InlierView, MutualGrid, QueryPath, RerankBeside
 from cbirlab.widgets.looking import WhiteningLab, WinLoss
 from cbirlab.widgets.panels.probe_panel import BreaksPanel, ProbePanel
 
@@ -53,6 +54,11 @@ PANELS = {  # in the order of their cells, and what each is given beside the ses
     "PQCells": "",
     "ITQSteps": "",
     "CodeBeside": ', compression="itq(bits=8)"',
+    "RerankBeside": "",
+    "QueryPath": ', rerank="aqe(k=3)"',
+    "DiffusionHeat": "",
+    "MutualGrid": "",
+    "InlierView": "",
 }
 
 COVERS_CODE = """

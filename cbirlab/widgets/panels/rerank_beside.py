@@ -84,8 +84,7 @@ class RerankBeside(LookPanel):
 
     def _reranked(self, chain: str) -> Setting:
         """The setting with this chain in place of its own."""
-        others = {name: value for name, value in self.state.setting.stages if name != FIELD}
-        return Setting(*self.state.setting[:4], tuple((others | {FIELD: chain}).items()))
+        return self.state.setting.with_stage(FIELD, chain)
 
     def _settings(self) -> Sequence[Setting]:
         return [self._reranked("none"), self._reranked(self.rerank.value)]

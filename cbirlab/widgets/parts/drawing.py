@@ -25,6 +25,8 @@ _LINE = 17
 _ANCHORS = {"start": "lm", "middle": "mm", "end": "rm"}
 
 Points = Sequence[tuple[float, float]]
+Ends = tuple[float, float, float, float]
+"""x and y of one end, then of the other."""
 
 
 class _Line(NamedTuple):
@@ -40,11 +42,19 @@ class _Area(NamedTuple):
     opacity: float
 
 
+class _Segments(NamedTuple):
+    ends: Sequence[Ends]
+    colour: str
+    width: float
+    opacity: float
+
+
 class _Dots(NamedTuple):
     points: Points
     colour: str
     radius: float
     opacity: float
+    hollow: bool
 
 
 class _Raster(NamedTuple):
@@ -53,6 +63,7 @@ class _Raster(NamedTuple):
     width: float
     height: float
     image: Image.Image
+    smooth: bool
 
 
 class _Text(NamedTuple):
@@ -64,7 +75,7 @@ class _Text(NamedTuple):
     size: int
 
 
-_Mark = _Line | _Area | _Dots | _Raster | _Text
+_Mark = _Line | _Area | _Segments | _Dots | _Raster | _Text
 
 
 class Drawing:
@@ -82,13 +93,21 @@ class Drawing:
         """A filled polygon."""
         self.marks.append(_Area(list(points), colour, opacity))
 
-    def dots(self, points: Points, colour: str, *, radius: float = 2.0, opacity: float = 1.0) -> None:
-        """A disc at each point."""
-        self.marks.append(_Dots(list(points), colour, radius, opacity))
+    def segments(self, ends: Sequence[Ends], colour: str, *, width: float = 1.0, opacity: float = 1.0) -> None:
+        """Many straight lines that look alike."""
+        self.marks.append(_Segments(list(ends), colour, width, opacity))
 
-    def raster(self, x: float, y: float, width: float, height: float, image: Image.Image) -> None:
-        """A picture whose pixels become tiles, its upper left corner at (x, y)."""
-        self.marks.append(_Raster(x, y, width, height, image))
+    def dots(
+        self, points: Points, colour: str, *, radius: float = 2.0, opacity: float = 1.0, hollow: bool = False
+    ) -> None:
+        """A disc at each point, or a circle if it is hollow."""
+        self.marks.append(_Dots(list(points), colour, radius, opacity, hollow))
+
+    def raster(
+        self, x: float, y: float, width: float, height: float, image: Image.Image, *, smooth: bool = False
+    ) -> None:
+        """A picture, its upper left corner at (x, y): its pixels become tiles, or a photograph if it is smooth."""
+        self.marks.append(_Raster(x, y, width, height, image, smooth))
 
     def text(self, x: float, y: float, words: str, *, anchor: str = "start", colour: str = INK, size: int = 12) -> None:
         """Words in one line, their middle at height `y`; `anchor` is "start", "middle" or "end"."""
@@ -110,7 +129,8 @@ class Drawing:
         for mark in self.marks:
             if isinstance(mark, _Raster):
                 size = max(1, round(mark.width)), max(1, round(mark.height))
-                sheet.paste(mark.image.resize(size, Image.Resampling.NEAREST), (round(mark.x), round(mark.y)))
+                how = Image.Resampling.BILINEAR if mark.smooth else Image.Resampling.NEAREST
+                sheet.paste(mark.image.resize(size, how), (round(mark.x), round(mark.y)))
             else:
                 _draw(draw, mark)
         return sheet
@@ -145,12 +165,20 @@ def titled_sheet(image: Image.Image, title: str, note: str = "") -> Image.Image:
 def _svg(mark: _Mark) -> str:
     if isinstance(mark, _Raster):
         place = f"x='{mark.x:.1f}' y='{mark.y:.1f}' width='{mark.width:.1f}' height='{mark.height:.1f}'"
-        look = "preserveAspectRatio='none' style='image-rendering:pixelated'"
-        return f"<image {place} {look} href='{_png(mark.image)}'/>"
+        look = "preserveAspectRatio='none'" + ("" if mark.smooth else " style='image-rendering:pixelated'")
+        return f"<image {place} {look} href='{_inside(mark.image, 'JPEG' if mark.smooth else 'PNG')}'/>"
     colour = _PAGE.get(mark.colour, mark.colour)
     if isinstance(mark, _Text):
         place = f"x='{mark.x:.1f}' y='{mark.y:.1f}' text-anchor='{mark.anchor}' dominant-baseline='central'"
         return f"<text {place} style='fill:{colour};font-size:{mark.size}px'>{escape(mark.words)}</text>"
+    if isinstance(mark, _Segments):
+        path = "".join(f"M{x0:.1f} {y0:.1f}L{x1:.1f} {y1:.1f}" for x0, y0, x1, y1 in mark.ends)
+        look = f"fill:none;stroke:{colour};stroke-width:{mark.width:g};stroke-opacity:{mark.opacity:g}"
+        return f"<path d='{path}' style='{look}'/>"
+    if isinstance(mark, _Dots) and mark.hollow:
+        r = mark.radius
+        path = "".join(f"M{x - r:.1f} {y:.1f}a{r} {r} 0 1 0 {2 * r} 0a{r} {r} 0 1 0 {-2 * r} 0" for x, y in mark.points)
+        return f"<path d='{path}' style='fill:none;stroke:{colour};stroke-width:1.5;stroke-opacity:{mark.opacity:g}'/>"
     if isinstance(mark, _Dots):
         path = "".join(f"M{x:.1f} {y:.1f}h0" for x, y in mark.points)
         look = f"fill:none;stroke:{colour};stroke-width:{2 * mark.radius:g};stroke-opacity:{mark.opacity:g}"
@@ -162,22 +190,26 @@ def _svg(mark: _Mark) -> str:
     return f"<polyline points='{points}' style='fill:none;stroke:{colour};stroke-width:{mark.width:g}{dash}'/>"
 
 
-def _png(image: Image.Image) -> str:
+def _inside(image: Image.Image, form: str) -> str:
     """A picture inside an SVG."""
     out = io.BytesIO()
-    image.save(out, "PNG")
-    return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode("ascii")
+    image.save(out, form)
+    return f"data:image/{form.lower()};base64," + base64.b64encode(out.getvalue()).decode("ascii")
 
 
-def _draw(draw: ImageDraw.ImageDraw, mark: _Line | _Area | _Dots | _Text) -> None:
+def _draw(draw: ImageDraw.ImageDraw, mark: _Line | _Area | _Segments | _Dots | _Text) -> None:
     colour = ImageColor.getrgb(_PAPER.get(mark.colour, mark.colour))
     if isinstance(mark, _Text):
         font = ImageFont.load_default(mark.size)
         draw.text((mark.x, mark.y), mark.words, fill=colour, font=font, anchor=_ANCHORS[mark.anchor])
+    elif isinstance(mark, _Segments):
+        for ends in mark.ends:
+            draw.line(ends, fill=(*colour[:3], round(255 * mark.opacity)), width=max(1, round(mark.width)))
     elif isinstance(mark, _Dots):
+        paint = (*colour[:3], round(255 * mark.opacity))
         for x, y in mark.points:
             corners = (x - mark.radius, y - mark.radius, x + mark.radius, y + mark.radius)
-            draw.ellipse(corners, fill=(*colour[:3], round(255 * mark.opacity)))
+            draw.ellipse(corners, fill=None if mark.hollow else paint, outline=paint if mark.hollow else None)
     elif isinstance(mark, _Area):
         draw.polygon([tuple(point) for point in mark.points], fill=(*colour[:3], round(255 * mark.opacity)))
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ipywidgets as widgets
@@ -39,6 +39,7 @@ class MethodControl(widgets.VBox):
     kind : the class of its methods.
     default : of the field; "none" is offered too if it is that.
     guard : runs the callbacks.
+    offered : names in the menu; by default all methods.
 
     Attributes
     ----------
@@ -49,11 +50,11 @@ class MethodControl(widgets.VBox):
 
     value = AnyTrait()
 
-    def __init__(self, name: str, kind: type[Method], default: str, guard: Guard) -> None:
+    def __init__(self, name: str, kind: type[Method], default: str, guard: Guard, offered: Sequence[str] = ()) -> None:
         self._kind, self._guard, self._drawing = kind, guard, False
         self._kept: dict[str, str] = {}
         self._declared: Mapping[str, Parameter] = {}
-        titles = with_titles([*kind.registry], lambda _: kind.registry)
+        titles = with_titles(offered or [*kind.registry], lambda _: kind.registry)
         self.menu = menu(titles if default in kind.registry else [("None", NONE), *titles], description=name)
         self.parameters: dict[str, Any] = {}
         super().__init__([self.menu], value=self._method(default))

@@ -27,6 +27,10 @@ class Setting(NamedTuple):
     dimensions: int | None
     stages: tuple[tuple[str, Any], ...] = ()
 
+    def with_stage(self, name: str, value: Any) -> Setting:
+        """The setting with this value of a field of the search, or of an added stage, in place of its own."""
+        return self._replace(stages=tuple((dict(self.stages) | {name: value}).items()))
+
     @property
     def words(self) -> str:
         """The setting in one line, without anything that was not chosen."""
