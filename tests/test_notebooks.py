@@ -34,7 +34,7 @@ WHOLE = os.environ.get("CBIRLAB_NOTEBOOKS") == "whole"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 PROGRESS = re.compile(r"\d+%\||FloatProgress")  # tqdm's bars show themselves as text without a kernel
 OTHER = ("squeezenet1_1", "random")  # taps with other names, none of them a classifier's; it is small and here
-UNTIL_THE_PANEL = {"0", "4", "5", "6", "8", "9", "12", "13", "14"}
+UNTIL_THE_PANEL = {"0", "4", "5", "6", "8", "9", "12", "13", "14", "15"}
 """Notebooks that are not run to the end with it: what follows the panel takes long, and names no tap."""
 SMALL = "IMAGE_SIZE, AGGREGATIONS, WHITENINGS = 64, ['mac', 'gem'], ['none', 'pca']"
 MOST_LINES = 10
@@ -117,6 +117,10 @@ CONTROLS = {
     r"Choose a compression": called("compression"),
     r"places to re-score": called("rescore"),
     r"Move the probes": called("probes"),
+    r"Choose a larger k": called("k"),
+    r"Move k1": called("k1"),
+    r"Move the steps": called("steps"),
+    r"Move the tolerance": called("pixels"),
     r"draw around some": lambda part: isinstance(part, Scatter),
     r"dropped in|marked to search": lambda part: isinstance(part, QueryPicture),
     r"[Cc]lick a query|Click another picture|which queries change|over several queries|Look for a query":

@@ -2,11 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cbirlab.datasets import Dataset
 from cbirlab.exercises.base import Solution, exercise
+from cbirlab.reranking import Reranking
+from cbirlab.study.grid import compare
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+WAYS = {"aqe": "aqe(k={})", "decay": "decay(k={}, mutual=False)", "decay, mutual": "decay(k={})"}
+
+
+def compare_counts(dataset: Dataset, counts: Sequence[int], **given: Any) -> pd.DataFrame:
+    """Compare ways of query expansion by how many images they add.
+
+    Parameters
+    ----------
+    counts : images that are added.
+    given : of `cbirlab.compare`.
+
+    Returns
+    -------
+    Its rows, with "way" and "k"; k = 0, no expansion, stands in every way.
+    """
+    import pandas as pd
+
+    chains = {(way, k): Reranking.parse(text.format(k)).key for way, text in WAYS.items() for k in counts}
+    table = compare(dataset, rerankings=["none", *dict.fromkeys(chains.values())], **given).set_index("rerank")
+    asked = [(way, 0, "none") for way in WAYS] + [(way, k, chain) for (way, k), chain in chains.items()]
+    return pd.DataFrame([{**table.loc[chain], "way": way, "k": k} for way, k, chain in asked])
 
 
 @exercise("15_reranking.prediction", title="The best number of neighbours to add")
@@ -53,13 +82,13 @@ def moved(query: tuple[float, float] = (1.0, 0.0), image: tuple[float, float] = 
 @exercise("15_reranking.3", title="Queries that lose")
 def losers(frame: Any) -> Solution:
     """`frame`: of `cbirlab.versus`, after re-ranking against before."""
-    count = int(frame.attrs["b_wins"])
+    count, won = int(frame.attrs["b_wins"]), int(frame.attrs["a_wins"])
     return Solution(
         answer=count,
-        why=f"{frame.attrs['a_wins']} of {frame.attrs['queries']} win. A mean hides both: look at a loser's first row "
+        why=f"{won} of {frame.attrs['queries']} win. A mean hides both: look at a loser's first row "
         "for a wrong image with a plus.",
         hints=("A row of the table is a query; negative differences are losses.", "frame.attrs has both counts."),
-        mistakes=((int(frame.attrs["a_wins"]), "These win."),),
+        mistakes=((won, "These win."),) if won != count else (),
     )
 
 
