@@ -164,6 +164,7 @@ def test_the_overlap_gives_the_score_of_the_method():
     answers = asked()
     seen = mutual_neighbours(answers, 9, 3)
     scores = slow.k_reciprocal(answers.queries[0], answers.gallery.rows, k1=9, k2=3, share=0.0)
+    np.testing.assert_allclose(-seen.jaccard, scores[seen.images], atol=1e-12)
     for image in range(0, 40, 5):
         found = seen.overlap(image)
         assert np.isclose(-found.jaccard, scores[image])

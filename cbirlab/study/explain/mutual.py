@@ -65,6 +65,13 @@ class Mutual:
         """(n + 1,) R*(q): R(q) and whom it has taken up."""
         return self.core | self.brought.any(axis=0)
 
+    @property
+    def jaccard(self) -> np.ndarray:
+        """(n,) Jaccard distances of the images from the query."""
+        query = self.encoded.vectors[[0]].toarray()
+        common = np.minimum(query, self.encoded.database.columns[self.images].toarray()).sum(axis=1)
+        return 1 - common / (2 - common)
+
     def overlap(self, image: int) -> Overlap:
         """How the neighbourhood of any image of the database overlaps with that of the query."""
         query = self.encoded.vectors[[0]].toarray()[0]
