@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from cbirlab.reranking.geometry import Fit
 from cbirlab.reranking.spatial import verify
 from cbirlab.store import Store
 from cbirlab.study.explain.heat import MOST_STEPS, rank_steps, spread_heat, step_curve
-from cbirlab.study.explain.local_map import local_map
+from cbirlab.study.explain.local_map import local_map, map_of_results
 from cbirlab.study.explain.mutual import mutual_neighbours
 from cbirlab.study.explain.rerank_lens import ask_all, rerank_one
 from cbirlab.whitening import normalise
@@ -72,6 +73,20 @@ def test_a_map_is_the_plane_of_largest_variance_and_places_every_row_exactly():
     np.testing.assert_allclose(seen.place(held), np.vstack([seen.query, seen.points]), atol=1e-12)
     half = seen.place((X[7] + X[3])[None] / 2)[0]
     np.testing.assert_allclose(half, (seen.points[0] + seen.points[1]) / 2, atol=1e-12)
+
+
+def test_a_map_leaves_out_the_query_itself_and_what_has_no_descriptor():
+    X = rows_of(12, 3)
+    X[5] = 0
+    answers = replace(Answers.of_exact(X[[2]], Gallery(X)), own=np.array([2]))
+    assert map_of_results(answers, 4).images.tolist() == slow.nearest(X[2], X, 4, 2)
+    assert {*map_of_results(answers).images.tolist()} == {*range(12)} - {2, 5}
+    two = replace(Answers.of_exact(X[[2]], Gallery(X[[2, 3]])), own=np.array([0]))
+    seen = map_of_results(two)
+    assert np.isclose(np.linalg.norm(seen.points[0] - seen.query), np.linalg.norm(X[2] - X[3]))
+    alone = replace(Answers.of_exact(X[[2]], Gallery(X[[2]])), own=np.array([0]))
+    with pytest.raises(ValueError, match="there is no other image"):
+        map_of_results(alone)
 
 
 # ---- diffusion
