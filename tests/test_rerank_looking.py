@@ -197,6 +197,8 @@ def test_a_query_of_the_database_is_not_its_own_neighbour(session):
     assert seen.images[:5].tolist() == slow.nearest(X[4], X, 5, 4)
     core = slow.reciprocal(4, X, 5) - {4}
     assert {seen.images[at - 1] for at in np.flatnonzero(seen.core) if at} == core
+    for at, image in enumerate(seen.images.tolist(), start=1):
+        assert seen.lists[at, 0] == (4 in slow.nearest(X[image], X, 5, image))
     assert np.isclose(seen.overlap(4).jaccard, 0, atol=1e-6)  # the database knows it by the same neighbourhood
     assert np.isclose(seen.overlap(4).query.sum(), 1)
 

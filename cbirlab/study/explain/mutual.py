@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from cbirlab.reranking import Answers
+from cbirlab.reranking.gallery import products
 from cbirlab.reranking.graph import would_list
 from cbirlab.reranking.k_reciprocal import Neighbourhoods, encode_alone
 
@@ -109,8 +110,8 @@ def _lists(answers: Answers, images: np.ndarray, near: int, k1: int, reach: np.n
     listed, cosines = answers.gallery.neighbours(k1)
     for at, image in enumerate(images.tolist(), start=1):
         found[at, 1:] |= np.isin(images, listed[image][cosines[image] > -np.inf])
-    query = np.asarray(answers.gallery.rows[images], np.float64) @ answers.queries[0]
-    found[1:, 0] = would_list(query, reach[images], answers.own[0] >= 0)
+    query = products(answers.queries, answers.gallery.rows, images[None])[0]  # as `reach` is summed: they may be equal
+    found[1:, 0] = would_list(query, reach[images], np.broadcast_to(answers.own >= 0, query.shape))
     return found
 
 
