@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from cbirlab.reranking.geometry import Fit
 from cbirlab.reranking.spatial import verify
 from cbirlab.store import Store
 from cbirlab.study.explain.heat import MOST_STEPS, rank_steps, spread_heat, step_curve
-from cbirlab.study.explain.local_map import local_map
+from cbirlab.study.explain.local_map import local_map, map_of_results
 from cbirlab.study.explain.mutual import mutual_neighbours
 from cbirlab.study.explain.rerank_lens import ask_all, rerank_one
 from cbirlab.whitening import normalise
@@ -72,6 +73,20 @@ def test_a_map_is_the_plane_of_largest_variance_and_places_every_row_exactly():
     np.testing.assert_allclose(seen.place(held), np.vstack([seen.query, seen.points]), atol=1e-12)
     half = seen.place((X[7] + X[3])[None] / 2)[0]
     np.testing.assert_allclose(half, (seen.points[0] + seen.points[1]) / 2, atol=1e-12)
+
+
+def test_a_map_leaves_out_the_query_itself_and_what_has_no_descriptor():
+    X = rows_of(12, 3)
+    X[5] = 0
+    answers = replace(Answers.of_exact(X[[2]], Gallery(X)), own=np.array([2]))
+    assert map_of_results(answers, 4).images.tolist() == slow.nearest(X[2], X, 4, 2)
+    assert {*map_of_results(answers).images.tolist()} == {*range(12)} - {2, 5}
+    two = replace(Answers.of_exact(X[[2]], Gallery(X[[2, 3]])), own=np.array([0]))
+    seen = map_of_results(two)
+    assert np.isclose(np.linalg.norm(seen.points[0] - seen.query), np.linalg.norm(X[2] - X[3]))
+    alone = replace(Answers.of_exact(X[[2]], Gallery(X[[2]])), own=np.array([0]))
+    with pytest.raises(ValueError, match="there is no other image"):
+        map_of_results(alone)
 
 
 # ---- diffusion
@@ -164,6 +179,7 @@ def test_the_overlap_gives_the_score_of_the_method():
     answers = asked()
     seen = mutual_neighbours(answers, 9, 3)
     scores = slow.k_reciprocal(answers.queries[0], answers.gallery.rows, k1=9, k2=3, share=0.0)
+    np.testing.assert_allclose(-seen.jaccard, scores[seen.images], atol=1e-12)
     for image in range(0, 40, 5):
         found = seen.overlap(image)
         assert np.isclose(-found.jaccard, scores[image])
@@ -183,6 +199,14 @@ def test_a_query_of_the_database_is_not_its_own_neighbour(session):
     assert {seen.images[at - 1] for at in np.flatnonzero(seen.core) if at} == core
     assert np.isclose(seen.overlap(4).jaccard, 0, atol=1e-6)  # the database knows it by the same neighbourhood
     assert np.isclose(seen.overlap(4).query.sum(), 1)
+    last = 0
+    for item in range(12):
+        seen = mutual_neighbours(rerank_one(session, setting, item).before, 5, 2)
+        for at, image in enumerate(seen.images.tolist(), start=1):
+            near = slow.nearest(X[image], X, 5, image)
+            assert seen.lists[at, 0] == (item in near)
+            last += near[-1] == item
+    assert last  # somebody has such a query as its last one
 
 
 def test_what_comes_before_reranking_is_what_no_reranking_gives(session):

@@ -57,8 +57,8 @@ PANELS = {  # in the order of their cells, and what each is given beside the ses
     "RerankBeside": "",
     "QueryPath": ', rerank="aqe(k=3)"',
     "DiffusionHeat": "",
-    "MutualGrid": "",
-    "InlierView": "",
+    "MutualGrid": ", k1=6",
+    "InlierView": ", shown=8",
 }
 
 COVERS_CODE = """

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cbirlab.reranking import Answers
 from cbirlab.study.explain.cells import leading_plane
 
 NEARBY = 100
@@ -34,6 +35,20 @@ class LocalMap:
     def place(self, rows: np.ndarray) -> np.ndarray:
         """Where other descriptors (m, D) lie (m, 2)."""
         return (rows - self.mean) @ self.axes
+
+
+def map_of_results(answers: Answers, most: int = NEARBY) -> LocalMap:
+    """The map of the one query of some answers and of its first results, itself left out.
+
+    Raises
+    ------
+    ValueError : there is none.
+    """
+    images, cosines = (part[0] for part in answers.nearest(most))
+    found = images[cosines > -np.inf]
+    if not len(found):
+        raise ValueError("map: there is no other image with a descriptor to compare this picture with.")
+    return local_map(answers.queries[0], answers.gallery.rows, found)
 
 
 def local_map(query: np.ndarray, rows: np.ndarray, images: np.ndarray) -> LocalMap:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from cbirlab.reranking import Answers
+from cbirlab.reranking.gallery import products
 from cbirlab.reranking.graph import would_list
 from cbirlab.reranking.k_reciprocal import Neighbourhoods, encode_alone
 
@@ -65,6 +66,13 @@ class Mutual:
         """(n + 1,) R*(q): R(q) and whom it has taken up."""
         return self.core | self.brought.any(axis=0)
 
+    @property
+    def jaccard(self) -> np.ndarray:
+        """(n,) Jaccard distances of the images from the query."""
+        query = self.encoded.vectors[[0]].toarray()
+        common = np.minimum(query, self.encoded.database.columns[self.images].toarray()).sum(axis=1)
+        return 1 - common / (2 - common)
+
     def overlap(self, image: int) -> Overlap:
         """How the neighbourhood of any image of the database overlaps with that of the query."""
         query = self.encoded.vectors[[0]].toarray()[0]
@@ -102,8 +110,8 @@ def _lists(answers: Answers, images: np.ndarray, near: int, k1: int, reach: np.n
     listed, cosines = answers.gallery.neighbours(k1)
     for at, image in enumerate(images.tolist(), start=1):
         found[at, 1:] |= np.isin(images, listed[image][cosines[image] > -np.inf])
-    query = np.asarray(answers.gallery.rows[images], np.float64) @ answers.queries[0]
-    found[1:, 0] = would_list(query, reach[images], answers.own[0] >= 0)
+    query = products(answers.queries, answers.gallery.rows, images[None])[0]  # as `reach` is summed: they may be equal
+    found[1:, 0] = would_list(query, reach[images], np.broadcast_to(answers.own >= 0, query.shape))
     return found
 
 

@@ -49,6 +49,11 @@ class Reranked:
         return replace(self.after, queries=asked, ranking=self.first, own=own, asked=number, evidence={})
 
     @property
+    def moved(self) -> np.ndarray:
+        """(D,) the query as it is searched in the end: where expansion moved it to."""
+        return self.asked if self.after is None else self.after.queries[self.row]
+
+    @property
     def evidence(self) -> dict[str, np.ndarray]:
         """What the methods tell, see `cbirlab.reranking.Answers`; the row of this query."""
         return {name: values[self.row] for name, values in self.after.evidence.items()} if self.after else {}

@@ -13,7 +13,7 @@ from cbirlab.base.recent import Recent
 from cbirlab.evaluation import title_of
 from cbirlab.reranking import RERANKERS
 from cbirlab.study.explain.heat import MOST_STEPS, Curve, Heat, spread_heat, step_curve
-from cbirlab.study.explain.local_map import NEARBY, LocalMap, local_map
+from cbirlab.study.explain.local_map import NEARBY, LocalMap, map_of_results
 from cbirlab.study.explain.rerank_lens import ask_all, rerank_one
 from cbirlab.widgets.panels.base_panel import side_by_side
 from cbirlab.widgets.panels.look_panel import LookPanel
@@ -113,9 +113,7 @@ class DiffusionHeat(LookPanel):
 
     def _spread(self) -> tuple[Heat, LocalMap]:
         found = rerank_one(self.session, self._settings()[1], self.item)
-        images, _ = found.before.nearest(self.nearby)
-        seen = local_map(found.asked, found.before.gallery.rows, images[0])
-        return spread_heat(found.before, **self.parameters), seen
+        return spread_heat(found.before, **self.parameters), map_of_results(found.before, self.nearby)
 
     @property
     def _title(self) -> str:

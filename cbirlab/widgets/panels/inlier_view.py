@@ -26,7 +26,7 @@ from cbirlab.widgets.parts.snapshot import picture_sheet
 if TYPE_CHECKING:
     from cbirlab.live import Session
 
-SHOWN = 12
+SHOWN = 16
 KIND = "keypoints"
 CONTROLS = "model", "ratio", "pixels"
 ABOUT = (

@@ -81,7 +81,7 @@ class MutualGrid(LookPanel):
         self.image, self._asked = chosen, self.item
         self.shared = seen.overlap(chosen)
         self._kinds = self.question.kinds(self.session.dataset, rows)
-        captions = [f"{number} · J {seen.overlap(row).jaccard:.2f}" for number, row in enumerate(rows, start=1)]
+        captions = [f"{number} · J {value:.2f}" for number, value in enumerate(seen.jaccard, start=1)]
         inside = zip(seen.core[1:], seen.grown[1:], strict=True)
         notes = ["⇄" if core else "＋" if grown else "" for core, grown in inside]
         title = f"{self.question.words}: its {seen.near} nearest. ⇄ lists it back, ＋ is brought in. Choose one"

@@ -10,7 +10,7 @@ import numpy as np
 
 from cbirlab.evaluation import title_of
 from cbirlab.reranking import Reranking
-from cbirlab.study.explain.local_map import NEARBY, LocalMap, local_map
+from cbirlab.study.explain.local_map import NEARBY, LocalMap, map_of_results
 from cbirlab.study.explain.rerank_lens import Reranked, rerank_one
 from cbirlab.widgets.panels.base_panel import side_by_side
 from cbirlab.widgets.panels.look_panel import LookPanel
@@ -78,14 +78,11 @@ class QueryPath(LookPanel):
     def _draw(self) -> None:
         self.strip.current, self.judged.value = self.item, ""
         self.found = found = rerank_one(self.session, self._settings()[1], self.item)
-        before, after = found.before, found.after
-        assert after is not None  # the menu has no "none"
-        images, _ = before.nearest(self.nearby)
-        self.seen = local_map(found.asked, before.gallery.rows, images[0])
-        self.moved_to = self.seen.place(after.queries[[found.row]])[0]
-        self._kinds = self.question.kinds(self.session.dataset, images[0].tolist())
-        drawn, alt = self._chart(), f"{self._words()} The query and its first {len(images[0])} results in the plane."
-        self.chart.value = drawn.svg(alt)
+        self.seen = map_of_results(found.before, self.nearby)
+        self.moved_to = self.seen.place(found.moved[None])[0]
+        self._kinds = self.question.kinds(self.session.dataset, self.seen.images.tolist())
+        alt = f"{self._words()} The query and its first {len(self._kinds)} results in the plane."
+        self.chart.value = self._chart().svg(alt)
         self.said.value = views.note(self._words())
         kinds = self.question.kinds(self.session.dataset, list(found.added))
         notes = [f"＋{weight:.2f}" for weight in found.added.values()]
@@ -100,12 +97,12 @@ class QueryPath(LookPanel):
         return map_charts.path_chart(self.seen, self._kinds, self.found.added, self.moved_to, title)
 
     def _words(self) -> str:
-        if self.found is None or self.found.after is None or self.seen is None:
+        if self.found is None or self.seen is None:
             return ""
         added = self.found.added
         groups = [group_of(kind) for kind in self.question.kinds(self.session.dataset, list(added))]
         known = f", {groups.count(RIGHT)} of them right" if any(self._kinds) and added else ""
-        cosine = float(np.dot(self.found.asked, self.found.after.queries[self.found.row]))
+        cosine = float(np.dot(self.found.asked, self.found.moved))
         images = "1 image is" if len(added) == 1 else f"{len(added)} images are"
         return (
             f"{images} added to the query{known}; the cosine of q and q′ is {cosine:.3f}. The plane holds "

@@ -52,14 +52,11 @@ def grid_chart(seen: Mutual, kinds: Sequence[str], chosen: int, title: str) -> D
         mark = "" if not number or colour == INK else "✓" if colour == GREEN else "✗"
         chart.text(MARGIN - 6, down(number + 0.5), f"{mark}{name}", anchor="end", colour=colour, size=size)
         chart.text(at(number + 0.5), HEAD - 9, name, anchor="middle", colour=colour, size=size)
-    for row, column in np.argwhere(seen.lists | seen.brought).tolist():
-        if row == column:
-            continue
-        x, y = at(column) + 1, down(row) + 1
-        if seen.lists[row, column] and seen.lists[column, row]:
-            chart.area(_box(x, y, side - 2, side - 2), BLUE)
-        elif seen.lists[row, column]:
-            chart.area(_box(x + side / 4, y + side / 4, side / 2 - 2, side / 2 - 2), ORANGE)
+    mutual = seen.lists & seen.lists.T & ~np.eye(count, dtype=bool)
+    for cells, colour, wide in ((mutual, BLUE, side - 2), (seen.lists & ~seen.lists.T, ORANGE, side / 2 - 2)):
+        # squares are lines as broad as they are long, since a few hundred areas would take a while
+        middles = [(at(column + 0.5), down(row + 0.5)) for row, column in np.argwhere(cells).tolist()]
+        chart.segments([(x - wide / 2, y, x + wide / 2, y) for x, y in middles], colour, width=wide)
     for row, column in np.argwhere(seen.brought).tolist():
         chart.line(_closed(_box(at(column) + 1, down(row) + 1, side - 2, side - 2)), PINK, width=2.5)
     for column in np.flatnonzero(seen.brought.any(axis=0)).tolist():
