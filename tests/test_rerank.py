@@ -112,6 +112,7 @@ def test_neighbours_are_found_once_and_kept_in_the_store(bench, monkeypatch):
     monkeypatch.setattr("cbirlab.pipeline.reranked.find_neighbours", lambda *given: pytest.fail("found again"))
     other = Bench(bench.dataset, bench.backbone, bench.shared, store=bench.store, progress=False)
     assert (other.run(asked).ranking.images == found.images).all()
+    other.run(recipe(bench, rerank="decay(k=150)"))  # any k is a slice of the same lists
 
 
 def test_with_an_index_the_second_search_asks_it_too(bench):

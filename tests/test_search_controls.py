@@ -23,6 +23,9 @@ from cbirlab.widgets.parts.state import RetrievalState
 
 OPTIONS = {"backbones": {"toynet": "random"}, "prefetch": False, "pause": 0}
 
+STOPS = [1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192]
+STOPS += [256, 320, 384, 512, 640, 768, 1024]
+
 
 @pytest.fixture
 def bench(session):
@@ -57,13 +60,13 @@ def test_the_slider_of_probes_ends_at_the_number_of_lists():
     made = MethodControl("index", IndexMethod, "exact", Guard(None))
     made.menu.value = "ivf"
     lists, probes = made.parameters["lists"], made.parameters["probes"]
-    assert [value for _, value in probes.options][1:] == [2**power for power in range(11)]
+    assert [value for _, value in probes.options][1:] == STOPS
     probes.value = 64
     lists.value = 16
     assert made.value == "ivf(lists=16, probes=16)"
-    assert [value for _, value in probes.options][1:] == [1, 2, 4, 8, 16]
+    assert [value for _, value in probes.options][1:] == [1, 2, 3, 4, 5, 6, 8, 10, 12, 16]
     made.value = IndexMethod.parse("ivf(lists=6, probes=5)")
-    assert [value for _, value in probes.options][1:] == [1, 2, 4, 5]
+    assert [value for _, value in probes.options][1:] == [1, 2, 3, 4, 5, 6]
     lists.value = 0
     assert made.value == "ivf(probes=5)"
     assert max(value for _, value in probes.options) == 1024
@@ -85,10 +88,6 @@ def test_a_method_is_left_and_found_again_as_it_was_set():
     assert 6 in dict(made.parameters["m"].options).values(), "a value that lies between two stops"
     made.parameters["m"].value = 0
     assert made.value == "pq", "0 is 'auto'"
-
-
-STOPS = [1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192]
-STOPS += [256, 320, 384, 512, 640, 768, 1024]
 
 
 @pytest.mark.parametrize(

@@ -157,10 +157,10 @@ def diffused(
     found = np.empty(listed.shape)
     for part in blocks(len(answers), SPREAD // len(answers.gallery)):
         found[part] = np.take_along_axis(spread(images[part], weights[part]), listed[part], 1)
-    return answers.scored(_with_the_rest(found, answers.cosines()))
+    return answers.scored(with_the_rest(found, answers.cosines()))
 
 
-def _with_the_rest(found: np.ndarray, cosines: np.ndarray) -> np.ndarray:
+def with_the_rest(found: np.ndarray, cosines: np.ndarray) -> np.ndarray:
     """f (Q, K), and below it the cosine less 1 where an image was not reached."""
     reached = found > UNREACHED * np.maximum(found.max(axis=1, keepdims=True), 0)
     return np.where(reached, found, np.minimum(cosines, 1) - 1)
@@ -175,7 +175,7 @@ def _truncated(answers: Answers, k: int, kq: int, alpha: float, gamma: float, st
         graph = symmetrically_normalised(affinities[listed][:, listed])
         start = _dense(images[query : query + 1], seeds[query : query + 1], len(gallery))[:, listed]
         found[query, : len(listed)] = solved(graph, start, alpha, steps)
-    return answers.scored(_with_the_rest(found, answers.cosines()))
+    return answers.scored(with_the_rest(found, answers.cosines()))
 
 
 def _dense(images: np.ndarray, weights: np.ndarray, size: int) -> np.ndarray:

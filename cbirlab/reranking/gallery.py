@@ -32,7 +32,7 @@ class Gallery:
 
     def __init__(self, rows: np.ndarray, lists: Callable[[int], Neighbours] | None = None) -> None:
         self.rows = rows
-        self._lists = lists or (lambda k: find_neighbours(rows, max(k, MOST)))
+        self._lists = lists or (lambda k: find_neighbours(rows, k))
         self._found: Neighbours | None = None
         self._kept = Recent(16, most_bytes=KEPT_BYTES, size=_size)
         self._clock = [0.0]
@@ -60,10 +60,11 @@ class Gallery:
         """
         k = min(k, len(self) - 1)
         if self._found is None or self._found.images.shape[1] < k:
-            self._found = self._timed(lambda: self._lists(k))
-        images = self._found.images[:, :k]
-        cosines = self.prepared(("cosines", k), lambda: products(self.rows, self.rows, images))
-        return images, np.where(self._found.there[:, :k], cosines, -np.inf)
+            self._found = self._timed(lambda: self._lists(max(k, MOST)))
+        found, enough = self._found, 1 << max(0, k - 1).bit_length()  # so that many k share their cosines
+        some = found.images[:, :enough]
+        cosines = self.prepared(("cosines", some.shape[1]), lambda: products(self.rows, self.rows, some))
+        return some[:, :k], np.where(found.there[:, :k], cosines[:, :k], -np.inf)
 
     def reach(self, k: int) -> np.ndarray:
         """Cosine (N,) of every image with its k-th nearest other, -inf without one: what is nearer is among its k."""

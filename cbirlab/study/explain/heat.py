@@ -12,8 +12,7 @@ from cbirlab.evaluation import evaluate
 from cbirlab.index.lists import Lists
 from cbirlab.pipeline.learning_sets import held_for
 from cbirlab.reranking import Answers
-from cbirlab.reranking.diffusion import UNREACHED, conjugate_gradients
-from cbirlab.reranking.graph import mutual_graph, powers, symmetrically_normalised
+from cbirlab.reranking.diffusion import UNREACHED, diffusion_steps, normalised_graph, with_the_rest
 
 if TYPE_CHECKING:
     from cbirlab.datasets import Dataset
@@ -47,13 +46,13 @@ class Heat:
 def spread_heat(answers: Answers, *, k: int, kq: int, alpha: float, gamma: float) -> Heat:
     """How diffusion spreads from the one query of some answers; the parameters are those of `diffusion`."""
     values, count = [np.zeros(len(answers.gallery))], 0
-    for count, found in enumerate(_steps(answers, k, kq, alpha, gamma), start=1):
+    for count, found in enumerate(diffusion_steps(answers, k=k, kq=kq, alpha=alpha, gamma=gamma), start=1):
         if count <= MOST_STEPS + 1:
             values.append(found[0])
         else:
             values[-1] = found[0]
     values += [values[-1]] * (MOST_STEPS + 2 - len(values))
-    rows, columns = _graph(answers, k, gamma).nonzero()
+    rows, columns = normalised_graph(answers.gallery, k, gamma).nonzero()
     return Heat(np.array(values), count, np.stack([rows, columns], axis=1)[rows < columns])
 
 
@@ -61,7 +60,7 @@ def rank_steps(answers: Answers, *, k: int, kq: int, alpha: float, gamma: float)
     """The rankings after 0, 1, 2, ... up to 20 steps, and by the solution, of all queries."""
     cosines = answers.cosines()
     yield answers.ranking
-    steps = _steps(answers, k, kq, alpha, gamma)
+    steps = diffusion_steps(answers, k=k, kq=kq, alpha=alpha, gamma=gamma)
     found: np.ndarray | None = None
     for _ in range(MOST_STEPS):
         found = next(steps, found)
@@ -106,18 +105,4 @@ def _ranked(answers: Answers, found: np.ndarray | None, cosines: np.ndarray) -> 
     """Images by f, and those that it has not reached behind them by their cosine, as `diffusion` ranks them."""
     if found is None:  # no query starts anywhere
         return answers.ranking
-    values = np.take_along_axis(found, answers.ranking.images, 1)
-    return answers.scored(np.where(reached(values), values, np.minimum(cosines, 1) - 1)).ranking
-
-
-def _steps(answers: Answers, k: int, kq: int, alpha: float, gamma: float) -> Iterator[np.ndarray]:
-    """f (Q, N) after each step, until it is solved."""
-    images, cosines = answers.nearest(kq)
-    seeds = np.zeros((len(answers), len(answers.gallery)))
-    np.put_along_axis(seeds, images, powers(cosines, gamma), 1)
-    return conjugate_gradients(_graph(answers, k, gamma), seeds, alpha)
-
-
-def _graph(answers: Answers, k: int, gamma: float) -> Any:
-    gallery = answers.gallery
-    return gallery.prepared(("diffusion", k, gamma), lambda: symmetrically_normalised(mutual_graph(gallery, k, gamma)))
+    return answers.scored(with_the_rest(np.take_along_axis(found, answers.ranking.images, 1), cosines)).ranking

@@ -8,7 +8,6 @@ import ipywidgets as widgets
 import numpy as np
 
 from cbirlab.base.params import parameters
-from cbirlab.pipeline.pictures import DatasetPictures
 from cbirlab.reranking import RERANKERS
 from cbirlab.reranking.geometry import Fit
 from cbirlab.reranking.keypoints import Keypoints
@@ -62,10 +61,7 @@ class InlierView(LookPanel):
         super().__init__(session, **given)
 
     def _arranged(self) -> list[Any]:
-        shared, bench = self.session.bench.shared, self.session.bench
-        self.pictures = DatasetPictures(
-            self.session.dataset, bench.backbone, shared, store=self.session.store, progress=False
-        )
+        self.pictures = self.session.bench.pictures
         self.results = Gallery(self.thumbnails, on_error=self.show_error, arrangement="strip", side=92)
         side = [*self.sliders.values(), self.said, *self.controls, widgets.HTML(views.note(ABOUT)), self.note]
         return [side_by_side(side, [self.results, self.chart])]
