@@ -175,11 +175,11 @@ def _by_precision(frame: pd.DataFrame, right: Mapping[int, tuple[int, int]]) -> 
         "none is": added & none,
     }
     said = [
-        f"{words} ({mask.sum()} queries): {frame['difference'][mask].mean():+.3f}"
+        f"{words} ({mask.sum()} of {len(mask)}): {frame['difference'][mask].mean():+.3f}"
         for words, mask in groups.items()
         if mask.any()
     ]
-    return f"Mean difference where {'; '.join(said)}." if said else ""
+    return f"Mean difference of queries where {'; '.join(said)}." if said else ""
 
 
 def _badges(found: Reranked, results: Results, otherwise: Sequence[str]) -> list[str]:
