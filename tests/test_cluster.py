@@ -39,16 +39,18 @@ GRID: dict[str, Any] = {
     "batch_pixels": 4 * 48 * 64,
 }
 SLOW = """
-import os, pathlib, signal, time
+import os, pathlib, signal, threading, time
 from cbirlab.extract import loop
 folder = pathlib.Path({folder!r})
+lock = threading.Lock()  # so that no worker dies when another shard is saved and not yet written down
 def slowed(write):
     def slow_write(self, shard, columns):
-        if (folder / "deadly").exists() and shard == 1:
-            os.kill(os.getpid(), signal.SIGKILL)
-        write(self, shard, columns)
-        with open(folder / "log", "a") as log:
-            log.write(f"{{self.folder.name}}-{{shard}} {{os.getpid()}}\\n")
+        with lock:
+            if (folder / "deadly").exists() and shard == 1:
+                os.kill(os.getpid(), signal.SIGKILL)
+            write(self, shard, columns)
+            with open(folder / "log", "a") as log:
+                log.write(f"{{self.folder.name}}-{{shard}} {{os.getpid()}}\\n")
         time.sleep({pause})
     return slow_write
 if loop.Shards.write.__name__ == "write":  # Dask reads this file twice

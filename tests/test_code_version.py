@@ -22,7 +22,7 @@ PACKAGE = Path(cbirlab.__file__).parent
 
 BESIDE = (
     *("base", "store", "datasets", "backbones.weights"),
-    *("pipeline", "passes", "evaluation", "index", "whitening", "compression"),
+    *("pipeline", "passes", "evaluation", "index", "whitening", "compression", "reranking"),
 )
 BESIDE_MODULES = {
     *("extract", "extract.cache_keys", "extract.decode", "extract.descriptors", "extract.loop", "extract.fingerprint"),

@@ -7,13 +7,14 @@ from dataclasses import replace
 
 from lab import RENDERED, TOYNET, Lab, Network, difference, markdown
 
-from cbirlab import RERANKERS, Recipe, run
+from cbirlab import RERANKERS, Dataset, Recipe, run
 from cbirlab.pipeline import Run
 from cbirlab.reranking import Reranking
 from cbirlab.study.rerank_choice import choose_reranking, published_settings, settings_to_try
 
 WHITENINGS = ("none", "lw")
-SHORTLIST = 100
+FEW = 20
+"""Right answers per query up to which pictures are compared: those of a category need not show one place."""
 CHAINS = ("dba > decay", "dba > k_reciprocal_graph", "k_reciprocal_graph > spatial")
 """Methods one after the other, at their defaults."""
 
@@ -52,20 +53,28 @@ def _table(lab: Lab, network: Network, whitening: str) -> str:
 
 
 def _settings(lab: Lab, plain: Recipe) -> Iterator[tuple[str, Reranking]]:
-    """Which settings, in words, and the chain."""
+    """Which settings, in words, and the chain; photographs are compared without whitening only, which takes minutes."""
+    compared = bool(lab.dataset.train) or (plain.whitening == "none" and _right_answers(lab.dataset) <= FEW)
     for name in RERANKERS:
         needs = RERANKERS.info(name).facts["needs"]
-        if needs == "nothing":
-            continue
         by_picture = needs in ("pictures", "maps")
+        if needs == "nothing" or (by_picture and not compared):
+            continue
         tried: Sequence[Reranking] = [] if by_picture else settings_to_try(name)
-        yield "published", published_settings(name)
+        if published_settings(name) != name:
+            yield "published", published_settings(name)
         yield "default", Reranking(name)
         if len(tried) > 1:
             options = {"dataset": lab.dataset, "store": lab.store, "progress": False}
             yield "chosen", choose_reranking(plain, tried, **options).rerank
-    for chain in CHAINS:
-        yield "default", Reranking.parse(chain)
+    for chain in map(Reranking.parse, CHAINS):
+        if compared or "pictures" not in chain.needs:
+            yield "default", chain
+
+
+def _right_answers(dataset: Dataset) -> float:
+    """How many right answers a query has on average."""
+    return sum(len(rows) for labels in dataset.labels for rows in labels.values()) / len(dataset.labels)
 
 
 def _run(lab: Lab, recipe: Recipe) -> Run:

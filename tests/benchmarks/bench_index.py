@@ -71,7 +71,7 @@ WAYS = [
     Way("hnsw(ef=200)"),
     Way("hnsw(ef=64)", "sq(bits=8)"),
 ]
-"""The bars of scale.md 7, rows 5 and 6; where it names no speed-up, there is none to reach."""
+"""The least recall and speed-up of each way; some need no speed-up."""
 
 
 def clustered(count: int, *, per_instance: int = 20, per_topic: int = 100) -> tuple[np.ndarray, np.ndarray]:

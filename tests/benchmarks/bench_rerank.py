@@ -6,7 +6,7 @@ One run measures the search and every method in turn and keeps the best of a few
 the milliseconds. Rows and queries are those of `bench_index`. Up to 5,000 rows, all of them are listed and re-ranked;
 beyond, the first 1,000.
 
-Exit status 1 if a bar of rerank.md 7 is missed: those of 1,000 rows, for a query of the batch.
+Exit status 1 if a method is above its limit in `BARS`, for a query of the batch among 1,000 rows.
 """
 
 from __future__ import annotations
