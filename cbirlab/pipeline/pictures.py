@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,12 +61,19 @@ class DatasetPictures:
     ) -> None:
         self.dataset, self.backbone, self.recipe = dataset, backbone, recipe
         self.store, self.progress = store, progress
-        self._images, self._queries = (part_items(dataset, part, recipe.crop) for part in ("images", "queries"))
         self._size = int(recipe.image_size or dataset.image_size)
         self._prints: dict[Path, Fingerprint] = {}
         self._kinds: dict[str, Kind] = {}
         self._kept = Recent(KEPT, most_bytes=KEPT_BYTES, size=lambda found: found.nbytes)
         self.seconds = 0.0
+
+    @cached_property
+    def _images(self) -> list[Item]:
+        return part_items(self.dataset, "images", self.recipe.crop)
+
+    @cached_property
+    def _queries(self) -> list[Item]:
+        return part_items(self.dataset, "queries", self.recipe.crop)
 
     def of_queries(self, kind: str, queries: Sequence[int]) -> list[Any]:
         """Features of this kind for some queries of the dataset.
