@@ -11,6 +11,7 @@ from fake_session import write_toytown_form
 
 from cbirlab import Fusion, Recipe, compare, evaluate_features, rerank, run
 from cbirlab.backbones import load_backbone
+from cbirlab.base.progress import Cancelled, listening
 from cbirlab.datasets import load_dataset
 from cbirlab.index import ExactIndex
 from cbirlab.live import Session
@@ -276,3 +277,36 @@ def _places(found):
         for before, after in zip(verified, found.ranking.images[:, :6], strict=True)
     ]
     return np.array(places)
+
+
+def test_pictures_are_described_in_one_go_before_a_setting_is_ready(tmp_path):
+    towers = load_dataset(write_toytown_form(tmp_path / "towers", scenes=3, views=4), image_size=96)
+    session = Session(towers, "toynet", "random", ["gem"], store=Store(tmp_path / "store"))
+    session.prepare(progress=False)
+    setting = ("layer4", "gem", "none", None, (("rerank", "dba > decay(k=2) > spatial(top=3)"),))
+    plain = (*setting[:4], (("rerank", "dba > decay(k=2)"),))
+    assert session.ready(*plain)
+    assert not session.ready(*setting)
+    told = []
+    with listening(lambda *seen: told.append(seen)):
+        session.make_ready(*setting)
+    assert session.ready(*setting)
+    assert {words for words, *_ in told if "keypoints" in words} == {"keypoints of towers"}
+    found = session.rank(*setting)
+    assert found.reranked is not None
+    verified = found.reranked.evidence["verified"]
+    assert (verified == session.rank(*plain).ranking.images[:, :3]).all()
+
+
+def test_verification_can_be_cancelled_at_each_query(tmp_path):
+    towers = load_dataset(write_toytown_form(tmp_path / "towers", scenes=3, views=4), image_size=96)
+    session = Session(towers, "toynet", "random", ["gem"], store=Store(tmp_path / "store"))
+    session.prepare(progress=False)
+
+    def stop(words, *_):
+        if words == "verified":
+            raise Cancelled
+
+    with listening(stop), pytest.raises(Cancelled):
+        session.make_ready("layer4", "gem", "none", None, (("rerank", "spatial(top=3)"),))
+    assert not session.ready("layer4", "gem", "none", None, (("rerank", "spatial(top=3)"),))

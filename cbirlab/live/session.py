@@ -27,6 +27,7 @@ from cbirlab.pipeline.distractors import refuse
 from cbirlab.pipeline.fields import SEARCH, about
 from cbirlab.pipeline.fitting import check_cell
 from cbirlab.pipeline.learning_sets import learning_part
+from cbirlab.pipeline.reranked import describe_pictures, is_slow
 from cbirlab.store import Store, digest
 
 if TYPE_CHECKING:
@@ -34,8 +35,7 @@ if TYPE_CHECKING:
 
 PREPARED_WHITENING = "pca"
 _PREPARED = ("mac", "spoc", "gem")  # cost almost nothing next to the network, and change with every slider stop
-_KEPT_RUNS = 256
-_KEPT_RUN_BYTES = 1 << 27
+_KEPT_RUNS, _KEPT_RUN_BYTES = 256, 1 << 27
 _KEPT_BYTES = 1 << 29  # of descriptors as they are searched
 
 
@@ -132,14 +132,11 @@ class Session:
         return self._ahead.wait(seconds)
 
     def _prepared(self) -> list[Recipe]:
-        """The recipes that `prepare` makes, those of the default tap first.
-
-        Their whitenings too, unless these learn on other images, which are described when first asked for.
-        """
+        """The recipes that `prepare` makes, those of the default tap first; whitened if its own images suffice."""
         taps = sorted(self.taps, key=lambda tap: tap != self.default_tap)
-        own = self.dataset.train or self.dataset.learns_on_itself
+        whitening = PREPARED_WHITENING if self.dataset.train or self.dataset.learns_on_itself else "none"
         made = (
-            self.recipe(tap, spec, PREPARED_WHITENING if own else "none")
+            self.recipe(tap, spec, whitening)
             for tap, spec in itertools.product(taps, self.aggregations)
             if not check_cell(self.bench.backbone, tap, spec)
         )
@@ -148,9 +145,8 @@ class Session:
     def dimensions(self, tap: str, aggregation: str = "gem") -> int:
         """Most dimensions after whitening: those of the vector, or fewer if the whitening learned on few images."""
         owner, part = learning_part(str(self._learning.whitening_set), self.dataset)
-        learned_on = len(owner.train if part == "train" else owner.images)
         width = Aggregation.parse(aggregation).width(self.bench.backbone.taps[tap].channels)
-        return max(1, min(width, learned_on - 1))
+        return max(1, min(width, len(owner.train if part == "train" else owner.images) - 1))
 
     def recipe(
         self,
@@ -180,7 +176,8 @@ class Session:
     def ready(self, *setting: Any) -> bool:
         """Whether a setting can be ranked at once; otherwise the network runs, or a codebook or code learns, first."""
         recipe = self.recipe(*setting)
-        return self.bench.has(recipe) and self.bench.built(recipe)
+        there = self.bench.has(recipe) and self.bench.built(recipe)
+        return there and (recipe in self._runs or not is_slow(recipe, len(self.dataset.images)))
 
     def allowed(self, tap: str, aggregation: str) -> bool:
         """Whether an aggregation can be applied at a tap: sets of local descriptors need an encoding, for example."""
@@ -192,6 +189,9 @@ class Session:
         self._make_ready(recipe)
         with self._filling:
             self.bench.index(recipe)
+            if is_slow(recipe, len(self.dataset.images)):
+                describe_pictures(recipe, self.bench.pictures, self.bench.lists)  # while others rank
+                self.rank(*setting)
 
     def _make_ready(self, recipe: Recipe) -> None:
         """Extract a setting that is new, and in the same pass whatever its sliders can reach."""
@@ -258,13 +258,12 @@ class Session:
         recipe = self.recipe(*setting, **named)
         if isinstance(image, int | np.integer):
             if not 0 <= image < len(self.dataset.images):
-                last = len(self.dataset.images) - 1
-                raise IndexError(f"rank_image: image must be a row in [0, {last}], got {image}.")
+                raise IndexError(f"rank_image: image must be in [0, {len(self.dataset.images) - 1}], got {image}.")
             if box is None:
                 self._make_ready(recipe)
                 with self.lock:
-                    images, _ = self.bench.pair(recipe)
-                    return self.bench.search(recipe, images.of([int(image)]), own=[int(image)])
+                    asked = self.bench.pair(recipe)[0].of([int(image)])
+                    return self.bench.search(recipe, asked, own=[int(image)])
             image = self.dataset.images[image]
         with self._filling:
             self._make_ready(recipe)

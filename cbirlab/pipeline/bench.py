@@ -23,7 +23,7 @@ from cbirlab.pipeline.learning_sets import held_for, learning_part
 from cbirlab.pipeline.pictures import AskedPicture, DatasetPictures
 from cbirlab.pipeline.prepared import check_dimensions, prepared, projected
 from cbirlab.pipeline.recipe import Recipe, learns_rows
-from cbirlab.pipeline.reranked import Told, gallery_of
+from cbirlab.pipeline.reranked import Told, describe_pictures, gallery_of
 from cbirlab.pipeline.result import BUDGET_SECONDS, Clock, Run, judge, time_again
 from cbirlab.pipeline.search import NO_ROW, Learned, Search, depth_of, index_of, search
 from cbirlab.reranking import Gallery
@@ -150,14 +150,16 @@ class Bench(Described):
             images, queries = self.pair(recipe)
         with clock("index"):
             searcher, build_seconds = self._searcher(recipe)
-        told = Told() if recipe.rerank.used and len(queries) else None
+        told = None
+        if recipe.rerank.used and len(queries):
+            told = Told(describe_pictures(recipe, self.pictures, self.lists))
         lists = searcher.lists(queries, self._own, told and told.add)
         wrong = self.count_distractors(recipe)
         ranking, evaluation = judge(
             lists, self.dataset, recipe, clock, self.lists(recipe), distractors=wrong, described=images.described
         )
         if told:
-            clock.seconds |= told.seconds | {"search": clock.seconds["search"] - told.seconds["prepare"]}
+            clock.seconds |= told.seconds | {"search": clock.seconds["search"] - told.seconds["prepare"] + told.before}
         columns = [self.column(tap, recipe, "images") for _, tap in recipe.taps]
         views = float(np.mean(columns[0].counts))
         return Run(

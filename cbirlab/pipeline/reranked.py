@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 
 from cbirlab.index import Ranking
-from cbirlab.index.lists import FIRST
+from cbirlab.index.lists import FIRST, MOST_COMPLETE, Lists
 from cbirlab.pipeline.fitting import content
+from cbirlab.pipeline.pictures import DatasetPictures
+from cbirlab.pipeline.recipe import Recipe
 from cbirlab.reranking import Answers, Gallery, Neighbours, Reranking, find_neighbours, rerank_answers
 from cbirlab.store import Store, StoreUnwritable
 from cbirlab.store.code import code_version
@@ -22,10 +25,14 @@ class Told:
     Attributes
     ----------
     seconds : that re-ranking took, without what was prepared for all queries; and that preparation took.
+
+    Parameters
+    ----------
+    before : seconds of preparation before the first block.
     """
 
-    def __init__(self) -> None:
-        self.seconds = {"rerank": 0.0, "prepare": 0.0}
+    def __init__(self, before: float = 0.0) -> None:
+        self.before, self.seconds = before, {"rerank": 0.0, "prepare": before}
         self._first: list[Ranking] = []
         self._evidence: list[Mapping[str, np.ndarray]] = []
 
@@ -62,6 +69,34 @@ def rerank_found(answers: Answers, method: Reranking, told: Callable[..., None] 
 def _prepared(answers: Answers) -> float:
     """Seconds that it took to prepare the database and to describe pictures, so far."""
     return answers.gallery.seconds + (answers.pictures.seconds if answers.pictures else 0.0)
+
+
+def describe_pictures(recipe: Recipe, pictures: DatasetPictures, lists: Callable[[Recipe], Lists]) -> float:
+    """Describe all pictures that the re-ranking of a recipe compares for the queries of a dataset, in one go.
+
+    Parameters
+    ----------
+    lists : the lists of all queries by a recipe.
+
+    Returns
+    -------
+    Seconds that the pictures took.
+    """
+    steps, before = recipe.rerank.steps, pictures.seconds
+    for place, step in enumerate(steps):
+        if features := step.fact("features"):
+            kind, listed = features.format(**step.parameters), set()
+            for block in lists(replace(recipe, rerank=Reranking.chained(steps[:place]))):
+                listed |= {*np.unique(block.images[:, : step.parameters["top"]]).tolist()}
+            pictures.of_queries(kind, range(len(pictures.dataset.queries)))
+            pictures.of_images(kind, sorted(listed))
+    return pictures.seconds - before
+
+
+def is_slow(recipe: Recipe, images: int) -> bool:
+    """Whether re-ranking is too slow to wait for: it compares pictures, or the neighbours of many images."""
+    needs = recipe.rerank.needs
+    return bool(needs & {"pictures", "maps"}) or ("neighbours" in needs and images > MOST_COMPLETE)
 
 
 def gallery_of(rows: np.ndarray, store: Store) -> Gallery:

@@ -14,7 +14,7 @@ RERANKERS: Registry[Any] = Registry("re-ranking")
 ranking: "vectors" of queries and database, "neighbours" of every image of it too, "pictures", or "maps" of the network;
 `side`, "query" or, if they change the database, "database"; `transductive`, the parameter with which an answer depends
 on the other queries; `published`, the published parameters where ours are others; `tried`, values of parameters that
-are worth trying, all combined."""
+are worth trying, all combined; `features`, the kind of features of the first `top` pictures that it compares."""
 
 NONE, ARROW = "none", ">"
 
@@ -135,6 +135,7 @@ _add(
     "Spatial verification of keypoints",
     "Philbin et al., CVPR 2007",
     needs="pictures",
+    features="keypoints",
     published={"order": "inliers"},
 )
 _add(
@@ -143,6 +144,7 @@ _add(
     "Spatial verification of map columns",
     "after Hausler et al., CVPR 2021",
     needs="maps",
+    features="maps/{tap}",
     published={"order": "inliers"},
 )
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from cbirlab.base.params import Choice, Range
+from cbirlab.base.progress import bar
 from cbirlab.reranking.answers import Answers, Pictures
 from cbirlab.reranking.geometry import MODELS, Fit, fit_affine, fit_upright
 from cbirlab.reranking.keypoints import Keypoints
@@ -174,7 +175,8 @@ def _verified(
         raise ValueError(f"{owner}: it looks at pictures, and these answers come from descriptors alone; leave it out.")
     images, scores = answers.ranking.images[:, :top], answers.ranking.scores[:, :top]
     inliers = np.zeros(images.shape, np.int64)
-    for query, listed in enumerate(scores > -np.inf):
+    for query in bar(range(len(answers)), desc="verified", unit="query", show=False):  # can be ended at each
+        listed = scores[query] > -np.inf
         if listed.any():
             asked = _features_of(answers, answers.pictures, kind, query)
             inliers[query, listed] = count(asked, answers.pictures.of_images(kind, images[query, listed].tolist()))
