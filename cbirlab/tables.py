@@ -28,7 +28,7 @@ CELL_SIGNS = 16_000
 _SHEET, _CONTINUED = "cbirlab", "continued"
 
 _HALF = re.compile("[\ud800-\udfff]")
-_ENTITY = re.compile(r"&(?=#|\w+;)")
+_ENTITY = re.compile(r"&(?=[#\w])")  # some browsers read &lt without its semicolon too
 _MOST_COLUMNS, _MOST_HEAD_BYTES = 10_000, 1 << 20
 _LATEX_SIGNS = {
     "\\": r"\textbackslash{}",

@@ -101,6 +101,7 @@ def test_a_spreadsheet_finds_no_formula_in_any_cell_or_heading(tmp_path, texts):
 
 @given(st.lists(TEXTS, min_size=1, max_size=4))
 @example(["a\r\nb|c"])
+@example(["&A"])
 def test_markdown_keeps_its_rows_and_has_no_tag_of_its_own(texts):
     written = tables.to_markdown(frame_of(texts))
     written.encode("utf-8")

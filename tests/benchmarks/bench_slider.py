@@ -6,7 +6,7 @@ For each control, moves alternate in blocks between the two: with the label, the
 changes; with the gallery, the whole panel follows. The clock starts at the key press and stops two animation frames
 after the new word, or after all 24 pictures of the new ranking are decoded. The panel offers MAC, SPoC and GeM, which
 sessions prepare. Rankings are computed anew at every move (the session's memory of earlier rankings is emptied);
-thumbnails are in the page, as they are after a few seconds. With `--rerank`, only the k of this re-ranking moves; its
+thumbnails are in the page, as they are after a few seconds. With `--rerank`, only its first parameter moves; the
 limit is for the median, and the milliseconds until the mAP of all queries is there are printed too.
 """
 
@@ -24,6 +24,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from browser.lab import OpenNotebook, running_browser, running_lab, why_not, write_notebook
 
+from cbirlab.reranking import Reranking
+
 BLOCKS = 4
 CONTROLS = {  # p needs GeM and dimensions need whitening, so the two that switch these off come last
     "tap": ("tap", "ArrowLeft", "ArrowRight"),
@@ -33,7 +35,6 @@ CONTROLS = {  # p needs GeM and dimensions need whitening, so the two that switc
     "whitening": ("whitening", "ArrowUp", "ArrowDown"),
 }
 MENUS = ("pooling", "whitening")
-RERANKING = {"k": ("k", "ArrowLeft", "ArrowRight")}
 PANEL = ".cbirlab-panel"
 CODE = """
 import time
@@ -112,7 +113,7 @@ def main() -> int:
     options.add_argument("--moves", type=int, default=40, help="moves per control, for label and gallery each")
     options.add_argument("--dataset", default="toytown")
     options.add_argument("--weights")
-    options.add_argument("--rerank", help="move the k of this re-ranking instead of the other controls")
+    options.add_argument("--rerank", help="move the first parameter of this re-ranking instead of the other controls")
     options.add_argument("--limit", type=float, default=1.5, help="largest ratio of the 95th percentiles")
     given = options.parse_args()
     if why_not():
@@ -120,7 +121,8 @@ def main() -> int:
         return 0
     with opened(CODE.format(dataset=given.dataset, weights=given.weights, rerank=given.rerank)) as page:
         if given.rerank:
-            ratios = measure(page, given.moves, RERANKING, share=50)
+            name = Reranking.parse(given.rerank).params[0][0]
+            ratios = measure(page, given.moves, {name: (name, "ArrowLeft", "ArrowRight")}, share=50)
         else:
             ratios = measure(page, given.moves)
     return int(max(ratios) > given.limit)
