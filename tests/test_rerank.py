@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from dataclasses import replace
 
@@ -16,6 +17,7 @@ from cbirlab.datasets import load_dataset
 from cbirlab.index import ExactIndex
 from cbirlab.live import Session
 from cbirlab.pipeline import Bench
+from cbirlab.pipeline.reranked import describe_pictures
 from cbirlab.pipeline.running import table_row
 from cbirlab.reranking import Answers, Gallery, Reranking, neighbours, rerank_answers
 from cbirlab.store import Store
@@ -154,7 +156,8 @@ def test_words_and_views_are_reranked_only_by_their_pictures():
         ({"queries": np.ones(4)}, "queries must be"),
         ({"queries": np.full((1, 4), np.nan)}, "row 0 of queries holds NaN"),
         ({"database": np.ones((0, 4))}, "database must be"),
-        ({"depth": 9}, r"k must be a whole number in \[1, 6\]"),
+        ({"depth": 9}, r"rerank: depth must be a whole number in \[1, 6\], got 9"),
+        ({"depth": 0}, r"rerank: depth must be a whole number in \[1, 6\], got 0"),
     ],
 )
 def test_arrays_that_cannot_be_searched_are_refused(given, message):
@@ -310,3 +313,45 @@ def test_verification_can_be_cancelled_at_each_query(tmp_path):
     with listening(stop), pytest.raises(Cancelled):
         session.make_ready("layer4", "gem", "none", None, (("rerank", "spatial(top=3)"),))
     assert not session.ready("layer4", "gem", "none", None, (("rerank", "spatial(top=3)"),))
+
+
+def test_recall_is_that_of_the_search_before_reranking(bench):
+    plain = bench.run(recipe(bench, compression="itq(bits=32)"))
+    assert plain.recall < 1
+    assert bench.run(recipe(bench, compression="itq(bits=32)", rerank="aqe")).recall == plain.recall
+    assert bench.run(recipe(bench, rerank="aqe")).recall == 1
+
+
+def test_a_changed_database_and_pictures_of_distractors_are_refused_where_they_would_be_ignored():
+    for ignored in ({"index": "hnsw"}, {"compression": "sq"}, {"rescore": 10}):
+        with pytest.raises(ValueError, match="changes the database, which is then searched exactly by full rows"):
+            Recipe(rerank="dba > aqe", **ignored)
+    with pytest.raises(ValueError, match="compares pictures, which those of distractors are not among"):
+        Recipe(rerank="spatial", distractors="photos")
+    assert Recipe(rerank="spatial", distractors=100).distractors == 100
+
+
+def test_settings_are_chosen_at_the_image_size_of_the_recipe(bench, monkeypatch):
+    class Seen(Exception):
+        pass
+
+    def see(_bench, one):
+        raise Seen(one.image_size)
+
+    monkeypatch.setattr("cbirlab.study.rerank_choice.Bench.fill", lambda self, recipes: None)
+    monkeypatch.setattr("cbirlab.study.rerank_choice.Bench.run", see)
+    with pytest.raises(Seen, match="64"):
+        choose_reranking(Recipe(image_size=64), ["aqe"], dataset=bench.dataset, store=bench.store, progress=False)
+
+
+def test_what_is_prepared_while_pictures_are_chosen_counts_as_preparation(bench):
+    asked, gallery = (
+        recipe(bench, rerank="diffusion_offline > spatial(top=1)"),
+        Gallery(bench.pair(recipe(bench))[0].values),
+    )
+
+    def lists(_recipe):
+        gallery.prepared("what a method before needs", lambda: time.sleep(0.05))
+        return iter(())
+
+    assert describe_pictures(asked, bench.pictures, lists, gallery) >= 0.05

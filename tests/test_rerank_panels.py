@@ -61,6 +61,7 @@ def test_a_step_that_cannot_come_there_is_said_and_not_taken():
     chain.steps[1].menu.value = "dba"
     assert "must come before all others" in str(said[0])
     assert chain.value == "aqe"
+    assert [step.value for step in chain.steps] == ["aqe", "none"]
 
 
 def test_galleries_say_what_was_added_and_what_moved(show, session):

@@ -255,7 +255,7 @@ class Session:
         ImageError : a file that cannot be read.
         ValueError : a box outside the image.
         """
-        recipe = self.recipe(*setting, **named)
+        recipe, own = self.recipe(*setting, **named), None
         if isinstance(image, int | np.integer):
             if not 0 <= image < len(self.dataset.images):
                 raise IndexError(f"rank_image: image must be in [0, {len(self.dataset.images) - 1}], got {image}.")
@@ -264,13 +264,13 @@ class Session:
                 with self.lock:
                     asked = self.bench.pair(recipe)[0].of([int(image)])
                     return self.bench.search(recipe, asked, own=[int(image)])
-            image = self.dataset.images[image]
+            own, image = [int(image)], self.dataset.images[image]
         with self._filling:
             self._make_ready(recipe)
             rows = self._outside.rows(recipe, image, box, prepared=prepared)
         with self.lock:
             picture = self.bench.pictures.asked_with(image, box, prepared=prepared)
-            return self.bench.search(recipe, self.bench.project(recipe, rows), picture=picture)
+            return self.bench.search(recipe, self.bench.project(recipe, rows), own, picture=picture)
 
     def vectors(self, *setting: Any, **named: Any) -> tuple[np.ndarray, str]:
         """Descriptors as they are searched, L2-normalised, for a map of the images, and their key.

@@ -152,7 +152,7 @@ class Bench(Described):
             searcher, build_seconds = self._searcher(recipe)
         told = None
         if recipe.rerank.used and len(queries):
-            told = Told(describe_pictures(recipe, self.pictures, self.lists))
+            told = Told(describe_pictures(recipe, self.pictures, self.lists, searcher.gallery))
         lists = searcher.lists(queries, self._own, told and told.add)
         wrong = self.count_distractors(recipe)
         ranking, evaluation = judge(
@@ -175,7 +175,7 @@ class Bench(Described):
             distractors=wrong,
             index_bytes=searcher.index.nbytes,
             build_seconds=build_seconds,
-            recall=self._recall(recipe, ranking, queries),
+            recall=self._recall(recipe, told.first if told else ranking, queries),
             leak=self.leak(recipe),
             skipped=self._skipped,
             reranked=told,

@@ -11,6 +11,7 @@ import numpy as np
 
 from cbirlab.index import Ranking
 from cbirlab.index.lists import FIRST, MOST_COMPLETE, Lists
+from cbirlab.index.ranking import blocks
 from cbirlab.pipeline.fitting import content
 from cbirlab.pipeline.pictures import DatasetPictures
 from cbirlab.pipeline.recipe import Recipe
@@ -71,26 +72,40 @@ def _prepared(answers: Answers) -> float:
     return answers.gallery.seconds + (answers.pictures.seconds if answers.pictures else 0.0)
 
 
-def describe_pictures(recipe: Recipe, pictures: DatasetPictures, lists: Callable[[Recipe], Lists]) -> float:
-    """Describe all pictures that the re-ranking of a recipe compares for the queries of a dataset, in one go.
+PICTURES = 128
+"""Pictures that are described at a time."""
+
+
+def describe_pictures(
+    recipe: Recipe, pictures: DatasetPictures, lists: Callable[[Recipe], Lists], gallery: Gallery | None = None
+) -> float:
+    """Describe all pictures that the re-ranking of a recipe compares for the queries of a dataset.
 
     Parameters
     ----------
     lists : the lists of all queries by a recipe.
+    gallery : the database, which methods before may prepare meanwhile.
 
     Returns
     -------
-    Seconds that the pictures took.
+    Seconds that the pictures and this preparation took.
     """
-    steps, before = recipe.rerank.steps, pictures.seconds
+
+    def spent() -> float:
+        return pictures.seconds + (gallery.seconds if gallery else 0.0)
+
+    steps, before = recipe.rerank.steps, spent()
     for place, step in enumerate(steps):
         if features := step.fact("features"):
             kind, listed = features.format(**step.parameters), set()
             for block in lists(replace(recipe, rerank=Reranking.chained(steps[:place]))):
                 listed |= {*np.unique(block.images[:, : step.parameters["top"]]).tolist()}
-            pictures.of_queries(kind, range(len(pictures.dataset.queries)))
-            pictures.of_images(kind, sorted(listed))
-    return pictures.seconds - before
+            for some in blocks(len(pictures.dataset.queries), PICTURES):
+                pictures.of_queries(kind, range(some.start, some.stop))
+            rows = sorted(listed)
+            for some in blocks(len(rows), PICTURES):  # what was described is in the store, and need not stay in memory
+                pictures.of_images(kind, rows[some])
+    return spent() - before
 
 
 def is_slow(recipe: Recipe, images: int) -> bool:

@@ -50,6 +50,17 @@ def check_together(recipe: Any) -> None:
             f"Recipe: {spec} with passes {passes!r} compares words or views, not vectors, so rerank must be 'none' or "
             f"of methods that compare pictures, as 'spatial', got {recipe.rerank!r}."
         )
+    if isinstance(recipe.distractors, str) and recipe.rerank.needs & {"pictures", "maps"}:
+        raise ValueError(
+            f"Recipe: rerank {recipe.rerank!r} compares pictures, which those of distractors are not among; it needs "
+            f"distractors that are a number, got {recipe.distractors!r}."
+        )
+    if recipe.rerank.changes_database and (recipe.index.name != "exact" or recipe.compression.used or recipe.rescore):
+        raise ValueError(
+            f"Recipe: rerank {recipe.rerank!r} changes the database, which is then searched exactly by full rows: it "
+            f"needs index 'exact', compression 'none' and rescore 0, got {recipe.index!r}, {recipe.compression!r} and "
+            f"{recipe.rescore}."
+        )
     if several and recipe.distractors:
         raise ValueError(
             f"Recipe: distractors are vectors, and {spec} with passes {passes!r} compares words or views; it needs "

@@ -66,7 +66,14 @@ class Answers:
     def of_exact(cls, queries: np.ndarray, gallery: Gallery, k: int | None = None) -> Self:
         """What an exact search finds for rows (Q, D) from elsewhere, L2-normalised: the first `k` images, or all."""
         search, none = ExactIndex().fit(gallery.rows).search, np.full(len(queries), -1)
-        return cls(np.asarray(queries, np.float64), gallery, search, search(queries, k or len(gallery)), none, none)
+        return cls(
+            np.asarray(queries, np.float64),
+            gallery,
+            search,
+            search(queries, len(gallery) if k is None else k),
+            none,
+            none,
+        )
 
     def __len__(self) -> int:
         return len(self.queries)

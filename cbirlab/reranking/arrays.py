@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from cbirlab.base.params import Range
 from cbirlab.index.exact import check_matrix
 from cbirlab.index.lists import DEPTH, MOST_COMPLETE
 from cbirlab.index.ranking import Ranking
@@ -41,6 +42,8 @@ def rerank(queries: Any, database: Any, method: str | Reranking, *, depth: int |
     rows, asked = (_normalised(name, X) for name, X in (("database", database), ("queries", queries)))
     if rows.shape[1] != asked.shape[1]:
         raise ValueError(f"rerank: queries must have {rows.shape[1]} dimensions as the database, got {asked.shape[1]}.")
+    if depth is not None:
+        depth = int(Range(1, len(rows), integer=True).check("rerank", "depth", depth))
     return rerank_rows(asked, rows, Reranking.parse(method), depth)
 
 

@@ -86,7 +86,7 @@ def dba(
     alpha : of the weights; 0 counts all alike.
     """
     before = answers.gallery
-    after = before.prepared(("dba", k, alpha), lambda: before.changed(_augmented(before, k, alpha)))
+    after = before.changed(("dba", k, alpha), lambda: _augmented(before, k, alpha))
     return replace(answers, gallery=after, search=ExactIndex().fit(after.rows).search).searched(answers.queries)
 
 

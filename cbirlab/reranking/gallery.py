@@ -35,16 +35,24 @@ class Gallery:
         self._lists = lists or (lambda k: find_neighbours(rows, k))
         self._found: Neighbours | None = None
         self._kept = Recent(16, most_bytes=KEPT_BYTES, size=_size)
+        self._changed = Recent(2)
         self._clock = [0.0]
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def changed(self, rows: np.ndarray) -> Gallery:
-        """A database of the same images with other rows (N, D), whose preparation counts as this one's."""
-        other = Gallery(rows)
-        other._clock = self._clock
-        return other
+    def changed(self, key: Hashable, make: Callable[[], np.ndarray]) -> Gallery:
+        """A database of the same images with the rows (N, D) that `make` gives; the last two by key are kept.
+
+        Its preparation counts as this one's.
+        """
+
+        def made() -> Gallery:
+            other = Gallery(self._timed(make))
+            other._clock = self._clock
+            return other
+
+        return self._changed.get(key, made)
 
     @property
     def seconds(self) -> float:

@@ -225,6 +225,11 @@ class Reranking(Method):
         return {step.fact("needs") for step in self.steps}
 
     @property
+    def changes_database(self) -> bool:
+        """Whether its first method changes the database, which no index of the old one can search."""
+        return self.steps[0].fact("side") == "database"
+
+    @property
     def transductive(self) -> bool:
         """Whether an answer depends on which other queries are asked."""
         return any(step.parameters.get(step.fact("transductive", "")) is True for step in self.steps)

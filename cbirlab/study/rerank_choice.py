@@ -87,7 +87,12 @@ def choose_reranking(
     learning = _asking_itself(dataset, recipe)
     backbone = load_backbone(recipe.backbone, recipe.weights)
     asked = {"dataset": learning.name, "whitening_set": "database", "protocol": "retrieval", "rerank": "none"}
-    usual = {"average_precision": None, "metrics": (), "distractors": 0, "image_size": dataset.image_size}
+    usual = {
+        "average_precision": None,
+        "metrics": (),
+        "distractors": 0,
+        "image_size": recipe.image_size or dataset.image_size,
+    }
     plain = replace(recipe, **{**usual, **asked}).resolved(learning, backbone)
     bench = Bench(learning, backbone, plain, store=store or Store(), progress=progress)
     bench.fill([plain])

@@ -40,7 +40,11 @@ class ChainControl(widgets.VBox):
         """Take what the menus say; steps after one that was set to none stay."""
         if not self._drawing:
             chosen = [Reranking.parse(step.value) for step in self.steps]
-            self.value = Reranking.chained([one for one in chosen if one.used])
+            try:
+                self.value = Reranking.chained([one for one in chosen if one.used])
+            except ValueError:
+                self._show()  # the menus go back to the chain that is used
+                raise
 
     def _show(self) -> None:
         before, self._drawing = self._drawing, True
