@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cbirlab.handcrafted.sift import detect, root_sift, rooted
+from cbirlab.reranking import geometry
 from cbirlab.reranking.geometry import MODELS, UPRIGHT, carried_box, carry, fit_affine, fit_single, fit_upright
 from cbirlab.reranking.keypoints import Keypoints
 from cbirlab.reranking.matching import match_by_ratio, match_mutually
@@ -289,3 +290,15 @@ def test_boxes_that_no_camera_sees():
     assert carried_box(horizon, size) is None
     assert carried_box(np.diag([0.21, 0.21, 1]), size) is not None
     assert carried_box(np.diag([4.9, 4.9, 1]), size) is not None
+
+
+def test_many_matches_are_tried_in_blocks_with_the_same_answer(monkeypatch):
+    random = np.random.default_rng(3)
+    places = random.uniform(0, 60, (300, 2))
+    others = np.where(random.random((300, 1)) < 0.4, 2**0.5 * places + (3, -2), random.uniform(0, 80, (300, 2)))
+    whole = geometry.fit_upright(places, others, 1.5)
+    monkeypatch.setattr(geometry, "HELD", 7 * 5 * 300)
+    parts = geometry.fit_upright(places, others, 1.5)
+    assert (parts.inside == whole.inside).all()
+    assert (parts.model == whole.model).all()
+    assert whole.inside.sum() >= 100

@@ -78,11 +78,6 @@ class Gallery:
         """Cosine (N,) of every image with its k-th nearest other, -inf without one: what is nearer is among its k."""
         return self.prepared(("reach", k), lambda: self._reach(k))
 
-    @property
-    def recall(self) -> float:
-        """How much of the true neighbours the lists hold; 1 if they are exact or were not asked for."""
-        return 1.0 if self._found is None else self._found.recall
-
     def prepared(self, key: Hashable, make: Callable[[], T]) -> T:
         """What `make` gives, made once for this key: what a method needs of the database whatever the query is."""
         return self._kept.get(key, lambda: self._timed(make))

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from cbirlab.index.ranking import blocks
+
 SCALES = 0.2, 5.0
 """How much smaller or larger a picture may show a thing than another one; areas change by the square of it."""
 
@@ -20,6 +22,9 @@ TRIALS, CONFIDENCE = 1000, 0.999
 
 UPRIGHT = tuple(2.0 ** (step / 2) for step in range(-2, 3))
 """Scales of upright models: from half to double in steps of the square root of 2."""
+
+HELD = 2**21
+"""Numbers that are held at a time while hypotheses are tried."""
 
 _REFITS = 2
 _THIN = 1e-3
@@ -115,12 +120,15 @@ def fit_upright(places: np.ndarray, others: np.ndarray, tolerance: float) -> Fit
     scales = np.array(UPRIGHT)[:, None]
     (x, y), (u, v) = (np.ascontiguousarray(one[:, :2].T, np.float64) for one in (places, others))
     right, down = u - scales * x, v - scales * y
-    across = scales[..., None] * x + (right[..., None] - u)
-    along = scales[..., None] * y + (down[..., None] - v)
-    fits = np.square(across) + np.square(along) < tolerance**2
-    best = np.unravel_index(fits.sum(axis=-1).argmax(), right.shape)
+    counts = np.empty(right.shape, np.int64)
+    for some in blocks(len(x), HELD // right.size):
+        across = scales[..., None] * x + (right[:, some, None] - u)
+        along = scales[..., None] * y + (down[:, some, None] - v)
+        counts[:, some] = (np.square(across) + np.square(along) < tolerance**2).sum(axis=-1)
+    best = np.unravel_index(counts.argmax(), counts.shape)
     scale = UPRIGHT[best[0]]
-    return Fit(fits[best], np.array([[scale, 0, right[best]], [0, scale, down[best]], [0, 0, 1]]))
+    inside = np.square(scale * x + (right[best] - u)) + np.square(scale * y + (down[best] - v)) < tolerance**2
+    return Fit(inside, np.array([[scale, 0, right[best]], [0, scale, down[best]], [0, 0, 1]]))
 
 
 def fit_affine(places: np.ndarray, others: np.ndarray, tolerance: float) -> Fit:
