@@ -159,6 +159,22 @@ def test_pruning_sizing_and_verifying_while_others_write_raise_nothing(tmp_path)
     assert raised == []
 
 
+def test_a_folder_that_goes_while_it_is_made_is_made_again(tmp_path, monkeypatch):
+    make, gone = Path.mkdir, []
+
+    def vanishing(self, *given, **options):
+        make(self, *given, **options)
+        if self.parent.parent.name == "partial" and not gone:
+            gone.append(self)
+            raise FileExistsError(str(self))  # what `mkdir` says if it finds the folder, and then finds it gone
+
+    monkeypatch.setattr(Path, "mkdir", vanishing)
+    shards = Shards(Store(tmp_path), "base")
+    shards.write(0, {"a": np.ones((2, 2), np.float32)})
+    assert gone
+    assert shards.read(0, "a") is not None
+
+
 def test_a_walk_forgives_what_vanishes(tmp_path, monkeypatch):
     for number in range(5):
         (tmp_path / f"{number}").mkdir()

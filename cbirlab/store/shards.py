@@ -46,11 +46,11 @@ class Shards:
     def _place(self, source: Path, target: Path) -> None:
         """Rename into the shard's folder, which another process may remove while it is empty."""
         for attempt in range(5):
-            target.parent.mkdir(parents=True, exist_ok=True)
             try:
+                target.parent.mkdir(parents=True, exist_ok=True)  # "exists" if it goes between two looks at it
                 os.replace(source, target)
                 return
-            except FileNotFoundError:
+            except (FileNotFoundError, FileExistsError):
                 if attempt == 4:
                     raise
 
