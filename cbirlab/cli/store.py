@@ -68,8 +68,6 @@ def _entry_row(entry: Entry) -> list[str]:
         what = [str(facts.get("index", "")), str(facts.get("compression", "")), "", "", ""]
     elif entry.kind == "neighbours":
         what = [f"{facts.get('k', '')} of each image", "", "", "", ""]
-    elif entry.kind == "pictures":
-        what = [str(facts.get("features", "")), "", "", "", ""]
     else:
         what = [
             f"{notes.get('dataset', '')}/{notes.get('part', '')}",

@@ -132,7 +132,7 @@ class Session:
         return self._ahead.wait(seconds)
 
     def _prepared(self) -> list[Recipe]:
-        """The recipes that `prepare` makes, those of the default tap first; whitened if its own images suffice."""
+        """The recipes that `prepare` makes, the default tap's first; plain if whitenings learn on other images."""
         taps = sorted(self.taps, key=lambda tap: tap != self.default_tap)
         whitening = PREPARED_WHITENING if self.dataset.train or self.dataset.learns_on_itself else "none"
         made = (
@@ -258,7 +258,8 @@ class Session:
         recipe, own = self.recipe(*setting, **named), None
         if isinstance(image, int | np.integer):
             if not 0 <= image < len(self.dataset.images):
-                raise IndexError(f"rank_image: image must be in [0, {len(self.dataset.images) - 1}], got {image}.")
+                last = len(self.dataset.images) - 1
+                raise IndexError(f"rank_image: image must be a row in [0, {last}], got {image}.")
             if box is None:
                 self._make_ready(recipe)
                 with self.lock:

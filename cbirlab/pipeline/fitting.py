@@ -232,15 +232,15 @@ def warn_of_few(recipe: Recipe, whitening: Any, images: int, width: int) -> None
 
 
 def load_or_fit(
-    store: Store, specification: Mapping[str, Any], fit: Callable[[], dict[str, np.ndarray]]
+    store: Store, specification: Mapping[str, Any], fit: Callable[[], dict[str, np.ndarray]], kind: str = "fitted"
 ) -> Mapping[str, np.ndarray]:
-    """Call `fit`, or take what it learned from the store."""
-    entry = store.get("fitted", specification)
+    """Call `fit`, or take what it gave before from the store, where it is an entry of this `kind`."""
+    entry = store.get(kind, specification)
     if entry is not None:
         return entry.arrays
     arrays = fit()
     with suppress(StoreUnwritable):  # extraction has said so already; fitting again is cheap
-        store.put("fitted", specification, arrays)
+        store.put(kind, specification, arrays)
     return arrays
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -12,11 +11,11 @@ import numpy as np
 from cbirlab.index import Ranking
 from cbirlab.index.lists import FIRST, MOST_COMPLETE, Lists
 from cbirlab.index.ranking import blocks
-from cbirlab.pipeline.fitting import content
+from cbirlab.pipeline.fitting import content, load_or_fit
 from cbirlab.pipeline.pictures import DatasetPictures
 from cbirlab.pipeline.recipe import Recipe
 from cbirlab.reranking import Answers, Gallery, Neighbours, Reranking, find_neighbours, rerank_answers
-from cbirlab.store import Store, StoreUnwritable
+from cbirlab.store import Store
 from cbirlab.store.code import code_version
 
 
@@ -41,10 +40,8 @@ class Told:
         """Take in the next queries: how they were ranked before, and what came out."""
         self._first.append(first.top(min(FIRST, first.images.shape[1])))
         self._evidence.append(answers.evidence)
-        self.seconds = {
-            "rerank": self.seconds["rerank"] + seconds - prepared,
-            "prepare": self.seconds["prepare"] + prepared,
-        }
+        self.seconds["rerank"] += seconds - prepared
+        self.seconds["prepare"] += prepared
 
     @property
     def first(self) -> Ranking:
@@ -110,8 +107,8 @@ def describe_pictures(
 
 def is_slow(recipe: Recipe, images: int) -> bool:
     """Whether re-ranking is too slow to wait for: it compares pictures, or the neighbours of many images."""
-    needs = recipe.rerank.needs
-    return bool(needs & {"pictures", "maps"}) or ("neighbours" in needs and images > MOST_COMPLETE)
+    chain = recipe.rerank
+    return chain.compares_pictures or ("neighbours" in chain.needs and images > MOST_COMPLETE)
 
 
 def gallery_of(rows: np.ndarray, store: Store) -> Gallery:
@@ -121,11 +118,10 @@ def gallery_of(rows: np.ndarray, store: Store) -> Gallery:
 
 def _kept_neighbours(rows: np.ndarray, k: int, store: Store) -> Neighbours:
     specification = {"rows": content(rows), "k": k, "code": code_version("index", "reranking.neighbours")}
-    entry = store.get("neighbours", specification)
-    if entry is not None:
-        return Neighbours(entry.arrays["images"], entry.arrays["scores"], float(entry.arrays["recall"]))
-    found = find_neighbours(rows, k)
-    arrays = {"images": found.images, "scores": found.scores, "recall": np.asarray(found.recall)}
-    with suppress(StoreUnwritable):  # extraction has said so already
-        store.put("neighbours", specification, arrays)
-    return found
+
+    def find() -> dict[str, np.ndarray]:
+        found = find_neighbours(rows, k)
+        return {"images": found.images, "scores": found.scores, "recall": np.asarray(found.recall)}
+
+    kept = load_or_fit(store, specification, find, "neighbours")
+    return Neighbours(kept["images"], kept["scores"], float(kept["recall"]))

@@ -7,7 +7,7 @@ from typing import Any
 from cbirlab.aggregation import Aggregation
 from cbirlab.backbones import Backbone, check_tap
 from cbirlab.images.preprocessing import IMAGE_SIZE
-from cbirlab.pipeline.distractors import synthetic
+from cbirlab.pipeline.distractors import named, synthetic
 from cbirlab.pipeline.tap_names import Taps
 
 ONE_POSITION = "spoc"
@@ -45,12 +45,12 @@ def check_together(recipe: Any) -> None:
             f"Recipe: {spec} with passes {passes!r} compares words or views, not vectors: it needs compression "
             f"'none', index 'exact' and rescore 0, got {recipe.compression!r}, {recipe.index!r} and {recipe.rescore}."
         )
-    if several and not recipe.rerank.needs <= {"nothing", "pictures", "maps"}:
+    if several and recipe.rerank.needs & {"vectors", "neighbours"}:
         raise ValueError(
             f"Recipe: {spec} with passes {passes!r} compares words or views, not vectors, so rerank must be 'none' or "
             f"of methods that compare pictures, as 'spatial', got {recipe.rerank!r}."
         )
-    if isinstance(recipe.distractors, str) and recipe.rerank.needs & {"pictures", "maps"}:
+    if named(recipe) and recipe.rerank.compares_pictures:
         raise ValueError(
             f"Recipe: rerank {recipe.rerank!r} compares pictures, which those of distractors are not among; it needs "
             f"distractors that are a number, got {recipe.distractors!r}."

@@ -86,9 +86,7 @@ class Answers:
         images (Q, k) and their cosines (Q, k) with the query, float64; -inf where there is no answer. Fewer than `k`
         where the lists are shorter.
         """
-        images, scores = self.ranking.images, self.ranking.scores
-        k = min(k, images.shape[1])
-        short = images[:, : min(k + 1, images.shape[1])]
+        short, scores = self.ranking.images[:, : k + 1], self.ranking.scores
         own = np.equal(short, self.own[:, None])
         order = np.argsort(own, axis=1, kind="stable")[:, :k]
         there = ~np.take_along_axis(own, order, 1) & (np.take_along_axis(scores, order, 1) > -np.inf)

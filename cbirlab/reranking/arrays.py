@@ -51,10 +51,8 @@ def rerank_rows(
     queries: np.ndarray, database: np.ndarray, chain: Reranking, depth: int | None = None, own: np.ndarray | None = None
 ) -> Ranking:
     """The same for L2-normalised rows (Q, D) and (N, D); `own` (Q,) as in `Answers`."""
-    if needs := chain.needs & {"pictures", "maps"}:
-        raise ValueError(
-            f"rerank: {chain} compares {' and '.join(sorted(needs))}, but here are only descriptors; take a Recipe."
-        )
+    if chain.compares_pictures:
+        raise ValueError(f"rerank: {chain} compares pictures, but here are only descriptors; take a Recipe.")
     if depth is None:
         depth = len(database) if len(database) <= MOST_COMPLETE else DEPTH
     found = Answers.of_exact(queries, Gallery(database), depth)

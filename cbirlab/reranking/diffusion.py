@@ -162,8 +162,12 @@ def diffused(
 
 def with_the_rest(found: np.ndarray, cosines: np.ndarray) -> np.ndarray:
     """f (Q, K), and below it the cosine less 1 where an image was not reached."""
-    reached = found > UNREACHED * np.maximum(found.max(axis=1, keepdims=True), 0)
-    return np.where(reached, found, np.minimum(cosines, 1) - 1)
+    return np.where(reached(found), found, np.minimum(cosines, 1) - 1)
+
+
+def reached(found: np.ndarray) -> np.ndarray:
+    """Where f (..., N) of a query is more than rounding."""
+    return found > UNREACHED * np.maximum(found.max(axis=-1, keepdims=True), 0)
 
 
 def _truncated(answers: Answers, k: int, kq: int, alpha: float, gamma: float, steps: int, truncate: int) -> Answers:

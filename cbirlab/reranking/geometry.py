@@ -73,10 +73,14 @@ def carried_box(model: np.ndarray, size: tuple[int, int]) -> np.ndarray | None:
     if not (depths > 0).all() and not (depths < 0).all():  # a corner lies on or behind the horizon
         return None
     found = carry(model, corners)
-    x, y = found.T
-    area = (x * np.roll(y, -1) - y * np.roll(x, -1)).sum() / 2
     low, high = (scale**2 * height * width for scale in SCALES)
-    return found if low <= area <= high else None
+    return found if low <= outline_area(found) <= high else None
+
+
+def outline_area(corners: np.ndarray) -> float:
+    """The area within an outline (n, 2), negative if its corners run the other way round."""
+    x, y = corners.T
+    return float((x * np.roll(y, -1) - y * np.roll(x, -1)).sum()) / 2
 
 
 def fit_single(places: np.ndarray, others: np.ndarray, tolerance: float) -> Fit:

@@ -225,6 +225,11 @@ class Reranking(Method):
         return {step.fact("needs") for step in self.steps}
 
     @property
+    def compares_pictures(self) -> bool:
+        """Whether any of its methods looks at more than descriptors."""
+        return bool(self.needs & {"pictures", "maps"})
+
+    @property
     def changes_database(self) -> bool:
         """Whether its first method changes the database, which no index of the old one can search."""
         return self.steps[0].fact("side") == "database"

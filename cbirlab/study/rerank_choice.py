@@ -86,14 +86,9 @@ def choose_reranking(
     dataset = dataset or load_dataset(recipe.dataset)
     learning = _asking_itself(dataset, recipe)
     backbone = load_backbone(recipe.backbone, recipe.weights)
-    asked = {"dataset": learning.name, "whitening_set": "database", "protocol": "retrieval", "rerank": "none"}
-    usual = {
-        "average_precision": None,
-        "metrics": (),
-        "distractors": 0,
-        "image_size": recipe.image_size or dataset.image_size,
-    }
-    plain = replace(recipe, **{**usual, **asked}).resolved(learning, backbone)
+    asking = {"dataset": learning.name, "whitening_set": "database", "distractors": 0, "rerank": "none"}
+    judging = {"protocol": "retrieval", "average_precision": None, "metrics": ()}
+    plain = replace(recipe, **asking, **judging).resolved(learning, backbone)
     bench = Bench(learning, backbone, plain, store=store or Store(), progress=progress)
     bench.fill([plain])
     before = bench.run(plain).metrics["map"]

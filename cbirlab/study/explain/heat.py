@@ -12,7 +12,7 @@ from cbirlab.evaluation import evaluate
 from cbirlab.index.lists import Lists
 from cbirlab.pipeline.learning_sets import held_for
 from cbirlab.reranking import Answers
-from cbirlab.reranking.diffusion import UNREACHED, diffusion_steps, normalised_graph, with_the_rest
+from cbirlab.reranking.diffusion import diffusion_steps, normalised_graph, reached, with_the_rest
 
 if TYPE_CHECKING:
     from cbirlab.datasets import Dataset
@@ -94,11 +94,6 @@ def step_curve(answers: Answers, dataset: Dataset, recipe: Recipe, **parameters:
         metric = judged.protocol.headline
         values.append(judged.metrics[metric])
     return Curve(metric, np.array(values))
-
-
-def reached(values: np.ndarray) -> np.ndarray:
-    """Where f (..., N) of a query is more than rounding."""
-    return values > UNREACHED * np.maximum(values.max(axis=-1, keepdims=True), 0)
 
 
 def _ranked(answers: Answers, found: np.ndarray | None, cosines: np.ndarray) -> Ranking:

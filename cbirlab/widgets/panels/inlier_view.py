@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
-import numpy as np
 
 from cbirlab.base.params import parameters
 from cbirlab.reranking import RERANKERS
-from cbirlab.reranking.geometry import Fit
+from cbirlab.reranking.geometry import Fit, outline_area
 from cbirlab.reranking.keypoints import Keypoints
 from cbirlab.reranking.spatial import verify
 from cbirlab.widgets.panels.base_panel import side_by_side
@@ -133,8 +132,7 @@ class InlierView(LookPanel):
         box = self.fit.box((height, width))
         if box is None:
             return "There is no credible box: no camera could have seen the query so."
-        x, y = box.T
-        area = abs(float((x * np.roll(y, -1) - y * np.roll(x, -1)).sum())) / 2 / (height * width)
+        area = outline_area(box) / (height * width)
         return f"The query's outline covers {area:.2f} times its area in the result."
 
     def _sheet(self) -> Any:
