@@ -16,7 +16,9 @@ from cbirlab.base.progress import Cancelled, listening
 from cbirlab.datasets import load_dataset
 from cbirlab.index import ExactIndex
 from cbirlab.live import Session
+from cbirlab.live.folders import find_pictures
 from cbirlab.pipeline import Bench
+from cbirlab.pipeline.pictures import DatasetPictures
 from cbirlab.pipeline.reranked import describe_pictures
 from cbirlab.pipeline.running import table_row
 from cbirlab.reranking import Answers, Gallery, Reranking, neighbours, rerank_answers
@@ -270,6 +272,25 @@ def test_pictures_are_asked_by_runs_sessions_and_folders_alike(tmp_path):
     dropped = session.rank_image(towers.images[2], *setting)
     assert dropped.images[0, 0] == 2
     assert {*dropped.images[0].tolist()} == {*range(len(towers.images))}
+    asked = replace(session.recipe(*setting), dataset=str(tmp_path / "towers"))
+    listed = find_pictures(asked, [towers.images[2]], k=6, store=Store(tmp_path / "store"), progress=False)
+    assert listed["path"].tolist() == [str(towers.images[row]) for row in dropped.images[0, :6]]
+
+
+def test_a_dropped_picture_is_described_once_for_all_moves_of_a_slider(tmp_path, monkeypatch):
+    towers = load_dataset(write_toytown_form(tmp_path / "towers", scenes=2, views=3), image_size=96)
+    session = Session(towers, "toynet", "random", ["gem"], store=Store(tmp_path / "store"))
+    session.prepare(progress=False)
+    described, of_picture = [], DatasetPictures.of_picture
+    monkeypatch.setattr(
+        DatasetPictures, "of_picture", lambda *given, **how: (described.append(given[1:]), of_picture(*given, **how))[1]
+    )
+    for least in (1, 4, 9):
+        moved = ("layer4", "gem", "none", None, (("rerank", f"spatial(top=6, least={least})"),))
+        assert session.rank_image(towers.images[2], *moved).images[0, 0] == 2
+    assert described == [("keypoints", towers.images[2], None)]
+    session.rank_image(towers.images[2], *moved, box=(0, 0, 60, 60))
+    assert described[1:] == [("keypoints", towers.images[2], (0, 0, 60, 60))]
 
 
 def _places(found):

@@ -95,9 +95,7 @@ def _search(given: Any, bench: Bench, recipe: Recipe) -> int:
     if given.picture is None:
         ranking = bench.search(recipe, [given.query])
     else:
-        outside = Outside(bench, [tap for _, tap in recipe.taps])
-        asked = bench.project(recipe, outside.rows(recipe, given.picture))
-        ranking = bench.search(recipe, asked, picture=bench.pictures.asked_with(given.picture))
+        ranking = Outside(bench, [tap for _, tap in recipe.taps]).rank(recipe, given.picture)
     found = ranking.top(min(given.top, int(ranking.answers()[0])))
     places = zip(found.images[0], found.scores[0], strict=True)
     say(align([[str(n), f"{score:.4f}", _named(bench, recipe, image)] for n, (image, score) in enumerate(places, 1)]))

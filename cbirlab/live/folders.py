@@ -58,8 +58,7 @@ def find_pictures(
     outside = Outside(bench, [tap for _, tap in resolved.taps])
     rows = []
     for picture in pictures:
-        asked = bench.project(resolved, outside.rows(resolved, picture))
-        found = bench.search(resolved, asked, picture=bench.pictures.asked_with(picture)).top(wanted)
+        found = outside.rank(resolved, picture).top(wanted)
         answers = int(found.answers()[0])
         best = zip(found.images[0, :answers], found.scores[0, :answers], strict=True)
         rows += [

@@ -1,4 +1,4 @@
-"""Outside: descriptors of pictures that are in no dataset, made like those of a dataset's own images."""
+"""Outside: pictures that are in no dataset, described and searched for like a dataset's own queries."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from cbirlab.extract.descriptors import exponent_of, over_scales
 from cbirlab.extract.network import Network
 from cbirlab.extract.pooling import pool
 from cbirlab.images.preprocessing import region, whole_box
-from cbirlab.index import Rows
+from cbirlab.index import Ranking, Rows
 from cbirlab.passes import Passes, View
 from cbirlab.pipeline.bench import Bench
-from cbirlab.pipeline.pictures import as_given
+from cbirlab.pipeline.pictures import AskedPicture, as_given
 from cbirlab.pipeline.recipe import Recipe
 from cbirlab.store.files import state_of
 
@@ -34,7 +34,7 @@ Maps = list[list[dict[str, Any]]]
 
 
 class Outside:
-    """Describes pictures that are in no dataset as a bench describes its own; their maps are kept for the next move.
+    """Describes pictures that are in no dataset as a bench describes its own; what it sees is kept for the next move.
 
     Parameters
     ----------
@@ -45,6 +45,12 @@ class Outside:
     def __init__(self, bench: Bench, taps: Sequence[str]) -> None:
         self.bench, self.taps = bench, taps
         self._kept = Recent(_KEPT, most_bytes=_KEPT_BYTES, size=lambda kept: _size_bytes(kept[1]))
+        self._asked = Recent(_KEPT)
+
+    def rank(self, recipe: Recipe, image: str | Path | Image.Image) -> Ranking:
+        """Rank the database for an image: (1, N). It raises what `rows` raises."""
+        asked = self.bench.project(recipe, self.rows(recipe, image))
+        return self.bench.search(recipe, asked, picture=self.picture(image))
 
     def rows(
         self, recipe: Recipe, image: str | Path | Image.Image, box: Box | None = None, *, prepared: bool = False
@@ -62,8 +68,7 @@ class Outside:
         ImageError : a file that cannot be read.
         ValueError : a box outside the image.
         """
-        name = known_by(image), box and tuple(box), prepared
-        maps = self._kept.get(name, lambda: (image, self._maps(image, box, prepared)))[1]
+        maps = self._kept.get(_name(image, box, prepared), lambda: (image, self._maps(image, box, prepared)))[1]
         spec = recipe.aggregation
         exponent = exponent_of(recipe.scale_pooling, spec)
         views = {}
@@ -72,6 +77,13 @@ class Outside:
             scales = [[pool(view[tap], [spec], states)[spec.key] for view in scale] for scale in maps]
             views[tap] = over_scales([np.concatenate(scale) for scale in scales], exponent)
         return self.bench.outside(recipe, views)
+
+    def picture(
+        self, image: str | Path | Image.Image, box: Box | None = None, *, prepared: bool = False
+    ) -> AskedPicture:
+        """The local features of an image, which re-ranking may compare, made when they are asked for; as `rows`."""
+        name = _name(image, box, prepared)
+        return self._asked.get(name, lambda: self.bench.pictures.asked_with(image, box, prepared=prepared))
 
     def _maps(self, image: str | Path | Image.Image, box: Box | None, prepared: bool) -> Maps:
         shared = self.bench.shared
@@ -97,6 +109,10 @@ def known_by(image: str | Path | Image.Image) -> Hashable:
     with suppress(OSError):  # an error shows up when the file is read
         return str(image), state_of(Path(image).stat())
     return str(image)
+
+
+def _name(image: str | Path | Image.Image, box: Box | None, prepared: bool) -> Hashable:
+    return known_by(image), box and tuple(box), prepared
 
 
 def _views(upright: Image.Image, box: Box | None, passes: Passes) -> list[Box]:

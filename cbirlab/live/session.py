@@ -270,7 +270,7 @@ class Session:
             self._make_ready(recipe)
             rows = self._outside.rows(recipe, image, box, prepared=prepared)
         with self.lock:
-            picture = self.bench.pictures.asked_with(image, box, prepared=prepared)
+            picture = self._outside.picture(image, box, prepared=prepared)
             return self.bench.search(recipe, self.bench.project(recipe, rows), own, picture=picture)
 
     def vectors(self, *setting: Any, **named: Any) -> tuple[np.ndarray, str]:
