@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import ipywidgets as widgets
@@ -192,3 +192,9 @@ def side_by_side(side: list[Any], seen: list[Any]) -> Any:
     left = widgets.VBox(side, layout={"flex": "0 0 320px"})
     right = widgets.VBox(seen, layout={"flex": "1 1 320px", "min_width": "0"})
     return widgets.HBox([left, right], layout={"flex_flow": "row wrap"})
+
+
+def in_columns(parts: Iterable[Iterable[Any]], least: int = 320) -> Any:
+    """Columns of the same width, in pixels at `least` that; below each other in a narrow window."""
+    columns = [widgets.VBox([*part], layout={"flex": f"1 1 {least}px", "min_width": "0"}) for part in parts]
+    return widgets.HBox(columns, layout={"flex_flow": "row wrap"})

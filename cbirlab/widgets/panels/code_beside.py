@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 
 from cbirlab.index import ExactIndex
-from cbirlab.widgets.panels.base_panel import side_by_side
+from cbirlab.widgets.panels.base_panel import in_columns, side_by_side
 from cbirlab.widgets.panels.code_panel import CodePanel, names_of
 from cbirlab.widgets.panels.look_panel import whole_slider
 from cbirlab.widgets.panels.setting_side import gone, moved
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cbirlab.live import Session
     from cbirlab.study.explain.code_lens import Coded
 
-SHOWN, TILE = 16, 88
+SHOWN, TILE, COLUMN = 16, 88, 280
 MOST_RESCORED = 200
 
 
@@ -49,13 +49,9 @@ class CodeBeside(CodePanel):
         super().__init__(session, **given)
 
     def _arranged(self) -> list[Any]:
-        columns, self.heads, self.galleries = [], [], []
-        for _ in range(2):
-            self.heads.append(widgets.HTML())
-            self.galleries.append(Gallery(self.thumbnails, on_error=self.show_error, side=TILE))
-            column = [self.heads[-1], self.galleries[-1]]
-            columns.append(widgets.VBox(column, layout={"flex": "1 1 280px", "min_width": "0"}))
-        both = widgets.HBox(columns, layout={"flex_flow": "row wrap"})
+        self.heads = [widgets.HTML() for _ in range(2)]
+        self.galleries = [Gallery(self.thumbnails, on_error=self.show_error, side=TILE) for _ in self.heads]
+        both = in_columns(zip(self.heads, self.galleries, strict=True), COLUMN)
         return [side_by_side(self._side(self.rescored), [both])]
 
     def _show(self, coded: Coded) -> None:

@@ -19,10 +19,10 @@ from cbirlab.widgets.panels.base_panel import side_by_side
 from cbirlab.widgets.panels.look_panel import LookPanel
 from cbirlab.widgets.panels.rerank_beside import FIELD
 from cbirlab.widgets.parts import map_charts, views
-from cbirlab.widgets.parts.controls import DESCRIPTION, LAYOUT, on_stop
+from cbirlab.widgets.parts.controls import DESCRIPTION, LAYOUT
 from cbirlab.widgets.parts.drawing import Drawing, stack_pictures
-from cbirlab.widgets.parts.map_charts import RIGHT, group_of
-from cbirlab.widgets.parts.method_control import parameter_control
+from cbirlab.widgets.parts.method_control import parameter_control, values_of_controls
+from cbirlab.widgets.parts.results import count_right
 from cbirlab.widgets.parts.state import Setting
 
 if TYPE_CHECKING:
@@ -63,8 +63,6 @@ class DiffusionHeat(LookPanel):
         self.step = widgets.SelectionSlider(options=stops, value=step, **looks)
         self._declared = {name: one for name, one in parameters(RERANKERS["diffusion"]).items() if name in SLIDERS}
         self.sliders = {name: parameter_control(one) for name, one in self._declared.items()}
-        for name, slider in self.sliders.items():
-            slider.value = self._declared[name].default
         self.moved = self.step, *self.sliders.values()
         self.said, self.curve = widgets.HTML(), widgets.HTML()
         self.heat: Heat | None = None
@@ -87,7 +85,7 @@ class DiffusionHeat(LookPanel):
     @property
     def parameters(self) -> dict[str, Any]:
         """The values of the sliders."""
-        return {name: on_stop(self._declared[name].domain, one.value) for name, one in self.sliders.items()}
+        return values_of_controls(self.sliders, self._declared)
 
     @property
     def found(self) -> Curve | None:
@@ -131,9 +129,9 @@ class DiffusionHeat(LookPanel):
         said = (
             f"f has reached {int(reached.sum())} of {len(reached)} images, {int(shown.sum())} of the {len(shown)} shown"
         )
-        groups = [group_of(kind) for kind, one in zip(self._kinds, shown, strict=True) if one]
         if any(self._kinds):
-            said += f", {groups.count(RIGHT)} of these right"
+            right = count_right(kind for kind, one in zip(self._kinds, shown, strict=True) if one)
+            said += f", {right} of these right"
         return f"{said}. It is solved after {heat.solved_after} steps."
 
     def _draw_rest(self) -> None:

@@ -14,10 +14,9 @@ from cbirlab.reranking.spatial import verify
 from cbirlab.widgets.panels.base_panel import side_by_side
 from cbirlab.widgets.panels.look_panel import LookPanel
 from cbirlab.widgets.parts import pair_charts, views
-from cbirlab.widgets.parts.controls import on_stop
 from cbirlab.widgets.parts.drawing import Drawing, stack_pictures
 from cbirlab.widgets.parts.gallery import Gallery
-from cbirlab.widgets.parts.method_control import parameter_control
+from cbirlab.widgets.parts.method_control import parameter_control, values_of_controls
 from cbirlab.widgets.parts.results import Results
 from cbirlab.widgets.parts.snapshot import picture_sheet
 
@@ -77,7 +76,7 @@ class InlierView(LookPanel):
     @property
     def parameters(self) -> dict[str, Any]:
         """The values of the sliders."""
-        return {name: on_stop(self._declared[name].domain, one.value) for name, one in self.sliders.items()}
+        return values_of_controls(self.sliders, self._declared)
 
     def _draw(self) -> None:
         dataset, question = self.session.dataset, self.question

@@ -14,7 +14,7 @@ from cbirlab.widgets.panels.rerank_beside import FIELD
 from cbirlab.widgets.parts import pair_charts, views
 from cbirlab.widgets.parts.drawing import Drawing, stack_pictures
 from cbirlab.widgets.parts.gallery import Gallery
-from cbirlab.widgets.parts.map_charts import RIGHT, group_of
+from cbirlab.widgets.parts.results import count_right
 from cbirlab.widgets.parts.snapshot import picture_sheet
 
 if TYPE_CHECKING:
@@ -105,10 +105,8 @@ class MutualGrid(LookPanel):
         ]
 
     def _words(self, seen: Mutual) -> str:
-        groups = [group_of(kind) == RIGHT for kind in self._kinds]
-
         def right(inside: Any) -> str:
-            among = sum(one for one, counts in zip(groups, inside, strict=True) if counts)
+            among = count_right(kind for kind, counts in zip(self._kinds, inside, strict=True) if counts)
             return f" ({among} right)" if any(self._kinds) else ""
 
         core, new = seen.core[1:], seen.grown[1:] & ~seen.core[1:]

@@ -18,8 +18,8 @@ from cbirlab.widgets.panels.rerank_beside import FIELD
 from cbirlab.widgets.parts import map_charts, views
 from cbirlab.widgets.parts.drawing import stack_pictures
 from cbirlab.widgets.parts.gallery import Gallery
-from cbirlab.widgets.parts.map_charts import RIGHT, group_of
 from cbirlab.widgets.parts.method_control import MethodControl
+from cbirlab.widgets.parts.results import count_right
 from cbirlab.widgets.parts.snapshot import picture_sheet
 from cbirlab.widgets.parts.state import Setting
 
@@ -100,8 +100,8 @@ class QueryPath(LookPanel):
         if self.found is None or self.seen is None:
             return ""
         added = self.found.added
-        groups = [group_of(kind) for kind in self.question.kinds(self.session.dataset, list(added))]
-        known = f", {groups.count(RIGHT)} of them right" if any(self._kinds) and added else ""
+        kinds = self.question.kinds(self.session.dataset, list(added))
+        known = f", {count_right(kinds)} of them right" if any(self._kinds) and added else ""
         cosine = float(np.dot(self.found.asked, self.found.moved))
         images = "1 image is" if len(added) == 1 else f"{len(added)} images are"
         return (

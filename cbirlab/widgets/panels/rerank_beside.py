@@ -10,7 +10,7 @@ import numpy as np
 
 from cbirlab.fusion import versus
 from cbirlab.study.explain.rerank_lens import Reranked, rerank_one
-from cbirlab.widgets.panels.base_panel import side_by_side
+from cbirlab.widgets.panels.base_panel import in_columns, side_by_side
 from cbirlab.widgets.panels.look_panel import LookPanel
 from cbirlab.widgets.panels.setting_side import gone, moved
 from cbirlab.widgets.parts import views
@@ -18,7 +18,7 @@ from cbirlab.widgets.parts.bars import Bars
 from cbirlab.widgets.parts.chain_control import ChainControl
 from cbirlab.widgets.parts.drawing import stack_pictures
 from cbirlab.widgets.parts.gallery import Gallery
-from cbirlab.widgets.parts.results import NOT_RIGHT, Results, kinds_of_query
+from cbirlab.widgets.parts.results import Results, count_right, kinds_of_query
 from cbirlab.widgets.parts.snapshot import picture_sheet
 from cbirlab.widgets.parts.state import Setting
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from cbirlab.live import Session
     from cbirlab.pipeline import Run
 
-SHOWN, TILE = 16, 88
+SHOWN, TILE, COLUMN = 16, 88, 280
 FIELD = "rerank"
 
 
@@ -61,13 +61,9 @@ class RerankBeside(LookPanel):
     def _arranged(self) -> list[Any]:
         self.rerank = ChainControl(FIELD, self._start, self.guard)
         self.moved = (self.rerank,)
-        columns, self.heads, self.galleries = [], [], []
-        for name in ("before", "after"):
-            self.heads.append(widgets.HTML(views.side_heading(name, "", {})))
-            self.galleries.append(Gallery(self.thumbnails, on_error=self.show_error, side=TILE))
-            column = [self.heads[-1], self.galleries[-1]]
-            columns.append(widgets.VBox(column, layout={"flex": "1 1 280px", "min_width": "0"}))
-        both = widgets.HBox(columns, layout={"flex_flow": "row wrap"})
+        self.heads = [widgets.HTML(views.side_heading(name, "", {})) for name in ("before", "after")]
+        self.galleries = [Gallery(self.thumbnails, on_error=self.show_error, side=TILE) for _ in self.heads]
+        both = in_columns(zip(self.heads, self.galleries, strict=True), COLUMN)
         side = [self.rerank, *self.controls, self.said, self.note]
         return [side_by_side(side, [both, self.summary, self.bars])]
 
@@ -110,8 +106,9 @@ class RerankBeside(LookPanel):
         if not added:
             return ""
         kinds = self.question.kinds(self.session.dataset, list(added))
-        known = f", {sum(kind not in NOT_RIGHT for kind in kinds)} of them right" if any(kinds) else ""
-        return f"{len(added)} images were added to the query{known}."
+        known = f", {count_right(kinds)} of them right" if any(kinds) else ""
+        images = "1 image was" if len(added) == 1 else f"{len(added)} images were"
+        return f"{images} added to the query{known}."
 
     def _draw_rest(self) -> None:
         runs = [self.session.rank(*setting) for setting in self._settings()]
@@ -119,16 +116,15 @@ class RerankBeside(LookPanel):
             self.summary.value = views.note("There is no ground truth, so nobody wins or loses.")
             return
         self.frame = versus(runs[1], runs[0])
-        about, places = self.frame.attrs, list(self.frame["query"])
+        about, places, right = self.frame.attrs, list(self.frame["query"]), right_among_added(runs[1])
         query = self.item - len(self.session.dataset.images)
-        labels = bar_words(self.frame, right_among_added(runs[1]))
+        labels = bar_words(self.frame, right)
         title = f"{about['title']}, after less before, a bar per query: click one, or use the arrow keys"
         chosen = places.index(query) if query in places else 0
         self.bars.show(self.frame["difference"].tolist(), labels, title=title, chosen=chosen)
         self.summary.value = views.note(
-            f"Better on {about['a_wins']}, worse on {about['b_wins']} of {about['queries']} queries; mean difference "
-            f"{about['mean_difference']:+.3f}, 95 % interval {about['low']:+.3f} to {about['high']:+.3f}, "
-            f"{about['verdict']}. {_by_precision(self.frame, right_among_added(runs[1]))}"
+            f"Better on {about['a_wins']}, worse on {about['b_wins']} of {about['queries']} queries; "
+            f"{views.mean_difference(self.frame)}. {_by_precision(self.frame, right)}"
         )
 
     def _sheet(self) -> Any:
@@ -148,8 +144,7 @@ def right_among_added(run: Run) -> Mapping[int, tuple[int, int]]:
     evidence, found = run.reranked.evidence, {}
     for query, (images, weights) in enumerate(zip(evidence["neighbours"], evidence["weights"], strict=True)):
         added = images[weights != 0].tolist()
-        kinds = kinds_of_query(run.dataset, query, added)
-        found[query] = sum(kind not in NOT_RIGHT for kind in kinds), len(added)
+        found[query] = count_right(kinds_of_query(run.dataset, query, added)), len(added)
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
@@ -11,7 +11,7 @@ import ipywidgets as widgets
 from cbirlab.evaluation import title_of
 from cbirlab.fusion import versus
 from cbirlab.index.lists import lists_of
-from cbirlab.widgets.panels.base_panel import SettingPanel
+from cbirlab.widgets.panels.base_panel import SettingPanel, in_columns
 from cbirlab.widgets.panels.look_panel import offer_levels
 from cbirlab.widgets.parts import views
 from cbirlab.widgets.parts.bars import Bars
@@ -83,7 +83,7 @@ class WinLoss(SettingPanel):
             folded = [widgets.Accordion([widgets.VBox(controls)], titles=(f"Setting {name}",))] if controls else []
             heads.append([head, *folded])
         # Two rows, so that the galleries are level even if only one side has controls.
-        rows = [_columns(parts) for parts in (heads, [[gallery] for gallery in self.galleries])]
+        rows = [in_columns(parts) for parts in (heads, [[gallery] for gallery in self.galleries])]
         return [self.level, self.summary, self.bars, self.query, *rows, self.note]
 
     def _connect(self) -> None:
@@ -114,10 +114,9 @@ class WinLoss(SettingPanel):
         for name, head, setting in zip("AB", self.headings, settings, strict=True):
             head.value = views.side_heading(name, setting.words, {})
         self.bars.show(self.frame["difference"].tolist(), bar_words(self.frame), title=self.title, chosen=chosen)
-        interval = f"95 % interval {about['low']:+.3f} to {about['high']:+.3f}"
         self.summary.value = views.note(
-            f"A better on {about['a_wins']}, B on {about['b_wins']} of {about['queries']} queries; mean difference "
-            f"{about['mean_difference']:+.3f}, {interval}, {about['verdict']}."
+            f"A better on {about['a_wins']}, B on {about['b_wins']} of {about['queries']} queries; "
+            f"{views.mean_difference(self.frame)}."
         )
 
     def _draw_rest(self) -> None:
@@ -163,9 +162,3 @@ def bar_words(frame: pd.DataFrame) -> list[str]:
 
 def _rank(rank: float) -> str:
     return "none" if math.isnan(rank) else f"{rank:.0f}"
-
-
-def _columns(parts: Sequence[list[Any]]) -> Any:
-    """Side by side; below each other in a narrow window."""
-    columns = [widgets.VBox(part, layout={"flex": "1 1 320px", "min_width": "0"}) for part in parts]
-    return widgets.HBox(columns, layout={"flex_flow": "row wrap"})

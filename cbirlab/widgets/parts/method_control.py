@@ -72,7 +72,7 @@ class MethodControl(widgets.VBox):
 
     def _moved(self) -> None:
         if not self._drawing:
-            moved = {name: _value(widget, self._declared[name]) for name, widget in self.parameters.items()}
+            moved = values_of_controls(self.parameters, self._declared)
             for name, most in self._limits(moved).items():
                 moved[name] = moved[name] and min(moved[name], most)
             self.value = self._method(self.menu.value, {**dict(getattr(self.value, "params", ())), **moved})
@@ -111,13 +111,18 @@ class MethodControl(widgets.VBox):
 
 def parameter_control(parameter: Parameter) -> Any:
     """The widget for a parameter: stops 1, 2, 3, 4, 5, 6, 8, 10, ... for many whole numbers, and "auto" for None."""
-    domain = parameter.domain
+    domain, (_, default) = parameter.domain, _option(parameter.default)
     looks = {"description": parameter.name.replace("_", " "), "style": DESCRIPTION, "layout": LAYOUT}
     if isinstance(domain, Choice) and None in domain.options:
-        return widgets.Dropdown(options=[_option(one) for one in domain.options], **looks)
+        return widgets.Dropdown(options=[_option(one) for one in domain.options], value=default, **looks)
     if isinstance(domain, Range) and _doubles(domain):
-        return widgets.SelectionSlider(options=_stops(parameter), **looks)
+        return widgets.SelectionSlider(options=_stops(parameter), value=default, **looks)
     return control(parameter, description=looks["description"])
+
+
+def values_of_controls(controls: Mapping[str, Any], declared: Mapping[str, Parameter]) -> dict[str, Any]:
+    """The values of parameters by name, as their controls stand."""
+    return {name: _value(widget, declared[name]) for name, widget in controls.items()}
 
 
 def _stops(parameter: Parameter, most: int = LARGEST_STOP) -> list[tuple[str, Any]]:

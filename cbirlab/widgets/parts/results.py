@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -49,10 +49,9 @@ class Results:
         """A line above the pictures."""
         if not self.rows and self.among is None:
             return f"{self.query}: no results, because the picture has no descriptor"
-        right = sum(kind not in NOT_RIGHT for kind in self.kinds)
         first = f"{self.query}: first {len(self.rows)} results"
         selected = "" if self.among is None else f" of {self.among} selected"
-        return first + selected + (f", {right} right" if any(self.kinds) else "")
+        return first + selected + (f", {count_right(self.kinds)} right" if any(self.kinds) else "")
 
     def show_in(self, gallery: Gallery, *, notes: Sequence[str] = ()) -> None:
         """Draw the results, with a note on each if there are notes."""
@@ -115,6 +114,11 @@ def kinds_of_image(dataset: Dataset, image: int, rows: Sequence[int]) -> list[st
     if not wanted:
         return [""] * len(rows)
     return ["positive" if dataset.instances[row] == wanted else "wrong" for row in rows]
+
+
+def count_right(kinds: Iterable[str]) -> int:
+    """How many of some marks say that an image is a right answer."""
+    return sum(kind not in NOT_RIGHT for kind in kinds)
 
 
 def ranked_gallery(run: Run, query: int = 0, *, shown: int = 8) -> Gallery:

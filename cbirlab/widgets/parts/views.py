@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cbirlab.evaluation import largest, title_of, told_apart
 from cbirlab.pipeline.added import search_fields
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _COLUMNS = ("backbone", "tap", "aggregation", "whitening", "dim")
 _HEADS = {"aggregation": "pooling", "bytes_per_image": "bytes"}
@@ -170,6 +173,13 @@ def paired_table(levels: Mapping[str, Sequence[float]], wins: Mapping[str, tuple
     )
     head = "<tr><th>B − A</th><th>mean difference, 95 % interval</th><th>A wins</th><th>B wins</th></tr>"
     return f"<table class='cbirlab-paired'>{head}{rows}</table>"
+
+
+def mean_difference(frame: pd.DataFrame) -> str:
+    """The mean difference of a table of `versus` with its interval and what follows from it."""
+    about = frame.attrs
+    interval = f"95 % interval {about['low']:+.3f} to {about['high']:+.3f}"
+    return f"mean difference {about['mean_difference']:+.3f}, {interval}, {about['verdict']}"
 
 
 def _map_cell(row: Mapping[str, Any], name: str, best: float) -> str:
