@@ -15,7 +15,7 @@ from cbirlab.base.progress import Cancelled, listening
 from cbirlab.compression import COMPRESSIONS, Compression, heads, learn_code
 from cbirlab.compression.binary import ITQ, BinaryCode, PCARandomRotation
 from cbirlab.compression.quality import bit_balance, bit_correlation, quantisation_error
-from cbirlab.training import losses
+from cbirlab.training import hash_losses
 from cbirlab.whitening import normalise
 
 SUPERVISED = ("dsh", "hashnet", "triplet", "orthohash")
@@ -133,22 +133,22 @@ def test_rows_without_an_instance_are_never_a_class(name: str, monkeypatch: pyte
     X, y = scene()
     streets, seen = X[y == ""] - X.mean(axis=0, dtype=np.float64), []
     if name == "orthohash":
-        inner = losses.orthohash
+        inner = hash_losses.orthohash
 
         def asked(u: torch.Tensor, classes: torch.Tensor, targets: torch.Tensor, **given: float) -> torch.Tensor:
             assert targets.shape == (12, 16)
             seen.append(int((classes == -1).sum()))
             return inner(u, classes, targets, **given)
 
-        monkeypatch.setattr(losses, "orthohash", asked)
+        monkeypatch.setattr(hash_losses, "orthohash", asked)
     else:
-        inner_pairs = getattr(losses, name)
+        inner_pairs = getattr(hash_losses, name)
 
         def asked_pairs(u: torch.Tensor, same: torch.Tensor, **given: float) -> torch.Tensor:
             seen.append(int((~same.any(dim=1)).sum()))  # an image of an instance is at least together with itself
             return inner_pairs(u, same, **given)
 
-        monkeypatch.setattr(losses, name, asked_pairs)
+        monkeypatch.setattr(hash_losses, name, asked_pairs)
     learned(name, epochs=3)
     assert sum(seen) == 3 * len(streets)
 

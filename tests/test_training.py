@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cbirlab.base.progress import Cancelled, listening
-from cbirlab.training import batches, losses
+from cbirlab.training import batches, hash_losses
 from cbirlab.training.loop import train
 
 OUTPUTS = torch.tensor([[0.8, -0.6, 1.2, 0.1], [0.5, 0.4, 0.9, -0.7], [-1.1, 0.2, -0.3, 0.9]], dtype=torch.float64)
@@ -20,12 +20,12 @@ SAME = INSTANCES[:, None] == INSTANCES
 TARGETS = torch.tensor([[1.0, 1, 1, 1], [1, -1, 1, -1]], dtype=torch.float64)
 
 LOSSES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
-    "dsh": losses.dsh,
-    "dpsh": lambda u, same: losses.likelihood(u @ u.T / 2, same, balanced=False),
-    "hashnet": losses.hashnet,
-    "hashnet, steeper": lambda u, same: losses.hashnet(u, same, steepness=1.5, balanced=False),
-    "triplet": losses.triplet,
-    "orthohash": lambda u, _: losses.orthohash(u, INSTANCES, TARGETS),
+    "dsh": hash_losses.dsh,
+    "dpsh": lambda u, same: hash_losses.likelihood(u @ u.T / 2, same, balanced=False),
+    "hashnet": hash_losses.hashnet,
+    "hashnet, steeper": lambda u, same: hash_losses.hashnet(u, same, steepness=1.5, balanced=False),
+    "triplet": hash_losses.triplet,
+    "orthohash": lambda u, _: hash_losses.orthohash(u, INSTANCES, TARGETS),
 }
 
 
@@ -34,46 +34,46 @@ def golden(value: float) -> object:
 
 
 def test_squared_distances_and_their_pairs() -> None:
-    found = losses.pairs_of(losses.squared_distances(OUTPUTS))
+    found = hash_losses.pairs_of(hash_losses.squared_distances(OUTPUTS))
     assert found.tolist() == pytest.approx([1.82, 7.14, 6.60])
 
 
 def test_dsh_of_three_rows() -> None:
-    assert float(losses.dsh(OUTPUTS, SAME, quantisation=0)) == golden(0.68)
-    assert float(losses.dsh(OUTPUTS, SAME, quantisation=0.01)) == golden(0.68 + 0.0040833)
+    assert float(hash_losses.dsh(OUTPUTS, SAME, quantisation=0)) == golden(0.68)
+    assert float(hash_losses.dsh(OUTPUTS, SAME, quantisation=0.01)) == golden(0.68 + 0.0040833)
 
 
 def test_likelihood_of_three_rows() -> None:
     products = OUTPUTS @ OUTPUTS.T / 2
-    assert losses.pairs_of(products).tolist() == pytest.approx([0.585, -0.635, -0.685])
-    assert float(losses.likelihood(products, SAME, balanced=False)) == golden(0.425414)
+    assert hash_losses.pairs_of(products).tolist() == pytest.approx([0.585, -0.635, -0.685])
+    assert float(hash_losses.likelihood(products, SAME, balanced=False)) == golden(0.425414)
 
 
 def test_likelihood_does_not_overflow() -> None:
-    assert float(losses.likelihood(1e5 * (1 - 2 * SAME.double()), SAME, balanced=True)) == pytest.approx(2e5)
+    assert float(hash_losses.likelihood(1e5 * (1 - 2 * SAME.double()), SAME, balanced=True)) == pytest.approx(2e5)
 
 
 def test_hashnet_of_three_rows() -> None:
     soft = torch.tanh(OUTPUTS)
-    assert losses.pairs_of(0.1 * soft @ soft.T).tolist() == pytest.approx([0.06397, -0.08090, -0.09365], abs=5e-6)
-    assert float(losses.hashnet(OUTPUTS, SAME, balanced=False)) == golden(0.654201)
+    assert hash_losses.pairs_of(0.1 * soft @ soft.T).tolist() == pytest.approx([0.06397, -0.08090, -0.09365], abs=5e-6)
+    assert float(hash_losses.hashnet(OUTPUTS, SAME, balanced=False)) == golden(0.654201)
 
 
 def test_hashnet_weighs_the_one_matching_pair_like_all_others() -> None:
     t = [0.1 * float(torch.tanh(OUTPUTS[i]) @ torch.tanh(OUTPUTS[j])) for i, j in ((0, 1), (0, 2), (1, 2))]
     match, *others = np.logaddexp(0, t) - np.array([t[0], 0, 0])
-    assert float(losses.hashnet(OUTPUTS, SAME)) == pytest.approx(match + np.mean(others))
+    assert float(hash_losses.hashnet(OUTPUTS, SAME)) == pytest.approx(match + np.mean(others))
 
 
 def test_orthohash_of_three_rows() -> None:
-    assert float(losses.orthohash(OUTPUTS, INSTANCES, TARGETS)) == golden(5.080048)
+    assert float(hash_losses.orthohash(OUTPUTS, INSTANCES, TARGETS)) == golden(5.080048)
 
 
 def test_orthohash_leaves_out_rows_without_an_instance() -> None:
     with_street = torch.cat([OUTPUTS, torch.ones(1, 4, dtype=torch.float64)])
     classes = torch.tensor([0, 0, 1, batches.NO_INSTANCE])
-    assert float(losses.orthohash(with_street, classes, TARGETS)) == golden(5.080048)
-    assert float(losses.orthohash(with_street[3:], classes[3:], TARGETS)) == 0
+    assert float(hash_losses.orthohash(with_street, classes, TARGETS)) == golden(5.080048)
+    assert float(hash_losses.orthohash(with_street[3:], classes[3:], TARGETS)) == 0
 
 
 @given(st.integers(0, 10**6), st.sampled_from([0.2, 1.0, 4.0]))
@@ -87,7 +87,7 @@ def test_triplets_as_loops(seed: int, margin: float) -> None:
         others = [apart[n] for n in range(9) if n != a and not numbers[n] == numbers[a] != -1]
         if matches and others:
             costs.append(max(0, margin + max(matches) - min(others)))
-    found = losses.triplet(torch.from_numpy(u), torch.from_numpy(batches.together(numbers)), margin=margin)
+    found = hash_losses.triplet(torch.from_numpy(u), torch.from_numpy(batches.together(numbers)), margin=margin)
     assert float(found) == pytest.approx(np.mean(costs) if costs else 0)
 
 
@@ -96,7 +96,7 @@ def test_bae_gives_rows_back_and_passes_gradients_through_signs() -> None:
     u = OUTPUTS.clone().requires_grad_()
     signs = np.where(OUTPUTS.numpy() >= 0, 1.0, -1.0)
     error, means = x - signs @ decoder, signs.mean(axis=0)
-    value = losses.bae(torch.from_numpy(x), u, torch.from_numpy(decoder), balance=0.1)
+    value = hash_losses.bae(torch.from_numpy(x), u, torch.from_numpy(decoder), balance=0.1)
     assert float(value.detach()) == pytest.approx(np.square(error).mean() + 0.1 * np.square(means).mean())
     value.backward()
     expected = -2 / 9 * error @ decoder.T + 0.1 * 2 / 12 * means

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from cbirlab.base.params import Range
 from cbirlab.compression.binary import BITS, DISTANCE, SEED, BinaryCode, principal_projection, random_rotation, rotate
-from cbirlab.training import batches, losses
+from cbirlab.training import batches, hash_losses
 from cbirlab.training.loop import train
 
 EPOCHS = Range(1, 10000, step=10, integer=True)
@@ -108,7 +108,7 @@ class DSH(Head):
 
     References
     ----------
-    `cbirlab.training.losses.dsh`.
+    `cbirlab.training.hash_losses.dsh`.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class DSH(Head):
         self.bits, self.distance, self.quantisation, self.epochs, self.seed = bits, distance, quantisation, epochs, seed
 
     def _task(self, X: np.ndarray, start: np.ndarray, y: np.ndarray | None) -> Task:
-        return self._pairs(X, y, lambda u, same, _: losses.dsh(u, same, quantisation=self.quantisation))
+        return self._pairs(X, y, lambda u, same, _: hash_losses.dsh(u, same, quantisation=self.quantisation))
 
 
 class HashNet(Head):
@@ -131,7 +131,7 @@ class HashNet(Head):
 
     References
     ----------
-    `cbirlab.training.losses.hashnet`.
+    `cbirlab.training.hash_losses.hashnet`.
     """
 
     def __init__(
@@ -147,7 +147,7 @@ class HashNet(Head):
 
     def _task(self, X: np.ndarray, start: np.ndarray, y: np.ndarray | None) -> Task:
         def loss(u: Tensor, same: Tensor, epoch: int) -> Tensor:
-            return losses.hashnet(u, same, steepness=(epoch // 20 + 1) ** 0.5, factor=self.factor)
+            return hash_losses.hashnet(u, same, steepness=(epoch // 20 + 1) ** 0.5, factor=self.factor)
 
         return self._pairs(X, y, loss)
 
@@ -157,7 +157,7 @@ class TripletHash(Head):
 
     References
     ----------
-    `cbirlab.training.losses.triplet`.
+    `cbirlab.training.hash_losses.triplet`.
     """
 
     def __init__(
@@ -172,7 +172,7 @@ class TripletHash(Head):
         self.bits, self.distance, self.margin, self.epochs, self.seed = bits, distance, margin, epochs, seed
 
     def _task(self, X: np.ndarray, start: np.ndarray, y: np.ndarray | None) -> Task:
-        return self._pairs(X, y, lambda u, same, _: losses.triplet(u, same, margin=self.margin))
+        return self._pairs(X, y, lambda u, same, _: hash_losses.triplet(u, same, margin=self.margin))
 
 
 class OrthoHash(Head):
@@ -183,7 +183,7 @@ class OrthoHash(Head):
 
     References
     ----------
-    `cbirlab.training.losses.orthohash`.
+    `cbirlab.training.hash_losses.orthohash`.
     """
 
     def __init__(
@@ -205,7 +205,7 @@ class OrthoHash(Head):
         targets, classes = torch.from_numpy(corners).float(), torch.from_numpy(numbers)
 
         def loss(u: Tensor, rows: np.ndarray, _: int) -> Tensor:
-            return losses.orthohash(normalised(u), classes[rows], targets, scale=self.scale, margin=self.margin)
+            return hash_losses.orthohash(normalised(u), classes[rows], targets, scale=self.scale, margin=self.margin)
 
         return Task(loss, lambda epoch: batches.with_partners(numbers, BATCH, seed=self.seed, epoch=epoch))
 
@@ -225,7 +225,7 @@ class BAE(Head):
 
     References
     ----------
-    `cbirlab.training.losses.bae`.
+    `cbirlab.training.hash_losses.bae`.
     """
 
     def __init__(
@@ -245,7 +245,7 @@ class BAE(Head):
         decoder, rows = torch.from_numpy(best).float().requires_grad_(), torch.from_numpy(X).float()
 
         def loss(u: Tensor, chosen: np.ndarray, _: int) -> Tensor:
-            return losses.bae(rows[chosen], u, decoder, balance=self.balance)
+            return hash_losses.bae(rows[chosen], u, decoder, balance=self.balance)
 
         return Task(loss, lambda epoch: batches.shuffled(len(X), BATCH, seed=self.seed, epoch=epoch), [decoder])
 
@@ -256,7 +256,7 @@ class KNNHash(Head):
     References
     ----------
     Zhang et al., "Self-taught hashing for fast similarity search", SIGIR 2010, for the graph;
-    `cbirlab.training.losses.hashnet` for the loss.
+    `cbirlab.training.hash_losses.hashnet` for the loss.
     """
 
     def __init__(
@@ -279,6 +279,6 @@ class KNNHash(Head):
         near = batches.nearest(X, self.neighbours)
 
         def loss(u: Tensor, rows: np.ndarray, _: int) -> Tensor:
-            return losses.hashnet(u, torch.from_numpy(batches.neighbouring(rows, near)))
+            return hash_losses.hashnet(u, torch.from_numpy(batches.neighbouring(rows, near)))
 
         return Task(loss, lambda epoch: batches.with_neighbours(near, WHOLE, seed=self.seed, epoch=epoch))
