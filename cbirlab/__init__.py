@@ -16,6 +16,7 @@ The public names, in the order of the pipeline::
     Recipe run                    one run
     FUSIONS Fusion run_fusion     several recipes as one
     compare versus complementarity    one table; query by query
+    Training train                networks and heads that learn from other pictures
     Session                       the same, live: a move of a slider costs milliseconds
     differences                   what each choice changes, one at a time
     published beside              numbers of the literature, beside one's own
@@ -67,6 +68,11 @@ _ROOMS = {
     "run_fusion": "fusion",
     "complementarity": "fusion",
     "versus": "fusion",
+    "Training": "adaptation",
+    "train": "adaptation",
+    "domain_shift": "adaptation",
+    "LOSSES": "training.losses",
+    "MINERS": "training.miners",
     "compare": "study.grid",
     "Session": "live",
     "differences": "study.choices",

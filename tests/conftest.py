@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -19,6 +22,9 @@ from cbirlab.store import Store
 
 if TYPE_CHECKING:
     from cbirlab.live import Session
+
+os.environ["CBIRLAB_TRAINED"] = tempfile.mkdtemp(prefix="cbirlab-trained-")  # never the developer's own
+atexit.register(shutil.rmtree, os.environ["CBIRLAB_TRAINED"], ignore_errors=True)
 
 hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no fault of the code
 hypothesis.settings.load_profile("untimed")

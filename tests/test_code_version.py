@@ -25,6 +25,7 @@ BESIDE = (
     *("pipeline", "passes", "evaluation", "index", "whitening", "compression", "reranking"),
 )
 BESIDE_MODULES = {
+    "backbones.trained",  # names of weights; their digest counts
     *("extract", "extract.cache_keys", "extract.decode", "extract.descriptors", "extract.loop", "extract.fingerprint"),
     *(
         "extract.memory",

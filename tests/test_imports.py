@@ -34,6 +34,7 @@ ORDER = (
     "extract",
     "pipeline",
     "fusion",
+    "adaptation",
     "projection",
     "live",
     "study",

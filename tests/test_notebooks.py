@@ -41,9 +41,9 @@ MOST_LINES = 10
 MOST_CELLS = 12
 BY_NAME = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
 
-EXTRAS = ("openpyxl", "h5py", "timm", "voila", "faiss", "mitsuba")
+EXTRAS = ("openpyxl", "h5py", "timm", "voila", "faiss", "mitsuba", "pytorch_metric_learning")
 WITHOUT_EXTRAS = "import sys\nsys.modules |= dict.fromkeys({})  # as after a plain pip install"
-NEEDS = {"14_search_at_scale": "faiss"}
+NEEDS = {"14_search_at_scale": "faiss", "17_adapting": "pytorch_metric_learning"}
 """The extra that a notebook is about, and says so."""
 
 TRY = '''

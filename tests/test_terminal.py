@@ -194,8 +194,9 @@ def methods() -> list[tuple[str, type[Method]]]:
 
 @pytest.mark.parametrize(("kind", "reader"), methods())
 def test_every_line_that_is_listed_is_read_back(kind, reader):
-    lines = listing.text(kind).splitlines()
-    for name, line in zip(listing.registry(kind), lines, strict=True):
+    registry = listing.registry(kind)
+    lines = listing.text(kind).splitlines()[: len(registry)]  # families of names follow
+    for name, line in zip(registry, lines, strict=True):
         text = line.split("  ")[0]
         method = reader.parse(text)
         assert method.name == name

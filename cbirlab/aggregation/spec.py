@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from cbirlab.aggregation.base import AGGREGATIONS, check_maps
+from cbirlab.aggregation.learnable import TRAINED
 from cbirlab.attention import Attention
+from cbirlab.backbones.trained import POOLED, resolve
 from cbirlab.base.methods import Method, parse_method
 from cbirlab.base.registry import Registry
 from cbirlab.encoding import ENCODINGS
@@ -48,6 +50,8 @@ class Aggregation(Method):
         params: Iterable[tuple[str, Any]] | Mapping[str, Any] = (),
         attentions: Iterable[Attention] = (),
     ) -> Self:
+        if name.startswith(TRAINED):  # the text holds the training's hash, whatever name it was given
+            name = TRAINED + resolve(POOLED, name.removeprefix(TRAINED))
         last, before = super().__new__(cls, name, params), tuple(attentions)
         self = str.__new__(cls, f" {ARROW} ".join([*before, last]))
         self.name, self.params, self.attentions = last.name, last.params, before
@@ -172,6 +176,8 @@ def registry_of(name: str) -> Registry[Any]:
     ------
     UnknownName : neither holds it.
     """
+    if name.startswith(TRAINED):
+        return AGGREGATIONS
     for registry in (AGGREGATIONS, ENCODINGS):
         if name in registry:
             return registry

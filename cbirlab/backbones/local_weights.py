@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from cbirlab.backbones.catalogue import BACKBONES, NO_WEIGHTS, RANDOM, Source, lacking
 from cbirlab.backbones.published_weights import Release, releases
+from cbirlab.backbones.trained import file_of
 from cbirlab.backbones.weights import FOLDER_VARIABLE, WeightsError, hub_folder, own_file, own_files
 from cbirlab.datasets.bundled import data_folder
 
@@ -61,6 +62,8 @@ def availability(name: str, weights: str | None = None) -> Availability:
         return Availability(False, takes="a folder that exists", instructions=str(error))
     if weights == RANDOM:
         return Availability(True, "random, nothing is loaded")
+    if weights is not None and (trained := file_of(name, weights)):
+        return Availability(True, str(trained))
     if weights is not None:
         return _of_release(_known(name, weights, published))
     default = published.get(facts["weights"])

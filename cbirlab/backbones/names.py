@@ -6,12 +6,15 @@ from pathlib import Path
 
 from cbirlab.backbones.catalogue import BACKBONES, RANDOM
 from cbirlab.backbones.published_weights import releases
+from cbirlab.backbones.trained import LABEL, aliases, resolve
 
 SIGN = "@"
 
 
 def split_backbone(text: str, weights: str | Path | None = None) -> tuple[str, str | None]:
     """Split a backbone's name from weights written after an @; a registered name that contains an @ stays whole.
+
+    A name that was given to trained weights becomes their label, "trained-" and digits of the training's hash.
 
     >>> chosen("resnet50@IMAGENET1K_V2")
     ('resnet50', 'IMAGENET1K_V2')
@@ -27,11 +30,12 @@ def split_backbone(text: str, weights: str | Path | None = None) -> tuple[str, s
     """
     name, sign, label = (text, "", "") if text in BACKBONES else str(text).partition(SIGN)
     BACKBONES.info(name)
-    beside = None if weights is None else str(weights)
+    beside = None if weights is None else resolve(name, str(weights))
     if not sign:
         return name, beside
     if not label:
         raise ValueError(f"backbone: weights must follow {SIGN!r}, as in 'resnet50@IMAGENET1K_V2', got {text!r}.")
+    label = resolve(name, label)
     if beside not in (None, label):
         raise ValueError(
             f"backbone: {text!r} names its weights, so weights must be the same or None, got {beside!r}; leave one of "
@@ -42,10 +46,12 @@ def split_backbone(text: str, weights: str | Path | None = None) -> tuple[str, s
 
 def in_one_word(name: str, weights: str | None) -> str:
     """The text that `chosen` reads, for weights that have a name; for default weights and files, the name alone."""
-    return f"{name}{SIGN}{weights}" if weights in (RANDOM, *releases(name)) else name
+    named = weights is not None and (weights in (RANDOM, *releases(name)) or weights.startswith(LABEL))
+    return f"{name}{SIGN}{weights}" if named else name
 
 
 def choices_of(name: str) -> list[str]:
-    """The network with its default weights, and with each other set that is published for it."""
+    """The network with its default weights, with each other set that is published for it, and with trained ones."""
     default = BACKBONES.info(name).facts["weights"]
-    return [name, *(in_one_word(name, label) for label in releases(name) if label != default)]
+    published = [in_one_word(name, label) for label in releases(name) if label != default]
+    return [name, *published, *(f"{name}{SIGN}{alias}" for alias in aliases(name))]

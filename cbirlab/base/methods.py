@@ -7,7 +7,7 @@ from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from cbirlab.base.params import check_parameters, parameters
+from cbirlab.base.params import Choice, check_parameters, parameters
 from cbirlab.base.plain import literal, shown
 from cbirlab.base.registry import Registry
 from cbirlab.base.text import split_list, split_outside
@@ -83,6 +83,30 @@ class Method(str):
     def fact(self, name: str, default: Any = None) -> Any:
         """A fact that the registry holds about this method; `default` if it has none."""
         return self.registry_of(self.name).info(self.name).facts.get(name, default)
+
+
+class MethodChoice(Choice):
+    """A parameter that names a method of another registry, with parameters of its own if they are not the defaults.
+
+    It holds the canonical text of the method; a menu offers the methods at their defaults.
+    """
+
+    kind: type[Method]
+
+    def __init__(self, kind: type[Method]) -> None:
+        object.__setattr__(self, "kind", kind)  # the base class is frozen
+
+    @property
+    def options(self) -> tuple[Any, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The methods that are registered."""
+        return tuple(self.kind.registry)
+
+    def check(self, owner: str, name: str, value: Any) -> str:
+        """The canonical text of `value`; raises ValueError that says what is wrong with it."""
+        try:
+            return self.kind.parse(value).key
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{owner}: {name}: {error}") from None
 
 
 def _text(name: str, params: Mapping[str, Any], target: Any, always: Container[str]) -> str:

@@ -25,6 +25,17 @@ with listening(lambda what, done, total: None):  # Voilà shows a bar that was c
 panel"""
 
 
+MORE = """
+The first start on new images describes them all before the panel opens; later starts read the store. The
+command needs Voilà (pip install 'cbirlab[app]'); put options for Voilà after --:
+
+  cbirlab app --dataset my/photos -- --no-browser --port 9999 --theme=dark
+
+Each visitor has a process with the network in memory. Visitors cannot download networks, and see no tracebacks:
+these are in the log, and with -- --show_tracebacks=True also in the page.
+"""
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of ``cbirlab app``."""
     parser.add_argument("--dataset", metavar="NAME", default="toytown", help="a name or a folder (default: toytown)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -218,6 +219,12 @@ def _extract(given: Any) -> int:
     return extracting.command(given, dataset, cluster, {**names, **shared})
 
 
+def _train(given: Any) -> int:
+    from cbirlab.cli import training
+
+    return training.train_command(given)
+
+
 def _index(given: Any) -> int:
     from cbirlab.cli import checks, collections
     from cbirlab.pipeline import Recipe
@@ -277,6 +284,8 @@ _COMMANDS = {
     "duplicates": _duplicates,
     "advise": _advise,
     "extract": _extract,
+    "train": _train,
+    "matrix": lambda given: import_module("cbirlab.cli.matrix").matrix_command(given),
     "index": _index,
     "versus": _versus,
     "why": _why,

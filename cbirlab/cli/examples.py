@@ -16,6 +16,7 @@ examples:
   cbirlab index push --index "pgvector(collection=x)"    descriptors into PostgreSQL
   cbirlab versus table.csv 0 3                           where one row beats the other
   cbirlab why --tap layer4 --whitening pca               what each choice changes, one at a time
+  cbirlab matrix --sources toytown my/photos --targets toytown my/photos
   cbirlab evaluate --dataset my/photos --features x.npy  what others computed, judged
   cbirlab published --dataset oxford5k                   numbers of the literature
   cbirlab run --recipe table.csv --row 3                 a row of a table again

@@ -22,6 +22,9 @@ KINDS = {
     "aggregations": "cbirlab.aggregation:AGGREGATIONS",
     "encodings": "cbirlab.encoding:ENCODINGS",
     "whitenings": "cbirlab.whitening:WHITENINGS",
+    "losses": "cbirlab.training.losses:LOSSES",
+    "miners": "cbirlab.training.miners:MINERS",
+    "labels": "cbirlab.adaptation.labelling:PSEUDO",
     "compressions": "cbirlab.compression:COMPRESSIONS",
     "fusions": "cbirlab.fusion:FUSIONS",
     "indexes": "cbirlab.index:INDEXES",
@@ -50,6 +53,8 @@ def text(kind: str | None = None, name: str | None = None) -> str:
         return _taps(name)
     if kind == "extensions":
         return _extensions()
+    if kind == "trainings":
+        return _trainings()
     return _entries(kind) if name is None else _details(kind, name)
 
 
@@ -167,6 +172,17 @@ def _extensions() -> str:
     from cbirlab.base.extensions import EXTENSIONS
 
     return align([[one.name, one.package, one.target, one.error or "loaded"] for one in EXTENSIONS])
+
+
+def _trainings() -> str:
+    from cbirlab.backbones.trained import aliases, trained_record
+
+    rows = []
+    for backbone in registry("backbones"):
+        for alias, label in aliases(backbone).items():
+            record = trained_record(backbone, label)
+            rows.append([f"{backbone}@{alias}", label, f"on {record.get('on')}", f"step {record.get('kept')}"])
+    return align(rows)
 
 
 def _where(tap: Tap) -> str:

@@ -88,17 +88,22 @@ def add_recipe_options(parser: argparse.ArgumentParser, *decides: str, one: bool
     decides : add only the fields that decide this.
     """
     from cbirlab.base.registry import load_extensions
-    from cbirlab.pipeline.fields import each, help_of
     from cbirlab.pipeline.recipe import Recipe
 
     load_extensions()
-    parser.set_defaults(options=None)
-    group = parser.add_argument_group("recipe")
-    for name, field in each(Recipe, *decides):
+    add_fields(parser.add_argument_group("recipe"), Recipe, *decides, one=one, leave=leave)
+
+
+def add_fields(group: Any, record: Any, *decides: str, one: bool = True, leave: Collection[str] = ()) -> None:
+    """Add the declared fields of a record to a group of options, see `add_recipe_options`."""
+    from cbirlab.pipeline.fields import each, help_of
+
+    group.set_defaults(options=None)
+    for name, field in each(record, *decides):
         option, read = f"--{name.replace('_', '-')}", _reader(field.read)
         about: dict[str, Any] = {
             "metavar": field.metavar,
-            "help": help_of(getattr(Recipe, name), field, several=not one),
+            "help": help_of(getattr(record, name), field, several=not one),
         }
         if name in leave:
             continue

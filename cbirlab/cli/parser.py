@@ -55,6 +55,8 @@ def build_parser() -> argparse.ArgumentParser:
         _add_compare,
         _add_searching,
         _add_extract,
+        _add_train,
+        _add_matrix,
         _add_index,
         _add_versus,
         _add_why,
@@ -95,25 +97,16 @@ def _add_lab(commands: Any) -> None:
 
 
 def _add_app(commands: Any) -> None:
-    from cbirlab.cli.app import add_options
+    from cbirlab.cli.app import MORE, add_options
 
-    more = """
-        The first start on new images describes them all before the panel opens; later starts read the store. The
-        command needs Voilà (pip install 'cbirlab[app]'); put options for Voilà after --:
-
-          cbirlab app --dataset my/photos -- --no-browser --port 9999 --theme=dark
-
-        Each visitor has a process with the network in memory. Visitors cannot download networks, and see no tracebacks:
-        these are in the log, and with -- --show_tracebacks=True also in the page.
-        """
-    parser = _command(commands, "app", "open the panel in the browser, without notebooks and cells", more)
+    parser = _command(commands, "app", "open the panel in the browser, without notebooks and cells", MORE)
     add_options(parser)
 
 
 def _add_list(commands: Any) -> None:
     from cbirlab.cli.listing import KINDS
 
-    kinds = [*KINDS, "taps", "extensions"]
+    kinds = [*KINDS, "taps", "trainings", "extensions"]
     parser = _command(commands, "list", "show what can be chosen")
     parser.add_argument("kind", nargs="?", choices=kinds, metavar="KIND", help=", ".join(kinds))
     parser.add_argument("name", nargs="?", metavar="NAME", help="one of its entries; for taps, the backbone")
@@ -192,6 +185,21 @@ def _add_extract(commands: Any) -> None:
     parser = _command(commands, "extract", "describe images for later, here or on the machines of a cluster", more)
     add_options(parser)
     parser.later(lambda: add_recipe_options(parser, one=False, leave=["weights"]))
+
+
+def _add_train(commands: Any) -> None:
+    from cbirlab.cli import training
+
+    parser = _command(commands, "train", "train a network on other pictures", training.MORE)
+    training.add_options(parser)
+    parser.later(lambda: training.add_training_fields(parser))
+
+
+def _add_matrix(commands: Any) -> None:
+    from cbirlab.cli import matrix
+
+    parser = _command(commands, "matrix", "learn on some pictures, judge on others", matrix.MORE)
+    parser.later(lambda: matrix.add_options(parser))
 
 
 def _add_index(commands: Any) -> None:

@@ -23,6 +23,7 @@ _DOING = {
     "versus": ("the two rows were carried out", _LESS_WORK),
     "why": ("the choices were tried", _LESS_WORK),
     "app": ("the images were described", _LESS_WORK),
+    "matrix": ("the table was filled", _LESS_WORK),
     "evaluate": ("the descriptors were judged", "--top K judges only the first K results, which needs less memory"),
     "data": ("the dataset was looked at", "close other programs, or check it with --images headers"),
 }

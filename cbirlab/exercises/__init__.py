@@ -9,9 +9,11 @@ A wrong answer gets a hint, and the next one another hint; the solution is never
 """
 
 from cbirlab.exercises import (
+    adapting,
     attention,
     benchmark,
     codes,
+    domain_shift,
     embedding,
     fusion,
     handcrafted,
@@ -32,10 +34,12 @@ __all__ = [
     "EXERCISES",
     "Solution",
     "Verdict",
+    "adapting",
     "attention",
     "benchmark",
     "check",
     "codes",
+    "domain_shift",
     "embedding",
     "exercise",
     "fusion",

@@ -20,7 +20,7 @@ from cbirlab.fusion.result import FusedRun, same_maps
 from cbirlab.fusion.weighing import balance, train_split
 from cbirlab.index.lists import Lists, lists_of
 from cbirlab.pipeline import Bench, Clock, Recipe, Run
-from cbirlab.pipeline.fitting import leak_between
+from cbirlab.pipeline.leaks import leak_between
 from cbirlab.pipeline.learning_sets import held_for
 from cbirlab.pipeline.result import judge, time_again
 from cbirlab.pipeline.search import depth_of
@@ -177,6 +177,10 @@ def _fused(fusion: Fusion, described: Sequence[_Described], weights: tuple[float
         sums = (sum(getattr(run, name) for run in runs) for name in ("dim", "index_bytes", "build_seconds"))
         return _Fused(lists, *sums)
     images, queries = concatenate(members, weights, method)
+    if fusion.whitening.fact("trained"):
+        raise ValueError(
+            f"Fusion: whitening must not be a trained head, got {fusion.whitening!r}; give it to a member."
+        )
     if fusion.whitening.fact("learned"):
         learning, _ = concatenate([one.train for one in described if one.train is not None], weights, method)
         fitted = learn(fusion.whitening, learning, dataset.train_instances)

@@ -19,6 +19,7 @@ from cbirlab.pipeline import fitting
 from cbirlab.pipeline.decided import built_as, database_as, searched_as, whitened_as
 from cbirlab.pipeline.described import Column, Described
 from cbirlab.pipeline.distractors import Mixture, beside, named, synthetic
+from cbirlab.pipeline.leaks import find_leak
 from cbirlab.pipeline.learning_sets import held_for, learning_part
 from cbirlab.pipeline.pictures import AskedPicture, DatasetPictures
 from cbirlab.pipeline.prepared import check_dimensions, prepared, projected
@@ -77,8 +78,10 @@ class Bench(Described):
         self._indexes = Recent(keep, most_bytes=_INDEX_BYTES, size=lambda kept: kept[0].nbytes)
 
     def whitening(self, recipe: Recipe) -> Any:
-        """The fitted whitening of a resolved recipe; None if it learns nothing."""
+        """The fitted whitening of a resolved recipe; None if there is none."""
         self._check(recipe)
+        if recipe.whitening.fact("trained"):
+            return recipe.whitening.target()().fit(self.rows(recipe, "images")[0].values[:2])
         if not recipe.whitening.fact("learned"):
             return None
         learning_set = str(recipe.whitening_set)
@@ -276,14 +279,12 @@ class Bench(Described):
 
     def leak(self, recipe: Recipe) -> str:
         """What the images that something was learned on share with those that are evaluated."""
-        name = recipe.whitening_set
-        if name is None:
-            return ""
-        if (name, named(recipe)) not in self._leaks:
-            learning = learning_part(name, self.dataset)
-            wrong = self.distractors(named(recipe)).images if named(recipe) else ()
-            self._leaks[name, named(recipe)] = fitting.leak_between(learning, self.dataset, self.store, wrong)
-        return self._leaks[name, named(recipe)]
+        name, wrong = recipe.whitening_set or "", named(recipe)
+        if (name, wrong) not in self._leaks:
+            learning = learning_part(name, self.dataset) if name else None
+            others = self.distractors(wrong).images if wrong else ()
+            self._leaks[name, wrong] = find_leak(learning, self.backbone, self.dataset, self.store, others)
+        return self._leaks[name, wrong]
 
     def _pair(self, recipe: Recipe) -> tuple[Rows, Rows]:
         """Database and queries whitened with all dimensions; kept, so that the number of dimensions is a slice."""

@@ -97,9 +97,9 @@ def names(record: Any, *decides: str) -> tuple[str, ...]:
     return tuple(name for name, _ in each(record, *decides))
 
 
-def checked_by(name: str, allowed: Range | Choice) -> Callable[[Any], Any]:
+def checked_by(name: str, allowed: Range | Choice, owner: str = "Recipe") -> Callable[[Any], Any]:
     """The check of a field that is a number of a range or one of some options."""
-    return lambda value: allowed.check("Recipe", name, value)
+    return lambda value: allowed.check(owner, name, value)
 
 
 def optional(check: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -1,4 +1,4 @@
-"""Fitting: what aggregations and whitenings learn before they can be applied, and whether it leaks judged images."""
+"""Fitting: what aggregations and whitenings learn before they can be applied."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from hashlib import sha256
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,8 +15,7 @@ from cbirlab.backbones import BACKBONES, classifier_of
 from cbirlab.base.progress import bar
 from cbirlab.compression import Compression
 from cbirlab.compression import learn_code as learn_from
-from cbirlab.datasets import Dataset
-from cbirlab.extract import Descriptors, Sampler, State, image_hashes
+from cbirlab.extract import Descriptors, Sampler, State
 from cbirlab.extract.sampling import unpack
 from cbirlab.index import Rows
 from cbirlab.pipeline.recipe import Recipe
@@ -52,6 +50,9 @@ def check_cell(backbone: Backbone, tap: str, spec: Aggregation) -> str:
         return f"{spec.key}: tap {tap!r} holds sets of local descriptors without a place; choose an encoding, as 'vlad'"
     if kind == "vector" and (spec.encoding or spec.attentions):
         return f"{spec.key}: tap {tap!r} has no positions; choose a pooling, as 'spoc'"
+    if spec.fact("channels") not in (None, channels := backbone.taps[tap].channels):
+        of = f"maps of {spec.fact('channels')} channels, of {spec.fact('of')}"
+        return f"{spec.key}: it was trained on {of}; tap {tap!r} has {channels}"
     if spec.fact("needs") == "classifier":
         place = BACKBONES.info(backbone.name).facts["classifier_tap"]
         if tap != place or classifier_of(backbone) is None:
@@ -177,7 +178,7 @@ def learn_whitening(whitening: Whitening, values: np.ndarray, labels: Sequence[s
     """
     estimator = whitening.target()
     pairs = {"labels": sha256(repr(list(labels)).encode()).hexdigest()} if whitening.fact("pairs") else {}
-    code = code_version("whitening", estimator)
+    code = code_version("whitening", *whitening.fact("code", ()), estimator)
     specification = {"whitening": whitening.name, "parameters": whitening.parameters, "code": code, "on": key, **pairs}
 
     def fit() -> dict[str, np.ndarray]:
@@ -259,22 +260,3 @@ def learn_state(
     both = {**arrays, **given}
     of_queries = spec.prepare(both, queries=True) if spec.fact("similarity") else None
     return State(spec.prepare(both), digest(specification), of_queries)
-
-
-def leak_between(learning: tuple[Dataset, str], dataset: Dataset, store: Store, wrong: Sequence[Path] = ()) -> str:
-    """What the images of the learning set share with the evaluated ones, by their bytes; empty if nothing.
-
-    Parameters
-    ----------
-    wrong : images of distractors, which are searched as the dataset's are.
-    """
-    owner, part = learning
-    held = dataset.held_out
-    if held is not None and owner is held.learning:
-        paths = held.evaluated
-    else:
-        paths = [*dataset.images, *(query.path for query in dataset.queries)]
-    evaluated = image_hashes([*paths, *wrong], store)
-    used = image_hashes(owner.train if part == "train" else owner.images, store)
-    shared = len(evaluated & used)
-    return f"learned on {shared} of the {len(evaluated)} evaluated images" if shared else ""

@@ -5,8 +5,10 @@ that they can be read on light and dark pages. A cell that ends in such a call s
 nothing. Figures that you make with `pyplot()` look the same.
 """
 
+from cbirlab.plots.adaptation import matrix, shift, two_domains
 from cbirlab.plots.canvas import described, new_axes, png, pyplot
 from cbirlab.plots.methods import cosines, overlay, pictures, spectrum
+from cbirlab.plots.regions import regions
 from cbirlab.plots.results import bars, changes, costs, factor_lines, factors, lines, win_loss
 
 __all__ = [
@@ -18,11 +20,15 @@ __all__ = [
     "factor_lines",
     "factors",
     "lines",
+    "matrix",
     "new_axes",
     "overlay",
     "pictures",
     "png",
     "pyplot",
+    "regions",
+    "shift",
     "spectrum",
+    "two_domains",
     "win_loss",
 ]

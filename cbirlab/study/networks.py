@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from cbirlab.backbones import BACKBONES, check_tap, load_backbone, split_backbone, taps_of
 from cbirlab.base.methods import split_names
-from cbirlab.base.registry import Registry
+from cbirlab.base.registry import Info, Registry
 from cbirlab.pipeline.tap_names import Taps
 
 if TYPE_CHECKING:
@@ -18,10 +19,26 @@ Names = str | Sequence[str]
 
 
 def names_of(given: Names, registry: Registry[Any]) -> list[str]:
-    """The names in a list or in a text with commas; "all" is what the registry has and works without a server."""
+    """The names in a list or in a text with commas; "all" is what the registry has and works without a server.
+
+    Methods whose extra is not installed are left out of "all", with a warning; networks are so when they are loaded.
+    """
     if given == "all":
-        return [name for name in registry if not registry.info(name).facts.get("server")]
+        here = [name for name in registry if not registry.info(name).facts.get("server")]
+        lacking = [name for name in here if registry is not BACKBONES and _is_missing(registry.info(name))]
+        if lacking:
+            warnings.warn(
+                f"{registry.kind} {', '.join(lacking)} left out: pip install 'cbirlab[train]' to have them.",
+                stacklevel=3,
+            )
+        return [name for name in here if name not in lacking]
     return split_names(given) if isinstance(given, str) else list(given)
+
+
+def _is_missing(info: Info) -> bool:
+    """Whether the module that a method needs is not installed."""
+    module = info.facts.get("requires")
+    return bool(module) and find_spec(module) is None
 
 
 def taps_at(given: Names | None, backbone: Backbone) -> list[Taps]:

@@ -57,6 +57,30 @@ def with_partners(numbers: np.ndarray, size: int, *, each: int = 4, seed: int, e
     ]
 
 
+def classes_of(numbers: np.ndarray, *, classes: int, each: int, seed: int, step: int) -> np.ndarray:
+    """A batch of `each` rows of some `classes`, drawn for one step; rows of a class follow each other.
+
+    Of an instance with fewer rows, some come twice; with fewer instances, all of them come.
+
+    Parameters
+    ----------
+    numbers : (n,), instance of each row, as from `numbered`; rows without one are never drawn.
+
+    Returns
+    -------
+    (classes * each,) rows. They depend on seed and step alone, so that any step can be made again.
+    """
+    random = np.random.default_rng([seed, step])
+    known = np.unique(numbers[numbers != NO_INSTANCE])
+    chosen = random.permutation(known)[:classes]
+    return np.concatenate([_some(np.flatnonzero(numbers == one), each, random) for one in chosen])
+
+
+def _some(rows: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
+    """`count` rows in random order; where there are fewer, all of them again and again."""
+    return np.resize(random.permutation(rows), count)
+
+
 def with_neighbours(neighbours: np.ndarray, size: int, *, seed: int, epoch: int) -> list[np.ndarray]:
     """Batches of rows together with their neighbours, every row in one at least; all rows if they are at most `size`.
 

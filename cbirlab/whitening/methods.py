@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from cbirlab.backbones.trained import HEADS, resolve
 from cbirlab.base.methods import Method
 from cbirlab.base.registry import Registry
 
 WHITENINGS: Registry[Any] = Registry("whitening")
 """Estimators with three facts: `learned`, fit learns from a training set; `ordered`, the leading dimensions can be
-kept; `pairs`, fit needs the instance label of each row; and `named`, the names of parameters that are written even at
-their defaults."""
+kept; `pairs`, fit needs the instance label of each row; `named`, the names of parameters that are written even at their
+defaults; `trained`, fit only reads what a training has kept; `code`, further modules that decide what fit learns; and
+`requires`, the module that it needs and that an extra brings."""
 
 WHITENINGS.add(
     "none", "cbirlab.whitening.channels:NoWhitening", title="None", learned=False, ordered=False, pairs=False
@@ -54,6 +57,20 @@ WHITENINGS.add(
     pairs=True,
     named=("form",),  # the default is not the published method: rows and recipes say so
 )
+WHITENINGS.add(
+    "head",
+    "cbirlab.whitening.head:HeadWhitening",
+    title="Linear head, trained",
+    reference="Wang et al., CVPR 2019 (multi-similarity loss); the loss is a choice",
+    learned=True,
+    ordered=True,
+    pairs=True,
+    code=("training",),
+    requires="pytorch_metric_learning",
+)
+
+TRAINED = "trained:"
+WHITENINGS.add_family(TRAINED, "cbirlab.whitening.trained:find", title="A head that was trained here, by name")
 
 
 class Whitening(Method):
@@ -67,6 +84,11 @@ class Whitening(Method):
 
     registry: ClassVar[Registry[Any]] = WHITENINGS
     terse: ClassVar[bool] = True
+
+    def __new__(cls, name: str, params: Iterable[tuple[str, Any]] | Mapping[str, Any] = ()) -> Self:
+        if name.startswith(TRAINED):  # the text holds the training's hash, whatever name it was given
+            name = TRAINED + resolve(HEADS, name.removeprefix(TRAINED))
+        return super().__new__(cls, name, params)
 
 
 NORM_FLOOR = 1e-12

@@ -22,10 +22,12 @@ if TYPE_CHECKING:
         WinLoss,
     )
     from cbirlab.widgets.panels.breaks_panel import BreaksPanel
+    from cbirlab.widgets.panels.domain_shift import DomainShift
     from cbirlab.widgets.panels.explorer import Explorer, explore
     from cbirlab.widgets.panels.judging_lab import JudgingLab
     from cbirlab.widgets.panels.probe_panel import ProbePanel
     from cbirlab.widgets.panels.search_labs import DialLab, ParetoExplorer
+    from cbirlab.widgets.panels.training_panel import TrainingPanel
     from cbirlab.widgets.panels.workbench import Workbench
     from cbirlab.widgets.parts.download import Download
     from cbirlab.widgets.parts.gallery import Gallery, Thumbnails
@@ -39,6 +41,7 @@ __all__ = [
     "CodeBeside",
     "DialLab",
     "DiffusionHeat",
+    "DomainShift",
     "Download",
     "Explorer",
     "Gallery",
@@ -59,6 +62,7 @@ __all__ = [
     "RetrievalState",
     "Scatter",
     "Thumbnails",
+    "TrainingPanel",
     "WhiteningLab",
     "WinLoss",
     "Workbench",
@@ -71,6 +75,7 @@ _HOMES = {
     "CodeBeside": "looking",
     "DialLab": "panels.search_labs",
     "DiffusionHeat": "looking",
+    "DomainShift": "panels.domain_shift",
     "Download": "parts.download",
     "Explorer": "panels.explorer",
     "Gallery": "parts.gallery",
@@ -91,6 +96,7 @@ _HOMES = {
     "RetrievalState": "parts.state",
     "Scatter": "parts.scatter",
     "Thumbnails": "parts.gallery",
+    "TrainingPanel": "panels.training_panel",
     "WhiteningLab": "looking",
     "WinLoss": "looking",
     "Workbench": "panels.workbench",

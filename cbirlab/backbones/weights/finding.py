@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from urllib.parse import urlparse
 
+from cbirlab.backbones import trained
 from cbirlab.backbones.weights.reading import WeightsError
 from cbirlab.base import downloads
 from cbirlab.datasets.bundled import data_folder
@@ -71,7 +72,8 @@ def published_weights(name: str) -> dict[str, Published]:
 def find(name: str, weights: str | Path | None, *, default: str = "", bundled: str = "") -> Found:
     """The file that holds `weights` for the network `name`; downloads torchvision's if it is not on this machine.
 
-    Order: a path as given; bundled; the folder in ``CBIRLAB_WEIGHTS``; torch's hub cache; download with hash check.
+    Order: bundled; trained here; a path as given; the folder in ``CBIRLAB_WEIGHTS``; torch's hub cache; a download,
+    with its hash checked.
 
     Parameters
     ----------
@@ -94,6 +96,8 @@ def find(name: str, weights: str | Path | None, *, default: str = "", bundled: s
         if (own := own_file(name)) is None:
             raise WeightsError(f"{name} has no weights of its own: pass weights='random' or the path of a file.")
         return own
+    if own_training := trained.file_of(name, label):
+        return _trained(own_training)
     path, part = file_and_part(weights)
     if path.is_file():  # preprocessing travels with the weights: a published file is recognised by its name
         release = next((one for one in sets.values() if one.file_name == path.name), None)
@@ -105,10 +109,20 @@ def find(name: str, weights: str | Path | None, *, default: str = "", bundled: s
             f"{name}: weights must be a file, got the folder {path}; "
             + (f"pass one in it: {', '.join(files[:3])}." if files else "it holds no file of weights.")
         )
-    options = ["random", *sets]
+    options = ["random", *sets, *trained.aliases(name)]
     near = get_close_matches(label, options, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise WeightsError(f"{name}: weights must be {', '.join(options)} or an existing file, got {label!r}.{hint}")
+
+
+def _trained(path: Path) -> Found:
+    """Weights that were trained here; what pictures they need stands in their header."""
+    known = trained.record_of(path)
+    try:
+        mean, std = (tuple(map(float, known[name])) for name in ("mean", "std"))
+    except (KeyError, TypeError, ValueError):
+        raise WeightsError(f"{path}: the header must say how it was trained; train it again.") from None
+    return Found(path, path.stem, Published(path.stem, "", mean, std))
 
 
 def file_and_part(weights: str | Path | None) -> tuple[Path, str]:

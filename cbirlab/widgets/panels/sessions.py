@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from cbirlab.backbones import BACKBONES, availability, choices_of, in_one_word, split_backbone
+from cbirlab.backbones.trained import aliases
 from cbirlab.base import downloads
 from cbirlab.pipeline.added import search_fields
 from cbirlab.pipeline.recipe import OF_SETTING, Recipe
@@ -20,6 +22,9 @@ def shared(recipe: Recipe) -> dict[str, Any]:
     return recipe.without("dataset", "backbone", "weights", *OF_SETTING, *search_fields())
 
 
+_EVERYWHERE: WeakSet[Sessions] = WeakSet()
+
+
 class Sessions:
     """Sessions by their backbone, "resnet50" or "resnet50@IMAGENET1K_V2".
 
@@ -27,11 +32,17 @@ class Sessions:
     ----------
     first : the session that gives the dataset, the store and what all recipes share.
     offered : names of backbones, with or without their weights; by default all, those on this machine first.
+
+    Attributes
+    ----------
+    told : called when a backbone has come on offer that was not there before.
     """
 
     def __init__(self, first: Session, offered: Sequence[str] | Mapping[str, str | None] | None = None) -> None:
         self.first = first
         self._open, self._left = {key_of(first): first}, False
+        self.told: list[Callable[[], None]] = []
+        _EVERYWHERE.add(self)
         given = backbones_offered() if offered is None else offered
         weights = dict(given) if isinstance(given, Mapping) else dict.fromkeys(given)
         self.weights: dict[str, str | None] = {key_of(first): first.common.weights}
@@ -94,6 +105,16 @@ class Sessions:
             session.learn_no_more()
 
 
+def offer_everywhere(backbone: str, weights: str) -> None:
+    """Put new weights on offer in every open panel that has this network on offer, and tell the panels."""
+    for sessions in [*_EVERYWHERE]:
+        known = [split_backbone(one)[0] for one in sessions.names]
+        if backbone in known and in_one_word(backbone, weights) not in sessions.weights:
+            sessions.offer(backbone, weights)
+            for tell in [*sessions.told]:
+                tell()
+
+
 def key_of(session: Session) -> str:
     """The backbone of a session as menus name it, with its weights if they are chosen by name."""
     return in_one_word(session.backbone, session.common.weights)
@@ -109,7 +130,8 @@ def backbone_titles(names: Sequence[str]) -> list[tuple[str, str]]:
     pairs = []
     for text in names:
         (name, weights), found = split_backbone(text), _available(text)
-        title = BACKBONES.info(name).title + (f", {weights}" if weights else "")
+        named = next((alias for alias, label in aliases(name).items() if label == weights), weights)
+        title = BACKBONES.info(name).title + (f", {named}" if named else "")
         pairs.append((title if found.here else f"{title} (takes {found.takes})", text))
     return pairs
 

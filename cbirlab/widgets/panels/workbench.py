@@ -13,7 +13,7 @@ from traitlets import Bool
 
 from cbirlab.widgets.panels import saved
 from cbirlab.widgets.panels.explorer import PAUSE, SHOWN, Explorer
-from cbirlab.widgets.panels.sessions import Sessions
+from cbirlab.widgets.panels.sessions import Sessions, backbone_titles
 from cbirlab.widgets.panels.setting_side import Side, difference, gone, moved
 from cbirlab.widgets.parts import views
 from cbirlab.widgets.parts.dataset_menu import DatasetMenu
@@ -125,6 +125,7 @@ class Workbench(Explorer):
         self.guard.observe(self.map.scatter, "clicks", lambda: self.pick(self.map.scatter.picked))
         self.guard.observe(self.map.scatter, "selected", lambda: self._choose(self.map.scatter.selected))
         self.guard.clicked(self.clear, lambda: self._choose(()))
+        self.sessions.told.append(self._offer_more)
         self._arrange_sides()
 
     def side_b(self) -> Side:
@@ -132,6 +133,15 @@ class Workbench(Explorer):
         if self.b is None:
             self.b = self._side("B", RetrievalState.of(self.state.to_json()), self.session)
         return self.b
+
+    def _offer_more(self) -> None:
+        """Let the menus hold what has come on offer."""
+        live, self.live = self.live, False  # a menu with new options chooses by itself first
+        for side in filter(None, (self.a, self.b)):
+            chosen = side.backbone.value
+            side.backbone.options = backbone_titles(self.sessions.names)
+            side.backbone.value, side.backbone.layout.display = chosen, None
+        self.live = live
 
     def _arrange_sides(self) -> None:
         if self.compared:

@@ -1,0 +1,8 @@
+"""Adaptation: networks and descriptors for pictures of another kind than those that the weights have seen."""
+
+from cbirlab.adaptation.running import train
+from cbirlab.adaptation.shift import domain_shift
+from cbirlab.adaptation.trained import Trained, find_trained
+from cbirlab.adaptation.training import Training
+
+__all__ = ["Trained", "Training", "domain_shift", "find_trained", "train"]
