@@ -52,6 +52,10 @@ def small(pictures, pooling="region_weights", **fields) -> Training:
     return Training(**(usual | {"pooling": pooling, "steps": 4, "augment": "none", "loss": "triplet"} | fields))
 
 
+def learning(pooling) -> Training:
+    return Training(moves="pooling", pooling=pooling)
+
+
 def sampled(maps: torch.Tensor) -> np.ndarray:
     return maps.flatten(2).mT.reshape(-1, maps.shape[1]).numpy()
 
@@ -113,6 +117,23 @@ def test_the_normalisations_of_second_order_attention_begin_at_the_learning_set(
         inner = branch[1](branch[0](maps)).detach().transpose(0, 1).flatten(1)
         assert inner.mean(dim=1).abs().max() < 1e-4
         assert (inner.var(dim=1) - 1).abs().max() < 1e-2
+
+
+@pytest.mark.parametrize(("gate", "weight"), [("softplus", 1.0), ("sigmoid", 0.5)])
+def test_regions_begin_with_one_weight(gate, weight):
+    weights = RegionWeights(CHANNELS, gate=gate).weights(maps_of())[1]
+    torch.testing.assert_close(weights.detach(), torch.full(weights.shape, weight))
+
+
+def test_pictures_that_choose_the_step_are_not_looked_at(pictures, warm, monkeypatch):
+    """Neither a codebook nor a normalisation begins from them."""
+    seen = []
+    monkeypatch.setattr(NetVLADPooling, "start", lambda _, columns: seen.append(columns))
+    loop = Work.of(small(pictures, "netvlad(k=4)", hold_out=0.5), warm).begin(resume=False)
+    assert len(loop.split.ask)
+    learned = np.concatenate([loop._entered[int(row), 0].float().flatten(1).T for row in loop.split.learn])
+    assert len(seen[0]) == len(learned)
+    assert {one.tobytes() for one in seen[0]} == {one.tobytes() for one in learned}
 
 
 @pytest.mark.parametrize("pooling", ALL)
@@ -291,7 +312,7 @@ def test_what_is_not_there_is_a_sentence(pictures, warm, folder):
     with pytest.raises(UnknownName, match="there is no trained pooling 'nobody'; see `cbirlab list trainings`"):
         Aggregation.parse("trained:nobody")
     with pytest.raises(UnknownName, match=r"Unknown learnable pooling 'gen'. Did you mean 'gem'"):
-        Training(**{"moves": "pooling", "pooling": "gen"})
+        learning("gen")
     done = train(small(pictures, "delf(hidden=8)"), store=warm, progress=False)
     spec = Aggregation.parse(f"{TRAINED}{done.weights}")
     with pytest.raises(ValueError, match="must be a trained 'region_weights', got 'gem"):
@@ -321,7 +342,7 @@ def test_what_a_pooling_cannot_do_is_refused(fields, told):
 
 
 def test_a_training_says_which_pooling_learns():
-    training = Training(**{"moves": "pooling", "pooling": "netvlad(k=8)"})
+    training = learning("netvlad(k=8)")
     assert Training.from_json(training.to_json()) == training
     resolved = training.resolved(load_backbone("toynet"), 224)
     assert (resolved.family, resolved.precision, resolved.augment) == (POOLED, "float32", "views")
