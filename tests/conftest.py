@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from cbirlab.backbones import names
 from cbirlab.datasets import Dataset, load_dataset
 from cbirlab.store import Store
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 os.environ["CBIRLAB_TRAINED"] = tempfile.mkdtemp(prefix="cbirlab-trained-")  # never the developer's own
 atexit.register(shutil.rmtree, os.environ["CBIRLAB_TRAINED"], ignore_errors=True)
+
+names.OF_PHOTOGRAPHS = names.OF_TOYTOWN  # quick; tests of what is usual for photographs set the other one again
 
 hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no fault of the code
 hypothesis.settings.load_profile("untimed")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cbirlab.backbones import load_backbone
+from cbirlab.backbones import load_backbone, usual_backbone
 from cbirlab.base.progress import bar
 from cbirlab.datasets import Dataset, load_dataset
 from cbirlab.datasets.base import HELD_OUT
@@ -34,7 +34,7 @@ def matrix(
     targets: Sequence[str | Path | Dataset],
     *,
     ways: Sequence[str | Whitening] = WAYS,
-    backbone: str = "toynet",
+    backbone: str | None = None,
     weights: str | None = None,
     store: Store | None = None,
     device: str = "cpu",
@@ -72,6 +72,7 @@ def matrix(
     import pandas as pd
 
     sources, targets, ways = (_several(one) for one in (sources, targets, ways))
+    backbone = backbone or usual_backbone(*sources, *map(_named, targets))
     base = shared_recipe(sources, targets, ways, {"backbone": backbone, "weights": weights, **recipe_fields})
     kinds = [Whitening.parse(way) for way in ways]
     loaded = {_named(target): _loaded(target) for target in targets}

@@ -14,7 +14,7 @@ import numpy as np
 
 from cbirlab.adaptation.distances import FEWEST, mmd, proxy_a_distance
 from cbirlab.aggregation import Aggregation
-from cbirlab.backbones import load_backbone
+from cbirlab.backbones import load_backbone, usual_backbone
 from cbirlab.base.progress import bar
 from cbirlab.datasets import Dataset
 from cbirlab.extract import extract
@@ -65,7 +65,7 @@ def domain_shift(
     one: str | Path | Dataset,
     other: str | Path | Dataset,
     *,
-    backbone: str = "toynet",
+    backbone: str | None = None,
     weights: str | None = None,
     taps: Sequence[str] | None = None,
     images: int = 80,
@@ -130,7 +130,7 @@ def domain_rows(
     one: str | Path | Dataset,
     other: str | Path | Dataset,
     *,
-    backbone: str = "toynet",
+    backbone: str | None = None,
     weights: str | None = None,
     taps: Sequence[str] | None = None,
     images: int = 80,
@@ -145,7 +145,7 @@ def domain_rows(
     domains = [_pictures(one), _pictures(other)]
     names = domains[0][0], domains[1][0]
     side = _side(domains, images)
-    network = load_backbone(backbone, weights, device)
+    network = load_backbone(backbone or usual_backbone(*names), weights, device)
     spec = _pooling(aggregation)
     cells = _cells(network, taps, spec)
     given: dict[str, Any] = {"image_size": image_size, "store": store, "progress": progress}

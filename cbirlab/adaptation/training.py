@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from cbirlab.adaptation.labelling import Labels
 from cbirlab.aggregation import Aggregation
 from cbirlab.aggregation.learnable import LearnablePooling
-from cbirlab.backbones import check_tap, split_backbone
+from cbirlab.backbones import check_tap, split_backbone, usual_backbone
+from cbirlab.backbones.names import USUAL
 from cbirlab.backbones.trained import HEADS, POOLED
 from cbirlab.base.methods import Method
 from cbirlab.base.params import Choice, Range
@@ -109,7 +110,7 @@ class Training:
     """
 
     on: str = declared("toytown/train", "training", str, "what is learned on: a dataset or a folder")
-    backbone: str = declared("toynet", "training", help="the network")
+    backbone: str = declared(None, "training", help="the network", unset=USUAL)
     weights: str | None = declared(None, "training", help="where it starts", unset="the backbone's own")
     tap: str | None = declared(None, "training", help="where the descriptor is taken", unset="the backbone's own")
     aggregation: Aggregation = declared("gem", "training", Aggregation.parse, "pooling")
@@ -155,6 +156,8 @@ class Training:
     )
 
     def __post_init__(self) -> None:
+        if self.backbone is None:
+            object.__setattr__(self, "backbone", usual_backbone(str(self.on)))
         check_texts(self)
         backbone, weights = split_backbone(self.backbone, self.weights)
         clean = {"backbone": backbone, "weights": weights}

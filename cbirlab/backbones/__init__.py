@@ -7,7 +7,7 @@ from cbirlab.backbones.from_hub import trust_hub
 from cbirlab.backbones.loading import load_backbone
 from cbirlab.backbones.local_weights import Availability, availability, backbones_here
 from cbirlab.backbones.modules import add_module
-from cbirlab.backbones.names import choices_of, in_one_word, split_backbone
+from cbirlab.backbones.names import choices_of, in_one_word, split_backbone, usual_backbone
 from cbirlab.backbones.published_weights import Release, releases
 from cbirlab.backbones.tracing import Traced, trace
 
@@ -34,4 +34,5 @@ __all__ = [
     "taps_of",
     "trace",
     "trust_hub",
+    "usual_backbone",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from cbirlab.backbones.catalogue import BACKBONES, RANDOM
@@ -9,6 +10,20 @@ from cbirlab.backbones.published_weights import releases
 from cbirlab.backbones.trained import LABEL, aliases, resolve
 
 SIGN = "@"
+OF_TOYTOWN, OF_PHOTOGRAPHS = "toynet", "efficientnet_lite0"
+"""The networks that are used unless one is named."""
+
+USUAL = f"{OF_TOYTOWN} for Toytown, {OF_PHOTOGRAPHS} for other pictures"
+
+
+def usual_backbone(*datasets: str) -> str:
+    """The network that is used unless one is named: toynet if all pictures are Toytown's, else one for photographs.
+
+    >>> usual_backbone("toytown"), usual_backbone("toytown/train", "my/photos")
+    ('toynet', 'efficientnet_lite0')
+    """
+    renderings = all(re.match(r"toytown(?![\w.-])", one) for one in datasets)
+    return OF_TOYTOWN if renderings else OF_PHOTOGRAPHS
 
 
 def split_backbone(text: str, weights: str | Path | None = None) -> tuple[str, str | None]:

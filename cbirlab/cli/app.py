@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from cbirlab.backbones.names import USUAL
 from cbirlab.base import downloads
 from cbirlab.cli.options import at_least_one
 
@@ -39,7 +40,7 @@ these are in the log, and with -- --show_tracebacks=True also in the page.
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of ``cbirlab app``."""
     parser.add_argument("--dataset", metavar="NAME", default="toytown", help="a name or a folder (default: toytown)")
-    parser.add_argument("--backbone", metavar="NAME", default="toynet", help="(default: toynet)")
+    parser.add_argument("--backbone", metavar="NAME", help=f"(default: {USUAL})")
     parser.add_argument("--weights", metavar="WEIGHTS", help="'random', a label of torchvision, or a file")
     parser.add_argument(
         "--visitors", type=at_least_one, metavar="N", default=VISITORS, help=f"how many at once (default: {VISITORS})"
@@ -61,7 +62,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def launch(
     dataset: str,
-    backbone: str,
+    backbone: str | None,
     weights: str | None,
     arguments: Sequence[str],
     *,
@@ -97,20 +98,21 @@ def launch(
     return 0
 
 
-def prepare(dataset: str, backbone: str, weights: str | None) -> None:
+def prepare(dataset: str, backbone: str | None, weights: str | None) -> None:
     """Describe the images here, where the user sees progress and errors; the page takes them from the store."""
     from cbirlab.live import Session
 
     Session(dataset, backbone, weights).prepare()
 
 
-def notebook(dataset: str, backbone: str, weights: str | None = None) -> dict[str, Any]:
+def notebook(dataset: str, backbone: str | None, weights: str | None = None) -> dict[str, Any]:
     """One cell with the panel. A folder gets its full path, since the kernel runs elsewhere."""
     from cbirlab.datasets import DATASETS
 
     named = dataset if dataset in DATASETS else str(Path(dataset).expanduser().resolve())
-    more = "" if weights is None else f", weights={_from_here(weights)!r}"
-    code = CODE.format(panel=PANEL, arguments=f"{named!r}, {backbone!r}{more}")
+    more = "" if backbone is None else f", {backbone!r}"
+    more += "" if weights is None else f", weights={_from_here(weights)!r}"
+    code = CODE.format(panel=PANEL, arguments=f"{named!r}{more}")
     cell = {"cell_type": "code", "id": "panel", "metadata": {}, "execution_count": None, "outputs": [], "source": code}
     kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
     metadata = {"title": f"cbirlab: {Path(named).name}", "kernelspec": kernel, "language_info": {"name": "python"}}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cbirlab.aggregation import AGGREGATIONS, Aggregation
-from cbirlab.backbones import load_backbone
+from cbirlab.backbones import load_backbone, usual_backbone
 from cbirlab.base.recent import Recent
 from cbirlab.datasets import Dataset, load_dataset
 from cbirlab.datasets.base import HELD_OUT, Box
@@ -71,7 +71,7 @@ class Session:
     def __init__(
         self,
         dataset: str | Path | Dataset = "toytown",
-        backbone: str = "toynet",
+        backbone: str | None = None,
         weights: str | None = None,
         aggregations: Sequence[str] | None = None,
         *,
@@ -82,7 +82,7 @@ class Session:
     ) -> None:
         self.dataset = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
         name = dataset_name or (self.dataset.name if isinstance(dataset, Dataset) else str(dataset))
-        network = load_backbone(backbone, weights, device)
+        network = load_backbone(backbone := backbone or usual_backbone(name), weights, device)
         self.backbone, self.weights = network.name, network.weights
         self.taps, self.default_tap = tuple(network.taps), network.default_tap
         given = [Aggregation.parse(one) for one in aggregations] if aggregations is not None else None

@@ -8,8 +8,9 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from cbirlab.aggregation import Aggregation
-from cbirlab.backbones import Backbone, load_backbone, split_backbone
+from cbirlab.backbones import Backbone, load_backbone, split_backbone, usual_backbone
 from cbirlab.backbones.loading import PRECISION
+from cbirlab.backbones.names import USUAL
 from cbirlab.base.params import Choice, Range
 from cbirlab.base.plain import check_fields, check_texts, object_of
 from cbirlab.base.registry import load_extensions
@@ -66,7 +67,7 @@ class Recipe(Extensible):
     Attributes
     ----------
     dataset : a name in `DATASETS`, or a folder.
-    backbone : a name in `BACKBONES`; "resnet50@IMAGENET1K_V2" gives `weights` too.
+    backbone : a name in `BACKBONES`; "resnet50@IMAGENET1K_V2" gives `weights` too. Usual: see `usual_backbone`.
     weights : None for the default ones, "random", a label that torchvision publishes, or a file.
     tap : where the maps are taken; several are concatenated, "layer3+layer4" or "0.5*layer3+layer4", each L2-normalised
         and multiplied by its weight.
@@ -108,7 +109,7 @@ class Recipe(Extensible):
     """
 
     dataset: str = declared("toytown", DATA, str, "a name, a folder or a CSV file; 'photos(layout=nested)' has options")
-    backbone: str = declared("toynet", NETWORK, help="the network", plural="backbones")
+    backbone: str = declared(None, NETWORK, help="the network", unset=USUAL, plural="backbones")
     weights: str | None = declared(
         None,
         NETWORK,
@@ -222,6 +223,8 @@ class Recipe(Extensible):
     )
 
     def __post_init__(self) -> None:
+        if self.backbone is None:
+            object.__setattr__(self, "backbone", usual_backbone(str(self.dataset)))
         check_texts(self)
         backbone, weights = split_backbone(self.backbone, self.weights)
         clean = {"backbone": backbone, "weights": weights}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cbirlab.backbones import load_backbone
+from cbirlab.backbones import load_backbone, usual_backbone
 from cbirlab.base.progress import bar, showing
 from cbirlab.compression import Compression, learn_code
 from cbirlab.compression.base import Code
@@ -39,7 +39,7 @@ def seen_and_unseen(
     compressions: Sequence[str | Compression],
     *,
     dataset: str | Path | Dataset = "toytown",
-    backbone: str = "toynet",
+    backbone: str | None = None,
     seeds: Sequence[int] = (0, 1, 2, 3),
     every: int = 3,
     store: Store | None = None,
@@ -77,6 +77,7 @@ def seen_and_unseen(
     loaded = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
     methods = [one for text in compressions for one in _seeded(Compression.parse(text), seeds)]
     learned_on = learning_set(fields.pop("whitening_set", None), loaded)
+    backbone = backbone or usual_backbone(loaded.name)
     asked = Recipe(dataset=loaded.name, backbone=backbone, whitening_set=learned_on, compression=LEARNS, **fields)
     network = load_backbone(asked.backbone, asked.weights, device)
     recipe = asked.resolved(loaded, network)

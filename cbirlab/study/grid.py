@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cbirlab.aggregation import AGGREGATIONS, Aggregation
 from cbirlab.attention import ATTENTIONS
-from cbirlab.backbones import check_tap
+from cbirlab.backbones import check_tap, usual_backbone
 from cbirlab.base.methods import Method
 from cbirlab.base.progress import bar
 from cbirlab.compression import Compression
@@ -45,7 +45,7 @@ NO_ATTENTION = "none"
 def compare(
     dataset: str | Path | Dataset = "toytown",
     *,
-    backbones: Names = "toynet",
+    backbones: Names | None = None,
     taps: Names | None = None,
     aggregations: Names = "all",
     encodings: Names = (),
@@ -121,7 +121,7 @@ def described(
     dataset: Dataset,
     name: str,
     *,
-    backbones: Names = "toynet",
+    backbones: Names | None = None,
     taps: Names | None = None,
     aggregations: Names = "all",
     encodings: Names = (),
@@ -150,6 +150,7 @@ def described(
     specs = _specs(aggregations, encodings, attentions)
     kinds = [Whitening.parse(one) for one in names_of(whitenings, WHITENINGS)]
     schemes = [Passes.parse(one) for one in names_of(passes, PASSES)]
+    backbones = usual_backbone(name) if backbones is None else backbones
     networks = networks_of(backbones, weights)
     check_taps(taps, list(dict.fromkeys(name for name, _ in networks)))
     widths = list(dimensions) if isinstance(dimensions, Sequence) else [dimensions]

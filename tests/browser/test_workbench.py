@@ -269,7 +269,7 @@ def test_two_settings_side_by_side(page, shot):
         f"() => [...document.querySelectorAll('{GRID}')].every((grid) => grid.dataset.state === 'ready')"
     )
     page.wait_for_function(
-        f"() => document.querySelectorAll('{GRID}')[1].querySelector('.cbirlab-change').textContent === '='"
+        f"() => document.querySelectorAll('{GRID}')[1].querySelector('.cbirlab-change')?.textContent === '='"
     )
     assert {*notes(page, 1)} == {"="}
     before = ids(page, 1)

@@ -35,7 +35,7 @@ PICTURE_SIDE = 320
 SETTING = ("tap", "attention", "aggregation", "parameters", "whitening", "dimensions", "stages")
 
 
-def explore(dataset: Any = "toytown", backbone: str = "toynet", *, shown: int = SHOWN, **options: Any) -> Explorer:
+def explore(dataset: Any = "toytown", backbone: str | None = None, *, shown: int = SHOWN, **options: Any) -> Explorer:
     """Extract what is missing, then show the explorer.
 
     Parameters

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 KIND = "cbirlab workbench"
 
 
-def session_of(dataset: Any, backbone: str, options: Mapping[str, Any]) -> Session:
+def session_of(dataset: Any, backbone: str | None, options: Mapping[str, Any]) -> Session:
     """Take a session as it is, or open a new one on a dataset."""
     if hasattr(dataset, "rank_query"):
         return dataset

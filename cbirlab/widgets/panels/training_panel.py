@@ -10,7 +10,7 @@ import ipywidgets as widgets
 
 from cbirlab.adaptation.learning import learning_pictures
 from cbirlab.adaptation.training import HEAD, POOLING, Training
-from cbirlab.backbones import load_backbone
+from cbirlab.backbones import load_backbone, usual_backbone
 from cbirlab.datasets import Dataset, load_dataset
 from cbirlab.store import Store
 from cbirlab.widgets.panels.base_panel import PAUSE, Panel, side_by_side
@@ -69,7 +69,7 @@ class TrainingPanel(Panel):
         dataset: str | Path | Dataset = "toytown",
         training: Training | None = None,
         *,
-        backbone: str = "toynet",
+        backbone: str | None = None,
         weights: str | None = None,
         store: Store | None = None,
         shown: int = 12,
@@ -99,10 +99,10 @@ class TrainingPanel(Panel):
         self._connect()
         self.ask()
 
-    def _usual(self, dataset: str, backbone: str, weights: str | None) -> Training:
+    def _usual(self, dataset: str, backbone: str | None, weights: str | None) -> Training:
         """What is trained unless it is said."""
         on = self.dataset.name if self._loaded else dataset
-        network = load_backbone(backbone, weights)
+        network = load_backbone(backbone := backbone or usual_backbone(on), weights)
         learned = f"{on}/{PART}" if self.dataset.train and not self._loaded else on
         given = {"backbone": backbone, "weights": weights, "moves": network.default_tap}
         return Training(on=learned, steps=STEPS, **given)

@@ -58,7 +58,7 @@ class Workbench(Explorer):
     def __init__(
         self,
         dataset: str | Path | Dataset | Session = "toytown",
-        backbone: str = "toynet",
+        backbone: str | None = None,
         *,
         backbones: Any = None,
         state: RetrievalState | None = None,
