@@ -201,6 +201,7 @@ class Work:
             "kept": kept,
             "held_out": [curve[0].held_out, best],
             "label_precision": found.precision,
+            "known": int((self.known != NO_INSTANCE).sum()),
             "judgements": None if self.judged is None else self.judged.counts,
             "seconds": {"prepare": prepared, "train": spent},
             "pictures": [one[:DIGITS] for one in self.learning.hashes(self.store)],
