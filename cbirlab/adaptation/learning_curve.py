@@ -100,7 +100,8 @@ def label_curve(
 
     with showing(progress):
         none = judged(Recipe(**given | shared | fields))
-        unlabelled = judged(Recipe(**given | shared | {"whitening_set": half} | fields | {"whitening": HALF}))
+        whitened: dict[str, Any] = {"whitening_set": half, **fields, "whitening": HALF}
+        unlabelled = judged(Recipe(**given | shared | whitened))
         rows = [_row(name, np.nan, [one], none, 0) for name, one in ((NONE, none), (HALF, unlabelled))]
         for count in bar(counts, desc="labels", unit="count"):
             labels = Labels("given", {"pictures": count})
