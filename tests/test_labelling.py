@@ -57,10 +57,10 @@ def by_truth(truth: np.ndarray):
     return lambda pairs: np.where(truth[pairs[:, 0]] == truth[pairs[:, 1]], 20, 3)
 
 
-def judged_by(truth: np.ndarray, rows: np.ndarray | None = None) -> Judged:
-    """All pairs of the first rows of four instances, and of those with the first row of another."""
-    some = [row for one in range(4) for row in np.flatnonzero(truth == one)[:3].tolist()] if rows is None else rows
-    pairs = np.array(sorted((i, j) for i, j in combinations(sorted(some), 2)), np.int64)
+def judged_by(truth: np.ndarray) -> Judged:
+    """All pairs of the first three rows of four instances."""
+    some = [row for one in range(4) for row in np.flatnonzero(truth == one)[:3].tolist()]
+    pairs = np.array([*combinations(sorted(some), 2)], np.int64).reshape(-1, 2)
     return Judged(pairs, truth[pairs[:, 0]] == truth[pairs[:, 1]], tuple(map(str, range(len(truth)))))
 
 

@@ -10,7 +10,6 @@ import ipywidgets as widgets
 import numpy as np
 
 from cbirlab.adaptation.learning import learning_pictures
-from cbirlab.adaptation.matrix import own_half
 from cbirlab.adaptation.running import torch_threads
 from cbirlab.adaptation.trained import Trained
 from cbirlab.adaptation.training import HEAD, Training
@@ -205,7 +204,7 @@ class LabelPanel(Panel):
         if not self.dataset.queries or not any(any(one.values()) for one in self.dataset.labels):
             return None, None
         shared: dict[str, Any] = {"dataset": self._named, "image_size": done.training.image_size}
-        if own_half(self.training.on, self.dataset) == HELD_OUT:
+        if self.pictures.name == f"{self.dataset.name}/{HELD_OUT}":
             shared["whitening_set"] = HELD_OUT
         after = done.recipe(**shared)
         plain = replace(after, whitening="none")
