@@ -363,9 +363,8 @@ def test_the_curve_is_made_of_plain_trainings(pictures: Path, warm: Store) -> No
     assert row["difference"] == pytest.approx(np.mean(values) - none.metrics["map"])
     assert row["low"] <= row["difference"] <= row["high"]
     assert row["owed"] == pytest.approx(row["value"] - frame.iloc[3]["value"])
-    assert (
-        frame["leak"].iloc[2] == run(done.recipe(dataset=str(pictures), image_size=64), store=warm, progress=False).leak
-    )
+    assert frame["leak"].iloc[2] == "head trained on 40 of the 40 evaluated images"
+    assert frame["leak"].iloc[0] == ""
     axes = plots.label_curve(frame)
     assert "pictures with a label" in plots.described(axes)
     assert "pca(power=0.25)" in plots.described(axes)
