@@ -70,6 +70,7 @@ def test_two_tiles_are_judged_by_mouse_and_by_key(labelling, panel, page_of):
     saying(panel, 1, "not the same").click()
     expect(saying(panel, 1, "not the same")).to_have_attribute("aria-pressed", "true")
     assert labelling.cells() == 1, "a key was JupyterLab's"
+    panel.screenshot(path=SHOTS / "LabelPanel-judged.png")
 
 
 def test_it_learns_and_the_order_is_another(labelling, panel):
