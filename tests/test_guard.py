@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import gc
 import logging
+import tempfile
 import time
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from fake_session import FakeSession, with_pairs, write_toytown_form
 
 import cbirlab.widgets
+from cbirlab.adaptation.training import Training
 from cbirlab.datasets import load_dataset
 from cbirlab.live import Session
 from cbirlab.store import Store
@@ -25,6 +27,7 @@ from cbirlab.widgets import (
     InlierView,
     ITQSteps,
     JudgingLab,
+    LabelPanel,
     MatchView,
     Missed,
     MutualGrid,
@@ -65,6 +68,12 @@ def judging(session):
     return JudgingLab(session.rank("layer4", "gem").ranking, session.dataset, pause=0)
 
 
+def labels(session):
+    file = Path(tempfile.mkdtemp()) / "clicks.csv"
+    training = Training(on=session.dataset.name, weights="random", image_size=48)
+    return LabelPanel(session.dataset, training, file=file, store=session.store, pause=0)
+
+
 def looking(kind):
     return lambda session: kind(session, pause=0)
 
@@ -92,6 +101,7 @@ PANELS = {
     "Explorer": lambda session: Explorer(FakeSession(session.dataset), prefetch=False, pause=0),
     "Workbench": workbench,
     "JudgingLab": judging,
+    "LabelPanel": labels,
     **{
         kind.__name__: looking(kind)
         for kind in (PoolingView, MatchView, WhiteningLab, WinLoss, Missed, ProbePanel, BreaksPanel)

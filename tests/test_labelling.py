@@ -15,6 +15,7 @@ from sklearn.metrics import adjusted_rand_score
 from test_geometry import scene
 
 from cbirlab.adaptation.grouping import clustered, half_whitened
+from cbirlab.adaptation.judgements import Judged
 from cbirlab.adaptation.labelling import PSEUDO, Guess, Labels, guess, precision_of, without_single
 from cbirlab.adaptation.manifold_mining import MOST_PAIRS, kernel, local_maxima, stationary
 from cbirlab.base.params import parameters
@@ -56,8 +57,20 @@ def by_truth(truth: np.ndarray):
     return lambda pairs: np.where(truth[pairs[:, 0]] == truth[pairs[:, 1]], 20, 3)
 
 
+def judged_by(truth: np.ndarray) -> Judged:
+    """All pairs of the first three rows of four instances."""
+    some = [row for one in range(4) for row in np.flatnonzero(truth == one)[:3].tolist()]
+    pairs = np.array([*combinations(sorted(some), 2)], np.int64).reshape(-1, 2)
+    return Judged(pairs, truth[pairs[:, 0]] == truth[pairs[:, 1]], tuple(map(str, range(len(truth)))))
+
+
+def asked(truth: np.ndarray) -> dict:
+    """What schemes may ask for beside rows and labels."""
+    return {"pictures": by_truth(truth), "judged": judged_by(truth)}
+
+
 def guessed(name: str, rows: np.ndarray, truth: np.ndarray, seed: int = 0, **params) -> Guess:
-    return guess(Labels(name, {**SMALL.get(name, {}), **params}), rows, truth, seed=seed, pictures=by_truth(truth))
+    return guess(Labels(name, {**SMALL.get(name, {}), **params}), rows, truth, seed=seed, **asked(truth))
 
 
 def parts_of(found: Guess) -> list[np.ndarray]:
@@ -147,14 +160,14 @@ def test_the_seed_alone_decides_and_the_global_generator_is_left_alone(name):
 @pytest.mark.parametrize("name", [name for name in PSEUDO if not PSEUDO.info(name).facts["true"]])
 def test_only_the_schemes_that_say_so_read_the_true_labels(name):
     rows, truth = along(6, 40)
-    unknown = guess(Labels(name, SMALL.get(name, {})), rows, np.full(len(rows), -1), pictures=by_truth(truth))
+    unknown = guess(Labels(name, SMALL.get(name, {})), rows, np.full(len(rows), -1), **asked(truth))
     for first, second in zip(parts_of(unknown), parts_of(guessed(name, rows, truth)), strict=True):
         np.testing.assert_array_equal(first, second)
     assert np.isnan(unknown.precision)
     assert np.isnan(unknown.negative_precision)
 
 
-@pytest.mark.parametrize("name", [name for name in PSEUDO if not PSEUDO.info(name).facts["true"] and name != "views"])
+@pytest.mark.parametrize("name", [one for one in PSEUDO if one not in ("given", "shuffled", "views", "clicked")])
 def test_rows_of_zeros_are_left_out_and_change_nothing(name):
     rows, truth = along(6, 40)
     places = np.sort(np.random.default_rng(0).permutation(len(rows) + 3)[3:])
@@ -188,7 +201,7 @@ def test_bad_input_gets_a_sentence(name):
         (rows, truth - 2, "-1 for none"),
     ):
         with pytest.raises(ValueError, match=sentence):
-            guess(Labels(name, SMALL.get(name, {})), bad, labels, pictures=by_truth(truth))
+            guess(Labels(name, SMALL.get(name, {})), bad, labels, **asked(truth))
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ def fit_head(
     batch = training.batch.parameters if training.batch else {}
     head = HeadWhitening(**options, **batch, seed=training.seed)
     started = time.perf_counter()
-    head.fit_taught(rows, given, np.asarray(found.labels), split)
+    head.fit_taught(rows, given, np.asarray(found.labels), split, fill=True)
     return head, time.perf_counter() - started
 
 

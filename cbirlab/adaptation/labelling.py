@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 
@@ -18,9 +18,16 @@ from cbirlab.base.registry import Registry
 from cbirlab.reranking.neighbours import ASKED, find_neighbours
 from cbirlab.training.batches import NO_INSTANCE
 
+if TYPE_CHECKING:
+    from cbirlab.adaptation.judgements import Judged
+
 PSEUDO: Registry[Any] = Registry("labels")
 """Schemes with facts: `true`, they read the true labels; `pictures`, they look at the pictures themselves and take an
-argument `pictures`; and `alone`, every row has a label of its own."""
+argument `pictures`; `judged`, they take judgements as an argument `judged`; and `alone`, every row has a label of its
+own."""
+
+_TRUE: dict[str, Any] = {"true": True, "pictures": False}
+_GUESSED: dict[str, Any] = {"true": False, "pictures": False}
 
 Counter = Callable[[np.ndarray], np.ndarray]
 
@@ -60,7 +67,15 @@ class Guess:
     negative_precision: float = np.nan
 
 
-def guess(labels: str | Labels, rows: Any, given: Any, *, seed: int = 0, pictures: Counter | None = None) -> Guess:
+def guess(
+    labels: str | Labels,
+    rows: Any,
+    given: Any,
+    *,
+    seed: int = 0,
+    pictures: Counter | None = None,
+    judged: Judged | None = None,
+) -> Guess:
     """What a scheme says about rows, and how much of it is true.
 
     Parameters
@@ -71,6 +86,7 @@ def guess(labels: str | Labels, rows: Any, given: Any, *, seed: int = 0, picture
     seed : of chance; the same one gives the same guess.
     pictures : gives how many matches of the pictures of each pair (m, 2) agree in their arrangement, (m,); see
         `cbirlab.adaptation.verifying.inlier_counter`.
+    judged : what a person said about pairs of rows.
 
     Raises
     ------
@@ -83,11 +99,15 @@ def guess(labels: str | Labels, rows: Any, given: Any, *, seed: int = 0, picture
         if pictures is None:
             raise ValueError(f"labels {labels.key!r} look at the pictures: give `pictures`, or take 'mutual'.")
         options["pictures"] = pictures
+    if labels.fact("judged"):
+        if judged is None:
+            raise ValueError(f"labels {labels.key!r} are those of judgements: give `judged`, or take 'given'.")
+        options["judged"] = judged
     found: Guess = labels.target()(rows, **options)
     if found.labels is None:
         right, wrong = _true_share(found.positives, given), _true_share(found.negatives, given)
         return replace(found, precision=right, negative_precision=1 - wrong)
-    if not labels.fact("alone"):
+    if not labels.fact("alone") and not labels.fact("judged"):
         _check_groups(labels, found.labels)
     right, others_right = _shares(found.labels, given)
     return replace(found, precision=right, negative_precision=others_right)
@@ -133,43 +153,25 @@ def check_fewer(owner: str, name: str, value: int, count: int) -> None:
         )
 
 
-@PSEUDO.register("given", title="The true labels", true=True, pictures=False)
-def given(rows: np.ndarray, *, given: np.ndarray, seed: int) -> Guess:
-    """The true labels; an instance that only one row shows is left out."""
-    return Guess(labels=without_single(given))
-
-
-@PSEUDO.register("shuffled", title="The true labels, dealt out anew", true=True, pictures=False)
-def shuffled(rows: np.ndarray, *, given: np.ndarray, seed: int) -> Guess:
-    """The true labels, dealt out anew among the rows that have one: what is gained with them is owed to no label."""
-    labels = without_single(given)
-    shown = labels != NO_INSTANCE
-    labels[shown] = np.random.default_rng(seed).permutation(labels[shown])
-    return Guess(labels=labels)
-
-
+PSEUDO.add("given", "cbirlab.adaptation.known:given", title="The true labels", **_TRUE)
+PSEUDO.add("shuffled", "cbirlab.adaptation.known:shuffled", title="The true labels, dealt out anew", **_TRUE)
+PSEUDO.add(
+    "clicked", "cbirlab.adaptation.clicked:clicked", title="Clicked: the same, or not the same", **_GUESSED, judged=True
+)
 PSEUDO.add(
     "kmeans",
     "cbirlab.adaptation.grouping:kmeans",
     title="k-means",
     reference="Caron et al., ECCV 2018, of descriptors that stay as they are",
-    true=False,
-    pictures=False,
+    **_GUESSED,
 )
-PSEUDO.add(
-    "mutual",
-    "cbirlab.adaptation.grouping:mutual",
-    title="Mutual nearest neighbours",
-    true=False,
-    pictures=False,
-)
+PSEUDO.add("mutual", "cbirlab.adaptation.grouping:mutual", title="Mutual nearest neighbours", **_GUESSED)
 PSEUDO.add(
     "diffusion",
     "cbirlab.adaptation.manifold_mining:diffusion",
     title="k-means on the manifold",
     reference="Iscen et al., CVPR 2017, for the kernel",
-    true=False,
-    pictures=False,
+    **_GUESSED,
 )
 PSEUDO.add(
     "verified",
@@ -184,14 +186,11 @@ PSEUDO.add(
     "cbirlab.adaptation.manifold_mining:mom",
     title="Mining on manifolds",
     reference="Iscen et al., CVPR 2018",
-    true=False,
-    pictures=False,
+    **_GUESSED,
 )
 
 
-@PSEUDO.register(
-    "views", title="Each picture alone", reference="Wu et al., CVPR 2018", true=False, pictures=False, alone=True
-)
+@PSEUDO.register("views", title="Each picture alone", reference="Wu et al., CVPR 2018", alone=True, **_GUESSED)
 def views(rows: np.ndarray, *, given: np.ndarray, seed: int) -> Guess:
     """Every row an instance of its own, so that only two views of one picture match.
 
@@ -206,8 +205,7 @@ def views(rows: np.ndarray, *, given: np.ndarray, seed: int) -> Guess:
     "knn",
     title="Regression to neighbours",
     reference="Tzelepi and Tefas, Neurocomputing 2018",
-    true=False,
-    pictures=False,
+    **_GUESSED,
 )
 def knn(rows: np.ndarray, *, given: np.ndarray, seed: int, k: Annotated[int, ASKED] = 5) -> Guess:
     """Targets: the mean of a row and its `k` nearest others. Nothing is pushed away.

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from cbirlab.adaptation.known import control_of
 from cbirlab.adaptation.trained import Trained
 from cbirlab.adaptation.training import HEAD, Training
 from cbirlab.adaptation.work import Work
@@ -43,7 +44,8 @@ def train(
     name : gives the weights a name: ``Recipe(backbone="toynet@name")``.
     replacing : the name may be taken from other weights.
     resume : False begins anew, whatever is there.
-    control : train on shuffled labels too, with this seed and the next: what those gain is owed to no label.
+    control : train on the same labels dealt out anew too, with this seed and the next: what those gain is owed to no
+        label.
     store : keeps descriptors, from which labels are guessed.
     progress : show bars.
     told : hears of each step.
@@ -69,7 +71,9 @@ def train(
         if name is not None:
             give_alias(training.family, name, done.weights)
         if control:
-            again = [replace(training, labels="shuffled", seed=training.seed + extra) for extra in (0, 1)]
+            again = [
+                replace(training, labels=control_of(training.labels), seed=training.seed + extra) for extra in (0, 1)
+            ]
             others = tuple(train(one, store=store, progress=progress, resume=resume) for one in again)
             done = replace(done, controls=others)
     return done

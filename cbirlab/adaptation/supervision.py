@@ -69,7 +69,8 @@ class Supervision:
         """The rows of a step."""
         if self.guess.labels is not None:
             known = {"classes": self.per_batch, "each": self.each, "seed": self.training.seed, "step": step}
-            return self._seen(classes_of(self.labels, **known), step)
+            fill = not self.training.labels.fact("alone")
+            return self._seen(classes_of(self.labels, fill=fill, **known), step)
         random = np.random.default_rng([self.training.seed, step])
         if self.guess.targets is not None:
             count = min(len(self.rows), self.per_batch * self.each)

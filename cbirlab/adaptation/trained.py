@@ -80,6 +80,11 @@ class Trained:
         """Share of the pairs with one label that truly match; NaN where that is not known."""
         return float(self.record["label_precision"])
 
+    @property
+    def known(self) -> int:
+        """How many pictures had a label that was looked at, to learn from or to choose the step."""
+        return int(self.record["known"])
+
     def recipe(self, **fields: Any) -> Recipe:
         """The recipe that describes as this training ended, with other `fields` of a recipe."""
         training, p = self.training, self.record.get("p")

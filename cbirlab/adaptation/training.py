@@ -33,7 +33,18 @@ HEAD, POOLING, ALL, AUTO = "head", "pooling", "all", "auto"
 RATES = {HEAD: 1e-3, ALL: 2e-4}
 """Rates by default, of a head and of a network."""
 
-_COMPUTE = ("grouping", "labelling", "manifold_mining", "network", "steps", "supervision", "verifying", "views")
+_COMPUTE = (
+    "clicked",
+    "grouping",
+    "known",
+    "labelling",
+    "manifold_mining",
+    "network",
+    "steps",
+    "supervision",
+    "verifying",
+    "views",
+)
 """The modules of this room that decide what is learned."""
 
 _POOLED_BY = ("adaptation.poolings", "aggregation", "attention.modules", "encoding")
@@ -88,6 +99,8 @@ class Training:
     pooling : a method of `POOLINGS`, if that is what learns; labels are then guessed by `aggregation`.
     start : where a head starts, see `HeadWhitening`.
     labels : "given", or a method of `PSEUDO` that guesses them.
+    judgements : a file of `cbirlab.adaptation.judgements`, from which labels "clicked" come. What it says is part of
+        the key, not where it lies.
     loss, miner : methods of `LOSSES` and `MINERS`.
     batch : "pk(classes=8, each=4)"; of a head 16 classes by default.
     memory : rows of earlier batches that stand beside each batch (cross-batch memory).
@@ -127,6 +140,7 @@ class Training:
     pooling: LearnablePooling = declared("gem", "training", LearnablePooling.parse, "which pooling learns")
     start: str = _option("start", "identity", ("identity", "half", "pca", "lw"), "where a head starts")
     labels: Labels = declared("given", "training", Labels.parse, "given, or how they are guessed: 'kmeans(each=8)'")
+    judgements: str | None = declared(None, "training", optional(str), "file of labels 'clicked'", metavar="FILE")
     loss: Loss = declared("multisim", "training", Loss.parse, "what is minimised")
     miner: Miner = declared("none", "training", Miner.parse, "which pairs of a batch count")
     batch: Batch | None = declared(
@@ -184,6 +198,11 @@ class Training:
             )
         if self.labels.name == "views" and self.augment == "none":
             raise ValueError("Training: labels 'views' needs augment 'views', got 'none'.")
+        if bool(self.labels.fact("judged")) != (self.judgements is not None):
+            raise ValueError(
+                f"Training: judgements must be a CSV file of picture, other, same for labels 'clicked', and None for "
+                f"others, got {self.judgements!r} with labels {self.labels!r}; give both or neither."
+            )
 
     def _check_head(self) -> None:
         """Refuse what a head over descriptors, which sees no picture, cannot do."""
@@ -252,14 +271,15 @@ class Training:
         made = {"augment": augment, "rate": rate, "batch": batch, "precision": precision}
         return replace(self, tap=tap, image_size=size, **made)
 
-    def key(self, backbone: Backbone, pictures: str) -> str:
+    def key(self, backbone: Backbone, pictures: str, judged: str | None = None) -> str:
         """Hash of a resolved training, of the network that it starts from, of its pictures and of the code.
 
         Parameters
         ----------
         pictures : hash of what is learned on.
+        judged : hash of what the judgements say.
         """
-        plain = {name: getattr(self, name) for name, _ in each(self, "training")}
+        plain = {name: getattr(self, name) for name, _ in each(self, "training")} | {"judgements": judged}
         made_of: dict[str, Any] = {"training": plain, "start": backbone.digest, "pictures": pictures}
         pooled = _POOLED_BY if self.moves == POOLING else ()
         made_of["code"] = code_version("training", *(f"adaptation.{one}" for one in _COMPUTE), *pooled)

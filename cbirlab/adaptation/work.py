@@ -5,13 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cbirlab.adaptation import files
-from cbirlab.adaptation.labelling import Guess, guess
+from cbirlab.adaptation.clicked import groups_of
+from cbirlab.adaptation.judgements import Judged, judged_among, read_judgements
+from cbirlab.adaptation.known import labels_of
+from cbirlab.adaptation.labelling import Guess, guess, without_single
 from cbirlab.adaptation.learning import LearningPictures, learning_pictures
 from cbirlab.adaptation.trained import Trained
 from cbirlab.adaptation.training import AUTO, HEAD, Training
@@ -39,6 +43,7 @@ class Work:
     ----------
     training : resolved, with its precision.
     key : hash of it.
+    judged : what its judgements say about its pictures; None without.
     """
 
     training: Training
@@ -46,6 +51,7 @@ class Work:
     backbone: Backbone
     learning: LearningPictures
     store: Store
+    judged: Judged | None = None
 
     @classmethod
     def of(cls, training: Training, store: Store, learning: LearningPictures | None = None) -> Work:
@@ -53,21 +59,27 @@ class Work:
         learning = (learning or learning_pictures(training.on, leak=training.leak)).readable(store)
         backbone = load_backbone(training.backbone, training.weights, training.device)
         resolved = training.resolved(backbone, learning.image_size)
-        pictures = learning.digest(store)
+        judged = _read(resolved, learning)
+        made_of = learning.digest(store), judged and judged.digest
         if resolved.precision == AUTO and resolved.moves != HEAD:
-            resolved = cls._of_precision(resolved, backbone, learning, pictures, store)
-        return cls(resolved, resolved.key(backbone, pictures), backbone, learning, store)
+            resolved = cls._of_precision(resolved, backbone, learning, made_of, store)
+        return cls(resolved, resolved.key(backbone, *made_of), backbone, learning, store, judged)
 
     @classmethod
     def _of_precision(
-        cls, training: Training, backbone: Backbone, learning: LearningPictures, pictures: str, store: Store
+        cls,
+        training: Training,
+        backbone: Backbone,
+        learning: LearningPictures,
+        made_of: tuple[str, str | None],
+        store: Store,
     ) -> Training:
         """The training in the precision in which it was begun before, or else in the faster one."""
         from cbirlab.adaptation.timing import faster_precision
 
         for precision in ("float32", "bfloat16"):
             begun = replace(training, precision=precision)
-            known = cls(begun, begun.key(backbone, pictures), backbone, learning, store)
+            known = cls(begun, begun.key(backbone, *made_of), backbone, learning, store)
             if any(path.is_file() for path in known.paths):
                 return begun
         return replace(training, precision=faster_precision(backbone, training))
@@ -88,20 +100,37 @@ class Work:
         from cbirlab.adaptation.steps import Loop
 
         files.make_room(self.paths[0])
-        training = self.training
-        split = hold_out(self.learning.given, training.hold_out, seed=training.seed)
+        training, split = self.training, self.split
         old = learning_pictures(training.keep_old_on, leak=True) if training.keep_old_on else None
-        loop = Loop(self.backbone, training, self.learning, split, self.guess(split), old)
+        loop = Loop(self.backbone, training, replace(self.learning, given=self.known), split, self.guess(split), old)
         loop.prepare()
         saved = files.read_checkpoint(self.paths[1]) if resume else None
         if saved is not None:
             loop.resume(saved[0], saved[1]["curve"], saved[1]["best"])
         return loop
 
+    @cached_property
+    def known(self) -> np.ndarray:
+        """The instance (n,) of each picture as far as it may be looked at, be it only to choose the step.
+
+        Of labels "clicked" these are the groups, and of "given(pictures=40)" the labels of 40 pictures.
+        """
+        if self.judged is not None:
+            return without_single(groups_of(self.judged, len(self.learning.paths)))
+        return labels_of(self.learning.given, self.training.labels.parameters.get("pictures"), seed=self.training.seed)
+
+    @property
+    def split(self) -> Split:
+        """Rows to learn from, and rows that choose the step."""
+        found = hold_out(self.known, self.training.hold_out, seed=self.training.seed)
+        if self.judged is None or not len(found.ask):
+            return found
+        return found._replace(beside=np.intersect1d(found.beside, self.judged.pairs))  # others may be right answers
+
     def guess(self, split: Split) -> Guess:
         """Labels of the rows that are learned from, with row numbers among all pictures."""
         labels, learn, count = self.training.labels, split.learn, len(self.learning.paths)
-        given = self.learning.given
+        given = self.known if labels.fact("true") else self.learning.given
         needs = labels.name not in ("given", "shuffled", "views")
         rows = self.described()[learn] if needs else np.zeros((len(learn), 1), np.float32)
         pictures = None
@@ -109,7 +138,8 @@ class Work:
             from cbirlab.adaptation.verifying import inlier_counter
 
             pictures = inlier_counter([self.learning.paths[row] for row in learn], self.training, self.store)
-        found = guess(labels, rows, given[learn], seed=self.training.seed, pictures=pictures)
+        judged = None if self.judged is None else self.judged.among(learn)
+        found = guess(labels, rows, given[learn], seed=self.training.seed, pictures=pictures, judged=judged)
         return _among_all(found, learn, count)
 
     def described(self) -> np.ndarray:
@@ -148,10 +178,10 @@ class Work:
         from cbirlab.adaptation.steps import Step
 
         started = time.perf_counter()
-        split = hold_out(self.learning.given, self.training.hold_out, seed=self.training.seed)
+        split = self.split
         rows, found = self.described(), self.guess(split)
         prepared = time.perf_counter() - started
-        head, spent = fit_head(self.training, rows, self.learning.given, split, found)
+        head, spent = fit_head(self.training, rows, self.known, split, found)
         nothing = float("nan")
         curve = [Step(int(step), loss, nothing, nothing, value, nothing, nothing) for step, loss, value in head.curve_]
         record = self._record(curve, head.kept_, found, prepared, spent)
@@ -171,9 +201,18 @@ class Work:
             "kept": kept,
             "held_out": [curve[0].held_out, best],
             "label_precision": found.precision,
+            "known": int((self.known != NO_INSTANCE).sum()),
+            "judgements": None if self.judged is None else self.judged.counts,
             "seconds": {"prepare": prepared, "train": spent},
             "pictures": [one[:DIGITS] for one in self.learning.hashes(self.store)],
         }
+
+
+def _read(training: Training, learning: LearningPictures) -> Judged | None:
+    """The judgements of a training, by the rows of its pictures."""
+    if training.judgements is None:
+        return None
+    return judged_among(read_judgements(training.judgements), learning.paths, said_in=str(training.judgements))
 
 
 def _among_all(found: Guess, learn: np.ndarray, count: int) -> Guess:

@@ -90,6 +90,8 @@ def report(done: Trained, name: str | None) -> str:
         ["seconds", f"{done.record['seconds']['prepare']:.0f} + {done.record['seconds']['train']:.0f}"],
         ["file", str(done.path)],
     ]
+    if said := done.record.get("judgements"):
+        rows.append(["judgements", f"{said['same']} the same, {said['not']} not, of {said['pictures']} pictures"])
     for one in done.controls:
         rows.append([f"shuffled labels, seed {one.training.seed}", one.named()])
     return align(rows)

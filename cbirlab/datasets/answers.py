@@ -62,7 +62,7 @@ def answered(dataset: Dataset, file: str | Path, *, root: Path) -> Dataset:
     if not answers:
         raise ValueError(f"{printable(file)}: must name at least one query, got none.")
     protocol, labels = _protocol(file, answers)
-    images, asked = _Names(dataset.images, root), _Names([query.path for query in dataset.queries], root)
+    images, asked = Names(dataset.images, root), Names([query.path for query in dataset.queries], root)
     queries: dict[tuple[Path, Box | None], Query] = {}
     judged: dict[Query, dict[int, _Answer]] = defaultdict(dict)
     unknown: list[str] = []
@@ -111,7 +111,7 @@ def _rows(
     return {label: tuple(sorted(row for row, one in counted.items() if one == label)) for label in labels}
 
 
-def _query(answer: _Answer, dataset: Dataset, asked: _Names, images: _Names) -> Query | None:
+def _query(answer: _Answer, dataset: Dataset, asked: Names, images: Names) -> Query | None:
     """The query that an answer names, or a database image that becomes one."""
     places = asked.find_all(answer.query)
     same = [query for query in map(dataset.queries.__getitem__, places) if answer.box in (None, query.box)]
@@ -129,7 +129,7 @@ def _query(answer: _Answer, dataset: Dataset, asked: _Names, images: _Names) -> 
     return replace(dataset.queries[places[0]], box=answer.box) if places else None
 
 
-class _Names:
+class Names:
     """Finds images by their names: the whole path, the path below the root, or the name alone if there is one."""
 
     def __init__(self, paths: Sequence[Path], root: Path) -> None:

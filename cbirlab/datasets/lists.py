@@ -40,8 +40,12 @@ class Sheet:
         return f"{printable(self.file)}, line {line}"
 
 
-def read_list(file: Path) -> Sheet:
+def read_list(file: Path, *, needs: str = "path and instance") -> Sheet:
     """A list with a header, separated by commas, semicolons or tabs.
+
+    Parameters
+    ----------
+    needs : columns, in words, for the message about an empty file.
 
     Raises
     ------
@@ -59,7 +63,7 @@ def read_list(file: Path) -> Sheet:
     rows = _rows(file, text, separator, skipped)
     _, header = next(rows, (0, ()))
     if not header:
-        raise ValueError(f"{printable(file)}: must have the columns path and instance, got an empty file.")
+        raise ValueError(f"{printable(file)}: must have the columns {needs}, got an empty file.")
     header = tuple(name.strip() for name in header)
     return Sheet(file, header, tuple(_whole(file, header, rows)), separator != ",", other_bytes)
 

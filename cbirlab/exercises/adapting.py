@@ -146,3 +146,19 @@ def forgotten(table: Any, name: str = "the first") -> Solution:
         mistakes=((gained, "That is on the pictures that it learned."),) if apart else (),
         tolerance=0.01,
     )
+
+
+@exercise("17_adapting.labels", title="How many labels it takes")
+def labels(table: Any) -> Solution:
+    """`table`: of `cbirlab.adaptation.label_curve`."""
+    plain = float(table.loc[table["labels"] == "pca(power=0.25)", "difference"].iloc[0])
+    taught = table[table["labels"] == "given"]
+    enough = [row for row in taught.to_dict("records") if row["difference"] > plain]
+    last = taught.iloc[-1]
+    owed = f"{last['owed']:+.3f} [{last['owed_low']:+.3f}, {last['owed_high']:+.3f}]"
+    return Solution(
+        answer=int(enough[0]["pictures"]) if enough else "never",
+        why=f"Half a PCA-whitening has {plain:+.3f}, and the head with {last['labelled']:.0f} labels "
+        f"{last['difference']:+.3f}. Less the same labels shuffled it is {owed}: that much is owed to labels.",
+        hints=('Compare the line of "true labels" with the dotted one.', 'The first such count, or "never".'),
+    )

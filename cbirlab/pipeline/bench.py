@@ -19,7 +19,7 @@ from cbirlab.pipeline import fitting
 from cbirlab.pipeline.decided import built_as, database_as, searched_as, whitened_as
 from cbirlab.pipeline.described import Column, Described
 from cbirlab.pipeline.distractors import Mixture, beside, named, synthetic
-from cbirlab.pipeline.leaks import find_leak
+from cbirlab.pipeline.leaks import find_leak, trained_parts
 from cbirlab.pipeline.learning_sets import held_for, learning_part
 from cbirlab.pipeline.pictures import AskedPicture, DatasetPictures
 from cbirlab.pipeline.prepared import check_dimensions, prepared, projected
@@ -70,7 +70,7 @@ class Bench(Described):
         keep: int = 64,
     ) -> None:
         super().__init__(dataset, backbone, recipe, store=store, progress=progress, computing=computing)
-        self._leaks: dict[tuple[str, str], str] = {}
+        self._leaks: dict[Any, str] = {}
         self._own = np.array([NO_ROW if query.index is None else query.index for query in dataset.queries], np.int64)
         self._projected, self._cut, self._codes = Recent(keep), Recent(2), Recent(keep)
         self._learning, self._grown, self._exact, self._galleries = Recent(2), Recent(1), Recent(keep), Recent(2)
@@ -279,12 +279,12 @@ class Bench(Described):
 
     def leak(self, recipe: Recipe) -> str:
         """What the images that something was learned on share with those that are evaluated."""
-        name, wrong = recipe.whitening_set or "", named(recipe)
-        if (name, wrong) not in self._leaks:
+        name, wrong, parts = recipe.whitening_set or "", named(recipe), trained_parts(recipe)
+        if (name, wrong, parts) not in self._leaks:
             learning = learning_part(name, self.dataset) if name else None
-            others = self.distractors(wrong).images if wrong else ()
-            self._leaks[name, wrong] = find_leak(learning, self.backbone, self.dataset, self.store, others)
-        return self._leaks[name, wrong]
+            given = self.backbone, self.dataset, self.store, self.distractors(wrong).images if wrong else ()
+            self._leaks[name, wrong, parts] = find_leak(learning, *given, parts)
+        return self._leaks[name, wrong, parts]
 
     def _pair(self, recipe: Recipe) -> tuple[Rows, Rows]:
         """Database and queries whitened with all dimensions; kept, so that the number of dimensions is a slice."""

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from cbirlab.backbones.trained import trained_record
+from cbirlab.backbones.trained import HEADS, POOLED, trained_record
 from cbirlab.datasets import Dataset
 from cbirlab.extract import image_hashes
 from cbirlab.store import Store
+from cbirlab.whitening.methods import TRAINED
 
 if TYPE_CHECKING:
     from cbirlab.backbones import Backbone
+    from cbirlab.pipeline.recipe import Recipe
 
 
 def find_leak(
-    learning: tuple[Dataset, str] | None, backbone: Backbone, dataset: Dataset, store: Store, wrong: Sequence[Path] = ()
+    learning: tuple[Dataset, str] | None,
+    backbone: Backbone,
+    dataset: Dataset,
+    store: Store,
+    wrong: Sequence[Path] = (),
+    parts: Sequence[tuple[str, str]] = (),
 ) -> str:
     """What whitening and network have learned on that is evaluated; empty if nothing.
 
@@ -24,9 +31,12 @@ def find_leak(
     ----------
     learning : dataset and part that whitening, codebooks and codes learn on, if anything does.
     wrong : images of distractors.
+    parts : heads and poolings that were trained here, see `trained_parts`.
     """
     known = [leak_between(learning, dataset, store, wrong)] if learning else []
-    known.append(leak_of_training(backbone, dataset, learning and learning[0], store))
+    trained = [("network", trained_record(backbone.name, backbone.weights))]
+    trained += [(family, trained_record(family, name)) for family, name in parts]
+    known += [leak_of_training(*one, dataset, learning and learning[0], store) for one in trained]
     return "; ".join(filter(None, known))
 
 
@@ -60,17 +70,26 @@ def leak_between(learning: tuple[Dataset, str], dataset: Dataset, store: Store, 
     return f"learned on {shared} of the {len(evaluated)} evaluated images" if shared else ""
 
 
-def leak_of_training(backbone: Backbone, dataset: Dataset, owner: Dataset | None, store: Store) -> str:
-    """What the images that weights were trained on here share with the evaluated ones; empty if nothing.
+def trained_parts(recipe: Recipe) -> tuple[tuple[str, str], ...]:
+    """The family and the name of each head and pooling of a recipe that was trained here."""
+    named = ((HEADS, recipe.whitening), (POOLED, recipe.aggregation))
+    return tuple((family, one.name.removeprefix(TRAINED)) for family, one in named if one.name.startswith(TRAINED))
+
+
+def leak_of_training(
+    what: str, record: Mapping[str, Any], dataset: Dataset, owner: Dataset | None, store: Store
+) -> str:
+    """What the images that something was trained on here share with the evaluated ones; empty if nothing.
 
     Parameters
     ----------
+    what : that was trained, in a word.
+    record : of its training, empty if it was trained elsewhere.
     owner : the dataset that whitening learns on, see `evaluated_hashes`.
     """
-    record = trained_record(backbone.name, backbone.weights)
     if not record:
         return ""
     evaluated, trained = evaluated_hashes(dataset, store, owner), set(record.get("pictures", ()))
     digits = len(next(iter(trained), ""))
     shared = sum(one[:digits] in trained for one in evaluated)
-    return f"network trained on {shared} of the {len(evaluated)} evaluated images" if shared else ""
+    return f"{what} trained on {shared} of the {len(evaluated)} evaluated images" if shared else ""

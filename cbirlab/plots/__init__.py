@@ -5,7 +5,7 @@ that they can be read on light and dark pages. A cell that ends in such a call s
 nothing. Figures that you make with `pyplot()` look the same.
 """
 
-from cbirlab.plots.adaptation import matrix, shift, two_domains
+from cbirlab.plots.adaptation import label_curve, matrix, shift, two_domains
 from cbirlab.plots.canvas import described, new_axes, png, pyplot
 from cbirlab.plots.methods import cosines, overlay, pictures, spectrum
 from cbirlab.plots.opacity import regions
@@ -19,6 +19,7 @@ __all__ = [
     "described",
     "factor_lines",
     "factors",
+    "label_curve",
     "lines",
     "matrix",
     "new_axes",

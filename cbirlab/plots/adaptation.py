@@ -1,4 +1,4 @@
-"""Figures of adaptation: source x target, the distance of two domains tap by tap, and both on one map."""
+"""Figures of adaptation: what few labels bring, source x target, two domains tap by tap, and both on one map."""
 
 from __future__ import annotations
 
@@ -7,7 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cbirlab.plots.canvas import COLOURS, INK, MARKERS, ink, legend, need, new_axes, plain, tidy, title_of
+from cbirlab.plots.canvas import (
+    COLOURS,
+    INK,
+    LINES,
+    MARKERS,
+    ink,
+    legend,
+    need,
+    new_axes,
+    plain,
+    tidy,
+    title_of,
+    whiskers,
+)
 from cbirlab.projection import project
 
 if TYPE_CHECKING:
@@ -79,6 +92,44 @@ def _cell(ax: Axes, x: float, y: int, row: dict[str, Any], strongest: float) -> 
 def _short(names: list[Any]) -> list[str]:
     """Names for an axis; of a folder its own name."""
     return [plain(Path(name).name if Path(str(name)).is_absolute() else name) for name in names]
+
+
+def label_curve(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """What a training gains with so many labelled pictures, true labels beside shuffled ones, with paired intervals.
+
+    The grey line is what there was before, the dotted one half a PCA-whitening, which knows of no label.
+
+    Parameters
+    ----------
+    frame : from `cbirlab.adaptation.label_curve`.
+
+    Raises
+    ------
+    ValueError : another kind of table, or no row.
+    """
+    need("label_curve", frame, ["labels", "labelled", "metric", "difference", "low", "high"])
+    ax = ax or new_axes()
+    ax.axhline(0, color=INK, linewidth=1)
+    rows = frame.to_dict("records")
+    for place, (name, title) in enumerate((("given", "true labels"), ("shuffled", "the same, shuffled"))):
+        part = [row for row in rows if row["labels"] == name]
+        style: dict[str, Any] = {"color": COLOURS[place], "marker": MARKERS[place], "linestyle": LINES[place]}
+        counts, means = ([float(row[column]) for row in part] for column in ("labelled", "difference"))
+        beside = [count * 1.03**place for count in counts]  # no interval hides another
+        ax.plot(beside, means, linewidth=1.8, label=title, **style)
+        ends = [[abs(row[end] - row["difference"]) for row in part] for end in ("low", "high")]
+        ax.errorbar(beside, means, yerr=ends, **whiskers(COLOURS[place]))
+    for row in rows:
+        if row["labels"] not in ("none", "given", "shuffled"):
+            ax.axhline(row["difference"], color=COLOURS[2], linestyle=":", linewidth=1.8, label=plain(row["labels"]))
+    counts = sorted({float(row["labelled"]) for row in rows if row["labels"] == "given"})
+    ax.set_xscale("log")
+    ax.set_xticks(counts, [f"{count:g}" for count in counts])
+    ax.minorticks_off()
+    ax.set_xlabel("pictures with a label")
+    ax.set_ylabel(f"{title_of(str(rows[0]['metric']))} less that without training")
+    legend(ax, 3)
+    return tidy(ax, grid="y")
 
 
 def shift(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:

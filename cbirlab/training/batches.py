@@ -57,7 +57,7 @@ def with_partners(numbers: np.ndarray, size: int, *, each: int = 4, seed: int, e
     ]
 
 
-def classes_of(numbers: np.ndarray, *, classes: int, each: int, seed: int, step: int) -> np.ndarray:
+def classes_of(numbers: np.ndarray, *, classes: int, each: int, seed: int, step: int, fill: bool = False) -> np.ndarray:
     """A batch of `each` rows of some `classes`, drawn for one step; rows of a class follow each other.
 
     Of an instance with fewer rows, some come twice; with fewer instances, all of them come.
@@ -65,15 +65,19 @@ def classes_of(numbers: np.ndarray, *, classes: int, each: int, seed: int, step:
     Parameters
     ----------
     numbers : (n,), instance of each row, as from `numbered`; rows without one are never drawn.
+    fill : draw instances that only one row shows last, that row once, where the others leave room.
 
     Returns
     -------
-    (classes * each,) rows. They depend on seed and step alone, so that any step can be made again.
+    (classes * each,) rows, or fewer. They depend on seed and step alone, so that any step can be made again.
     """
     random = np.random.default_rng([seed, step])
-    known = np.unique(numbers[numbers != NO_INSTANCE])
-    chosen = random.permutation(known)[:classes]
-    return np.concatenate([_some(np.flatnonzero(numbers == one), each, random) for one in chosen])
+    known, times = np.unique(numbers[numbers != NO_INSTANCE], return_counts=True)
+    alone = known[times == 1] if fill else known[:0]
+    chosen = random.permutation(np.setdiff1d(known, alone))[:classes]
+    drawn = [_some(np.flatnonzero(numbers == one), each, random) for one in chosen]
+    beside = random.permutation(np.flatnonzero(np.isin(numbers, alone)))[: each * (classes - len(chosen))]
+    return np.concatenate([*drawn, beside])
 
 
 def _some(rows: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:

@@ -112,7 +112,9 @@ class HeadWhitening(LinearWhitening):
             taught[shown] = np.random.default_rng(self.seed).permutation(taught[shown])
         return self.fit_taught(X, numbers, taught, split)
 
-    def fit_taught(self, X: np.ndarray, numbers: np.ndarray, taught: np.ndarray, split: Split) -> Self:
+    def fit_taught(
+        self, X: np.ndarray, numbers: np.ndarray, taught: np.ndarray, split: Split, *, fill: bool = False
+    ) -> Self:
         """Learn from labels of one's own, with true ones to choose the step by.
 
         Parameters
@@ -121,6 +123,7 @@ class HeadWhitening(LinearWhitening):
         numbers : (N,) true instances, `NO_INSTANCE` where none is known.
         taught : (N,) labels to learn from, `NO_INSTANCE` for rows that are in no batch.
         split : what is held out; no row of it may be taught.
+        fill : as of `classes_of`: how rows are drawn whose label no other row has.
         """
         import torch
 
@@ -152,7 +155,8 @@ class HeadWhitening(LinearWhitening):
         curve, since = [(0, np.nan, look() if len(split.ask) else np.nan)], []
         best, kept = 0, [leaf.detach().clone() for leaf in leaves]
         for step in bar(range(self.steps), desc="head", unit="step"):
-            drawn = classes_of(classes, classes=self.classes, each=self.each, seed=self.seed, step=step)
+            options = {"classes": self.classes, "each": self.each, "seed": self.seed, "step": step}
+            drawn = classes_of(classes, fill=fill, **options)
             descent.begin()
             value = loss(outputs(rows[drawn]), labels[drawn])
             value.backward()

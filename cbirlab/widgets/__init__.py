@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cbirlab.widgets.panels.domain_shift import DomainShift
     from cbirlab.widgets.panels.explorer import Explorer, explore
     from cbirlab.widgets.panels.judging_lab import JudgingLab
+    from cbirlab.widgets.panels.label_panel import LabelPanel
     from cbirlab.widgets.panels.probe_panel import ProbePanel
     from cbirlab.widgets.panels.search_labs import DialLab, ParetoExplorer
     from cbirlab.widgets.panels.training_panel import TrainingPanel
@@ -49,6 +50,7 @@ __all__ = [
     "ITQSteps",
     "InlierView",
     "JudgingLab",
+    "LabelPanel",
     "MapPanel",
     "MatchView",
     "Missed",
@@ -83,6 +85,7 @@ _HOMES = {
     "ITQSteps": "looking",
     "InlierView": "looking",
     "JudgingLab": "panels.judging_lab",
+    "LabelPanel": "panels.label_panel",
     "MapPanel": "parts.map_panel",
     "MatchView": "looking",
     "Missed": "looking",

@@ -21,6 +21,7 @@ from safetensors.torch import save_file
 from scipy.io import savemat
 
 from cbirlab import images, tables
+from cbirlab.adaptation.judgements import Judgement, read_judgements, write_judgements
 from cbirlab.backbones import weights
 from cbirlab.backbones.weights import WeightsError
 from cbirlab.base.registry import UnknownName
@@ -314,6 +315,18 @@ READERS["fusion"] = Reader(
 )
 READERS["table"] = Reader(table_rows, table_files, hostile=hostile.tables, named=False)
 READERS["panel"] = Reader(saved.read, panel, hostile=hostile.texts)
+
+
+# judgements
+
+
+def judgements(folder: Path) -> None:
+    said = [Judgement("a/0.jpg", "a/1.jpg", True), Judgement("a/0.jpg", 'b, "c"/2.jpg', False)]
+    write_judgements(folder / "clicks.csv", said)
+    (folder / "spread.csv").write_text("other;same;picture;note\nb.jpg;YES;a.jpg;clear\nc.jpg;no;a.jpg;\n")
+
+
+READERS["judgements"] = Reader(read_judgements, judgements, hostile=hostile.tables)
 
 
 # the store, whose disk may be bad

@@ -51,12 +51,13 @@ def ended_words(live: LiveTraining) -> str:
 def fact_words(live: LiveTraining) -> str:
     """Label precision, seconds per step, and p."""
     known, said = facts(live), []
+    how = "clicked" if live.training.labels.name == "clicked" else "guessed"
     if live.training.labels.name == "given":
         said.append("The labels are the true ones.")
     elif not math.isnan(known["precision"]):
-        said.append(f"Of the guessed pairs {known['precision']:.0%} are right.".replace("%", " %"))
+        said.append(f"Of the {how} pairs {known['precision']:.0%} are right.".replace("%", " %"))
     elif live.loop is not None:
-        said.append("How many of the guessed pairs are right is not known.")
+        said.append(f"How many of the {how} pairs are right is not known.")
     if not math.isnan(known["step_seconds"]):
         said.append(f"{known['step_seconds']:.2f} s a step.")
     if not math.isnan(known["p"]):
