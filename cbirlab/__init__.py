@@ -13,7 +13,7 @@ The public names, in the order of the pipeline::
     RERANKERS rerank              better rankings by what the first results say
     evaluate METRICS PROTOCOLS    numbers, under a protocol
     import_features evaluate_features    descriptors that others computed
-    Recipe run                    one run
+    Recipe run                    one run; also of a system of the survey by its name, SYSTEMS compare_systems
     FUSIONS Fusion run_fusion     several recipes as one
     compare versus complementarity    one table; query by query
     Training train                networks and heads that learn from other pictures
@@ -62,7 +62,9 @@ _ROOMS = {
     "import_features": "imported_features",
     "evaluate_features": "imported_features",
     "Recipe": "pipeline",
-    "run": "pipeline",
+    "run": "systems",
+    "SYSTEMS": "systems",
+    "compare_systems": "systems",
     "FUSIONS": "fusion",
     "Fusion": "fusion",
     "run_fusion": "fusion",

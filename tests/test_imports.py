@@ -38,6 +38,7 @@ ORDER = (
     "projection",
     "live",
     "study",
+    "systems",
     "exercises",
     "tables",
     "plots",

@@ -90,8 +90,7 @@ def _run(given: Any) -> int:
     from cbirlab.cli import checks, output
 
     try:
-        saved = output.read_recipe(given.recipe, given.row) if given.recipe else {}
-        recipe = output.recipe_of(saved, recipe_fields(given))
+        recipe = output.asked(given)
         checks.table(given.out)
         checks.ranking(given.save_ranking)
         checks.device(given.device)
@@ -168,6 +167,10 @@ def _compare(given: Any) -> int:
     from cbirlab.study.grid import compare
     from cbirlab.study.literature import beside, published
 
+    if given.systems:
+        from cbirlab.cli.systems import compare_command
+
+        return compare_command(given)
     shared = recipe_fields(given)
     dataset = shared.pop("dataset", "toytown")
     try:

@@ -13,6 +13,7 @@ from cbirlab.base.text import printable
 
 if TYPE_CHECKING:
     from cbirlab.backbones import Tap
+    from cbirlab.systems import System
 
 KINDS = {
     "datasets": "cbirlab.datasets:DATASETS",
@@ -32,6 +33,7 @@ KINDS = {
     "rerankings": "cbirlab.reranking:RERANKERS",
     "protocols": "cbirlab.evaluation:PROTOCOLS",
     "metrics": "cbirlab.evaluation:METRICS",
+    "systems": "cbirlab.systems:SYSTEMS",
 }
 
 
@@ -110,7 +112,7 @@ def _details(kind: str, name: str) -> str:
     info = registry(kind).info(name)
     does = "" if kind == "backbones" else _summary(registry(kind)[name])  # a network would load torch
     rows = [["title", info.title], ["does", does], ["reference", info.reference], *_facts(info)]
-    if kind not in ("datasets", "backbones", "protocols"):
+    if kind not in ("datasets", "backbones", "protocols", "systems"):
         rows += [
             [f"parameter {one.name}", f"{one.domain.describe()}, default {_plain(one.default)}"]
             for one in _parameters(kind, name).values()
@@ -118,7 +120,19 @@ def _details(kind: str, name: str) -> str:
     described = f"{name}\n{_indented(align([row for row in rows if row[1]]))}"
     if kind == "backbones":
         described += f"\n  weights\n{_indented(_weights(info), 4)}\n  taps\n{_indented(_taps(name), 4)}"
-    return described + (f"\n\n{registry(kind)[name]}" if kind == "protocols" else "")
+    beyond = {"protocols": str, "systems": _system}.get(kind)
+    return described + (f"\n\n{beyond(registry(kind)[name])}" if beyond else "")
+
+
+def _system(system: System) -> str:
+    """What a system is here, where it departs from its paper, and how the paper is cited."""
+    rows = [["kind", system.kind], ["status", system.status], ["networks", ", ".join(system.networks)]]
+    for part in system.parts:
+        rows.append(["recipe", ", ".join(f"{key}={value}" for key, value in part.items())])
+    for title, fields in (("fusion", system.fusion), ("training", system.training)):
+        rows += [[title, ", ".join(f"{key}={value}" for key, value in fields.items())]] if fields else []
+    rows += [["stand-in", system.stand_in], ["departs", system.departs], ["out", system.out]]
+    return f"{_indented(align([row for row in rows if row[1]]))}\n\n{system.bibtex}"
 
 
 def _summary(entry: Any) -> str:

@@ -9,14 +9,8 @@ from typing import Any
 
 from cbirlab import __version__
 from cbirlab.cli.examples import EXAMPLES
-from cbirlab.cli.options import (
-    Several,
-    add_common,
-    add_grid,
-    add_recipe_options,
-    add_saved_recipe,
-    add_timing,
-)
+from cbirlab.cli.options import Several, add_common, add_grid, add_recipe_options, add_saved_recipe, add_timing
+from cbirlab.cli.systems import add_system, add_systems
 
 
 class _Command(argparse.ArgumentParser):
@@ -123,6 +117,7 @@ def _add_run(commands: Any) -> None:
         so a second run is fast.
         """,
     )
+    add_system(parser)
     parser.later(lambda: add_recipe_options(parser, one=True))
     add_saved_recipe(parser)
     parser.add_argument("--save-ranking", metavar="FILE", help="write the ranking (.npz), for `cbirlab why --ranking`")
@@ -141,6 +136,7 @@ def _add_compare(commands: Any) -> None:
         commas: --aggregation mac,gem(p=4) is --aggregation mac 'gem(p=4)'.
         """,
     )
+    add_systems(parser)
     add_grid(parser, "encoding", "attention", "fusion")
     parser.add_argument(
         "--fusion-weights", choices=["learned"], help="learned on the train split (default: equal weights)"

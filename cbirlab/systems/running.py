@@ -1,0 +1,196 @@
+"""Running: carry out a recipe, a fusion, or a system by its name; and the table of several systems."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cbirlab.datasets import Dataset, load_dataset
+from cbirlab.fusion import FusedRun, Fusion, run_fusion
+from cbirlab.pipeline import Recipe, Run
+from cbirlab.pipeline import run as run_recipe
+from cbirlab.store import Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cbirlab.systems.base import System
+
+
+def run(
+    what: Recipe | Fusion | str,
+    *,
+    dataset: Dataset | str | Path | None = None,
+    store: Store | None = None,
+    device: str = "cpu",
+    progress: bool = True,
+    time_images: bool = False,
+    train: bool = False,
+    backbone: str | None = None,
+    **fields: Any,
+) -> Any:
+    """Carry out a recipe, a fusion, or a system of the survey by its name.
+
+    Parameters
+    ----------
+    what : a recipe; a fusion; or a name in `SYSTEMS`, "r-mac".
+    dataset : used in place of the one that the recipe names, if it is loaded already; for a system also a name or a
+        folder, "toytown" by default.
+    store : keeps the descriptors.
+    device : runs the network.
+    progress : show a bar when extraction takes more than a second.
+    time_images : describe a few images again, to measure the milliseconds per image.
+    train : let a system that learns for retrieval do so first; what was trained before is taken from the disk.
+    backbone : of a system, in place of every network of its paper.
+    fields : of a system, other fields of its recipes, and `dimensions` of what it ends in.
+
+    Returns
+    -------
+    A `Run`, or of several recipes a `FusedRun`.
+
+    Raises
+    ------
+    UnknownName, WeightsError, ValueError : as loading, extraction, whitening and evaluation do; a system that stays
+        out, or that would have to be trained.
+    TypeError : options of a system beside a recipe.
+    """
+    about: dict[str, Any] = {"store": store, "device": device, "progress": progress, "time_images": time_images}
+    if isinstance(what, str):
+        given = {"train": train, "backbone": backbone, **fields}
+        return run_system(what, "toytown" if dataset is None else dataset, **given, **about)
+    if train or backbone is not None or fields:
+        named = [*fields, *(["train"] if train else []), *(["backbone"] if backbone is not None else [])]
+        raise TypeError(
+            f"run: {', '.join(named)} belong to a system by name, as in run('r-mac', ...); got a "
+            f"{type(what).__name__}, which has fields of its own."
+        )
+    return _carried_out(what, load_dataset(dataset) if isinstance(dataset, str | Path) else dataset, **about)
+
+
+def _carried_out(plan: Recipe | Fusion, dataset: Dataset | None, **about: Any) -> Run | FusedRun:
+    if isinstance(plan, Fusion):
+        return run_fusion(plan, dataset=dataset, **about)
+    return run_recipe(plan, dataset=dataset, **about)
+
+
+def run_system(
+    system: str,
+    dataset: Dataset | str | Path,
+    *,
+    train: bool = False,
+    backbone: str | None = None,
+    store: Store | None = None,
+    progress: bool = True,
+    training: dict[str, Any] | None = None,
+    **given: Any,
+) -> Run | FusedRun:
+    """Carry out a system; see `run`.
+
+    Parameters
+    ----------
+    training : other fields of its training, such as `steps`.
+    """
+    about = {name: given.pop(name) for name in ("device", "time_images") if name in given}
+    plan, loaded = plan_of(
+        system, dataset, train=train, backbone=backbone, store=store, progress=progress, training=training, **given
+    )
+    return _carried_out(plan, loaded, store=store, progress=progress, **about)
+
+
+def plan_of(
+    system: str,
+    dataset: Dataset | str | Path,
+    *,
+    train: bool = False,
+    backbone: str | None = None,
+    store: Store | None = None,
+    progress: bool = True,
+    training: dict[str, Any] | None = None,
+    **given: Any,
+) -> tuple[Recipe | Fusion, Dataset]:
+    """The recipe or the fusion of a system, trained first if it has to be, and the dataset; see `run`."""
+    from cbirlab.systems import SYSTEMS
+
+    found: System = SYSTEMS[system]
+    loaded = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
+    name = loaded.name if isinstance(dataset, Dataset) else str(dataset)
+    plan = found.plan(loaded, name, backbone, **given)
+    if not found.training:
+        return plan, loaded
+    from cbirlab.adaptation import train as learn
+
+    learning = found.learning(loaded, name, backbone, weights=given.get("weights"), **(training or {}))
+    if not train:
+        raise ValueError(
+            f"{system}: its network learns first, {learning.steps} steps on {learning.on}; to let it, say train=True "
+            "(--train)."
+        )
+    done = learn(learning, store=store, progress=progress)
+    assert isinstance(plan, Recipe)
+    kept = {one: value for one, value in _learned(done.recipe()).items() if one != "aggregation" or _pools(found)}
+    return replace(plan, **kept), loaded
+
+
+def _pools(system: System) -> bool:
+    """Whether what is trained is, or includes, the pooling of its recipe."""
+    return system.training["moves"] == "pooling" or "aggregation" not in system.parts[0] or system.name == "gem"
+
+
+def _learned(recipe: Recipe) -> dict[str, Any]:
+    """The fields of the recipe of a training that say what was learned."""
+    return {name: getattr(recipe, name) for name in ("backbone", "weights", "tap", "aggregation")}
+
+
+def compare_systems(
+    dataset: Dataset | str | Path = "toytown",
+    systems: str | Sequence[str] = "all",
+    *,
+    backbone: str | None = None,
+    train: bool = False,
+    store: Store | None = None,
+    device: str = "cpu",
+    progress: bool = True,
+    **given: Any,
+) -> pd.DataFrame:
+    """A row per system, with its year, and the number that the survey prints for it elsewhere.
+
+    Parameters
+    ----------
+    systems : names, also as one text with commas, or "all".
+    backbone : in place of every network of the papers: with `dimensions`, an equal budget.
+    train : train those that learn first; without it their rows say that they are left out.
+    given : as in `run`.
+
+    Returns
+    -------
+    "system", "title", "year", "table", "kind", "status"; the columns of `cbirlab.compare`, empty where "error" says why
+    it did not run; "departs".
+    """
+    import pandas as pd
+
+    from cbirlab.backbones.weights import WeightsError
+    from cbirlab.base.methods import split_names
+    from cbirlab.base.progress import bar
+    from cbirlab.fusion import fused_row
+    from cbirlab.pipeline import table_row
+    from cbirlab.systems import SYSTEMS
+
+    loaded = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
+    name = loaded.name if isinstance(dataset, Dataset) else str(dataset)
+    named = [*SYSTEMS] if systems == "all" else split_names(systems) if isinstance(systems, str) else [*systems]
+    rows = []
+    for one in bar([SYSTEMS.info(each).name for each in named], desc="systems", unit="system", show=progress):
+        system = SYSTEMS[one]
+        about = {key: getattr(system, key) for key in ("title", "year", "table", "kind", "status")}
+        row, error = {}, ""
+        try:
+            options = {"train": train, "backbone": backbone, "store": store, "progress": progress, **given}
+            plan, _ = plan_of(one, dataset if isinstance(dataset, Dataset) else name, **options)
+            done = _carried_out(plan, loaded, store=store, device=device, progress=progress)
+            row = fused_row(done) if isinstance(done, FusedRun) else table_row(done)
+        except (WeightsError, ValueError) as problem:
+            error = str(problem)
+        rows.append({"system": one, **about, **row, "error": error, "departs": system.departs})
+    return pd.DataFrame(rows)
