@@ -105,7 +105,7 @@ WAYS = {
     **{
         f"whitened, {name}": lambda X, Q, name=name: _exact(*_whitened(name, X, Q))
         for name in WHITENINGS
-        if name != "lw"
+        if not WHITENINGS.info(name).facts["pairs"]
     },
     **{name: lambda X, Q, name=name: fuse([_member(X, Q), _member(X[:, :4], Q[:, :4])], name) for name in FUSIONS},
 }
