@@ -1,6 +1,6 @@
 """What training costs, as ratios of one run: three passes, a head, a slider beside it, half precision.
 
-    python tests/benchmarks/bench_training.py [--networks mobilenet_v2 toynet] [--weights FILE] [--moves 60] [--steps 3]
+    python tests/benchmarks/bench_training.py [--networks mobilenet_v2 toynet] [--weights FILE] [--moves 120] [--steps 3]
 
 1. A step in three passes against one with the graph of the whole batch: how far the gradients are apart, how much the
    peak of resident memory grows (each in a process of its own), and processor time.
@@ -41,7 +41,7 @@ def main() -> int:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--networks", nargs="*", default=NETWORKS, help="for 1 and 4")
     options.add_argument("--weights", metavar="FILE", help="of the first network")
-    options.add_argument("--moves", type=int, default=60, help="of the slider, for each of idle and busy; 0: leave it")
+    options.add_argument("--moves", type=int, default=120, help="of the slider, for each of idle and busy; 0: leave it")
     options.add_argument("--steps", type=int, default=3, help="of which the fastest counts")
     options.add_argument("--limit", type=float, default=2.0, help="largest ratio of the slider's 95th percentiles")
     options.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
