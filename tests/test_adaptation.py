@@ -464,6 +464,28 @@ def trained_line(pictures: Path, store: Store) -> list[str]:
     return ["train", *fields, "--moves", "layer4", "--steps", "3", "--store", str(store.path), "--quiet"]
 
 
+@pytest.mark.parametrize(
+    ("moves", "option", "text"),
+    [("layer4", "--backbone", "toynet@one"), ("pooling", "--aggregation", "trained:one"), ("head", "--whitening", "")],
+)
+def test_the_command_says_where_the_name_stands(
+    trained_line: list[str], store: Store, capsys: pytest.CaptureFixture[str], moves: str, option: str, text: str
+) -> None:
+    line = [moves if word == "layer4" else word for word in trained_line]
+    assert main([*line, "--name", "one"]) == 0
+    said, named = capsys.readouterr().out, text or "trained:one"
+    assert said.split()[:2] == [option.removeprefix("--"), named]
+    assert main([*line, "--name", "one"]) == 2
+    assert "choose another" in capsys.readouterr().err
+    assert main(line) == 0
+    label = capsys.readouterr().out.split()[1]
+    assert main(["list", "trainings"]) == 0
+    listed = [words.split() for words in capsys.readouterr().out.splitlines()]
+    assert [words[:3] for words in listed] == [[option.removeprefix("--"), named, label.split("@")[-1].split(":")[-1]]]
+    taken = ["run", option, named, "--weights", "random", "--image-size", "64", "--quiet", "--store", str(store.path)]
+    assert main(taken[:3] + taken[3 + 2 * (moves == "layer4") :]) == 0
+
+
 def test_the_command_trains_and_every_other_takes_the_name(
     trained_line: list[str], pictures: Path, store: Store, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -209,9 +209,10 @@ def test_fields_that_do_not_go_together_are_refused_at_once(opened):
     assert "role='alert'" in panel.code.value
 
 
-def test_a_head_has_no_panel(pictures):
-    with pytest.raises(ValueError, match="must move a tap or 'all', got moves 'head'"):
-        TrainingPanel(pictures, Training(on=str(pictures)))
+@pytest.mark.parametrize("moves", ["head", "pooling"])
+def test_what_is_no_network_has_no_panel(pictures, moves):
+    with pytest.raises(ValueError, match=f"must move a tap or 'all', got moves '{moves}'"):
+        TrainingPanel(pictures, Training(on=str(pictures), moves=moves))
 
 
 def test_what_is_kept_is_a_backbone_from_then_on(opened, pictures, warm):

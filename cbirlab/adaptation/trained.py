@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cbirlab.adaptation import files
 from cbirlab.adaptation.training import HEAD, POOLING, Training
-from cbirlab.backbones.trained import label_of, record_of, resolve
+from cbirlab.aggregation.learnable import TRAINED
+from cbirlab.backbones.names import SIGN
+from cbirlab.backbones.trained import LABEL, aliases, label_of, record_of, resolve, trained_folder
 from cbirlab.pipeline.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -37,6 +40,16 @@ class Trained:
     def weights(self) -> str:
         """The label of the weights."""
         return label_of(self.key)
+
+    @property
+    def field(self) -> str:
+        """The field of a recipe that names it: "backbone", "whitening" of a head, "aggregation" of a pooling."""
+        return {HEAD: "whitening", POOLING: "aggregation"}.get(self.training.moves, "backbone")
+
+    def named(self, name: str | None = None) -> str:
+        """What stands in that field: "toynet@mine", "trained:mine"; the label where there is no name."""
+        before = f"{self.training.backbone}{SIGN}" if self.field == "backbone" else TRAINED
+        return before + (name or self.weights)
 
     @property
     def path(self) -> Path:
@@ -74,9 +87,9 @@ class Trained:
         pooling = f"gem(p={p:.4g})" if p else training.aggregation
         own: dict[str, Any] = {"backbone": training.backbone, "tap": training.tap, "aggregation": pooling}
         if training.moves == HEAD:
-            own |= {"weights": training.weights, "whitening": f"trained:{self.weights}"}
+            own |= {"weights": training.weights, "whitening": self.named()}
         elif training.moves == POOLING:
-            pooling = f"gem(p={min(max(p, 1), 10):.4g})" if p else f"trained:{self.weights}"
+            pooling = f"gem(p={min(max(p, 1), 10):.4g})" if p else self.named()
             own |= {"weights": training.weights, "aggregation": pooling}
         else:
             own["weights"] = self.weights
@@ -87,6 +100,15 @@ class Trained:
         from safetensors.torch import load_file
 
         return load_file(self.path)
+
+
+def all_trained() -> Iterator[tuple[Trained, tuple[str, ...]]]:
+    """Everything that was trained here and is kept, each with the names that it was given."""
+    for path in sorted(trained_folder().glob(f"*/{LABEL}*.safetensors")):
+        if record := record_of(path):
+            done = Trained(Training.from_json(record["training"]), record["key"], record)
+            named = aliases(done.training.family)
+            yield done, tuple(alias for alias, label in named.items() if label == done.weights)
 
 
 def find_trained(backbone: str, name: str) -> Trained:

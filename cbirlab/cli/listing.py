@@ -25,6 +25,7 @@ KINDS = {
     "losses": "cbirlab.training.losses:LOSSES",
     "miners": "cbirlab.training.miners:MINERS",
     "labels": "cbirlab.adaptation.labelling:PSEUDO",
+    "learnable-poolings": "cbirlab.aggregation.learnable:POOLINGS",
     "compressions": "cbirlab.compression:COMPRESSIONS",
     "fusions": "cbirlab.fusion:FUSIONS",
     "indexes": "cbirlab.index:INDEXES",
@@ -175,13 +176,13 @@ def _extensions() -> str:
 
 
 def _trainings() -> str:
-    from cbirlab.backbones.trained import aliases, trained_record
+    from cbirlab.adaptation.trained import all_trained
 
     rows = []
-    for backbone in registry("backbones"):
-        for alias, label in aliases(backbone).items():
-            record = trained_record(backbone, label)
-            rows.append([f"{backbone}@{alias}", label, f"on {record.get('on')}", f"step {record.get('kept')}"])
+    for done, names in all_trained():
+        training = done.training
+        told = [f"on {training.on}", f"moves {training.moves}", f"step {done.kept}"]
+        rows += [[done.field, done.named(name), done.weights if name else "", *told] for name in names or (None,)]
     return align(rows)
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 MORE = """
 Learns on the train split of a dataset, on half of a folder's instances, or, with --labels, on pictures without any.
-What is learned is a backbone by name:
+What is learned is a backbone by name, with --moves pooling an aggregation, and a head is a whitening:
 
   cbirlab train --on my/photos --moves layer4 --name mine
   cbirlab run --dataset my/photos --backbone toynet@mine --whitening-set held_out
@@ -56,7 +56,7 @@ def train_command(given: Any) -> int:
     try:
         training = Training(**recipe_fields(given))
         if given.name is not None:
-            check_alias(training.backbone, given.name, replace=given.replace)
+            check_alias(training.family, given.name, replace=given.replace)
         checks.table(given.out)
         checks.device(training.device)
     except (ValueError, TypeError) as error:
@@ -81,7 +81,7 @@ def report(done: Trained, name: str | None) -> str:
     start, kept = done.held_out
     chosen = f"mAP {start:.3f} at the start, {kept:.3f} at step {done.kept}" if kept == kept else "no identities"
     rows = [
-        ["weights", f"{done.training.backbone}@{name or done.weights}"],
+        [done.field, done.named(name)],
         ["held out", chosen],
         [
             "labels",
@@ -91,5 +91,5 @@ def report(done: Trained, name: str | None) -> str:
         ["file", str(done.path)],
     ]
     for one in done.controls:
-        rows.append([f"shuffled labels, seed {one.training.seed}", f"{one.training.backbone}@{one.weights}"])
+        rows.append([f"shuffled labels, seed {one.training.seed}", one.named()])
     return align(rows)

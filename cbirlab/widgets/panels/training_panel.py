@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 
 from cbirlab.adaptation.learning import learning_pictures
-from cbirlab.adaptation.training import HEAD, Training
+from cbirlab.adaptation.training import HEAD, POOLING, Training
 from cbirlab.backbones import load_backbone
 from cbirlab.datasets import Dataset, load_dataset
 from cbirlab.store import Store
@@ -79,10 +79,10 @@ class TrainingPanel(Panel):
         self.dataset = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
         self._loaded = isinstance(dataset, Dataset)
         training = training or self._usual(str(dataset), backbone, weights)
-        if training.moves == HEAD:
+        if training.moves in (HEAD, POOLING):
             raise ValueError(
-                "TrainingPanel: training must move a tap or 'all', got moves 'head'; a head over descriptors takes a "
-                "moment: see Recipe(whitening='head')."
+                f"TrainingPanel: training must move a tap or 'all', got moves {training.moves!r}; what is no network "
+                "learns in a moment: call train(training)."
             )
         super().__init__(pause)
         training = replace(training, threads=training.threads or 1)
@@ -228,9 +228,9 @@ class TrainingPanel(Panel):
             self.trained = live.keep(name, replacing=replacing)
         finally:
             self.buttons.buttons["keep"].disabled = False
-        chosen = f"{self.trained.training.backbone}@{name}"
+        chosen = f"{self.trained.field}={self.trained.named(name)!r}"
         offer_everywhere(self.trained.training.backbone, self.trained.weights)
-        self.note.value = views.note(f"Kept as {name}: Recipe(backbone={chosen!r}), and in the menu of each workbench.")
+        self.note.value = views.note(f"Kept as {name}: Recipe({chosen}), and in the menu of each workbench.")
 
     # what is shown
 
