@@ -1,6 +1,6 @@
 """What training costs, as ratios of one run: three passes, a head, a slider beside it, half precision.
 
-    python tests/benchmarks/bench_training.py [--networks mobilenet_v2 toynet] [--weights FILE] [--moves 120] [--steps 3]
+    python tests/benchmarks/bench_training.py [--networks mobilenet_v2 toynet] [--weights FILE] [--moves 120]
 
 1. A step in three passes against one with the graph of the whole batch: how far the gradients are apart, how much the
    peak of resident memory grows (each in a process of its own), and processor time.
