@@ -50,7 +50,13 @@ def loop_of(training: Training, store: Store) -> Loop:
 
 # the part that moves
 
-CUTS = {"toynet": "layer4", "resnet18": "layer4", "mobilenet_v2": "last", "squeezenet1_1": "fire9"}
+CUTS = {
+    "toynet": "layer4",
+    "resnet18": "layer4",
+    "mobilenet_v2": "last",
+    "squeezenet1_1": "fire9",
+    "efficientnet_lite0": "last",
+}
 CUTS |= {"efficientnet_b0": "last", "densenet121": "block4", "googlenet": "inception5b", "alexnet": "conv5"}
 
 
@@ -432,7 +438,7 @@ def test_one_picture_of_each_instance_is_refused(tmp_path: Path, store: Store, t
 
 
 WRONG = [
-    ({"moves": "layer9"}, "moves must be 'head', 'all' or a tap"),
+    ({"moves": "layer9"}, "moves must be 'head', 'pooling', 'all' or a tap"),
     ({"moves": "layer4", "tap": "layer2"}, "moves must be"),
     ({"loss": "smoothap", "miner": "hard"}, "miner must be 'none'"),
     ({"aggregation": "vlad"}, "aggregation must be a pooling that learns nothing"),

@@ -30,6 +30,7 @@ from cbirlab.backbones.transformer import own_names
 from cbirlab.backbones.weights import WeightsError
 from cbirlab.base import downloads
 from cbirlab.base.registry import UnknownName
+from cbirlab.datasets import bundled
 from cbirlab.datasets.bundled import data_folder
 
 NETWORKS = [name for name in BACKBONES if name != "handcrafted"]  # which test_handcrafted.py is about
@@ -438,7 +439,7 @@ def test_a_damaged_published_file_is_noticed(
 
 
 def test_toynet_is_bundled_or_says_that_it_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights.finding, "data_folder", lambda: tmp_path)
+    monkeypatch.setattr(bundled, "data_folder", lambda: tmp_path)
     with pytest.raises(WeightsError, match=r"the bundled weights .*toynet\.safetensors are missing"):
         load_backbone("toynet")
     (tmp_path / "toynet").mkdir()

@@ -102,11 +102,7 @@ WAYS = {
         match(*(one for rows in (Q, X) for one in (np.repeat(rows, 2, axis=0), np.full(len(rows), 2))))
     ),
     "asmk": lambda X, Q: ranked(similarity(Q, X, k=3)),
-    **{
-        f"whitened, {name}": lambda X, Q, name=name: _exact(*_whitened(name, X, Q))
-        for name in WHITENINGS
-        if not WHITENINGS.info(name).facts["pairs"]
-    },
+    **{f"whitened, {name}": lambda X, Q, name=name: _exact(*_whitened(name, X, Q)) for name in WHITENINGS},
     **{name: lambda X, Q, name=name: fuse([_member(X, Q), _member(X[:, :4], Q[:, :4])], name) for name in FUSIONS},
 }
 
@@ -116,7 +112,8 @@ def _unlabelled(X: np.ndarray, Q: np.ndarray) -> Dataset:
 
 
 def _whitened(name: str, X: np.ndarray, Q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    fitted = learn(name, np.random.default_rng(0).normal(size=(40, X.shape[1])) + 1)
+    rows, labels = np.random.default_rng(0).normal(size=(40, X.shape[1])) + 1, np.repeat(np.arange(10), 4)
+    fitted = learn(name, rows, labels if WHITENINGS.info(name).facts["pairs"] else None)
     return whiten(fitted, X), whiten(fitted, Q)
 
 

@@ -357,7 +357,9 @@ def test_a_move_costs_little_more_than_its_ranking_at_the_size_of_toytown():
         protocol="revisited",
         image_size=64,
     )
-    bench = Bench(dataset, type("Network", (), {"weights": "random"})(), recipe, store=Store("/dev/null/none"))  # pyright: ignore
+    bench = Bench(
+        dataset, type("Network", (), {"name": "toynet", "weights": "random"})(), recipe, store=Store("/dev/null/none")
+    )  # pyright: ignore
     for spec in slider_stops(["gem"]):
         for part, rows in (("images", 1000), ("queries", 96), ("big/train", 600)):
             values = random.random((rows, 256), np.float32)

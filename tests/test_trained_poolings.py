@@ -16,11 +16,11 @@ from cbirlab.adaptation.poolings import MovingPooling
 from cbirlab.adaptation.work import Work
 from cbirlab.aggregation import AGGREGATIONS, Aggregation
 from cbirlab.aggregation.layers import NetVLADPooling, RegionWeights
-from cbirlab.aggregation.learnable import POOLINGS, TRAINED, LearnablePooling
+from cbirlab.aggregation.learnable import POOLINGS, LearnablePooling
 from cbirlab.aggregation.look import looked
 from cbirlab.aggregation.trained import region_weights, trained_pooling
 from cbirlab.backbones import load_backbone
-from cbirlab.backbones.trained import POOLED
+from cbirlab.backbones.trained import POOLED, TRAINED
 from cbirlab.base.registry import UnknownName
 from cbirlab.cli import main
 from cbirlab.live import Session

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from cbirlab.adaptation import files
 from cbirlab.adaptation.training import HEAD, POOLING, Training
-from cbirlab.aggregation.learnable import TRAINED
 from cbirlab.backbones.names import SIGN
-from cbirlab.backbones.trained import LABEL, aliases, label_of, record_of, resolve, trained_folder
+from cbirlab.backbones.trained import LABEL, TRAINED, aliases, label_of, record_of, resolve, trained_folder
 from cbirlab.pipeline.recipe import Recipe
 
 if TYPE_CHECKING:

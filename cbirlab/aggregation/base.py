@@ -21,6 +21,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from cbirlab.attention.base import check_maps
+from cbirlab.backbones.trained import TRAINED
 from cbirlab.base.params import check_parameters
 from cbirlab.base.registry import Registry
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 AGGREGATIONS: Registry[Callable[..., Tensor]] = Registry("aggregation")
+AGGREGATIONS.add_family(TRAINED, "cbirlab.aggregation.trained:find", title="A pooling that was trained here, by name")
 
 
 def pooling(name: str, *, title: str, reference: str = "", **facts: Any) -> Callable[[Callable[..., Tensor]], Any]:

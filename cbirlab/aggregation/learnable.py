@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from cbirlab.aggregation.base import AGGREGATIONS
 from cbirlab.base.methods import Method
 from cbirlab.base.registry import Registry
 
@@ -13,9 +12,6 @@ if TYPE_CHECKING:
 
 POOLINGS: Registry[Any] = Registry("learnable pooling")
 """Classes of `PoolingLayer` with two facts: `rate`, at which it learns by default; and `positive`, as of poolings."""
-
-TRAINED = "trained:"
-AGGREGATIONS.add_family(TRAINED, "cbirlab.aggregation.trained:find", title="A pooling that was trained here, by name")
 
 
 def _add(name: str, entry: str, title: str, reference: str, rate: float, *, positive: bool = True) -> None:

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from cbirlab.aggregation.base import AGGREGATIONS, check_maps
-from cbirlab.aggregation.learnable import TRAINED
 from cbirlab.attention import Attention
-from cbirlab.backbones.trained import POOLED, resolve
+from cbirlab.backbones.trained import POOLED, TRAINED, resolve
 from cbirlab.base.methods import Method, parse_method
 from cbirlab.base.registry import Registry
 from cbirlab.encoding import ENCODINGS

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cbirlab.aggregation.base import AGGREGATIONS, check_maps
-from cbirlab.aggregation.learnable import TRAINED, LearnablePooling
+from cbirlab.aggregation.learnable import LearnablePooling
 from cbirlab.aggregation.look import Looked
-from cbirlab.backbones.trained import POOLED, file_of, record_of, resolve
+from cbirlab.backbones.trained import POOLED, TRAINED, file_of, record_of, resolve
 from cbirlab.base.registry import UnknownName
 
 if TYPE_CHECKING:

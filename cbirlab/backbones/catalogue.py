@@ -84,7 +84,8 @@ class Facts:
     default_tap : the last map if not given, or the last tap of a network without maps.
     mean, std : of RGB in 0..1, with which the network was trained.
     weights : label of torchvision's weights that ``weights=None`` stands for; `NO_WEIGHTS` for a network without any.
-    bundled : path of the bundled weights below the data folder.
+    bundled : path of the bundled weights below the data folder, or in a package that is installed with this one: its
+        name, a colon, and the path in it.
     parameters : number of parameters, with the classifier.
     min_side : shortest image side in pixels at which every tap works.
     classifier : path of the last layer, which may have any number of classes.

@@ -11,7 +11,7 @@ from cbirlab.backbones.catalogue import BACKBONES, NO_WEIGHTS, RANDOM, Source, l
 from cbirlab.backbones.published_weights import Release, releases
 from cbirlab.backbones.trained import file_of
 from cbirlab.backbones.weights import FOLDER_VARIABLE, WeightsError, hub_folder, own_file, own_files
-from cbirlab.datasets.bundled import data_folder
+from cbirlab.datasets.bundled import bundled_file, how_to_get
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ def availability(name: str, weights: str | None = None) -> Availability:
     if weights is None and facts["weights"] == NO_WEIGHTS:
         return Availability(True, "no weights needed")
     if weights is None and facts["bundled"]:
-        file = data_folder() / facts["bundled"]
-        return Availability(file.is_file(), "bundled", "its bundled file", f"make {file}")
+        there, get = bundled_file(facts["bundled"]).is_file(), how_to_get(facts["bundled"])
+        return Availability(there, "bundled", get, get)
     if extra := lacking(name):
         return Availability(False, takes=f"{facts['requires']} ({extra})", instructions=f"{extra} first")
     try:

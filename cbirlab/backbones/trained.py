@@ -15,6 +15,9 @@ from typing import Any
 
 FOLDER_VARIABLE = "CBIRLAB_TRAINED"
 LABEL = "trained-"
+TRAINED = "trained:"
+"""Stands before the name of a whitening or an aggregation that was trained here."""
+
 HEADS = "head"
 """Stands for the name of a network where heads over descriptors are kept."""
 

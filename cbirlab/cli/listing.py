@@ -66,6 +66,8 @@ def markdown() -> str:
         entries = registry(kind)
         for name in entries:
             info = entries.info(name)
+            if info.facts.get("trained"):
+                continue
             rows.append([kind, f"`{_signature(kind, name)}`", info.title, info.reference])
     lines = ["| stage | name | title | reference |", "| --- | --- | --- | --- |"]
     return "\n".join(lines + ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows])

@@ -8,7 +8,7 @@ nothing. Figures that you make with `pyplot()` look the same.
 from cbirlab.plots.adaptation import matrix, shift, two_domains
 from cbirlab.plots.canvas import described, new_axes, png, pyplot
 from cbirlab.plots.methods import cosines, overlay, pictures, spectrum
-from cbirlab.plots.regions import regions
+from cbirlab.plots.opacity import regions
 from cbirlab.plots.results import bars, changes, costs, factor_lines, factors, lines, win_loss
 
 __all__ = [

@@ -21,10 +21,12 @@ Names = str | Sequence[str]
 def names_of(given: Names, registry: Registry[Any]) -> list[str]:
     """The names in a list or in a text with commas; "all" is what the registry has and works without a server.
 
-    Methods whose extra is not installed are left out of "all", with a warning; networks are so when they are loaded.
+    What was trained here fits one network and one tap, and is not among all. Methods whose extra is not installed are
+    left out, with a warning; networks are so when they are loaded.
     """
     if given == "all":
-        here = [name for name in registry if not registry.info(name).facts.get("server")]
+        facts = {name: registry.info(name).facts for name in registry}
+        here = [name for name, known in facts.items() if not (known.get("server") or known.get("trained"))]
         lacking = [name for name in here if registry is not BACKBONES and _is_missing(registry.info(name))]
         if lacking:
             warnings.warn(

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from cbirlab.backbones.trained import HEADS, resolve
+from cbirlab.backbones.trained import HEADS, TRAINED, resolve
 from cbirlab.base.methods import Method
 from cbirlab.base.registry import Registry
 
@@ -79,7 +79,6 @@ WHITENINGS.add(
     code=("training",),
 )
 
-TRAINED = "trained:"
 WHITENINGS.add_family(TRAINED, "cbirlab.whitening.trained:find", title="A head that was trained here, by name")
 
 

@@ -8,10 +8,10 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils.validation import validate_data
 
-from cbirlab.backbones.trained import HEADS, file_of, record_of
+from cbirlab.backbones.trained import HEADS, TRAINED, file_of, record_of
 from cbirlab.base.registry import UnknownName
 from cbirlab.whitening.base import FLOATS, LinearWhitening
-from cbirlab.whitening.methods import TRAINED, WHITENINGS
+from cbirlab.whitening.methods import WHITENINGS
 
 
 class TrainedWhitening(LinearWhitening):

@@ -15,7 +15,7 @@ from urllib.parse import urlparse
 from cbirlab.backbones import trained
 from cbirlab.backbones.weights.reading import WeightsError
 from cbirlab.base import downloads
-from cbirlab.datasets.bundled import data_folder
+from cbirlab.datasets.bundled import bundled_file, how_to_get
 
 FOLDER_VARIABLE = "CBIRLAB_WEIGHTS"
 SUFFIXES = (".pth", ".pt", ".safetensors", ".bin", ".ckpt", ".tar")
@@ -80,7 +80,7 @@ def find(name: str, weights: str | Path | None, *, default: str = "", bundled: s
     weights : None for the default ones, a label that torchvision publishes, or the path of a file, followed if
         necessary by a colon and the name of one of several networks in it, "run.ckpt:ema".
     default : label that None stands for.
-    bundled : path of the bundled file below the data folder, for a network that has one.
+    bundled : the bundled file, see `cbirlab.datasets.bundled.bundled_file`, for a network that has one.
 
     Raises
     ------
@@ -200,11 +200,11 @@ def hub_folder() -> Path:
 
 
 def _bundled(name: str, bundled: str) -> Found:
-    path = data_folder() / bundled
+    path = bundled_file(bundled)
     if not path.is_file():
         raise WeightsError(
-            f"{name}: the bundled weights {path} are missing; "
-            f"make them with {path.parent / 'train.py'}, or pass weights='random' or the path of a file."
+            f"{name}: the bundled weights {path} are missing; {how_to_get(bundled)}, or pass weights='random' or the "
+            "path of a file."
         )
     return Found(path, "")
 

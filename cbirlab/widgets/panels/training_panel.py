@@ -22,7 +22,7 @@ from cbirlab.widgets.parts import training_charts, views
 from cbirlab.widgets.parts.drawing import stack_pictures
 from cbirlab.widgets.parts.gallery import Thumbnails, page_text
 from cbirlab.widgets.parts.results import strip_of
-from cbirlab.widgets.parts.tasks import Background, Stop, step_back
+from cbirlab.widgets.parts.tasks import Background, Stop
 from cbirlab.widgets.parts.training_controls import TrainingButtons, TrainingControls
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class TrainingPanel(Panel):
         self.running: LiveTraining | None = None
         self.trained: Any = None
         self.controls = TrainingControls(training, taps, self.guard)
-        self.tasks = Background(self.guard, in_turn=True)
+        self.tasks = Background(self.guard, in_turn=True, behind=True)
         self._what, self._asked = "", training
         self._build(shown, pairs)
         self._connect()
@@ -210,7 +210,6 @@ class TrainingPanel(Panel):
             self._say()
             live.wait(stop)
 
-        step_back()
         ended: list[bool] = []
         done = self.guard.run(lambda: ended.append(stop.run(lambda: live.carry_out(self._told, stop), tell)))
         self._set_buttons(False)

@@ -132,11 +132,12 @@ class Background(Newest):
     ----------
     guard : called with an exception that the work raises.
     in_turn : work begins when the older work, which it ends, is finished; else at once.
+    behind : it steps back, so that the callbacks of the page go first.
     """
 
-    def __init__(self, guard: Guard, *, in_turn: bool = False) -> None:
+    def __init__(self, guard: Guard, *, in_turn: bool = False, behind: bool = False) -> None:
         super().__init__()
-        self.guard, self._in_turn = guard, in_turn
+        self.guard, self._in_turn, self._behind = guard, in_turn, behind
         self.thread: threading.Thread | None = None
 
     def start(self, work: Callable[[Stop], object]) -> None:
@@ -148,6 +149,8 @@ class Background(Newest):
     def _run(self, work: Callable[[Stop], object], stop: Stop, before: threading.Thread | None) -> None:
         if before is not None:
             before.join()
+        if self._behind:
+            step_back()
         work(stop)
 
     def wait(self, seconds: float = 60) -> bool:
