@@ -244,6 +244,7 @@ def test_what_is_kept_is_a_backbone_from_then_on(opened, pictures, warm):
     before = bench.a.backbone.value
     press(panel, "keep")
     assert panel.wait(30)
+    assert not panel.error.value, panel.error.value
     assert "Kept as mine" in panel.note.value
     assert "toynet@mine" in choices_of("toynet")
     assert "toynet, mine" in [title.lower() for title, _ in bench.a.backbone.options]
