@@ -64,6 +64,7 @@ HEAVY = (
     "distributed",
     "psycopg",
     "pgvector",
+    "pytorch_metric_learning",
 )
 LONGEST = 300
 """Lines of a module: one idea, which is read in one go."""

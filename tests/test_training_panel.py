@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
 import time
 from dataclasses import replace
 
@@ -12,10 +15,13 @@ from cbirlab import Recipe, run
 from cbirlab.adaptation.running import train
 from cbirlab.adaptation.training import Training
 from cbirlab.backbones.names import choices_of
+from cbirlab.cli import main
 from cbirlab.datasets import load_dataset
 from cbirlab.live import Session
+from cbirlab.pipeline.fields import each
 from cbirlab.widgets import TrainingPanel, Workbench
 from cbirlab.widgets.panels.training_views import spread
+from cbirlab.widgets.parts.tasks import BEHIND
 from cbirlab.widgets.parts.training_charts import Plane
 
 STEPS, ROOM = 6, 150
@@ -125,6 +131,8 @@ def test_the_controls_say_what_is_trained(opened, small):
     fields["rate"].value = 2e-4
     fields["steps"].value = 10
     fields["seed"].value = 3
+    allowed = dict(each(small))["seed"].offers
+    assert (fields["seed"].min, fields["seed"].max) == (allowed.low, allowed.high)
     wanted = replace(small, moves="all", loss="triplet(margin=0.3)", rate=2e-4, steps=10, seed=3)
     assert panel.training == replace(wanted, labels="kmeans(each=4)", threads=1)
     assert "moves=&#x27;all&#x27;" in panel.code.value
@@ -146,7 +154,7 @@ def test_it_waits_and_goes_on(opened, small):
     assert panel.running.done == ROOM
 
 
-def test_stop_keeps_the_best_so_far_under_a_label_of_its_own(opened, small, folder):
+def test_stop_keeps_the_best_so_far_under_a_label_of_its_own(opened, small, folder, capsys):
     panel = begun(opened(replace(small, steps=ROOM)), steps=6)
     press(panel, "stop")
     assert panel.wait(30)
@@ -160,6 +168,20 @@ def test_stop_keeps_the_best_so_far_under_a_label_of_its_own(opened, small, fold
     label = panel.trained.weights
     assert files(folder) == ["mine.alias", f"{label}.safetensors"]
     assert panel.running.work.finished() is None, "the training itself was never finished"
+    assert panel.trained.ended == f"ended by hand at step {done} of {ROOM}"
+    assert main(["list", "trainings"]) == 0
+    assert panel.trained.ended in capsys.readouterr().out
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have a priority of their own on Linux alone")
+def test_a_moved_slider_goes_before_a_training(opened, small):
+    panel = begun(opened(replace(small, steps=ROOM)))
+    here, there = (
+        os.getpriority(os.PRIO_PROCESS, one) for one in (threading.get_native_id(), panel.tasks.thread.native_id)
+    )
+    assert there == min(19, here + BEHIND)
+    press(panel, "stop")
+    assert panel.wait(30)
 
 
 def test_stop_while_it_prepares_leaves_nothing(opened, folder, monkeypatch):
@@ -222,6 +244,7 @@ def test_what_is_kept_is_a_backbone_from_then_on(opened, pictures, warm):
     before = bench.a.backbone.value
     press(panel, "keep")
     assert panel.wait(30)
+    assert not panel.error.value, panel.error.value
     assert "Kept as mine" in panel.note.value
     assert "toynet@mine" in choices_of("toynet")
     assert "toynet, mine" in [title.lower() for title, _ in bench.a.backbone.options]

@@ -22,7 +22,7 @@ ShrinkageWhitening = WHITENINGS["shrinkage"]
 ZCAWhitening = WHITENINGS["zca"]
 LearnedWhitening = WHITENINGS["lw"]
 LEARNED = [name for name in WHITENINGS if WHITENINGS.info(name).facts["learned"]]
-DETERMINED = [name for name in LEARNED if name != "head"]  # by the data alone; tests of heads are in test_trained_heads
+DETERMINED = [name for name in LEARNED if name not in ("head", "autoencoder")]  # by the data alone, not by descent
 ORDERED = [name for name in LEARNED if WHITENINGS.info(name).facts["ordered"]]
 
 
@@ -247,6 +247,7 @@ def test_parameters_are_declared_for_controls_and_dimensions_are_not_among_them(
         "zca": ["clip", "eps"],
         "lw": ["form", "clip"],
         "head": ["loss", "start", "labels", "classes", "each", "steps", "rate", "held_out", "seed"],
+        "autoencoder": ["width", "activation", "steps", "rate", "seed"],
     }
 
 

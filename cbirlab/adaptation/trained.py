@@ -70,6 +70,11 @@ class Trained:
         return int(self.record["kept"])
 
     @property
+    def ended(self) -> str:
+        """Where it was ended by hand, "ended by hand at step 12 of 40"; "" where all steps were taken."""
+        return str(self.record.get("ended", ""))
+
+    @property
     def held_out(self) -> tuple[float, float]:
         """The mAP among identities held out, at the start and at the step that is kept; NaN if none are."""
         start, kept = self.record["held_out"]

@@ -191,6 +191,7 @@ class Work:
 
     def _record(self, curve: Sequence[Step], kept: int, found: Guess, prepared: float, spent: float) -> dict[str, Any]:
         """What is written down of every training."""
+        done, whole = curve[-1].step, self.training.steps
         best = next((one.held_out for one in curve if one.step == kept), float("nan"))
         return {
             "training": self.training.to_json(),
@@ -199,6 +200,7 @@ class Work:
             "start": self.backbone.weights,
             "curve": [list(one) for one in curve],
             "kept": kept,
+            "ended": f"ended by hand at step {done} of {whole}" if done < whole else "",
             "held_out": [curve[0].held_out, best],
             "label_precision": found.precision,
             "known": int((self.known != NO_INSTANCE).sum()),

@@ -197,7 +197,7 @@ def _trainings() -> str:
     rows = []
     for done, names in all_trained():
         training = done.training
-        told = [f"on {training.on}", f"moves {training.moves}", f"step {done.kept}"]
+        told = [f"on {training.on}", f"moves {training.moves}", f"step {done.kept}", done.ended]
         rows += [[done.field, done.named(name), done.weights if name else "", *told] for name in names or (None,)]
     return align(rows)
 

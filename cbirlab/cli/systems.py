@@ -84,9 +84,9 @@ def told(frame: pd.DataFrame) -> str:
     """A table of systems for the terminal: what each gave, and why those did not run that gave nothing."""
     metrics = [name for name in frame if name.startswith(("map", "ns")) and not name.endswith(("_low", "_high"))]
     names = [name for name in (*_SHOWN, "dim", *metrics) if name in frame]
-    text = output.frame_text(frame[frame["error"] == ""][names]) if (frame["error"] == "").any() else ""
-    missing = frame[frame["error"] != ""]
-    return text + "".join(f"{row.system}: {row.error}\n" for row in missing.itertuples())
+    ran = frame.loc[frame["error"] == "", names]
+    missing = frame.loc[frame["error"] != "", ["system", "error"]].to_numpy()
+    return (output.frame_text(ran) if len(ran) else "") + "".join(f"{name}: {error}\n" for name, error in missing)
 
 
 def compare_command(given: Any) -> int:

@@ -25,8 +25,8 @@ def names_of(given: Names, registry: Registry[Any]) -> list[str]:
     left out, with a warning; networks are so when they are loaded.
     """
     if given == "all":
-        facts = {name: registry.info(name).facts for name in registry}
-        here = [name for name, known in facts.items() if not (known.get("server") or known.get("trained"))]
+        infos = [registry.info(name) for name in registry]
+        here = [one.name for one in infos if not (one.facts.get("server") or one.facts.get("trained"))]
         lacking = [name for name in here if registry is not BACKBONES and _is_missing(registry.info(name))]
         if lacking:
             warnings.warn(

@@ -111,7 +111,7 @@ class System:
         dimensions = given.pop("dimensions", None)
         if dataset.learns_on_itself:  # all systems are judged on the same half
             given = {"whitening_set": HELD_OUT} | given
-        parts = [self._placed(part, backbone) | given | {"dataset": name} for part in self.parts]
+        parts: list[dict[str, Any]] = [self._placed(part, backbone) | given | {"dataset": name} for part in self.parts]
         if len(parts) == 1:
             return Recipe(**_at(parts[0], dimensions))
         members = tuple(Recipe(**part) for part in parts)

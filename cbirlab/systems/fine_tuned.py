@@ -115,7 +115,7 @@ add(
     kind=SUPERVISED,
     parts=({"backbone": "vgg16", "tap": "conv5_3", "whitening": "pca", "dimensions": 256},),
     training={"moves": "pooling", "pooling": "netvlad(k=16)", "loss": "triplet"},
-    departs=f"only the layer moves, with 16 words (the paper: 64, and the network down to conv5); {_OWN_SET} places by GPS",
+    departs=f"only the layer moves, with 16 words (the paper: 64, and conv5 too); {_OWN_SET} places by GPS",
 )
 add(
     "Deep Retrieval",

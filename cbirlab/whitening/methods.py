@@ -68,6 +68,16 @@ WHITENINGS.add(
     code=("training",),
     requires="pytorch_metric_learning",
 )
+WHITENINGS.add(
+    "autoencoder",
+    "cbirlab.whitening.autoencoder:AutoencoderWhitening",
+    title="Autoencoder (PCA where activation='none')",
+    reference="Hinton and Salakhutdinov, Science 2006",
+    learned=True,
+    ordered=False,
+    pairs=False,
+    code=("training",),
+)
 
 WHITENINGS.add_family(TRAINED, "cbirlab.whitening.trained:find", title="A head that was trained here, by name")
 

@@ -93,7 +93,7 @@ class TrainingPanel(Panel):
         self.running: LiveTraining | None = None
         self.trained: Any = None
         self.controls = TrainingControls(training, taps, self.guard)
-        self.tasks = Background(self.guard, in_turn=True)
+        self.tasks = Background(self.guard, in_turn=True, behind=True)
         self._what, self._asked = "", training
         self._build(shown, pairs)
         self._connect()

@@ -11,7 +11,7 @@ import ipywidgets as widgets
 
 from cbirlab.adaptation.labelling import Labels
 from cbirlab.adaptation.training import ALL, Training
-from cbirlab.base.params import Choice, Parameter, Range
+from cbirlab.base.params import Choice, Parameter
 from cbirlab.pipeline.fields import each
 from cbirlab.training.losses import Loss
 from cbirlab.training.miners import Miner
@@ -20,7 +20,6 @@ from cbirlab.widgets.parts.controls import AUTO, UNSET, menu, set_option
 from cbirlab.widgets.parts.guard import Guard
 from cbirlab.widgets.parts.method_control import MethodControl, parameter_control
 
-STEPS, SEED = Range(1, 1000, integer=True), Range(0, 9999, integer=True)
 RATES = (1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 3e-4, 5e-4, 1e-3, 2e-3)
 METHODS = {"labels": Labels, "loss": Loss, "miner": Miner}
 
@@ -48,16 +47,16 @@ class TrainingControls(widgets.VBox):
             value = getattr(training, name)
             self.fields[name] = MethodControl(name, kind, value.name, guard)
             self.fields[name].value = value
-        self.fields["steps"] = parameter_control(Parameter("steps", STEPS, training.steps))
+        declared = dict(each(training))
+        self.fields["steps"] = parameter_control(Parameter("steps", declared["steps"].offers, training.steps))
         rates = [(AUTO, UNSET), *((f"{rate:g}", rate) for rate in RATES)]
         self.fields["rate"] = parameter_control(Parameter("rate", Choice((None, *RATES)), None))
         self.fields["rate"].options = rates
         if training.rate is not None:
             set_option(self.fields["rate"], f"{training.rate:g}", training.rate)
-        self.fields["seed"] = parameter_control(Parameter("seed", SEED, training.seed))
-        help_of = dict(each(training))
+        self.fields["seed"] = parameter_control(Parameter("seed", declared["seed"].offers, training.seed))
         for name, control in self.fields.items():
-            (control.menu if name in METHODS else control).tooltip = help_of[name].help
+            (control.menu if name in METHODS else control).tooltip = declared[name].help
         super().__init__([widgets.HTML(views.note(f"Learned on: {_short(training.on)}")), *self.fields.values()])
 
     @property
