@@ -87,7 +87,7 @@ class Moving(nn.Module):
         return torch.autocast(self.backbone.device.type, torch.bfloat16) if half else nullcontext()
 
     def _pooled(self, maps: Tensor) -> Tensor:
-        if maps.shape[2:] == (1, 1):
+        if maps.ndim == 2 or maps.shape[2:] == (1, 1):  # a fully connected layer
             return maps.flatten(1)
         if self.p is None:
             return self.pooling.apply(maps)

@@ -31,9 +31,9 @@ class Fusion:
     ----------
     members : recipes of one dataset under one protocol; the order matters for "cascade".
     method : a name in `FUSIONS` with its parameters: "early", "minmax" or "rrf(k=30)".
-    weights : one per member, at least 0; None for equal ones; "learned" for the weights that `balance` finds on the
-        train split of the dataset.
-    whitening : applied to the concatenated descriptors, learned on the train split of the dataset; for early fusion.
+    weights : one per member, at least 0; None for equal ones; "learned" for the weights that `balance` finds where the
+        members learn: on the train split of the dataset, or else on what is held out, see `Recipe.whitening_set`.
+    whitening : applied to the concatenated descriptors, learned at the same place; for early fusion.
     dimensions : leading dimensions kept after that whitening.
 
     Raises

@@ -21,7 +21,7 @@ from cbirlab.fusion.weighing import balance, train_split
 from cbirlab.index.lists import Lists, lists_of
 from cbirlab.pipeline import Bench, Clock, Recipe, Run
 from cbirlab.pipeline.leaks import leak_between
-from cbirlab.pipeline.learning_sets import held_for
+from cbirlab.pipeline.learning_sets import HELD_OUT, held_for, learning_part, learning_set
 from cbirlab.pipeline.result import judge, time_again
 from cbirlab.pipeline.search import depth_of
 from cbirlab.pipeline.timing import ms_per_image
@@ -65,21 +65,21 @@ def run_fusion(
 
     Raises
     ------
-    UnknownName, WeightsError, ValueError : as `cbirlab.run`; or the fusion has to learn something and the dataset has
-        no train split to learn on.
+    UnknownName, WeightsError, ValueError : as `cbirlab.run`.
     """
     clock, store = Clock(), store or Store()
     with clock("load"):
         dataset = dataset or load_dataset(fusion.members[0].dataset)
         check_members([_with_judging(member, dataset) for member in fusion.members])
-        split = train_split(dataset) if _learns(fusion) else None
+        fusion, where = _learning(fusion, dataset) if _learns(fusion) else (fusion, None)
+        split = _as_benchmark(*where) if where else None
     with clock("extract"):
         described = _described(fusion, dataset, split, store, device, progress, time_images)
         runs = tuple(one.run for one in described)
         fusion = fusion.with_members([run.recipe for run in runs])
     with clock("balance"):
         weights = _weights(fusion, [one.train for one in described if one.train is not None], split)
-        fused = _fused(fusion, described, weights, dataset)
+        fused = _fused(fusion, described, weights, dataset, split)
     strictest = next((one for one in fusion.members if held_for(one.whitening_set, dataset)), fusion.members[0])
     ranking, evaluation = judge(fused.lists, dataset, strictest, clock)
     return FusedRun(
@@ -95,7 +95,7 @@ def run_fusion(
         index_bytes=fused.index_bytes,
         build_seconds=fused.build_seconds,
         searches=time_again(fused.lists.whole, clock.seconds["search"]),
-        leak="; ".join(dict.fromkeys(filter(None, [*(run.leak for run in runs), _leak(dataset, split, store)]))),
+        leak="; ".join(dict.fromkeys(filter(None, [*(run.leak for run in runs), _leak(dataset, where, store)]))),
         skipped=_merged([run.skipped for run in runs]),
     )
 
@@ -109,6 +109,25 @@ def _with_judging(member: Recipe, dataset: Dataset) -> Recipe:
 
 def _learns(fusion: Fusion) -> bool:
     return fusion.weights == LEARNED or bool(fusion.whitening.fact("learned"))
+
+
+def _learning(fusion: Fusion, dataset: Dataset) -> tuple[Fusion, tuple[Dataset, str]]:
+    """A fusion that learns, and the dataset and the part of it on which it does: where its members learn.
+
+    If half of the dataset is held out for that, the other half is judged, of all members alike.
+    """
+    named = next((one.whitening_set for one in fusion.members if one.whitening_set), None)
+    where = learning_set(named, dataset)
+    if named is None and held_for(where, dataset):
+        fusion = fusion.with_members([replace(one, whitening_set=HELD_OUT) for one in fusion.members])
+    return fusion, learning_part(where, dataset)
+
+
+def _as_benchmark(owner: Dataset, part: str) -> Dataset:
+    """The images of a part, in which each asks for the others of its instance."""
+    if part == "images":
+        owner = replace(owner, train=owner.images, train_instances=owner.instances or ("",) * len(owner.images))
+    return train_split(owner)
 
 
 def _described(
@@ -133,13 +152,20 @@ def _described(
         runs = [bench.timed(run, times[run.recipe]) for run in runs]
         train: Sequence[Member | None] = [None] * len(places)
         if split is not None:
-            asked = [replace(recipe, protocol=split.protocol) for recipe in recipes]
+            asked = [_asked_on(split, recipe, dataset) for recipe in recipes]
             others = Bench(split, backbone, asked[0], store=store, progress=progress, keep=len(recipes))
             _, train = _searched(others, asked, early)
         found |= {
             place: _Described(*one) for place, one in zip(places, zip(runs, members, train, strict=True), strict=True)
         }
     return [found[place] for place in range(len(fusion.members))]
+
+
+def _asked_on(split: Dataset, recipe: Recipe, dataset: Dataset) -> Recipe:
+    """The recipe of a member where it searches what the fusion learns on, which is also what the member learns on."""
+    own = recipe.whitening_set == f"{dataset.name}/images" or held_for(recipe.whitening_set, dataset)
+    where = f"{split.name}/images" if own else recipe.whitening_set
+    return replace(recipe, protocol=split.protocol, whitening_set=where)
 
 
 def _searched(bench: Bench, recipes: Sequence[Recipe], early: bool) -> tuple[list[Run], list[Member]]:
@@ -169,7 +195,9 @@ def _weights(fusion: Fusion, train: Sequence[Member], split: Dataset | None) -> 
     return check_weights("Fusion", given, len(fusion.members))
 
 
-def _fused(fusion: Fusion, described: Sequence[_Described], weights: tuple[float, ...], dataset: Dataset) -> _Fused:
+def _fused(
+    fusion: Fusion, described: Sequence[_Described], weights: tuple[float, ...], dataset: Dataset, split: Dataset | None
+) -> _Fused:
     method, members = fusion.method, [one.member for one in described]
     if method.stage != "descriptors":
         own = own_rows(dataset, PROTOCOLS[str(fusion.members[0].protocol)])
@@ -181,9 +209,9 @@ def _fused(fusion: Fusion, described: Sequence[_Described], weights: tuple[float
         raise ValueError(
             f"Fusion: whitening must not be a trained head, got {fusion.whitening!r}; give it to a member."
         )
-    if fusion.whitening.fact("learned"):
+    if split is not None and fusion.whitening.fact("learned"):
         learning, _ = concatenate([one.train for one in described if one.train is not None], weights, method)
-        fitted = learn(fusion.whitening, learning, dataset.train_instances)
+        fitted = learn(fusion.whitening, learning, split.instances)
         images = whiten(fitted, images, fusion.dimensions)
         queries = whiten(fitted, queries, fusion.dimensions) if len(queries) else images[:0]
     start, first = time.perf_counter(), fusion.members[0]
@@ -193,9 +221,9 @@ def _fused(fusion: Fusion, described: Sequence[_Described], weights: tuple[float
     return _Fused(lists, images.shape[1], index.nbytes, seconds)
 
 
-def _leak(dataset: Dataset, split: Dataset | None, store: Store) -> str:
+def _leak(dataset: Dataset, learning: tuple[Dataset, str] | None, store: Store) -> str:
     """What the images that the fusion learned on share with the evaluated ones, by their bytes."""
-    shared = leak_between((split, "images"), dataset, store) if split is not None else ""
+    shared = leak_between(learning, dataset, store) if learning is not None else ""
     return f"fusion {shared}" if shared else ""
 
 
