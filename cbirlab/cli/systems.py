@@ -86,7 +86,9 @@ def told(frame: pd.DataFrame) -> str:
     names = [name for name in (*_SHOWN, "dim", *metrics) if name in frame]
     ran = frame.loc[frame["error"] == "", names]
     missing = frame.loc[frame["error"] != "", ["system", "error"]].to_numpy()
-    return (output.frame_text(ran) if len(ran) else "") + "".join(f"{name}: {error}\n" for name, error in missing)
+    return (output.frame_text(ran) if len(ran) else "") + "".join(
+        f"{name}: {error.removeprefix(f'{name}: ')}\n" for name, error in missing
+    )
 
 
 def compare_command(given: Any) -> int:

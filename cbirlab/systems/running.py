@@ -44,7 +44,8 @@ def run(
     time_images : describe a few images again, to measure the milliseconds per image.
     train : let a system that learns for retrieval do so first; what was trained before is taken from the disk.
     backbone : of a system, in place of every network of its paper.
-    fields : of a system, other fields of its recipes, and `dimensions` of what it ends in.
+    fields : of a system, other fields of its recipes, `dimensions` of what it ends in, and `training`, a mapping of
+        other fields of its training.
 
     Returns
     -------
