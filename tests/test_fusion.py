@@ -643,6 +643,33 @@ def test_without_ground_truth_there_is_a_ranking_and_no_number(things, warm):
         complementarity({"a": result, "b": result})
 
 
+LEVEL = Recipe(dataset="things", weights="random", tap="layer4", aggregation="spoc", whitening="pca", dimensions=8)
+WINDOWS = "windows(size={}, step=0.5, combine=vlad, words=8, local_dims=4)"
+MOP = (LEVEL, *(replace(LEVEL, passes=WINDOWS.format(size)) for size in (0.5, 0.25)))
+"""MOP-CNN (Gong et al., ECCV 2014): the whole image, and VLAD over windows of each size, every level with its own PCA."""
+
+SIFT = Recipe(dataset="things", backbone="handcrafted", tap="rootsift", aggregation="vlad(k=4)")
+CCS = (LEVEL, replace(LEVEL, passes="proposals(most=4, combine=vlad, words=8, local_dims=4)"), SIFT)
+"""CCS (Yan et al., MM 2016): scene, objects and points."""
+
+
+@pytest.mark.parametrize("members", [MOP, CCS], ids=["MOP-CNN", "CCS"])
+def test_systems_of_several_levels_are_their_levels_whitened_together(members, things, warm):
+    fusion = Fusion.from_json(Fusion(members=members, whitening="pca", dimensions=12).to_json())
+    assert fusion.members == members
+    result = run_fusion(fusion, dataset=things, store=warm, progress=False)
+    sides = zip(*(descriptors(things, warm, recipe) for recipe in members), strict=True)
+    images, train = (early(list(side)) for side in sides)
+    assert images.shape[1] == sum(member.dim for member in result.members)
+    images = whiten(learn("pca", train), images, 12)
+    by_hand = ExactIndex().fit(images).search(images)
+    np.testing.assert_allclose(result.ranking.scores, by_hand.scores, atol=1e-5)
+    assert (result.dim, result.leak) == (12, "")
+    views = [member.forward_passes for member in result.members]
+    assert views[0] == 1
+    assert views[1] > 1
+
+
 def test_a_folder_runs_from_json_alone(pictures, warm):
     members = [
         replace(recipe, dataset=str(pictures), image_size=64, whitening="none", dimensions=None) for recipe in MEMBERS

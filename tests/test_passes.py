@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import numpy as np
 import pytest
@@ -11,13 +12,25 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
-from sklearn.cluster import ward_tree
+from sklearn.cluster import KMeans, ward_tree
 from sklearn.feature_extraction.image import grid_to_graph
 
 from cbirlab.backbones.weights import WeightsError
 from cbirlab.base.params import Choice, parameters
 from cbirlab.base.registry import UnknownName
-from cbirlab.passes import PASSES, Passes, View, combine, combine_patches, learn_vlad, match, regions, rpn, scheme
+from cbirlab.passes import (
+    PASSES,
+    Passes,
+    View,
+    combine,
+    combine_patches,
+    learn_codebook,
+    match,
+    regions,
+    rpn,
+    scheme,
+)
+from cbirlab.passes.base import CODEBOOK, WITH_CODEBOOK
 
 SIZED = [name for name in PASSES if not Passes(name).fact("pixels")]
 MULTI = [name for name in PASSES if name != "single"]
@@ -68,6 +81,8 @@ def any_passes(draw, name):
             chosen[key] = draw(st.sampled_from(domain.options))
         else:
             chosen[key] = draw((st.integers if domain.integer else st.floats)(domain.low, domain.high))
+    if chosen.get("combine") not in WITH_CODEBOOK:
+        chosen = {key: value for key, value in chosen.items() if key not in CODEBOOK}
     return Passes(name, chosen)
 
 
@@ -183,12 +198,43 @@ def test_windows_are_square_and_no_further_apart_than_asked(height, width, size,
 
 
 @pytest.mark.parametrize("name", MULTI)
-def test_multi_pass_schemes_share_their_last_two_parameters(name):
+def test_multi_pass_schemes_share_their_last_four_parameters(name):
     declared = parameters(PASSES[name])
-    assert list(declared)[-2:] == ["combine", "magnify"]
+    assert list(declared)[-4:] == ["combine", "magnify", "words", "local_dims"]
+    assert {one: declared[one].default for one in CODEBOOK} == CODEBOOK
     passes = Passes(name, {"combine": "vlad", "magnify": 3.5})
     assert (passes.combine, passes.magnify) == ("vlad", 3.5)
     assert Passes.parse(passes.key) == passes
+
+
+@pytest.mark.parametrize("name", MULTI)
+@pytest.mark.parametrize("combine", ["max", "sum", "vlad", "bow", "match"])
+def test_the_text_of_a_scheme_holds_its_codebook_only_where_it_is_not_the_default(name, combine):
+    """Recipes that were written before schemes had a codebook to set keep their text, and what is stored under it."""
+    plain = Passes(name, {"combine": combine})
+    assert plain.key.endswith(f"combine={combine!r}, magnify=2)")
+    assert plain.codebook == (CODEBOOK if combine in ("vlad", "bow") else {})
+    assert Passes(name, {"combine": combine, **CODEBOOK}) == plain
+    if plain.codebook:
+        asked = Passes(name, {"combine": combine, "words": 100, "local_dims": 500})
+        assert asked.key.endswith(f"combine={combine!r}, magnify=2, words=100, local_dims=500)")
+        assert asked.codebook == {"words": 100, "local_dims": 500}
+        assert Passes.parse(asked.key) == asked
+    else:
+        with pytest.raises(ValueError, match=rf"{name}: words belong.* got combine={combine!r}; leave out words"):
+            Passes(name, {"combine": combine, "words": 100})
+
+
+def test_a_scheme_of_ones_own_without_parameters_of_the_codebook_has_the_default_one():
+    @scheme("whole_again", title="Whole again")
+    def whole_again(view, *, combine: Annotated[str, Choice(("max", "bow"))] = "bow"):
+        return [view.whole]
+
+    try:
+        assert Passes("whole_again").key == "whole_again(combine='bow')"
+        assert Passes("whole_again").codebook == CODEBOOK
+    finally:
+        PASSES.remove("whole_again")
 
 
 def test_single_has_no_parameters():
@@ -204,7 +250,7 @@ def test_only_proposals_look():
     [
         ("grid(rows=0)", r"grid: rows must be a whole number in \[1, 8\], got 0"),
         ("grid(rows=2.5)", r"grid: rows must be a whole number in \[1, 8\], got 2.5"),
-        ("spm(combine='maximum')", r"spm: combine must be one of 'max', 'sum', 'vlad', 'match', got 'maximum'"),
+        ("spm(combine='maximum')", r"spm: combine must be one of 'max', 'sum', 'vlad', 'bow', 'match', got 'maximum'"),
         ("windows(magnify=5)", r"windows: magnify must be in \[1, 4\], got 5"),
         ("proposals(method='selective')", r"proposals: method must be one of 'ward', 'mser', 'rpn'"),
     ],
@@ -492,7 +538,7 @@ def clusters():
 @pytest.mark.usefixtures("block")
 def test_vlad_over_patches_is_the_loop(clusters):
     vectors, counts = clusters
-    state = learn_vlad(vectors, words=4, dims=24)
+    state = learn_codebook(vectors, words=4, local_dims=24)
     found = combine_patches("vlad", vectors, counts, state)
     patches = reference.unit_patches(vectors, counts)
     expected = [reference.vlad_of_patches(one, state["centres_"]) for one in patches]
@@ -500,11 +546,36 @@ def test_vlad_over_patches_is_the_loop(clusters):
     assert (found[2] == 0).all()
 
 
+@pytest.mark.usefixtures("block")
+def test_words_over_patches_are_the_loop_and_their_centres_those_of_scikit_learn(clusters):
+    vectors, counts = clusters
+    state = learn_codebook(vectors, words=5, local_dims=24)
+    found = combine_patches("bow", vectors, counts, state)
+    patches = reference.unit_patches(vectors, counts)
+    sets = [np.array(one).reshape(-1, 24) for one in patches]
+    expected = [reference.bow(one, np.ones(len(one)), state["centres_"], np.ones(5)) for one in sets]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert (found[2] == 0).all()
+    rows = np.concatenate(sets).astype(np.float32)
+    fitted = KMeans(5, n_init=1, max_iter=25, random_state=0).fit(rows)
+    np.testing.assert_allclose(state["centres_"], fitted.cluster_centers_, atol=1e-5)
+
+
+def test_vlad_and_words_read_one_codebook(clusters):
+    vectors, counts = clusters
+    state = learn_codebook(vectors, words=4, local_dims=6)
+    words, residuals = (combine_patches(how, vectors, counts, state) for how in ("bow", "vlad"))
+    assert (words.shape, residuals.shape) == ((6, 4), (6, 24))
+    filled = np.abs(residuals.reshape(6, 4, 6)).max(axis=2) > 0
+    assert (filled <= (words > 0)).all(), "VLAD has residuals at the words that BoW counts"
+    assert np.linalg.norm(words, axis=1) == pytest.approx([1, 1, 0, 1, 1, 1], abs=1e-6)
+
+
 def test_vlad_keeps_principal_components_and_is_the_same_for_one_image_as_for_many(clusters):
     vectors, counts = clusters
-    state = learn_vlad(vectors, words=4, dims=6)
+    state = learn_codebook(vectors, words=4, local_dims=6)
     assert all(isinstance(array, np.ndarray) for array in state.values())
-    assert all((array == learn_vlad(vectors, words=4, dims=6)[name]).all() for name, array in state.items())
+    assert all((array == learn_codebook(vectors, words=4, local_dims=6)[name]).all() for name, array in state.items())
     found = combine_patches("vlad", vectors, counts, {name: torch.tensor(array) for name, array in state.items()})
     assert found.shape == (6, 24)
     ends = np.cumsum(counts)
@@ -517,9 +588,10 @@ def test_vlad_keeps_principal_components_and_is_the_same_for_one_image_as_for_ma
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("mean", np.ones((2, 3)), [2]), "how must be one of 'max', 'sum', 'vlad', got 'mean'"),
+        (("mean", np.ones((2, 3)), [2]), "how must be one of 'max', 'sum', 'vlad', 'bow', got 'mean'"),
         (("match", np.ones((2, 3)), [2]), r"got 'match'.*call match\(\)"),
         (("vlad", np.ones((2, 3)), [2]), "how='vlad' needs state"),
+        (("bow", np.ones((2, 3)), [2]), r"how='bow' needs state, a codebook; make it with learn_codebook\("),
         (("max", np.ones((2, 3)), [1, 2]), "counts must add up to the 2 rows of vectors, got 3"),
         (("max", np.ones((2, 3)), [3, -1]), "counts must be .* none negative"),
         (("max", np.ones((2, 3)), [1.5, 0.5]), "counts must be .* whole numbers"),
@@ -537,8 +609,12 @@ def test_what_match_and_vlad_refuse(clusters):
     with pytest.raises(ValueError, match="match: images: counts must add up to the 1 rows"):
         match(np.ones((1, 3)), np.array([1]), np.ones((1, 3)), np.array([2]))
     with pytest.raises(ValueError, match="k must be at most the number of different columns"):
-        learn_vlad(np.ones((20, 3)))
-    state = learn_vlad(clusters[0], words=2)
+        learn_codebook(np.ones((20, 3)))
+    with pytest.raises(
+        ValueError, match=r"words must be at most the number of patches .* learned on, 20, got 100; low"
+    ):
+        learn_codebook(np.ones((20, 3)), words=100)
+    state = learn_codebook(clusters[0], words=2)
     with pytest.raises(ValueError, match="vectors must have 24 dimensions, as the codebook in state, got 5"):
         combine_patches("vlad", np.ones((2, 5)), np.array([2]), state)
 

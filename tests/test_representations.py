@@ -142,14 +142,48 @@ def test_views_are_crops_that_are_described_on_their_own(things, warm, network):
     assert np.isnan(result.extract_ms), "nobody asked for it"
 
 
-@pytest.mark.parametrize("combine", ["max", "sum", "vlad", "match"])
+@pytest.mark.parametrize("combine", ["max", "sum", "vlad", "bow", "match"])
 def test_every_way_to_combine_views_gives_a_ranking(things, warm, combine):
-    whitening = "none" if combine == "vlad" else "pca"  # 768 dimensions of 24 train pictures
+    whitening = "none" if combine in ("vlad", "bow") else "pca"  # 768 dimensions of 24 train pictures
     result = done(things, warm, passes=f"spm(levels=2, combine={combine!r})", whitening=whitening)
     assert result.ranking.images.shape == (40, 40)
-    assert result.metrics["map"] > 0.25
+    assert result.metrics["map"] > (0.2 if combine == "bow" else 0.25)  # five patches fill at most 5 of its 16 words
     assert result.leak == ""
     assert (result.bytes_per_image > 4 * result.dim) == (combine == "match")
+
+
+@pytest.mark.parametrize("combine", ["vlad", "bow"])
+def test_a_codebook_over_views_has_as_many_words_as_the_recipe_says(things, warm, combine):
+    scheme = "grid(rows=2, columns=2, combine={}, words={}, local_dims=8)"
+    results = {words: done(things, warm, passes=scheme.format(combine, words)) for words in (4, 12)}
+    each = 8 if combine == "vlad" else 1
+    assert {words: one.dim for words, one in results.items()} == {4: 4 * each, 12: 12 * each}
+    again = done(things, warm, passes=scheme.format(combine, 4))
+    assert (again.ranking.scores == results[4].ranking.scores).all()
+
+
+def test_the_codebook_of_a_recipe_without_words_is_kept_where_it_was(things, warm):
+    """Only what differs from the defaults is in the keys of the store."""
+    from cbirlab.pipeline.fitting import asked_of
+
+    assert asked_of(Passes.parse("grid(combine=vlad)")) == asked_of(Passes.parse("grid(combine=max)")) == {}
+    assert asked_of(Passes.parse("grid(combine=bow, words=4)")) == {"words": 4}
+
+
+def test_a_session_finds_a_picture_from_outside_by_its_words(things, warm):
+    session = Session(things, "toynet", "random", ["spoc"], store=warm, passes="grid(combine=bow, words=12)")
+    found = session.rank_image(str(things.images[3]), "layer2", "spoc")
+    result = session.rank("layer2", "spoc")
+    assert found.images.shape == (1, 40)
+    assert found.scores[0, 0] == pytest.approx(1, abs=1e-5), "it is its own best answer"
+    assert found.images[0, 0] in result.ranking.images[3, :2]
+
+
+def test_compare_has_words_over_patches(things, warm):
+    passes = ["grid(combine=bow)", "grid(combine=vlad)", "grid(combine=bow, words=8)"]
+    table = compare(things, weights="random", taps="layer2", aggregations="spoc", passes=passes, whitenings="none",
+                    store=warm, progress=False)  # fmt: skip
+    assert list(table["dim"]) == [16, 16 * 48, 8]
 
 
 def test_what_is_learned_on_combined_views_depends_on_how_they_were_combined(things, warm):

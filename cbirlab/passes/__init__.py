@@ -2,10 +2,10 @@
 
 from cbirlab.base.renamed import renamed
 from cbirlab.passes.base import PASSES, Box, Combine, Magnify, Passes, View, scheme
-from cbirlab.passes.combine import combine_patches, learn_vlad, match
+from cbirlab.passes.combine import combine_patches, learn_codebook, match
 from cbirlab.passes.schemes import cnnaug, grid, proposals, single, spm, windows
 
-__getattr__ = renamed(__name__, {"combined": "combine_patches"})
+__getattr__ = renamed(__name__, {"combined": "combine_patches", "learn_vlad": "learn_codebook"})
 
 __all__ = [
     "PASSES",
@@ -17,7 +17,7 @@ __all__ = [
     "cnnaug",
     "combine_patches",
     "grid",
-    "learn_vlad",
+    "learn_codebook",
     "match",
     "proposals",
     "scheme",

@@ -10,25 +10,37 @@ A new scheme is one decorated function; its boxes may overlap the border and hol
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import wraps
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 
 from cbirlab.base.methods import Method
-from cbirlab.base.params import Choice, Range, check_parameters
+from cbirlab.base.params import Choice, Range, check_parameters, parameters
 from cbirlab.base.registry import Registry
 
 Box = tuple[float, float, float, float]
 """(x0, y0, x1, y1) in pixels of a view; x1 and y1 lie just outside."""
 
-Combine = Annotated[str, Choice(("max", "sum", "vlad", "match"))]
+Combine = Annotated[str, Choice(("max", "sum", "vlad", "bow", "match"))]
 """How the vectors of an image's patches are combined: see `cbirlab.passes.combine`."""
 
 Magnify = Annotated[float, Range(1.0, 4.0, step=0.5)]
 """How much larger a patch is seen than in the whole image: 2 shows it to the network at twice the size."""
+
+Words = Annotated[int, Range(1, 65536, integer=True)]
+"""Words of the codebook over patches: MOP-CNN has 100, MOF 20,000. Only "vlad" and "bow" have a codebook."""
+
+LocalDims = Annotated[int, Range(1, 4096, integer=True)]
+"""Principal components that the codebook keeps of a patch vector: MOP-CNN has 500. A narrower vector keeps its own."""
+
+CODEBOOK = {"words": 16, "local_dims": 64}
+"""Parameters of the codebook over patches, and their defaults. The text of a scheme holds them only if they differ."""
+
+WITH_CODEBOOK = ("vlad", "bow")
+"""The ways to combine patches that learn a codebook."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +84,8 @@ def scheme(name: str, *, title: str, reference: str = "", **facts: Any) -> Calla
         def boxes(view: View, **parameters: Any) -> list[Box]:
             return whole_pixels(name, view, function(view, **check_parameters(function, parameters, owner=name)))
 
-        PASSES.add(name, boxes, title=title, reference=reference, **facts)
+        named = [one for one in parameters(function) if one not in CODEBOOK]
+        PASSES.add(name, boxes, title=title, reference=reference, named=named, **facts)
         return boxes
 
     return decorate
@@ -83,9 +96,24 @@ class Passes(Method):
 
     >>> Passes.parse("grid(rows=1, columns=2, whole=False)").key
     "grid(rows=1, columns=2, whole=False, combine='max', magnify=2)"
+
+    Raises
+    ------
+    UnknownName, TypeError, ValueError : as `Method`; or a parameter of the codebook for a scheme without one.
     """
 
     registry: ClassVar[Registry[Any]] = PASSES
+    terse: ClassVar[bool] = True
+
+    def __new__(cls, name: str, params: Iterable[tuple[str, Any]] | Mapping[str, Any] = ()) -> Self:
+        self = super().__new__(cls, name, params)
+        idle = [one for one, default in CODEBOOK.items() if self.parameters.get(one, default) != default]
+        if idle and not self.codebook:
+            raise ValueError(
+                f"{self.name}: {' and '.join(idle)} belong to the codebook of combine='vlad' or 'bow', got "
+                f"combine={self.combine!r}; leave out {' and '.join(idle)}, or combine by words."
+            )
+        return self
 
     def boxes(self, view: View) -> list[Box]:
         """The patches of `view`, each one forward pass: at least one, each a different set of whole pixels."""
@@ -93,8 +121,15 @@ class Passes(Method):
 
     @property
     def combine(self) -> str:
-        """ "max", "sum", "vlad" or "match"; "max", which changes nothing, for a scheme without a choice."""
+        """ "max", "sum", "vlad", "bow" or "match"; "max", which changes nothing, for a scheme without a choice."""
         return self.parameters.get("combine", "max")
+
+    @property
+    def codebook(self) -> dict[str, int]:
+        """What `learn_codebook` takes beside the patches: words and dimensions; empty if no codebook is learned."""
+        if self.combine not in WITH_CODEBOOK:
+            return {}
+        return {one: self.parameters.get(one, default) for one, default in CODEBOOK.items()}
 
     @property
     def magnify(self) -> float:

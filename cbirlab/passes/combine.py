@@ -1,4 +1,4 @@
-"""How the vectors of an image's patches are combined: into one vector (max, sum, VLAD), or matched one by one.
+"""How the vectors of an image's patches are combined: into one vector (max, sum, VLAD, BoW), or matched one by one.
 
 The patch vectors of all images are the rows of one matrix; image i owns ``counts[i]`` consecutive rows. Rows are
 L2-normalised first; rows of zeros are patches in which nothing was found, and never count.
@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from cbirlab.passes.base import CODEBOOK, WITH_CODEBOOK
 from cbirlab.whitening import normalise
 
 BLOCK_ELEMENTS = 2**21
@@ -28,20 +29,21 @@ def combine_patches(
 
     Parameters
     ----------
-    how : "max", the largest value of each dimension (Mopuri and Babu, CVPRW 2015); "sum"; or "vlad" (Gong et al., ECCV
-        2014, who apply it to each patch size separately), which needs `state`.
+    how : "max", the largest value of each dimension (Mopuri and Babu, CVPRW 2015); "sum"; "vlad" (Gong et al., ECCV
+        2014, who apply it to each patch size separately); or "bow", the histogram of the patches' words (DeepIndex, Liu
+        et al., ICMR 2015; MOF, Li et al., MM 2016; LDD, Cao et al., MM 2017). The last two need `state`.
     vectors : (n, D), may be a memory map; read a block at a time.
     counts : (N,), patches of each image; they add up to n.
-    state : what `learn_vlad` returned.
+    state : what `learn_codebook` returned; VLAD and BoW read the same codebook.
 
     Returns
     -------
-    (N, D), for VLAD (N, words * dims); float32 unless `vectors` is float64. Maxima and sums are not normalised, VLAD
-    has length one. An image without any patch gives a row of zeros.
+    (N, D), for VLAD (N, words * dims), for BoW (N, words); float32 unless `vectors` is float64. Maxima and sums are
+    not normalised, VLAD and BoW have length one. An image without any patch gives a row of zeros.
 
     Raises
     ------
-    ValueError : an unknown `how`, counts that do not fit the vectors, VLAD without its codebook.
+    ValueError : an unknown `how`, counts that do not fit the vectors, VLAD or BoW without a codebook.
     """
     counts = _checked("combine_patches", vectors, counts)
     width, combine = _combination(how, vectors.shape[1], state)
@@ -53,21 +55,23 @@ def combine_patches(
     return out
 
 
-def learn_vlad(vectors: np.ndarray, words: int = 16, dims: int = 64, seed: int = 0) -> dict[str, np.ndarray]:
-    """The codebook for VLAD over patches, from a sample of 100,000 of them if there are more.
+def learn_codebook(
+    vectors: np.ndarray, words: int = CODEBOOK["words"], local_dims: int = CODEBOOK["local_dims"], seed: int = 0
+) -> dict[str, np.ndarray]:
+    """The codebook over patches for VLAD and BoW, from a sample of 100,000 of them if there are more.
 
-    MOP-CNN has 100 words of 500 dimensions; an image's few patches fill far fewer.
+    MOP-CNN has 100 words of 500 dimensions, MOF 20,000 words; an image's few patches fill far fewer.
 
     Parameters
     ----------
     vectors : (n, D) patch vectors of images that are not evaluated.
     words : of the codebook.
-    dims : principal components kept of a patch vector; a narrower one keeps its D.
+    local_dims : principal components kept of a patch vector; a narrower one keeps its D.
     seed : of the k-means and of the sample.
 
     Returns
     -------
-    Arrays by name, for `combined`.
+    Arrays by name, for `combine_patches`.
 
     Raises
     ------
@@ -75,7 +79,13 @@ def learn_vlad(vectors: np.ndarray, words: int = 16, dims: int = 64, seed: int =
     """
     from cbirlab.encoding.vlad import VLAD  # loads torch and scikit-learn, which maximum and sum do not need
 
-    fitted = VLAD(k=words, local_dims=dims, seed=seed).fit(vectors)
+    patches = len(vectors)
+    if words > patches:  # before scikit-learn is asked: its sentence would not name the parameter of the scheme
+        raise ValueError(
+            f"passes: words must be at most the number of patches that the codebook is learned on, {patches}, got "
+            f"{words}; lower words, or learn on more images or more patches of each."
+        )
+    fitted = VLAD(k=words, local_dims=local_dims, seed=seed).fit(vectors)
     return {name: getattr(fitted, name) for name in _LEARNED}
 
 
@@ -133,32 +143,35 @@ def _combination(
         return width, lambda rows, counts: np.maximum.reduceat(rows, _starts(counts))
     if how == "sum":
         return width, lambda rows, counts: np.add.reduceat(rows, _starts(counts))
-    if how != "vlad":
-        near = get_close_matches(str(how), ["max", "sum", "vlad"], n=1)
+    if how not in WITH_CODEBOOK:
+        known = ("max", "sum", *WITH_CODEBOOK)
+        near = get_close_matches(str(how), known, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else " For 'match', which keeps patches apart, call match()."
-        raise ValueError(f"combined: how must be one of 'max', 'sum', 'vlad', got {how!r}.{hint}")
+        raise ValueError(f"combined: how must be one of {', '.join(map(repr, known))}, got {how!r}.{hint}")
     if state is None:
-        raise ValueError("combined: how='vlad' needs state, a codebook; make it with learn_vlad(train_patches).")
-    vlad = _vlad(state)
-    if vlad.n_features_in_ != width:
+        raise ValueError(f"combined: how={how!r} needs state, a codebook; make it with learn_codebook(train_patches).")
+    encoding = _restored(how, state)
+    if encoding.n_features_in_ != width:
         raise ValueError(
-            f"combined: vectors must have {vlad.n_features_in_} dimensions, as the codebook in state, got {width}."
+            f"combined: vectors must have {encoding.n_features_in_} dimensions, as the codebook in state, got {width}."
         )
-    return vlad.width(width), lambda rows, counts: vlad.transform(np.split(rows, _starts(counts)[1:]))
+    return encoding.width(width), lambda rows, counts: encoding.transform(np.split(rows, _starts(counts)[1:]))
 
 
 _LEARNED = ("mean_", "components_", "centres_")
 
 
-def _vlad(state: Mapping[str, Any]) -> Any:
-    """The estimator, restored from what it has learned."""
-    from cbirlab.encoding.vlad import VLAD
+def _restored(how: str, state: Mapping[str, Any]) -> Any:
+    """The estimator that reads a codebook as VLAD or as BoW, every word counting alike."""
+    from cbirlab.encoding import ENCODINGS
 
     words, dims = state["centres_"].shape
-    vlad = VLAD(k=words, local_dims=dims)
+    encoding = ENCODINGS[how](k=words, local_dims=dims)
     for name in _LEARNED:
-        setattr(vlad, name, np.asarray(state[name]))
-    return vlad
+        setattr(encoding, name, np.asarray(state[name]))
+    if how == "bow":
+        encoding.idf_ = np.ones(words, np.float32)
+    return encoding
 
 
 def _patches(

@@ -6,7 +6,7 @@ import math
 from typing import Annotated
 
 from cbirlab.base.params import Choice, Range
-from cbirlab.passes.base import Box, Combine, Magnify, View, scheme
+from cbirlab.passes.base import Box, Combine, LocalDims, Magnify, View, Words, scheme
 
 
 @scheme("single", title="Single pass")
@@ -24,6 +24,8 @@ def grid(
     whole: Annotated[bool, Choice((False, True))] = True,
     combine: Combine = "max",
     magnify: Magnify = 2.0,
+    words: Words = 16,
+    local_dims: LocalDims = 64,
 ) -> list[Box]:
     """Tiles that cover the view without overlap or gap, row by row.
 
@@ -42,6 +44,8 @@ def spm(
     levels: Annotated[int, Range(1, 4, integer=True)] = 3,
     combine: Combine = "max",
     magnify: Magnify = 2.0,
+    words: Words = 16,
+    local_dims: LocalDims = 64,
 ) -> list[Box]:
     """The grids 1 x 1, 2 x 2, 4 x 4, ...: 21 patches for the three levels of the paper.
 
@@ -60,6 +64,8 @@ def cnnaug(
     overlap: Annotated[float, Range(0.0, 0.8, step=0.1)] = 0.5,
     combine: Combine = "match",
     magnify: Magnify = 2.0,
+    words: Words = 16,
+    local_dims: LocalDims = 64,
 ) -> list[Box]:
     """i x i overlapping patches of one size at level i, their centres evenly spaced: 30 for four levels.
 
@@ -81,6 +87,8 @@ def windows(
     step: Annotated[float, Range(0.2, 1.0, step=0.1)] = 0.5,
     combine: Combine = "max",
     magnify: Magnify = 2.0,
+    words: Words = 16,
+    local_dims: LocalDims = 64,
 ) -> list[Box]:
     """Square windows over the whole view, row by row. MOP-CNN's levels are size 0.5 and 0.25 with steps of 1/4 and 1/2.
 
@@ -103,6 +111,8 @@ def proposals(
     method: Annotated[str, Choice(("ward", "mser", "rpn"))] = "ward",
     combine: Combine = "max",
     magnify: Magnify = 2.0,
+    words: Words = 16,
+    local_dims: LocalDims = 64,
 ) -> list[Box]:
     """The whole view, then boxes around what could be an object of any kind, the likeliest first.
 

@@ -237,6 +237,7 @@ class Described:
         """Descriptors of a part before whitening, views combined and taps concatenated, and their key."""
         columns = [self.column(tap, recipe, part) for _, tap in recipe.taps]
         made_of = {"taps": str(recipe.tap), "combine": self.passes.combine, "on": [one.key for one in columns]}
+        made_of |= fitting.asked_of(self.passes)
         return self._joined(recipe, columns), digest(made_of)
 
     def _joined(self, recipe: Recipe, columns: Sequence[Column]) -> Rows:
@@ -254,14 +255,14 @@ class Described:
             return Rows(column.values)
         if self.passes.combine == "match":
             return Rows(column.values, column.counts)
-        state = self._view_codebook(tap, recipe) if self.passes.combine == "vlad" else None
+        state = self._view_codebook(tap, recipe) if self.passes.codebook else None
         return fitting.combine_views(self.passes.combine, column.values, column.counts, state)
 
     def _view_codebook(self, tap: str, recipe: Recipe) -> Mapping[str, np.ndarray]:
         name = (tap, recipe.aggregation, str(recipe.whitening_set))
         if name not in self._fitted:
             column = self.column(tap, recipe, str(recipe.whitening_set))
-            self._fitted[name] = fitting.view_codebook(column.values, column.key, self.store)
+            self._fitted[name] = fitting.view_codebook(self.passes, column.values, column.key, self.store)
         return self._fitted[name]
 
     def outside(self, recipe: Recipe, views: Mapping[str, np.ndarray]) -> Rows:

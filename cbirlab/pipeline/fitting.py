@@ -18,6 +18,7 @@ from cbirlab.compression import learn_code as learn_from
 from cbirlab.extract import Descriptors, Sampler, State
 from cbirlab.extract.sampling import unpack
 from cbirlab.index import Rows
+from cbirlab.passes.base import CODEBOOK, Passes
 from cbirlab.pipeline.recipe import Recipe
 from cbirlab.store import Store, StoreUnwritable, digest
 from cbirlab.store.code import code_version
@@ -156,12 +157,17 @@ def combine_views(how: str, values: np.ndarray, counts: np.ndarray, state: Any) 
     return Rows(np.asarray(passes.combine_patches(how, values, counts, state), dtype=np.float32))
 
 
-def view_codebook(values: np.ndarray, key: str, store: Store) -> Mapping[str, np.ndarray]:
-    """The codebook for VLAD over views, learned on the views of the train split."""
+def view_codebook(scheme: Passes, values: np.ndarray, key: str, store: Store) -> Mapping[str, np.ndarray]:
+    """The codebook over views of VLAD and BoW, learned on the views of the train split."""
     from cbirlab import passes
 
-    code = code_version("passes", "encoding")
-    return load_or_fit(store, {"codebook": "views", "on": key, "code": code}, lambda: passes.learn_vlad(values))
+    specification = {"codebook": "views", "on": key, "code": code_version("passes", "encoding"), **asked_of(scheme)}
+    return load_or_fit(store, specification, lambda: passes.learn_codebook(values, **scheme.codebook))
+
+
+def asked_of(scheme: Passes) -> dict[str, int]:
+    """What a scheme asks of its codebook other than the defaults, which are left out of the keys of the store."""
+    return {name: value for name, value in scheme.codebook.items() if value != CODEBOOK[name]}
 
 
 def concatenate_taps(members: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:

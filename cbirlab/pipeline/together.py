@@ -74,7 +74,7 @@ def learns_rows(recipe: Any) -> bool:
     """Whether a `Recipe` learns something from the descriptors of the learning set."""
     methods = (recipe.whitening, recipe.compression, recipe.index)
     learned = any(one.fact("learned") for one in methods) or synthetic(recipe) > 0
-    return learned or recipe.passes.combine == "vlad"
+    return learned or bool(recipe.passes.codebook)
 
 
 def possible_aggregation(tap: Taps, spec: Aggregation, backbone: Backbone) -> Aggregation:
