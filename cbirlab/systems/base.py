@@ -111,7 +111,10 @@ class System:
         dimensions = given.pop("dimensions", None)
         if dataset.learns_on_itself:  # all systems are judged on the same half
             given = {"whitening_set": HELD_OUT} | given
-        parts: list[dict[str, Any]] = [self._placed(part, backbone) | given | {"dataset": name} for part in self.parts]
+        parts: list[dict[str, Any]] = []
+        for part in self.parts:
+            own = {key: value for key, value in given.items() if part["backbone"] != HAND_CRAFTED or key != "weights"}
+            parts.append(self._placed(part, backbone) | own | {"dataset": name})
         if len(parts) == 1:
             return Recipe(**_at(parts[0], dimensions))
         members = tuple(Recipe(**part) for part in parts)

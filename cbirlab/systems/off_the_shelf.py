@@ -98,11 +98,12 @@ add(
     table=3,
     kind=SEVERAL,
     parts=tuple(
-        {"backbone": network, "tap": "fc6", "image_size": 224, "passes": "spm(levels=3, combine='bow')"}
+        {"backbone": network, "tap": "fc6", "image_size": 224, "passes": "spm(levels=3, combine='bow', words=512)"}
         for network in ("alexnet", "vgg19")
     ),
     fusion={"method": "minmax"},
-    departs=f"{_OLD_WEIGHTS}; one index for each network, whose scores are added; the paper's words come in pairs",
+    departs=f"{_OLD_WEIGHTS}; one index for each network, whose scores are added, with 512 words; in the paper "
+    "words of several indexes come together",
 )
 add(
     "MOF",
@@ -111,12 +112,12 @@ add(
     table=3,
     kind=SEVERAL,
     parts=tuple(
-        {"backbone": "alexnet", "tap": tap, "aggregation": "mac", "passes": "spm(levels=3, combine='bow')"}
+        {"backbone": "alexnet", "tap": tap, "aggregation": "mac", "passes": "spm(levels=3, combine='bow', words=512)"}
         for tap in ("fc7", "conv5")
     ),
     fusion={"method": "minmax"},
     stand_in="AlexNet for CNN-M",
-    departs="CNN-M has no weights for PyTorch; scores of both levels are added",
+    departs="CNN-M has no weights for PyTorch; 512 words of each level (the paper: 20,000), whose scores are added",
 )
 add(
     "Multi-scale CNN",
@@ -165,17 +166,17 @@ add(
             "backbone": "alexnet",
             "tap": "fc7",
             "image_size": 256,
-            "passes": "windows(size=0.5, step=0.25, combine='vlad')",
+            "passes": "windows(size=0.5, step=0.25, combine='vlad', words=100, local_dims=500)",
         },
         {
             "backbone": "alexnet",
             "tap": "fc7",
             "image_size": 256,
-            "passes": "windows(size=0.25, step=0.5, combine='vlad')",
+            "passes": "windows(size=0.25, step=0.5, combine='vlad', words=100, local_dims=500)",
         },
     ),
     fusion={"method": "early", "whitening": "pca", "dimensions": 2048},
-    departs=f"{_OLD_WEIGHTS}; fewer words than the paper's 100",
+    departs=f"{_OLD_WEIGHTS}; patches are parts of the short side, in the paper 128 and 64 of 256 pixels",
 )
 add(
     "CCS",
@@ -189,7 +190,7 @@ add(
             "backbone": "googlenet",
             "tap": "inception5b",
             "aggregation": "spoc",
-            "passes": "proposals(most=20, combine='vlad')",
+            "passes": "proposals(most=20, combine='vlad', words=16)",
         },
         {"backbone": HAND_CRAFTED, "tap": "rootsift", "aggregation": "vlad(k=16)"},
     ),
@@ -224,8 +225,9 @@ add(
             "backbone": "vgg19",
             "tap": "conv5_4",
             "aggregation": "mac",
-            "passes": "grid(rows=6, columns=6, whole=False, combine='bow')",
+            "passes": "grid(rows=6, columns=6, whole=False, combine='bow', words=512)",
         },
     ),
-    departs=f"{_OLD_WEIGHTS}; a mesh of 36 patches, and fewer words than the paper's 500,000",
+    departs=f"{_OLD_WEIGHTS}; a mesh of 36 patches and 512 words, which a small learning set fills (the "
+    "paper: 500,000)",
 )
