@@ -27,6 +27,8 @@ DOCUMENTS = (
     "cbirlab/METHODS.md",
     "data/README.md",
     "data/results/README.md",
+    "data/results/adaptation.md",
+    "data/results/systems.md",
     "data/results/tables.md",
     "data/toynet/README.md",
     "data/toytown/README.md",

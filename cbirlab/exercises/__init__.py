@@ -25,6 +25,7 @@ from cbirlab.exercises import (
     regions,
     reranking,
     search_at_scale,
+    systems,
     whitening,
 )
 from cbirlab.exercises.base import EXERCISES, Solution, Verdict, check, exercise, judge, solution
@@ -57,5 +58,6 @@ __all__ = [
     "search_at_scale",
     "solution",
     "spread",
+    "systems",
     "whitening",
 ]

@@ -10,6 +10,7 @@ from cbirlab.plots.canvas import described, new_axes, png, pyplot
 from cbirlab.plots.methods import cosines, overlay, pictures, spectrum
 from cbirlab.plots.opacity import regions
 from cbirlab.plots.results import bars, changes, costs, factor_lines, factors, lines, win_loss
+from cbirlab.plots.years import timeline
 
 __all__ = [
     "bars",
@@ -30,6 +31,7 @@ __all__ = [
     "regions",
     "shift",
     "spectrum",
+    "timeline",
     "two_domains",
     "win_loss",
 ]
