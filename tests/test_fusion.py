@@ -625,7 +625,7 @@ def test_without_ground_truth_there_is_a_ranking_and_no_number(things, warm):
 LEVEL = Recipe(dataset="things", weights="random", tap="layer4", aggregation="spoc", whitening="pca", dimensions=8)
 WINDOWS = "windows(size={}, step=0.5, combine=vlad, words=8, local_dims=4)"
 MOP = (LEVEL, *(replace(LEVEL, passes=WINDOWS.format(size)) for size in (0.5, 0.25)))
-"""MOP-CNN (Gong et al., ECCV 2014): the whole image, and VLAD over windows of each size, every level with its own PCA."""
+"""MOP-CNN (Gong et al., ECCV 2014): the whole image, and VLAD over windows of two sizes, each with its own PCA."""
 
 SIFT = Recipe(dataset="things", backbone="handcrafted", tap="rootsift", aggregation="vlad(k=4)")
 CCS = (LEVEL, replace(LEVEL, passes="proposals(most=4, combine=vlad, words=8, local_dims=4)"), SIFT)
