@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,10 +25,10 @@ from cbirlab.pipeline.learning_sets import held_for, learning_part
 from cbirlab.pipeline.pictures import AskedPicture, DatasetPictures
 from cbirlab.pipeline.prepared import check_dimensions, prepared, projected
 from cbirlab.pipeline.recipe import Recipe, learns_rows
-from cbirlab.pipeline.reranked import Told, describe_pictures, gallery_of
+from cbirlab.pipeline.reranked import Told, describe_pictures, gallery_of, learn_reranking
 from cbirlab.pipeline.result import BUDGET_SECONDS, Clock, Run, judge, time_again
-from cbirlab.pipeline.search import NO_ROW, Learned, Search, depth_of, index_of, search
-from cbirlab.reranking import Gallery
+from cbirlab.pipeline.search import INDEX_BYTES, NO_ROW, NO_ROWS, RECALL_AT, Learned, Search, depth_of, index_of, search
+from cbirlab.reranking import Gallery, Reranking
 from cbirlab.store import Store
 
 if TYPE_CHECKING:
@@ -35,12 +36,6 @@ if TYPE_CHECKING:
     from cbirlab.extract import Computing
 
 __all__ = ["Bench", "Column"]
-
-RECALL_AT = 10
-"""How many of the nearest images an approximate search is judged by."""
-
-_NO_ROWS = np.empty((0, 0), np.float32)
-_INDEX_BYTES = 1 << 28  # limit for the indexes that are kept; the last two are always kept
 
 
 class Bench(Described):
@@ -72,10 +67,10 @@ class Bench(Described):
         super().__init__(dataset, backbone, recipe, store=store, progress=progress, computing=computing)
         self._leaks: dict[Any, str] = {}
         self._own = np.array([NO_ROW if query.index is None else query.index for query in dataset.queries], np.int64)
-        self._projected, self._cut, self._codes = Recent(keep), Recent(2), Recent(keep)
-        self._learning, self._grown, self._exact, self._galleries = Recent(2), Recent(1), Recent(keep), Recent(2)
+        self._projected, self._codes, self._exact = Recent(keep), Recent(keep), Recent(keep)
+        self._cut, self._learning, self._grown, self._galleries = Recent(2), Recent(2), Recent(1), Recent(2)
         self.pictures = DatasetPictures(dataset, backbone, recipe, store=store, progress=progress)
-        self._indexes = Recent(keep, most_bytes=_INDEX_BYTES, size=lambda kept: kept[0].nbytes)
+        self._indexes = Recent(keep, most_bytes=INDEX_BYTES, size=lambda kept: kept[0].nbytes)
 
     def whitening(self, recipe: Recipe) -> Any:
         """The fitted whitening of a resolved recipe; None if there is none."""
@@ -105,7 +100,7 @@ class Bench(Described):
     def learned(self, recipe: Recipe) -> Learned:
         """The fitted code of a resolved recipe, and the rows that indexes learn on."""
         if not (recipe.compression.used or recipe.index.fact("codes") != "any"):
-            return Learned(None, _NO_ROWS, self.store)
+            return Learned(None, NO_ROWS, self.store)
         return self._codes.get((*searched_as(recipe), recipe.compression), lambda: self._learn(recipe))
 
     def _learn(self, recipe: Recipe) -> Learned:
@@ -115,7 +110,7 @@ class Bench(Described):
         if recipe.compression.used:
             with showing(self.progress):
                 code = fitting.learn_code(recipe.compression, rows.values, labels, self.store)
-        return Learned(code, rows.values if learns else _NO_ROWS, self.store)
+        return Learned(code, rows.values if learns else NO_ROWS, self.store)
 
     def _learning_rows(self, recipe: Recipe) -> tuple[Rows, Sequence[str]]:
         """The learning set as it would be searched, and the instance of each row; kept, as many codes learn on it."""
@@ -242,12 +237,17 @@ class Bench(Described):
         """The database in its index, which is filled once and kept, and the seconds that filling took."""
         images = self.database(recipe)
         index, seconds = self._indexes.get(built_as(recipe), lambda: index_of(recipe, images, self.learned(recipe)))
-        gallery = self._gallery(recipe, images) if recipe.rerank.used else None
-        return Search(recipe, self.dataset, images, recipe.index.dialled(index), gallery, self.pictures), seconds
+        gallery, learn = self._gallery(recipe, images) if recipe.rerank.used else None, partial(self._taught, recipe)
+        return Search(recipe, self.dataset, images, recipe.index.dialled(index), gallery, self.pictures, learn), seconds
 
     def _gallery(self, recipe: Recipe, images: Rows) -> Gallery:
         """What re-ranking prepares of the database, kept for all its methods."""
         return self._galleries.get(database_as(recipe), lambda: gallery_of(images.values, self.store))
+
+    def _taught(self, recipe: Recipe, method: Reranking) -> Any:
+        """What a method of re-ranking has learned on the learning set."""
+        with showing(self.progress):
+            return learn_reranking(method, *self._learning_rows(recipe), self.store)
 
     def built(self, recipe: Recipe) -> bool:
         """Whether the code of a resolved recipe has been learned and its index built, where these may take long."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from hashlib import sha256
 
 import numpy as np
 
-from cbirlab.index import Ranking
+from cbirlab.index import Ranking, Rows
 from cbirlab.index.lists import FIRST, MOST_COMPLETE, Lists
 from cbirlab.index.ranking import blocks
 from cbirlab.pipeline.fitting import content, load_or_fit
@@ -106,9 +107,35 @@ def describe_pictures(
 
 
 def is_slow(recipe: Recipe, images: int) -> bool:
-    """Whether re-ranking is too slow to wait for: it compares pictures, or the neighbours of many images."""
+    """Whether re-ranking is too slow to wait for: it learns, compares pictures, or the neighbours of many images."""
     chain = recipe.rerank
-    return chain.compares_pictures or ("neighbours" in chain.needs and images > MOST_COMPLETE)
+    return chain.compares_pictures or chain.learns or ("neighbours" in chain.needs and images > MOST_COMPLETE)
+
+
+def learn_reranking(method: Reranking, rows: Rows, labels: Sequence[str], store: Store) -> Mapping[str, np.ndarray]:
+    """What a method learns from the learning set as it is searched, or what it has learned there before.
+
+    Parameters
+    ----------
+    rows : one for each image.
+    labels : instance of each row.
+
+    Raises
+    ------
+    ValueError : the labels do not suffice.
+    """
+    parameters = {name: value for name, value in method.parameters.items() if name != "top"}
+    specification = {"rerank": method.name, "parameters": parameters, "on": content(rows.values)}
+    specification |= {"labels": sha256(repr(list(labels)).encode()).hexdigest()}
+    specification |= {"code": code_version("training", method.fact("learns"))}
+
+    def fit() -> dict[str, np.ndarray]:
+        try:
+            return method.fact("learns")(rows.values, labels, **method.parameters)
+        except ValueError as error:
+            raise ValueError(f"rerank {method!r}: {error}") from error
+
+    return load_or_fit(store, specification, fit)
 
 
 def gallery_of(rows: np.ndarray, store: Store) -> Gallery:

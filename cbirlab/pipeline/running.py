@@ -9,10 +9,11 @@ from cbirlab.backbones import load_backbone
 from cbirlab.datasets import Dataset, load_dataset
 from cbirlab.evaluation import PROTOCOLS, Evaluation
 from cbirlab.pipeline.added import STAGES
-from cbirlab.pipeline.bench import RECALL_AT, Bench
+from cbirlab.pipeline.bench import Bench
 from cbirlab.pipeline.fitting import find_clipped, warn_of_clipped
 from cbirlab.pipeline.recipe import Recipe
 from cbirlab.pipeline.result import Clock, Run
+from cbirlab.pipeline.search import RECALL_AT
 from cbirlab.pipeline.timing import ms_per_image
 from cbirlab.store import Store
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -20,12 +20,20 @@ from cbirlab.pipeline.added import RANKINGS, Asked, stages_used
 from cbirlab.pipeline.fitting import content
 from cbirlab.pipeline.recipe import Recipe
 from cbirlab.pipeline.reranked import rerank_found
-from cbirlab.reranking import Answers, Gallery, Pictures
+from cbirlab.reranking import Answers, Gallery, Pictures, Reranking
 from cbirlab.store import Store, StoreUnwritable
 from cbirlab.store.code import code_version
 
 if TYPE_CHECKING:
     from cbirlab.compression.base import Code
+
+RECALL_AT = 10
+"""How many of the nearest images an approximate search is judged by."""
+
+NO_ROWS = np.empty((0, 0), np.float32)
+
+INDEX_BYTES = 1 << 28
+"""Limit for the indexes that a bench keeps; the last two are always kept."""
 
 NO_ROW = -1
 """Stands for the query's own row if the query is not in the database."""
@@ -116,6 +124,7 @@ class Search:
     index : filled with these.
     gallery : the same database for re-ranking; None where nothing is re-ranked.
     pictures : of the dataset, for re-ranking.
+    learned : gives what a method of re-ranking has learned.
     """
 
     recipe: Recipe
@@ -124,6 +133,7 @@ class Search:
     index: Index
     gallery: Gallery | None = None
     pictures: Pictures | None = None
+    learned: Callable[[Reranking], Mapping[str, np.ndarray]] | None = None
 
     @property
     def depth(self) -> int:
@@ -145,7 +155,7 @@ class Search:
             return ranking
         if self.gallery is not None:
             rows = np.asarray(queries.values, np.float64)
-            found = Answers(rows, self.gallery, self._again, ranking, own, asked, self.pictures)
+            found = Answers(rows, self.gallery, self._again, ranking, own, asked, self.pictures, self.learned)
             ranking = rerank_found(found, self.recipe.rerank, told)
         for method in stages_used(self.recipe, RANKINGS).values():
             about = Asked(self.dataset, self.images, queries, own)

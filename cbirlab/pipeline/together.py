@@ -73,7 +73,7 @@ def check_together(recipe: Any) -> None:
 def learns_rows(recipe: Any) -> bool:
     """Whether a `Recipe` learns something from the descriptors of the learning set."""
     methods = (recipe.whitening, recipe.compression, recipe.index)
-    learned = any(one.fact("learned") for one in methods) or synthetic(recipe) > 0
+    learned = any(one.fact("learned") for one in methods) or recipe.rerank.learns or synthetic(recipe) > 0
     return learned or bool(recipe.passes.codebook)
 
 

@@ -49,6 +49,7 @@ class Answers:
     own : (Q,) row of the database that is the query itself, -1 if there is none. It never counts as its neighbour.
     asked : (Q,) the number of each query in its dataset, -1 for one from elsewhere.
     pictures : None if there are only descriptors.
+    learned : gives what a method has learned on the learning set; None where there is none.
     evidence : what the methods tell about their work, by name: "neighbours" (Q, k) and "weights" (Q, k), what was added
         to the query and how much it counted; "verified" (Q, M) images, and "inliers" (Q, M) for each.
     """
@@ -60,6 +61,7 @@ class Answers:
     own: np.ndarray
     asked: np.ndarray
     pictures: Pictures | None = None
+    learned: Callable[[Any], Mapping[str, np.ndarray]] | None = None
     evidence: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
@@ -77,6 +79,21 @@ class Answers:
 
     def __len__(self) -> int:
         return len(self.queries)
+
+    def learned_by(self, method: Any) -> Mapping[str, np.ndarray]:
+        """What a method, a `Reranking`, has learned.
+
+        Raises
+        ------
+        ValueError : there is no learning set.
+        """
+        if self.learned is None:
+            raise ValueError(
+                f"rerank: {method} learns from the labels of a learning set, and here are only the descriptors that "
+                "are searched; take a Recipe."
+            )
+        learned = self.learned
+        return self.gallery.prepared(("learned", method), lambda: learned(method))
 
     def nearest(self, k: int) -> tuple[np.ndarray, np.ndarray]:
         """The first `k` results of every query, without its own picture.

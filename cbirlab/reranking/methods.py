@@ -8,13 +8,16 @@ from typing import Any, ClassVar, Self
 from cbirlab.base.methods import Method, parse_method
 from cbirlab.base.registry import Registry
 from cbirlab.reranking.answers import Answers
+from cbirlab.reranking.non_metric import learn as learn_nonmetric
 
 RERANKERS: Registry[Any] = Registry("re-ranking")
 """Functions of `Answers` and their own parameters, that give other `Answers`. Facts: `needs`, what they read beside the
 ranking: "vectors" of queries and database, "neighbours" of every image of it too, "pictures", or "maps" of the network;
 `side`, "query" or, if they change the database, "database"; `transductive`, the parameter with which an answer depends
 on the other queries; `published`, the published parameters where ours are others; `tried`, values of parameters that
-are worth trying, all combined; `features`, the kind of features of the first `top` pictures that it compares."""
+are worth trying, all combined; `features`, the kind of features of the first `top` pictures that it compares; `learns`,
+a function of the rows and the labels of the learning set, and of the method's parameters, that gives what the method
+takes as `learned`, arrays by name."""
 
 NONE, ARROW = "none", ">"
 
@@ -147,6 +150,13 @@ _add(
     features="maps/{tap}",
     published={"order": "inliers"},
 )
+_add(
+    "nonmetric",
+    "non_metric:nonmetric",
+    "Non-metric similarity",
+    "Garcia and Vogiatzis, IVC 2019; survey, Eq. 12",
+    learns=learn_nonmetric,
+)
 
 
 class Reranking(Method):
@@ -230,6 +240,11 @@ class Reranking(Method):
         return bool(self.needs & {"pictures", "maps"})
 
     @property
+    def learns(self) -> bool:
+        """Whether any of its methods learns from the labels of the learning set."""
+        return any(step.fact("learns") for step in self.steps)
+
+    @property
     def changes_database(self) -> bool:
         """Whether its first method changes the database, which no index of the old one can search."""
         return self.steps[0].fact("side") == "database"
@@ -241,7 +256,13 @@ class Reranking(Method):
 
 
 def rerank_answers(answers: Answers, method: str | Reranking) -> Answers:
-    """Carry out a chain of methods."""
+    """Carry out a chain of methods.
+
+    Raises
+    ------
+    ValueError : one of them learns, and nothing was learned for it.
+    """
     for step in Reranking.parse(method).steps:
-        answers = step.target()(answers, **step.parameters)
+        learned = {"learned": answers.learned_by(step)} if step.learns else {}
+        answers = step.target()(answers, **learned, **step.parameters)
     return answers

@@ -76,13 +76,18 @@ def choose_reranking(
 
     Raises
     ------
-    ValueError : no candidate, or a learning set without two images of one instance.
+    ValueError : no candidate, one that learns, or a learning set without two images of one instance.
     """
     import pandas as pd
 
     chains = list(dict.fromkeys(Reranking.parse(one) for one in candidates))
     if not chains:
         raise ValueError("choose_reranking: candidates must be at least one, got none; take 'decay(k=5)'.")
+    if learners := [chain.key for chain in chains if chain.learns]:
+        raise ValueError(
+            f"choose_reranking: candidates must learn nothing, got {', '.join(learners)}: these learn on the images "
+            "that would choose among them; measure them by compare."
+        )
     dataset = dataset or load_dataset(recipe.dataset)
     learning = _asking_itself(dataset, recipe)
     backbone = load_backbone(recipe.backbone, recipe.weights)
