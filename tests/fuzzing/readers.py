@@ -187,6 +187,7 @@ def listed(folder: Path) -> None:
         miniatures.picture(folder / name)
     (folder / "plain.csv").write_text("path,instance\na/1.jpg,a\na/2.jpg,a\nb/3.jpg,\n")
     head = "path,instance,role,x0,y0,x1,y1\n"
+    (folder / "spread.csv").write_text("\ufeffid;path\nx;a/1.jpg\nx;a/2.jpg\ny;b/3.jpg\n", encoding="utf-8")
     (folder / "boxes.csv").write_text(
         f'{head}a/1.jpg,"a, b",both,0,0,8,6\na/2.jpg,a,query,1,1,7.5,6\nb/3.jpg,,train,,,,\n'
     )
