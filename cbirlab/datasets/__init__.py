@@ -2,9 +2,9 @@
 
 from cbirlab.datasets.base import Box, Dataset, Query
 from cbirlab.datasets.catalogue import DATASETS, about
-from cbirlab.datasets.given import nameable
 from cbirlab.datasets.loading import load_dataset, load_named
 from cbirlab.datasets.roots import Availability, availability
+from cbirlab.datasets.written import nameable
 
 __all__ = [
     "DATASETS",

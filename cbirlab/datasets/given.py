@@ -11,9 +11,7 @@ from cbirlab.datasets.answers import answered
 from cbirlab.datasets.base import Dataset
 from cbirlab.datasets.lists import Sheet
 from cbirlab.datasets.table import of_sheet
-
-NAMES = ("DataFrame", "list of paths", "ImageFolder")
-"""What these datasets are called unless a name is given; no recipe can find them again by it."""
+from cbirlab.datasets.written import NAMES
 
 
 def given(
@@ -44,21 +42,6 @@ def given(
     bare = answers is not None or (kind == NAMES[1] and sheet.header == ("path",))
     made = of_sheet(sheet, root, name or kind, image_size, ("path",) if bare else ("path", "instance"))
     return made if answers is None else answered(made, answers, root=root)
-
-
-def nameable(dataset: Any) -> None:
-    """Refuse what a recipe cannot name.
-
-    Raises
-    ------
-    TypeError : neither a name nor a path.
-    """
-    if not isinstance(dataset, str | os.PathLike):
-        raise TypeError(
-            "Recipe: dataset must be text, a name or path that finds it again, got "
-            f"{type(dataset).__name__}; write a CSV file with the columns path and instance and give its path, or pass "
-            "load_dataset(...) to what takes a loaded dataset: run, compare, Session, Workbench."
-        )
 
 
 def _sheet(source: Any) -> tuple[str, Sheet]:

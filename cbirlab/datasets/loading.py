@@ -10,9 +10,8 @@ from typing import Any
 from cbirlab.base.registry import UnknownName
 from cbirlab.datasets.base import Dataset
 from cbirlab.datasets.catalogue import DATASETS, about
-from cbirlab.datasets.given import NAMES, given
 from cbirlab.datasets.lists import LIST_SUFFIXES
-from cbirlab.datasets.written import read
+from cbirlab.datasets.written import NAMES, read
 
 _OWN = {"folder": "path", "csv": "file"}
 """Entries that need the path of your own images, and the argument that takes it."""
@@ -69,6 +68,8 @@ def load_dataset(name_or_path: Any, **options: Any) -> Dataset:
     if isinstance(name_or_path, Dataset) and not options:
         return name_or_path
     if not isinstance(name_or_path, str | os.PathLike):
+        from cbirlab.datasets.given import given  # here, as it loads Pillow
+
         return given(name_or_path, **options)
     if isinstance(name_or_path, str):
         name_or_path, written = read(name_or_path, DATASETS)
