@@ -13,6 +13,7 @@ The public names, in the order of the pipeline::
     RERANKERS rerank              better rankings by what the first results say
     evaluate METRICS PROTOCOLS    numbers, under a protocol
     import_features evaluate_features    descriptors that others computed
+    export_features               descriptors for others
     Recipe run                    one run
     FUSIONS Fusion run_fusion     several recipes as one
     compare versus complementarity    one table; query by query
@@ -61,6 +62,7 @@ _ROOMS = {
     "per_query_table": "evaluation",
     "import_features": "imported_features",
     "evaluate_features": "imported_features",
+    "export_features": "exported_features",
     "Recipe": "pipeline",
     "run": "pipeline",
     "FUSIONS": "fusion",

@@ -46,6 +46,7 @@ def filled(tmp_path_factory) -> tuple[Path, Path, list]:
         "images",
         "orders",
         "views",
+        "neighbours",
         "partial",
     }
     return folder, store, wanted

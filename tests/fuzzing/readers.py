@@ -148,6 +148,13 @@ def hdf5(folder: Path) -> None:
         file.write(b"MATLAB 7.3 MAT-file, Platform: none".ljust(124) + b"\x00\x02IM")
 
 
+def parquet(folder: Path) -> None:
+    frame = pd.DataFrame({"name": NAMES, "vector": [*X]})
+    frame.to_parquet(folder / "lists.parquet")
+    frame.assign(part=["images"] * 9).to_parquet(folder / "parts.parquet", compression="gzip")
+    pd.DataFrame(X, columns=[*"abcd"]).to_parquet(folder / "wide.parquet", compression=None)
+
+
 def ranking(folder: Path) -> None:
     rows = np.argsort(X @ X.T)[:, ::-1]
     np.savez(folder / "plain.npz", images=rows, scores=np.sort(X @ X.T)[:, ::-1])
@@ -159,6 +166,7 @@ for name, make, bombs in (
     ("npz", npz, hostile.npz),
     ("mat", mat, hostile.mat),
     ("hdf5", hdf5, hostile.hdf5),
+    ("parquet", parquet, hostile.parquet),
 ):
     READERS[name] = Reader(lambda path: import_features(path, key=None, count=9), make, (FeaturesError,), hostile=bombs)
 READERS["ranking"] = Reader(read_ranking, ranking, hostile=hostile.npz)
