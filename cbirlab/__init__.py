@@ -13,6 +13,7 @@ The public names, in the order of the pipeline::
     RERANKERS rerank              better rankings by what the first results say
     evaluate METRICS PROTOCOLS    numbers, under a protocol
     import_features evaluate_features    descriptors that others computed
+    export_features               descriptors for others
     Recipe run                    one run; also of a system of the survey by its name, SYSTEMS compare_systems
     FUSIONS Fusion run_fusion     several recipes as one
     compare versus complementarity    one table; query by query
@@ -61,10 +62,11 @@ _ROOMS = {
     "per_query_table": "evaluation",
     "import_features": "imported_features",
     "evaluate_features": "imported_features",
+    "export_features": "exported_features",
     "Recipe": "pipeline",
-    "run": "systems",
-    "SYSTEMS": "systems",
-    "compare_systems": "systems",
+    "run": "study.systems",
+    "SYSTEMS": "study.systems",
+    "compare_systems": "study.systems",
     "FUSIONS": "fusion",
     "Fusion": "fusion",
     "run_fusion": "fusion",

@@ -16,7 +16,7 @@ from cbirlab.datasets import load_dataset
 from cbirlab.datasets.base import Dataset, Query
 from cbirlab.evaluation import evaluate
 from cbirlab.imported_features import FeaturesError, evaluate_features, import_features, rank_features
-from cbirlab.imported_features import hdf5 as reader
+from cbirlab.imported_features import apart as reader
 from cbirlab.index import ExactIndex
 from cbirlab.whitening import normalise
 

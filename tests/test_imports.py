@@ -33,6 +33,7 @@ ORDER = (
     "imported_features",
     "extract",
     "pipeline",
+    "exported_features",
     "fusion",
     "adaptation",
     "projection",

@@ -89,7 +89,7 @@ def test_the_table_of_what_is_inside_is_the_registries():
 @pytest.mark.usefixtures("in_folder")
 def test_the_commands_work(words: list[str], towers: Path, capsys):
     words = [*words]
-    if words[0] in ("compare", "run", "why"):
+    if words[0] in ("compare", "run", "why", "export"):
         words += ["--dataset", str(towers), "--quiet", *(["--weights", "random"] if "alexnet" in words else [])]
     assert main(words) == 0, capsys.readouterr().err
     assert capsys.readouterr().out

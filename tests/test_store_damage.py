@@ -16,6 +16,7 @@ import pytest
 from robustness.small import make_folder, result
 
 from cbirlab.cli import main
+from cbirlab.pipeline import copies
 from cbirlab.store import Store, owners
 from cbirlab.store.files import last_change, tree_bytes
 from cbirlab.store.meta import seal_json, unseal_json
@@ -28,6 +29,7 @@ SETTINGS = (
 
 
 def results(folder: Path, store: Path) -> list[tuple[bytes, bytes, str]]:
+    copies._told.clear()  # copies are looked for in this store too
     return [result(folder, store, **setting) for setting in SETTINGS]
 
 
@@ -46,6 +48,7 @@ def filled(tmp_path_factory) -> tuple[Path, Path, list]:
         "images",
         "orders",
         "views",
+        "neighbours",
         "partial",
     }
     return folder, store, wanted
@@ -64,7 +67,7 @@ def flip(store: Path, random: np.random.Generator) -> Path:
 def place_of(path: Path, store: Path) -> str:
     """What `verify` calls the place of a file."""
     parts = path.relative_to(store).parts
-    return "/".join(parts[:2] if parts[0] in ("descriptors", "fitted") else parts)
+    return "/".join(parts[:2] if parts[0] in ("descriptors", "fitted", "neighbours") else parts)
 
 
 @pytest.mark.parametrize("seed", [*range(12), *(pytest.param(n, marks=pytest.mark.robustness) for n in range(12, 600))])

@@ -15,7 +15,7 @@ from cbirlab.adaptation.matrix import own_half
 from cbirlab.adaptation.running import train
 from cbirlab.base.params import Range
 from cbirlab.base.progress import bar, showing
-from cbirlab.datasets import Dataset, load_dataset
+from cbirlab.datasets import Dataset, load_named
 from cbirlab.datasets.base import HELD_OUT
 from cbirlab.evaluation.intervals import paired_difference
 from cbirlab.evaluation.metrics import POOLED
@@ -83,10 +83,9 @@ def label_curve(
     counts, seeds = _checked("counts", counts, replace(PICTURES, optional=False)), _checked("seeds", seeds, _SEED)
     if training.labels.key != TRUE:
         raise ValueError(f"label_curve: training must have labels 'given', got {training.labels!r}; leave them out.")
-    data = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
+    data, name = load_named(dataset)
     store = store or Store()
     half = own_half(training.on, data)
-    name = data.name if isinstance(dataset, Dataset) else str(dataset)
     shared: dict[str, Any] = {"dataset": name, "image_size": training.image_size}
     shared |= {"whitening_set": HELD_OUT} if half == HELD_OUT else {}
     given: dict[str, Any] = {one: getattr(training, one) for one in ("backbone", "weights", "tap", "aggregation")}

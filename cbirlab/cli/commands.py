@@ -294,6 +294,7 @@ _COMMANDS = {
     "why": _why,
     "data": _data,
     "evaluate": _evaluate,
+    "export": lambda given: import_module("cbirlab.cli.exporting").export_command(given),
     "published": _published,
     "store": _store,
 }

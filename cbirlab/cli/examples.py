@@ -18,6 +18,7 @@ examples:
   cbirlab why --tap layer4 --whitening pca               what each choice changes, one at a time
   cbirlab matrix --sources toytown my/photos --targets toytown my/photos
   cbirlab evaluate --dataset my/photos --features x.npy  what others computed, judged
+  cbirlab export --dataset my/photos --out photos.faiss  descriptors for other tools
   cbirlab published --dataset oxford5k                   numbers of the literature
   cbirlab run --recipe table.csv --row 3                 a row of a table again
   cbirlab data list                                      which benchmarks are on this machine

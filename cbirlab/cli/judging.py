@@ -19,7 +19,9 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     from cbirlab.imported_features import SIMILARITY
 
     parser.add_argument("--dataset", metavar="NAME", required=True, help="a name, a folder, or a CSV file")
-    parser.add_argument("--features", metavar="FILE", required=True, help=".npy, .npz, .mat, .h5: the database")
+    parser.add_argument(
+        "--features", metavar="FILE", required=True, help=".npy, .npz, .mat, .h5, .parquet: the database"
+    )
     parser.add_argument("--queries", metavar="FILE", help="the queries (default: in the same file, or in the database)")
     parser.add_argument("--key", metavar="NAME", help="name of the database's matrix, if the file holds several")
     parser.add_argument("--query-key", metavar="NAME", help="name of the queries' matrix, if the file holds several")

@@ -168,7 +168,7 @@ def _add_searching(commands: Any) -> None:
 
 
 def _add_extract(commands: Any) -> None:
-    from cbirlab.cli.extracting import add_options
+    from cbirlab.cli import exporting, extracting
 
     more = """
         The options are those of compare. The descriptors go to the store, so that run and compare with the same options
@@ -179,8 +179,9 @@ def _add_extract(commands: Any) -> None:
         Finished work is never computed again: after an interruption, run the command once more.
         """
     parser = _command(commands, "extract", "describe images for later, here or on the machines of a cluster", more)
-    add_options(parser)
+    extracting.add_options(parser)
     parser.later(lambda: add_recipe_options(parser, one=False, leave=["weights"]))
+    exporting.add_options(_command(commands, "export", "write descriptors for other tools", exporting.MORE))
 
 
 def _add_train(commands: Any) -> None:

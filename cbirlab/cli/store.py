@@ -67,7 +67,8 @@ def _entry_row(entry: Entry) -> list[str]:
     elif entry.kind == "index":
         what = [str(facts.get("index", "")), str(facts.get("compression", "")), "", "", ""]
     elif entry.kind == "neighbours":
-        what = [f"{facts.get('k', '')} of each image", "", "", "", ""]
+        of = "copies" if "copies" in facts else f"{facts.get('k', '')} of each image"
+        what = [of, "", "", "", ""]
     else:
         what = [
             f"{notes.get('dataset', '')}/{notes.get('part', '')}",

@@ -19,6 +19,8 @@ from cbirlab.base.text import printable
 Box = tuple[float, float, float, float]
 
 HELD_OUT = "held_out"
+OWN = "own"
+"""In the metadata of a dataset that someone made of their own images, which nobody has looked through for copies."""
 ENOUGH, ENOUGH_KINDS = 75, 15
 """The fewest held-out images and kinds on which whitening learns by default: fewer photographs, or photographs of fewer
 kinds, taught most whitenings less than Toytown's renderings did (data/results, `learning set`)."""

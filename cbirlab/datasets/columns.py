@@ -59,6 +59,8 @@ class Columns:
         self._sheet = sheet
         names = [_plain(name) for name in sheet.header]
         self.at = {field: place for field in fields if (place := _place(sheet, names, field)) is not None}
+        if "instance" in fields and "instance" not in self.at and "id" in names and _repeats(sheet, names.index("id")):
+            self.at["instance"] = names.index("id")
         self._box, self._sized = _box_places(sheet, names)
         self._lacking = [name for field in fields if field not in self.at for name in _FIELDS[field]]
 
@@ -68,6 +70,16 @@ class Columns:
     def cell(self, row: Sequence[str], field: str) -> str:
         """The text of a field in a row; "" if the list has no such column."""
         return row[self.at[field]] if field in self.at else ""
+
+    def warn_of_guesses(self) -> None:
+        """Say which column is taken as the instance, if it is called otherwise."""
+        name = self._sheet.header[self.at["instance"]] if "instance" in self.at else "instance"
+        if not _plain(name).startswith("instance"):
+            warnings.warn(
+                f"{printable(self._sheet.file)}: the column {printable(name)!r} is taken as the instance, which says "
+                "what an image shows; call it 'instance' if that is right.",
+                stacklevel=5,
+            )
 
     def warn_of_others(self) -> None:
         """Warn of columns that are not used, and say what they may have been meant for."""
@@ -118,6 +130,12 @@ def _place(sheet: Sheet, names: Sequence[str], field: str) -> int | None:
             f"{printable(sheet.file)}: the columns {listed} could both be the {field}; rename one of them to {field!r}."
         )
     return places[0] if places else None
+
+
+def _repeats(sheet: Sheet, place: int) -> bool:
+    """Whether a value occurs more than once in a column: numbers of rows do not."""
+    values = [row[place].strip() for _, row in sheet.rows if row[place].strip()]
+    return len({*values}) < len(values)
 
 
 def _box_places(sheet: Sheet, names: Sequence[str]) -> tuple[tuple[int, ...], bool]:

@@ -16,6 +16,7 @@ from cbirlab.base.text import printable
 from cbirlab.datasets import load_dataset
 from cbirlab.datasets.base import Dataset
 from cbirlab.datasets.checking import Finding, Report, check_closeness, readable
+from cbirlab.datasets.copies import judged_pictures, nearly_equal, said_of, sorted_out
 from cbirlab.datasets.walking import FilesLeftOut
 
 
@@ -46,6 +47,7 @@ def examine(name: str | Path, *, images: str = "headers", progress: bool = True)
     if images != "none":
         opened = readable(dataset, decode=images == "pixels", progress=progress)
         findings.append(opened)
+        findings += _copies(dataset, progress) if images == "pixels" else []
         left_out += tuple((path, reason) for path, reason in opened.files)
     return Report(printable(name), None, tuple(findings), left_out)
 
@@ -116,6 +118,13 @@ def _alike(dataset: Dataset, progress: bool) -> Iterator[Finding]:
         yield Finding(False, "same file searched and learned on", f"{len(taught):,} groups", tuple(taught))
     if same:
         yield Finding(True, "same file several times", f"{len(same):,} groups", tuple(same))
+
+
+def _copies(dataset: Dataset, progress: bool) -> Iterator[Finding]:
+    """Nearly equal pictures, as far as they change the numbers."""
+    said = said_of(dataset, sorted_out(dataset, nearly_equal(judged_pictures(dataset), progress=progress)))
+    if dataset.labels:
+        yield Finding(not said, "copies", said or "no query is nearly equal to an image of the database")
 
 
 def _same_bytes(paths: Sequence[Path], progress: bool) -> list[list[Path]]:

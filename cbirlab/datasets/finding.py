@@ -45,7 +45,7 @@ class Finder:
         if folder not in self._listed:
             try:
                 self._listed[folder] = frozenset(os.listdir(folder))
-            except OSError:
+            except (OSError, ValueError):  # no such folder, or a zero byte in its name
                 self._listed[folder] = frozenset()
         return self._listed[folder]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cbirlab.base.text import printable
 from cbirlab.datasets.answers import answered
-from cbirlab.datasets.base import Dataset, Query
+from cbirlab.datasets.base import OWN, Dataset, Query
 from cbirlab.datasets.layouts import Shown, laid_out, readable
 from cbirlab.datasets.naming import name_of
 
@@ -77,6 +77,7 @@ def folder(
         train_instances=tuple(image.instance for image in learned) if any(one.instance for one in learned) else (),
         image_size=image_size,
         instances=tuple(image.instance for image in database) if labelled else (),
+        metadata={OWN: True},
     )
     if answers is not None:
         return answered(dataset, answers, root=path)

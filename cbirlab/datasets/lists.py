@@ -27,17 +27,34 @@ class Sheet:
     rows : (line, cells), as many cells as there are columns.
     decimal_comma : numbers may be written 0,5.
     other_bytes : some of its bytes are not UTF-8, as can happen with file names; they are kept (surrogateescape).
+    separator : between columns; "" if it is no file.
+    unit : what a row is called in messages.
     """
 
     file: Path
     header: tuple[str, ...]
     rows: tuple[tuple[int, tuple[str, ...]], ...]
-    decimal_comma: bool
-    other_bytes: bool
+    decimal_comma: bool = False
+    other_bytes: bool = False
+    separator: str = ""
+    unit: str = "line"
 
     def at(self, line: int) -> str:
         """The place of an error, for messages."""
-        return f"{printable(self.file)}, line {line}"
+        return f"{printable(self.file)}, {self.unit} {line}"
+
+    def mixed(self, text: str) -> str:
+        """A question for messages, if a text holds another separator than the header's; else ""."""
+        other = next((one for one in _SEPARATORS if self.separator and one != self.separator and one in text), "")
+        return (
+            f" Does it separate columns by {_shown(other)}, and the header by {_shown(self.separator)}?"
+            if other
+            else ""
+        )
+
+
+def _shown(separator: str) -> str:
+    return "tabs" if separator == "\t" else repr(separator)
 
 
 def read_list(file: Path, *, needs: str = "path and instance") -> Sheet:
@@ -65,7 +82,7 @@ def read_list(file: Path, *, needs: str = "path and instance") -> Sheet:
     if not header:
         raise ValueError(f"{printable(file)}: must have the columns {needs}, got an empty file.")
     header = tuple(name.strip() for name in header)
-    return Sheet(file, header, tuple(_whole(file, header, rows)), separator != ",", other_bytes)
+    return Sheet(file, header, tuple(_whole(file, header, rows)), separator != ",", other_bytes, separator)
 
 
 def _decoded(file: Path, raw: bytes) -> tuple[str, bool]:

@@ -1,7 +1,8 @@
-"""Loading: a dataset by its name, from a folder or from a list in a file."""
+"""Loading: a dataset by its name, from a folder, from a list in a file, or from what Python holds."""
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from cbirlab.base.registry import UnknownName
 from cbirlab.datasets.base import Dataset
 from cbirlab.datasets.catalogue import DATASETS, about
 from cbirlab.datasets.lists import LIST_SUFFIXES
-from cbirlab.datasets.written import read
+from cbirlab.datasets.written import NAMES, read
 
 _OWN = {"folder": "path", "csv": "file"}
 """Entries that need the path of your own images, and the argument that takes it."""
@@ -40,8 +41,8 @@ DATASETS.add(
 from cbirlab.datasets.benchmarks import registered  # noqa: E402, F401 - registers them after what is bundled
 
 
-def load_dataset(name_or_path: str | Path, **options: Any) -> Dataset:
-    """A dataset by its name, or from a folder or a list in a file.
+def load_dataset(name_or_path: Any, **options: Any) -> Dataset:
+    """A dataset by its name, from a folder or a list in a file, or from a DataFrame or a list of paths.
 
     Published benchmarks are looked for in the folder that ``CBIRLAB_DATA`` names, under their own name, or in `root`.
     A folder that holds ``gnd_*.json`` is read in the Toytown form, any other as own images: one sub-folder per
@@ -53,15 +54,23 @@ def load_dataset(name_or_path: str | Path, **options: Any) -> Dataset:
     Parameters
     ----------
     name_or_path : a name in `DATASETS`, a folder, or a ``.csv``, ``.tsv`` or ``.txt`` file. ``./holidays`` is a folder
-        that has the name of a benchmark.
+        that has the name of a benchmark. A DataFrame, a list of paths or an ImageFolder has no name by which a recipe
+        could find it again: pass the dataset that comes of it wherever one is taken. A dataset stays as it is.
     options : passed on to the loader: `root` and `image_size` of benchmarks, what
-        `cbirlab.datasets.toytown.toytown`, `cbirlab.datasets.folder.folder` and `cbirlab.datasets.table.table` take.
+        `cbirlab.datasets.toytown.toytown`, `cbirlab.datasets.folder.folder`, `cbirlab.datasets.table.table` and
+        `cbirlab.datasets.given.given` take.
 
     Raises
     ------
     UnknownName : neither a name nor a folder nor a list.
     FileNotFoundError : a benchmark that is not here, or not complete.
     """
+    if isinstance(name_or_path, Dataset) and not options:
+        return name_or_path
+    if not isinstance(name_or_path, str | os.PathLike):
+        from cbirlab.datasets.given import given  # here, as it loads Pillow
+
+        return given(name_or_path, **options)
     if isinstance(name_or_path, str):
         name_or_path, written = read(name_or_path, DATASETS)
         options = written | options
@@ -77,6 +86,11 @@ def load_dataset(name_or_path: str | Path, **options: Any) -> Dataset:
         return DATASETS["csv"](path, **options)
     if path.suffix.lower() in LIST_SUFFIXES and not path.exists():
         raise UnknownName(f"{path}: no such file.")
+    if name_or_path in NAMES:
+        raise UnknownName(
+            f"{name_or_path!r} was given in Python, so it cannot be loaded by a name; write it as a CSV file with the "
+            "columns path and instance, and give the path of that file."
+        )
     try:
         DATASETS.info(str(name_or_path))
     except UnknownName as error:
@@ -85,6 +99,12 @@ def load_dataset(name_or_path: str | Path, **options: Any) -> Dataset:
             f"{error} As a path it is {what}; a dataset is a name, a folder of images or a CSV file."
         ) from None
     raise UnknownName(f"{name_or_path!r} is not a folder; to load the dataset of that name, pass it as a string.")
+
+
+def load_named(dataset: Any) -> tuple[Dataset, str]:
+    """A dataset from whatever `load_dataset` takes, and the name that recipes give it."""
+    loaded = load_dataset(dataset)
+    return loaded, str(dataset) if isinstance(dataset, str | os.PathLike) else loaded.name
 
 
 def _by_its_path(name: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from cbirlab.base.progress import bar
 from cbirlab.base.text import printable
 from cbirlab.datasets.answers import answered
-from cbirlab.datasets.base import Box, Dataset, Query
+from cbirlab.datasets.base import OWN, Box, Dataset, Query
 from cbirlab.datasets.boxes import check_box
 from cbirlab.datasets.columns import Columns
 from cbirlab.datasets.files import MissingImages, inside
@@ -78,17 +78,30 @@ def table(
     """
     file = Path(file).expanduser()
     root = file.parent if root is None else Path(root).expanduser()
-    sheet = read_list(file)
+    needed = ("path",) if answers is not None else ("path", "instance")
+    made = of_sheet(read_list(file), root, name or name_of(file), image_size, needed, published=published)
+    return made if answers is None else answered(made, answers, root=root)
+
+
+def of_sheet(
+    sheet: Sheet, root: Path, name: str, image_size: int, needed: Sequence[str], *, published: bool = False
+) -> Dataset:
+    """The dataset that the rows of a list make up, see `table`.
+
+    Parameters
+    ----------
+    needed : the columns without which there is no dataset.
+    """
     columns = Columns(sheet, _FIELDS)
-    _check_columns(sheet, columns, answers is not None)
+    _check_columns(sheet, columns, needed)
     if not published:
+        columns.warn_of_guesses()
         columns.warn_of_others()
     lines = _located(sheet, _lines(sheet, columns), root, published)
     database = [line for line in lines if line.role in ("both", "database", "distractor")]
     asked = [line for line in lines if line.role in ("both", "query")]
     train = [line for line in lines if line.role == "train"]
     _check_lines(sheet, database, asked, train)
-    name = name or name_of(file)
     rows = {line.path: row for row, line in enumerate(database)}
     members: dict[str, list[int]] = defaultdict(list)
     for row, line in enumerate(database):
@@ -105,11 +118,10 @@ def table(
         train_instances=tuple(line.instance for line in train),
         image_size=image_size,
         instances=tuple(line.instance for line in database) if any(line.instance for line in database) else (),
+        metadata={} if published else {OWN: True},
     )
-    if answers is not None:
-        return answered(dataset, answers, root=root)
-    if labelled:
-        warn_of_labels(dataset, printable(file), "instance")
+    if labelled and "instance" in needed:
+        warn_of_labels(dataset, printable(sheet.file), "instance")
     return dataset
 
 
@@ -118,19 +130,22 @@ def _labels(line: _Line, members: Mapping[str, list[int]], rows: Mapping[Path, i
     return {"positive": tuple(row for row in same if row != rows.get(line.path))}
 
 
-def _check_columns(sheet: Sheet, columns: Columns, answered_apart: bool) -> None:
-    needed = ["path"] if answered_apart else ["path", "instance"]
+def _check_columns(sheet: Sheet, columns: Columns, needed: Sequence[str]) -> None:
     lacking = [field for field in needed if field not in columns]
     if not lacking:
         return
     near = [one for field in lacking for one in get_close_matches(field, sheet.header, n=1, cutoff=0.6)]
     hint = f" Did you mean {' and '.join(map(repr, near))}?" if near else ""
+    if "instance" in lacking and any(name.casefold() == "id" for name in sheet.header):
+        hint = " No value of 'id' occurs twice, so it does not say which images show the same."
+    hint = next(filter(None, map(sheet.mixed, sheet.header)), "").replace("it separate", "the header separate") or hint
     if len(sheet.header) == 1 and not near[1:] and len(sheet.header[0].split()) > 1:
         hint = " Separate columns by commas, semicolons or tabs."
     if Path(sheet.header[0].replace("\\", "/")).suffix and len(sheet.header) < 3:
         hint = " Its first line names an image; write the names of the columns above it, such as path,instance."
+    column = "column" if len(needed) == 1 else "columns"
     raise ValueError(
-        f"{printable(sheet.file)}: must have the columns {' and '.join(needed)}, got {list(sheet.header)}.{hint}"
+        f"{printable(sheet.file)}: must have the {column} {' and '.join(needed)}, got {list(sheet.header)}.{hint}"
     )
 
 
@@ -152,7 +167,7 @@ def _lines(sheet: Sheet, columns: Columns) -> list[tuple[_Line, str]]:
         _say(sheet, f"{doubt}.")
     unused = [line.number for line, _ in lines if line.box and line.role not in ("both", "query")]
     if unused:
-        lines_of_others = counted(len(unused), "line")
+        lines_of_others = counted(len(unused), sheet.unit)
         _say(sheet, f"only queries use boxes; those on {lines_of_others} of other images are ignored ({_at(unused)}).")
     return [pair for pair in lines if pair[0].role]
 
@@ -171,7 +186,9 @@ def _roles(sheet: Sheet, cells: Sequence[tuple[int, str]]) -> dict[str, str]:
     role_of = roles({*parts.values()})
     made = {word: "both" if found[word] in ("", "both") else role_of[part] for word, part in parts.items()}
     counts = Counter(word for _, word in cells)
-    told = ", ".join(f"{word or 'no word'} is {USED[made[word]]} ({counted(counts[word], 'line')})" for word in found)
+    told = ", ".join(
+        f"{word or 'no word'} is {USED[made[word]]} ({counted(counts[word], sheet.unit)})" for word in found
+    )
     _say(
         sheet,
         f"names of splits set the roles: {told}. To set other roles, fill the column role with {', '.join(ROLES)}.",
@@ -196,7 +213,7 @@ def _located(sheet: Sheet, lines: Sequence[tuple[_Line, str]], root: Path, publi
         raise _missing(sheet, lacking, len(lines))
     if otherwise:
         first, name = otherwise[0]
-        many, shown = counted(len(otherwise), "path"), f"'{printable(name)}' in line {first.number}"
+        many, shown = counted(len(otherwise), "path"), f"'{printable(name)}' in {sheet.unit} {first.number}"
         _say(sheet, f"{many} spelled as on another system; the file that matches is used, as for {shown}.")
     return found
 
@@ -213,11 +230,11 @@ def _missing(sheet: Sheet, lacking: Sequence[tuple[_Line, str]], total: int) -> 
     line, name = lacking[0]
     if sheet.other_bytes and any(0xDC80 <= ord(sign) <= 0xDCFF for sign in name):
         return ValueError(f"{sheet.at(line.number)}: no file has this name. {_NOT_UTF8.format(printable(name))}")
-    others = f", then line {_at([one.number for one, _ in lacking[1:]])}" if len(lacking) > 1 else ""
+    others = f", then {sheet.unit} {_at([one.number for one, _ in lacking[1:]])}" if len(lacking) > 1 else ""
     return MissingImages(
-        f"{printable(sheet.file)}: {len(lacking)} of {total} images are missing, the first is line {line.number}, "
-        f"{printable(name)}{others}.",
-        [f"line {one.number}: {printable(name)}" for one, name in lacking],
+        f"{printable(sheet.file)}: {len(lacking)} of {total} images are missing, the first is {sheet.unit} "
+        f"{line.number}, {printable(name)}{others}.{sheet.mixed(name)}",
+        [f"{sheet.unit} {one.number}: {printable(name)}" for one, name in lacking],
     )
 
 
@@ -233,7 +250,7 @@ def _check_lines(sheet: Sheet, database: Sequence[_Line], asked: Sequence[_Line]
         if check_box(sheet.at(line.number), line.path, line.box):
             beyond.append(line.number)
     if beyond:
-        reach = f"{counted(len(beyond), 'line')} ({_at(beyond)})"
+        reach = f"{counted(len(beyond), sheet.unit)} ({_at(beyond)})"
         _say(sheet, f"the box of {reach} reaches far beyond its picture; was it drawn on a larger version?")
 
 
@@ -244,8 +261,9 @@ def _refuse_twice(sheet: Sheet, lines: Sequence[_Line], what: Callable[[_Line], 
     twice = [numbers for numbers in met.values() if len(numbers) > 1]
     if twice:
         raise ValueError(
-            f"{printable(sheet.file)}: {len(twice)} images are listed more than once, the first on lines "
-            f"{_at(twice[0])}; list each once, with the role both, or as several queries with different boxes."
+            f"{printable(sheet.file)}: {len(twice)} images are listed more than once, the first on "
+            f"{sheet.unit}s {_at(twice[0])}; list each once, with the role both, or as several queries with "
+            "different boxes."
         )
 
 

@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from cbirlab.base.plain import literal
 from cbirlab.base.text import printable, split_list
+
+NAMES = ("DataFrame", "list of paths", "ImageFolder")
+"""What datasets that were given in Python are called unless a name is given; no recipe can find them again by it."""
+
+
+def nameable(dataset: Any) -> None:
+    """Refuse what a recipe cannot name.
+
+    Raises
+    ------
+    TypeError : neither a name nor a path.
+    """
+    if not isinstance(dataset, str | os.PathLike):
+        raise TypeError(
+            "Recipe: dataset must be text, a name or path that finds it again, got "
+            f"{type(dataset).__name__}; write a CSV file with the columns path and instance and give its path, or pass "
+            "load_dataset(...) to what takes a loaded dataset: run, compare, Session, Workbench."
+        )
 
 
 def read(text: str, names: Collection[str]) -> tuple[str, dict[str, Any]]:

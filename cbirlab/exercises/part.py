@@ -20,7 +20,7 @@ def part_of(dataset: str | Dataset, *, queries: int = 24, images: int = 250, tra
     dataset : a name, a folder or a loaded dataset with ground truth.
     queries, images, train : how many at most; labelled images stay even if they are more. None keeps all.
     """
-    whole = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
+    whole = load_dataset(dataset)
     asked = spread(range(len(whole.queries)), queries)
     labelled = {row for query in asked for rows in whole.labels[query].values() for row in rows}
     others = spread([row for row in range(len(whole.images)) if row not in labelled], images - len(labelled))

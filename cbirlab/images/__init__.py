@@ -13,6 +13,7 @@ from cbirlab.images.reading import (
     prepare,
     read,
     size,
+    squeezed,
     thumbnail,
 )
 
@@ -31,5 +32,6 @@ __all__ = [
     "prepare",
     "read",
     "size",
+    "squeezed",
     "thumbnail",
 ]

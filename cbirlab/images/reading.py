@@ -153,6 +153,18 @@ def thumbnail(source: Source, size: int, box: Box | None = None, *, quality: int
         return buffer.getvalue()
 
 
+def squeezed(source: Source, side: int) -> np.ndarray:
+    """The whole picture as a square of `side` pixels, whatever its form: means over rectangles; uint8 (side, side, 3).
+
+    Raises
+    ------
+    ImageError : as for `read`.
+    """
+    with ExitStack() as held, enough_memory(name_of(source)):
+        image, _ = used(source, upright_rgb, held, draft=4 * side)
+        return np.asarray(image.resize((side, side), Image.Resampling.BOX))
+
+
 def _told(found: tuple[T, str]) -> T:
     """Return what was found; warn with its remark, worded the same for every file, so that Python shows it once."""
     value, remark = found

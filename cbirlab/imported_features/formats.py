@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cbirlab.datasets import arrays, matfiles
-from cbirlab.imported_features import hdf5
+from cbirlab.imported_features import apart
 
 _SAID = {"U": "text", "S": "text", "b": "booleans", "c": "complex numbers", "O": "objects", "V": "records"}
 _SAID_OF_MATLAB = {"char": "text", "cell": "cells", "logical": "booleans", "complex": "complex numbers"}
@@ -75,14 +75,14 @@ def _kind_of_matlab(kind: str) -> tuple[str, bool]:
 
 @contextmanager
 def _hdf5(source: Path) -> Iterator[dict[str, Held]]:
-    with hdf5.items(source) as found:
+    with apart.items(source) as found:
         yield {one.name: _of_hdf5(one) for one in found}
 
 
-def _of_hdf5(one: hdf5.Item) -> Held:
+def _of_hdf5(one: apart.Item) -> Held:
     numbers = not one.said and one.dtype.kind in "fiu"
     size = math.prod(one.shape) * one.dtype.itemsize
-    return Held(one.shape, one.said or _said(one.dtype), numbers, lambda: hdf5.load(one.name, size))
+    return Held(one.shape, one.said or _said(one.dtype), numbers, lambda: apart.load(one.name, size))
 
 
-READERS: Mapping[str, Any] = {".npy": _npy, ".npz": _npz, ".mat": _mat, ".h5": _hdf5, ".hdf5": _hdf5}
+READERS: Mapping[str, Any] = {".npy": _npy, ".npz": _npz, ".mat": _mat, ".h5": _hdf5, ".hdf5": _hdf5, ".parquet": _hdf5}

@@ -38,7 +38,8 @@ def import_features(
 
     Parameters
     ----------
-    path : .npy, .npz, .mat (of any version) or HDF5 (.h5, .hdf5; these and .mat 7.3 need h5py). Nothing in the file is
+    path : .npy, .npz, .mat (of any version), HDF5 (.h5, .hdf5; these and .mat 7.3 need h5py) or .parquet (pyarrow;
+        descriptors are a column of lists, or all columns of decimal numbers side by side). Nothing in the file is
         executed: pickled objects are refused, and so is HDF5 data that lies in another file. Axes of length one beyond
         the first two are left out.
     columns : True if a column is an image (D x N, as cirtorch and revisitop keep them), False if a row is an image
@@ -56,7 +57,7 @@ def import_features(
     Raises
     ------
     FileNotFoundError : no such file.
-    ImportError : HDF5 without h5py.
+    ImportError : HDF5 without h5py, Parquet without pyarrow.
     FeaturesError : a `ValueError`: another suffix, a damaged file, no matrix of numbers or several, another number of
         images, other names, NaN or infinity.
     """

@@ -14,7 +14,7 @@ import numpy as np
 from cbirlab.aggregation import AGGREGATIONS, Aggregation
 from cbirlab.backbones import load_backbone, usual_backbone
 from cbirlab.base.recent import Recent
-from cbirlab.datasets import Dataset, load_dataset
+from cbirlab.datasets import Dataset, load_named
 from cbirlab.datasets.base import HELD_OUT, Box
 from cbirlab.encoding import ENCODINGS
 from cbirlab.index import Ranking
@@ -80,8 +80,8 @@ class Session:
         device: str = "cpu",
         **recipe: Any,
     ) -> None:
-        self.dataset = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
-        name = dataset_name or (self.dataset.name if isinstance(dataset, Dataset) else str(dataset))
+        self.dataset, name = load_named(dataset)
+        name = dataset_name or name
         network = load_backbone(backbone := backbone or usual_backbone(name), weights, device)
         self.backbone, self.weights = network.name, network.weights
         self.taps, self.default_tap = tuple(network.taps), network.default_tap

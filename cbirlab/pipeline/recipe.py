@@ -15,7 +15,7 @@ from cbirlab.base.params import Choice, Range
 from cbirlab.base.plain import check_fields, check_texts, object_of
 from cbirlab.base.registry import load_extensions
 from cbirlab.compression import Compression
-from cbirlab.datasets import Dataset, load_dataset
+from cbirlab.datasets import Dataset, load_dataset, nameable
 from cbirlab.evaluation import PROTOCOLS
 from cbirlab.evaluation.judgement import AP_METHODS
 from cbirlab.evaluation.metrics import parse_metrics
@@ -93,8 +93,7 @@ class Recipe(Extensible):
     index : "exact", or "ivf(lists=16, probes=4)": a method of `INDEXES` with its parameters.
     rescore : how many of the first results are scored again with full descriptors; 0 for none.
     rerank : "none", or how results are re-ranked, "decay" or "dba(k=3) > aqe(k=5)": methods of `RERANKERS`.
-    depth : results per query that the search gives; all images by default. Whatever comes after the cut counts as not
-        found.
+    depth : results per query that the search gives; by default all. What comes after the cut counts as not found.
     distractors : wrong answers beside the database, see `cbirlab.pipeline.distractors`: the images of another dataset,
         by name or folder; or how many synthetic descriptors, drawn from a mixture that is fitted to the learning set,
         with `seed`.
@@ -223,6 +222,7 @@ class Recipe(Extensible):
     )
 
     def __post_init__(self) -> None:
+        nameable(self.dataset)
         if self.backbone is None:
             object.__setattr__(self, "backbone", usual_backbone(str(self.dataset)))
         check_texts(self)

@@ -74,7 +74,7 @@ def compare_codes(
     """
     import pandas as pd
 
-    loaded = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
+    loaded = load_dataset(dataset)
     given = {"aggregations": "gem", "whitenings": "none", **shared}
     each = (one for code in codes for many in bits for one in _members(code, many, seeds, rescore))
     members = list(dict.fromkeys(each))  # what is compared as it is comes for all bits

@@ -74,7 +74,7 @@ def seen_and_unseen(
     """
     import pandas as pd
 
-    loaded = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
+    loaded = load_dataset(dataset)
     methods = [one for text in compressions for one in _seeded(Compression.parse(text), seeds)]
     learned_on = learning_set(fields.pop("whitening_set", None), loaded)
     backbone = backbone or usual_backbone(loaded.name)

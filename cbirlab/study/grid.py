@@ -16,7 +16,7 @@ from cbirlab.backbones import check_tap, usual_backbone
 from cbirlab.base.methods import Method
 from cbirlab.base.progress import bar
 from cbirlab.compression import Compression
-from cbirlab.datasets import Dataset, load_dataset
+from cbirlab.datasets import Dataset, load_named
 from cbirlab.datasets.base import HELD_OUT
 from cbirlab.encoding import ENCODINGS
 from cbirlab.fusion import FUSIONS, Fusion, FusionMethod, fused_row, run_fusion
@@ -95,8 +95,7 @@ def compare(
     import pandas as pd
 
     store = store or Store()
-    loaded = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
-    name = loaded.name if isinstance(dataset, Dataset) else str(dataset)
+    loaded, name = load_named(dataset)
     methods = [FusionMethod.parse(one) for one in names_of(fusions, FUSIONS)]
     grid: dict[str, Any] = {"backbones": backbones, "taps": taps, "aggregations": aggregations, "encodings": encodings}
     grid |= {"attentions": attentions, "passes": passes, "whitenings": whitenings, "dimensions": dimensions}

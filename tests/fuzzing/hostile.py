@@ -16,6 +16,8 @@ from typing import Any
 
 import h5py
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import torch
 from scipy.io import savemat
 
@@ -196,6 +198,25 @@ def mat() -> dict[str, bytes]:
     four = struct.pack("<iiiii", 0, 2**31 - 1, 2**31 - 1, 0, 2) + b"X\0" + bytes(8)
     more = {"odd.mat": bytes(odd), "four.mat": four, "name.mat": struct.pack("<iiiii", 0, 1, 1, 0, 2**31 - 1)}
     return {f"{name}.mat": head + content for name, content in made.items()} | more
+
+
+def parquet() -> dict[str, bytes]:
+    def written(**columns: Any) -> bytes:
+        held = io.BytesIO()
+        pyarrow.parquet.write_table(pyarrow.table(columns), held)
+        return held.getvalue()
+
+    texts = pyarrow.DictionaryArray.from_arrays(np.zeros(MANY, np.int32), ["x" * (1 << 20)])
+    vectors = pyarrow.array([[1.0, 2.0]] * 9)
+    return {
+        "rows.parquet": written(x=np.zeros(40_000_000)),
+        "texts.parquet": written(name=texts, x=np.zeros(MANY)),
+        "uneven.parquet": written(x=[[1.0], [1.0, 2.0], []]),
+        "empty.parquet": written(x=pyarrow.array([], pyarrow.list_(pyarrow.float32()))),
+        "nothing.parquet": written(x=[None, [1.0]]),
+        "part.parquet": written(part=[None] * 9, x=vectors),
+        "twice.parquet": written(part=["x/name"] * 4 + ["x"] * 5, name=["n"] * 9, x=vectors),
+    }
 
 
 def hdf5() -> dict[str, bytes]:

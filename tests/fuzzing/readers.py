@@ -148,6 +148,13 @@ def hdf5(folder: Path) -> None:
         file.write(b"MATLAB 7.3 MAT-file, Platform: none".ljust(124) + b"\x00\x02IM")
 
 
+def parquet(folder: Path) -> None:
+    frame = pd.DataFrame({"name": NAMES, "vector": [*X]})
+    frame.to_parquet(folder / "lists.parquet")
+    frame.assign(part=["images"] * 9).to_parquet(folder / "parts.parquet", compression="gzip")
+    pd.DataFrame(X, columns=[*"abcd"]).to_parquet(folder / "wide.parquet", compression=None)
+
+
 def ranking(folder: Path) -> None:
     rows = np.argsort(X @ X.T)[:, ::-1]
     np.savez(folder / "plain.npz", images=rows, scores=np.sort(X @ X.T)[:, ::-1])
@@ -159,6 +166,7 @@ for name, make, bombs in (
     ("npz", npz, hostile.npz),
     ("mat", mat, hostile.mat),
     ("hdf5", hdf5, hostile.hdf5),
+    ("parquet", parquet, hostile.parquet),
 ):
     READERS[name] = Reader(lambda path: import_features(path, key=None, count=9), make, (FeaturesError,), hostile=bombs)
 READERS["ranking"] = Reader(read_ranking, ranking, hostile=hostile.npz)
@@ -187,6 +195,7 @@ def listed(folder: Path) -> None:
         miniatures.picture(folder / name)
     (folder / "plain.csv").write_text("path,instance\na/1.jpg,a\na/2.jpg,a\nb/3.jpg,\n")
     head = "path,instance,role,x0,y0,x1,y1\n"
+    (folder / "spread.csv").write_text("\ufeffid;path\nx;a/1.jpg\nx;a/2.jpg\ny;b/3.jpg\n", encoding="utf-8")
     (folder / "boxes.csv").write_text(
         f'{head}a/1.jpg,"a, b",both,0,0,8,6\na/2.jpg,a,query,1,1,7.5,6\nb/3.jpg,,train,,,,\n'
     )

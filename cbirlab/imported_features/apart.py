@@ -1,4 +1,4 @@
-"""HDF5 files from elsewhere, read by a separate process (`hdf5_reader`) that is started once and kept."""
+"""Files that a library in C++ reads, HDF5 and Parquet, read by a process (`apart_reader`) that is started once."""
 
 from __future__ import annotations
 
@@ -18,8 +18,12 @@ import numpy as np
 
 from cbirlab.datasets.unfolding import most_bytes
 
-SCRIPT = Path(__file__).with_name("hdf5_reader.py")
+SCRIPT = Path(__file__).with_name("apart_reader.py")
 PATIENCE_SECONDS, BYTES_PER_SECOND = 60, 5 << 20  # until the reader is killed, if its own limits have not ended it
+
+
+_HDF5 = ("HDF5", "h5py", "hdf5")
+_NEEDED = {".parquet": ("Parquet", "pyarrow", "parquet")}
 
 
 class Item(NamedTuple):
@@ -67,7 +71,7 @@ class _Process:
             timer.cancel()
         if not said:
             self.end()
-            raise ValueError("the HDF5 library did not finish reading it")
+            raise ValueError("its library did not finish reading it")
         if "error" in said:
             raise ValueError(said["error"])
         return said, values
@@ -101,11 +105,12 @@ def items(source: Path) -> Iterator[list[Item]]:
 
     Raises
     ------
-    ImportError : no h5py.
-    ValueError : the file is damaged, or is no HDF5 file.
+    ImportError : no h5py, or no pyarrow.
+    ValueError : the file is damaged, or of another form.
     """
-    if find_spec("h5py") is None:
-        raise ImportError("HDF5 files need h5py: pip install 'cbirlab[hdf5]'.")
+    kind, library, extra = _NEEDED.get(source.suffix.lower(), _HDF5)
+    if find_spec(library) is None:
+        raise ImportError(f"{kind} files need {library}: pip install 'cbirlab[{extra}]'.")
     size = os.path.getsize(source)
     with PROCESS.lock:
         said, _ = PROCESS.ask({"file": os.fsdecode(source.resolve()), "most": most_bytes(size)}, size)

@@ -1,4 +1,4 @@
-"""The process that reads HDF5 files: a damaged file can hang or crash the library, and then only this process.
+"""The process that reads HDF5 and Parquet files: a damaged one can hang or crash the library, and only this process.
 
 Run as a script. Each line that comes in is a request in JSON, {"file": path, "most": bytes} or {"load": name}; each
 answer is a line in JSON, followed by the bytes of an array if one was asked for.
@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-import h5py
 import numpy as np
 
 DEEPEST, MOST_GROUPS = 16, 10_000
@@ -31,8 +31,8 @@ def main() -> None:
             if "file" in request:
                 if file is not None:
                     file.close()
-                most, file = request["most"], h5py.File(request["file"], "r")
-                held = dict(datasets(file))
+                most, opened = request["most"], parquet if request["file"].lower().endswith(".parquet") else hdf5
+                file, held = opened(request["file"], most)
                 answer({"held": [[name, *described(item)] for name, item in held.items()]})
             else:
                 item = held[request["load"]]
@@ -67,8 +67,63 @@ def allow(size: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (space + SPARE_BYTES + 2 * size, hard))
 
 
+def hdf5(path: str, most: int) -> tuple[Any, dict[str, Any]]:
+    """An open HDF5 file and its data sets."""
+    import h5py
+
+    file = h5py.File(path, "r")
+    return file, dict(datasets(file))
+
+
+def parquet(path: str, most: int) -> tuple[None, dict[str, Any]]:
+    """Columns of a Parquet file: lists of numbers and texts, and numbers side by side as the matrix "columns".
+
+    If there is a column "part", as cbirlab writes it, the rows of each part are apart, and its matrix has its name.
+    """
+    os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"  # others reserve more addresses than this process may have
+    from pyarrow import parquet as library
+    from pyarrow import types
+
+    with library.ParquetFile(path) as file:
+        about = file.metadata
+        groups = [about.row_group(number) for number in range(about.num_row_groups)]
+        size = sum(8 * group.column(place).num_values for group in groups for place in range(group.num_columns))
+        if max(size, about.num_rows * about.num_columns) > most:
+            raise ValueError(f"it would take {size:,} bytes, far more than the file has; save it uncompressed")
+        allow(size)
+        table = file.read(use_threads=False)
+    table.validate(full=True)
+    said = [field.name for field in table.schema if types.is_string(field.type) or types.is_large_string(field.type)]
+    texts = {name: table[name].to_pylist() for name in said}
+    matrices, single = {}, []
+    for place, field in enumerate(table.schema):
+        column = table.column(place).combine_chunks()
+        if types.is_list(field.type) or types.is_large_list(field.type) or types.is_fixed_size_list(field.type):
+            flat = column.flatten()
+            if column.null_count or flat.null_count or not len(column) or len(flat) % len(column):
+                continue
+            lengths = column.value_lengths().unique() if not types.is_fixed_size_list(field.type) else [1]
+            if len(lengths) == 1:
+                matrices[field.name] = flat.to_numpy(zero_copy_only=False).reshape(len(column), -1)
+        elif types.is_floating(field.type) and not column.null_count:
+            single.append(column.to_numpy(zero_copy_only=False))
+    if single:
+        matrices["columns"] = np.stack(single, axis=1)
+    parts = texts.pop("part", None)
+    if parts is None or len(matrices) != 1:
+        return None, {**matrices, **texts}
+    (values,), found = matrices.values(), dict[str, Any]()
+    for part in dict.fromkeys(parts):
+        rows = [row for row, one in enumerate(parts) if one == part]
+        found[str(part)] = values[rows]
+        found |= {f"{part}/{name}": [given[row] for row in rows] for name, given in texts.items()}
+    return None, found
+
+
 def datasets(file: Any) -> Iterator[tuple[str, Any]]:
     """The data sets in a file. Links are not followed, since they may lead to other files or in circles."""
+    import h5py
+
     groups, seen = [("", file, 0)], 0
     while groups:
         prefix, group, depth = groups.pop()
@@ -89,6 +144,12 @@ def datasets(file: Any) -> Iterator[tuple[str, Any]]:
 
 def described(item: Any) -> tuple[list[int], str, str]:
     """Shape, a description in words ("" for numbers), and the type."""
+    if isinstance(item, list):
+        return [len(item)], "text", "O"
+    if isinstance(item, np.ndarray):
+        return [*item.shape], "" if item.dtype.kind in "fiu" else "objects", item.dtype.str
+    import h5py
+
     shape, dtype = [*(item.shape or ())], item.dtype
     if item.external or item.is_virtual:
         return shape, "data in another file", dtype.str
@@ -98,6 +159,8 @@ def described(item: Any) -> tuple[list[int], str, str]:
 
 
 def numbers(item: Any, most: int) -> np.ndarray:
+    if isinstance(item, np.ndarray):
+        return np.ascontiguousarray(item)
     size = math.prod(item.shape) * item.dtype.itemsize
     for sides in (item.shape, item.chunks or ()):
         if math.prod(sides) * item.dtype.itemsize > most:
@@ -108,6 +171,8 @@ def numbers(item: Any, most: int) -> np.ndarray:
 
 def texts(item: Any, most: int) -> list[str]:
     """Read texts row by row, since many rows may point to one long text."""
+    if isinstance(item, list):
+        return ["" if one is None else one for one in item]
     if item.ndim != 1 or item.dtype.kind not in "OS":
         return []
     found, total = [], 0
