@@ -564,11 +564,32 @@ def test_learning_needs_a_train_split_that_shows_instances_twice(things, paired,
     learned = Fusion(members=MEMBERS[:1], weights="learned")
     with pytest.raises(ValueError, match="weights are learned from two images of one instance"):
         run_fusion(learned, dataset=things, store=warm, progress=False)
+
+
+@pytest.mark.parametrize("where", ["held_out", "database"])
+def test_a_fusion_learns_where_its_members_learn(things, warm, where):
+    """Of one member, it is that member with the whitening of the fusion."""
     bare = replace(things, train=(), train_instances=(), train_name="")
-    with pytest.raises(ValueError, match="needs a train split"):
-        run_fusion(learned, dataset=bare, store=warm, progress=False)
-    with pytest.raises(ValueError, match="needs a train split"):
-        run_fusion(Fusion(members=MEMBERS[:1], whitening="pca"), dataset=bare, store=warm, progress=False)
+    member = replace(MEMBERS[0], whitening="none", dimensions=None, whitening_set=where)
+    given = {"dataset": bare, "store": warm, "progress": False}
+    fused = run_fusion(Fusion(members=(member,), method="early", whitening="pca", dimensions=8), **given)
+    plain = run(replace(member, whitening="pca", dimensions=8), **given)
+    assert fused.metrics == pytest.approx(plain.metrics, abs=1e-6)
+    assert bool(fused.leak) == bool(plain.leak) == (where == "database")
+    both = [replace(one, whitening="pca", whitening_set=where) for one in MEMBERS[:2]]
+    learned = run_fusion(Fusion(members=both, method="minmax", weights="learned"), **given)
+    assert sum(learned.member_weights) == pytest.approx(1)
+
+
+def test_half_of_a_dataset_is_held_out_for_a_fusion_that_learns(things, warm, monkeypatch):
+    bare = replace(things, train=(), train_instances=(), train_name="")
+    monkeypatch.setattr("cbirlab.datasets.base.ENOUGH", 8)
+    monkeypatch.setattr("cbirlab.datasets.base.ENOUGH_KINDS", 2)
+    assert bare.learns_on_itself
+    members = [replace(one, whitening="none", dimensions=None) for one in MEMBERS[:2]]
+    fused = run_fusion(Fusion(members=members, whitening="pca"), dataset=bare, store=warm, progress=False)
+    assert {member.recipe.whitening_set for member in fused.members} == {"things/held_out"}
+    assert fused.leak == ""
 
 
 def test_a_train_split_of_evaluated_images_is_a_leak(paired, warm):

@@ -39,7 +39,6 @@ ORDER = (
     "projection",
     "live",
     "study",
-    "systems",
     "exercises",
     "tables",
     "plots",

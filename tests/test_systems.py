@@ -15,7 +15,7 @@ from cbirlab.base.registry import UnknownName
 from cbirlab.cli import main
 from cbirlab.fusion import FusedRun, Fusion
 from cbirlab.study.literature import published
-from cbirlab.systems.base import HAND_CRAFTED, tap_in_place_of
+from cbirlab.study.systems.base import HAND_CRAFTED, tap_in_place_of
 
 SIDE = 64
 RUNNING = [name for name in SYSTEMS if not SYSTEMS[name].out]
@@ -79,7 +79,7 @@ def test_its_published_number_is_known(name):
 
 
 def test_the_bibliography_holds_what_is_cited_and_no_more():
-    from cbirlab.systems.base import _entries
+    from cbirlab.study.systems.base import _entries
 
     assert {SYSTEMS[name].cite for name in SYSTEMS} == set(_entries())
     for entry in _entries().values():

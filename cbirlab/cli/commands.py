@@ -87,10 +87,10 @@ def _list(given: Any) -> int:
 
 def _run(given: Any) -> int:
     from cbirlab import tables
-    from cbirlab.cli import checks, output
+    from cbirlab.cli import checks, output, systems
 
     try:
-        recipe = output.asked(given)
+        recipe = systems.asked(given)
         checks.table(given.out)
         checks.ranking(given.save_ranking)
         checks.device(given.device)
@@ -162,15 +162,13 @@ def _why(given: Any) -> int:
 
 def _compare(given: Any) -> int:
     from cbirlab import tables
-    from cbirlab.cli import checks, output
+    from cbirlab.cli import checks, output, systems
     from cbirlab.pipeline import Recipe
     from cbirlab.study.grid import compare
     from cbirlab.study.literature import beside, published
 
     if given.systems:
-        from cbirlab.cli.systems import compare_command
-
-        return compare_command(given)
+        return systems.compare_command(given)
     shared = recipe_fields(given)
     dataset = shared.pop("dataset", "toytown")
     try:

@@ -13,7 +13,7 @@ from cbirlab.base.text import printable
 
 if TYPE_CHECKING:
     from cbirlab.backbones import Tap
-    from cbirlab.systems import System
+    from cbirlab.study.systems import System
 
 KINDS = {
     "datasets": "cbirlab.datasets:DATASETS",
@@ -33,7 +33,7 @@ KINDS = {
     "rerankings": "cbirlab.reranking:RERANKERS",
     "protocols": "cbirlab.evaluation:PROTOCOLS",
     "metrics": "cbirlab.evaluation:METRICS",
-    "systems": "cbirlab.systems:SYSTEMS",
+    "systems": "cbirlab.study.systems:SYSTEMS",
 }
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from cbirlab.cli import checks
 from cbirlab.cli.listing import align
-from cbirlab.cli.options import recipe_fields
 from cbirlab.store import Store
 
 if TYPE_CHECKING:
@@ -97,21 +96,6 @@ def recipe_of(saved: Mapping[str, Any], options: Mapping[str, Any]) -> Recipe | 
     if options:
         raise ValueError(f"a saved fusion is run without changes; leave out {', '.join(options)}.")
     return Fusion.from_json(saved)
-
-
-def asked(given: Any) -> Recipe | Fusion:
-    """What `cbirlab run` is to carry out: a system, what a file holds, or the recipe of the options.
-
-    Raises
-    ------
-    UnknownName, ValueError, TypeError : no such system, no recipe in the file, or fields that are not allowed.
-    """
-    if given.system:
-        from cbirlab.cli.systems import planned
-
-        return planned(given)
-    saved = read_recipe(given.recipe, given.row) if given.recipe else {}
-    return recipe_of(saved, recipe_fields(given))
 
 
 def carry_out(recipe: Recipe | Fusion, given: Any) -> Run | FusedRun:

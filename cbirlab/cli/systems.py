@@ -40,18 +40,22 @@ def add_systems(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--train", action="store_true", help=_TRAIN)
 
 
-def planned(given: Any) -> Recipe | Fusion:
-    """The recipe or the fusion of the system that the command line names, trained first if it has to be.
+def asked(given: Any) -> Recipe | Fusion:
+    """What `cbirlab run` is to carry out: a system, trained first if it has to be, what a file holds, or a recipe.
 
     Raises
     ------
-    UnknownName, ValueError : no such system, or it cannot run; a recipe beside it.
+    UnknownName, ValueError, TypeError : no such system, or it cannot run; no recipe in the file; fields that are not
+        allowed.
     """
-    from cbirlab.systems.running import plan_of
+    fields = recipe_fields(given)
+    if not given.system:
+        saved = output.read_recipe(given.recipe, given.row) if given.recipe else {}
+        return output.recipe_of(saved, fields)
+    from cbirlab.study.systems.running import plan_of
 
     if given.recipe:
         raise ValueError(f"run: give a system or --recipe, got {given.system!r} and {given.recipe!r}.")
-    fields = recipe_fields(given)
     dataset = fields.pop("dataset", "toytown")
     about = {"store": output.store(given), "progress": not given.quiet}
     return plan_of(given.system, dataset, train=given.train, **about, **fields)[0]
@@ -64,7 +68,7 @@ def table(given: Any) -> pd.DataFrame:
     ------
     UsageError : options of a grid beside it, or several networks or numbers of dimensions.
     """
-    from cbirlab.systems import SYSTEMS, compare_systems
+    from cbirlab.study.systems import SYSTEMS, compare_systems
 
     beside = [name for name in _DECIDED if getattr(given, name, None) is not None]
     if beside:

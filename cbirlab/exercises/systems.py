@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cbirlab.exercises.base import Solution, exercise
-from cbirlab.systems import SYSTEMS
+from cbirlab.study.systems import SYSTEMS
 
 CONCATENATED = 4096 + 2 * 100 * 500
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cbirlab.plots.canvas import COLOURS, INK, ink, legend, need, new_axes, plain, tidy, title_of
 
@@ -25,7 +25,8 @@ def timeline(frame: pd.DataFrame, *, metric: str, elsewhere: str = "", ax: Axes 
     ValueError : another kind of table, or no system that ran.
     """
     need("timeline", frame, ["title", "year", "error", metric])
-    ran = frame[frame["error"] == ""].sort_values(["year", metric])
+    ran: Any = frame.loc[frame["error"] == ""]
+    ran = ran.sort_values(["year", metric])
     if not len(ran):
         raise ValueError("timeline: a system must have run, and none did; see the column 'error'.")
     ax = ax or new_axes(width=7.6, height=4.2)

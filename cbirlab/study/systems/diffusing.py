@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cbirlab.systems.base import add
+from cbirlab.study.systems.base import add
 
 _DESCRIBED = {"backbone": "resnet101", "tap": "layer4", "aggregation": "gem", "whitening": "lw"}
 _ITS_ROWS = "descriptors are GeM of ImageNet's network with Lw, in the paper fine-tuned ones"

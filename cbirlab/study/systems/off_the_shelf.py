@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cbirlab.systems.base import HAND_CRAFTED, add
+from cbirlab.study.systems.base import HAND_CRAFTED, add
 
 SINGLE, SEVERAL = "single pass", "multiple passes"
 _OLD_WEIGHTS = "torchvision's weights in place of those of the authors"

@@ -12,11 +12,10 @@ from cbirlab.fusion import FusedRun, Fusion, run_fusion
 from cbirlab.pipeline import Recipe, Run
 from cbirlab.pipeline import run as run_recipe
 from cbirlab.store import Store
+from cbirlab.study.systems.base import SYSTEMS, System
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from cbirlab.systems.base import System
 
 
 def run(
@@ -112,8 +111,6 @@ def plan_of(
     **given: Any,
 ) -> tuple[Recipe | Fusion, Dataset]:
     """The recipe or the fusion of a system, trained first if it has to be, and the dataset; see `run`."""
-    from cbirlab.systems import SYSTEMS
-
     found: System = SYSTEMS[system]
     loaded = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
     name = loaded.name if isinstance(dataset, Dataset) else str(dataset)
@@ -176,7 +173,6 @@ def compare_systems(
     from cbirlab.base.progress import bar
     from cbirlab.fusion import fused_row
     from cbirlab.pipeline import table_row
-    from cbirlab.systems import SYSTEMS
 
     loaded = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
     name = loaded.name if isinstance(dataset, Dataset) else str(dataset)

@@ -6,7 +6,7 @@ the papers (Landmarks, retrieval-SfM-120k, Pittsburgh) are not bundled.
 
 from __future__ import annotations
 
-from cbirlab.systems.base import add
+from cbirlab.study.systems.base import add
 
 SUPERVISED, UNSUPERVISED = "supervised", "unsupervised"
 _OWN_SET = "learns on the train split here, in the paper on"
