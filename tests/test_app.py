@@ -54,8 +54,8 @@ def test_it_serves_one_cell_with_the_panel_and_passes_arguments_on(served, monke
     assert arguments[1:] == [*app.voila_arguments(Path(arguments[0]), [])[1:], "--no-browser", "--port", "9999"]
     nbformat.validate(notebook)
     (cell,) = notebook.cells
-    assert cell.source.endswith(f"panel = {app.PANEL}('toytown', 'toynet')\npanel")
-    assert prepared == [("toytown", "toynet", None)]
+    assert cell.source.endswith(f"panel = {app.PANEL}('toytown')\npanel")
+    assert prepared == [("toytown", None, None)]
     assert notebook.metadata.title == "cbirlab: toytown"
     assert not Path(arguments[0]).exists(), "the folder is gone when the app has ended"
 

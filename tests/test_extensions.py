@@ -74,7 +74,17 @@ def test_a_command_has_what_it_brings_and_says_what_failed(site, pictures, tmp_p
         "--store",
         str(tmp_path),
     ]
-    words = ["--tap", "layer2", "--aggregation", "midrange", "--roundings", "none", "decimal(places=0)"]
+    words = [
+        "--backbone",
+        "toynet",
+        "--tap",
+        "layer2",
+        "--aggregation",
+        "midrange",
+        "--roundings",
+        "none",
+        "decimal(places=0)",
+    ]
     ran = python(site, "-m", "cbirlab", "compare", *here, *words, "--whitening", "none")
     header, _, *lines = (line.split("|")[1:-1] for line in ran.stdout.splitlines() if line.startswith("|"))
     rows = [dict(zip(map(str.strip, header), map(str.strip, line), strict=True)) for line in lines]

@@ -86,7 +86,7 @@ def test_what_is_not_here_says_what_it_takes(nowhere: Path) -> None:
         assert part in found.instructions
     assert str(availability("deit_tiny")) == "a file of yours"
     assert (availability("handcrafted").here, availability("toynet").here) == (True, True)
-    assert backbones_here() == ["toynet", "handcrafted"]
+    assert backbones_here() == ["toynet", "efficientnet_lite0", "handcrafted"]
     with pytest.raises(UnknownName, match="Did you mean 'resnet50'"):
         availability("resnet5")
     with pytest.raises(WeightsError, match=r"one of its published sets \(IMAGENET1K_V1, IMAGENET1K_V2\), got 'V2'"):

@@ -20,6 +20,7 @@ from cbirlab.datasets import load_dataset
 from cbirlab.live import Session
 from cbirlab.pipeline.fields import each
 from cbirlab.widgets import TrainingPanel, Workbench
+from cbirlab.widgets.panels.sessions import backbone_titles
 from cbirlab.widgets.panels.training_views import spread
 from cbirlab.widgets.parts.tasks import BEHIND
 from cbirlab.widgets.parts.training_charts import Plane
@@ -381,3 +382,9 @@ def test_axes_are_those_of_the_start():
     moved[4] = 0
     assert np.allclose(plane.points(moved) - plane.start, plane.axes[:, 0])
     assert "dashed" not in plane.chart(moved, "a title").svg("words")
+
+
+def test_weights_whose_file_is_gone_do_not_break_the_menus():
+    ((title, name),) = backbone_titles(["toynet@trained-0123456789abcdef"])
+    assert name == "toynet@trained-0123456789abcdef"
+    assert title.endswith("(takes its file, which is gone)")

@@ -72,7 +72,7 @@ def matrix(
     import pandas as pd
 
     sources, targets, ways = (_several(one) for one in (sources, targets, ways))
-    backbone = backbone or usual_backbone(*sources, *map(_named, targets))
+    backbone = backbone or usual_backbone(*map(str, sources), *map(_named, targets))
     base = shared_recipe(sources, targets, ways, {"backbone": backbone, "weights": weights, **recipe_fields})
     kinds = [Whitening.parse(way) for way in ways]
     loaded = {_named(target): _loaded(target) for target in targets}

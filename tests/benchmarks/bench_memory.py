@@ -97,8 +97,12 @@ def describe(scratch: Path, _moves: int) -> None:
     dataset = load_dataset(scratch / "all", train=scratch / "train", image_size=320)
     backbone = load_backbone("toynet")
     taps = ["layer1", "layer2", "layer3", "layer4"]
-    plain = [Recipe(dataset="drawn", tap=tap, aggregation=one) for tap in taps for one in AGGREGATIONS + ENCODINGS]
-    views = [Recipe(dataset="drawn", tap="layer4", passes="grid(rows=2, columns=2)")]
+    plain = [
+        Recipe(dataset="drawn", backbone="toynet", tap=tap, aggregation=one)
+        for tap in taps
+        for one in AGGREGATIONS + ENCODINGS
+    ]
+    views = [Recipe(dataset="drawn", backbone="toynet", tap="layer4", passes="grid(rows=2, columns=2)")]
     for recipes in (plain, views):
         resolved = [recipe.resolved(dataset, backbone) for recipe in recipes]
         Bench(dataset, backbone, resolved[0], store=Store(scratch / "store"), progress=False).fill(resolved)
@@ -109,7 +113,9 @@ def carry_out(scratch: Path, _moves: int) -> None:
     from cbirlab import Recipe, run
     from cbirlab.store import Store
 
-    recipe = Recipe(dataset=str(scratch / "many"), whitening="pca", whitening_set="database", image_size=48)
+    recipe = Recipe(
+        dataset=str(scratch / "many"), backbone="toynet", whitening="pca", whitening_set="database", image_size=48
+    )
     run(recipe, store=Store(scratch / "store"), progress=False)
 
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from cbirlab.backbones import BACKBONES, availability, choices_of, in_one_word, split_backbone
+from cbirlab.backbones import BACKBONES, Availability, availability, choices_of, in_one_word, split_backbone
 from cbirlab.backbones.trained import aliases
+from cbirlab.backbones.weights import WeightsError
 from cbirlab.base import downloads
 from cbirlab.pipeline.added import search_fields
 from cbirlab.pipeline.recipe import OF_SETTING, Recipe
@@ -137,4 +138,8 @@ def backbone_titles(names: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _available(text: str) -> Availability:
-    return availability(*split_backbone(text))
+    """Of weights that were trained here and whose file has gone since, the menu says so."""
+    try:
+        return availability(*split_backbone(text))
+    except WeightsError:
+        return Availability(False, takes="its file, which is gone")
