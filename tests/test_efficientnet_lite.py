@@ -10,12 +10,14 @@ import torch
 from torch.nn import functional
 from torchvision.models import MobileNet_V2_Weights
 
-from cbirlab import images, load_backbone
-from cbirlab.backbones import backbones_here, taps
+from cbirlab import Recipe, Training, images, load_backbone
+from cbirlab.backbones import backbones_here, names, taps, usual_backbone
 from cbirlab.backbones.local_weights import availability
 from cbirlab.backbones.networks.efficientnet_lite import EfficientNetLite0, SameConv2d
 from cbirlab.backbones.weights import WeightsError
+from cbirlab.cli import main
 from cbirlab.datasets import bundled
+from cbirlab.live import Session
 
 CATEGORIES = MobileNet_V2_Weights.IMAGENET1K_V1.meta["categories"]
 EXPECTED = {"dinosaurs": "triceratops", "elephants": "African elephant", "buses": "trolleybus", "mountains": "alp"}
@@ -94,3 +96,32 @@ def test_a_file_of_ones_own_fits(tmp_path):
     loaded = load_backbone("efficientnet_lite0", tmp_path / "mine.pth")
     assert loaded.taps["logits"].channels == 7
     assert loaded.missing_taps == ()
+
+
+@pytest.fixture
+def usual(monkeypatch):
+    """As users have it; other tests describe their drawn pictures with toynet."""
+    monkeypatch.setattr(names, "OF_PHOTOGRAPHS", "efficientnet_lite0")
+
+
+def test_pictures_other_than_toytowns_have_a_network_of_their_own(usual, pictures, things, warm):
+    assert usual_backbone("toytown") == usual_backbone("toytown/train", "toytown(layout=nested)") == "toynet"
+    assert usual_backbone("toytowns") == usual_backbone("toytown", "my/photos") == "efficientnet_lite0"
+    assert Recipe().backbone == Training().backbone == "toynet"
+    assert Recipe(dataset=str(pictures)).backbone == Training(on=str(pictures)).backbone == "efficientnet_lite0"
+    assert Recipe(dataset=str(pictures), backbone="toynet").backbone == "toynet"
+    assert Session(things, store=warm).backbone == "efficientnet_lite0"
+
+
+def test_the_command_line_says_which_network_it_takes(usual, pictures, warm, capsys):
+    given = ["--dataset", str(pictures), "--image-size", "64", "--store", str(warm.path)]
+    assert main(["run", *given]) == 0
+    said = capsys.readouterr()
+    assert "network: efficientnet_lite0, the usual one for photographs" in said.err
+    assert "efficientnet_lite0" in said.out
+    grid = ["--aggregation", "gem", "--whitening", "none"]
+    assert main(["compare", *given, *grid]) == 0
+    assert "network: efficientnet_lite0" in capsys.readouterr().err
+    for words in (["compare", *given, *grid, "--backbone", "toynet"], ["run", *given, "--quiet"]):
+        assert main(words) == 0
+        assert "network:" not in capsys.readouterr().err

@@ -180,6 +180,7 @@ def _compare(given: Any) -> int:
         checks.device(given.device)
     except (ValueError, TypeError) as error:
         raise UsageError(str(error)) from error
+    output.say_network(names.get("backbones"), dataset, given)
     frame = compare(
         dataset,
         **names,

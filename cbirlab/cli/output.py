@@ -7,7 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cbirlab.cli import checks
+from cbirlab.backbones.names import OF_TOYTOWN, usual_backbone
+from cbirlab.cli import checks, saying
 from cbirlab.cli.listing import align
 from cbirlab.store import Store
 
@@ -96,6 +97,13 @@ def recipe_of(saved: Mapping[str, Any], options: Mapping[str, Any]) -> Recipe | 
     if options:
         raise ValueError(f"a saved fusion is run without changes; leave out {', '.join(options)}.")
     return Fusion.from_json(saved)
+
+
+def say_network(named: Any, dataset: str, given: Any) -> None:
+    """Say which network describes pictures other than Toytown's if none was named."""
+    usual = usual_backbone(dataset)
+    if not named and usual != OF_TOYTOWN and not given.quiet:
+        saying.complain(f"network: {usual}, the usual one for photographs; --backbone names another")
 
 
 def carry_out(recipe: Recipe | Fusion, given: Any) -> Run | FusedRun:

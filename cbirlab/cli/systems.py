@@ -51,6 +51,7 @@ def asked(given: Any) -> Recipe | Fusion:
     fields = recipe_fields(given)
     if not given.system:
         saved = output.read_recipe(given.recipe, given.row) if given.recipe else {}
+        output.say_network(saved or fields.get("backbone"), str(fields.get("dataset", "toytown")), given)
         return output.recipe_of(saved, fields)
     from cbirlab.study.systems.running import plan_of
 

@@ -49,9 +49,12 @@ def main() -> None:
     places = [("toytown", "toynet")] + [(str(file), "efficientnet_lite0") for file in files]
     columns = []
     for dataset, backbone in places:
-        frame = compare_systems(dataset, backbone=backbone, image_size=SIDE, train=asked.train, progress=False)
-        columns.append(measured(frame))
-        print(f"{dataset}: done", file=sys.stderr, flush=True)
+        found: dict[str, tuple[str, str]] = {}
+        for name in SYSTEMS:
+            shared = {"backbone": backbone, "image_size": SIDE, "train": asked.train, "progress": False}
+            found |= measured(compare_systems(dataset, name, **shared))
+            print(dataset, name, *found[name], file=sys.stderr, flush=True)
+        columns.append(found)
     heads = ["system", "year", "status", "dim", "Toytown, toynet", "covers", "Corel-1k", *ELSEWHERE]
     print("| " + " | ".join(heads) + " |\n|" + " --- |" * len(heads))
     for name in SYSTEMS:
