@@ -6,6 +6,7 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -14,18 +15,23 @@ from typing import TYPE_CHECKING
 
 import hypothesis
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image, ImageDraw
 
+from cbirlab.aggregation import AGGREGATIONS
 from cbirlab.backbones import names
 from cbirlab.datasets import Dataset, load_dataset
 from cbirlab.store import Store
+from cbirlab.whitening import WHITENINGS
 
 if TYPE_CHECKING:
     from cbirlab.live import Session
 
 os.environ["CBIRLAB_TRAINED"] = tempfile.mkdtemp(prefix="cbirlab-trained-")  # never the developer's own
 atexit.register(shutil.rmtree, os.environ["CBIRLAB_TRAINED"], ignore_errors=True)
+
+pd.set_option("mode.string_storage", "python")  # tests make tables of names that are no UTF-8, see base.frames
 
 names.OF_PHOTOGRAPHS = names.OF_TOYTOWN  # quick; tests of what is usual for photographs set the other one again
 
@@ -64,6 +70,15 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
             path.parent.mkdir(parents=True, exist_ok=True)
             draw(instance, view).save(path)
     return folder / "all"
+
+
+@pytest.fixture(autouse=True)
+def forget_trained() -> Iterator[None]:
+    """What a test has trained is in no list of another one."""
+    yield
+    for registry in (AGGREGATIONS, WHITENINGS):
+        for name in [one for one in registry.so_far() if one.startswith("trained:")]:
+            registry.remove(name)
 
 
 @pytest.fixture

@@ -174,7 +174,7 @@ def test_compare_writes_tables_and_run_repeats_a_row(call, pictures, tmp_path):
     assert tables.read(tmp_path / "more.csv").loc[0, "map"] == frame.loc[4, "map"]
     assert "recall@1" in tables.read(tmp_path / "more.csv").columns
     code, _, err = call("run", "--recipe", "table.csv", "--row", "99")
-    assert (code, "row must be in [0, 23]" in err) == (2, True)
+    assert (code, "row must be in [0, 27]" in err) == (2, True)
 
 
 def test_two_rows_are_compared_query_by_query_and_fusions_are_run_again(call, pictures, tmp_path, monkeypatch):

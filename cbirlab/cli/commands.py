@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from cbirlab.base.frames import frame_of
 from cbirlab.base.registry import UnknownName
 from cbirlab.cli import saying
 from cbirlab.cli.options import recipe_fields
@@ -105,9 +106,7 @@ def _run(given: Any) -> int:
 
         say(f"written: {write_ranking(result.ranking, given.save_ranking)}")
     if given.out:
-        import pandas as pd
-
-        say(f"written: {tables.write(pd.DataFrame([output.row_of(result)]), given.out)}")
+        say(f"written: {tables.write(frame_of([output.row_of(result)]), given.out)}")
     return 0
 
 

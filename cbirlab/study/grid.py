@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from cbirlab.aggregation import AGGREGATIONS, Aggregation
 from cbirlab.attention import ATTENTIONS
 from cbirlab.backbones import check_tap, usual_backbone
+from cbirlab.base.frames import frame_of
 from cbirlab.base.methods import Method
 from cbirlab.base.progress import bar
 from cbirlab.compression import Compression
@@ -92,7 +93,6 @@ def compare(
     ------
     As `run` does.
     """
-    import pandas as pd
 
     store = store or Store()
     loaded, name = load_named(dataset)
@@ -113,7 +113,7 @@ def compare(
         options |= {"dataset": loaded, "time_images": time_images}
         found = (run_fusion(one, **options) for one in fused)
         rows += [fused_row(one) for one in bar(found, total=len(fused), desc="fusions", unit="recipe", show=progress)]
-    return pd.DataFrame(rows)
+    return frame_of(rows)
 
 
 def described(

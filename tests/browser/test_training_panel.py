@@ -20,10 +20,11 @@ from cbirlab.store import Store
 from cbirlab.widgets import TrainingPanel, Workbench
 
 store = Store({store!r})
-training = Training(on={towers!r}, moves="layer4", steps=60, labels="mutual(k=1)", augment="none", precision="float32")
+named = dict(on={towers!r}, backbone="toynet", labels="mutual(k=1)", augment="none", precision="float32")
+training = Training(moves="layer4", steps=60, **named)
 TrainingPanel({towers!r}, training, store=store).add_class("TrainingPanel")
 """
-BESIDE = 'Workbench({towers!r}, backbones=["toynet"], store=store).add_class("Beside")'
+BESIDE = 'Workbench({towers!r}, "toynet", backbones=["toynet"], store=store).add_class("Beside")'
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ from cbirlab.base.progress import bar
 from cbirlab.store import Store
 from cbirlab.widgets import Workbench
 
-bench = Workbench({towers!r}, weights="random", store=Store({store!r}), shown=12,
+bench = Workbench({towers!r}, "toynet", weights="random", store=Store({store!r}), shown=12,
                   backbones={{"toynet": "random", "handcrafted": None}})
 bench.map.method.value = "pca"
 open_session = bench.sessions.open

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cbirlab.base.frames import frame_of
 from cbirlab.datasets import Dataset, load_dataset
 from cbirlab.fusion import FusedRun, Fusion, run_fusion
 from cbirlab.pipeline import Recipe, Run
@@ -166,8 +167,6 @@ def compare_systems(
     "system", "title", "year", "table", "kind", "status"; the columns of `cbirlab.compare`, empty where "error" says why
     it did not run; "departs".
     """
-    import pandas as pd
-
     from cbirlab.backbones.weights import WeightsError
     from cbirlab.base.methods import split_names
     from cbirlab.base.progress import bar
@@ -190,4 +189,4 @@ def compare_systems(
         except (WeightsError, ValueError) as problem:
             error = str(problem)
         rows.append({"system": one, **about, **row, "error": error, "departs": system.departs})
-    return pd.DataFrame(rows)
+    return frame_of(rows)

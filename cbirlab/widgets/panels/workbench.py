@@ -68,6 +68,8 @@ class Workbench(Explorer):
         pause: float = PAUSE,
         **options: Any,
     ) -> None:
+        if backbone is None and backbones:  # the first on offer
+            backbone = next(iter(backbones))
         session = saved.session_of(dataset, backbone, options)
         self.datasets = DatasetMenu(session.common.dataset, session.dataset.name, self._session_on, self.show)
         given = {"state": state, "start": start, "shown": shown, "prefetch": prefetch, "pause": pause}
