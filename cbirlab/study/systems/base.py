@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unicodedata import normalize
 
 from cbirlab.backbones import BACKBONES, split_backbone, taps_of
 from cbirlab.base.registry import Registry
@@ -28,6 +29,7 @@ AVERAGE = "spoc"
 """Pools what stands in place of a fully connected layer: the mean of a map is what such a layer sees."""
 
 _BIBLIOGRAPHY = Path(__file__).with_name("systems.bib")
+_ACCENTED, _MARKS = re.compile(r"\{\\(['^v])\{?(\w)\}?\}"), {"'": "\u0301", "^": "\u0302", "v": "\u030c"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +84,7 @@ class System:
     def paper(self) -> str:
         """Its paper in a few words: "Tolias et al., ICLR 2016"."""
         fields = dict(re.findall(r"^  (\w+) = \{(.*)\},?$", self.bibtex, flags=re.MULTILINE))
-        authors = [re.sub(r"[{}\\'^v]|\\v", "", one.split(",")[0]) for one in fields["author"].split(" and ")]
+        authors = [_ACCENTED.sub(_accented, one.split(",")[0]) for one in fields["author"].split(" and ")]
         named = (
             authors[0] if len(authors) == 1 else " and ".join(authors) if len(authors) == 2 else f"{authors[0]} et al."
         )
@@ -188,6 +190,11 @@ def _at(fields: dict[str, Any], dimensions: int | None) -> dict[str, Any]:
 
 def _at_once(recipe: Recipe, dimensions: int | None) -> Recipe:
     return replace(recipe, **_at({"whitening": recipe.whitening}, dimensions))
+
+
+def _accented(found: re.Match[str]) -> str:
+    """The letter that BibTeX writes as an accent and a letter."""
+    return normalize("NFC", found[2] + _MARKS[found[1]])
 
 
 @cache
