@@ -191,7 +191,7 @@ def _named(target: str | Path | Dataset) -> str:
 
 
 def _loaded(target: str | Path | Dataset) -> Dataset:
-    loaded = target if isinstance(target, Dataset) else load_dataset(target)
+    loaded = load_dataset(target)
     if not loaded.labels:
         raise ValueError(
             f"matrix: a target must have ground truth, and {loaded.name!r} has none; give each instance a sub-folder."

@@ -53,13 +53,15 @@ def asked(given: Any) -> Recipe | Fusion:
         saved = output.read_recipe(given.recipe, given.row) if given.recipe else {}
         output.say_network(saved or fields.get("backbone"), str(fields.get("dataset", "toytown")), given)
         return output.recipe_of(saved, fields)
+    from cbirlab.datasets import load_named
+    from cbirlab.study.systems import SYSTEMS
     from cbirlab.study.systems.running import plan_of
 
     if given.recipe:
         raise ValueError(f"run: give a system or --recipe, got {given.system!r} and {given.recipe!r}.")
-    dataset = fields.pop("dataset", "toytown")
-    about = {"store": output.store(given), "progress": not given.quiet}
-    return plan_of(given.system, dataset, train=given.train, **about, **fields)[0]
+    system, (dataset, name) = SYSTEMS[given.system], load_named(fields.pop("dataset", "toytown"))
+    about = {"store": output.store(given), "device": given.device, "progress": not given.quiet}
+    return plan_of(system, dataset, name, train=given.train, **about, **fields)
 
 
 def table(given: Any) -> pd.DataFrame:

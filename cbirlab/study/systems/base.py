@@ -133,7 +133,7 @@ class System:
         """
         from cbirlab.adaptation import Training
 
-        placed = self._placed({**self.parts[0], "aggregation": "gem"}, backbone)
+        placed = self._placed(self.parts[0], backbone)
         fields = {key: placed[key] for key in ("backbone", "tap", "image_size") if key in placed} | dict(self.training)
         moves = fields["moves"]
         if moves in taps_of(self.parts[0]["backbone"]):

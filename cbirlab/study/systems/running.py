@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cbirlab.base.frames import frame_of
-from cbirlab.datasets import Dataset, load_dataset
+from cbirlab.datasets import Dataset, load_dataset, load_named
 from cbirlab.fusion import FusedRun, Fusion, run_fusion
 from cbirlab.pipeline import Recipe, Run
 from cbirlab.pipeline import run as run_recipe
@@ -59,15 +59,16 @@ def run(
     """
     about: dict[str, Any] = {"store": store, "device": device, "progress": progress, "time_images": time_images}
     if isinstance(what, str):
-        given = {"train": train, "backbone": backbone, **fields}
-        return run_system(what, "toytown" if dataset is None else dataset, **given, **about)
+        loaded, name = load_named("toytown" if dataset is None else dataset)
+        how = {"store": store, "device": device, "progress": progress, "train": train, "backbone": backbone}
+        return _carried_out(plan_of(SYSTEMS[what], loaded, name, **how, **fields), loaded, **about)
     if train or backbone is not None or fields:
         named = [*fields, *(["train"] if train else []), *(["backbone"] if backbone is not None else [])]
         raise TypeError(
             f"run: {', '.join(named)} belong to a system by name, as in run('r-mac', ...); got a "
             f"{type(what).__name__}, which has fields of its own."
         )
-    return _carried_out(what, load_dataset(dataset) if isinstance(dataset, str | Path) else dataset, **about)
+    return _carried_out(what, None if dataset is None else load_dataset(dataset), **about)
 
 
 def _carried_out(plan: Recipe | Fusion, dataset: Dataset | None, **about: Any) -> Run | FusedRun:
@@ -76,70 +77,42 @@ def _carried_out(plan: Recipe | Fusion, dataset: Dataset | None, **about: Any) -
     return run_recipe(plan, dataset=dataset, **about)
 
 
-def run_system(
-    system: str,
-    dataset: Dataset | str | Path,
+def plan_of(
+    system: System,
+    dataset: Dataset,
+    name: str,
     *,
     train: bool = False,
     backbone: str | None = None,
     store: Store | None = None,
+    device: str = "cpu",
     progress: bool = True,
-    training: dict[str, Any] | None = None,
+    training: Mapping[str, Any] | None = None,
     **given: Any,
-) -> Run | FusedRun:
-    """Carry out a system; see `run`.
+) -> Recipe | Fusion:
+    """The recipe or the fusion of a system, trained first if it has to be; see `run`.
 
     Parameters
     ----------
+    dataset, name : what is searched, and how recipes name it.
     training : other fields of its training, such as `steps`.
     """
-    about = {name: given.pop(name) for name in ("device", "time_images") if name in given}
-    plan, loaded = plan_of(
-        system, dataset, train=train, backbone=backbone, store=store, progress=progress, training=training, **given
-    )
-    return _carried_out(plan, loaded, store=store, progress=progress, **about)
-
-
-def plan_of(
-    system: str,
-    dataset: Dataset | str | Path,
-    *,
-    train: bool = False,
-    backbone: str | None = None,
-    store: Store | None = None,
-    progress: bool = True,
-    training: dict[str, Any] | None = None,
-    **given: Any,
-) -> tuple[Recipe | Fusion, Dataset]:
-    """The recipe or the fusion of a system, trained first if it has to be, and the dataset; see `run`."""
-    found: System = SYSTEMS[system]
-    loaded = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
-    name = loaded.name if isinstance(dataset, Dataset) else str(dataset)
-    plan = found.plan(loaded, name, backbone, **given)
-    if not found.training:
-        return plan, loaded
+    plan = system.plan(dataset, name, backbone, **given)
+    if not system.training or isinstance(plan, Fusion):
+        return plan
     from cbirlab.adaptation import train as learn
 
-    learning = found.learning(loaded, name, backbone, weights=given.get("weights"), **(training or {}))
+    fields = {"weights": given.get("weights"), "device": device} | dict(training or {})
+    learning = system.learning(dataset, name, backbone, **fields)
     if not train:
         raise ValueError(
-            f"{system}: its network learns first, {learning.steps} steps on {learning.on}; to let it, say train=True "
-            "(--train)."
+            f"{system.name}: its network learns first, {learning.steps} steps on {learning.on}; to let it, say "
+            "train=True (--train)."
         )
-    done = learn(learning, store=store, progress=progress)
-    assert isinstance(plan, Recipe)
-    kept = {one: value for one, value in _learned(done.recipe()).items() if one != "aggregation" or _pools(found)}
-    return replace(plan, **kept), loaded
-
-
-def _pools(system: System) -> bool:
-    """Whether what is trained is, or includes, the pooling of its recipe."""
-    return system.training["moves"] == "pooling" or "aggregation" not in system.parts[0] or system.name == "gem"
-
-
-def _learned(recipe: Recipe) -> dict[str, Any]:
-    """The fields of the recipe of a training that say what was learned."""
-    return {name: getattr(recipe, name) for name in ("backbone", "weights", "tap", "aggregation")}
+    learned = learn(learning, store=store, progress=progress).recipe()
+    same = plan.aggregation.name == learning.aggregation.name  # else the system pools in another way than it trains
+    kept = ("backbone", "weights", "tap", *(("aggregation",) if same else ()))
+    return replace(plan, **{field: getattr(learned, field) for field in kept})
 
 
 def compare_systems(
@@ -173,18 +146,17 @@ def compare_systems(
     from cbirlab.fusion import fused_row
     from cbirlab.pipeline import table_row
 
-    loaded = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
-    name = loaded.name if isinstance(dataset, Dataset) else str(dataset)
+    loaded, name = load_named(dataset)
     named = [*SYSTEMS] if systems == "all" else split_names(systems) if isinstance(systems, str) else [*systems]
+    shared: dict[str, Any] = {"store": store, "device": device, "progress": progress}
     rows = []
     for one in bar([SYSTEMS.info(each).name for each in named], desc="systems", unit="system", show=progress):
         system = SYSTEMS[one]
         about = {key: getattr(system, key) for key in ("title", "year", "table", "kind", "status")}
         row, error = {}, ""
         try:
-            options = {"train": train, "backbone": backbone, "store": store, "progress": progress, **given}
-            plan, _ = plan_of(one, dataset if isinstance(dataset, Dataset) else name, **options)
-            done = _carried_out(plan, loaded, store=store, device=device, progress=progress)
+            plan = plan_of(system, loaded, name, train=train, backbone=backbone, **shared, **given)
+            done = _carried_out(plan, loaded, **shared)
             row = fused_row(done) if isinstance(done, FusedRun) else table_row(done)
         except (WeightsError, ValueError) as problem:
             error = str(problem)

@@ -81,7 +81,7 @@ class LabelPanel(Panel):
         shown: int = 12,
         pause: float = PAUSE,
     ) -> None:
-        self.dataset = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
+        self.dataset = load_dataset(dataset)
         self._named, self.shown, self.store = str(dataset), shown, store or Store()
         if isinstance(dataset, Dataset):
             self._named = dataset.name

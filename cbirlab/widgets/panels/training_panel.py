@@ -76,7 +76,7 @@ class TrainingPanel(Panel):
         pairs: int = 6,
         pause: float = PAUSE,
     ) -> None:
-        self.dataset = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
+        self.dataset = load_dataset(dataset)
         self._loaded = isinstance(dataset, Dataset)
         training = training or self._usual(str(dataset), backbone, weights)
         if training.moves in (HEAD, POOLING):
