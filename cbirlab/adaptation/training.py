@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from cbirlab.adaptation.labelling import Labels
 from cbirlab.aggregation import Aggregation
 from cbirlab.aggregation.learnable import LearnablePooling
-from cbirlab.backbones import check_tap, split_backbone, usual_backbone
+from cbirlab.backbones import check_tap
 from cbirlab.backbones.names import USUAL
 from cbirlab.backbones.trained import HEADS, POOLED
 from cbirlab.base.methods import Method
 from cbirlab.base.params import Choice, Range
-from cbirlab.base.plain import check_fields, check_texts, object_of
+from cbirlab.base.plain import check_fields, object_of
 from cbirlab.base.registry import Registry, UnknownName
 from cbirlab.images.preprocessing import IMAGE_SIZE
-from cbirlab.pipeline.fields import checked_by, declared, each, on_or_off, optional
+from cbirlab.pipeline.fields import checked_by, declared, each, on_or_off, optional, settle
 from cbirlab.store import digest
 from cbirlab.store.code import code_version
 from cbirlab.training.losses import Loss
@@ -170,16 +170,7 @@ class Training:
     )
 
     def __post_init__(self) -> None:
-        if self.backbone is None:
-            object.__setattr__(self, "backbone", usual_backbone(str(self.on)))
-        check_texts(self)
-        backbone, weights = split_backbone(self.backbone, self.weights)
-        clean = {"backbone": backbone, "weights": weights}
-        for name, field in each(self):
-            if field.check is not None:
-                clean[name] = field.check(getattr(self, name))
-        for name, value in clean.items():
-            object.__setattr__(self, name, value)
+        settle(self, str(self.on))
         check_mined(self.loss, self.miner)
         if self.aggregation.learns or self.aggregation.attentions or self.aggregation.fact("needs"):
             raise ValueError(

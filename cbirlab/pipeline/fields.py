@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, Self
 
+from cbirlab.backbones import split_backbone, usual_backbone
 from cbirlab.base.methods import Method
 from cbirlab.base.params import Choice, Range
-from cbirlab.base.plain import shown
+from cbirlab.base.plain import check_texts, shown
 from cbirlab.base.registry import load_extensions
 
 DATA, NETWORK, MAPS, SETTING = "data", "network", "maps", "setting"
@@ -146,3 +147,22 @@ def check_scales(given: str | Sequence[float]) -> tuple[float, ...]:
             f"Recipe: scales must be 1 to {MOST_SCALES} numbers or one of {', '.join(SCALE_SETS)}, got {shown(given)}."
         )
     return tuple(Range(0.05, 8).check("Recipe", "scales", scale) for scale in given)
+
+
+def settle(record: Any, pictures: str) -> None:
+    """Check a new frozen record with a backbone, and put in its fields what their checks return.
+
+    Parameters
+    ----------
+    pictures : the dataset for which a network is chosen where none is named, see `usual_backbone`.
+    """
+    if record.backbone is None:
+        object.__setattr__(record, "backbone", usual_backbone(pictures))
+    check_texts(record)
+    backbone, weights = split_backbone(str(record.backbone), record.weights)
+    clean: dict[str, Any] = {"backbone": backbone, "weights": weights}
+    for name, declaration in each(record):
+        if declaration.check is not None:
+            clean[name] = declaration.check(getattr(record, name))
+    for name, value in clean.items():
+        object.__setattr__(record, name, value)

@@ -8,11 +8,11 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from cbirlab.aggregation import Aggregation
-from cbirlab.backbones import Backbone, load_backbone, split_backbone, usual_backbone
+from cbirlab.backbones import Backbone, load_backbone
 from cbirlab.backbones.loading import PRECISION
 from cbirlab.backbones.names import USUAL
 from cbirlab.base.params import Choice, Range
-from cbirlab.base.plain import check_fields, check_texts, object_of
+from cbirlab.base.plain import check_fields, object_of
 from cbirlab.base.registry import load_extensions
 from cbirlab.compression import Compression
 from cbirlab.datasets import Dataset, load_dataset, nameable
@@ -38,12 +38,12 @@ from cbirlab.pipeline.fields import (
     check_scales,
     checked_by,
     declared,
-    each,
     names,
     number_or_name,
     on_or_off,
     one_of,
     optional,
+    settle,
     whole,
 )
 from cbirlab.pipeline.learning_sets import learning_set, means_held_out
@@ -223,16 +223,7 @@ class Recipe(Extensible):
 
     def __post_init__(self) -> None:
         nameable(self.dataset)
-        if self.backbone is None:
-            object.__setattr__(self, "backbone", usual_backbone(str(self.dataset)))
-        check_texts(self)
-        backbone, weights = split_backbone(self.backbone, self.weights)
-        clean = {"backbone": backbone, "weights": weights}
-        for name, field in each(self):
-            if field.check is not None:
-                clean[name] = field.check(getattr(self, name))
-        for name, value in clean.items():
-            object.__setattr__(self, name, value)
+        settle(self, str(self.dataset))
         check_together(self)
 
     @property
