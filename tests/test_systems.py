@@ -14,8 +14,12 @@ from cbirlab.backbones import BACKBONES, taps_of
 from cbirlab.base.registry import UnknownName
 from cbirlab.cli import main
 from cbirlab.fusion import FusedRun, Fusion
+from cbirlab.live import Session
 from cbirlab.study.literature import published
 from cbirlab.study.systems.base import HAND_CRAFTED, tap_in_place_of
+from cbirlab.widgets.panels.system_menu import state_of_system
+from cbirlab.widgets.panels.workbench import Workbench
+from cbirlab.widgets.parts.state import RetrievalState
 
 SIDE = 64
 RUNNING = [name for name in SYSTEMS if not SYSTEMS[name].out]
@@ -303,3 +307,43 @@ def test_the_command_line_runs_one_and_compares_several(pictures, warm, capsys, 
     told = capsys.readouterr().out
     assert "@inproceedings{gong2014," in told
     assert "windows(size=0.25" in told
+
+
+ONE_PASS = [
+    *("r-mac", "crow", "blcf", "spoc", "non-metric"),
+    *("rdp", "offline-diffusion", "global-diffusion", "regional-diffusion"),
+]
+
+
+@pytest.fixture
+def opened(pictures, warm):
+    return Session(str(pictures), "toynet", "random", store=warm, image_size=SIDE, whitening_set="database")
+
+
+@pytest.mark.parametrize("name", ONE_PASS)
+def test_a_panel_shows_a_system_of_one_pass(name, opened):
+    state = RetrievalState.of(state_of_system(SYSTEMS[name], opened))
+    given = {"image_size": SIDE, "whitening_set": "database", "weights": "random"}
+    plan = SYSTEMS[name].plan(opened.dataset, opened.common.dataset, "toynet", **given)
+    assert opened.recipe(*state.setting) == plan.resolved(opened.dataset, opened.bench.backbone)
+
+
+@pytest.mark.parametrize("name", [name for name in RUNNING if name not in ONE_PASS])
+def test_a_panel_says_how_to_run_any_other_system(name, opened):
+    with pytest.raises(ValueError, match=re.escape(f"cbirlab.run({name!r}")):
+        state_of_system(SYSTEMS[name], opened)
+
+
+def test_the_menu_of_systems_sets_the_controls_and_lets_them_go(pictures, warm):
+    asked = {"store": warm, "image_size": SIDE, "whitening_set": "database", "weights": "random"}
+    workbench = Workbench(str(pictures), "toynet", backbones=["toynet"], prefetch=False, pause=0, **asked)
+    menu, before = workbench.a.systems.systems, workbench.a.setting
+    menu.value = "mop-cnn"
+    assert (menu.value, workbench.a.setting) == ("", before)
+    assert "it fuses 3 rankings" in workbench.error.value
+    menu.value = "crow"
+    assert (workbench.a.setting.aggregation.name, workbench.a.controls.whitening.value) == ("crow", "pca")
+    assert "Kalantidis" in workbench.a.systems.note.value
+    workbench.a.controls.tap.value = "layer3"
+    assert (menu.value, workbench.a.systems.note.value) == ("", "")
+    workbench.close()

@@ -20,6 +20,7 @@ from typing import Any
 import pandas as pd
 from lab import (
     HAND_CRAFTED,
+    LITE,
     OTHERS,
     RANDOM,
     RENDERED,
@@ -416,7 +417,7 @@ def main() -> None:
         load_dataset(options.dataset),
         networks(options.weights),
         photographs(options.photographs),
-        others=networks(options.weights, OTHERS),
+        others=(LITE, *networks(options.weights, OTHERS)),
     )
     for name in options.table:
         print(f"## {name}\n\n{TABLES[name].__doc__}\n", flush=True)

@@ -60,6 +60,7 @@ class Network:
 
 TOYNET = Network("toynet", "toynet")
 RANDOM = Network("toynet, random weights", "toynet", "random")
+LITE = Network("EfficientNet-Lite0", "efficientnet_lite0")  # its weights come with cbirlab
 HAND_CRAFTED = Network("hand-crafted", "handcrafted")
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from cbirlab.evaluation import PairedTest, paired
 from cbirlab.index import Ranking
 from cbirlab.widgets.panels.sessions import Sessions, backbone_titles, key_of
+from cbirlab.widgets.panels.system_menu import SystemMenu
 from cbirlab.widgets.parts import views
 from cbirlab.widgets.parts.controls import RetrievalControls, menu
 from cbirlab.widgets.parts.gallery import Gallery, Thumbnails
@@ -44,6 +45,7 @@ class Side:
     session : the session of the backbone that is shown now.
     backbone : the menu; a value other than the session's backbone is one that the user wishes for.
     state, controls, search : the setting.
+    systems : the menu of systems that sets it.
     ranking, results : found last; `results` is None before that.
     """
 
@@ -70,7 +72,8 @@ class Side:
             on_error=on_error,
         )
         self.search = SearchControls(state, on_error=on_error)
-        self.panel = widgets.VBox([self.backbone, *self.controls.widgets, self.search]).add_class(
+        self.systems = SystemMenu(state, lambda: self.session, on_error)
+        self.panel = widgets.VBox([self.backbone, self.systems, *self.controls.widgets, self.search]).add_class(
             f"cbirlab-side-{name.lower()}"
         )
         self.heading = widgets.HTML()
