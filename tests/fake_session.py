@@ -120,7 +120,7 @@ class FakeSession:
         self.pause = 0.0
         self.learners = 0
         self.store, self.device = Store(Path(tempfile.mkdtemp())), "cpu"
-        self.common = Recipe(dataset=str(dataset.images[0].parent))
+        self.common = Recipe(dataset=str(dataset.images[0].parent), whitening_set="database")
 
     def prepare(self, progress: bool = True) -> None:
         self.prepared = True

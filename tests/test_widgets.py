@@ -35,7 +35,7 @@ from cbirlab.widgets.parts.gallery import Gallery, Thumbnails, send_ahead
 from cbirlab.widgets.parts.question import Question
 from cbirlab.widgets.parts.result_marks import MARKS
 from cbirlab.widgets.parts.results import kinds_of_image, kinds_of_query, ranked_gallery, results_of_query
-from cbirlab.widgets.parts.state import RetrievalState
+from cbirlab.widgets.parts.state import RetrievalState, usual_start
 from cbirlab.widgets.parts.tasks import Latest
 
 
@@ -680,3 +680,10 @@ def test_pictures_are_sent_ahead_once_the_page_has_asked_for_one(session):
     stop.set()
     assert sorted(shipped) == [*range(len(thumbnails))]
     gallery.close()
+
+
+@pytest.mark.parametrize(("given", "whitening"), [(None, "none"), ("database", "pca"), ("toytown", "pca")])
+def test_a_panel_starts_without_a_whitening_that_nothing_of_its_own_teaches(dataset, given, whitening):
+    session = FakeSession(dataset)
+    session.common = replace(session.common, whitening_set=given)
+    assert usual_start(session, "pca")["whitening"] == whitening

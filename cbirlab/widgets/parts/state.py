@@ -156,8 +156,11 @@ class RetrievalState(HasTraits):
 def usual_start(session: Session, whitening: str = "none") -> dict[str, Any]:
     """GeM, or the first pooling on offer, at the deepest tap where it is possible; the first picture that can be read.
 
-    That picture is a query, or a database image if the dataset has no queries.
+    That picture is a query, or a database image if the dataset has no queries. Where nothing of the dataset's own can
+    teach the whitening, there is none, unless the session says what it learns on.
     """
+    teaches = session.dataset.train or session.dataset.learns_on_itself or session.common.whitening_set
+    whitening = whitening if teaches else "none"
     aggregation = "gem" if "gem" in session.methods else session.methods[0]
     setting = {"aggregation": aggregation, "tap": possible_tap(session, aggregation), "whitening": whitening}
     stages = {name: getattr(session.common, name) for name in search_fields()}
