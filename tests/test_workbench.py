@@ -201,7 +201,7 @@ def test_b_begins_as_a_is(bench):
     assert bench.columns.children == (bench.a.column, bench.b.column)
     bench.compare.value = False
     assert bench.columns.children == (bench.a.column,)
-    assert bench.a.gallery.notes == []
+    assert not any("gone" in note for note in bench.a.gallery.notes)
 
 
 @pytest.mark.parametrize("image", [None, 4])
@@ -347,7 +347,7 @@ def test_an_own_picture_is_a_query(bench):
     bench.picture._handle_custom_msg({"own": "mine.jpg"}, [memoryview(jpeg(Image.new("RGB", (90, 60), "red")))])
     assert bench.question.own.name == "mine.jpg"
     assert bench.a.session.asked[0].size == (90, 60)
-    assert bench.a.gallery.title == "mine.jpg: first 24 results"
+    assert bench.a.gallery.title == "mine.jpg: first 24 results; no ground truth for this question"
     assert bench.strip.current == bench.map.scatter.current == -1
     assert "picture from outside" in bench.note.value
     draw_box(bench, [0.0, 0.0, 0.5, 0.5])
@@ -366,7 +366,7 @@ def test_an_own_picture_is_found_once_the_network_is_free(bench, then):
     bench.ask_own("mine.jpg", jpeg(Image.new("RGB", (90, 60), "red")))
     bench.state.aggregation = then
     assert bench.work.wait(20)
-    assert bench.a.gallery.title == "mine.jpg: first 24 results"
+    assert bench.a.gallery.title == "mine.jpg: first 24 results; no ground truth for this question"
     assert (session.made != [], session.unready) == (True, set() if then == "mac" else {"mac"})
 
 
@@ -945,3 +945,115 @@ def test_a_dataset_that_cannot_be_opened_says_why_and_leaves_this_one(towers, he
         workbench.close()
     finally:
         DATASETS.remove("broken")
+
+
+# What a move has changed, and the way back
+
+
+@pytest.fixture
+def rested(bench, monkeypatch):
+    """The workbench with a clock, so that a test says what stood long enough to be a step."""
+    clock = [time.monotonic()]
+    monkeypatch.setattr(bench.steps, "_clock", lambda: clock[0])
+
+    def rest():
+        clock[0] += 10
+
+    rest()
+    return bench, rest
+
+
+def test_a_move_marks_what_it_changed(rested):
+    bench, _ = rested
+    before, first = bench.a.run(), [*bench.a.results.rows]
+    bench.state.set_parameter("gem", "p", 5.0)
+    places = {row: place for place, row in enumerate(first)}
+    for place, (row, note) in enumerate(zip(bench.a.results.rows, bench.a.gallery.notes, strict=True)):
+        up = places.get(row, place) - place
+        assert note.startswith("new" if row not in places else "▲" if up > 0 else "▼" if up < 0 else "")
+    test = paired_difference(
+        bench.a.run().evaluation.per_query["medium"], before.evaluation.per_query["medium"], before.evaluation.groups
+    )
+    assert f"{test.mean:+.3f}</span> [{test.low:+.3f}, {test.high:+.3f}]" in bench.metrics.value
+    assert f"<s style='width:{100 * before.metrics['map_medium']:.1f}%'>" in bench.metrics.value
+
+
+def test_another_question_marks_nothing(rested):
+    bench, _ = rested
+    bench.pick(len(bench.dataset.images) + 2)
+    assert (bench.a.gallery.notes, "<s " in bench.metrics.value) == ([], False)
+
+
+def test_one_goes_back_through_questions_and_settings(rested):
+    bench, rest = rested
+    assert bench.view.back.disabled
+    assert bench.view.forward.disabled
+    p = bench.state.parameter("gem", "p")
+    bench.state.set_parameter("gem", "p", 5.0)
+    rest()
+    bench.pick(bench.a.results.rows[3])
+    asked = bench.question.image
+    rest()
+    bench.compare.value = True
+    bench.view.back.click()
+    assert (bench.compared, bench.question.image) == (False, asked)
+    bench.view.back.click()
+    assert (bench.question.image, bench.state.parameter("gem", "p")) == (None, 5.0)
+    bench.view.back.click()
+    assert (bench.state.parameter("gem", "p"), bench.view.back.disabled) == (p, True)
+    bench.view.forward.click()
+    bench.view.forward.click()
+    assert (bench.question.image, bench.state.parameter("gem", "p")) == (asked, 5.0)
+
+
+def test_the_bar_says_what_is_seen(bench):
+    bench.view.count.value = 6
+    assert len(bench.a.gallery.ids) == 6
+    bench.view.side.value = 260
+    bench.compare.value = True
+    assert [side.gallery.side for side in bench.sides] == [260, 260]
+    for pane, button in ((bench.left, bench.view.settings), (bench.beside, bench.view.map)):
+        button.value = False
+        assert pane.layout.display == "none"
+        button.value = True
+        assert pane.layout.display is None
+
+
+def test_pictures_are_found_by_their_names(bench):
+    names = [path.name for path in (*bench.dataset.images, *(query.path for query in bench.dataset.queries))]
+    bench.view.find.value = "SCENE3_"
+    found = {item for item, name in enumerate(names) if "scene3_" in name}
+    assert {*bench.strip.ids} == found
+    assert bench.strip.ids[0] >= len(bench.dataset.images)  # queries first
+    bench.view.find.value = ""
+    assert bench.strip.ids == [*range(len(bench.dataset.images), len(names))]
+
+
+def test_what_is_older_than_the_controls_is_dimmed(bench):
+    bench.work.working = True
+    assert "cbirlab-stale" in bench._dom_classes
+    bench.work.working = False
+    assert "cbirlab-stale" not in bench._dom_classes
+
+
+def test_an_image_that_nothing_else_shows_is_judged_by_nothing(dataset):
+    alone = replace(dataset, instances=("the only one", *dataset.instances[1:]))
+    workbench = Workbench(FakeSession(alone), backbones=["toynet"], prefetch=False, pause=0)
+    workbench.pick(0)
+    assert ({*workbench.a.gallery.kinds}, workbench.a.gallery.title) == (
+        {""},
+        "Database image 0: first 24 results; no ground truth for this question",
+    )
+    workbench.pick(1)
+    assert workbench.a.gallery.title.endswith(" of its instance")
+    workbench.close()
+
+
+def test_dimensions_show_the_true_number_where_nothing_is_whitened(bench):
+    bench.state.whitening, bench.state.dimensions = "pca", 2
+    slider = bench.a.controls.dimensions
+    assert (slider.value, slider.disabled) == (2, False)
+    bench.state.whitening = "none"
+    assert (slider.value, slider.disabled) == (0, True)
+    bench.state.whitening = "pca"
+    assert slider.value == 2

@@ -19,6 +19,10 @@ function spoken(note) {
   return note.replace(/^[▲▼=]/, (sign) => words[sign]);
 }
 
+// One column of a narrow page, or one of two galleries side by side, has small pictures if nobody says how large they are.
+const [SMALL, USUAL, NARROW] = [88, 124, 520];
+const DOUBLE_CLICK = 220; // milliseconds in which a second click can follow
+
 function render({ model, el }) {
   const store = openStore(model.get("store"));
   const { receive } = store;
@@ -34,6 +38,7 @@ function render({ model, el }) {
   const legend = make("div", "cbirlab-legend", el);
   const live = make("div", "cbirlab-live", el);
   live.setAttribute("aria-live", "polite");
+  const enlarged = openEnlarged({ model, el, tiles: grid, store });
   keepKeys(el);
   whenAttached(el, () => keepKeys(el.closest(".cbirlab-panel") ?? el));
 
@@ -58,8 +63,16 @@ function render({ model, el }) {
     askSoon();
   });
 
-  function pick(button) {
-    model.set("picked", Number(button.dataset.id));
+  // A click asks for a picture, a double click enlarges it: so a click of the mouse waits for a second one.
+  let pending = 0;
+  function clicked(button, event) {
+    clearTimeout(pending);
+    const id = Number(button.dataset.id);
+    if (event.detail > 1) enlarged.show([...grid.children].indexOf(button));
+    else pending = setTimeout(() => pick(id), event.detail ? DOUBLE_CLICK : 0);
+  }
+  function pick(id) {
+    model.set("picked", id);
     model.set("clicks", model.get("clicks") + 1); // a second click on the same picture still counts
     model.save_changes();
   }
@@ -78,8 +91,10 @@ function render({ model, el }) {
     make("img", "", button).alt = "";
     make("span", "cbirlab-symbol", button);
     make("span", "cbirlab-change", button);
-    make("span", "cbirlab-caption", button);
-    button.addEventListener("click", () => pick(button));
+    const line = make("span", "cbirlab-line", button);
+    make("span", "cbirlab-caption", line);
+    make("span", "cbirlab-name", line);
+    button.addEventListener("click", (event) => clicked(button, event));
     button.addEventListener("focus", () => rove(position)); // by mouse, by keys or by a script
     for (const name of ["pointerenter", "focus"]) button.addEventListener(name, () => store.hover(Number(button.dataset.id), el));
     for (const name of ["pointerleave", "blur"]) button.addEventListener(name, () => store.hover(null, el));
@@ -93,14 +108,17 @@ function render({ model, el }) {
     const mark = marks[name];
     const caption = model.get("captions")[position] ?? "";
     const note = model.get("notes")[position] ?? "";
-    const [image, symbol, change, text] = button.children;
+    const [image, symbol, change, { children: [text, file] }] = button.children;
+    const path = model.get("names")[position] ?? "";
     button.dataset.id = id;
     button.dataset.mark = name;
     button.tabIndex = position === focusAt ? 0 : -1;
     button.style.border = mark ? mark.border : "";
     button.setAttribute("aria-label", [caption, mark?.label, spoken(note)].filter(Boolean).join(", ") || `picture ${id}`);
     symbol.textContent = mark ? `${mark.symbol} ${mark.short}` : "";
+    button.title = `${path}\nClick to ask for it, double-click or press Z to enlarge it`;
     text.textContent = caption;
+    file.textContent = caption ? path.split("/").at(-1) : "";
     change.textContent = note;
     change.dataset.way = note[0] ?? "";
     drawImage(button, image, id);
@@ -135,9 +153,11 @@ function render({ model, el }) {
   let columns = 1;
   function fitColumns() {
     const count = grid.children.length;
-    const fitting = Math.max(1, Math.floor((grid.clientWidth + 6) / (model.get("side") + 6)));
+    const side = model.get("side") || (grid.clientWidth < NARROW ? SMALL : USUAL);
+    const fitting = Math.max(1, Math.floor((grid.clientWidth + 6) / (side + 6)));
     columns = Math.max(1, Math.ceil(count / Math.ceil(count / fitting)));
-    if (model.get("arrangement") === "grid") grid.style.gridTemplateColumns = `repeat(${columns}, minmax(0, ${2 * model.get("side")}px))`;
+    if (model.get("arrangement") === "grid") grid.style.gridTemplateColumns = `repeat(${columns}, minmax(0, ${2 * side}px))`;
+    else grid.style.setProperty("--cbirlab-side", `${side}px`);
   }
   const resizing = new ResizeObserver(fitColumns);
   resizing.observe(grid);
@@ -155,7 +175,6 @@ function render({ model, el }) {
     focusAt = Math.max(0, Math.min(focusAt, ids.length - 1));
     title.textContent = model.get("title");
     grid.setAttribute("aria-label", model.get("title"));
-    grid.style.setProperty("--cbirlab-side", `${model.get("side")}px`);
     const before = grid.children.length;
     ids.forEach((id, position) => drawTile(tileAt(position), position, id));
     while (grid.children.length > ids.length) {
@@ -163,7 +182,7 @@ function render({ model, el }) {
       visible.delete(grid.lastChild);
       grid.lastChild.remove();
     }
-    if (before !== ids.length) fitColumns();
+    if (before !== ids.length || model.get("arrangement") === "strip") fitColumns();
     drawLegend(legend, model.get("marks"), model.get("legend"));
     report();
     askSoon();
@@ -189,6 +208,7 @@ function render({ model, el }) {
   }
 
   function move(event) {
+    if (event.key.toLowerCase() === "z" && !event.ctrlKey && !event.metaKey) return enlarged.show(focusAt);
     const last = grid.children.length - 1;
     const down = model.get("arrangement") === "strip" ? 1 : columns;
     const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: down, ArrowUp: -down, Home: -focusAt, End: last - focusAt };
@@ -206,12 +226,16 @@ function render({ model, el }) {
   model.on("msg:custom", receive);
   model.on("change:serial", draw); // bumped last in one hold_sync() block: one redraw per ranking
   model.on("change:current", showCurrent);
+  model.on("change:side", fitColumns);
   draw();
   whenAttached(el, showCurrent);
   return () => {
     model.off("msg:custom", receive);
     model.off("change:serial", draw);
     model.off("change:current", showCurrent);
+    model.off("change:side", fitColumns);
+    clearTimeout(pending);
+    enlarged.close();
     observer.disconnect();
     resizing.disconnect();
     store.leave(refresh, hoverChanged);

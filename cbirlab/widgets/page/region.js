@@ -25,11 +25,12 @@ async function bytesOf(file) {
 function render({ model, el }) {
   el.classList.add("cbirlab-region");
   const paper = make("div", "cbirlab-paper", el);
+  const beside = make("div", "cbirlab-beside", el);
   const image = make("img", "", paper);
   image.draggable = false;
   const given = make("div", "cbirlab-given", paper);
   const drawn = make("div", "cbirlab-drawn", paper);
-  const buttons = make("div", "cbirlab-region-buttons", el);
+  const buttons = make("div", "cbirlab-region-buttons", beside);
   const choose = make("button", "jupyter-widgets jupyter-button widget-button", buttons);
   choose.type = "button";
   choose.textContent = "Own picture …";
@@ -42,7 +43,7 @@ function render({ model, el }) {
   input.type = "file";
   input.accept = "image/*";
   input.hidden = true;
-  const hint = make("p", "cbirlab-note", el);
+  const hint = make("p", "cbirlab-note", beside);
   const live = make("div", "cbirlab-live", el);
   live.setAttribute("aria-live", "polite");
   paper.tabIndex = 0;
@@ -74,8 +75,8 @@ function render({ model, el }) {
     place(drawn, box);
     clear.disabled = !box.length;
     hint.textContent = box.length
-      ? "The rectangle is the query. Drag another one, or press Escape for the whole picture."
-      : "Drag a rectangle to search for a part of the picture; or press Enter, then move it by the arrow keys.";
+      ? "The rectangle is the query. Drag another, or press Escape for the whole picture."
+      : "Drag a rectangle to search for a part; or press Enter, then move it by the arrow keys.";
     paper.setAttribute("aria-label", `${model.get("description")}. ${hint.textContent}`);
     el.dataset.box = box.map((edge) => edge.toFixed(3)).join(" ");
   }

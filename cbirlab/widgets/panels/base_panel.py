@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import ipywidgets as widgets
@@ -50,6 +51,20 @@ class Panel(WithStill, widgets.VBox):
         """Make the widgets that every panel has; they are closed with the others."""
         self.error, self.note = widgets.HTML(), widgets.HTML()
         self.work = Work(done=self.ask, failed=self._give_up, cancelled=self._cancelled)
+        self.guard.observe(self.work, "working", self._dim)
+
+    def _dim(self) -> None:
+        """Dim what is older than the controls, while what they ask for is computed."""
+        (self.add_class if self.work.working else self.remove_class)("cbirlab-stale")
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Draw nothing inside the block, and the newest state after it."""
+        live, self.live = self.live, False
+        try:
+            yield
+        finally:
+            self.live = live
 
     def ask(self) -> None:
         """Draw the present state, unless the panel is held."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 from traitlets import Tuple
 
-from cbirlab import images
 from cbirlab.widgets.panels.base_panel import Panel
+from cbirlab.widgets.panels.changes import found_by, leads, moves
 from cbirlab.widgets.panels.sessions import Sessions, key_of
 from cbirlab.widgets.panels.setting_side import Side, make_ready
 from cbirlab.widgets.parts import views
@@ -21,6 +21,7 @@ from cbirlab.widgets.parts.reproduce import screen_as_commands, screen_as_python
 from cbirlab.widgets.parts.results import strip_of
 from cbirlab.widgets.parts.snapshot import picture_sheet
 from cbirlab.widgets.parts.state import RetrievalState, state_of, usual_start
+from cbirlab.widgets.parts.steps import Steps
 from cbirlab.widgets.parts.tasks import Stop
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 SHOWN = 24
 PREFETCH_AT_MOST = 3000
 PAUSE = 0.06  # seconds in which the page paints a gallery, before the mAP of all queries is computed
-PICTURE_SIDE = 320
 SETTING = ("tap", "attention", "aggregation", "parameters", "whitening", "dimensions", "stages")
 
 
@@ -66,6 +66,7 @@ class Explorer(Panel):
     state : the setting and the query; set it from Python and the panel follows.
     question : the query as the user asks it; also pictures from outside and parts of pictures.
     a : the setting's side: its session, controls, gallery and results.
+    steps : what was shown, and what of it one can go back to.
     only : database rows; if there are any, the gallery shows no others.
     """
 
@@ -102,8 +103,7 @@ class Explorer(Panel):
         if not self.dataset.queries and state.image is None:
             state.image = 0
         self.question = Question(query=state.query, image=state.image)
-        self.thumbnails = Thumbnails.of_dataset(self.dataset)
-        self.large = Thumbnails(self.thumbnails.paths, side=PICTURE_SIDE)
+        self.thumbnails, self.steps = Thumbnails.of_dataset(self.dataset), Steps()
         self.a = self._side("A", state, sessions.first)
         self._build()
         self.children = self._arranged()
@@ -123,13 +123,13 @@ class Explorer(Panel):
 
     def _build(self) -> None:
         self.strip = strip_of(self.dataset, self.thumbnails, on_error=self.show_error)
-        self.picture, self._pictured = QueryPicture(self.ask_own, self.show_error), None
+        self.picture = QueryPicture(self.dataset, self.ask_own, self.show_error)
         self.metrics, self.code = widgets.HTML(), widgets.HTML()
         self.comparison = Comparison(self._pinnable, on_error=self.show_error)
 
     def _arranged(self) -> list[Any]:
-        left = widgets.VBox(self._left(), layout={"flex": self.left_flex, "padding": "0 8px 0 0"})
-        room = widgets.HBox([left, *self._seen()], layout={"flex_flow": "row wrap", "overflow": "visible"})
+        self.left = widgets.VBox(self._left(), layout={"flex": self.left_flex, "padding": "0 8px 0 0"})
+        room = widgets.HBox([self.left, *self._seen()], layout={"flex_flow": "row wrap", "overflow": "visible"})
         code = widgets.Accordion([self.code], titles=(self.code_title,))
         return [self.strip, self.error, self.work, room, self.comparison, code]
 
@@ -195,37 +195,31 @@ class Explorer(Panel):
         self._show_galleries(found)
         item = self.question.item(self.dataset)
         self.strip.current = -1 if item is None else item
-        self._show_picture(item)
+        self.picture.show_question(self.question, self._unreadable)
         if slow or waiting:
             title = f"Computing {' and '.join(side.wish for side in slow)}, this once" if slow else "Waiting"
             self.work.start(tuple(side.key for side in slow), title, lambda: make_ready(slow))
         else:
             self.work.drop()
 
+    @property
+    def _key(self) -> Any:
+        """Tells what is shown from what was shown at other steps."""
+        return self.question.trait_values(), [side.key for side in self.sides]
+
+    @property
+    def _state(self) -> dict[str, Any]:
+        """The question and the setting of each side, as a step that one can go back to."""
+        return {"question": self.question.trait_values(), "sides": {side.name: side.to_json() for side in self.sides}}
+
     def _show_galleries(self, found: Sequence[Side]) -> None:
         for side in found:
-            side.show()
+            side.show(moves(side, self.steps.before(self._key), self.question, self.dataset))
 
     @property
     def _unreadable(self) -> str:
         """Why the query's picture cannot be read; empty if it can."""
         return self.question.unreadable(self.session)
-
-    def _show_picture(self, item: int | None) -> None:
-        question, words, boxes = self.question, self.question.words, (None, None)
-        asked = words, question.own, question.box, self._unreadable, self.picture.asked.get("count")
-        if asked == self._pictured:  # a slider moved, so the picture stays
-            return
-        if item is None:
-            jpeg = images.thumbnail(question.picture(self.dataset), PICTURE_SIDE)
-        else:
-            jpeg = self.large[item]
-        if item is not None and self._unreadable:
-            words = f"{words}, which cannot be read"
-        else:
-            boxes = question.fractions(self.dataset)
-        self.picture.show(jpeg, description=words, given=boxes[0], box=boxes[1])
-        self._pictured = asked
 
     def _draw_rest(self) -> None:
         """Draw what needs all queries ranked, and what is read rather than seen."""
@@ -233,6 +227,8 @@ class Explorer(Panel):
         texts = self._texts({name: run.recipe for name, run in runs.items()}) if runs else []
         self.code.value = "".join(views.code_block(text) for text in texts)
         self._show_numbers(runs)
+        if "A" in runs:
+            self.steps.keep(self._key, self._state, found_by(self.a, self.question, runs["A"]))
 
     def _texts(self, recipes: Mapping[str, Recipe]) -> list[str]:
         """The code that gives what is on screen, one text per block."""
@@ -241,7 +237,8 @@ class Explorer(Panel):
     def _show_numbers(self, runs: Mapping[str, Run]) -> None:
         """Show mAP, and the average precision of the query on every side, or why it has none."""
         if "A" in runs:
-            self.metrics.value = views.metrics_table(runs["A"].metrics)
+            before = leads(runs["A"], self.steps.before(self._key))
+            self.metrics.value = views.metrics_table(runs["A"].metrics, before)
         if self._unreadable:
             remark = f"{self._unreadable} So it has no descriptor and finds nothing; pick another picture."
         else:

@@ -14,7 +14,7 @@ from cbirlab.widgets.panels.sessions import Sessions, backbone_titles, key_of
 from cbirlab.widgets.panels.system_menu import SystemMenu
 from cbirlab.widgets.parts import views
 from cbirlab.widgets.parts.controls import RetrievalControls, menu
-from cbirlab.widgets.parts.gallery import Gallery, Thumbnails
+from cbirlab.widgets.parts.gallery import AUTO_SIDE, Gallery, Thumbnails
 from cbirlab.widgets.parts.question import Question
 from cbirlab.widgets.parts.results import Results
 from cbirlab.widgets.parts.search_controls import SearchControls
@@ -23,9 +23,6 @@ from cbirlab.widgets.parts.state import RetrievalState, Setting, possible_tap
 if TYPE_CHECKING:
     from cbirlab.live import Session
     from cbirlab.pipeline import Run
-
-
-TILE, TILE_BESIDE = 124, 88  # pixels
 
 
 class Side:
@@ -77,7 +74,7 @@ class Side:
             f"cbirlab-side-{name.lower()}"
         )
         self.heading = widgets.HTML()
-        self.gallery = Gallery(thumbnails, on_error=on_error)
+        self.gallery = Gallery(thumbnails, on_error=on_error, side=AUTO_SIDE)
         self.column = widgets.VBox(
             [self.heading, self.gallery], layout={"flex": "1 1 0", "min_width": "0", "overflow": "visible"}
         )
@@ -168,9 +165,8 @@ class Side:
         self.session = session
         self.controls.offer_taps(session.taps, possible_tap(session, self.setting.aggregation, tap))
 
-    def show(self, changes: Sequence[str] = (), *, compared: bool = False) -> None:
-        """Draw the gallery, with a note on each picture about the other side; side by side there is less room."""
-        self.gallery.side = TILE_BESIDE if compared else TILE
+    def show(self, changes: Sequence[str] = ()) -> None:
+        """Draw the gallery, with a note on each picture about what it is compared with."""
         if self.results is not None:
             self.results.show_in(self.gallery, notes=changes)
 

@@ -12,15 +12,18 @@ import ipywidgets as widgets
 from traitlets import Bool
 
 from cbirlab.widgets.panels import saved
+from cbirlab.widgets.panels.changes import differences
 from cbirlab.widgets.panels.explorer import PAUSE, SHOWN, Explorer
 from cbirlab.widgets.panels.sessions import Sessions, backbone_titles
-from cbirlab.widgets.panels.setting_side import Side, difference, gone, moved
+from cbirlab.widgets.panels.setting_side import Side, difference
 from cbirlab.widgets.parts import views
 from cbirlab.widgets.parts.dataset_menu import DatasetMenu
 from cbirlab.widgets.parts.gallery import close_all
 from cbirlab.widgets.parts.map_panel import MapPanel
 from cbirlab.widgets.parts.reproduce import screen_as_commands, screen_as_python
+from cbirlab.widgets.parts.results import show_in_strip
 from cbirlab.widgets.parts.state import RetrievalState, usual_start
+from cbirlab.widgets.parts.view_bar import ViewBar
 
 if TYPE_CHECKING:
     from cbirlab.datasets import Dataset
@@ -72,20 +75,26 @@ class Workbench(Explorer):
             backbone = next(iter(backbones))
         session = saved.session_of(dataset, backbone, options)
         self.datasets = DatasetMenu(session.common.dataset, session.dataset.name, self._session_on, self.show)
+        self.compare = widgets.ToggleButton(description="Compare A | B", icon="columns", layout={"width": "auto"})
+        self.view = ViewBar(self.datasets, self.compare, shown=shown)
         given = {"state": state, "start": start, "shown": shown, "prefetch": prefetch, "pause": pause}
         super().__init__(session, backbones=backbones, **given)
         self.add_class("cbirlab-workbench")
         self.guard.observe(self, "compared", self._sides_changed)
+        widgets.link((self, "compared"), (self.compare, "value"))
+        self.guard.clicked(self.view.back, lambda: self._go(self.steps.back()))
+        self.guard.clicked(self.view.forward, lambda: self._go(self.steps.forward()))
+        self.guard.observe(self.view.find, "value", self._find)
+        for control in (self.view.side, self.view.count, self.view.settings, self.view.map):
+            self.guard.observe(control, "value", self._look)
 
     def show(self, session: Session) -> None:
         """Show another dataset instead of this one, with a setting of its own; the backbones on offer stay."""
-        live, self.live = self.live, False  # draw nothing in between
-        self.only, self.compared = (), False
-        self._compared.unlink()
-        leaving = [part for part in self._leave() if part is not self.datasets]
-        self._renew()
-        self._furnish(Sessions(session, self.sessions.weights), RetrievalState.of(usual_start(session, "pca")))
-        self.live = live
+        with self.held():
+            self.only, self.compared, self.view.find.value = (), False, ""
+            leaving = [part for part in self._leave() if part is not self.view]
+            self._renew()
+            self._furnish(Sessions(session, self.sessions.weights), RetrievalState.of(usual_start(session, "pca")))
         close_all(*leaving)
 
     def _session_on(self, dataset: str) -> Session:
@@ -99,7 +108,6 @@ class Workbench(Explorer):
         super()._build()
         self.b: Side | None = None
         self.map = MapPanel(self.session, self.thumbnails)
-        self.compare = widgets.ToggleButton(description="Compare A | B", icon="columns")
         self.tabs = widgets.ToggleButtons(options=["A", "B"], description="settings of", style={"button_width": "60px"})
         self.clear = widgets.Button(description="Show all", icon="times", layout={"width": "auto"})
         self.selection, self.tests = widgets.HTML(), widgets.HTML()
@@ -109,24 +117,25 @@ class Workbench(Explorer):
 
     def _arranged(self) -> list[Any]:
         *above, code = super()._arranged()
-        return [self.datasets, *above, self.downloads, code]
+        return [self.view, *above, self.downloads, code]
 
     def _left(self) -> list[Any]:
-        return [self.picture, self.compare, self.tabs, self.controls_box, self.metrics, self.note]
+        return [self.picture, self.tabs, self.controls_box, self.metrics, self.note]
 
     def _seen(self) -> list[Any]:
         self.selected_box = widgets.HBox([self.selection, self.clear], layout={"align_items": "center"})
         wide = {"min_width": "0", "overflow": "visible"}
         self.centre = widgets.VBox([self.selected_box, self.tests, self.columns], layout={"flex": NARROW, **wide})
-        return [self.centre, widgets.VBox([self.map], layout={"flex": "2 1 360px", **wide})]
+        self.beside = widgets.VBox([self.map], layout={"flex": "2 1 360px", **wide})
+        return [self.centre, self.beside]
 
     def _connect(self) -> None:
         super()._connect()
-        self._compared = widgets.link((self, "compared"), (self.compare, "value"))
         self.guard.observe(self.tabs, "value", self._sides_changed)
         self.guard.observe(self.map.scatter, "clicks", lambda: self.pick(self.map.scatter.picked))
         self.guard.observe(self.map.scatter, "selected", lambda: self._choose(self.map.scatter.selected))
         self.guard.clicked(self.clear, lambda: self._choose(()))
+        self._look()
         self.sessions.told.append(self._offer_more)
         self._arrange_sides()
 
@@ -134,16 +143,16 @@ class Workbench(Explorer):
         """Side B, which begins as a copy of A."""
         if self.b is None:
             self.b = self._side("B", RetrievalState.of(self.state.to_json()), self.session)
+            self.b.gallery.side = self.view.side.value
         return self.b
 
     def _offer_more(self) -> None:
         """Let the menus hold what has come on offer."""
-        live, self.live = self.live, False  # a menu with new options chooses by itself first
-        for side in filter(None, (self.a, self.b)):
-            chosen = side.backbone.value
-            side.backbone.options = backbone_titles(self.sessions.names)
-            side.backbone.value, side.backbone.layout.display = chosen, None
-        self.live = live
+        with self.held():  # a menu with new options chooses by itself first
+            for side in filter(None, (self.a, self.b)):
+                chosen = side.backbone.value
+                side.backbone.options = backbone_titles(self.sessions.names)
+                side.backbone.value, side.backbone.layout.display = chosen, None
 
     def _arrange_sides(self) -> None:
         if self.compared:
@@ -157,6 +166,31 @@ class Workbench(Explorer):
     def _sides_changed(self) -> None:
         self._arrange_sides()
         self.ask()
+
+    def _look(self) -> None:
+        """Follow the bar: sizes, counts, and what is folded away."""
+        for side in filter(None, (self.a, self.b)):
+            side.gallery.side = self.view.side.value
+        for pane, wanted in ((self.left, self.view.settings.value), (self.beside, self.view.map.value)):
+            pane.layout.display = None if wanted else "none"
+        if self.shown != self.view.count.value:
+            self.shown = self.view.count.value
+            self.ask()
+
+    def _find(self) -> None:
+        """Show the pictures in the strip whose names have the text of the bar in them."""
+        show_in_strip(self.strip, self.dataset, self.view.find.value)
+
+    def _go(self, state: Any) -> None:
+        """Show what was shown at another step."""
+        if state is None:
+            return
+        with self.held():
+            for name, value in state["question"].items():
+                setattr(self.question, name, value)
+            self.compared = "B" in state["sides"]
+            for side in self.sides:
+                side.take_over(state["sides"][side.name])
 
     def _choose(self, items: Any) -> None:
         """React to pictures being chosen on the map, or to the choice being cleared."""
@@ -175,14 +209,12 @@ class Workbench(Explorer):
         return self.sides[-1] if self.tabs.value == "B" else self.a
 
     def _show_galleries(self, found: Sequence[Side]) -> None:
-        notes: dict[str, Sequence[str]] = {}
-        a, b = self.sides[0], self.sides[-1]
-        if len(found) > 1 and a.ranking and b.ranking and a.results and b.results:
-            own = self.question.own_row(self.dataset)
-            notes["A"] = gone(a.results, b.results, b.ranking, own)
-            notes["B"] = moved(b.results, a.results, a.ranking, own)
-        for side in self.sides if self.compared else found:
-            side.show(notes.get(side.name, ()), compared=self.compared)
+        if not self.compared:
+            super()._show_galleries(found)
+        else:
+            notes = differences(self.a, self.sides[-1], self.question, self.dataset) if len(found) > 1 else {}
+            for side in self.sides:
+                side.show(notes.get(side.name, ()))
         self.selection.value = views.note(f"{len(self.only)} images are chosen on the map; the others are left out.")
         self.selected_box.layout.display = None if self.only else "none"
 
@@ -196,6 +228,10 @@ class Workbench(Explorer):
         if side.name in runs and side.results:
             item = self.question.item(self.dataset)
             self.map.show(*side.session.vectors(*side.setting), highlight=list(side.results.rows), current=item)
+
+    def _draw_rest(self) -> None:
+        super()._draw_rest()
+        self.view.back.disabled, self.view.forward.disabled = (not way for way in self.steps.ways)
 
     def _texts(self, recipes: Mapping[str, Recipe]) -> list[str]:
         return [screen_as_python(recipes, self.question, self.shown), screen_as_commands(recipes)]
@@ -228,8 +264,7 @@ class Workbench(Explorer):
         ValueError : something else, or a state of another dataset.
         """
         saved.check_dataset(state, self.dataset)
-        live, self.live = self.live, False
-        try:
+        with self.held():
             for side in filter(None, (state["a"], state["b"])):
                 self.sessions.open(self.sessions.offer(side["backbone"], side["weights"]))
             self.question.from_json(state["question"])
@@ -238,8 +273,6 @@ class Workbench(Explorer):
             if state["b"]:
                 self.side_b().take_over(state["b"])
             self.comparison.from_json(state["pinned"])
-        finally:
-            self.live = live
 
     def save(self, path: str | Path) -> Path:
         """Write the state to a file, for `restore`."""

@@ -17,8 +17,8 @@ from cbirlab.whitening import WHITENINGS, Whitening
 from cbirlab.widgets.parts.guard import Guard
 from cbirlab.widgets.parts.state import RetrievalState
 
-DESCRIPTION = {"description_width": "84px"}
-LAYOUT = {"width": "290px"}
+DESCRIPTION = {"description_width": "6.5em"}  # widths follow the size of the text
+LAYOUT = {"width": "22.3em"}
 MOST_STOPS = 4096
 UNSET, AUTO = 0, "auto"  # value and label of a control for None, "decide from the data": a selection cannot hold None
 ALL = UNSET
@@ -225,6 +225,7 @@ class RetrievalControls:
         options = [*((str(step), step) for step in fewer), (f"{most} (all)", ALL)]
         if tuple(options) != tuple(self.dimensions.options):
             self.dimensions.options = options
-        # If the user wishes for more dimensions than this tap has, keep the wish: a deeper tap may have them.
-        wanted = self.state.dimensions or full
+        # If the user wishes for more dimensions than this tap has, keep the wish: a deeper tap may have them. Where
+        # nothing is whitened, nothing is cut.
+        wanted = full if self.dimensions.disabled else self.state.dimensions or full
         self.dimensions.value = ALL if wanted >= full or not fewer else min(fewer, key=lambda step: abs(step - wanted))

@@ -19,6 +19,7 @@ from PIL import Image, ImageDraw
 from traitlets import Dict, Enum, Int, List, Unicode
 
 from cbirlab.base.recent import Recent
+from cbirlab.base.text import printable
 from cbirlab.datasets.base import Box, Dataset
 from cbirlab.images import size, thumbnail
 from cbirlab.widgets.parts.guard import Guard
@@ -26,6 +27,8 @@ from cbirlab.widgets.parts.result_marks import MARKS
 from cbirlab.widgets.parts.snapshot import WithStill, jpeg_bytes, picture_sheet
 
 LARGEST_BATCH = 64
+LARGE_SIDE = 1280  # pixels of a picture that is looked at alone
+AUTO_SIDE = 0
 KEPT_BYTES = 1 << 26  # of JPEGs; the page has its own copies
 BOX_COLOUR = "#ffb300"
 PATIENCE = 20.0  # seconds
@@ -69,16 +72,25 @@ class Thumbnails:
         """The thumbnail as JPEG bytes; a picture that cannot be read becomes a crossed grey tile."""
         return self._made.get(item, lambda: self._make(item))
 
-    def _make(self, item: int) -> bytes:
+    def large(self, item: int) -> bytes:
+        """The picture as large as it is looked at alone, as JPEG bytes; it is not kept."""
+        return self._make(item, LARGE_SIDE)
+
+    def file_name(self, item: int) -> str:
+        """The picture's folder and file name."""
+        return printable("/".join(self.paths[item].parts[-2:]))
+
+    def _make(self, item: int, side: int = 0) -> bytes:
         path, box = self.paths[item], self.boxes[item]
+        side = side or self.side
         try:
-            made = thumbnail(path, self.side)
+            made = thumbnail(path, side)
             return made if box is None else _outlined(made, box, size(path))
         except (
             OSError,
             ValueError,
         ):  # extraction has already reported it; here it must not stop the panel
-            return jpeg_bytes(_crossed(self.side))
+            return jpeg_bytes(_crossed(side))
 
     def make_all(self, done: Callable[[list[int]], None] | None = None, *, stop: threading.Event | None = None) -> None:
         """Make every thumbnail and call `done` with each batch of ids; meant for a background thread."""
@@ -130,6 +142,9 @@ class Pictures(anywidget.AnyWidget):
         self.heard.set()
         known = range(len(self.thumbnails))
         self.ship([item for item in content.get("need", ()) if item in known])
+        large = content.get("large", -1)
+        if large in known:
+            self.send({"large": large}, [self.thumbnails.large(large)])
 
 
 class Gallery(WithStill, Pictures):
@@ -139,9 +154,10 @@ class Gallery(WithStill, Pictures):
     ----------
     thumbnails : where the pictures come from.
     arrangement : "grid" wraps, "strip" scrolls sideways.
+    side : least width of a picture in pixels; `AUTO_SIDE` for one that suits the room.
     """
 
-    _esm = page_text("thumbnails.js", "gallery.js")
+    _esm = page_text("thumbnails.js", "enlarged.js", "gallery.js")
     _css = page_text("widgets.css")
 
     arrangement = Enum(("grid", "strip"), "grid").tag(sync=True)
@@ -150,6 +166,7 @@ class Gallery(WithStill, Pictures):
     captions = List(Unicode()).tag(sync=True)
     kinds = List(Unicode()).tag(sync=True)
     notes = List(Unicode()).tag(sync=True)
+    names = List(Unicode()).tag(sync=True)
     marks = Dict().tag(sync=True)
     legend = List(Unicode()).tag(sync=True)
     side = Int(124).tag(sync=True)
@@ -185,6 +202,7 @@ class Gallery(WithStill, Pictures):
         with self.hold_sync():
             self.ids, self.captions, self.kinds = ids, list(captions), list(kinds)
             self.notes, self.title, self.legend = list(notes), title, list(legend)
+            self.names = [self.thumbnails.file_name(item) for item in ids]
             self.serial += 1
 
     def marked(self) -> list[tuple[bytes, str]]:

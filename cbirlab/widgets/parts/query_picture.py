@@ -8,10 +8,14 @@ from typing import Any
 import anywidget
 from traitlets import Bytes, Dict, Float, List, Unicode
 
-from cbirlab.widgets.parts.gallery import page_text
+from cbirlab import images
+from cbirlab.datasets.base import Dataset
+from cbirlab.widgets.parts.gallery import Thumbnails, page_text
 from cbirlab.widgets.parts.guard import Guard
+from cbirlab.widgets.parts.question import Question
 
 Fractions = tuple[float, float, float, float]
+SIDE = 320  # pixels
 
 
 class QueryPicture(anywidget.AnyWidget):
@@ -19,6 +23,7 @@ class QueryPicture(anywidget.AnyWidget):
 
     Parameters
     ----------
+    dataset : what the questions are about.
     on_picture : called with the name and the bytes of a file that was dropped or chosen.
     on_error : called with an error about a file that the browser cannot read.
 
@@ -42,11 +47,38 @@ class QueryPicture(anywidget.AnyWidget):
     shown = Dict().tag(sync=True)
 
     def __init__(
-        self, on_picture: Callable[[str, bytes], None], on_error: Callable[[Exception], None], **traits: Any
+        self,
+        dataset: Dataset,
+        on_picture: Callable[[str, bytes], None],
+        on_error: Callable[[Exception], None],
+        **traits: Any,
     ) -> None:
-        self._on_picture, self.guard = on_picture, Guard(on_error)
+        self.dataset, self._on_picture, self.guard = dataset, on_picture, Guard(on_error)
+        self._large, self._shown = Thumbnails(Thumbnails.of_dataset(dataset).paths, side=SIDE), None
         super().__init__(**traits)
         self.guard.received(self, self._receive)
+
+    def show_question(self, question: Question, unreadable: str) -> None:
+        """Show the picture of a question, unless it is there already.
+
+        Parameters
+        ----------
+        unreadable : why the picture cannot be read; "" if it can.
+        """
+        words, boxes, item = question.words, (None, None), question.item(self.dataset)
+        asked = words, question.own, question.box, unreadable, self.asked.get("count")
+        if asked == self._shown:  # a slider moved, so the picture stays
+            return
+        if item is None:
+            jpeg = images.thumbnail(question.picture(self.dataset), SIDE)
+        else:
+            jpeg = self._large[item]
+        if item is not None and unreadable:
+            words = f"{words}, which cannot be read"
+        else:
+            boxes = question.fractions(self.dataset)
+        self.show(jpeg, description=words, given=boxes[0], box=boxes[1])
+        self._shown = asked
 
     def show(self, picture: bytes, *, description: str, given: Fractions | None, box: Fractions | None) -> None:
         """Show another picture, or another rectangle on it."""

@@ -34,6 +34,7 @@ class Results:
     legend : kinds that can occur in this answer, so that the legend does not change with every ranking.
     places : place of each row in the whole answer, from 1; empty if they are the first ones.
     among : number of images that were searched, if others were left out.
+    right : what a right answer is called: the ground truth says it, or only the instance of a database image does.
     """
 
     query: str
@@ -43,6 +44,7 @@ class Results:
     legend: Sequence[str] = ()
     places: Sequence[int] = ()
     among: int | None = None
+    right: str = "right"
 
     @property
     def title(self) -> str:
@@ -51,7 +53,10 @@ class Results:
             return f"{self.query}: no results, because the picture has no descriptor"
         first = f"{self.query}: first {len(self.rows)} results"
         selected = "" if self.among is None else f" of {self.among} selected"
-        return first + selected + (f", {count_right(self.kinds)} right" if any(self.kinds) else "")
+        judged = (
+            f", {count_right(self.kinds)} {self.right}" if any(self.kinds) else "; no ground truth for this question"
+        )
+        return first + selected + (judged if self.rows else "")
 
     def show_in(self, gallery: Gallery, *, notes: Sequence[str] = ()) -> None:
         """Draw the results, with a note on each if there are notes."""
@@ -91,7 +96,8 @@ def results_of_image(
     kinds = kinds_of_image(dataset, image, rows)
     possible = {"positive", "wrong"} if any(kinds) else set()
     words = words or f"Database image {image}"
-    return Results(words, rows, scores, kinds, _in_order(possible), places, len(only) or None)
+    among = len(only) or None
+    return Results(words, rows, scores, kinds, _in_order(possible), places, among, right="of its instance")
 
 
 def results_of_outside(words: str, ranking: Ranking, *, shown: int, only: Collection[int] = ()) -> Results:
@@ -109,9 +115,9 @@ def kinds_of_query(dataset: Dataset, query: int, rows: Sequence[int]) -> list[st
 
 
 def kinds_of_image(dataset: Dataset, image: int, rows: Sequence[int]) -> list[str]:
-    """The mark of each row if database row `image` is the query: by instance if instances are known, else ""."""
+    """The mark of each row if database row `image` is the query: by instance if other images show it, else ""."""
     wanted = dataset.instances[image] if dataset.instances else ""
-    if not wanted:
+    if not wanted or dataset.instances.count(wanted) < 2:  # else every result would be called wrong
         return [""] * len(rows)
     return ["positive" if dataset.instances[row] == wanted else "wrong" for row in rows]
 
@@ -140,13 +146,28 @@ def strip_of(
     dataset: Dataset, thumbnails: Thumbnails, on_error: Callable[[Exception], None] | None = None, *, title: str = ""
 ) -> Gallery:
     """The queries of a dataset, or its images if it has no queries, in a strip to pick from."""
-    first = len(dataset.images)
-    boxed = "; the box marks what to find" if any(query.box for query in dataset.queries) else ""
-    ids = range(first, first + len(dataset.queries)) if dataset.queries else range(first)
     strip = Gallery(thumbnails, on_error=on_error, arrangement="strip", side=92)
-    counted = f"{dataset.name}: {len(dataset.queries)} queries, {first} images{boxed}"
-    strip.show(ids, title=title or counted, ahead=False)
+    show_in_strip(strip, dataset, title=title)
     return strip
+
+
+def show_in_strip(strip: Gallery, dataset: Dataset, part: str = "", *, title: str = "") -> None:
+    """Show the queries of a dataset, or its images if it has no queries; with a part of a name, all that have it.
+
+    Parameters
+    ----------
+    part : of the folder or file name, in capital or small letters.
+    """
+    first, queries = len(dataset.images), len(dataset.queries)
+    if part := part.strip().lower():
+        every = [*range(first, first + queries), *range(first)]
+        ids = [item for item in every if part in strip.thumbnails.file_name(item).lower()]
+        title = f"{dataset.name}: {len(ids)} of {first + queries} pictures have {part!r} in their names"
+    else:
+        ids = range(first, first + queries) if queries else range(first)
+        boxed = "; the box marks what to find" if any(query.box for query in dataset.queries) else ""
+        title = title or f"{dataset.name}: {queries} queries, {first} images{boxed}"
+    strip.show(ids, title=title, ahead=False)
 
 
 def _first(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 import ipywidgets as widgets
+from traitlets import Bool
 
 from cbirlab.base.progress import Cancelled, Listener, listening
 from cbirlab.widgets.parts import views
@@ -171,7 +172,13 @@ class Work(widgets.HBox):
     done : called in the thread when a task has ended well.
     failed : called with an exception that a task raises, or that `done` or `cancelled` raises after it.
     cancelled : called when the user has ended a task.
+
+    Attributes
+    ----------
+    working : whether it shows that a task runs.
     """
+
+    working = Bool(False)
 
     def __init__(
         self, done: Callable[[], None], failed: Callable[[Exception], None], cancelled: Callable[[], None]
@@ -220,7 +227,7 @@ class Work(widgets.HBox):
         """Do the task, and then whatever follows it."""
         self._title, self._said = title, 0.0
         self.note.value = views.waiting(f"{title} ...")
-        self.layout.display = None
+        self.working, self.layout.display = True, None
         ended: list[bool] = []
         self.guard.run(lambda: ended.append(stop.run(task, self._tell)))
         with self._lock:
@@ -232,7 +239,7 @@ class Work(widgets.HBox):
         elif ended == [True]:
             self.guard.run(self._done)
         if stop is self.tasks.stop:
-            self.layout.display = "none"
+            self.working, self.layout.display = False, "none"
 
     def _tell(self, what: str, done: int, total: int) -> None:
         if time.monotonic() - self._said > BETWEEN_NOTES:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cbirlab.evaluation import largest, title_of, told_apart
 from cbirlab.pipeline.added import search_fields
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from cbirlab.evaluation import PairedTest
 
 _COLUMNS = ("backbone", "tap", "aggregation", "whitening", "dim")
 _HEADS = {"aggregation": "pooling", "bytes_per_image": "bytes"}
@@ -29,16 +31,25 @@ def label_of(name: str) -> str:
     return LEVELS.get(name) or title_of(name)
 
 
-def metrics_table(metrics: Mapping[str, float]) -> str:
+class Lead(NamedTuple):
+    """A metric at the step before, and the paired test of the difference since then."""
+
+    before: float
+    test: PairedTest
+
+
+def metrics_table(metrics: Mapping[str, float], leads: Mapping[str, Lead] | None = None) -> str:
     """mAP per level with a bar, and its 95 % confidence interval as a line on the bar and as numbers.
 
-    The main metric of a protocol that has another one is shown in the same way.
+    The main metric of a protocol that has another one is shown in the same way. What a metric was before, in `leads`,
+    is a frame on its bar, and the difference with its interval stands under it.
     """
     levels = levels_of(metrics)
     if not levels:
         return "<p class='cbirlab-note'>These images have no ground truth: there is a ranking, but no mAP.</p>"
     rows = [
-        _metric_row(name, metrics[name], metrics.get(f"{name}_low"), metrics.get(f"{name}_high")) for name in levels
+        _metric_row(name, metrics[name], (metrics.get(f"{name}_low"), metrics.get(f"{name}_high")), leads)
+        for name in levels
     ]
     named = "mAP" if set(levels) <= set(LEVELS) else "metric"
     head = f"<tr><th>{named}</th><th></th><th></th><th>95 % interval</th></tr>"
@@ -54,14 +65,30 @@ def metrics_line(metrics: Mapping[str, float]) -> str:
     return (f"mAP: {written}" if set(levels) <= set(LEVELS) else written) if levels else "no ground truth"
 
 
-def _metric_row(name: str, value: float, low: float | None, high: float | None) -> str:
-    line, interval, whole = "", "", largest(name)
+def _metric_row(
+    name: str, value: float, ends: tuple[float | None, float | None], leads: Mapping[str, Lead] | None
+) -> str:
+    (low, high), whole, lead = ends, largest(name), (leads or {}).get(name)
+    line, interval, ghost, since = "", "", "", ""
     if low is not None and high is not None and not math.isnan(low + high):
         line = f"<b style='left:{100 * low / whole:.1f}%;width:{100 * (high - low) / whole:.1f}%'></b>"
         interval = f"{low:.3f} to {high:.3f}"
-    bar = f"<span class='cbirlab-bar'><i style='width:{100 * _number(value) / whole:.1f}%'></i>{line}</span>"
+    if lead is not None and not math.isnan(lead.before):
+        ghost = f"<s style='width:{100 * lead.before / whole:.1f}%'></s>"
+        since = f"<tr><td></td><td colspan='3' class='cbirlab-since'>{_since(lead.test)}</td></tr>"
+    bar = f"<span class='cbirlab-bar'><i style='width:{100 * _number(value) / whole:.1f}%'></i>{ghost}{line}</span>"
     label = escape(label_of(name))
-    return f"<tr><td>{label}</td><td>{bar}</td><td><strong>{number(value)}</strong></td><td>{interval}</td></tr>"
+    row = f"<tr><td>{label}</td><td>{bar}</td><td><strong>{number(value)}</strong></td><td>{interval}</td></tr>"
+    return row + since
+
+
+def _since(test: PairedTest) -> str:
+    """A difference from the step before in a few words."""
+    sign = "▲" if test.mean > 0 else "▼" if test.mean < 0 else "="
+    way = "up" if test.mean > 0 else "down"
+    sure = "" if test.apart else ", could be chance"
+    ends = f"[{test.low:+.3f}, {test.high:+.3f}]"
+    return f"<span data-way='{way if test.apart else ''}'>{sign} {test.mean:+.3f}</span> {ends}{sure}"
 
 
 def number(value: float, missing: str = "none") -> str:

@@ -1,0 +1,83 @@
+"""The bar above a workbench: how large and how many pictures, what is unfolded, a search by name, and a way back."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Any
+
+import anywidget
+import ipywidgets as widgets
+from traitlets import Unicode
+
+from cbirlab.widgets.parts.controls import set_option
+from cbirlab.widgets.parts.gallery import AUTO_SIDE
+
+SIDES = (64, 88, 124, 180, 260, 360)
+COUNTS = (6, 12, 24, 48, 96, 192)
+NARROW = {"width": "auto", "min_width": "34px"}
+
+
+class FillButton(anywidget.AnyWidget):
+    """A button that lets the panel around it fill the screen, and back."""
+
+    _esm = files("cbirlab.widgets").joinpath("page", "fill.js").read_text("utf-8")
+
+    label = Unicode("Fill the screen with this panel (Esc: back)").tag(sync=True)
+
+
+class ViewBar(widgets.HBox):
+    """Controls of what is seen; none of them changes what is found.
+
+    Parameters
+    ----------
+    first : widgets that come first in the bar.
+    shown : pictures in a gallery to start with.
+
+    Attributes
+    ----------
+    side, count : least width of a picture in pixels, `AUTO_SIDE` for one that suits the room; pictures in a gallery.
+    settings, map : whether these panes are unfolded.
+    back, forward : buttons.
+    find : a part of a file name.
+    """
+
+    def __init__(self, *first: Any, shown: int) -> None:
+        looks = {"style": {"description_width": "auto"}, "layout": {"width": "150px"}}
+        self.back = widgets.Button(icon="arrow-left", tooltip="Back to what was shown before", layout=NARROW)
+        self.forward = widgets.Button(icon="arrow-right", tooltip="Forward again", layout=NARROW)
+        self.find = widgets.Text(
+            placeholder="part of a file name",
+            description="find",
+            tooltip="Show the pictures in the strip whose folder or file name has this in it",
+            continuous_update=False,
+            **looks,
+        )
+        sizes = [("auto", AUTO_SIDE), *((f"{side} px", side) for side in SIDES)]
+        self.side = widgets.SelectionSlider(
+            options=sizes, description="tiles", tooltip="Width of a picture in the galleries", **looks
+        )
+        self.count = widgets.SelectionSlider(
+            options=[(str(count), count) for count in COUNTS],
+            value=COUNTS[0],
+            description="show",
+            tooltip="How many results a gallery shows",
+            **looks,
+        )
+        set_option(self.count, str(shown), shown)
+        self.settings, self.map = (
+            widgets.ToggleButton(value=True, icon=icon, tooltip=f"Show or fold away the {name}", layout=NARROW)
+            for name, icon in (("settings", "sliders"), ("map", "map"))
+        )
+        parts = [
+            *first,
+            self.back,
+            self.forward,
+            self.find,
+            self.side,
+            self.count,
+            self.settings,
+            self.map,
+            FillButton(),
+        ]
+        super().__init__(parts, layout={"flex_flow": "row wrap", "align_items": "center"})
+        self.add_class("cbirlab-view-bar")
