@@ -15,7 +15,7 @@ from browser.lab import expect, write_notebook
 BENCH = ".cbirlab-workbench"
 GRID = f"{BENCH} .cbirlab-grid"
 MAP = f"{BENCH} .cbirlab-scatter"
-WORK = f"{BENCH} > :not(.cbirlab-datasets)"  # that menu has work of its own
+WORK = f"{BENCH} > :not(.cbirlab-view-bar)"  # its menu of datasets has work of its own
 CANVAS = f"{MAP} .cbirlab-scatter-stage > canvas"
 PAPER = f"{BENCH} .cbirlab-paper"
 CODE = """
@@ -139,6 +139,80 @@ def test_a_clicked_result_becomes_the_query_everywhere(page):
     assert row not in ids(page)
     page.wait_for_function(f"(row) => document.querySelector('{MAP}').painter.scene.current === row", arg=row)
     expect(page.locator(f"{PAPER} img")).to_have_attribute("alt", f"Database image {row}")
+
+
+def test_a_double_click_enlarges_a_picture_and_asks_nothing(page, shot):
+    asked, tile = title(page), grid(page).locator(".cbirlab-tile")
+    tile.nth(2).dblclick()
+    large = page.locator(f"{GRID} dialog")
+    expect(large).to_have_attribute("data-state", "ready")
+    assert large.get_attribute("data-id") == str(ids(page)[2])
+    expect(large.locator(".cbirlab-enlarged-title")).to_contain_text(tile.nth(2).get_attribute("title").split("\n")[0])
+    assert large.locator("img").evaluate("image => image.naturalWidth") >= 160
+    shot(page, "workbench-enlarged")
+    page.keyboard.press("+")
+    assert "scale(1.25)" in large.locator("img").get_attribute("style")
+    page.keyboard.press("ArrowRight")
+    expect(large).to_have_attribute("data-id", str(ids(page)[3]))
+    page.keyboard.press("Escape")
+    expect(large).to_be_hidden()
+    assert title(page) == asked
+
+
+def test_a_key_enlarges_the_picture_that_has_the_focus(page):
+    grid(page).locator(".cbirlab-tile").nth(1).focus()
+    page.keyboard.press("z")
+    large = page.locator(f"{GRID} dialog")
+    expect(large).to_have_attribute("data-id", str(ids(page)[1]))
+    large.get_by_role("button", name="Close").click()
+    expect(large).to_be_hidden()
+    assert page.evaluate("document.activeElement.dataset.id") == str(ids(page)[1])
+
+
+def test_a_move_marks_what_it_changed_and_there_is_a_way_back(page, shot):
+    before = ids(page)
+    choose(page, "pooling", "MAC")
+    wait_for_change(page, before)
+    assert any(note.startswith(("▲", "▼", "new")) for note in notes(page, 0))
+    expect(page.locator(f"{BENCH} .cbirlab-metrics .cbirlab-since")).to_have_count(3)
+    shot(page, "workbench-moved")
+    after = ids(page)
+    page.get_by_role("button", name="Back", exact=True).click()
+    wait_for_change(page, after)
+    assert ids(page) == before
+    assert not any(notes(page, 0)) or page.locator(f"{BENCH} .cbirlab-metrics s").count() > 0
+
+
+def test_the_bar_folds_fills_and_finds(lab, page):
+    strip = page.locator(f"{BENCH} .cbirlab-strip .cbirlab-tile")
+    queries = strip.count()
+    find = page.get_by_placeholder("part of a file name")
+    find.fill("scene2_")
+    find.press("Enter")
+    expect(page.locator(f"{BENCH} .cbirlab-strip .cbirlab-title")).to_contain_text("'scene2_'")
+    assert all("scene2_" in name for name in strip.evaluate_all("tiles => tiles.map(tile => tile.title)"))
+    find.fill("")
+    find.press("Enter")
+    expect(strip).to_have_count(queries)
+    fold = page.get_by_role("button", name="map", exact=True)
+    fold.click()
+    expect(page.locator(MAP)).to_be_hidden()
+    fold.click()
+    expect(page.locator(MAP)).to_be_visible()
+    page.get_by_role("button", name="Fill the screen").click()
+    page.wait_for_function("document.fullscreenElement?.matches('.cbirlab-workbench')")
+    page.get_by_role("button", name="Fill the screen").click()
+    page.wait_for_function("!document.fullscreenElement")
+
+
+def test_text_follows_the_presentation_mode(lab, page):
+    size = f"parseFloat(getComputedStyle(document.querySelector('{GRID} .cbirlab-title')).fontSize)"
+    usual = page.evaluate(size)
+    toggle = "window.jupyterapp.commands.execute('application:toggle-presentation-mode')"
+    page.evaluate(toggle)
+    page.wait_for_function(f"{size} > {1.15 * usual}")
+    page.evaluate(toggle)
+    page.wait_for_function(f"{size} === {usual}")
 
 
 def test_a_clicked_point_becomes_the_query(page):

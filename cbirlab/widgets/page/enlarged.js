@@ -9,7 +9,7 @@ function openEnlarged({ model, el, tiles, store }) {
   function build() {
     dialog = make("dialog", "cbirlab-enlarged", el);
     const bar = make("div", "cbirlab-enlarged-bar", dialog);
-    title = make("span", "cbirlab-title", bar);
+    title = make("span", "cbirlab-enlarged-title", bar);
     title.id = `cbirlab-enlarged-${Math.random().toString(36).slice(2)}`;
     dialog.setAttribute("aria-labelledby", title.id);
     const button = (text, label, action) => {

@@ -14,7 +14,7 @@ from cbirlab.widgets.parts.gallery import AUTO_SIDE
 
 SIDES = (64, 88, 124, 180, 260, 360)
 COUNTS = (6, 12, 24, 48, 96, 192)
-NARROW = {"width": "auto", "min_width": "34px"}
+NARROW = {"width": "auto"}
 
 
 class FillButton(anywidget.AnyWidget):
@@ -42,9 +42,9 @@ class ViewBar(widgets.HBox):
     """
 
     def __init__(self, *first: Any, shown: int) -> None:
-        looks = {"style": {"description_width": "auto"}, "layout": {"width": "150px"}}
-        self.back = widgets.Button(icon="arrow-left", tooltip="Back to what was shown before", layout=NARROW)
-        self.forward = widgets.Button(icon="arrow-right", tooltip="Forward again", layout=NARROW)
+        looks = {"style": {"description_width": "auto"}, "layout": {"width": "11em"}}
+        self.back = widgets.Button(description="Back", tooltip="Back to what was shown before", layout=NARROW)
+        self.forward = widgets.Button(description="Forward", tooltip="What was gone back from", layout=NARROW)
         self.find = widgets.Text(
             placeholder="part of a file name",
             description="find",
@@ -65,8 +65,10 @@ class ViewBar(widgets.HBox):
         )
         set_option(self.count, str(shown), shown)
         self.settings, self.map = (
-            widgets.ToggleButton(value=True, icon=icon, tooltip=f"Show or fold away the {name}", layout=NARROW)
-            for name, icon in (("settings", "sliders"), ("map", "map"))
+            widgets.ToggleButton(
+                value=True, description=name, tooltip=f"Show the {name}, or fold it away", layout=NARROW
+            )
+            for name in ("settings", "map")
         )
         parts = [
             *first,
