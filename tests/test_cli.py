@@ -237,11 +237,10 @@ def test_the_store_is_listed_verified_repaired_and_pruned(call, pictures, tmp_pa
     assert call("run", *options(pictures))[0] == 0
     code, out, _ = call("store", "list")
     assert code == 0
-    head, first = out.splitlines()[:2]
-    assert first[head.index("backbone") :].split()[:2] == ["toynet", "random"]
-    assert "gem(p=3)" in first
-    assert call("run", *options(pictures), "--aggregation", "gem(p=4)")[0] == 0
-    assert call("run", *options(pictures), "--aggregation", "mac")[0] == 0
+    head, described = next((out.splitlines()[0], line) for line in out.splitlines() if " descriptors " in line)
+    assert described[head.index("backbone") :].split()[:2] == ["toynet", "random"]
+    assert described.endswith("gem(p=3)")
+    assert call("compare", *options(pictures), "--aggregations", "gem(p=4)", "mac")[0] == 0
     out = call("store", "list")[1]
     (line,) = [line for line in out.splitlines() if " descriptors " in line]  # one for all poolings of a tap
     assert "mac" in line
