@@ -206,7 +206,7 @@ def test_no_more_kernels_are_started_than_may_be(monkeypatch):
 
 @pytest.mark.parametrize(("arguments", "allowed"), [((), False), (("--allow-downloads",), True)])
 def test_what_is_served_downloads_only_where_that_was_said(served, monkeypatch, arguments, allowed):
-    monkeypatch.setattr(app, "prepare", lambda *_: None)
+    monkeypatch.setattr(app, "check", lambda *_: None)
     monkeypatch.delenv(downloads.VARIABLE, raising=False)
     assert cli.main(["app", *arguments]) == 0
     assert sys.modules["voila.app"].Voila.downloads[-1] is allowed
