@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,6 +26,8 @@ from cbirlab.cli.kernels import LimitedKernelManager
 from cbirlab.cli.parser import build_parser
 from cbirlab.live import Session
 from cbirlab.store import Store
+from cbirlab.widgets.panels import opening
+from cbirlab.widgets.parts import tasks
 
 
 @pytest.fixture
@@ -47,15 +51,15 @@ def served(monkeypatch):
 
 
 def test_it_serves_one_cell_with_the_panel_and_passes_arguments_on(served, monkeypatch):
-    prepared = []
-    monkeypatch.setattr(app, "prepare", lambda *given: prepared.append(given))
+    checked = []
+    monkeypatch.setattr(app, "check", lambda *given: checked.append(given))
     assert cli.main(["app", "--", "--no-browser", "--port", "9999"]) == 0
     ((arguments, notebook),) = served
     assert arguments[1:] == [*app.voila_arguments(Path(arguments[0]), [])[1:], "--no-browser", "--port", "9999"]
     nbformat.validate(notebook)
     (cell,) = notebook.cells
     assert cell.source.endswith(f"panel = {app.PANEL}('toytown')\npanel")
-    assert prepared == [("toytown", None, None)]
+    assert checked == [("toytown", None, None)]
     assert notebook.metadata.title == "cbirlab: toytown"
     assert not Path(arguments[0]).exists(), "the folder is gone when the app has ended"
 
@@ -65,7 +69,7 @@ def test_a_folder_and_a_file_of_weights_are_named_in_full(served, tmp_path, monk
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CBIRLAB_STORE", str(tmp_path / "store"))
     assert cli.main(["app", "--dataset", "photos", "--backbone", "toynet", "--weights", "random"]) == 0
-    assert [*(tmp_path / "store").glob("descriptors/*")], "described before anything is served"
+    assert not [*(tmp_path / "store").glob("descriptors/*")], "the page is there before anything is described"
     code = served[0][1].cells[0].source
     assert f"{app.PANEL}({str(tmp_path / 'photos')!r}, 'toynet', weights='random')" in code
     (tmp_path / "mine.pth").touch()
@@ -73,13 +77,61 @@ def test_a_folder_and_a_file_of_weights_are_named_in_full(served, tmp_path, monk
 
 
 def test_the_cell_is_python_that_makes_the_panel(tmp_path, monkeypatch):
-    import cbirlab.widgets
-
     source = app.notebook(str(tmp_path / "it's \\ here"), "toynet")["cells"][0]["source"]
-    monkeypatch.setattr(cbirlab.widgets, app.PANEL, lambda *given: given, raising=False)
+    monkeypatch.setattr(opening, app.PANEL, lambda *given: given)
     names = {}
     exec(compile(source, "cell", "exec"), names)
     assert names["panel"] == (str((tmp_path / "it's \\ here").resolve()), "toynet")
+
+
+def test_the_page_says_what_is_prepared_and_then_holds_the_workbench(tmp_path, monkeypatch):
+    draw_pictures(tmp_path / "photos")
+    monkeypatch.setenv("CBIRLAB_STORE", str(tmp_path / "store"))
+    said = []
+    monkeypatch.setattr(tasks, "BETWEEN_NOTES", 0.0)
+    monkeypatch.setattr(opening.Opening, "_say", lambda self, text: said.append(text))
+    page = opening.Opening(str(tmp_path / "photos"), "toynet", "random")
+    assert "photos" in page.heading.value
+    assert page.wait(120)
+    assert page.children == (page.panel,)
+    assert page.panel.error.value == ""
+    assert said[0] == "Loading the network and the list of pictures"
+    assert any(re.search(r"toynet.* on .*, \d+ of \d+", text) for text in said), said
+    page.panel.close()
+
+
+def test_what_goes_wrong_in_the_page_is_said_there_and_its_traceback_is_not(tmp_path, monkeypatch):
+    log = io.StringIO()
+    monkeypatch.setattr(sys, "__stderr__", log)
+    page = opening.Opening(str(tmp_path / "<none>"))
+    assert page.wait(60)
+    assert "cbirlab-error" in page.note.value
+    assert "&lt;none&gt;" in page.note.value
+    assert "<none>" not in page.note.value + page.heading.value
+    assert "Traceback" in log.getvalue()
+    assert "Traceback" not in page.note.value
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.3, "about 1 s"), (47, "about 50 s"), (200, "about 3 min"), (7300, "about 2 h")]
+)
+def test_times_are_said_no_more_exactly_than_they_are_known(seconds, said):
+    assert tasks.duration(seconds) == said
+
+
+def test_the_time_left_is_that_of_the_step_so_far(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(tasks.time, "monotonic", lambda: now[0])
+    left = tasks.TimeLeft()
+    assert left.due("describing", 30, 230), "a new step is said at once; thirty were there already"
+    assert left.text("describing", 30, 230) == "describing, 30 of 230"
+    now[0] += 0.1
+    assert not left.due("describing", 31, 230)
+    now[0] += 9.9
+    assert left.due("describing", 80, 230)
+    assert left.text("describing", 80, 230) == "describing, 80 of 230, about 30 s left"
+    assert left.due("whitening", 0, 4), "the next step counts anew"
+    assert left.text("whitening", 0, 4) == "whitening, 0 of 4"
 
 
 def test_without_voila_the_pip_line_is_said(monkeypatch, capsys):
@@ -96,9 +148,7 @@ def test_what_cannot_be_loaded_is_said_before_anything_is_served(served, capsys)
 
 
 def test_the_panel_it_names_exists():
-    import cbirlab.widgets
-
-    assert callable(getattr(cbirlab.widgets, app.PANEL))
+    assert callable(getattr(opening, app.PANEL))
 
 
 def manager_of(*arguments):
@@ -156,7 +206,7 @@ def test_no_more_kernels_are_started_than_may_be(monkeypatch):
 
 @pytest.mark.parametrize(("arguments", "allowed"), [((), False), (("--allow-downloads",), True)])
 def test_what_is_served_downloads_only_where_that_was_said(served, monkeypatch, arguments, allowed):
-    monkeypatch.setattr(app, "prepare", lambda *_: None)
+    monkeypatch.setattr(app, "check", lambda *_: None)
     monkeypatch.delenv(downloads.VARIABLE, raising=False)
     assert cli.main(["app", *arguments]) == 0
     assert sys.modules["voila.app"].Voila.downloads[-1] is allowed

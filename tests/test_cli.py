@@ -100,10 +100,10 @@ def test_the_markdown_list_has_a_row_per_entry(call):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["list", "backbone"], 2, "invalid choice: 'backbone'"),
+        (["list", "backbone"], 2, "unknown 'backbone'. Did you mean 'backbones'?"),
         (["list", "backbones", "resnet5"], 2, "Did you mean 'resnet50'"),
         (["list", "taps"], 2, "name a backbone to list its taps"),
-        (["frobnicate"], 2, "invalid choice"),
+        (["frobnicate"], 2, "unknown 'frobnicate'. Known: lab"),
         (["run", "--backbone", "toynt"], 2, "Did you mean 'toynet'"),
         (["run", "--aggregation", "gem(p=12)"], 2, "p must be in [1, 10]"),
         (["run", "--dimensions", "many"], 2, "invalid int value"),
@@ -142,6 +142,26 @@ def test_wrong_usage_is_2_and_failure_1_with_one_sentence(call, arguments, code,
     got, _, err = call(*arguments)
     assert (got, message in err) == (code, True), err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "usage", "near"),
+    [
+        (["stor", "list"], "usage: cbirlab [", "'store'"),
+        (["store", "lst"], "usage: cbirlab store [", "'list'"),
+        (["list", "aggregation"], "usage: cbirlab list [", "'aggregations'"),
+        (["run", "--agregation", "gem"], "usage: cbirlab run [", "'--aggregation'"),
+        (["compare", "--whitning", "pca"], "usage: cbirlab compare [", "'--whitening'"),
+        (["store", "prune", "--kep", "0"], "usage: cbirlab store prune [", "'--keep'"),
+        (["run", "--traceback", "--qiet"], "usage: cbirlab run [", "'--quiet'"),
+        (["--verson"], "usage: cbirlab [", "'--version'"),
+    ],
+)
+def test_wrong_usage_shows_that_of_the_command_and_the_nearest_name(call, arguments, usage, near):
+    code, _, err = call(*arguments)
+    assert code == 2
+    assert err.startswith(usage)
+    assert f"Did you mean {near}?" in err.splitlines()[-1]
 
 
 def test_an_error_can_show_where_it_came_from(call):
@@ -217,8 +237,9 @@ def test_the_store_is_listed_verified_repaired_and_pruned(call, pictures, tmp_pa
     assert call("run", *options(pictures))[0] == 0
     code, out, _ = call("store", "list")
     assert code == 0
-    assert "toynet (random)" in out
-    assert "gem(p=3)" in out
+    head, described = next((out.splitlines()[0], line) for line in out.splitlines() if " descriptors " in line)
+    assert described[head.index("backbone") :].split()[:2] == ["toynet", "random"]
+    assert described.endswith("gem(p=3)")
     assert call("store", "verify")[0] == 0
     store = Store(tmp_path / "store")
     broken = store.folder("descriptors", store.entries()[0].key) / "values.npy"
@@ -229,6 +250,12 @@ def test_the_store_is_listed_verified_repaired_and_pruned(call, pictures, tmp_pa
     assert call("store", "verify", "--repair")[0] == 0
     assert call("store", "verify")[0] == 0
     assert call("run", *options(pictures))[0] == 0
+    assert call("compare", *options(pictures), "--aggregations", "gem(p=4)", "mac")[0] == 0
+    out = call("store", "list")[1]
+    lines = [line for line in out.splitlines() if " descriptors " in line]
+    assert any("mac" in line and "gem (2 settings)" in line for line in lines), out  # all poolings of a tap in one
+    total = next(line.split() for line in out.splitlines() if line.startswith("together"))
+    assert int(total[1]) == len(Store(tmp_path / "store").entries())
     assert call("store", "prune", "--keep", "0")[0] == 0
     assert call("store", "list")[1].startswith("no entries")
     assert call("store", "list", "--store", str(tmp_path / "elsewhere"))[1].startswith("no entries")

@@ -267,7 +267,7 @@ def broken_folder(pictures: Path, tmp_path: Path) -> Path:
 def test_an_unreadable_image_is_reported_and_the_others_are_kept(pictures, toynet, store, tmp_path, small_shards):
     dataset = load_dataset(broken_folder(pictures, tmp_path), image_size=64)
     row = [path.name for path in dataset.images].index("cut.jpg")
-    with pytest.warns(UserWarning, match=r"1 images cannot be used.*\n.*cut\.jpg"):
+    with pytest.warns(UserWarning, match=r"1 images cannot be used.*cut\.jpg"):
         found = extract(dataset, toynet, store=store, parts=["images"], **GRID)
     values = found["stem", "mac"]["images"]
     assert list(found.skipped["images"]) == [row]

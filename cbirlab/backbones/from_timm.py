@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from cbirlab.backbones.tracing import trace
 from cbirlab.backbones.weights import FOLDER_VARIABLE, WeightsError
 from cbirlab.base import downloads
 from cbirlab.base.registry import UnknownName
+from cbirlab.base.text import did_you_mean
 
 if TYPE_CHECKING:
     from torch import nn
@@ -100,8 +100,7 @@ def _config(model: str) -> Any:
     timm = _timm()
     known = [*timm.list_models(), *timm.list_pretrained()]
     if model not in known:
-        near = get_close_matches(model, known, n=3, cutoff=0.5)
-        hint = f" Did you mean {' or '.join(repr(PREFIX + one) for one in near)}?" if near else ""
+        hint = did_you_mean(PREFIX + model, (PREFIX + one for one in known), most=3, cutoff=0.7)
         raise UnknownName(f"Unknown backbone {PREFIX + model!r}: timm {timm.__version__} has no such network.{hint}")
     return timm.models.get_pretrained_cfg(model)
 

@@ -12,11 +12,11 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from cbirlab.base.plain import shown
+from cbirlab.base.text import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,7 @@ class Choice:
         """Return `value`, or raise ValueError that names the options and the nearest one."""
         if any(value is option or (type(value) is type(option) and value == option) for option in self.options):
             return value
-        near = get_close_matches(str(value), [str(option) for option in self.options], n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(str(value), map(str, self.options))
         raise ValueError(f"{owner}: {name} must be {self.describe()}, got {shown(value)}.{hint}")
 
     def describe(self) -> str:
@@ -133,9 +132,7 @@ def check_parameters(target: Callable[..., Any], given: Mapping[str, Any], *, ow
     declared = parameters(target)
     for name in given:
         if name not in declared:
-            near = get_close_matches(name, declared, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            allowed = ", ".join(declared) or "none"
+            allowed, hint = ", ".join(declared) or "none", did_you_mean(name, declared)
             raise TypeError(f"{owner}: unknown parameter {name!r}; parameters: {allowed}.{hint}")
     return {
         name: parameter.domain.check(owner, name, given[name]) if name in given else parameter.default

@@ -9,9 +9,10 @@ import re
 import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
-from difflib import get_close_matches
 from threading import Lock
 from typing import Any
+
+from cbirlab.base.text import did_you_mean
 
 DEEPEST = 32
 MOST_BYTES = 64 << 20
@@ -105,8 +106,7 @@ def check_fields(owner: str, record: type, given: Iterable[str]) -> None:
     known = [field.name for field in fields(record)]
     for name in given:
         if name not in known:
-            near = get_close_matches(str(name), known, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
+            hint = did_you_mean(str(name), known)
             raise TypeError(f"{owner}: unknown field {shown(name)}; fields: {', '.join(known)}.{hint}")
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
+from threading import Event, Thread
 from typing import Any
 
 from cbirlab.base.text import printable
 
 Listener = Callable[[str, int, int], None]
 """Called with (name of the work, items finished, items in total); an exception that it raises ends the work."""
+
+_SECOND = 1.0  # how often a stopwatch moves on
 
 _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 _shown: ContextVar[bool] = ContextVar("shown", default=True)
@@ -61,10 +64,45 @@ def bar(
     listener, desc = _listener.get(), printable(desc)
     if listener is not None:
         return _Told(listener, items, total, desc)
+    return _drawn(items, total=total, desc=desc, unit=unit, delay=delay, show=show)
+
+
+@contextmanager
+def stopwatch(desc: str, *, show: bool = True, delay: float = 1.0) -> Iterator[None]:
+    """Show the seconds gone by while work goes on that cannot tell how far it is; a listener hears its start and end.
+
+    Parameters
+    ----------
+    show, delay : as for `bar`.
+    """
+    if _listener.get() is not None:
+        with bar(total=1, desc=desc, unit="step") as told:
+            yield
+            told.update()
+        return
+    ended = Event()
+    with _drawn(total=1, desc=printable(desc), delay=delay, show=show, bar_format="{desc}: {elapsed}") as shown:
+
+        def tick() -> None:
+            while not ended.wait(max(delay, _SECOND)):
+                shown.refresh()
+
+        ticking = Thread(target=copy_context().run, args=(tick,), daemon=True)
+        if not shown.disable:
+            ticking.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            if not shown.disable:
+                ticking.join()
+
+
+def _drawn(*items: Any, show: bool, **looks: Any) -> Any:
+    """A bar of tqdm, in a terminal or a notebook, that leaves nothing behind."""
     from tqdm.auto import tqdm
 
-    hidden = not (show and _shown.get())
-    return _leaving_nothing(tqdm(items, total=total, desc=desc, unit=unit, delay=delay, disable=hidden, leave=False))
+    return _leaving_nothing(tqdm(*items, disable=not (show and _shown.get()), leave=False, **looks))
 
 
 def _leaving_nothing(made: Any) -> Any:

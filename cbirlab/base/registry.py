@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from importlib import import_module
 from threading import RLock
 from typing import Any, Generic, TypeVar, cast
+
+from cbirlab.base.text import did_you_mean
 
 T = TypeVar("T")
 
@@ -151,8 +152,7 @@ class Registry(Mapping[str, T], Generic[T]):
         return name
 
     def _unknown(self, name: object) -> str:
-        near = get_close_matches(str(name).lower(), self._entries, n=3, cutoff=0.5)
-        hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+        hint = did_you_mean(str(name), self._entries, most=3, cutoff=0.5)
         shown = name if len(repr(name)) <= 100 else f"{str(name)[:80]}..."
         return f"Unknown {self.kind} {shown!r}.{hint} Known: {', '.join(self._entries) or 'none'}."
 

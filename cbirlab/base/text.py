@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 _CONTROLS = "\x00-\x1f\x7f-\x9f"  # of a terminal: escapes, bells, ends of lines
 _TURNING = "\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069"  # ends of lines, and marks that reorder a line
@@ -66,6 +68,22 @@ def split_outside(text: str, separator: str) -> list[str]:
         else:
             parts[-1] += sign
     return parts
+
+
+def did_you_mean(name: str, known: Iterable[str], *, most: int = 1, cutoff: float = 0.6) -> str:
+    """A sentence that ends an error: the known names nearest to a wrong one, whatever its case; empty if none is near.
+
+    >>> did_you_mean("gme", ["mac", "gem"])
+    " Did you mean 'gem'?"
+
+    Parameters
+    ----------
+    most : this many names at most.
+    cutoff : how like they must be, from 0 to 1 (the same).
+    """
+    names = {one.lower(): one for one in known}
+    near = get_close_matches(name.lower(), names, n=most, cutoff=cutoff)
+    return f" Did you mean {' or '.join(repr(names[one]) for one in near)}?" if near else ""
 
 
 def _shown(code: int) -> str:

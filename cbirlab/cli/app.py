@@ -16,19 +16,18 @@ from cbirlab.base import downloads
 from cbirlab.cli.options import at_least_one
 
 VISITORS, IDLE_MINUTES = 8, 30
-PANEL = "Workbench"
+PANEL = "Opening"
 NOTEBOOK = "cbirlab.ipynb"
-CODE = """from cbirlab.base.progress import listening
-from cbirlab.widgets import {panel}
+CODE = """from cbirlab.widgets.panels.opening import {panel}
 
-with listening(lambda what, done, total: None):  # Voilà shows a bar that was closed as an error
-    panel = {panel}({arguments})
+panel = {panel}({arguments})
 panel"""
 
 
 MORE = """
-The first start on new images describes them all before the panel opens; later starts read the store. The
-command needs Voilà (pip install 'cbirlab[app]'); put options for Voilà after --:
+The page opens at once. On new images it first describes them all, shows how far that is and how long it will
+take, and then opens the panel; later starts read the store. `cbirlab extract` describes them beforehand. The command
+needs Voilà (pip install 'cbirlab[app]'); put options for Voilà after --:
 
   cbirlab app --dataset my/photos -- --no-browser --port 9999 --theme=dark
 
@@ -90,7 +89,7 @@ def launch(
     from cbirlab.extract.machine import wait_quietly
 
     wait_quietly()  # kernels inherit it
-    prepare(dataset, backbone, weights)
+    check(dataset, backbone, weights)
     with tempfile.TemporaryDirectory(prefix="cbirlab-app-") as folder, _kernels_that_fetch(allow_downloads):
         path = Path(folder) / NOTEBOOK
         path.write_text(json.dumps(notebook(dataset, backbone, weights)), encoding="utf-8")
@@ -98,11 +97,11 @@ def launch(
     return 0
 
 
-def prepare(dataset: str, backbone: str | None, weights: str | None) -> None:
-    """Describe the images here, where the user sees progress and errors; the page takes them from the store."""
+def check(dataset: str, backbone: str | None, weights: str | None) -> None:
+    """Load the dataset and the network here, where the user sees what is wrong; the page describes the pictures."""
     from cbirlab.live import Session
 
-    Session(dataset, backbone, weights).prepare()
+    Session(dataset, backbone, weights)
 
 
 def notebook(dataset: str, backbone: str | None, weights: str | None = None) -> dict[str, Any]:

@@ -39,11 +39,7 @@ def _carried_out(arguments: Sequence[str] | None) -> int:
     from cbirlab.cli.parser import build_parser  # here, so that an interrupt while it is imported is caught above
 
     parser = build_parser()
-    given, unknown = parser.parse_known_args(arguments)
-    if unknown:
-        served = {"lab": "JupyterLab", "app": "Voilà"}.get(str(given.command))
-        hint = f"; put options for {served} after --, as in: cbirlab {given.command} -- --no-browser" if served else ""
-        parser.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+    given = parser.parse_args(arguments)
     if given.command is None:
         parser.print_help()
         return 0

@@ -4,35 +4,18 @@ from __future__ import annotations
 
 import argparse
 import textwrap
-from collections.abc import Callable
 from typing import Any
 
 from cbirlab import __version__
 from cbirlab.cli.examples import EXAMPLES
+from cbirlab.cli.grammar import Command
 from cbirlab.cli.options import Several, add_common, add_grid, add_recipe_options, add_saved_recipe, add_timing
 from cbirlab.cli.systems import add_system, add_systems
 
 
-class _Command(argparse.ArgumentParser):
-    """A command that makes some options only when it is the one asked for, because they load the pipeline."""
-
-    def __init__(self, *given: Any, **options: Any) -> None:
-        super().__init__(*given, **options)
-        self._later: list[Callable[[], None]] = []
-
-    def later(self, add: Callable[[], None]) -> None:
-        """Add options once this command is asked for."""
-        self._later.append(add)
-
-    def parse_known_args(self, *given: Any, **options: Any) -> Any:
-        while self._later:
-            self._later.pop(0)()
-        return super().parse_known_args(*given, **options)
-
-
 def build_parser() -> argparse.ArgumentParser:
     """The parser of ``cbirlab``."""
-    parser = argparse.ArgumentParser(
+    parser = Command(
         prog="cbirlab",
         description="See how content-based image retrieval works, and decide with numbers.",
         epilog=textwrap.dedent(EXAMPLES),
@@ -40,7 +23,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"cbirlab {__version__}")
     parser.set_defaults(command=None, traceback=False)
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Command)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for add in (
         _add_lab,
         _add_app,
@@ -63,7 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _command(commands: Any, name: str, summary: str, more: str = "") -> _Command:
+def _command(commands: Any, name: str, summary: str, more: str = "") -> Command:
     parser = commands.add_parser(
         name,
         help=summary,

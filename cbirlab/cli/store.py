@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import argparse
 import datetime
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from cbirlab.cli.listing import align
 from cbirlab.cli.options import days, size_bytes
 from cbirlab.cli.saying import say
 from cbirlab.store import Entry, Store
-
-PICTURES = "pictures"
 
 
 def add_actions(parser: argparse.ArgumentParser) -> None:
@@ -42,9 +41,9 @@ def command(given: Any) -> int:
     kept = Store(given.store)
     if given.action == "list":
         entries = kept.entries()
-        rows = [_entry_row(entry) for entry in entries if entry.kind != PICTURES] + _picture_rows(entries)
-        say(align(rows) if rows else "no entries")
-        say(f"{len(entries)} entries, {_size(kept.size())} in {kept.path}")
+        if entries:
+            say(f"{_listing(entries)}\n\n{_totals(entries, kept.size())}\n")
+        say(f"{len(entries) or 'no'} entries in {kept.path}")
         return 0
     if given.action == "verify":
         damaged = kept.verify(repair=given.repair)
@@ -57,47 +56,64 @@ def command(given: Any) -> int:
     return 0
 
 
-def _entry_row(entry: Entry) -> list[str]:
-    facts, notes = entry.specification, entry.notes
-    if entry.kind == "fitted":
-        names = ("whitening", "aggregation", "codebook", "compression")
-        what = [next((str(facts[name]) for name in names if facts.get(name)), ""), "", "", "", ""]
-    elif entry.kind == "projection":
-        what = [f"{facts.get('method', '')} map, seed {facts.get('seed', '')}", "", "", "", ""]
-    elif entry.kind == "index":
-        what = [str(facts.get("index", "")), str(facts.get("compression", "")), "", "", ""]
-    elif entry.kind == "neighbours":
-        of = "copies" if "copies" in facts else f"{facts.get('k', '')} of each image"
-        what = [of, "", "", "", ""]
-    else:
-        what = [
-            f"{notes.get('dataset', '')}/{notes.get('part', '')}",
-            f"{facts.get('backbone', '')} ({notes.get('weights', '')})",
-            str(facts.get("tap", "")),
-            str(facts.get("aggregation", "")),
-            f"{facts.get('image_size', '')} px",
-        ]
-    return [entry.key[:12], _day(entry), _size(entry.size_bytes), entry.kind, *what]
+_HEAD = ["last used", "size", "entries", "kind", "dataset", "backbone", "weights", "tap", "picture", "what"]
+_BRACKETS = re.compile(r"\([^()]*\)")
+_METHODS = ("whitening", "aggregation", "features", "codebook", "compression", "rerank")
 
 
-def _picture_rows(entries: Sequence[Entry]) -> list[list[str]]:
-    """One row for all pictures of a dataset that have the same features: each picture is an entry of its own."""
+def _listing(entries: Sequence[Entry]) -> str:
+    """A table of what is kept, the most recently used first: one line for all methods and parts at one tap."""
     groups: dict[tuple[str, ...], list[Entry]] = {}
     for entry in entries:
-        if entry.kind == PICTURES:
-            facts = entry.specification
-            what = [f"{facts.get(name, '')}" for name in ("backbone", "tap", "features")]
-            groups.setdefault(
-                (f"{entry.notes.get('dataset', '')}", *what, f"{facts.get('image_size', '')} px"), []
-            ).append(entry)
-    return [
-        [f"{len(group)} entries", _day(group[0]), _size(sum(entry.size_bytes for entry in group)), PICTURES, *what]
-        for what, group in groups.items()
-    ]
+        groups.setdefault((entry.kind, *_maker(entry)), []).append(entry)
+    rows = []
+    for maker, group in groups.items():
+        used = datetime.datetime.fromtimestamp(max(entry.used for entry in group)).strftime("%Y-%m-%d %H:%M")
+        size = _size(sum(entry.size_bytes for entry in group))
+        rows.append([used, f"{size:>8}", f"{len(group):>7}", *maker, _methods(map(_method, group))])
+    return align([_HEAD, *rows])
 
 
-def _day(entry: Entry) -> str:
-    return datetime.datetime.fromtimestamp(entry.used).strftime("%Y-%m-%d %H:%M")
+def _maker(entry: Entry) -> tuple[str, ...]:
+    """What descriptors and pictures are of, and what made them; other entries do not say."""
+    facts, notes = entry.specification, entry.notes
+    if "backbone" not in facts:
+        return ("",) * 5
+    weights = str(notes.get("weights") or "").partition("@")[0]
+    size = f"{facts.get('image_size', '')} px"
+    return str(notes.get("dataset", "")), str(facts["backbone"]), weights, str(facts.get("tap", "")), size
+
+
+def _method(entry: Entry) -> str:
+    facts = entry.specification
+    if entry.kind == "projection":
+        return f"{facts.get('method', '')}(seed={facts.get('seed', '')})"
+    if entry.kind == "index":
+        return " of ".join(str(facts[name]) for name in ("index", "compression") if facts.get(name))
+    if entry.kind == "neighbours":
+        return "copies" if "copies" in facts else f"{facts.get('k', '')} of each image"
+    return next((str(facts[name]) for name in _METHODS if facts.get(name)), "")
+
+
+def _methods(texts: Iterable[str]) -> str:
+    """Methods in one line: a slider leaves twenty settings of one, which only count."""
+    settings: dict[str, set[str]] = {}
+    for text in texts:
+        settings.setdefault(_BRACKETS.sub("", text), set()).add(text)
+    return ", ".join(
+        f"{name} ({len(several)} settings)" if len(several) > 1 else min(several) for name, several in settings.items()
+    )
+
+
+def _totals(entries: Sequence[Entry], whole_bytes: int) -> str:
+    """Number and size of the entries of each kind, and of what is no entry."""
+    sizes: dict[str, list[int]] = {}
+    for entry in entries:
+        sizes.setdefault(entry.kind, []).append(entry.size_bytes)
+    rows = [[kind, f"{len(own):>7}", f"{_size(sum(own)):>8}"] for kind, own in sizes.items()]
+    rest = whole_bytes - sum(entry.size_bytes for entry in entries)
+    rows.append(["notes and unfinished runs", "", f"{_size(max(0, rest)):>8}"])
+    return align([*rows, ["together", f"{len(entries):>7}", f"{_size(whole_bytes):>8}"]])
 
 
 def _size(size_bytes: int) -> str:

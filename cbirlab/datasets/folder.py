@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from cbirlab.base.notices import notify
 from cbirlab.base.text import printable
 from cbirlab.datasets.answers import answered
 from cbirlab.datasets.base import OWN, Dataset, Query
@@ -98,7 +98,7 @@ def warn_of_labels(dataset: Dataset, where: str, holder: str) -> None:
         said = f"Every image is a right answer to every query, because all lie in one {holder}; every metric will be 1"
     else:
         return
-    warnings.warn(f"{where}: {said}.", stacklevel=3)
+    notify(f"{where}: {said}.")
 
 
 def _rows(database: Sequence[Shown], asked: Sequence[Shown]) -> list[int | None]:

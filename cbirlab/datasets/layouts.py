@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cbirlab.base.notices import notify
 from cbirlab.base.params import Choice
 from cbirlab.base.progress import bar
 from cbirlab.base.text import printable
@@ -164,7 +164,7 @@ def _readable(folder: Path, images: Iterable[Path], left_out: Sequence[LeftOut])
 
 
 def _say(folder: Path, what: str) -> None:
-    warnings.warn(f"{printable(folder)}: {what}", stacklevel=2)
+    notify(f"{printable(folder)}: {what}")
 
 
 def _words(names: Sequence[str]) -> str:

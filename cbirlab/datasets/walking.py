@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections import Counter, deque
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cbirlab.base.notices import notify
 from cbirlab.base.text import printable
 from cbirlab.images import IMAGE_SUFFIXES, UNREAD_SUFFIXES
 
@@ -158,13 +158,13 @@ def _suffix(name: str) -> str:
     return os.path.splitext(name)[1].lower()
 
 
-def warn_left_out(where: Path, files: Sequence[LeftOut], *, stacklevel: int = 3) -> None:
+def warn_left_out(where: Path, files: Sequence[LeftOut]) -> None:
     """Warn of the files that are left out: one warning per cause, with their number and the names of the first."""
     for cause, text in _TEXTS.items():
         of_cause = [file for file in files if file.cause in cause]
         if of_cause:
             said = f"{printable(where)}: {text(of_cause, where)}"
-            warnings.warn(FilesLeftOut(said, of_cause), stacklevel=stacklevel + 1)
+            notify(FilesLeftOut(said, of_cause))
 
 
 def endings(files: Sequence[LeftOut]) -> str:

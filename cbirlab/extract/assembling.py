@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from cbirlab.base.notices import notify
 from cbirlab.datasets.base import Dataset
 from cbirlab.extract import moved
 from cbirlab.extract.cache_keys import Column, Part
@@ -122,6 +123,10 @@ def warn_of_memory(error: str) -> None:
     warnings.warn(f"{error} Results are kept in memory for now and are lost when Python ends.", stacklevel=5)
 
 
+NAMED = 3
+"""Images that cannot be used whose reasons a notice tells; `skipped` has all."""
+
+
 def _by_image(skipped: Mapping[int, str], views: np.ndarray) -> dict[int, str]:
     """Turn reasons by view into reasons by image; an image is skipped if none of its views could be used."""
     owner = np.repeat(np.arange(len(views)), views)
@@ -133,8 +138,6 @@ def _by_image(skipped: Mapping[int, str], views: np.ndarray) -> dict[int, str]:
 def _report_skipped(dataset: Dataset, skipped: Mapping[str, Mapping[int, str]]) -> None:
     reasons = list(dict.fromkeys(reason for rows in skipped.values() for reason in rows.values()))
     if reasons:
-        shown = "\n  ".join(reasons[:20] + (["..."] if len(reasons) > 20 else []))
-        warnings.warn(
-            f"{dataset.name}: {len(reasons)} images cannot be used; their descriptors are zero and score 0:\n  {shown}",
-            stacklevel=4,
-        )
+        rest = f" (and {len(reasons) - NAMED} more)" if len(reasons) > NAMED else ""
+        shown = " ".join(reasons[:NAMED]) + rest
+        notify(f"{dataset.name}: {len(reasons)} images cannot be used; their descriptors are zero and score 0: {shown}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import deque
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from cbirlab import images
+from cbirlab.base.notices import notify
 from cbirlab.extract.batches import Batch, Item
 from cbirlab.images.preprocessing import Resizing
 
@@ -82,7 +82,7 @@ def _tell(remarks: Mapping[Path, str]) -> None:
     for remark in sorted(set(remarks.values())):
         paths = sorted(path for path, said in remarks.items() if said == remark)
         whose = f"{paths[0]} has" if len(paths) == 1 else f"Each of {len(paths):,} pictures (the first: {paths[0]}) has"
-        warnings.warn(f"{whose} {remark}", stacklevel=3)
+        notify(f"{whose} {remark}")
 
 
 def _pixels_of(

@@ -7,11 +7,11 @@ L2-normalised first; rows of zeros are patches in which nothing was found, and n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 
+from cbirlab.base.text import did_you_mean
 from cbirlab.passes.base import CODEBOOK, WITH_CODEBOOK
 from cbirlab.whitening import normalise
 
@@ -145,8 +145,7 @@ def _combination(
         return width, lambda rows, counts: np.add.reduceat(rows, _starts(counts))
     if how not in WITH_CODEBOOK:
         known = ("max", "sum", *WITH_CODEBOOK)
-        near = get_close_matches(str(how), known, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else " For 'match', which keeps patches apart, call match()."
+        hint = did_you_mean(str(how), known) or " For 'match', which keeps patches apart, call match()."
         raise ValueError(f"combined: how must be one of {', '.join(map(repr, known))}, got {how!r}.{hint}")
     if state is None:
         raise ValueError(f"combined: how={how!r} needs state, a codebook; make it with learn_codebook(train_patches).")

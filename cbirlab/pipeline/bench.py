@@ -155,13 +155,13 @@ class Bench(Described):
             told = Told(describe_pictures(recipe, self.pictures, self.lists, searcher.gallery))
         lists = searcher.lists(queries, self._own, told and told.add)
         wrong = self.count_distractors(recipe)
-        ranking, evaluation = judge(
-            lists, self.dataset, recipe, clock, self.lists(recipe), distractors=wrong, described=images.described
-        )
+        with showing(self.progress):
+            ranking, evaluation = judge(
+                lists, self.dataset, recipe, clock, self.lists(recipe), distractors=wrong, described=images.described
+            )
         if told:
             clock.seconds |= told.seconds | {"search": clock.seconds["search"] - told.seconds["prepare"] + told.before}
-        columns = [self.column(tap, recipe, "images") for _, tap in recipe.taps]
-        views = float(np.mean(columns[0].counts))
+        views = float(np.mean(self.column(recipe.taps[0][1], recipe, "images").counts))
         return Run(
             recipe=recipe,
             dataset=self.dataset,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from cbirlab.base.progress import bar
+from cbirlab.base.progress import bar, stopwatch
 from cbirlab.projection.neighbours import nearest
 
 _EXACT_UP_TO = 512  # above this, a randomised decomposition finds the same two axes
@@ -67,29 +67,34 @@ def _start(unit: np.ndarray, seed: int) -> np.ndarray:
 
 def umap(unit: np.ndarray, *, seed: int = 0, neighbours: int = 15) -> np.ndarray:
     """UMAP from exact neighbours: its own search for them compiles for most of a minute, once per process."""
-    import umap as library
+    with ExitStack() as before_epochs:
+        before_epochs.enter_context(stopwatch("UMAP compiles its loops, once per process"))
+        import umap as library
+        from umap import layouts as module
 
-    warnings.filterwarnings("ignore", message=r"precomputed_knn\[2\]")  # only says that no new rows can be added
-    rows, cosines = nearest(unit, neighbours - 1)  # umap-learn counts each point among its neighbours
-    own = np.arange(len(unit))[:, None]
+        def told(items: Any, **_: Any) -> Any:
+            before_epochs.close()
+            return bar(items, desc="UMAP", unit="epoch")
+
+        warnings.filterwarnings("ignore", message=r"precomputed_knn\[2\]")  # only says that no new rows can be added
+        fit = library.UMAP(
+            n_neighbors=neighbours,
+            n_epochs=_UMAP_EPOCHS,
+            init=_start(unit, seed).astype(np.float32),  # pyright: ignore[reportArgumentType]
+            precomputed_knn=_with_itself(unit, neighbours),  # pyright: ignore[reportArgumentType]
+            random_state=seed,
+            n_jobs=1,
+        )
+        # Some of UMAP's compiled loops are parallel; numba's simplest scheduler ends a process that enters two at once.
+        with _ONE_FIT, _in_place_of(module, "tqdm", lambda _theirs: told):
+            return _turned(np.asarray(fit.fit_transform(unit)))
+
+
+def _with_itself(unit: np.ndarray, neighbours: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and distances of the nearest of each row, of which it is itself the first, as umap-learn counts them."""
+    rows, cosines = nearest(unit, neighbours - 1)
     distances = np.sqrt(np.clip(2 - 2 * cosines, 0, None))
-    known = np.hstack([own, rows]), np.hstack([np.zeros_like(distances[:, :1]), distances])
-    fit = library.UMAP(
-        n_neighbors=neighbours,
-        n_epochs=_UMAP_EPOCHS,
-        init=_start(unit, seed).astype(np.float32),  # pyright: ignore[reportArgumentType]
-        precomputed_knn=known,  # pyright: ignore[reportArgumentType]
-        random_state=seed,
-        n_jobs=1,
-    )
-    import umap.layouts as module
-
-    def told(items: Any, **_: Any) -> Any:
-        return bar(items, desc="UMAP", unit="epoch", show=False)
-
-    # Some of UMAP's compiled loops are parallel, and numba's simplest scheduler ends a process that enters two at once.
-    with _ONE_FIT, _in_place_of(module, "tqdm", lambda _theirs: told):
-        return _turned(np.asarray(fit.fit_transform(unit)))
+    return np.hstack([np.arange(len(unit))[:, None], rows]), np.hstack([np.zeros_like(distances[:, :1]), distances])
 
 
 @contextmanager
@@ -119,7 +124,7 @@ def tsne(unit: np.ndarray, *, seed: int = 0, neighbours: int = 15) -> np.ndarray
         random_state=seed,
         n_jobs=1,
     )
-    with _ONE_FIT, bar(total=fit.max_iter, desc="t-SNE", unit="step", show=False) as steps:
+    with _ONE_FIT, bar(total=fit.max_iter, desc="t-SNE", unit="step") as steps:
 
         def told(theirs: Callable[..., Any]) -> Callable[..., Any]:
             return lambda *given, **named: (steps.update(), theirs(*given, **named))[1]

@@ -33,7 +33,7 @@ def nearest(unit: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """
     index = ExactIndex().fit(unit)
     rows, cosines = np.empty((len(unit), k), np.int64), np.empty((len(unit), k), np.float32)
-    for start in bar(range(0, len(unit), _BLOCK), desc="neighbours", unit="block", show=False):
+    for start in bar(range(0, len(unit), _BLOCK), desc="neighbours", unit="block"):
         block = slice(start, start + _BLOCK)
         found = index.search(unit[block], k + 1)
         rows[block], cosines[block] = without_self(found.images, found.scores, np.arange(len(unit))[block])

@@ -89,7 +89,7 @@ def _ranks(unit: np.ndarray, chosen: np.ndarray, others: np.ndarray) -> np.ndarr
     """Rank from 1 of the `others` (n, k) among the neighbours of each chosen row (n,)."""
     wide, index = unit.astype(np.float64), np.arange(len(unit))
     ranks = np.empty(others.shape, dtype=np.int64)
-    for start in bar(range(0, len(chosen), _BLOCK), desc="trustworthiness", unit="block", show=False):
+    for start in bar(range(0, len(chosen), _BLOCK), desc="trustworthiness", unit="block"):
         own, here = chosen[start : start + _BLOCK], others[start : start + _BLOCK]
         cosines = (wide[own] @ wide.T).astype(np.float32)
         cosines[np.arange(len(own)), own] = -np.inf

@@ -175,7 +175,7 @@ def _verified(
         raise ValueError(f"{owner}: it looks at pictures, and these answers come from descriptors alone; leave it out.")
     images, scores = answers.ranking.images[:, :top], answers.ranking.scores[:, :top]
     inliers = np.zeros(images.shape, np.int64)
-    for query in bar(range(len(answers)), desc="verified", unit="query", show=False):  # can be ended at each
+    for query in bar(range(len(answers)), desc="verified", unit="query"):  # can be ended at each
         listed = scores[query] > -np.inf
         if listed.any():
             asked = _features_of(answers, answers.pictures, kind, query)

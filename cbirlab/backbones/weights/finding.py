@@ -8,13 +8,13 @@ import sys
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from urllib.parse import urlparse
 
 from cbirlab.backbones import trained
 from cbirlab.backbones.weights.reading import WeightsError
 from cbirlab.base import downloads
+from cbirlab.base.text import did_you_mean
 from cbirlab.datasets.bundled import bundled_file, how_to_get
 
 FOLDER_VARIABLE = "CBIRLAB_WEIGHTS"
@@ -110,8 +110,7 @@ def find(name: str, weights: str | Path | None, *, default: str = "", bundled: s
             + (f"pass one in it: {', '.join(files[:3])}." if files else "it holds no file of weights.")
         )
     options = ["random", *sets, *trained.aliases(name)]
-    near = get_close_matches(label, options, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
+    hint = did_you_mean(label, options)
     raise WeightsError(f"{name}: weights must be {', '.join(options)} or an existing file, got {label!r}.{hint}")
 
 

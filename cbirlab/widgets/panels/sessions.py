@@ -137,6 +137,11 @@ def backbone_titles(names: Sequence[str]) -> list[tuple[str, str]]:
     return pairs
 
 
+def backbone_options(names: Sequence[str]) -> tuple[list[tuple[str, str]], list[str]]:
+    """What a menu of backbones needs: pairs of title and name, and the names of those on this machine."""
+    return backbone_titles(names), [name for name in names if _available(name).here]
+
+
 def _available(text: str) -> Availability:
     """Of weights that were trained here and whose file has gone since, the menu says so."""
     try:

@@ -10,10 +10,11 @@ import numpy as np
 
 from cbirlab.evaluation import PairedTest, paired
 from cbirlab.index import Ranking
-from cbirlab.widgets.panels.sessions import Sessions, backbone_titles, key_of
+from cbirlab.widgets.panels.sessions import Sessions, backbone_options, key_of
 from cbirlab.widgets.panels.system_menu import SystemMenu
 from cbirlab.widgets.parts import views
-from cbirlab.widgets.parts.controls import RetrievalControls, menu
+from cbirlab.widgets.parts.controls import RetrievalControls
+from cbirlab.widgets.parts.folded_menu import FoldedMenu
 from cbirlab.widgets.parts.gallery import AUTO_SIDE, Gallery, Thumbnails
 from cbirlab.widgets.parts.question import Question
 from cbirlab.widgets.parts.results import Results
@@ -58,9 +59,7 @@ class Side:
     ) -> None:
         self.name, self.sessions, self.state = name, sessions, state
         self.session = session or sessions.first
-        self.backbone = menu(backbone_titles(sessions.names), description="backbone")
-        self.backbone.value = key_of(self.session)
-        self.backbone.layout.display = None if len(sessions.names) > 1 else "none"
+        self.backbone = FoldedMenu("backbone", "networks", key_of(self.session), *backbone_options(sessions.names))
         self.controls = RetrievalControls(
             state,
             taps=self.session.taps,

@@ -14,7 +14,7 @@ from traitlets import Bool
 from cbirlab.widgets.panels import saved
 from cbirlab.widgets.panels.changes import differences
 from cbirlab.widgets.panels.explorer import PAUSE, SHOWN, Explorer
-from cbirlab.widgets.panels.sessions import Sessions, backbone_titles
+from cbirlab.widgets.panels.sessions import Sessions, backbone_options
 from cbirlab.widgets.panels.setting_side import Side, difference
 from cbirlab.widgets.parts import views
 from cbirlab.widgets.parts.dataset_menu import DatasetMenu
@@ -148,11 +148,8 @@ class Workbench(Explorer):
 
     def _offer_more(self) -> None:
         """Let the menus hold what has come on offer."""
-        with self.held():  # a menu with new options chooses by itself first
-            for side in filter(None, (self.a, self.b)):
-                chosen = side.backbone.value
-                side.backbone.options = backbone_titles(self.sessions.names)
-                side.backbone.value, side.backbone.layout.display = chosen, None
+        for side in filter(None, (self.a, self.b)):
+            side.backbone.offer(*backbone_options(self.sessions.names))
 
     def _arrange_sides(self) -> None:
         if self.compared:

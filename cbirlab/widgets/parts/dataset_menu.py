@@ -9,7 +9,7 @@ import ipywidgets as widgets
 
 from cbirlab.datasets import DATASETS, availability
 from cbirlab.widgets.parts import views
-from cbirlab.widgets.parts.controls import menu
+from cbirlab.widgets.parts.folded_menu import FoldedMenu
 from cbirlab.widgets.parts.guard import Guard
 from cbirlab.widgets.parts.tasks import Work
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class DatasetMenu(widgets.VBox):
-    """All datasets by title, those that can be opened here first; choosing another prepares it in a thread.
+    """All datasets by title, those that can be opened here first, the others folded; a choice is prepared in a thread.
 
     Parameters
     ----------
@@ -32,8 +32,9 @@ class DatasetMenu(widgets.VBox):
         self, shown: str, title: str, make: Callable[[str], Session], opened: Callable[[Session], None]
     ) -> None:
         self.shown, self._make, self._opened = shown, make, opened
-        self.menu = menu(dataset_titles(shown, title), description="dataset")
-        self.menu.value = shown
+        titles = dataset_titles(shown, title)
+        here = [name for _, name in titles if name == shown or availability(name).ready]
+        self.menu = FoldedMenu("dataset", "datasets", shown, titles, here)
         self.note = widgets.HTML()
         self.guard = Guard(self._failed)
         self.work = Work(done=self._done, failed=self._failed, cancelled=self._back)

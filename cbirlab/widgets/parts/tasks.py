@@ -17,6 +17,7 @@ from cbirlab.widgets.parts import views
 from cbirlab.widgets.parts.guard import Guard
 
 BETWEEN_NOTES = 0.2  # seconds: a note per batch would flood the page
+SETTLED = 2.0  # seconds until the rest of a step is foretold from what it has taken so far
 
 
 BEHIND = 10
@@ -162,6 +163,37 @@ class Background(Newest):
         return thread is None or not thread.is_alive()
 
 
+class TimeLeft:
+    """What progress amounts to in words, and whether it is time to say so; one for all steps of a piece of work."""
+
+    def __init__(self) -> None:
+        self._what, self._since, self._said = "", 0.0, 0.0
+        self._from = 0
+
+    def due(self, what: str, done: int, total: int) -> bool:
+        """Whether the last words are old enough; a new step is said at once. Call it at each step."""
+        now = time.monotonic()
+        if what != self._what or done < self._from:
+            self._what, self._since, self._from, self._said = what, now, done, 0.0
+        if now - self._said <= BETWEEN_NOTES:
+            return False
+        self._said = now
+        return True
+
+    def text(self, what: str, done: int, total: int) -> str:
+        """How much is done and, once the step has gone on for `SETTLED` seconds, how long the rest will take."""
+        gone, count = time.monotonic() - self._since, done - self._from
+        told = f"{what}, {done:,} of {total:,}"
+        return f"{told}, {duration(gone * (total - done) / count)} left" if count > 0 and gone > SETTLED else told
+
+
+def duration(seconds: float) -> str:
+    """A time in words, no more exact than a guess is: "about 40 s", "about 3 min", "about 2 h"."""
+    if seconds < 90:
+        return f"about {max(1, round(seconds, -1 if seconds > 20 else 0)):.0f} s"
+    return f"about {seconds / 60:.0f} min" if seconds < 90 * 60 else f"about {seconds / 3600:.0f} h"
+
+
 class Work(widgets.HBox):
     """Slow work in a thread: shows its progress and a Cancel button; hidden while there is nothing to do.
 
@@ -187,7 +219,7 @@ class Work(widgets.HBox):
         self.tasks = Background(self.guard, in_turn=True)
         self._lock = threading.Lock()
         self._key: Hashable = None
-        self._title, self._said, self._by_user = "", 0.0, False
+        self._title, self._left, self._by_user = "", TimeLeft(), False
         self.note = widgets.HTML(layout={"flex": "1 1 auto", "min_width": "0"})
         self.button = widgets.Button(description="Cancel", icon="times", layout={"width": "90px"})
         self.guard.clicked(self.button, self.cancel)
@@ -225,7 +257,7 @@ class Work(widgets.HBox):
 
     def _do(self, title: str, task: Callable[[], None], stop: Stop) -> None:
         """Do the task, and then whatever follows it."""
-        self._title, self._said = title, 0.0
+        self._title, self._left = title, TimeLeft()
         self.note.value = views.waiting(f"{title} ...")
         self.working, self.layout.display = True, None
         ended: list[bool] = []
@@ -242,9 +274,8 @@ class Work(widgets.HBox):
             self.working, self.layout.display = False, "none"
 
     def _tell(self, what: str, done: int, total: int) -> None:
-        if time.monotonic() - self._said > BETWEEN_NOTES:
-            self._said = time.monotonic()
-            self.note.value = views.waiting(f"{self._title}: {what}, {done} of {total}")
+        if self._left.due(what, done, total):
+            self.note.value = views.waiting(f"{self._title}: {self._left.text(what, done, total)}")
 
     def close(self) -> Any:
         """End the running task, and free the widgets."""
