@@ -129,8 +129,9 @@ def panned(points: int) -> int:
         print(f"no frames measured: {why_not()}")
         return 0
     from cbirlab.widgets.parts.gallery import page_text
+    from cbirlab.widgets.parts.scatter import SCRIPTS
 
-    script = page_text("thumbnails.js", "plane.js", "dots.js", "painter.js", "scatter_parts.js", "scatter.js")
+    script = page_text(*SCRIPTS)
     script = script.replace("export default { render };", "globalThis.widget = { render };")
     random = np.random.default_rng(0)
     groups = np.arange(points) % GROUPS

@@ -142,7 +142,7 @@ class Explorer(Panel):
 
     def _connect(self) -> None:
         self.guard.observe(self.state, ["query", "image"], self._state_asks)
-        self.guard.when_changed(self.question, ["query", "image", "own", "box"], self.ask)
+        self.guard.when_changed(self.question, ["query", "image", "images", "own", "box"], self.ask)
         self.guard.observe(self.strip, "clicks", lambda: self.pick(self.strip.picked))
         self.guard.observe(self.picture, "asked", lambda: self._region_drawn(self.picture.asked["box"]))
 
@@ -213,7 +213,7 @@ class Explorer(Panel):
 
     def _show_picture(self, item: int | None) -> None:
         question, words, boxes = self.question, self.question.words, (None, None)
-        asked = words, question.own, question.box, self._unreadable, self.picture.asked.get("count")
+        asked = words, question.images, question.own, question.box, self._unreadable, self.picture.asked.get("count")
         if asked == self._pictured:  # a slider moved, so the picture stays
             return
         if item is None:

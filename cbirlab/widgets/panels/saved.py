@@ -132,7 +132,7 @@ def check_dataset(state: Mapping[str, Any], dataset: Dataset) -> None:
             "open it by Workbench.restore."
         )
     asked, queries, images = state["question"], len(dataset.queries), len(dataset.images)
-    if asked["query"] >= max(1, queries) or (asked["image"] or 0) >= images:
+    if asked["query"] >= max(1, queries) or max(asked["image"] or 0, *asked.get("images", ()), 0) >= images:
         raise ValueError(
             f"the state asks for query {asked['query']} and image {asked['image']}, and the dataset has {queries} and "
             f"{images}."

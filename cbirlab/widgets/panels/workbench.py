@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 from traitlets import Bool
 
+from cbirlab.pipeline.search import NO_ROW
 from cbirlab.widgets.panels import saved
 from cbirlab.widgets.panels.explorer import PAUSE, SHOWN, Explorer
 from cbirlab.widgets.panels.sessions import Sessions, backbone_titles
@@ -20,6 +21,7 @@ from cbirlab.widgets.parts.dataset_menu import DatasetMenu
 from cbirlab.widgets.parts.gallery import close_all
 from cbirlab.widgets.parts.map_panel import MapPanel
 from cbirlab.widgets.parts.reproduce import screen_as_commands, screen_as_python
+from cbirlab.widgets.parts.results import count_rows
 from cbirlab.widgets.parts.state import RetrievalState, usual_start
 
 if TYPE_CHECKING:
@@ -125,8 +127,9 @@ class Workbench(Explorer):
         self._compared = widgets.link((self, "compared"), (self.compare, "value"))
         self.guard.observe(self.tabs, "value", self._sides_changed)
         self.guard.observe(self.map.scatter, "clicks", lambda: self.pick(self.map.scatter.picked))
-        self.guard.observe(self.map.scatter, "selected", lambda: self._choose(self.map.scatter.selected))
-        self.guard.clicked(self.clear, lambda: self._choose(()))
+        self.guard.observe(self.map, "chosen", self._choose)
+        self.guard.clicked(self.clear, self.map.keep_all)
+        self.guard.clicked(self.map.exports.ask, lambda: self.question.ask(images=self._chosen_rows()))
         self.sessions.told.append(self._offer_more)
         self._arrange_sides()
 
@@ -158,11 +161,17 @@ class Workbench(Explorer):
         self._arrange_sides()
         self.ask()
 
-    def _choose(self, items: Any) -> None:
+    def _choose(self) -> None:
         """React to pictures being chosen on the map, or to the choice being cleared."""
-        if not items:
-            self.map.scatter.selected = ()
-        self.only = tuple(sorted(int(item) for item in items if item < len(self.dataset.images)))
+        kept = self.map.colours.kept
+        self.only = tuple(self._chosen_rows()) or (() if kept is None else (NO_ROW,))
+
+    def _chosen_rows(self) -> list[int]:
+        return [item for item in self.map.chosen_items() if item < len(self.dataset.images)]
+
+    def _draw(self) -> None:
+        self.map.ask(lambda: self.question.kinds(self.dataset, range(len(self.dataset.images))))
+        super()._draw()
 
     @property
     def sides(self) -> list[Side]:
@@ -178,12 +187,14 @@ class Workbench(Explorer):
         notes: dict[str, Sequence[str]] = {}
         a, b = self.sides[0], self.sides[-1]
         if len(found) > 1 and a.ranking and b.ranking and a.results and b.results:
-            own = self.question.own_row(self.dataset)
+            own = self.question.own_rows(self.dataset)
             notes["A"] = gone(a.results, b.results, b.ranking, own)
             notes["B"] = moved(b.results, a.results, a.ranking, own)
         for side in self.sides if self.compared else found:
             side.show(notes.get(side.name, ()), compared=self.compared)
-        self.selection.value = views.note(f"{len(self.only)} images are chosen on the map; the others are left out.")
+        self.selection.value = views.note(
+            f"{count_rows(self.only)} images are chosen on the map; the others are left out."
+        )
         self.selected_box.layout.display = None if self.only else "none"
 
     def _show_numbers(self, runs: Mapping[str, Run]) -> None:

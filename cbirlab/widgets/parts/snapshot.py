@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import io
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
@@ -93,6 +94,15 @@ def picture_sheet(pictures: Sequence[tuple[bytes, str]], *, title: str = "", not
         )
     for line, note in enumerate(notes):
         draw.text((4, LINE_PIXELS * (1 + line) + 8 + rows * step_y), note, fill="#333333", font=font)
+    return sheet
+
+
+def contact_sheet(pictures: Iterable[bytes], *, across: int = 3) -> Image.Image:
+    """The first thumbnails in a square of `across` by `across`."""
+    shown = [Image.open(io.BytesIO(jpeg)).convert("RGB") for jpeg in islice(pictures, across * across)]
+    sheet = Image.new("RGB", (across * TILE[0], -(-len(shown) // across) * TILE[1]), "#dddddd")
+    for place, picture in enumerate(shown):
+        sheet.paste(ImageOps.fit(picture, TILE), (place % across * TILE[0], place // across * TILE[1]))
     return sheet
 
 
