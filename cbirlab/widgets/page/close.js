@@ -3,7 +3,7 @@
 const FEW = 60; // points in the frame, at most, that are shown as pictures
 const COMPACT = 0.5; // of the reach of all points: a group that reaches farther lies nowhere
 const SIDES = [34, 76]; // pixels of a picture's long side, at least and at most
-const PLACE_FONT = "600 12px sans-serif";
+const PLACE_FONT = "11px sans-serif";
 const MOST_LETTERS = 28;
 
 const middle = (numbers) => numbers.sort((a, b) => a - b)[numbers.length >> 1];
@@ -26,17 +26,28 @@ function placesOf(plane, members, names) {
     .map(([group, point]) => [point, names[group]]);
 }
 
-// Names stand above the middle of their groups, as far as there is room: marks were written before them.
+// Names stand on plates above the middle of their groups, as far as there is room: marks were written before them.
 function paintPlaces(painter) {
   const { pen, plane, scene } = painter;
+  const { back, ink, dark } = painter.look();
   pen.font = PLACE_FONT;
+  pen.lineWidth = 1;
   for (const [point, name] of scene.places) {
     if (scene.faint(point, scene.groupOf(point))) continue;
     const text = name.length > MOST_LETTERS ? `${name.slice(0, MOST_LETTERS - 1)}…` : name;
-    const wide = pen.measureText(text).width;
-    const [x, y] = [plane.x(point), plane.y(point) - 8 - (painter.pictures.get(point)?.[1] ?? 0)];
-    if (y < 12 || y > plane.height || x < wide / 2 || x > plane.width - wide / 2) continue;
-    painter.writeAt(text, x - wide / 2, y, wide);
+    const wide = Math.ceil(pen.measureText(text).width) + 8;
+    const left = Math.round(plane.x(point) - wide / 2);
+    const top = Math.round(plane.y(point) - 22 - (painter.pictures.get(point)?.[1] ?? 0));
+    if (top < 0 || top + 15 > plane.height || left < 0 || left + wide > plane.width) continue;
+    if (!painter.reserve(left, top + 12, wide)) continue;
+    pen.globalAlpha = 0.85;
+    pen.fillStyle = back;
+    pen.fillRect(left, top, wide, 15);
+    pen.globalAlpha = 1;
+    pen.strokeStyle = scene.look(scene.groupOf(point), dark)[0];
+    pen.strokeRect(left + 0.5, top + 0.5, wide - 1, 15);
+    pen.fillStyle = ink;
+    pen.fillText(text, left + 4, top + 12);
   }
 }
 

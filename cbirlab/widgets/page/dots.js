@@ -10,13 +10,15 @@ const SCALE = {
   light: ["#440154", "#443983", "#31688e", "#21918c", "#35a268", "#8ab81d"],
   dark: ["#6f5fc4", "#4f86c6", "#2fa3a0", "#35b779", "#90d743", "#fde725"],
 };
-const GREY = "#8a8a8a";
+// What has no group, and groups that have no colour of their own.
+const GREYS = { light: ["#a6a6a6", "#6f6f6f"], dark: ["#6a6a6a", "#a9a9a9"] };
 const SHAPES = ["circle", "square", "triangle", "diamond", "plus", "wedge", "cross"]; // 7 shapes, 8 colours: 56 pairs
 
-// [colour, shape, size] of the group at a place in the palette; -1 is the grey of what has no group or no place.
+// [colour, shape, size] of a group by its place in the palette; -1 for a group that has none there.
 function lookOfPlace(place, dark) {
-  if (place < 0) return [GREY, "circle", 0.7];
-  const colours = COLOURS[dark ? "dark" : "light"];
+  const theme = dark ? "dark" : "light";
+  if (place < 0) return [GREYS[theme][1], "circle", 0.8];
+  const colours = COLOURS[theme];
   return [colours[place % colours.length], SHAPES[place % SHAPES.length], 1];
 }
 
@@ -27,6 +29,8 @@ function lookOfShare(share, dark) {
   const low = Math.min(stops.length - 2, Math.floor(at));
   return [`rgb(${stops[low].map((one, i) => Math.round(one + (stops[low + 1][i] - one) * (at - low)))})`, "circle", 1];
 }
+
+const lookOfNone = (dark) => [GREYS[dark ? "dark" : "light"][0], "circle", 0.65];
 
 // The scale as a background of CSS.
 const gradient = (dark) => `linear-gradient(to right, ${SCALE[dark ? "dark" : "light"].join(", ")})`;

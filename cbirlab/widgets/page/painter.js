@@ -211,14 +211,21 @@ class Painter {
   writeAt(text, x, y, wide) {
     const { pen } = this;
     const { back, ink } = this.look();
-    if (this.written.some((other) => x < other.x + other.wide && other.x < x + wide && Math.abs(y - other.y) < 12)) return;
-    this.written.push({ x, y, wide });
+    if (!this.reserve(x, y, wide)) return;
     pen.lineWidth = 3.5;
     pen.lineJoin = "round";
     pen.strokeStyle = back;
     pen.strokeText(text, x, y);
     pen.fillStyle = ink;
     pen.fillText(text, x, y);
+  }
+
+  // Whether nothing is written there yet; then it is taken.
+  reserve(x, y, wide) {
+    const over = (other) => x < other.x + other.wide && other.x < x + wide && Math.abs(y - other.y) < 14;
+    if (this.written.some(over)) return false;
+    this.written.push({ x, y, wide });
+    return true;
   }
 
   paintLasso() {

@@ -87,13 +87,15 @@ function render({ model, el }) {
   }
 
   function look(own, dark) {
-    if (scale().length && own >= 0) return lookOfShare(own / (model.get("levels") - 1), dark);
-    return lookOfPlace(own < 0 ? -1 : (model.get("looks")[own] ?? own), dark);
+    if (own < 0) return lookOfNone(dark);
+    return scale().length ? lookOfShare(own / (model.get("levels") - 1), dark) : lookOfPlace(model.get("looks")[own] ?? own, dark);
   }
 
   function keptChanged() {
     kept = new Set(model.get("kept"));
     leftOut = new Uint8Array(bytesOf("left_out"));
+    const wanted = (i) => !faint(i, groupOf(i));
+    if ((kept.size || leftOut.length) && plane.inView(0, wanted)?.length === 0) plane.fit(); // else nothing would be seen
     drawLegend();
     painter.repaint();
   }
@@ -109,7 +111,7 @@ function render({ model, el }) {
   }
 
   const others = (grey) => ({
-    name: `${grey.length} others`,
+    name: grey.length === 1 ? grey[0].name : `${grey.length} others`,
     groups: grey.flatMap((one) => one.groups),
     count: grey.reduce((sum, one) => sum + one.count, 0),
   });

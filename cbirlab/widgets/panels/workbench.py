@@ -129,7 +129,7 @@ class Workbench(Explorer):
         self.guard.observe(self.map.scatter, "clicks", lambda: self.pick(self.map.scatter.picked))
         self.guard.observe(self.map, "chosen", self._choose)
         self.guard.clicked(self.clear, self.map.keep_all)
-        self.guard.clicked(self.map.exports.ask, lambda: self.question.ask(images=self._chosen_rows()))
+        self.guard.clicked(self.map.exports.ask, self._ask_chosen)
         self.sessions.told.append(self._offer_more)
         self._arrange_sides()
 
@@ -165,6 +165,14 @@ class Workbench(Explorer):
         """React to pictures being chosen on the map, or to the choice being cleared."""
         kept = self.map.colours.kept
         self.only = tuple(self._chosen_rows()) or (() if kept is None else (NO_ROW,))
+
+    def _ask_chosen(self) -> None:
+        """Make the chosen images the query, which finds others: so nothing is chosen any more."""
+        rows, live = self._chosen_rows(), self.live
+        self.live = False
+        self.map.keep_all()
+        self.question.ask(images=rows)
+        self.live = live
 
     def _chosen_rows(self) -> list[int]:
         return [item for item in self.map.chosen_items() if item < len(self.dataset.images)]

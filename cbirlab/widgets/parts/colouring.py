@@ -68,7 +68,7 @@ def by_groups(groups: Sequence[str], looks: Sequence[int] | None = None) -> Colo
     return Colouring(names, numbers, looks_of(numbers, len(names)) if looks is None else looks)
 
 
-def by_numbers(values: np.ndarray, write: Callable[[float], str] = "{:g}".format) -> Colouring:
+def by_numbers(values: np.ndarray, write: Callable[[float], str] = "{:.4g}".format) -> Colouring:
     """Colours from the lowest to the highest of `values` (N,), NaN where there is none; `write` gives their texts."""
     values = np.asarray(values, np.float64)
     known = np.isfinite(values)
@@ -101,7 +101,7 @@ def group_points(groups: Sequence[str]) -> tuple[list[str], np.ndarray]:
 
 def looks_of(numbers: np.ndarray, count: int) -> list[int]:
     """The places of `count` groups in the palette; `GREY` for all but the largest if there are many."""
-    if count <= MOST_COLOURED:
+    if count <= MOST_COLOURED + 1:  # who is alone in grey could as well have a colour
         return [*range(count)]
     sizes = np.bincount(numbers[numbers >= 0], minlength=count)
     largest = np.sort(np.argsort(-sizes, kind="stable")[:MOST_COLOURED])

@@ -15,7 +15,7 @@ from PIL import Image
 from cbirlab.base.progress import bar
 from cbirlab.base.text import printable
 from cbirlab.datasets.base import Dataset
-from cbirlab.widgets.parts.colouring import Colouring, by_groups, by_numbers
+from cbirlab.widgets.parts.colouring import GREY, Colouring, by_groups, by_numbers
 from cbirlab.widgets.parts.gallery import Thumbnails
 from cbirlab.widgets.parts.map_charts import JUNK, RIGHT, UNKNOWN, WRONG, group_of
 
@@ -27,8 +27,8 @@ SLOW = BRIGHTNESS
 _FEW_NUMBERS = 8
 """So many different numbers in a column are names."""
 
-_LOOKS = {WRONG: 1, JUNK: 4, RIGHT: 2}
-"""Their places in the palette, in the order in which they are drawn: what is right lies on top."""
+_LOOKS = {WRONG: GREY, JUNK: 4, RIGHT: 2}
+"""Their places in the palette, in the order in which they are drawn: nearly all are wrong, the right lie on top."""
 
 
 class Facts:

@@ -120,7 +120,7 @@ def paths_csv(dataset: Dataset, items: Sequence[int]) -> bytes:
             "path": [str(path) for path in paths_of(dataset, items)],
             "role": ["database" if item < first else "query" for item in items],
             "row": [item if item < first else item - first for item in items],
-            "instance": [dataset.instances[item] if item < first and dataset.instances else "" for item in items],
+            "instance": [(item < first and dataset.instances and dataset.instances[item]) or None for item in items],
         }
     )
     return to_csv(frame).encode("utf-8", "surrogateescape")

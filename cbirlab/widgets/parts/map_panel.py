@@ -100,8 +100,9 @@ class MapPanel(widgets.VBox):
         self._shown: Projection | None = None
         self.colours = MapColours(self.scatter, Facts(session.dataset, thumbnails), self.guard, self._say_colours)
         self.exports = MapExports(session.dataset, self.chosen_items, self.figure, self.guard)
-        controls = widgets.HBox([self.method, self.seed, self.cancel, self.progress], layout={"flex_flow": "row wrap"})
-        super().__init__([controls, self.colours, self.error, self.scatter, self.exports, self.honesty])
+        controls = [self.method, self.seed, self.colours, self.cancel, self.progress]
+        controls = widgets.HBox(controls, layout={"flex_flow": "row wrap"})
+        super().__init__([controls, self.error, self.scatter, self.exports, self.honesty])
         self.add_class("cbirlab-panel")
         self.add_class("cbirlab-map")
         for widget in (self.method, self.seed):
