@@ -101,4 +101,4 @@ def _groups(
 def _ring(ax: Axes, place: np.ndarray, size: float, text: str) -> None:
     ax.scatter(*place, s=size, facecolors="none", edgecolors=ink(ax), linewidths=1.3, zorder=4)
     if text:
-        ax.annotate(text, place, (6, 5), textcoords="offset points", color=ink(ax), fontsize=9, zorder=5)
+        ax.annotate(text, (place[0], place[1]), (6, 5), textcoords="offset points", color=ink(ax), fontsize=9, zorder=5)

@@ -303,7 +303,7 @@ def test_the_map_fills_its_frame(page):
     plane = f"document.querySelector('{MAP}').painter.plane"
     west, south, east, north = page.evaluate(f"() => {plane}.bounds()")
     scale, wide, high = page.evaluate(f"() => [{plane}.scale, {plane}.width, {plane}.height]")
-    shares = sorted(((east - west) * scale / (wide - 56), (north - south) * scale / (high - 56)))
+    shares = sorted(((east - west) * scale / (wide - 92), (north - south) * scale / (high - 92)))
     assert shares == [pytest.approx(shares[0]), pytest.approx(1, abs=0.01)]
     assert shares[0] > 0.8
 

@@ -1,6 +1,7 @@
 // Plane: points seen through a window. Fitting, panning, zooming, and which point lies where; no drawing.
 
 const EDGE = 28; // pixels between the outermost points and the frame: room for their rings and numbers
+const WIDE_EDGE = 46; // the same around points that are shown as pictures
 const CLOSEST = 300; // times the scale at which all points fit
 const TURNS = 36; // of 5 degrees, to half a circle: a box looks the same from behind
 const MOST_STRETCH = 1.5;
@@ -78,8 +79,9 @@ class Plane {
 
   scaleThatFits() {
     const [west, south, east, north] = this.bounds();
-    const across = Math.max(1, this.width - 2 * EDGE) / (east - west || 1);
-    const down = Math.max(1, this.height - 2 * EDGE) / (north - south || 1);
+    const edge = this.count > FEW ? EDGE : WIDE_EDGE;
+    const across = Math.max(1, this.width - 2 * edge) / (east - west || 1);
+    const down = Math.max(1, this.height - 2 * edge) / (north - south || 1);
     return Math.min(across, down);
   }
 

@@ -35,7 +35,7 @@ class MapColours(widgets.HBox):
     kept : (N,) bool, the points that all chips together keep; None for all.
     """
 
-    kept = Instance(np.ndarray, allow_none=True)
+    kept: np.ndarray | None = Instance(np.ndarray, allow_none=True)  # pyright: ignore[reportAssignmentType]
 
     def __init__(self, scatter: Scatter, facts: Facts, guard: Guard, say: Callable[[str], None]) -> None:
         self.scatter, self.facts, self.guard, self._say = scatter, facts, guard, say

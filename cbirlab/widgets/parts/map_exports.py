@@ -91,9 +91,15 @@ def figure_of(scatter: Scatter, label: str, kind: str) -> bytes:
 
     known = Choice(tuple(FORMATS)).check("figure_of", "kind", kind)
     by, colours = scatter.coloured_by()
-    marks = {"highlight": [item for item in scatter.highlight if item < len(scatter.positions)]}
-    current = scatter.current if 0 <= scatter.current < len(scatter.positions) else None
-    ax = point_map(scatter.positions, by, colours=colours, label=label, title=scatter.title, current=current, **marks)
+    ax = point_map(
+        scatter.positions,
+        by,
+        colours=colours,
+        highlight=[item for item in scatter.highlight if item < len(scatter.positions)],
+        current=scatter.current if 0 <= scatter.current < len(scatter.positions) else None,
+        label=label,
+        title=scatter.title,
+    )
     out = io.BytesIO()
     ax.figure.figure.savefig(out, format=known, dpi=200, facecolor="white")  # pyright: ignore[reportOptionalMemberAccess]
     return out.getvalue()

@@ -21,6 +21,7 @@ from cbirlab.widgets.parts.gallery import Thumbnails, close_all
 from cbirlab.widgets.parts.guard import Guard
 from cbirlab.widgets.parts.map_colours import MapColours, Marks
 from cbirlab.widgets.parts.map_exports import MapExports, figure_of, paths_of
+from cbirlab.widgets.parts.map_worth import honest_line
 from cbirlab.widgets.parts.scatter import Scatter
 from cbirlab.widgets.parts.tasks import Background, Stop
 
@@ -53,7 +54,8 @@ class MapPanel(widgets.VBox):
     """Pictures as points of a map, and how far to trust the map.
 
     Slow maps are made in a thread of their own. Meanwhile PCA stands in for them; a newer request ends an older one,
-    and `Cancel` ends the present one. The store keeps finished maps.
+    and `Cancel` ends the present one. The store keeps finished maps. On UMAP and t-SNE only neighbourhoods mean
+    something: the page turns them, and stretches them up to half, so that they fill their frame.
 
     Parameters
     ----------
@@ -150,11 +152,11 @@ class MapPanel(widgets.VBox):
         return figure_of(self.scatter, str(self.colours.menu.value), kind)
 
     def _choose(self) -> None:
-        kept, selected = self.colours.kept, self.scatter.selected
-        left = range(len(self.scatter.positions)) if kept is None else np.flatnonzero(kept).tolist()
-        if selected:
-            left = [item for item in left if item in {*selected}] if kept is not None else sorted(selected)
-        self.chosen = tuple(left) if selected or kept is not None else None
+        kept, selected = self.colours.kept, set(self.scatter.selected)
+        if kept is not None:
+            left = {*np.flatnonzero(kept).tolist()}
+            selected = selected & left if selected else left
+        self.chosen = tuple(sorted(selected)) if selected or kept is not None else None
         self.exports.offer(self.chosen_items())
 
     def _ask(self) -> None:
@@ -283,18 +285,3 @@ class MapPanel(widgets.VBox):
         self.colours.tasks.stop.set()
         close_all(*self.children)
         super().close()
-
-
-def honest_line(made: Projection, measured: dict[str, float]) -> str:
-    """Say in one line how far to trust a map."""
-    title = PROJECTIONS.info(made.method).title
-    seed = f", seed {made.seed}" if PROJECTIONS.info(made.method).facts["seeded"] else ""
-    unplaced = int((~made.placed).sum())
-    apart = f" {unplaced} without a descriptor stand at the lower left." if unplaced else ""
-    if not measured["k"]:
-        return f"{title}{seed}: too few pictures to say what the map is worth.{apart}"
-    kept = f"{measured['neighbour_agreement']:.0%} of the {measured['k']} nearest neighbours on the map"
-    return (
-        f"{title}{seed}: trustworthiness {measured['trustworthiness']:.2f}, {kept} are neighbours in the descriptors; "
-        f"this is a picture, not the search.{apart}"
-    )

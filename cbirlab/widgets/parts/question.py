@@ -24,7 +24,7 @@ from cbirlab.widgets.parts.results import (
     results_of_outside,
     results_of_query,
 )
-from cbirlab.widgets.parts.snapshot import contact_sheet
+from cbirlab.widgets.parts.snapshot import MOST_IN_SHEET, contact_sheet
 from cbirlab.widgets.parts.state import Setting
 
 if TYPE_CHECKING:
@@ -151,7 +151,8 @@ class Question(HasTraits):
         if self.own is not None:
             return self.own.image
         if self.images:
-            return contact_sheet(Thumbnails([dataset.images[row] for row in self.images]))
+            shown = Thumbnails([dataset.images[row] for row in self.images[:MOST_IN_SHEET]])
+            return contact_sheet([shown[item] for item in range(len(shown))])
         return dataset.queries[self.query].path if self.image is None else dataset.images[self.image]
 
     def unreadable(self, session: Session) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
 COLUMNS = 8
 TILE = (124, 93)
+MOST_IN_SHEET = 9
 LINE_PIXELS = 18
 STAND_IN = """<style class="{name}">
 @keyframes cbirlab-late {{ from {{ max-height: 0; font-size: 0 }} }}
@@ -97,12 +97,12 @@ def picture_sheet(pictures: Sequence[tuple[bytes, str]], *, title: str = "", not
     return sheet
 
 
-def contact_sheet(pictures: Iterable[bytes], *, across: int = 3) -> Image.Image:
-    """The first thumbnails in a square of `across` by `across`."""
-    shown = [Image.open(io.BytesIO(jpeg)).convert("RGB") for jpeg in islice(pictures, across * across)]
-    sheet = Image.new("RGB", (across * TILE[0], -(-len(shown) // across) * TILE[1]), "#dddddd")
-    for place, picture in enumerate(shown):
-        sheet.paste(ImageOps.fit(picture, TILE), (place % across * TILE[0], place // across * TILE[1]))
+def contact_sheet(pictures: Sequence[bytes], *, across: int = 3) -> Image.Image:
+    """Thumbnails side by side, `across` in a row."""
+    sheet = Image.new("RGB", (across * TILE[0], -(-len(pictures) // across) * TILE[1]), "#dddddd")
+    for place, jpeg in enumerate(pictures):
+        picture = ImageOps.fit(Image.open(io.BytesIO(jpeg)).convert("RGB"), TILE)
+        sheet.paste(picture, (place % across * TILE[0], place // across * TILE[1]))
     return sheet
 
 
