@@ -317,6 +317,12 @@ def test_few_points_are_pictures(page, shot):
     )
     for (x, y, wide, high), (other_x, other_y, *_) in combinations(boxes, 2):
         assert abs(x - other_x) > wide / 2 or abs(y - other_y) > high / 2, "each can be seen"
+    x, y, wide, high, first = page.evaluate(
+        f"""() => {{ const [id, half] = [...{pictures}][0];
+            return [...document.querySelector('{MAP}').placeOf(id), ...half, id]; }}"""
+    )
+    page.mouse.move(x + wide - 3, y + high - 3)
+    page.wait_for_function(f"(id) => document.querySelector('{MAP}').painter.scene.hovered === id", arg=first)
     shot(page, "map-pictures")
 
 

@@ -209,6 +209,12 @@ function render({ model, el }) {
     return [event.clientX - box.left, event.clientY - box.top];
   };
 
+  // The picture at a place, or the point near it.
+  function under(x, y) {
+    const on = ([i, [wide, high]]) => Math.abs(plane.x(i) - x) <= wide && Math.abs(plane.y(i) - y) <= high;
+    return [...painter.pictures].find(on)?.[0] ?? plane.nearest(x, y, REACH);
+  }
+
   let [rests, scrolledAt, zoomedAt] = [false, [], -Infinity];
 
   function zoom(factor, x, y) {
@@ -236,14 +242,14 @@ function render({ model, el }) {
       plane.pan(x - drag.last[0], y - drag.last[1]);
       drag.last = [x, y];
       painter.refresh();
-    } else hover(plane.nearest(x, y, REACH));
+    } else hover(under(x, y));
   });
   canvas.addEventListener("pointerup", (event) => {
     if (scene.lasso) {
       select(scene.lasso.length > 2 ? plane.inside(scene.lasso) : []);
       scene.lasso = null;
       arm(false);
-    } else if (drag && !drag.moved) pick(plane.nearest(...at(event), REACH));
+    } else if (drag && !drag.moved) pick(under(...at(event)));
     if (drag?.moved) painter.repaint(); // the bitmap is centred again between two drags, not during one
     else painter.refresh();
     drag = null;
