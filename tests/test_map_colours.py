@@ -6,6 +6,7 @@ import csv
 import io
 import os
 import re
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -177,6 +178,29 @@ def test_lasso_and_chips_together(panel):
     panel.colours.keep("age", ["old"])
     assert panel.chosen == (0, 3)
     assert panel.selected_paths == [panel.session.dataset.images[row] for row in (0, 3)]
+
+
+@pytest.mark.parametrize("act", [lambda colours: colours.keep("instance", ["tower 1"]), lambda colours: colours.draw()])
+def test_who_hears_of_the_chips_may_wait_for_who_colours_the_map(panel, act):
+    busy, heard = threading.RLock(), threading.Event()
+
+    def hear(_change):
+        heard.set()
+        with busy:
+            pass
+
+    panel.colours.keep("age", ["old"])
+    panel.colours.observe(hear, names="kept")
+    with busy:
+        telling = threading.Thread(target=act, args=(panel.colours,), daemon=True)
+        telling.start()
+        assert heard.wait(20)
+        other = threading.Thread(target=panel.colours._sift_points, daemon=True)
+        other.start()
+        other.join(20)
+        assert not other.is_alive()
+    telling.join(20)
+    assert not telling.is_alive()
 
 
 def test_an_unknown_fact_is_refused(panel):

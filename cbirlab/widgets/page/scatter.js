@@ -137,7 +137,8 @@ function render({ model, el }) {
     tip.dataset.id = url ? i : "";
     const [x, y] = [plane.x(i), plane.y(i)];
     const [wide, high] = [tip.offsetWidth, tip.offsetHeight];
-    tip.style.left = `${x + 16 + wide > plane.width ? Math.max(0, x - 16 - wide) : x + 16}px`;
+    const aside = 16 + (painter.pictures.get(i)?.[0] ?? 0);
+    tip.style.left = `${x + aside + wide > plane.width ? Math.max(0, x - aside - wide) : x + aside}px`;
     tip.style.top = `${Math.max(0, Math.min(y - high / 2, plane.height - high))}px`;
     if (!url) askSoon(i);
   }

@@ -109,10 +109,15 @@ class MapColours(widgets.HBox):
             self._drawn = ""  # until then, what the map says of its chips is about another fact
             self.scatter.colour(self._colouring(name))
             self._drawn = name
-            self._sift()
+            kept = self._sift_points()
+        self.kept = kept
 
     def _sift(self) -> None:
         """Tell the map, and who listens, what all chips together keep."""
+        kept = self._sift_points()
+        self.kept = kept  # outside the lock: who listens may be waiting for it
+
+    def _sift_points(self) -> np.ndarray | None:
         with self._lock, self.scatter.hold_sync():
             name, self._drawn = self._drawn, ""
             count = len(self.scatter.positions)
@@ -124,7 +129,7 @@ class MapColours(widgets.HBox):
             self.children = [self.menu, *(self._chip(one) for one in self.chips if one != name)]
             self._drawn = name
         kept = [mask for mask in masks.values() if mask is not None]
-        self.kept = np.logical_and.reduce(kept) if kept else None
+        return np.logical_and.reduce(kept) if kept else None
 
     def _colouring(self, name: str) -> Colouring:
         return self.facts.colouring(name, self._last)

@@ -234,6 +234,7 @@ class MapPanel(widgets.VBox):
     # drawing: always with the lock held, and never for a request that was overtaken
 
     def _draw(self, wanted: Wanted, made: Projection, line: str, stop: Stop, meanwhile: str = "") -> None:
+        labels = None
         with self._drawing:
             stop.check()
             title = PROJECTIONS.info(wanted.method).title
@@ -243,12 +244,12 @@ class MapPanel(widgets.VBox):
                 with self.scatter.hold_sync():
                     self.scatter.free = PROJECTIONS.info(made.method).facts["seeded"] and bool(made.placed.all())
                     self.scatter.place(made.points, None, labels, title=f"{title} of {len(made.points)} descriptors")
-                    if labels is not None:
-                        self.colours.draw()
                 self._shown = made
             self.honesty.value = views.note(line) if line else ""
             self._say(meanwhile, working=bool(meanwhile))
-        self.scatter.trim()  # outside the lock: an observer may be waiting for it
+        if labels is not None:  # outside the lock, here and below: an observer may be waiting for it
+            self.colours.draw()
+        self.scatter.trim()
 
     def _labels(self, count: int) -> list[str] | None:
         """File name of every picture; None if the map has them already."""
