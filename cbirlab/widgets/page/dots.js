@@ -11,7 +11,7 @@ const SCALE = {
   dark: ["#6f5fc4", "#4f86c6", "#2fa3a0", "#35b779", "#90d743", "#fde725"],
 };
 // What has no group, and groups that have no colour of their own.
-const GREYS = { light: ["#a6a6a6", "#6f6f6f"], dark: ["#6a6a6a", "#a9a9a9"] };
+const GREYS = { light: ["#b4b4b4", "#868686"], dark: ["#6a6a6a", "#a9a9a9"] };
 const SHAPES = ["circle", "square", "triangle", "diamond", "plus", "wedge", "cross"]; // 7 shapes, 8 colours: 56 pairs
 
 // [colour, shape, size] of a group by its place in the palette; -1 for a group that has none there.
