@@ -18,6 +18,7 @@ from cbirlab.evaluation import PROTOCOLS, Evaluation, evaluate
 from cbirlab.index import ExactIndex
 from cbirlab.pipeline.recipe import Recipe
 from cbirlab.store import Store
+from cbirlab.whitening import normalise
 
 SCENES, VIEWS = 6, 6
 
@@ -212,6 +213,8 @@ class FakeSession:
     ):
         """A picture or a part of one has a descriptor of its size and place."""
         _, images = self._descriptors(tap, aggregation, whitening, dimensions)
+        if isinstance(image, list):
+            return ExactIndex().fit(images).search(normalise(images[image].sum(axis=0, keepdims=True)))
         if isinstance(image, int) and box is None:
             return ExactIndex().fit(images).search(images[[image]])
         self.asked = (image, box)

@@ -15,9 +15,11 @@ from PIL import Image
 from cbirlab.base.progress import bar
 from cbirlab.projection import PROJECTIONS, Projection, project
 from cbirlab.projection.layouts import pca
+from cbirlab.widgets.parts.colouring import group_points
 from cbirlab.widgets.parts.gallery import Gallery, Thumbnails
-from cbirlab.widgets.parts.map_panel import MapPanel, honest_line
-from cbirlab.widgets.parts.scatter import Scatter, group_points
+from cbirlab.widgets.parts.map_panel import MapPanel
+from cbirlab.widgets.parts.map_worth import honest_line
+from cbirlab.widgets.parts.scatter import Scatter
 
 
 @pytest.fixture(scope="module")

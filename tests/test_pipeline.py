@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import time
 from dataclasses import replace
 
@@ -330,6 +331,21 @@ def test_any_image_can_be_the_query(session, things):
         session.rank_image(40, *setting)
     with pytest.raises(cbirlab.images.ImageError, match="no such file"):
         session.rank_image(things.images[0].parent / "none.png", *setting)
+
+
+def test_several_images_are_one_query_by_the_mean_of_their_descriptors(session):
+    setting = ("layer4", "gem(p=3)", "pca", 8)
+    vectors = session.vectors(*setting)[0][:40]
+    found = session.rank_image([3, 8, 9], *setting)
+    mean = sum(row / np.linalg.norm(row) for row in vectors[[3, 8, 9]])
+    scores = vectors @ (mean / np.linalg.norm(mean))
+    np.testing.assert_allclose(found.scores[0], np.sort(scores)[::-1], atol=1e-5)
+    np.testing.assert_array_equal(session.rank_image([5], *setting).images, session.rank_image(5, *setting).images)
+    for asked, error in (([3, 40], "row in [0, 39], got 40"), ([], "got an empty list")):
+        with pytest.raises((IndexError, ValueError), match=re.escape(error)):
+            session.rank_image(asked, *setting)
+    with pytest.raises(ValueError, match="several rows as one query have none"):
+        session.rank_image([1, 2], *setting, box=(0, 0, 9, 9))
 
 
 def test_a_dataset_without_queries_can_still_be_looked_at(things, warm):

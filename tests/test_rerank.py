@@ -271,6 +271,8 @@ def test_pictures_are_asked_by_runs_sessions_and_folders_alike(tmp_path):
     assert own.images[0, 0] == 2
     dropped = session.rank_image(towers.images[2], *setting)
     assert dropped.images[0, 0] == 2
+    with pytest.raises(ValueError, match="compares pictures, and the mean of several is none"):
+        session.rank_image([1, 2], *setting)
     assert {*dropped.images[0].tolist()} == {*range(len(towers.images))}
     asked = replace(session.recipe(*setting), dataset=str(tmp_path / "towers"))
     listed = find_pictures(asked, [towers.images[2]], k=6, store=Store(tmp_path / "store"), progress=False)

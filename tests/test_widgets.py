@@ -34,7 +34,7 @@ from cbirlab.widgets.parts.controls import RetrievalControls, control, dimension
 from cbirlab.widgets.parts.gallery import Gallery, Thumbnails, send_ahead
 from cbirlab.widgets.parts.question import Question
 from cbirlab.widgets.parts.result_marks import MARKS
-from cbirlab.widgets.parts.results import kinds_of_image, kinds_of_query, ranked_gallery, results_of_query
+from cbirlab.widgets.parts.results import kinds_of_images, kinds_of_query, ranked_gallery, results_of_query
 from cbirlab.widgets.parts.state import RetrievalState, usual_start
 from cbirlab.widgets.parts.tasks import Latest
 
@@ -256,10 +256,10 @@ def test_the_querys_own_picture_is_shown_where_the_protocol_counts_it(dataset, p
 
 def test_kinds_of_a_query_and_of_an_image(dataset):
     assert kinds_of_query(dataset, 0, [0, 18, 30, 1]) == ["easy", "hard", "junk", "wrong"]
-    assert kinds_of_image(dataset, 0, [6, 1]) == ["positive", "wrong"]
+    assert kinds_of_images(dataset, [0], [6, 1]) == ["positive", "wrong"]
     bare = replace(dataset, labels=(), instances=())
     assert kinds_of_query(bare, 0, [0, 1]) == ["", ""]
-    assert kinds_of_image(bare, 0, [1, 2]) == ["", ""]
+    assert kinds_of_images(bare, [0], [1, 2]) == ["", ""]
 
 
 def test_a_thumbnail_is_sent_once(dataset, monkeypatch):

@@ -81,16 +81,20 @@ class Columns:
                 stacklevel=5,
             )
 
-    def warn_of_others(self) -> None:
-        """Warn of columns that are not used, and say what they may have been meant for."""
+    @property
+    def others(self) -> dict[str, int]:
+        """Name and place of each column that is not used and not empty; one without a name is called ""."""
         used = {*self.at.values(), *self._box}
-        unknown = [
-            name
+        return {
+            name: place
             for place, name in enumerate(self._sheet.header)
             if place not in used and (name or _filled(self._sheet, place))
-        ]
-        if unknown:
-            _warn_unknown(self._sheet, unknown, self._lacking + ([] if self._box else sorted(_EDGES)))
+        }
+
+    def warn_of_others(self, instead: str = "not used") -> None:
+        """Warn of columns that are not used, and say what they may have been meant for and what becomes of them."""
+        if unknown := [*self.others]:
+            _warn_unknown(self._sheet, unknown, self._lacking + ([] if self._box else sorted(_EDGES)), instead)
 
     def box(self, line: int, row: Sequence[str]) -> tuple[float, float, float, float] | None:
         """The corners x0, y0, x1, y1 of a row, or None if its cells are empty.
@@ -173,7 +177,7 @@ def _filled(sheet: Sheet, place: int) -> bool:
     return any(row[place].strip() for _, row in sheet.rows)
 
 
-def _warn_unknown(sheet: Sheet, unknown: Sequence[str], known: Sequence[str]) -> None:
+def _warn_unknown(sheet: Sheet, unknown: Sequence[str], known: Sequence[str], instead: str) -> None:
     hints = {name: get_close_matches(_plain(name), known, n=1, cutoff=0.8) for name in unknown}
     listed = ", ".join(
         (repr(printable(name)) if name else "without a name")
@@ -183,6 +187,6 @@ def _warn_unknown(sheet: Sheet, unknown: Sequence[str], known: Sequence[str]) ->
     one = len(unknown) == 1
     warnings.warn(
         f"{printable(sheet.file)}: the column{'' if one else 's'} {listed} {'has' if one else 'have'} no meaning here "
-        f"and {'is' if one else 'are'} not used.",
+        f"and {'is' if one else 'are'} {instead}.",
         stacklevel=5,
     )

@@ -37,6 +37,7 @@ class _Line:
     instance: str
     role: str  # a key of `USED`
     box: Box | None
+    facts: Mapping[str, str]
 
 
 def table(
@@ -56,8 +57,9 @@ def table(
     role ``query``, in addition to the line that puts the image into the database.
 
     Columns may have other names that leave no doubt (``filename``, ``label``, ``xmin``, ``left`` with ``width``), and
-    splits may stand for roles (``split`` with train, test, gallery); columns that are not used give a warning. Paths
-    that another system wrote (``a\\0.jpg``, another case) are found where only one file can be meant.
+    splits may stand for roles (``split`` with train, test, gallery); columns that are not used give a warning, and are
+    kept in the metadata as facts about the images, for the colours of a map. Paths that another system wrote
+    (``a\\0.jpg``, another case) are found where only one file can be meant.
 
     Parameters
     ----------
@@ -96,7 +98,7 @@ def of_sheet(
     _check_columns(sheet, columns, needed)
     if not published:
         columns.warn_of_guesses()
-        columns.warn_of_others()
+        columns.warn_of_others("not used, except as colours of a map")
     lines = _located(sheet, _lines(sheet, columns), root, published)
     database = [line for line in lines if line.role in ("both", "database", "distractor")]
     asked = [line for line in lines if line.role in ("both", "query")]
@@ -118,11 +120,17 @@ def of_sheet(
         train_instances=tuple(line.instance for line in train),
         image_size=image_size,
         instances=tuple(line.instance for line in database) if any(line.instance for line in database) else (),
-        metadata={} if published else {OWN: True},
+        metadata=_facts(database, asked) | ({} if published else {OWN: True}),
     )
     if labelled and "instance" in needed:
         warn_of_labels(dataset, printable(sheet.file), "instance")
     return dataset
+
+
+def _facts(database: Sequence[_Line], asked: Sequence[_Line]) -> dict[str, list[Mapping[str, str]]]:
+    """What the columns without a meaning say of images and queries, in the form of Toytown's metadata."""
+    parts = {"images": [line.facts for line in database], "queries": [line.facts for line in asked]}
+    return parts if any(map(any, parts.values())) else {}
 
 
 def _labels(line: _Line, members: Mapping[str, list[int]], rows: Mapping[Path, int]) -> dict[str, tuple[int, ...]]:
@@ -153,6 +161,7 @@ def _lines(sheet: Sheet, columns: Columns) -> list[tuple[_Line, str]]:
     """What each row says, with its path as it is written."""
     role_of = _roles(sheet, [(line, columns.cell(row, "role").strip()) for line, row in sheet.rows])
     spelling = spelled({columns.cell(row, "instance").strip() for _, row in sheet.rows})
+    others = {name: place for name, place in columns.others.items() if name}
     lines = []
     for line, row in sheet.rows:
         written, role = columns.cell(row, "path"), role_of[columns.cell(row, "role").strip()]
@@ -162,7 +171,8 @@ def _lines(sheet: Sheet, columns: Columns) -> list[tuple[_Line, str]]:
         if any(0xDC80 <= ord(sign) <= 0xDCFF for sign in shown):
             raise ValueError(f"{sheet.at(line)}: {_NOT_UTF8.format(printable(shown))}")
         instance = "" if role == "distractor" else spelling[shown]
-        lines.append((_Line(line, Path(), instance, role, columns.box(line, row)), written))
+        facts = {name: row[place].strip() for name, place in others.items()}
+        lines.append((_Line(line, Path(), instance, role, columns.box(line, row), facts), written))
     for doubt in doubts([line.instance for line, _ in lines], spelling):
         _say(sheet, f"{doubt}.")
     unused = [line.number for line, _ in lines if line.box and line.role not in ("both", "query")]

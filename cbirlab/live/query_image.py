@@ -1,4 +1,4 @@
-"""Outside: pictures that are in no dataset, described and searched for like a dataset's own queries."""
+"""Queries that no dataset has: pictures from outside, described like its own, and several images as one query."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from cbirlab.pipeline.bench import Bench
 from cbirlab.pipeline.pictures import AskedPicture, as_given
 from cbirlab.pipeline.recipe import Recipe
 from cbirlab.store.files import state_of
+from cbirlab.whitening import normalise
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -100,6 +101,34 @@ class Outside:
             return network.maps(pixels[None].copy(), self.taps)
 
         return [[maps(one, scale) for one in boxes] for scale in shared.scales]
+
+
+def check_rows(image: int | Sequence[int], count: int, recipe: Recipe, box: Box | None) -> list[int]:
+    """Rows of a database of `count` images that are one query, checked; see `Session.rank_image`."""
+    rows = [int(row) for row in (image if isinstance(image, Sequence) else [image])]
+    if wrong := [row for row in rows if not 0 <= row < count]:
+        raise IndexError(f"rank_image: image must be a row in [0, {count - 1}], got {wrong[0]}.")
+    if not rows:
+        raise ValueError("rank_image: image must be a row or a list of at least one row, got an empty list.")
+    if len(rows) > 1 and box is not None:
+        raise ValueError("rank_image: a box is a part of one image; several rows as one query have none.")
+    if len(rows) > 1 and recipe.rerank.compares_pictures:
+        raise ValueError(
+            f"rank_image: {recipe.rerank} compares pictures, and the mean of several is none; choose another "
+            "re-ranking, or ask for one image."
+        )
+    return rows
+
+
+def mean_of(rows: Rows) -> Rows:
+    """Several images as one query: the mean of their L2-normalised descriptors, normalised again; one as it is.
+
+    An image without a descriptor adds nothing.
+    """
+    if len(rows) == 1:
+        return rows
+    mean = normalise(normalise(rows.means()).sum(axis=0, keepdims=True))
+    return Rows(mean, None if rows.counts is None else np.ones(1, rows.counts.dtype))
 
 
 def known_by(image: str | Path | Image.Image) -> Hashable:

@@ -19,7 +19,7 @@ from cbirlab.datasets.base import HELD_OUT, Box
 from cbirlab.encoding import ENCODINGS
 from cbirlab.index import Ranking
 from cbirlab.live.prefetch import Ahead
-from cbirlab.live.query_image import Outside
+from cbirlab.live.query_image import Outside, check_rows, mean_of
 from cbirlab.live.slider_stops import moves_between, one_pass_from, slider_stops
 from cbirlab.pipeline import Bench, Recipe, Run, table_row
 from cbirlab.pipeline.added import search_fields
@@ -234,17 +234,17 @@ class Session:
 
     def rank_image(
         self,
-        image: int | str | Path | Image.Image,
+        image: int | list[int] | str | Path | Image.Image,
         *setting: Any,
         box: Box | None = None,
         prepared: bool = False,
         **named: Any,
     ) -> Ranking:
-        """Rank the database for any one image, or for a part of it: (1, N).
+        """Rank the database for any one image, for a part of it, or for several rows as one query: (1, N).
 
         Parameters
         ----------
-        image : a row of the database, a file, or a Pillow image.
+        image : a row of the database, a file, a Pillow image, or a list of rows: the mean of their descriptors.
         box : (x0, y0, x1, y1) in pixels of the upright image: the part to search for. It is cut like the boxes of a
             protocol's queries, by default at the scale of the whole image.
         prepared : the image is already cut and resized for the network; it is only made smaller if it is too large.
@@ -253,19 +253,17 @@ class Session:
         ------
         IndexError : no such row.
         ImageError : a file that cannot be read.
-        ValueError : a box outside the image.
+        ValueError : a box outside the image; several rows with a box, or where re-ranking compares pictures.
         """
         recipe, own = self.recipe(*setting, **named), None
-        if isinstance(image, int | np.integer):
-            if not 0 <= image < len(self.dataset.images):
-                last = len(self.dataset.images) - 1
-                raise IndexError(f"rank_image: image must be a row in [0, {last}], got {image}.")
+        if isinstance(image, int | np.integer | list):
+            rows = check_rows(image, len(self.dataset.images), recipe, box)
+            own = rows if len(rows) == 1 else None
             if box is None:
                 self._make_ready(recipe)
                 with self.lock:
-                    asked = self.bench.pair(recipe)[0].of([int(image)])
-                    return self.bench.search(recipe, asked, own=[int(image)])
-            own, image = [int(image)], self.dataset.images[image]
+                    return self.bench.search(recipe, mean_of(self.bench.pair(recipe)[0].of(rows)), own=own)
+            image = self.dataset.images[rows[0]]
         with self._filling:
             self._make_ready(recipe)
             rows = self._outside.rows(recipe, image, box, prepared=prepared)

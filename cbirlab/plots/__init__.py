@@ -7,6 +7,7 @@ nothing. Figures that you make with `pyplot()` look the same.
 
 from cbirlab.plots.adaptation import label_curve, matrix, shift, two_domains
 from cbirlab.plots.canvas import described, new_axes, png, pyplot
+from cbirlab.plots.maps import point_map
 from cbirlab.plots.methods import cosines, overlay, pictures, spectrum
 from cbirlab.plots.opacity import regions
 from cbirlab.plots.results import bars, changes, costs, factor_lines, factors, lines, win_loss
@@ -27,6 +28,7 @@ __all__ = [
     "overlay",
     "pictures",
     "png",
+    "point_map",
     "pyplot",
     "regions",
     "shift",

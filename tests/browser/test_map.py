@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations
+from pathlib import Path
 
 import pytest
 from fake_session import write_toytown_form
@@ -31,9 +32,12 @@ heard = ipywidgets.Label("nothing").add_class("heard")
 
 def hear(change):
     scatter = panel.scatter
-    heard.value = f"clicks {{scatter.clicks}} picked {{scatter.picked}} selected {{list(scatter.selected)}}"
+    chosen = "all" if panel.chosen is None else len(panel.chosen)
+    clicked = f"clicks {{scatter.clicks}} picked {{scatter.picked}}"
+    heard.value = f"{{clicked}} selected {{list(scatter.selected)}} chosen {{chosen}}"
 
 panel.scatter.observe(hear, names=["clicks", "selected"])
+panel.observe(hear, names="chosen")
 vectors, key = session.vectors("layer4", "gem(p=3)")
 gallery.show(range(len(thumbnails)))
 panel.show(vectors, key, highlight=[3, 9, 15], current=36)
@@ -136,7 +140,7 @@ def test_words_on_the_map_do_not_cover_each_other(page):
     page.locator(SECOND).get_by_role("button", name="Show the whole map").click()
     page.wait_for_function("() => window.words.some((word) => word.text === 'query')")
     words = page.evaluate("() => window.words.map(({ text, x, y, wide }) => [text, x, y, wide])")
-    assert 1 < len(words) < 10, "some stand, some would not be read"
+    assert 1 < len(words) < 16, "some stand, some of the query, nine ranks and six groups would not be read"
     for (one, x, y, wide), (other, other_x, other_y, other_wide) in combinations(words, 2):
         assert abs(y - other_y) >= 12 or x >= other_x + other_wide or other_x >= x + wide, (one, other)
 
@@ -200,7 +204,7 @@ def test_a_lasso_selects_and_clears(page, shot):
         page.mouse.move(*corner, steps=4)
     page.mouse.up()
     page.keyboard.up("Shift")
-    heard(page, f"selected {list(range(42))}")
+    heard(page, f"selected {list(range(42))} ")
     page.locator(MAP).get_by_role("button", name="Clear the selection").click()
     heard(page, "selected []")
     item = isolated(page)
@@ -239,13 +243,148 @@ def test_drag_pans_and_wheel_zooms(page):
     assert 1.3 < wider < 3
 
 
-def test_the_page_scrolls_over_a_map_without_focus(page):
-    page.locator(".cbirlab-grid .cbirlab-tile").first.focus(timeout=5000)
-    before = page.evaluate(f"() => document.querySelector('{MAP}').painter.plane.scale")
-    page.locator(CANVAS).hover()
-    page.mouse.wheel(0, 40)
-    page.wait_for_timeout(200)
-    assert page.evaluate(f"() => document.querySelector('{MAP}').painter.plane.scale") == before
+SCALE = f"document.querySelector('{MAP}').painter.plane.scale"
+SCROLLED = "document.querySelector('.jp-WindowedPanel-outer').scrollTop"
+
+
+def wheel(page, x, y, down):
+    page.mouse.move(x, y)
+    page.mouse.move(x + 2, y + 1)
+    page.mouse.wheel(0, down)
+
+
+def test_the_wheel_zooms_where_the_pointer_rests_without_a_click(page):
+    page.evaluate("() => document.activeElement.blur()")
+    item = isolated(page)
+    x, y = place(page, item)
+    before = page.evaluate(SCALE)
+    wheel(page, x, y, -300)
+    page.wait_for_function(f"(before) => {SCALE} > 1.2 * before", arg=before)
+    assert place(page, item) == pytest.approx([x, y], abs=3), "what lies under the pointer stays there"
+    page.mouse.wheel(0, 2000)
+    page.wait_for_function(f"(before) => {SCALE} === before", arg=before)
+    assert place(page, item) == pytest.approx([x, y], abs=1.5), "zoomed out, the map is where it was"
+
+
+def test_the_page_scrolls_on_over_a_map(page):
+    """Where a page that scrolls brings the map under the pointer, the wheel still belongs to the page."""
+    page.set_viewport_size({"width": 1280, "height": 500})
+    page.evaluate(f"() => {{ {SCROLLED} = 0; }}")
+    page.locator(".first select").first.scroll_into_view_if_needed()
+    box = page.locator(".first select").first.bounding_box()
+    page.mouse.move(box["x"] + 300, box["y"] + 10)
+    scale, top = page.evaluate(SCALE), page.evaluate(SCROLLED)
+    for _ in range(4):
+        page.mouse.wheel(0, 60)
+        page.wait_for_timeout(80)
+    assert page.evaluate(SCALE) == scale
+    assert page.evaluate(SCROLLED) > top
+    page.set_viewport_size({"width": 1280, "height": 1300})
+
+
+def test_the_tip_has_one_size_and_lies_inside_the_frame(page):
+    sizes = set()
+    frame = page.locator(f"{MAP} .cbirlab-scatter-stage").bounding_box()
+    for item in (3, 14, 22, 36):
+        page.mouse.move(*place(page, item))
+        page.wait_for_function(TIP_SHOWN)
+        box = page.locator(TIP).bounding_box()
+        sizes.add((box["width"], box["height"]))
+        assert box["x"] >= frame["x"]
+        assert box["y"] >= frame["y"]
+        assert box["x"] + box["width"] <= frame["x"] + frame["width"]
+        assert box["y"] + box["height"] <= frame["y"] + frame["height"]
+        page.mouse.move(2, 2)
+        expect(page.locator(TIP)).to_be_hidden()
+    assert len(sizes) == 1
+
+
+def test_the_map_fills_its_frame(page):
+    plane = f"document.querySelector('{MAP}').painter.plane"
+    west, south, east, north = page.evaluate(f"() => {plane}.bounds()")
+    scale, wide, high = page.evaluate(f"() => [{plane}.scale, {plane}.width, {plane}.height]")
+    shares = sorted(((east - west) * scale / (wide - 92), (north - south) * scale / (high - 92)))
+    assert shares == [pytest.approx(shares[0]), pytest.approx(1, abs=0.01)]
+    assert shares[0] > 0.8
+
+
+def test_few_points_are_pictures(page, shot):
+    pictures = f"document.querySelector('{MAP}').painter.pictures"
+    page.wait_for_function(f"() => {pictures}.size > 5")
+    assert page.evaluate(f"() => [3, 9, 15].some((id) => {pictures}.has(id))"), "the first results come first"
+    boxes = page.evaluate(
+        f"""() => [...{pictures}].map(([id, half]) => [...document.querySelector('{MAP}').placeOf(id), ...half])"""
+    )
+    for (x, y, wide, high), (other_x, other_y, *_) in combinations(boxes, 2):
+        assert abs(x - other_x) > wide / 2 or abs(y - other_y) > high / 2, "each can be seen"
+    x, y, wide, high, first = page.evaluate(
+        f"""() => {{ const [id, half] = [...{pictures}][0];
+            return [...document.querySelector('{MAP}').placeOf(id), ...half, id]; }}"""
+    )
+    page.mouse.move(x + wide - 3, y + high - 3)
+    page.wait_for_function(f"(id) => document.querySelector('{MAP}').painter.scene.hovered === id", arg=first)
+    shot(page, "map-pictures")
+
+
+def test_groups_are_named_on_the_map(page):
+    page.evaluate(KEEP_WORDS)
+    page.locator(MAP).get_by_role("button", name="Show the whole map").click()
+    page.wait_for_function("() => window.words.some((word) => /^[0-5]$/.test(word.text))")
+    places = page.evaluate(f"() => document.querySelector('{MAP}').painter.scene.places.length")
+    assert 2 <= places <= 6
+
+
+def test_chips_keep_groups_and_the_keyboard_reaches_them(lab, page, shot):
+    faint = f"""() => {{ const {{ scene, plane }} = document.querySelector('{MAP}').painter;
+        return [...Array(plane.count).keys()].filter((i) => scene.faint(i, scene.groupOf(i))).length; }}"""
+    chips = page.locator(f"{MAP} .cbirlab-legend button")
+    assert chips.count() == 6
+    page.locator(f"{MAP} .cbirlab-scatter-tool").last.focus()
+    chips.first.focus()
+    page.keyboard.press("Enter")
+    expect(chips.first).to_have_attribute("aria-pressed", "true")
+    page.wait_for_function(f"() => ({faint})() === 36")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    page.wait_for_function(f"() => ({faint})() === 30")
+    heard(page, "chosen 12")
+    page.locator(".first select").nth(1).select_option("right / wrong")
+    off = page.get_by_role("button", name="instance: 2 kept")
+    expect(off).to_be_visible()
+    assert page.evaluate(faint) == 30, "chips of another fact still count"
+    shot(page, "map-chips")
+    off.click()
+    page.wait_for_function(f"() => ({faint})() === 0")
+    heard(page, "chosen all")
+    page.locator(".first select").nth(1).select_option("instance")
+    expect(chips).to_have_count(6)
+
+
+def test_numbers_have_a_scale(page, shot):
+    page.locator(".first select").nth(1).select_option("brightness")
+    expect(page.locator(f"{MAP} .cbirlab-scale")).to_be_visible()
+    assert "%" in page.locator(f"{MAP} .cbirlab-legend").inner_text()
+    page.mouse.move(*place(page, isolated(page)))
+    page.wait_for_function(f"() => / \\d+ %/.test(document.querySelector('{TIP}').innerText)")
+    shot(page, "map-scale")
+    page.locator(".first select").nth(1).select_option("instance")
+    expect(page.locator(f"{MAP} .cbirlab-legend button")).to_have_count(6)
+
+
+def test_the_map_and_the_chosen_files_are_downloaded(page):
+    page.locator(f"{MAP} .cbirlab-legend button").first.click()
+    heard(page, "chosen 6")
+    for name, begins in (
+        ("Files (.txt)", b"/"),
+        ("Files (.csv)", b"path,"),
+        ("Map (PNG)", b"\x89PNG"),
+        ("Map (PDF)", b"%PDF"),
+    ):
+        with page.expect_download() as download:
+            page.locator(".first").get_by_role("button", name=name).click()
+        assert Path(download.value.path()).read_bytes().startswith(begins)
+    page.locator(f"{MAP} .cbirlab-legend button").first.click()
+    heard(page, "chosen all")
 
 
 def test_keys_walk_pick_and_leave_the_notebook_alone(lab, page):
@@ -291,17 +430,6 @@ def test_the_map_is_crisp(page):
     assert sizes[:2] == [2 * sizes[2], 2 * sizes[3]], "two pixels of the device to one of the page"
 
 
-def test_the_legend_singles_out_a_group(page, shot):
-    item = page.locator(f"{MAP} .cbirlab-legend button").nth(1)
-    frames = page.evaluate(f"() => document.querySelector('{MAP}').painter.frames")
-    item.click()
-    expect(item).to_have_attribute("aria-pressed", "true")
-    page.wait_for_function(f"(before) => document.querySelector('{MAP}').painter.frames > before", arg=frames)
-    shot(page, "map-group")
-    item.click()
-    expect(item).to_have_attribute("aria-pressed", "false")
-
-
 def test_the_map_follows_the_theme(lab, page, shot):
     look = f"() => document.querySelector('{MAP}').painter.look().dark"
     assert page.evaluate(look) is False
@@ -326,11 +454,11 @@ def test_a_narrow_window_has_the_whole_map(page, shot):
 
 
 def test_a_menu_choice_gives_another_map(page):
-    page.locator(".first select").select_option("PCA")
+    page.locator(".first select").first.select_option("PCA")
     page.wait_for_function(
         f"() => document.querySelector('{MAP} .cbirlab-title').innerText.startsWith('PCA')", timeout=30_000
     )
-    page.locator(".first select").select_option("UMAP")
+    page.locator(".first select").first.select_option("UMAP")
     page.wait_for_function(
         f"() => document.querySelector('{MAP} .cbirlab-title').innerText.startsWith('UMAP')", timeout=30_000
     )

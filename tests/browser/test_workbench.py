@@ -259,6 +259,27 @@ def test_a_lasso_filters_the_gallery_until_it_is_cleared(page, shot):
     assert ids(page) == before
 
 
+def test_chips_filter_the_gallery_and_what_they_keep_is_one_query(page, shot):
+    before = ids(page)
+    page.get_by_label("colour by").select_option("right / wrong")
+    right = page.locator(f"{MAP} .cbirlab-legend button", has_text="right")
+    right.click()
+    wait_for_change(page, before)
+    assert all("easy" in text or "hard" in text for text in grid(page).locator(".cbirlab-symbol").all_inner_texts())
+    chosen = ids(page)
+    expect(page.get_by_text(f"{len(chosen)} images are chosen on the map")).to_be_visible()
+    page.get_by_label("colour by").select_option("brightness")
+    expect(page.get_by_role("button", name="right / wrong: right")).to_be_visible()
+    shot(page, "bench-chips")
+    page.get_by_role("button", name=f"Ask for these {len(chosen)} pictures").click()
+    wait_for_title(page, f"{len(chosen)} database images together")
+    page.wait_for_function(f"() => !document.querySelector('{GRID} .cbirlab-title').innerText.includes('selected')")
+    assert not {*ids(page)} & {*chosen}
+    assert page.get_by_role("button", name="right / wrong: right").count() == 0
+    shot(page, "bench-several")
+    page.get_by_label("colour by").select_option("instance")
+
+
 def test_a_rectangle_is_a_query_and_escape_clears_it(lab, page, shot):
     before, cells = ids(page), lab.cells()
     frame = page.locator(PAPER).bounding_box()

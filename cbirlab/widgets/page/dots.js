@@ -2,16 +2,38 @@
 
 // Okabe and Ito's colours, moved a little where they would vanish on white or on black.
 const COLOURS = {
-  light: ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#3f9fd8", "#7b4fa3", "#5b5b5b"],
-  dark: ["#5ab0f0", "#ff8a3d", "#2fd6a5", "#ec9fcb", "#f0e442", "#9adcff", "#c39bff", "#c8c8c8"],
+  light: ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#3f9fd8", "#7b4fa3", "#882255"],
+  dark: ["#5ab0f0", "#ff8a3d", "#2fd6a5", "#ec9fcb", "#f0e442", "#9adcff", "#c39bff", "#f0698f"],
 };
-const UNGROUPED = { light: "#8a8a8a", dark: "#8a8a8a" };
+// Viridis from low to high, without the end that would vanish on the page; colour-blind eyes see it too.
+const SCALE = {
+  light: ["#440154", "#443983", "#31688e", "#21918c", "#35a268", "#8ab81d"],
+  dark: ["#6f5fc4", "#4f86c6", "#2fa3a0", "#35b779", "#90d743", "#fde725"],
+};
+// What has no group, and groups that have no colour of their own.
+const GREYS = { light: ["#b4b4b4", "#868686"], dark: ["#6a6a6a", "#a9a9a9"] };
 const SHAPES = ["circle", "square", "triangle", "diamond", "plus", "wedge", "cross"]; // 7 shapes, 8 colours: 56 pairs
 
-function colourOf(group, dark) {
+// [colour, shape, size] of a group by its place in the palette; -1 for a group that has none there.
+function lookOfPlace(place, dark) {
   const theme = dark ? "dark" : "light";
-  return group < 0 ? UNGROUPED[theme] : COLOURS[theme][group % COLOURS.light.length];
+  if (place < 0) return [GREYS[theme][1], "circle", 0.8];
+  const colours = COLOURS[theme];
+  return [colours[place % colours.length], SHAPES[place % SHAPES.length], 1];
 }
+
+// The same of a number, as a share of the way from the lowest to the highest.
+function lookOfShare(share, dark) {
+  const stops = SCALE[dark ? "dark" : "light"].map((text) => [1, 3, 5].map((at) => parseInt(text.slice(at, at + 2), 16)));
+  const at = share * (stops.length - 1);
+  const low = Math.min(stops.length - 2, Math.floor(at));
+  return [`rgb(${stops[low].map((one, i) => Math.round(one + (stops[low + 1][i] - one) * (at - low)))})`, "circle", 1];
+}
+
+const lookOfNone = (dark) => [GREYS[dark ? "dark" : "light"][0], "circle", 0.65];
+
+// The scale as a background of CSS.
+const gradient = (dark) => `linear-gradient(to right, ${SCALE[dark ? "dark" : "light"].join(", ")})`;
 
 function trace(pen, shape, x, y, r) {
   const polygon = (...corners) => {
@@ -35,18 +57,18 @@ function trace(pen, shape, x, y, r) {
   if (shape === "cross") arms(Math.PI / 4);
 }
 
-// A dot of a group (-1: of none) as a small canvas, its centre in the middle; `ratio` device pixels per CSS pixel.
-function dot(group, r, ratio, dark, halo) {
+// A dot as a small canvas, its centre in the middle; `ratio` device pixels per CSS pixel.
+function dot([colour, shape, size], r, ratio, halo) {
   const canvas = document.createElement("canvas");
   const side = 2 * Math.ceil((1.4 * r + 1.5) * ratio);
   canvas.width = canvas.height = side;
   const pen = canvas.getContext("2d");
-  trace(pen, group < 0 ? "circle" : SHAPES[group % SHAPES.length], side / 2, side / 2, (group < 0 ? 0.7 : 1) * r * ratio);
+  trace(pen, shape, side / 2, side / 2, size * r * ratio);
   pen.lineWidth = 1.2 * ratio;
   pen.strokeStyle = halo; // neighbours that overlap stay apart
   pen.lineJoin = "round";
   pen.stroke();
-  pen.fillStyle = colourOf(group, dark);
+  pen.fillStyle = colour;
   pen.fill();
   return canvas;
 }

@@ -6,6 +6,7 @@ const SHARPEN_MILLISECONDS = 90;
 const MOST_SPRITES = 500;
 const FAINT = 0.16;
 const NUMBERED = 9; // results whose rank is written
+const MARK_FONT = "600 12px sans-serif";
 
 // Two colours 0xAABBGGRR, the second over the first with weight `part`; the first is opaque.
 function mixed(under, over, part) {
@@ -15,8 +16,9 @@ function mixed(under, over, part) {
   return ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;
 }
 
-// `scene` has what changes: members [[group, [points]]] of which group -1 is none, groupOf(point), faint(point, group),
-// highlight, current, cursor, hovered, lasso.
+// `scene` has what changes: members [[group, [points]]] of which group -1 is none, look(group, dark), groupOf(point),
+// faint(point, group), places [[point on the map, name]] of groups, picture(point), highlight, current, cursor, hovered,
+// lasso.
 class Painter {
   constructor(canvas, plane, scene) {
     Object.assign(this, { canvas, plane, scene });
@@ -28,6 +30,7 @@ class Painter {
     this.frame = 0;
     this.frames = 0;
     this.sharpening = 0;
+    this.pictures = new Map(); // half the width and height of each picture that stands in the place of its point
   }
 
   // Paint marks and lasso anew, over points that stay.
@@ -66,9 +69,10 @@ class Painter {
   // Dots are cut once per group, size and screen.
   sprite(group, r) {
     const { dark, back } = this.look();
-    const name = [group, r.toFixed(2), this.ratio, back].join();
+    const look = this.scene.look(group, dark);
+    const name = [...look, r.toFixed(2), this.ratio, back].join();
     if (this.sprites.size > MOST_SPRITES) this.sprites.clear();
-    if (!this.sprites.has(name)) this.sprites.set(name, dot(group, r, this.ratio, dark, back));
+    if (!this.sprites.has(name)) this.sprites.set(name, dot(look, r, this.ratio, back));
     return this.sprites.get(name);
   }
 
@@ -143,7 +147,9 @@ class Painter {
     pen.clearRect(0, 0, width, height);
     pen.drawImage(bitmap, Math.round(left * ratio), Math.round(top * ratio), ...size);
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+    this.pictures = paintPictures(pen, plane, this.scene, this.look());
     this.paintMarks();
+    paintPlaces(this);
     if (this.scene.lasso) this.paintLasso();
     this.frames += 1;
   }
@@ -159,7 +165,7 @@ class Painter {
       if (!known(i)) continue;
       const large = this.sprite(scene.groupOf(i), 1.3 * r + 1);
       const side = large.width / this.ratio;
-      this.pen.drawImage(large, plane.x(i) - side / 2, plane.y(i) - side / 2, side, side);
+      if (!this.pictures.has(i)) this.pen.drawImage(large, plane.x(i) - side / 2, plane.y(i) - side / 2, side, side);
       this.ring(i, 1.6 * r + 3, 1.6);
     }
     if (known(scene.current)) {
@@ -174,12 +180,16 @@ class Painter {
     if (known(scene.hovered)) this.ring(scene.hovered, 1.6 * r + 5, 2.2, [6, 3]);
   }
 
+  // Around a point, or around the picture that stands in its place.
   ring(i, r, width, dashes = []) {
     const { pen, plane } = this;
     const { back, ink } = this.look();
+    const [x, y] = [plane.x(i), plane.y(i)];
+    const picture = this.pictures.get(i)?.map((half) => half + r - 1.6 * this.radius());
     for (const [colour, wide, pattern] of [[back, width + 2.5, []], [ink, width, dashes]]) {
       pen.beginPath();
-      pen.arc(plane.x(i), plane.y(i), r, 0, 2 * Math.PI);
+      if (picture) pen.rect(x - picture[0], y - picture[1], 2 * picture[0], 2 * picture[1]);
+      else pen.arc(x, y, r, 0, 2 * Math.PI);
       pen.setLineDash(pattern);
       pen.lineWidth = wide;
       pen.strokeStyle = colour;
@@ -191,20 +201,31 @@ class Painter {
   // Beside a point: on its right, or on its left where there is no room; not across what was written before.
   write(text, i, aside, below) {
     const { pen, plane } = this;
-    const { back, ink } = this.look();
-    pen.font = "600 12px sans-serif";
+    pen.font = MARK_FONT;
     const wide = pen.measureText(text).width;
-    const right = plane.x(i) + aside;
-    const x = right + wide > plane.width ? plane.x(i) - aside - wide : right;
-    const y = plane.y(i) + below;
-    if (this.written.some((other) => x < other.x + other.wide && other.x < x + wide && Math.abs(y - other.y) < 12)) return;
-    this.written.push({ x, y, wide });
+    const beyond = aside + (this.pictures.get(i)?.[0] ?? 0);
+    const right = plane.x(i) + beyond;
+    this.writeAt(text, right + wide > plane.width ? plane.x(i) - beyond - wide : right, plane.y(i) + below, wide);
+  }
+
+  writeAt(text, x, y, wide) {
+    const { pen } = this;
+    const { back, ink } = this.look();
+    if (!this.reserve(x, y, wide)) return;
     pen.lineWidth = 3.5;
     pen.lineJoin = "round";
     pen.strokeStyle = back;
     pen.strokeText(text, x, y);
     pen.fillStyle = ink;
     pen.fillText(text, x, y);
+  }
+
+  // Whether nothing is written there yet; then it is taken.
+  reserve(x, y, wide) {
+    const over = (other) => x < other.x + other.wide && other.x < x + wide && Math.abs(y - other.y) < 14;
+    if (this.written.some(over)) return false;
+    this.written.push({ x, y, wide });
+    return true;
   }
 
   paintLasso() {

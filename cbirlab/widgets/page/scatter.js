@@ -1,7 +1,10 @@
-// Scatter: pictures as points of a map. Hover shows the picture, a click picks it, a lasso selects, keys walk.
+// Scatter: pictures as points of a map. Hover shows the picture, a click picks it, a lasso selects, keys walk, the legend
+// keeps groups.
 
 const REACH = 12; // pixels from the pointer to the point it means
 const AT_ONCE = 24; // pictures asked for together: the hovered one and its neighbours
+const [ASPECT, MOST_GROWTH] = [0.75, 1.5]; // a wide map grows with its width, to so many times its height
+const PAUSE_MILLISECONDS = 600; // after a zoom to the whole map, in which the wheel does not scroll the page yet
 
 function render({ model, el }) {
   const store = openStore(model.get("store"));
@@ -10,12 +13,16 @@ function render({ model, el }) {
   const asked = new Set();
   let group = new Int16Array(0);
   let selected = new Set();
-  let kept = -1; // group singled out in the legend
+  let kept = new Set(); // groups chosen in the legend
+  let leftOut = new Uint8Array(0); // 1 for points that something else has left out
   let drag = null;
   let asking = 0;
-  const faint = (i, own) => (selected.size > 0 && !selected.has(i)) || (kept >= 0 && own !== kept);
+  let awaited = 0;
+  const faint = (i, own) =>
+    leftOut[i] === 1 || (selected.size > 0 && !selected.has(i)) || (kept.size > 0 && !kept.has(own));
   const groupOf = (i) => group[i] ?? -1;
-  const scene = { members: [], groupOf, faint, highlight: [], current: -1, cursor: -1, hovered: -1, lasso: null };
+  const scene = { members: [], groupOf, faint, look, picture, places: [] };
+  Object.assign(scene, { highlight: [], current: -1, cursor: -1, hovered: -1, lasso: null });
 
   const parts = scatterParts(el, {
     arm: () => arm(!armed()),
@@ -29,6 +36,7 @@ function render({ model, el }) {
   whenAttached(el, () => keepKeys(el.closest(".cbirlab-panel") ?? el));
 
   const names = () => model.get("names");
+  const scale = () => model.get("scale");
   const known = (id) => id >= 0 && id < plane.count;
   const armed = () => lassoTool.getAttribute("aria-pressed") === "true";
   const arm = (on) => {
@@ -38,7 +46,7 @@ function render({ model, el }) {
   arm(false);
 
   function describe(id) {
-    const name = names()[group[id]] ?? "";
+    const name = (scale().length ? model.get("notes")[id] : names()[group[id]]) ?? "";
     const label = model.get("labels")[id] || `picture ${id}`;
     const rank = model.get("highlight").indexOf(id) + 1;
     const role = id === model.get("current") ? "the query" : rank ? `result ${rank}` : "";
@@ -47,10 +55,25 @@ function render({ model, el }) {
 
   // What is drawn
 
+  const bytesOf = (name) => {
+    const view = model.get(name);
+    return view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength);
+  };
+
   function load() {
-    plane.load(model.get("points"));
-    const bytes = model.get("groups");
-    group = new Int16Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
+    plane.load(model.get("points"), model.get("free"));
+    Object.assign(scene, { hovered: -1, lasso: null });
+    drag = null;
+    if (!known(scene.cursor)) scene.cursor = -1;
+    tip.hidden = true;
+    el.dataset.points = plane.count;
+    el.dataset.serial = model.get("serial");
+    colour();
+  }
+
+  // Sort the points into groups; they stay where they are.
+  function colour() {
+    group = new Int16Array(bytesOf("groups"));
     const lists = new Map([[-1, []]]);
     for (let i = 0; i < plane.count; i++) {
       const own = groupOf(i);
@@ -58,23 +81,48 @@ function render({ model, el }) {
       lists.get(own).push(i);
     }
     scene.members = [...lists].sort((a, b) => a[0] - b[0]);
-    Object.assign(scene, { hovered: -1, lasso: null });
-    drag = null;
-    if (kept >= names().length) kept = -1;
-    if (!known(scene.cursor)) scene.cursor = -1;
-    tip.hidden = true;
-    el.dataset.points = plane.count;
-    el.dataset.serial = model.get("serial");
+    scene.places = scale().length ? [] : placesOf(plane, scene.members, names());
+    el.dataset.colours = model.get("colours");
+    keptChanged();
+  }
+
+  function look(own, dark) {
+    if (own < 0) return lookOfNone(dark);
+    return scale().length ? lookOfShare(own / (model.get("levels") - 1), dark) : lookOfPlace(model.get("looks")[own] ?? own, dark);
+  }
+
+  function keptChanged() {
+    kept = new Set(model.get("kept"));
+    leftOut = new Uint8Array(bytesOf("left_out"));
+    const wanted = (i) => !faint(i, groupOf(i));
+    if ((kept.size || leftOut.length) && plane.inView(0, wanted)?.length === 0) plane.fit(); // else nothing would be seen
     drawLegend();
     painter.repaint();
   }
 
   function drawLegend() {
-    fillLegend(legend, names(), (own) => painter.sprite(own, 4.5), kept, (own) => {
-      kept = kept === own ? -1 : own;
-      [...legend.children].forEach((item, i) => item.setAttribute("aria-pressed", String(i === kept)));
-      painter.repaint();
-    });
+    const count = new Map(scene.members.map(([own, points]) => [own, points.length]));
+    const all = names().map((name, own) => ({ name, groups: [own], count: count.get(own) ?? 0 }));
+    const looks = model.get("looks");
+    const [coloured, grey] = [0, -1].map((least) => all.filter((_, own) => ((looks[own] ?? own) < 0) === (least < 0)));
+    const items = grey.length ? [...coloured, others(grey)] : coloured;
+    if (scale().length) fillScale(legend, scale(), gradient(painter.look().dark));
+    else fillLegend(legend, items, (own) => painter.sprite(own, 4.5), kept, keep);
+  }
+
+  const others = (grey) => ({
+    name: grey.length === 1 ? grey[0].name : `${grey.length} others`,
+    groups: grey.flatMap((one) => one.groups),
+    count: grey.reduce((sum, one) => sum + one.count, 0),
+  });
+
+  // Keep these groups beside those that are kept, or no longer.
+  function keep(groups) {
+    const now = new Set(kept);
+    const had = groups.every((one) => now.has(one));
+    groups.forEach((one) => (had ? now.delete(one) : now.add(one)));
+    model.set("kept", [...now].sort((a, b) => a - b));
+    model.save_changes();
   }
 
   // Hovering: the picture stands in the page already, or is asked for together with its neighbours
@@ -89,19 +137,35 @@ function render({ model, el }) {
     tip.dataset.id = url ? i : "";
     const [x, y] = [plane.x(i), plane.y(i)];
     const [wide, high] = [tip.offsetWidth, tip.offsetHeight];
-    tip.style.left = `${x + 16 + wide > plane.width ? Math.max(0, x - 16 - wide) : x + 16}px`;
+    const aside = 16 + (painter.pictures.get(i)?.[0] ?? 0);
+    tip.style.left = `${x + aside + wide > plane.width ? Math.max(0, x - aside - wide) : x + aside}px`;
     tip.style.top = `${Math.max(0, Math.min(y - high / 2, plane.height - high))}px`;
     if (!url) askSoon(i);
   }
 
   function askSoon(i) {
     clearTimeout(asking);
-    asking = setTimeout(() => {
-      const near = plane.around(plane.x(i), plane.y(i), 80).filter((id) => !store.urls.has(id) && !asked.has(id));
-      const missing = near.slice(0, AT_ONCE);
-      missing.forEach((id) => asked.add(id));
-      if (missing.length) model.send({ need: missing });
-    }, 40);
+    asking = setTimeout(() => need(plane.around(plane.x(i), plane.y(i), 80)), 40);
+  }
+
+  function need(ids) {
+    const missing = ids.filter((id) => !store.urls.has(id) && !asked.has(id)).slice(0, AT_ONCE);
+    missing.forEach((id) => asked.add(id));
+    if (missing.length) model.send({ need: missing });
+  }
+
+  // The picture of a point to draw; none while the page does not have it.
+  function picture(i) {
+    const image = store.loaded.get(i);
+    if (image?.complete && image.naturalWidth) return image;
+    if (image) image.addEventListener("load", () => painter.refresh(), { once: true });
+    else awaited ||= setTimeout(askForSeen, 120); // once the wheel rests
+    return null;
+  }
+
+  function askForSeen() {
+    awaited = 0;
+    need(plane.inView(FEW, (i) => !faint(i, groupOf(i))) ?? []);
   }
 
   function hoverChanged(id, from) {
@@ -110,7 +174,10 @@ function render({ model, el }) {
     painter.refresh();
   }
   const hover = (i) => i !== scene.hovered && store.hover(known(i) ? i : null, el);
-  const refresh = () => !tip.hidden && showTip(scene.hovered);
+  function refresh() {
+    if (!tip.hidden) showTip(scene.hovered);
+    painter.refresh();
+  }
 
   // Picking and selecting
 
@@ -143,6 +210,14 @@ function render({ model, el }) {
     return [event.clientX - box.left, event.clientY - box.top];
   };
 
+  // The picture at a place, or the point near it.
+  function under(x, y) {
+    const on = ([i, [wide, high]]) => Math.abs(plane.x(i) - x) <= wide && Math.abs(plane.y(i) - y) <= high;
+    return [...painter.pictures].find(on)?.[0] ?? plane.nearest(x, y, REACH);
+  }
+
+  let [rests, scrolledAt, zoomedAt] = [false, [], -Infinity];
+
   function zoom(factor, x, y) {
     plane.zoom(factor, x, y);
     if (!tip.hidden) showTip(scene.hovered);
@@ -157,6 +232,7 @@ function render({ model, el }) {
   });
   canvas.addEventListener("pointermove", (event) => {
     const [x, y] = at(event);
+    rests ||= event.screenX !== scrolledAt[0] || event.screenY !== scrolledAt[1];
     if (scene.lasso) {
       scene.lasso.push([x, y]);
       painter.refresh();
@@ -167,14 +243,14 @@ function render({ model, el }) {
       plane.pan(x - drag.last[0], y - drag.last[1]);
       drag.last = [x, y];
       painter.refresh();
-    } else hover(plane.nearest(x, y, REACH));
+    } else hover(under(x, y));
   });
   canvas.addEventListener("pointerup", (event) => {
     if (scene.lasso) {
       select(scene.lasso.length > 2 ? plane.inside(scene.lasso) : []);
       scene.lasso = null;
       arm(false);
-    } else if (drag && !drag.moved) pick(plane.nearest(...at(event), REACH));
+    } else if (drag && !drag.moved) pick(under(...at(event)));
     if (drag?.moved) painter.repaint(); // the bitmap is centred again between two drags, not during one
     else painter.refresh();
     drag = null;
@@ -184,16 +260,23 @@ function render({ model, el }) {
     painter.refresh();
   });
   canvas.addEventListener("pointerleave", () => !drag && !scene.lasso && hover(-1));
-  canvas.addEventListener(
-    "wheel",
-    (event) => {
-      if (!event.ctrlKey && document.activeElement !== canvas) return; // the page scrolls over a map that is not in use
-      event.preventDefault();
-      event.stopPropagation();
-      zoom(Math.exp(-event.deltaY * (event.ctrlKey && Math.abs(event.deltaY) < 20 ? 0.01 : 0.0015)), ...at(event));
-    },
-    { passive: false },
-  );
+  // The wheel zooms where the pointer rests, once it has moved on the map: where the page scrolls under it, it scrolls on.
+  function wheel(event) {
+    const out = event.deltaY > 0 && plane.fits;
+    if (!event.ctrlKey && (!rests || (out && event.timeStamp - zoomedAt > PAUSE_MILLISECONDS))) return scrolls(event);
+    event.preventDefault();
+    event.stopPropagation();
+    if (out) return;
+    zoomedAt = event.timeStamp;
+    zoom(Math.exp(-event.deltaY * (event.ctrlKey && Math.abs(event.deltaY) < 20 ? 0.01 : 0.0015)), ...at(event));
+    if (plane.fits) plane.fit();
+  }
+  function scrolls(event) {
+    [rests, scrolledAt] = [false, [event.screenX, event.screenY]];
+  }
+  const elsewhere = (event) => !event.composedPath().includes(canvas) && scrolls(event);
+  canvas.addEventListener("wheel", wheel, { passive: false });
+  document.addEventListener("wheel", elsewhere, { capture: true, passive: true });
 
   // Keys
 
@@ -244,8 +327,10 @@ function render({ model, el }) {
   // Surroundings
 
   const resizing = new ResizeObserver(() => {
-    canvas.style.height = `${model.get("height")}px`;
-    plane.resize(stage.clientWidth, model.get("height"));
+    const least = model.get("height");
+    const height = Math.round(Math.min(MOST_GROWTH * least, Math.max(least, ASPECT * stage.clientWidth)));
+    canvas.style.height = `${height}px`;
+    plane.resize(stage.clientWidth, height);
     themeChanged(); // colours are known only where the map is attached
     painter.repaint();
   });
@@ -277,6 +362,9 @@ function render({ model, el }) {
     "change:highlight": marksChanged,
     "change:current": marksChanged,
     "change:selected": selectionChanged,
+    "change:colours": colour,
+    "change:kept": keptChanged,
+    "change:left_out": keptChanged,
     "change:title": nameIt,
   };
   for (const [name, act] of Object.entries(heard)) model.on(name, act);
@@ -294,6 +382,8 @@ function render({ model, el }) {
     for (const [name, act] of Object.entries(heard)) model.off(name, act);
     painter.stop();
     clearTimeout(asking);
+    clearTimeout(awaited);
+    document.removeEventListener("wheel", elsewhere, { capture: true });
     resizing.disconnect();
     themes.disconnect();
     store.leave(refresh, hoverChanged);

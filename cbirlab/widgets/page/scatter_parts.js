@@ -1,8 +1,7 @@
 // The elements of a scatter: title and tools, canvas with its tip, legend, and what screen readers hear.
 
-const NAMED_GROUPS = 24; // more groups than this are named on hover only
-const HINT = "Drag pans. Click to focus, then the wheel zooms (at any time with Ctrl). Shift and drag draws a lasso. "
-  + "Arrow keys go to the nearest picture in their direction, Enter picks it, plus and minus zoom, 0 fits, Escape clears.";
+const HINT = "Drag pans. The wheel zooms where the pointer rests, once it has moved on the map. Shift and drag draws a "
+  + "lasso. Arrow keys go to the nearest picture in their direction, Enter picks it, plus and minus zoom, 0 fits, Escape clears.";
 
 function scatterParts(el, act) {
   el.classList.add("cbirlab-scatter");
@@ -39,22 +38,32 @@ function scatterParts(el, act) {
   return { title, lassoTool, clearTool, stage, canvas, tip, tipImage, tipText, legend, live };
 }
 
-// A button per group with its dot; `swatch(group)` gives a canvas.
-function fillLegend(legend, names, swatch, kept, choose) {
+// A button for each of `items` {name, groups, count} that keeps its groups; `swatch(group)` gives a canvas.
+function fillLegend(legend, items, swatch, kept, choose) {
+  const focused = [...legend.children].indexOf(document.activeElement);
   legend.replaceChildren();
-  if (names.length > NAMED_GROUPS) {
-    make("span", "", legend).textContent = `${names.length} groups; hover names them`;
-    return;
-  }
-  names.forEach((name, group) => {
+  items.forEach(({ name, groups, count }) => {
+    const pressed = groups.length > 0 && groups.every((one) => kept.has(one));
     const item = make("button", "cbirlab-legend-item cbirlab-scatter-tool", legend);
     item.type = "button";
-    item.title = `Single out ${name}`;
-    item.setAttribute("aria-pressed", String(group === kept));
-    const dot = swatch(group);
-    dot.style.width = `${dot.width / (window.devicePixelRatio || 1)}px`;
-    item.append(dot);
-    make("span", "", item).textContent = name;
-    item.addEventListener("click", () => choose(group));
+    item.title = pressed ? `No longer keep ${name}` : `Keep ${name}: ${count}`;
+    item.setAttribute("aria-pressed", String(pressed));
+    const dot = swatch(groups[0]);
+    const own = make("canvas", "", item); // a sprite is shared by all items that look like it
+    Object.assign(own, { width: dot.width, height: dot.height });
+    own.getContext("2d").drawImage(dot, 0, 0);
+    own.style.width = `${dot.width / (window.devicePixelRatio || 1)}px`;
+    make("span", "cbirlab-chip-name", item).textContent = name;
+    make("span", "cbirlab-chip-count", item).textContent = count;
+    item.addEventListener("click", () => choose(groups));
   });
+  legend.children[focused]?.focus();
+}
+
+// The colours of numbers from the lowest to the highest.
+function fillScale(legend, [low, high], background) {
+  legend.replaceChildren();
+  make("span", "", legend).textContent = low;
+  make("span", "cbirlab-scale", legend).style.background = background;
+  make("span", "", legend).textContent = high;
 }

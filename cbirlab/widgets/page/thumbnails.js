@@ -7,14 +7,14 @@ const KEEP_MILLISECONDS = 60_000; // pictures outlive their last view for this l
 // `hovers` of the picture under the pointer or the focus in any of them: hover(id or null, from).
 function openStore(name) {
   const stores = (globalThis.__cbirlabThumbnails ??= new Map());
-  if (!stores.has(name)) stores.set(name, { urls: new Map(), loaded: [], views: new Set(), hovers: new Set() });
+  if (!stores.has(name)) stores.set(name, { urls: new Map(), loaded: new Map(), views: new Set(), hovers: new Set() });
   const store = stores.get(name);
   store.add = (id, jpeg) => {
     if (store.urls.has(id)) return;
     const image = new Image(); // held, so that the browser has the bytes at hand when a tile names them
     image.src = URL.createObjectURL(new Blob([jpeg], { type: "image/jpeg" }));
     store.urls.set(id, image.src);
-    store.loaded.push(image);
+    store.loaded.set(id, image);
   };
   store.receive = (message, buffers) => {
     if (!message.thumbnails) return;

@@ -46,7 +46,7 @@ def moves(side: Side, before: Found | None, question: Question, dataset: Dataset
     """
     if before is None or side.ranking is None or side.results is None or before.question != question.trait_values():
         return ()
-    notes = moved(side.results, before.results, before.ranking, question.own_row(dataset))
+    notes = moved(side.results, before.results, before.ranking, question.own_rows(dataset))
     return ["" if note == SAME_PLACE else note for note in notes] if {*notes} != {SAME_PLACE} else ()
 
 
@@ -54,7 +54,7 @@ def differences(a: Side, b: Side, question: Question, dataset: Dataset) -> dict[
     """Side to what differs for each of its results on the other side; empty before both have found something."""
     if not (a.ranking and b.ranking and a.results and b.results):
         return {}
-    own = question.own_row(dataset)
+    own = question.own_rows(dataset)
     return {"A": gone(a.results, b.results, b.ranking, own), "B": moved(b.results, a.results, a.ranking, own)}
 
 

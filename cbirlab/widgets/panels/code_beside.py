@@ -55,7 +55,7 @@ class CodeBeside(CodePanel):
         return [side_by_side(self._side(self.rescored), [both])]
 
     def _show(self, coded: Coded) -> None:
-        row, own = self._row(coded), self.question.own_row(self.session.dataset)
+        row, own = self._row(coded), self.question.own_rows(self.session.dataset)
         rankings = ExactIndex().fit(coded.images).search(row[None]), coded.rank(row, self.rescored.value)
         full, by_code = (self._results(ranking, SHOWN) for ranking in rankings)
         full.show_in(self.galleries[0], notes=gone(full, by_code, rankings[1], own))

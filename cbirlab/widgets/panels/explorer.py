@@ -142,7 +142,7 @@ class Explorer(Panel):
 
     def _connect(self) -> None:
         self.guard.observe(self.state, ["query", "image"], self._state_asks)
-        self.guard.when_changed(self.question, ["query", "image", "own", "box"], self.ask)
+        self.guard.when_changed(self.question, ["query", "image", "images", "own", "box"], self.ask)
         self.guard.observe(self.strip, "clicks", lambda: self.pick(self.strip.picked))
         self.guard.observe(self.picture, "asked", lambda: self._region_drawn(self.picture.asked["box"]))
 

@@ -17,7 +17,7 @@ from cbirlab.widgets.parts.bars import Bars
 from cbirlab.widgets.parts.drawing import stack_pictures
 from cbirlab.widgets.parts.gallery import Gallery
 from cbirlab.widgets.parts.result_marks import MARKS
-from cbirlab.widgets.parts.results import kinds_of_image, kinds_of_query
+from cbirlab.widgets.parts.results import kinds_of_images, kinds_of_query
 from cbirlab.widgets.parts.snapshot import picture_sheet
 from cbirlab.widgets.parts.squares import Squares
 
@@ -169,7 +169,7 @@ class HammingBall(CodePanel):
         dataset = self.session.dataset
         of_query = self.item >= len(dataset.images)
         kinds = (
-            kinds_of_query(dataset, self.state.query, rows) if of_query else kinds_of_image(dataset, self.item, rows)
+            kinds_of_query(dataset, self.state.query, rows) if of_query else kinds_of_images(dataset, [self.item], rows)
         )
         legend = [name for name in MARKS if name in {*kinds}]
         looks = {"captions": captions, "kinds": kinds, "notes": notes, "title": title, "legend": legend}

@@ -89,7 +89,7 @@ class RerankBeside(LookPanel):
         self.strip.current = self.item
         self.found = rerank_one(self.session, self._reranked(self.rerank.value), self.item)
         before, after = (self._results(ranking) for ranking in (self.found.first, self.found.ranking))
-        own = self.question.own_row(self.session.dataset)
+        own = self.question.own_rows(self.session.dataset)
         went = gone(before, after, self.found.ranking, own)
         before.show_in(self.galleries[0], notes=_badges(self.found, before, went))
         after.show_in(self.galleries[1], notes=moved(after, before, self.found.first, own))

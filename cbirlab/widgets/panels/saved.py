@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +24,44 @@ from cbirlab.widgets.parts.state import RetrievalState
 if TYPE_CHECKING:
     from cbirlab.datasets import Dataset
     from cbirlab.live import Session
+    from cbirlab.widgets.panels.workbench import Workbench
     from cbirlab.widgets.parts.guard import Guard
 
 KIND = "cbirlab workbench"
+
+
+def state_of(workbench: Workbench) -> dict[str, Any]:
+    """Question, settings and pinned rows of a workbench as plain data."""
+    return {
+        "kind": KIND,
+        "dataset": workbench.dataset.name,
+        "recipe": asdict(workbench.sessions.first.common),
+        "backbones": workbench.sessions.weights,
+        "question": workbench.question.to_json(),
+        "a": workbench.a.to_json(),
+        "b": workbench.b and workbench.b.to_json(),
+        "compared": workbench.compared,
+        "pinned": workbench.comparison.to_json(),
+    }
+
+
+def bring_back(workbench: Workbench, state: Mapping[str, Any]) -> None:
+    """Show in a workbench what `state_of` kept, for the same dataset.
+
+    Raises
+    ------
+    ValueError : something else, or a state of another dataset.
+    """
+    check_dataset(state, workbench.dataset)
+    with workbench.held():
+        for side in filter(None, (state["a"], state["b"])):
+            workbench.sessions.open(workbench.sessions.offer(side["backbone"], side["weights"]))
+        workbench.question.from_json(state["question"])
+        workbench.a.take_over(state["a"])
+        workbench.compared = state["compared"]
+        if state["b"]:
+            workbench.side_b().take_over(state["b"])
+        workbench.comparison.from_json(state["pinned"])
 
 
 def session_of(dataset: Any, backbone: str | None, options: Mapping[str, Any]) -> Session:
@@ -132,7 +168,7 @@ def check_dataset(state: Mapping[str, Any], dataset: Dataset) -> None:
             "open it by Workbench.restore."
         )
     asked, queries, images = state["question"], len(dataset.queries), len(dataset.images)
-    if asked["query"] >= max(1, queries) or (asked["image"] or 0) >= images:
+    if asked["query"] >= max(1, queries) or max(asked["image"] or 0, *asked.get("images", ()), 0) >= images:
         raise ValueError(
             f"the state asks for query {asked['query']} and image {asked['image']}, and the dataset has {queries} and "
             f"{images}."

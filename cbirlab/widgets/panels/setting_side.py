@@ -180,13 +180,13 @@ def make_ready(sides: Sequence[Side]) -> None:
         side.make_ready()
 
 
-def gone(results: Results, other: Results, ranking: Ranking, own: int | None) -> list[str]:
+def gone(results: Results, other: Results, ranking: Ranking, own: Sequence[int]) -> list[str]:
     """For every result of A, say where it went if B does not show it."""
     places = _places(ranking, own, results.rows)
     return ["" if row in {*other.rows} else f"gone ({_said(places[row], ranking)})" for row in results.rows]
 
 
-def moved(results: Results, other: Results, ranking: Ranking, own: int | None) -> list[str]:
+def moved(results: Results, other: Results, ranking: Ranking, own: Sequence[int]) -> list[str]:
     """For every result of B, how many places it has moved up or down from A, or that A does not show it."""
     before = _places(ranking, own, results.rows)
     notes = []
@@ -200,14 +200,14 @@ def moved(results: Results, other: Results, ranking: Ranking, own: int | None) -
     return notes
 
 
-def _places(ranking: Ranking, own: int | None, rows: Sequence[int]) -> dict[int, int]:
-    """The place from 1 of each of `rows` in a ranking of one query, without the query's own row.
+def _places(ranking: Ranking, own: Sequence[int], rows: Sequence[int]) -> dict[int, int]:
+    """The place from 1 of each of `rows` in a ranking of one query, without the query's own rows.
 
     A row that a cut list does not hold gets the place after its last one.
     """
     images = ranking.images[0]
     found = np.flatnonzero(np.isin(images, list(rows)))
-    before = np.cumsum(images != (-1 if own is None else own))
+    before = np.cumsum(~np.isin(images, own))
     behind = dict.fromkeys(rows, len(images) + 1)
     return behind | {int(images[place]): int(before[place]) for place in found}
 

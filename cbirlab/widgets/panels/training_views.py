@@ -176,7 +176,7 @@ class BeforeAfter(widgets.VBox):
             found = [results_of_query(self.dataset, one, question.query, shown=self.shown) for one in both]
         else:
             found = [results_of_image(self.dataset, one, question.image, shown=self.shown) for one in both]
-        own = question.own_row(self.dataset)
+        own = question.own_rows(self.dataset)
         found[0].show_in(self.galleries[0], notes=gone(found[0], found[1], both[1], own))
         found[1].show_in(self.galleries[1], notes=moved(found[1], found[0], both[0], own))
         step = f"step {live.best.step}" if live.best.step else "the start"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 from traitlets import Bool
 
+from cbirlab.pipeline.search import NO_ROW
 from cbirlab.widgets.panels import saved
 from cbirlab.widgets.panels.changes import differences
 from cbirlab.widgets.panels.explorer import PAUSE, SHOWN, Explorer
@@ -21,7 +21,7 @@ from cbirlab.widgets.parts.dataset_menu import DatasetMenu
 from cbirlab.widgets.parts.gallery import close_all
 from cbirlab.widgets.parts.map_panel import MapPanel
 from cbirlab.widgets.parts.reproduce import screen_as_commands, screen_as_python
-from cbirlab.widgets.parts.results import show_in_strip
+from cbirlab.widgets.parts.results import count_rows, show_in_strip
 from cbirlab.widgets.parts.state import RetrievalState, usual_start
 from cbirlab.widgets.parts.view_bar import ViewBar
 
@@ -133,8 +133,9 @@ class Workbench(Explorer):
         super()._connect()
         self.guard.observe(self.tabs, "value", self._sides_changed)
         self.guard.observe(self.map.scatter, "clicks", lambda: self.pick(self.map.scatter.picked))
-        self.guard.observe(self.map.scatter, "selected", lambda: self._choose(self.map.scatter.selected))
-        self.guard.clicked(self.clear, lambda: self._choose(()))
+        self.guard.observe(self.map, "chosen", self._choose)
+        self.guard.clicked(self.clear, self.map.keep_all)
+        self.guard.clicked(self.map.exports.ask, self._ask_chosen)
         self._look()
         self.sessions.told.append(self._offer_more)
         self._arrange_sides()
@@ -189,11 +190,24 @@ class Workbench(Explorer):
             for side in self.sides:
                 side.take_over(state["sides"][side.name])
 
-    def _choose(self, items: Any) -> None:
+    def _choose(self) -> None:
         """React to pictures being chosen on the map, or to the choice being cleared."""
-        if not items:
-            self.map.scatter.selected = ()
-        self.only = tuple(sorted(int(item) for item in items if item < len(self.dataset.images)))
+        kept = self.map.colours.kept
+        self.only = tuple(self._chosen_rows()) or (() if kept is None else (NO_ROW,))
+
+    def _ask_chosen(self) -> None:
+        """Make the chosen images the query, which finds others: so nothing is chosen any more."""
+        rows = self._chosen_rows()
+        with self.held():
+            self.map.keep_all()
+            self.question.ask(images=rows)
+
+    def _chosen_rows(self) -> list[int]:
+        return [item for item in self.map.chosen_items() if item < len(self.dataset.images)]
+
+    def _draw(self) -> None:
+        self.map.ask(lambda: self.question.kinds(self.dataset, range(len(self.dataset.images))))
+        super()._draw()
 
     @property
     def sides(self) -> list[Side]:
@@ -212,7 +226,8 @@ class Workbench(Explorer):
             notes = differences(self.a, self.sides[-1], self.question, self.dataset) if len(found) > 1 else {}
             for side in self.sides:
                 side.show(notes.get(side.name, ()))
-        self.selection.value = views.note(f"{len(self.only)} images are chosen on the map; the others are left out.")
+        chosen = count_rows(self.only)
+        self.selection.value = views.note(f"{chosen} images are chosen on the map; the others are left out.")
         self.selected_box.layout.display = None if self.only else "none"
 
     def _show_numbers(self, runs: Mapping[str, Run]) -> None:
@@ -241,17 +256,7 @@ class Workbench(Explorer):
 
     def to_json(self) -> dict[str, Any]:
         """Question, settings and pinned rows as plain data."""
-        return {
-            "kind": saved.KIND,
-            "dataset": self.dataset.name,
-            "recipe": asdict(self.sessions.first.common),
-            "backbones": self.sessions.weights,
-            "question": self.question.to_json(),
-            "a": self.a.to_json(),
-            "b": self.b and self.b.to_json(),
-            "compared": self.compared,
-            "pinned": self.comparison.to_json(),
-        }
+        return saved.state_of(self)
 
     def from_json(self, state: Mapping[str, Any]) -> None:
         """Take over what `to_json` kept, for the same dataset.
@@ -260,16 +265,7 @@ class Workbench(Explorer):
         ------
         ValueError : something else, or a state of another dataset.
         """
-        saved.check_dataset(state, self.dataset)
-        with self.held():
-            for side in filter(None, (state["a"], state["b"])):
-                self.sessions.open(self.sessions.offer(side["backbone"], side["weights"]))
-            self.question.from_json(state["question"])
-            self.a.take_over(state["a"])
-            self.compared = state["compared"]
-            if state["b"]:
-                self.side_b().take_over(state["b"])
-            self.comparison.from_json(state["pinned"])
+        saved.bring_back(self, state)
 
     def save(self, path: str | Path) -> Path:
         """Write the state to a file, for `restore`."""

@@ -5,17 +5,23 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import ipywidgets as widgets
 import numpy as np
+from traitlets import Tuple
 
 from cbirlab.base.progress import Listener
 from cbirlab.base.text import printable
 from cbirlab.projection import PROJECTIONS, Projection, cached, honesty, project, shared_neighbours
 from cbirlab.widgets.parts import views
+from cbirlab.widgets.parts.facts import Facts
 from cbirlab.widgets.parts.gallery import Thumbnails, close_all
 from cbirlab.widgets.parts.guard import Guard
+from cbirlab.widgets.parts.map_colours import MapColours, Marks
+from cbirlab.widgets.parts.map_exports import MapExports, figure_of, paths_of
+from cbirlab.widgets.parts.map_worth import honest_line
 from cbirlab.widgets.parts.scatter import Scatter
 from cbirlab.widgets.parts.tasks import Background, Stop
 
@@ -48,7 +54,8 @@ class MapPanel(widgets.VBox):
     """Pictures as points of a map, and how far to trust the map.
 
     Slow maps are made in a thread of their own. Meanwhile PCA stands in for them; a newer request ends an older one,
-    and `Cancel` ends the present one. The store keeps finished maps.
+    and `Cancel` ends the present one. The store keeps finished maps. On UMAP and t-SNE only neighbourhoods mean
+    something: the page turns them, and stretches them up to half, so that they fill their frame.
 
     Parameters
     ----------
@@ -59,8 +66,13 @@ class MapPanel(widgets.VBox):
 
     Attributes
     ----------
-    scatter : the map; others can link to its `picked`, `clicks`, `selected` and `highlight`.
+    scatter : the map; others can link to its `picked`, `clicks` and `highlight`.
+    colours : what colours the points, and which chips keep some of them.
+    chosen : ids of the pictures that lasso and chips leave; None for all.
+    exports : buttons for the chosen pictures and for figures.
     """
+
+    chosen: tuple[int, ...] | None = Tuple(None, allow_none=True)  # pyright: ignore[reportAssignmentType]
 
     def __init__(
         self,
@@ -88,13 +100,18 @@ class MapPanel(widgets.VBox):
         self._lines: dict[tuple[str, str, int], str] = {}
         self._compared: set[tuple[str, str, int]] = set()
         self._shown: Projection | None = None
-        controls = widgets.HBox([self.method, self.seed, self.cancel, self.progress], layout={"flex_flow": "row wrap"})
-        super().__init__([controls, self.error, self.scatter, self.honesty])
+        self.colours = MapColours(self.scatter, Facts(session.dataset, thumbnails), self.guard, self._say_colours)
+        self.exports = MapExports(session.dataset, self.chosen_items, self.figure, self.guard)
+        controls = [self.method, self.seed, self.colours, self.cancel, self.progress]
+        controls = widgets.HBox(controls, layout={"flex_flow": "row wrap"})
+        super().__init__([controls, self.error, self.scatter, self.exports, self.honesty])
         self.add_class("cbirlab-panel")
         self.add_class("cbirlab-map")
         for widget in (self.method, self.seed):
             self.guard.observe(widget, "value", self._ask)
         self.guard.clicked(self.cancel, self.stop)
+        self.guard.observe(self.scatter, "selected", self._choose)
+        self.guard.observe(self.colours, "kept", self._choose)
 
     def show(self, vectors: Any, key: str, highlight: Sequence[int] = (), current: int | None = None) -> None:
         """Show these descriptors; returns at once.
@@ -111,6 +128,36 @@ class MapPanel(widgets.VBox):
             self.scatter.current = -1 if current is None else int(current)
         if self._wanted is None or self._wanted.key != key:
             self._begin(Wanted(np.asarray(vectors), key, str(self.method.value), int(self.seed.value)))
+
+    def ask(self, marks: Marks) -> None:
+        """Say how another answer marks the database rows: colours and chips of "right / wrong" follow."""
+        self.colours.ask(marks)
+
+    def keep_all(self) -> None:
+        """Clear the lasso's selection and every chip."""
+        self.scatter.selected = ()
+        self.colours.keep_all()
+
+    def chosen_items(self) -> list[int]:
+        """Ids of the chosen pictures; none if nothing was chosen."""
+        return list(self.chosen or ())
+
+    @property
+    def selected_paths(self) -> list[Path]:
+        """The files of the chosen pictures; none if nothing was chosen."""
+        return paths_of(self.session.dataset, self.chosen_items())
+
+    def figure(self, kind: str = "png") -> bytes:
+        """The map as it is coloured, with results and query, as a file of `FORMATS`."""
+        return figure_of(self.scatter, str(self.colours.menu.value), kind)
+
+    def _choose(self) -> None:
+        kept, selected = self.colours.kept, set(self.scatter.selected)
+        if kept is not None:
+            left = {*np.flatnonzero(kept).tolist()}
+            selected = selected & left if selected else left
+        self.chosen = tuple(sorted(selected)) if selected or kept is not None else None
+        self.exports.offer(self.chosen_items())
 
     def _ask(self) -> None:
         """Ask for another method or seed for the same vectors."""
@@ -187,26 +234,33 @@ class MapPanel(widgets.VBox):
     # drawing: always with the lock held, and never for a request that was overtaken
 
     def _draw(self, wanted: Wanted, made: Projection, line: str, stop: Stop, meanwhile: str = "") -> None:
+        labels = None
         with self._drawing:
             stop.check()
             title = PROJECTIONS.info(wanted.method).title
             self.error.value = ""
             if made is not self._shown:
-                groups, labels = self._texts(len(made.points))
-                self.scatter.place(made.points, groups, labels, title=f"{title} of {len(made.points)} descriptors")
+                labels = self._labels(len(made.points))
+                with self.scatter.hold_sync():
+                    self.scatter.free = PROJECTIONS.info(made.method).facts["seeded"] and bool(made.placed.all())
+                    self.scatter.place(made.points, None, labels, title=f"{title} of {len(made.points)} descriptors")
                 self._shown = made
             self.honesty.value = views.note(line) if line else ""
             self._say(meanwhile, working=bool(meanwhile))
-        self.scatter.trim()  # outside the lock: an observer may be waiting for it
+        if labels is not None:  # outside the lock, here and below: an observer may be waiting for it
+            self.colours.draw()
+        self.scatter.trim()
 
-    def _texts(self, count: int) -> tuple[list[str] | None, list[str] | None]:
-        """Instance and file name of every picture; None, None if the map has them already."""
+    def _labels(self, count: int) -> list[str] | None:
+        """File name of every picture; None if the map has them already."""
         if count == len(self.scatter.positions):
-            return None, None
-        dataset = self.session.dataset
-        instances = [*(dataset.instances or [""] * len(dataset.images)), *[""] * len(dataset.queries)]
-        names = [printable(path.stem) for path in self.thumbnails.paths[:count]]
-        return [printable(one) for one in instances[:count]], names
+            return None
+        return [printable(path.stem) for path in self.thumbnails.paths[:count]]
+
+    def _say_colours(self, text: str) -> None:
+        if self.cancel.layout.display == "none":  # else the map itself is on its way
+            with self._drawing:
+                self._say(text)
 
     def _say(self, text: str, *, working: bool = False) -> None:
         self.progress.value = views.note(text) if text else ""
@@ -229,20 +283,6 @@ class MapPanel(widgets.VBox):
     def close(self) -> None:
         """End the work, and free the panel and all its widgets."""
         self.tasks.stop.set()
+        self.colours.tasks.stop.set()
         close_all(*self.children)
         super().close()
-
-
-def honest_line(made: Projection, measured: dict[str, float]) -> str:
-    """Say in one line how far to trust a map."""
-    title = PROJECTIONS.info(made.method).title
-    seed = f", seed {made.seed}" if PROJECTIONS.info(made.method).facts["seeded"] else ""
-    unplaced = int((~made.placed).sum())
-    apart = f" {unplaced} without a descriptor stand at the lower left." if unplaced else ""
-    if not measured["k"]:
-        return f"{title}{seed}: too few pictures to say what the map is worth.{apart}"
-    kept = f"{measured['neighbour_agreement']:.0%} of the {measured['k']} nearest neighbours on the map"
-    return (
-        f"{title}{seed}: trustworthiness {measured['trustworthiness']:.2f}, {kept} are neighbours in the descriptors; "
-        f"this is a picture, not the search.{apart}"
-    )

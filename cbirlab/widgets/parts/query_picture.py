@@ -66,7 +66,7 @@ class QueryPicture(anywidget.AnyWidget):
         unreadable : why the picture cannot be read; "" if it can.
         """
         words, boxes, item = question.words, (None, None), question.item(self.dataset)
-        asked = words, question.own, question.box, unreadable, self.asked.get("count")
+        asked = words, question.images, question.own, question.box, unreadable, self.asked.get("count")
         if asked == self._shown:  # a slider moved, so the picture stays
             return
         if item is None:

@@ -73,10 +73,10 @@ def _ranked(recipe: Recipe, question: Question, name: str, shown: int) -> str:
     setting = ", ".join(repr(getattr(recipe, field)) for field in OF_SETTING)
     if stages := [(field, value) for field, value in given(recipe).items() if field in search_fields()]:
         setting += f", stages={stages!r}"
-    asked = repr(question.image)
+    asked = repr(list(question.images) or question.image)
     if question.own is not None:
         asked = repr(question.own.name)
-    elif question.image is None:
+    elif question.image is None and not question.images:
         asked = f"{name}.dataset.queries[{question.query}].path"
     box = "" if question.box is None else f", box={tuple(question.box)}"
     return f"{name}.rank_image({asked}, {setting}{box}).images[0, :{shown}]  # the gallery"

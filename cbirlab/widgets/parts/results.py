@@ -13,6 +13,7 @@ from cbirlab.evaluation import PROTOCOLS
 from cbirlab.index import Ranking
 from cbirlab.index.lists import lists_of
 from cbirlab.pipeline.distractors import refuse
+from cbirlab.pipeline.search import NO_ROW
 from cbirlab.widgets.parts.gallery import Gallery, Thumbnails
 from cbirlab.widgets.parts.result_marks import MARKS
 
@@ -77,10 +78,11 @@ def results_of_query(
     only : restricts the answer to these rows, if there are any.
     words : the question.
     """
-    rows, scores, places = _first(ranking, left_out(dataset, query), shown, only)
+    own = left_out(dataset, query)
+    rows, scores, places = _first(ranking, () if own is None else (own,), shown, only)
     possible = {*dataset.labels[query], "wrong"} if dataset.labels else set()
     kinds = kinds_of_query(dataset, query, rows)
-    return Results(words or f"Query {query}", rows, scores, kinds, _in_order(possible), places, len(only) or None)
+    return Results(words or f"Query {query}", rows, scores, kinds, _in_order(possible), places, count_rows(only))
 
 
 def left_out(dataset: Dataset, query: int) -> int | None:
@@ -92,18 +94,25 @@ def results_of_image(
     dataset: Dataset, ranking: Ranking, image: int, *, shown: int, only: Collection[int] = (), words: str = ""
 ) -> Results:
     """The answer when database row `image` is the query; the rest as for `results_of_query`."""
-    rows, scores, places = _first(ranking, image, shown, only)
-    kinds = kinds_of_image(dataset, image, rows)
-    possible = {"positive", "wrong"} if any(kinds) else set()
     words = words or f"Database image {image}"
-    among = len(only) or None
+    return results_of_images(dataset, ranking, [image], shown=shown, only=only, words=words)
+
+
+def results_of_images(
+    dataset: Dataset, ranking: Ranking, images: Sequence[int], *, shown: int, only: Collection[int] = (), words: str
+) -> Results:
+    """The answer when these database rows together are the query; the rest as for `results_of_query`."""
+    rows, scores, places = _first(ranking, images, shown, only)
+    kinds = kinds_of_images(dataset, images, rows)
+    possible = {"positive", "wrong"} if any(kinds) else set()
+    among = count_rows(only)
     return Results(words, rows, scores, kinds, _in_order(possible), places, among, right="of its instance")
 
 
 def results_of_outside(words: str, ranking: Ranking, *, shown: int, only: Collection[int] = ()) -> Results:
     """The answer to a picture about which nothing is known; the rest as for `results_of_query`."""
-    rows, scores, places = _first(ranking, None, shown, only)
-    return Results(words, rows, scores, [""] * len(rows), (), places, len(only) or None)
+    rows, scores, places = _first(ranking, (), shown, only)
+    return Results(words, rows, scores, [""] * len(rows), (), places, count_rows(only))
 
 
 def kinds_of_query(dataset: Dataset, query: int, rows: Sequence[int]) -> list[str]:
@@ -114,17 +123,23 @@ def kinds_of_query(dataset: Dataset, query: int, rows: Sequence[int]) -> list[st
     return [kinds.get(row, "wrong") for row in rows]
 
 
-def kinds_of_image(dataset: Dataset, image: int, rows: Sequence[int]) -> list[str]:
-    """The mark of each row if database row `image` is the query: by instance if other images show it, else ""."""
-    wanted = dataset.instances[image] if dataset.instances else ""
-    if not wanted or dataset.instances.count(wanted) < 2:  # else every result would be called wrong
+def kinds_of_images(dataset: Dataset, images: Sequence[int], rows: Sequence[int]) -> list[str]:
+    """The mark of each row if database rows `images` are the query: by instance if others show theirs, else ""."""
+    wanted = {dataset.instances[image] for image in images} - {""} if dataset.instances else set()
+    asked = {*images}
+    if not any(one in wanted for row, one in enumerate(dataset.instances) if row not in asked):  # all would be wrong
         return [""] * len(rows)
-    return ["positive" if dataset.instances[row] == wanted else "wrong" for row in rows]
+    return ["positive" if dataset.instances[row] in wanted else "wrong" for row in rows]
 
 
 def count_right(kinds: Iterable[str]) -> int:
     """How many of some marks say that an image is a right answer."""
     return sum(kind not in NOT_RIGHT for kind in kinds)
+
+
+def count_rows(only: Collection[int]) -> int | None:
+    """How many images a restriction leaves; it may name none, by `NO_ROW`. None where there is no restriction."""
+    return sum(row != NO_ROW for row in only) if only else None
 
 
 def ranked_gallery(run: Run, query: int = 0, *, shown: int = 8) -> Gallery:
@@ -171,14 +186,14 @@ def show_in_strip(strip: Gallery, dataset: Dataset, part: str = "", *, title: st
 
 
 def _first(
-    ranking: Ranking, own: int | None, shown: int, only: Collection[int] = ()
+    ranking: Ranking, own: Sequence[int], shown: int, only: Collection[int] = ()
 ) -> tuple[list[int], list[float], list[int]]:
-    """The first rows of one ranking with their scores and places, without the query's own row, as protocols do."""
+    """The first rows of one ranking with their scores and places, without the query's own rows, as protocols do."""
     answers = ranking.answers()[0]  # images without a descriptor are no results
     rows, scores = ranking.images[0, :answers], ranking.scores[0, :answers]
     if not only:
-        rows, scores = rows[: shown + 1], scores[: shown + 1]
-    counted = rows != (-1 if own is None else own)
+        rows, scores = rows[: shown + len(own)], scores[: shown + len(own)]
+    counted = ~np.isin(rows, own)
     places = np.cumsum(counted)
     kept = np.flatnonzero(counted & np.isin(rows, list(only)) if only else counted)[:shown]
     return rows[kept].tolist(), scores[kept].tolist(), places[kept].tolist()

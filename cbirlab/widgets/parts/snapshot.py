@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 COLUMNS = 8
 TILE = (124, 93)
+MOST_IN_SHEET = 9
 LINE_PIXELS = 18
 STAND_IN = """<style class="{name}">
 @keyframes cbirlab-late {{ from {{ max-height: 0; font-size: 0 }} }}
@@ -93,6 +94,15 @@ def picture_sheet(pictures: Sequence[tuple[bytes, str]], *, title: str = "", not
         )
     for line, note in enumerate(notes):
         draw.text((4, LINE_PIXELS * (1 + line) + 8 + rows * step_y), note, fill="#333333", font=font)
+    return sheet
+
+
+def contact_sheet(pictures: Sequence[bytes], *, across: int = 3) -> Image.Image:
+    """Thumbnails side by side, `across` in a row."""
+    sheet = Image.new("RGB", (across * TILE[0], -(-len(pictures) // across) * TILE[1]), "#dddddd")
+    for place, jpeg in enumerate(pictures):
+        picture = ImageOps.fit(Image.open(io.BytesIO(jpeg)).convert("RGB"), TILE)
+        sheet.paste(picture, (place % across * TILE[0], place // across * TILE[1]))
     return sheet
 
 
