@@ -24,14 +24,13 @@ from cbirlab.widgets.parts.state import RetrievalState
 if TYPE_CHECKING:
     from cbirlab.datasets import Dataset
     from cbirlab.live import Session
-    from cbirlab.widgets.panels.workbench import Workbench
     from cbirlab.widgets.parts.guard import Guard
 
 KIND = "cbirlab workbench"
 
 
-def state_of(workbench: Workbench) -> dict[str, Any]:
-    """Question, settings and pinned rows of a workbench as plain data."""
+def state_of(workbench: Any) -> dict[str, Any]:
+    """Question, settings and pinned rows of a `Workbench` as plain data."""
     return {
         "kind": KIND,
         "dataset": workbench.dataset.name,
@@ -45,8 +44,8 @@ def state_of(workbench: Workbench) -> dict[str, Any]:
     }
 
 
-def bring_back(workbench: Workbench, state: Mapping[str, Any]) -> None:
-    """Show in a workbench what `state_of` kept, for the same dataset.
+def bring_back(workbench: Any, state: Mapping[str, Any]) -> None:
+    """Show in a `Workbench` what `state_of` kept, for the same dataset.
 
     Raises
     ------
