@@ -1,0 +1,99 @@
+// The controls of one side: sliders and menus made from the declarations that Python wrote into the page.
+
+const AXES = ["tap", "pooling", "whitening", "dimensions", "code", "re-ranking"]; // as in Choices.axes
+const SLIDERS = ["tap", "dimensions"];
+
+function field(label, input, parent) {
+  const row = make("label", "cbirlab-field", parent);
+  make("span", "", row).textContent = label;
+  row.append(input);
+  return row;
+}
+
+// `moved(place)` is called at every stop.
+function makeSlider(label, stops, parent, moved) {
+  const input = Object.assign(document.createElement("input"), { type: "range", min: 0, max: stops.length - 1, step: 1 });
+  const row = field(label, input, parent);
+  const told = make("output", "", row);
+  const set = (place) => {
+    input.value = place;
+    input.setAttribute("aria-valuetext", stops[place]);
+    told.textContent = stops[place];
+  };
+  input.addEventListener("input", () => (set(Number(input.value)), moved(Number(input.value))));
+  return { row, set };
+}
+
+function makeMenu(label, options, parent, moved) {
+  const input = document.createElement("select");
+  options.forEach((option, place) => input.add(new Option(option, place)));
+  input.addEventListener("change", () => moved(Number(input.value)));
+  return { row: field(label, input, parent), set: (place) => (input.value = place) };
+}
+
+// `positions` has one place per axis; that of the pooling counts through all aggregations.
+class Controls {
+  constructor(name, choices, moved) {
+    this.poolings = choices.pooling;
+    this.element = make("div", "cbirlab-controls");
+    this.element.setAttribute("role", "group");
+    this.element.setAttribute("aria-label", `Settings of ${name}`);
+    this.positions = AXES.map(() => 0);
+    this.group = 0;
+    this.stops = this.poolings.map(({ sliders }) => sliders.map(({ start }) => start));
+    this.set = AXES.map((axis, at) => {
+      const move = (place) => {
+        this.positions[at] = place;
+        moved();
+      };
+      if (axis === "pooling") return this.addPooling(at, moved);
+      if (choices[axis].length < 2) return () => {};
+      return (SLIDERS.includes(axis) ? makeSlider : makeMenu)(axis, choices[axis], this.element, move).set;
+    });
+  }
+
+  addPooling(at, moved) {
+    const follow = () => {
+      this.positions[at] = this.aggregation();
+      this.rows.forEach((rows, group) => rows.forEach(({ row }) => (row.hidden = group !== this.group)));
+    };
+    const chosen = (group) => {
+      this.group = group;
+      follow();
+      moved();
+    };
+    const labels = this.poolings.map(({ label }) => label);
+    const menu = labels.length > 1 ? makeMenu("pooling", labels, this.element, chosen) : { set() {} };
+    this.rows = this.poolings.map(({ sliders }, group) =>
+      sliders.map(({ label, stops }, slider) =>
+        makeSlider(label, stops, this.element, (stop) => {
+          this.stops[group][slider] = stop;
+          follow();
+          moved();
+        }),
+      ),
+    );
+    return (aggregation) => {
+      this.group = this.poolings.findIndex(({ places }) => places.includes(aggregation));
+      let place = this.poolings[this.group].places.indexOf(aggregation);
+      this.poolings[this.group].sliders.toReversed().forEach(({ stops }, back, all) => {
+        this.stops[this.group][all.length - 1 - back] = place % stops.length;
+        place = Math.floor(place / stops.length);
+      });
+      menu.set(this.group);
+      this.rows.forEach((rows, group) => rows.forEach(({ set }, slider) => set(this.stops[group][slider])));
+      follow();
+    };
+  }
+
+  // The place of the chosen pooling among all aggregations; -1 where no such combination of sliders was prepared.
+  aggregation() {
+    const { sliders, places } = this.poolings[this.group];
+    return places[sliders.reduce((place, { stops }, at) => place * stops.length + this.stops[this.group][at], 0)];
+  }
+
+  show(positions) {
+    this.positions = [...positions];
+    this.set.forEach((set, axis) => set(positions[axis]));
+  }
+}

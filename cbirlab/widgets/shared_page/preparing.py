@@ -1,0 +1,147 @@
+"""Preparing: every setting of a plan ranked for all questions, judged and mapped, by the session that panels ask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cbirlab.base.progress import bar
+from cbirlab.index import Ranking
+from cbirlab.pipeline import table_row
+from cbirlab.projection import honesty, project
+from cbirlab.widgets.parts import views
+from cbirlab.widgets.parts.map_panel import honest_line
+from cbirlab.widgets.parts.question import Question
+from cbirlab.widgets.parts.results import Results
+from cbirlab.widgets.shared_page.packing import narrow, on_grid, thousandths
+
+if TYPE_CHECKING:
+    from cbirlab.live import Session
+    from cbirlab.pipeline import Run
+    from cbirlab.widgets.parts.state import Setting
+
+
+@dataclass(eq=False)
+class Prepared:
+    """What a page shows of S settings for Q questions.
+
+    Attributes
+    ----------
+    questions : the queries, or the images of a dataset without queries.
+    rows : (Q, S, K) database rows, best first; what follows the last answer is 0.
+    counts : (Q, S) answers in each list, at most K.
+    scores : (Q, S, K) thousandths.
+    legends : of each question, the marks that its answers can have.
+    heads, tables : of each setting, as HTML: what the gallery shows, and its mAP with intervals.
+    table_rows : of each setting, as in `compare`.
+    ap : level to (S, Q) average precision, NaN where a query has no right answer; empty without ground truth.
+    maps : (M, N, 2) places on a grid.
+    map_of : method of projection to the map of each setting.
+    honest : how far to trust each map.
+    """
+
+    questions: list[Question]
+    rows: np.ndarray
+    counts: np.ndarray
+    scores: np.ndarray
+    legends: list[Sequence[str]]
+    heads: list[str] = field(default_factory=list)
+    tables: list[str] = field(default_factory=list)
+    table_rows: list[dict[str, Any]] = field(default_factory=list)
+    ap: dict[str, np.ndarray] = field(default_factory=dict)
+    groups: np.ndarray | None = None
+    maps: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 2), np.uint16))
+    map_of: dict[str, list[int]] = field(default_factory=dict)
+    honest: list[str] = field(default_factory=list)
+
+
+def questions_of(session: Session) -> list[Question]:
+    """The queries of a dataset, or each of its images if it has none."""
+    dataset = session.dataset
+    if dataset.queries:
+        return [Question(query=number) for number in range(len(dataset.queries))]
+    return [Question(image=row) for row in range(len(dataset.images))]
+
+
+def prepare(session: Session, settings: Sequence[Setting], shown: int, *, progress: bool = True) -> Prepared:
+    """Rank and judge all settings for all questions, and keep the first `shown` results of each list."""
+    questions, dataset = questions_of(session), session.dataset
+    shown = min(shown, len(dataset.images))
+    shape = len(questions), len(settings), shown
+    rows, scores = np.zeros(shape, np.int64), np.zeros(shape)
+    made = Prepared(questions, rows, np.zeros(shape[:2], np.uint16), scores, [()] * len(questions))
+    for place, setting in enumerate(bar(settings, desc="ranking", unit="setting", show=progress)):
+        run = session.rank(*setting)
+        for number, results in enumerate(_answers(session, setting, run, questions, shown)):
+            count = len(results.rows)
+            rows[number, place, :count], scores[number, place, :count] = results.rows, results.scores
+            made.counts[number, place], made.legends[number] = count, results.legend
+        _judge(made, session, setting, run)
+    made.rows, made.scores = narrow(rows), thousandths(scores)
+    return made
+
+
+def _answers(
+    session: Session, setting: Setting, run: Run, questions: Sequence[Question], shown: int
+) -> list[Results]:
+    """What a gallery shows of each question, from the rankings of the run or, for images, one by one."""
+    if not session.dataset.queries:
+        rankings = [question.rank(session, setting) for question in questions]
+    else:
+        first = run.ranking.top(shown + 1)  # one more, since the query's own picture may be left out
+        rankings = [Ranking(first.images[[row]], first.scores[[row]]) for row in range(len(first))]
+    found = zip(questions, rankings, strict=True)
+    return [question.results(session.dataset, ranking, shown=shown) for question, ranking in found]
+
+
+def _judge(made: Prepared, session: Session, setting: Setting, run: Run) -> None:
+    """Keep what is said about a setting as a whole, in the words of the panels."""
+    made.heads.append(views.side_heading("A", setting.title(session.backbone), run.metrics))
+    made.tables.append(views.metrics_table(run.metrics))
+    made.table_rows.append(table_row(run) if session.dataset.queries else {"tap": setting.words})
+    if run.evaluation is not None:
+        made.groups = run.evaluation.groups
+        for level, ap in run.evaluation.per_query.items():
+            made.ap.setdefault(level, np.zeros((0, len(ap)), np.float32))
+            made.ap[level] = np.concatenate([made.ap[level], ap[None].astype(np.float32)])
+
+
+def draw_maps(
+    made: Prepared, session: Session, settings: Sequence[Setting], methods: Sequence[str], *, progress: bool = True
+) -> None:
+    """Project the descriptors of every setting, those that several settings share once."""
+    places: dict[tuple[str, str], int] = {}
+    drawn: list[np.ndarray] = []
+    for method in methods:
+        made.map_of[method] = []
+        for setting in bar(settings, desc="drawing maps", unit="map", show=progress):
+            vectors, key = session.vectors(*setting)
+            if (method, key) not in places:
+                places[method, key] = len(drawn)
+                found = project(vectors, method, store=session.store, key=key)
+                drawn.append(on_grid(found.points))
+                made.honest.append(honest_line(found, honesty(vectors, found.points)))
+            made.map_of[method].append(places[method, key])
+    if drawn:
+        made.maps = np.stack(drawn)
+
+
+def marks_of(made: Prepared, session: Session) -> list[dict[str, list[int]]]:
+    """Of each question, the database rows of every mark; those that are missing have the mark "wrong" or none."""
+    every = range(len(session.dataset.images))
+    found = []
+    for question in made.questions:
+        kinds: dict[str, list[int]] = {}
+        for row, kind in zip(every, question.kinds(session.dataset, every), strict=True):
+            if kind not in ("", "wrong"):
+                kinds.setdefault(kind, []).append(row)
+        found.append(kinds)
+    return found
+
+
+def other_mark(session: Session, question: Question) -> str:
+    """The mark of rows that no list of right answers and junk holds."""
+    return "wrong" if "wrong" in question.kinds(session.dataset, range(len(session.dataset.images))) else ""
