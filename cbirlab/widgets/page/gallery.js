@@ -79,6 +79,8 @@ function render({ model, el }) {
     make("span", "cbirlab-symbol", button);
     make("span", "cbirlab-change", button);
     make("span", "cbirlab-caption", button);
+    make("span", "cbirlab-live", button); // with the caption, the name of the button
+    for (const part of [button.children[1], button.children[2]]) part.setAttribute("aria-hidden", "true");
     button.addEventListener("click", () => pick(button));
     button.addEventListener("focus", () => rove(position)); // by mouse, by keys or by a script
     for (const name of ["pointerenter", "focus"]) button.addEventListener(name, () => store.hover(Number(button.dataset.id), el));
@@ -93,12 +95,12 @@ function render({ model, el }) {
     const mark = marks[name];
     const caption = model.get("captions")[position] ?? "";
     const note = model.get("notes")[position] ?? "";
-    const [image, symbol, change, text] = button.children;
+    const [image, symbol, change, text, said] = button.children;
     button.dataset.id = id;
     button.dataset.mark = name;
     button.tabIndex = position === focusAt ? 0 : -1;
     button.style.border = mark ? mark.border : "";
-    button.setAttribute("aria-label", [caption, mark?.label, spoken(note)].filter(Boolean).join(", ") || `picture ${id}`);
+    said.textContent = [mark?.label, spoken(note)].filter(Boolean).join(", ") || (caption ? "" : `picture ${id}`);
     symbol.textContent = mark ? `${mark.symbol} ${mark.short}` : "";
     text.textContent = caption;
     change.textContent = note;

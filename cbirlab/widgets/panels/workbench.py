@@ -248,6 +248,18 @@ class Workbench(Explorer):
         target.write_text(json.dumps(self.to_json()), encoding="utf-8")
         return target
 
+    def save_page(self, path: str | Path, **options: Any) -> Path:
+        """Write a page that needs no kernel and opens on what is shown; `options` are those of `shared_page.save_page`.
+
+        Raises
+        ------
+        As that function does.
+        """
+        from cbirlab.widgets.shared_page import save_page
+
+        shown = {"sides": [side.setting for side in self.sides], "compared": self.compared, "shown": max(50, self.shown)}
+        return save_page(path, self.session, **{**shown, "question": self.question.query, **options})
+
     @classmethod
     def restore(cls, path: str | Path, dataset: Any = None, **options: Any) -> Workbench:
         """Open the workbench that was saved.
