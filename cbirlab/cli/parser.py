@@ -95,7 +95,9 @@ def _add_app(commands: Any) -> None:
 
     parser = _command(commands, "app", "open the panel in the browser, without notebooks and cells", app.MORE)
     app.add_options(parser)
-    sharing.add_options(_command(commands, "page", "write the panel as one HTML file, to send or to publish", sharing.MORE))
+    sharing.add_options(
+        _command(commands, "page", "write the panel as one HTML file, to send or to publish", sharing.MORE)
+    )
 
 
 def _add_list(commands: Any) -> None:

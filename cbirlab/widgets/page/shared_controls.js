@@ -21,14 +21,14 @@ function makeSlider(label, stops, parent, moved) {
     told.textContent = stops[place];
   };
   input.addEventListener("input", () => (set(Number(input.value)), moved(Number(input.value))));
-  return { row, set };
+  return { row, set, input };
 }
 
 function makeMenu(label, options, parent, moved) {
   const input = document.createElement("select");
   options.forEach((option, place) => input.add(new Option(option, place)));
   input.addEventListener("change", () => moved(Number(input.value)));
-  return { row: field(label, input, parent), set: (place) => (input.value = place) };
+  return { row: field(label, input, parent), set: (place) => (input.value = place), input };
 }
 
 // `positions` has one place per axis; that of the pooling counts through all aggregations.
@@ -41,6 +41,8 @@ class Controls {
     this.positions = AXES.map(() => 0);
     this.group = 0;
     this.stops = this.poolings.map(({ sliders }) => sliders.map(({ start }) => start));
+    this.counts = AXES.map((axis) => choices[axis].length);
+    this.inputs = [];
     this.set = AXES.map((axis, at) => {
       const move = (place) => {
         this.positions[at] = place;
@@ -48,7 +50,9 @@ class Controls {
       };
       if (axis === "pooling") return this.addPooling(at, moved);
       if (choices[axis].length < 2) return () => {};
-      return (SLIDERS.includes(axis) ? makeSlider : makeMenu)(axis, choices[axis], this.element, move).set;
+      const made = (SLIDERS.includes(axis) ? makeSlider : makeMenu)(axis, choices[axis], this.element, move);
+      this.inputs[at] = made.input;
+      return made.set;
     });
   }
 
@@ -95,5 +99,14 @@ class Controls {
   show(positions) {
     this.positions = [...positions];
     this.set.forEach((set, axis) => set(positions[axis]));
+  }
+
+  // Disable what has no effect on the present choice, as the dimensions without a whitening.
+  refresh(settingOf) {
+    this.inputs.forEach((input, axis) => {
+      if (axis === 0) return;
+      const every = Array.from({ length: this.counts[axis] }, (_, place) => settingOf(this.positions.with(axis, place)));
+      input.disabled = every.every((setting) => setting === every[0]);
+    });
   }
 }

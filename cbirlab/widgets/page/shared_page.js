@@ -10,6 +10,7 @@ class Page {
     this.sides = ["A", "B"].map((name) => this.makeSide(name));
     texts.start.sides.forEach((positions, at) => this.sides[at].controls.show(positions));
     this.active = this.sides[0];
+    this.begun = this.compared;
     this.widgets();
     this.arrange();
     this.draw();
@@ -31,7 +32,7 @@ class Page {
     const left = section("Settings", "cbirlab-left", room);
     const figure = make("figure", "cbirlab-query", left);
     [this.picture, this.pictured] = [make("img", "", figure), make("figcaption", "", figure)];
-    this.compare = this.button("Compare A | B", left, () => this.compareThem(!this.compared));
+    this.compare = addButton("Compare A | B", left, () => this.compareThem(!this.compared));
     this.tabs = make("div", "cbirlab-tabs", left);
     this.tabs.setAttribute("role", "group");
     this.tabs.setAttribute("aria-label", "Settings of");
@@ -49,13 +50,7 @@ class Page {
     this.tests = make("div", "cbirlab-tests", centre);
     this.columns = make("div", "cbirlab-columns", centre);
     this.right = section("Map", "cbirlab-right", room);
-    this.addTable(section("All settings", "cbirlab-all", root));
-  }
-
-  button(text, parent, act) {
-    const made = Object.assign(make("button", "cbirlab-button", parent), { type: "button", textContent: text });
-    made.addEventListener("click", act);
-    return made;
+    addTable(this.texts.all, section("All settings", "cbirlab-all", root), (setting) => this.showSetting(setting));
   }
 
   counts() {
@@ -77,7 +72,7 @@ class Page {
     const side = { name, column, heading: make("div", "", column), box: make("div", "", column) };
     side.controls = new Controls(name, this.texts.choices, () => this.ask());
     this.controls.append(side.controls.element);
-    side.tab = this.button(name, this.tabs, () => this.activate(side));
+    side.tab = addButton(name, this.tabs, () => this.activate(side));
     side.gallery = this.model(this.texts.gallery);
     side.gallery.on("change:clicks", () => this.pick(side.gallery.get("picked")));
     return side;
@@ -161,8 +156,11 @@ class Page {
     this.drawRest();
   }
 
+  // B begins where A is, unless the page opened with a B of its own.
   compareThem(compared) {
     this.compared = compared;
+    if (compared && !this.begun) this.sides[1].controls.show(this.data.positions(this.sides[0].setting));
+    this.begun = true;
     if (!compared) this.active = this.sides[0];
     this.arrange();
     this.ask();
@@ -193,7 +191,8 @@ class Page {
       side.possible = side.controls.positions.every((place) => place >= 0) && setting >= 0;
       if (side.possible) side.setting = setting;
       side.list = this.data.list(this.question, (side.setting ??= 0));
-      side.results = this.resultsOf(side.list);
+      side.controls.refresh((positions) => this.data.setting(positions));
+      side.results = firstOf(side.list, this.only, this.shown);
     }
     const [a, b] = this.onShow;
     a.gallery.put(this.look(a, b ? goneNotes(a.results, b.results, b.list) : []));
@@ -207,31 +206,9 @@ class Page {
       : "";
   }
 
-  resultsOf({ rows, scores }) {
-    const every = rows.map((_, at) => at).filter((at) => !this.only.size || this.only.has(rows[at]));
-    const first = every.slice(0, this.shown);
-    return { rows: first.map((at) => rows[at]), scores: first.map((at) => scores[at]), places: first.map((at) => at + 1) };
-  }
-
-  // What results.py hands to a gallery.
   look(side, notes) {
-    const { rows, scores, places } = side.results;
-    const kinds = rows.map((row) => this.data.mark(this.question, row));
-    const right = kinds.filter((kind) => !["", "wrong", "junk"].includes(kind)).length;
-    const selected = this.only.size ? ` of ${this.only.size} selected` : "";
-    const marked = kinds.some(Boolean) ? `, ${right} right` : "";
-    const nothing = !side.list.rows.length;
-    return {
-      title: nothing
-        ? `${this.asked.words}: no results, because the picture has no descriptor`
-        : `${this.asked.words}: first ${rows.length} results${selected}${marked}`,
-      captions: places.map((place, at) => `${place}  ·  ${scores[at].toFixed(3)}`),
-      side: this.compared ? this.texts.sides.beside : this.texts.sides.alone,
-      legend: this.asked.legend,
-      ids: rows,
-      kinds,
-      notes,
-    };
+    const tile = this.compared ? this.texts.sides.beside : this.texts.sides.alone;
+    return { ...galleryLook(this.data, this.question, side.list, side.results, this.only), notes, side: tile };
   }
 
   drawPicture() {
@@ -257,7 +234,7 @@ class Page {
     if (this.only.size) {
       const only = `${this.only.size} images are chosen on the map; of the first ${this.data.shown} results the others are left out.`;
       make("span", "cbirlab-note", this.chosen).textContent = only;
-      this.button("Show all", this.chosen, () => this.map.set("selected", []));
+      addButton("Show all", this.chosen, () => this.map.set("selected", []));
     }
     this.drawMap(setting);
   }
@@ -275,9 +252,7 @@ class Page {
     this.tests.replaceChildren();
     if (!this.compared) return;
     const [a, b] = this.sides.map(({ setting }) => setting);
-    const tests = this.texts.levels.map((level, at) => [level.title, pairedTest(level, this.data.ap(at, a), this.data.ap(at, b), this.data.arrays)]);
-    const known = tests.filter(([, { mean }]) => !Number.isNaN(mean));
-    if (known.length) pairedTable(known, this.tests);
+    showTests(this.data, a, b, this.tests);
     make("p", "cbirlab-note", this.tests).textContent = this.texts.changes;
   }
 
@@ -293,29 +268,6 @@ class Page {
     this.honest.textContent = this.texts.honest[number];
   }
 
-  // The table of all settings: each can be shown at the side whose controls are open
-
-  addTable(parent) {
-    const { order, rows } = this.texts.all;
-    const fold = make("details", "", parent);
-    make("summary", "", fold).textContent = `All ${order.length} settings`;
-    const box = make("div", "cbirlab-scrolled", fold);
-    box.tabIndex = 0; // it scrolls, and keys must too
-    box.setAttribute("role", "region");
-    box.setAttribute("aria-label", "Table of all settings");
-    fold.addEventListener("toggle", () => {
-      if (box.firstChild) return;
-      box.innerHTML = rows;
-      [...box.querySelectorAll("tr")].slice(1).forEach((row, at) => {
-        const cell = row.firstElementChild;
-        const number = cell.textContent;
-        cell.textContent = "";
-        const button = this.button(number, cell, () => this.showSetting(order[at]));
-        button.setAttribute("aria-label", `Show setting ${number}`);
-      });
-    });
-  }
-
   showSetting(setting) {
     this.active.controls.show(this.data.positions(setting));
     this.ask();
@@ -325,7 +277,7 @@ class Page {
 async function openPage() {
   const root = document.getElementById("page");
   followTheme();
-  if (!globalThis.DecompressionStream) {
+  if (!globalThis.DecompressionStream || !Array.prototype.toReversed) {
     Object.assign(root, { className: "cbirlab-error", textContent: document.getElementById("too-old").textContent });
     return;
   }

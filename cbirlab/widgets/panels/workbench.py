@@ -257,7 +257,11 @@ class Workbench(Explorer):
         """
         from cbirlab.widgets.shared_page import save_page
 
-        shown = {"sides": [side.setting for side in self.sides], "compared": self.compared, "shown": max(50, self.shown)}
+        shown = {
+            "sides": [side.setting for side in self.sides],
+            "compared": self.compared,
+            "shown": max(50, self.shown),
+        }
         return save_page(path, self.session, **{**shown, "question": self.question.query, **options})
 
     @classmethod

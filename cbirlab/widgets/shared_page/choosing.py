@@ -147,9 +147,7 @@ def lay_out(session: Session, choices: Choices) -> Plan:
     settings: list[Setting] = []
     known: dict[Any, int] = {}
     for place in np.ndindex(numbers.shape):
-        tap, spec, whitening, kept, code, rerank = (
-            values[at] for values, at in zip(choices.axes, place, strict=True)
-        )
+        tap, spec, whitening, kept, code, rerank = (values[at] for values, at in zip(choices.axes, place, strict=True))
         if not session.allowed(tap, spec):
             continue
         kept = None if kept is not None and kept >= session.dimensions(tap, spec) else kept

@@ -30,13 +30,10 @@ def pairing(ap: Mapping[str, np.ndarray], groups: np.ndarray | None) -> tuple[li
     """
     levels, arrays = [], {}
     for level, values in ap.items():
-        counted = ~np.isnan(values)
-        same = groups is not None and bool((counted == counted[:1]).all())
-        names, members = np.unique(groups[counted[0]], return_inverse=True) if same else ((), ())
-        count = len(names) if 0 < len(names) <= MOST_GROUPS else 0
-        own = np.full(values.shape[1], -1)
-        if same:
-            own[counted[0]] = members
+        counted, own, names = ~np.isnan(values), np.full(values.shape[1], -1), []
+        if groups is not None and (counted == counted[:1]).all():
+            names, own[counted[0]] = np.unique(groups[counted[0]], return_inverse=True)
+        count = len(names) if len(names) <= MOST_GROUPS else 0
         levels.append({"title": LEVELS.get(f"map_{level}") or title_of(level), "groups": own.tolist(), "count": count})
         if count and f"draws_{count}" not in arrays:
             arrays[f"draws_{count}"] = np.concatenate([*draw_groups(count)]).astype(np.uint8)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cbirlab.base.progress import bar
+from cbirlab.evaluation.metrics import POOLED
 from cbirlab.index import Ranking
 from cbirlab.pipeline import table_row
 from cbirlab.projection import honesty, project
@@ -38,6 +39,7 @@ class Prepared:
     heads, tables : of each setting, as HTML: what the gallery shows, and its mAP with intervals.
     table_rows : of each setting, as in `compare`.
     ap : level to (S, Q) average precision, NaN where a query has no right answer; empty without ground truth.
+    groups : (Q,) of the queries, for the paired test; None where there is none.
     maps : (M, N, 2) places on a grid.
     map_of : method of projection to the map of each setting.
     honest : how far to trust each map.
@@ -84,9 +86,7 @@ def prepare(session: Session, settings: Sequence[Setting], shown: int, *, progre
     return made
 
 
-def _answers(
-    session: Session, setting: Setting, run: Run, questions: Sequence[Question], shown: int
-) -> list[Results]:
+def _answers(session: Session, setting: Setting, run: Run, questions: Sequence[Question], shown: int) -> list[Results]:
     """What a gallery shows of each question, from the rankings of the run or, for images, one by one."""
     if not session.dataset.queries:
         rankings = [question.rank(session, setting) for question in questions]
@@ -103,7 +103,8 @@ def _judge(made: Prepared, session: Session, setting: Setting, run: Run) -> None
     made.tables.append(views.metrics_table(run.metrics))
     made.table_rows.append(table_row(run) if session.dataset.queries else {"tap": setting.words})
     if run.evaluation is not None:
-        made.groups = run.evaluation.groups
+        pooled = run.evaluation.protocol.main == POOLED  # of all queries together, so that no mean can be tested
+        made.groups = None if pooled else run.evaluation.groups
         for level, ap in run.evaluation.per_query.items():
             made.ap.setdefault(level, np.zeros((0, len(ap)), np.float32))
             made.ap[level] = np.concatenate([made.ap[level], ap[None].astype(np.float32)])
@@ -129,19 +130,11 @@ def draw_maps(
         made.maps = np.stack(drawn)
 
 
-def marks_of(made: Prepared, session: Session) -> list[dict[str, list[int]]]:
-    """Of each question, the database rows of every mark; those that are missing have the mark "wrong" or none."""
+def marks_of(session: Session, question: Question) -> tuple[dict[str, list[int]], str]:
+    """The database rows of every mark in the answer to a question, and the mark of all the others."""
     every = range(len(session.dataset.images))
-    found = []
-    for question in made.questions:
-        kinds: dict[str, list[int]] = {}
-        for row, kind in zip(every, question.kinds(session.dataset, every), strict=True):
-            if kind not in ("", "wrong"):
-                kinds.setdefault(kind, []).append(row)
-        found.append(kinds)
-    return found
-
-
-def other_mark(session: Session, question: Question) -> str:
-    """The mark of rows that no list of right answers and junk holds."""
-    return "wrong" if "wrong" in question.kinds(session.dataset, range(len(session.dataset.images))) else ""
+    marked: dict[str, list[int]] = {}
+    for row, kind in zip(every, question.kinds(session.dataset, every), strict=True):
+        marked.setdefault(kind, []).append(row)
+    others = "wrong" if "wrong" in marked else ""
+    return {kind: rows for kind, rows in marked.items() if kind not in ("", "wrong")}, others

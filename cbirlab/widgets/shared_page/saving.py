@@ -136,7 +136,7 @@ def _check_size(
     }
     written = ", ".join(f"{name} {TEXT_PER_BYTE * number / 1e6:.1f} MB" for name, number in parts.items())
     raise ValueError(
-        f"save_page: the page of {count:,} settings and {questions:,} queries would have up to {size:.1f} MB ({written}), "
+        f"save_page: {count:,} settings of {questions:,} queries would make a page of up to {size:.1f} MB ({written}), "
         f"and limit_mb is {limit_mb:g}; what makes it smaller is {smaller[largest]}. Or give a larger limit_mb."
     )
 

@@ -15,11 +15,11 @@ from cbirlab.projection import PROJECTIONS
 from cbirlab.widgets.panels.setting_side import TILE, TILE_BESIDE
 from cbirlab.widgets.parts import views
 from cbirlab.widgets.parts.gallery import Gallery, Thumbnails, close_all, page_text
-from cbirlab.widgets.parts.results import left_out, strip_of
+from cbirlab.widgets.parts.results import strip_of
 from cbirlab.widgets.parts.scatter import Scatter
 from cbirlab.widgets.shared_page.packing import join, pack
 from cbirlab.widgets.shared_page.pairing import pairing
-from cbirlab.widgets.shared_page.preparing import Prepared, marks_of, other_mark
+from cbirlab.widgets.shared_page.preparing import Prepared, marks_of
 
 if TYPE_CHECKING:
     from cbirlab.live import Session
@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 
 FACE = "export default { render };"
 SCRIPTS = ("thumbnails.js", "shared_model.js", "shared_data.js", "shared_compare.js", "shared_controls.js")
-SCRIPTS += ("shared_tables.js", "shared_page.js")
-TOO_OLD = "This browser is too old for this page. Chrome and Edge 110, Firefox 115 and Safari 16.4 and later can show it."
+SCRIPTS += ("shared_results.js", "shared_tables.js", "shared_page.js")
+TOO_OLD = (
+    "This browser is too old for this page. Chrome and Edge 110, Firefox 115 and Safari 16.4 and later can show it."
+)
 CHANGES = (
     "On B: ▲ and ▼ are places moved since A, new (its place in A). On A: gone (its place in B). Places after the last "
     "result of a list are not in this page."
@@ -171,20 +173,11 @@ def _texts(made: Prepared, session: Session, plan: Plan, thumbnails: Thumbnails)
 
 def _questions(made: Prepared, session: Session, names: list[str]) -> list[dict[str, Any]]:
     found = []
-    for question, kinds, legend in zip(made.questions, marks_of(made, session), made.legends, strict=True):
-        item = question.item(session.dataset)
-        own = question.own_row(session.dataset)
-        found.append(
-            {
-                "id": item,
-                "words": question.words,
-                "name": names[item or 0],
-                "kinds": kinds,
-                "other": other_mark(session, question),
-                "legend": [*legend],
-                "own": own,
-            }
-        )
+    for question, legend in zip(made.questions, made.legends, strict=True):
+        item, own = question.item(session.dataset), question.own_row(session.dataset)
+        kinds, other = marks_of(session, question)
+        told = {"id": item, "words": question.words, "name": names[item or 0], "own": own}
+        found.append(told | {"kinds": kinds, "other": other, "legend": [*legend]})
     return found
 
 
