@@ -47,6 +47,7 @@ class Data {
   // The setting that positions of the controls come to; -1 where there is none.
   setting(positions) {
     const { numbers, shape } = this.texts;
+    if (positions.some((place) => place < 0)) return -1;
     return numbers[shape.reduce((place, count, axis) => place * count + positions[axis], 0)];
   }
 

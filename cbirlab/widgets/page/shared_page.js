@@ -188,9 +188,10 @@ class Page {
   draw() {
     for (const side of this.onShow) {
       const setting = this.data.setting(side.controls.positions);
-      side.possible = side.controls.positions.every((place) => place >= 0) && setting >= 0;
-      if (side.possible) side.setting = setting;
-      side.list = this.data.list(this.question, (side.setting ??= 0));
+      side.reason = setting < 0 ? "this pooling is impossible at this tap, or was not prepared." : this.texts.impossible[setting];
+      if (!side.reason) side.setting = setting;
+      side.setting ??= this.texts.all.order[0];
+      side.list = this.data.list(this.question, side.setting);
       side.controls.refresh((positions) => this.data.setting(positions));
       side.results = firstOf(side.list, this.only, this.shown);
     }
@@ -199,11 +200,10 @@ class Page {
     b?.gallery.put(this.look(b, movedNotes(b.results, a.results, a.list)));
     this.strip.set("current", this.asked.id);
     this.drawPicture();
-    const missing = this.onShow.filter(({ possible }) => !possible).map(({ name }) => name);
-    this.error.className = missing.length ? "cbirlab-error" : "";
-    this.error.textContent = missing.length
-      ? `This choice for ${missing.join(" and ")} is not in the page: it is impossible or was not prepared. The gallery shows the last one that is.`
-      : "";
+    const refused = this.onShow.filter(({ reason }) => reason);
+    const told = refused.map(({ name, reason }) => `${name}: ${reason} The gallery shows the setting before.`);
+    this.error.className = refused.length ? "cbirlab-error" : "";
+    this.error.textContent = told.join(" ");
   }
 
   look(side, notes) {

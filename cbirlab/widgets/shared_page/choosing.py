@@ -11,7 +11,7 @@ import numpy as np
 
 from cbirlab.aggregation import Aggregation, registry_of
 from cbirlab.attention import ATTENTIONS
-from cbirlab.base.params import parameters
+from cbirlab.base.params import Range, parameters
 from cbirlab.live.slider_stops import slider_stops
 from cbirlab.pipeline.added import search_fields
 from cbirlab.whitening import WHITENINGS, Whitening
@@ -170,13 +170,19 @@ def _values(name: str, given: Iterable[Any] | None, usual: Iterable[Any]) -> tup
 
 
 def _with_stops(given: Iterable[str]) -> list[Aggregation]:
-    """Aggregations; a bare name of a pooling stands for all stops of its sliders."""
+    """Aggregations; a bare name of a pooling stands for all stops of its sliders, its menus at their defaults."""
     found: list[Aggregation] = []
     for one in [given] if isinstance(given, str) else given:
-        bare = not isinstance(one, Aggregation) and "(" not in one and ">" not in one
         spec = Aggregation.parse(one)
-        found += slider_stops([spec.name]) if bare and not spec.encoding else [spec]
+        bare = not isinstance(one, Aggregation) and one == spec.name and not spec.encoding
+        found += [stop for stop in slider_stops([spec.name]) if _differ_in_numbers(stop, spec)] if bare else [spec]
     return found
+
+
+def _differ_in_numbers(one: Aggregation, other: Aggregation) -> bool:
+    declared = parameters(registry_of(one.name)[one.name])
+    different = [name for name, value in one.params if value != other.parameters[name]]
+    return all(isinstance(declared[name].domain, Range) for name in different)
 
 
 def _dimensions(given: Sequence[Any]) -> tuple[int | None, ...]:

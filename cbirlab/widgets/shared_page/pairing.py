@@ -31,7 +31,8 @@ def pairing(ap: Mapping[str, np.ndarray], groups: np.ndarray | None) -> tuple[li
     levels, arrays = [], {}
     for level, values in ap.items():
         counted, own, names = ~np.isnan(values), np.full(values.shape[1], -1), []
-        if groups is not None and (counted == counted[:1]).all():
+        counted = counted[counted.any(axis=1)]  # the others are of settings that are impossible
+        if groups is not None and len(counted) and (counted == counted[0]).all():
             names, own[counted[0]] = np.unique(groups[counted[0]], return_inverse=True)
         count = len(names) if len(names) <= MOST_GROUPS else 0
         levels.append({"title": LEVELS.get(f"map_{level}") or title_of(level), "groups": own.tolist(), "count": count})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -36,8 +37,9 @@ class Prepared:
     counts : (Q, S) answers in each list, at most K.
     scores : (Q, S, K) thousandths.
     legends : of each question, the marks that its answers can have.
-    heads, tables : of each setting, as HTML: what the gallery shows, and its mAP with intervals.
-    table_rows : of each setting, as in `compare`.
+    impossible : setting to the reason why it cannot be; the following have no entry for it.
+    heads, tables : setting to HTML: what the gallery shows, and its mAP with intervals.
+    table_rows : setting to its row of `compare`.
     ap : level to (S, Q) average precision, NaN where a query has no right answer; empty without ground truth.
     groups : (Q,) of the queries, for the paired test; None where there is none.
     maps : (M, N, 2) places on a grid.
@@ -50,9 +52,10 @@ class Prepared:
     counts: np.ndarray
     scores: np.ndarray
     legends: list[Sequence[str]]
-    heads: list[str] = field(default_factory=list)
-    tables: list[str] = field(default_factory=list)
-    table_rows: list[dict[str, Any]] = field(default_factory=list)
+    impossible: dict[int, str] = field(default_factory=dict)
+    heads: dict[int, str] = field(default_factory=dict)
+    tables: dict[int, str] = field(default_factory=dict)
+    table_rows: dict[int, dict[str, Any]] = field(default_factory=dict)
     ap: dict[str, np.ndarray] = field(default_factory=dict)
     groups: np.ndarray | None = None
     maps: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 2), np.uint16))
@@ -69,21 +72,41 @@ def questions_of(session: Session) -> list[Question]:
 
 
 def prepare(session: Session, settings: Sequence[Setting], shown: int, *, progress: bool = True) -> Prepared:
-    """Rank and judge all settings for all questions, and keep the first `shown` results of each list."""
+    """Rank and judge all settings for all questions, and keep the first `shown` results of each list.
+
+    Raises
+    ------
+    ValueError : no setting is possible.
+    """
     questions, dataset = questions_of(session), session.dataset
     shown = min(shown, len(dataset.images))
     shape = len(questions), len(settings), shown
     rows, scores = np.zeros(shape, np.int64), np.zeros(shape)
     made = Prepared(questions, rows, np.zeros(shape[:2], np.uint16), scores, [()] * len(questions))
     for place, setting in enumerate(bar(settings, desc="ranking", unit="setting", show=progress)):
-        run = session.rank(*setting)
+        try:
+            run = session.rank(*setting)
+        except ValueError as error:  # such as more bits of a code than the descriptors have dimensions
+            made.impossible[place] = str(error)
+            continue
         for number, results in enumerate(_answers(session, setting, run, questions, shown)):
             count = len(results.rows)
             rows[number, place, :count], scores[number, place, :count] = results.rows, results.scores
             made.counts[number, place], made.legends[number] = count, results.legend
-        _judge(made, session, setting, run)
+        _judge(made, session, place, setting, run)
+    _tell_impossible(made, len(settings))
     made.rows, made.scores = narrow(rows), thousandths(scores)
     return made
+
+
+def _tell_impossible(made: Prepared, count: int) -> None:
+    if not made.impossible:
+        return
+    first = next(iter(made.impossible.values()))
+    if len(made.impossible) == count:
+        raise ValueError(f"save_page: none of the {count} settings is possible; the first says: {first}")
+    said = f"save_page: {len(made.impossible)} of {count} settings are impossible, and the page says why; the first: {first}"
+    warnings.warn(said, stacklevel=4)
 
 
 def _answers(session: Session, setting: Setting, run: Run, questions: Sequence[Question], shown: int) -> list[Results]:
@@ -97,17 +120,17 @@ def _answers(session: Session, setting: Setting, run: Run, questions: Sequence[Q
     return [question.results(session.dataset, ranking, shown=shown) for question, ranking in found]
 
 
-def _judge(made: Prepared, session: Session, setting: Setting, run: Run) -> None:
+def _judge(made: Prepared, session: Session, place: int, setting: Setting, run: Run) -> None:
     """Keep what is said about a setting as a whole, in the words of the panels."""
-    made.heads.append(views.side_heading("A", setting.title(session.backbone), run.metrics))
-    made.tables.append(views.metrics_table(run.metrics))
-    made.table_rows.append(table_row(run) if session.dataset.queries else {"tap": setting.words})
+    made.heads[place] = views.side_heading("A", setting.title(session.backbone), run.metrics)
+    made.tables[place] = views.metrics_table(run.metrics)
+    made.table_rows[place] = table_row(run)
     if run.evaluation is not None:
         pooled = run.evaluation.protocol.main == POOLED  # of all queries together, so that no mean can be tested
         made.groups = None if pooled else run.evaluation.groups
         for level, ap in run.evaluation.per_query.items():
-            made.ap.setdefault(level, np.zeros((0, len(ap)), np.float32))
-            made.ap[level] = np.concatenate([made.ap[level], ap[None].astype(np.float32)])
+            shape = made.rows.shape[1], len(ap)
+            made.ap.setdefault(level, np.full(shape, np.nan, np.float32))[place] = ap
 
 
 def draw_maps(
@@ -118,7 +141,10 @@ def draw_maps(
     drawn: list[np.ndarray] = []
     for method in methods:
         made.map_of[method] = []
-        for setting in bar(settings, desc="drawing maps", unit="map", show=progress):
+        for place, setting in enumerate(bar(settings, desc="drawing maps", unit="map", show=progress)):
+            if place in made.impossible:
+                made.map_of[method].append(0)  # never asked for
+                continue
             vectors, key = session.vectors(*setting)
             if (method, key) not in places:
                 places[method, key] = len(drawn)

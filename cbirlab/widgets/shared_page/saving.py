@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from cbirlab.projection import PROJECTIONS
 from cbirlab.widgets.parts.gallery import Thumbnails
@@ -70,11 +72,13 @@ def save_page(
 
     Returns
     -------
-    The path. The file is written aside and put in its place in one step; a file that was there is replaced.
+    The path. The file is written aside and put in its place in one step; a file that was there is replaced. Settings
+    that turn out to be impossible, such as a code of more bits than there are dimensions, are named in a warning, and
+    the page says why where they are chosen.
 
     Raises
     ------
-    ValueError : no value for a control; no such tap; nothing possible; too many settings, or too large a page.
+    ValueError : no value for a control; no such tap; no setting is possible; too many settings, or too large a page.
     UnknownName, TypeError : a method that is not registered, or a parameter that it lacks.
     """
     target = Path(path).expanduser()
@@ -88,7 +92,7 @@ def save_page(
     _check_size(session, plan, thumbnails, shown, maps, limit_mb)
     made = prepare(session, plan.settings, shown, progress=progress)
     draw_maps(made, session, plan.settings, maps, progress=progress)
-    start = {"question": question, "compared": compared, "sides": _positions(session, plan, sides)}
+    start = {"question": question, "compared": compared, "sides": _positions(session, plan, made.impossible, sides)}
     html = html_of(made, session, plan, thumbnails, start).encode("utf-8")
     target.parent.mkdir(parents=True, exist_ok=True)
     aside = target.with_name(f"{target.name}.{os.getpid()}.part")
@@ -141,20 +145,15 @@ def _check_size(
     )
 
 
-def _positions(session: Session, plan: Plan, sides: Sequence[Setting]) -> list[list[int]]:
-    """Where the controls of A and B stand when the page opens."""
-    found = [place for place in map(plan.place, sides) if place is not None]
-    if not found:
-        found = [_usual_place(session, plan)]
-    return [found[0], found[-1]]
-
-
-def _usual_place(session: Session, plan: Plan) -> list[int]:
-    """What panels start with, or else the first setting that is possible."""
-    usual = usual_start(session, "pca")
-    wanted = next((one for one in plan.settings if _is_usual(one, usual)), plan.settings[0])
-    number = plan.settings.index(wanted)
-    return [int(place) for place in next(zip(*(plan.numbers == number).nonzero(), strict=True))]
+def _positions(session: Session, plan: Plan, impossible: Container[int], sides: Sequence[Setting]) -> list[list[int]]:
+    """Where the controls of A and B stand when the page opens: as on `sides`, or as panels start."""
+    wanted = [place for place in map(plan.place, sides) if place and plan.numbers[tuple(place)] not in impossible]
+    if not wanted:
+        usual = usual_start(session, "pca")
+        possible = [number for number in range(len(plan.settings)) if number not in impossible]
+        start = next((one for one in possible if _is_usual(plan.settings[one], usual)), possible[0])
+        wanted = [[int(at) for at in np.argwhere(plan.numbers == start)[0]]]
+    return [wanted[0], wanted[-1]]
 
 
 def _is_usual(one: Setting, usual: dict[str, Any]) -> bool:

@@ -152,7 +152,8 @@ def _texts(made: Prepared, session: Session, plan: Plan, thumbnails: Thumbnails)
             "shape": plan.numbers.shape,
             "numbers": plan.numbers.ravel().tolist(),
             "heads": made.heads,
-            "tables": [_without_styles(table) for table in made.tables],
+            "tables": {place: _without_styles(table) for place, table in made.tables.items()},
+            "impossible": made.impossible,
             "all": {
                 "order": order,
                 "rows": views.comparison_table([made.table_rows[place] for place in order]),
@@ -183,11 +184,11 @@ def _questions(made: Prepared, session: Session, names: list[str]) -> list[dict[
 
 def _best_first(made: Prepared) -> list[int]:
     """Settings by the mean over the levels of their mAP, or as they are without ground truth."""
+    place = np.array([*made.heads])
     if not made.ap:
-        return [*range(len(made.heads))]
-    with np.errstate(invalid="ignore"):
-        means = np.mean([np.nan_to_num(ap).mean(axis=1) for ap in made.ap.values()], axis=0)
-    return np.argsort(-means, kind="stable").tolist()
+        return place.tolist()
+    means = np.mean([np.nan_to_num(ap[place]).mean(axis=1) for ap in made.ap.values()], axis=0)
+    return place[np.argsort(-means, kind="stable")].tolist()
 
 
 def _without_styles(html: str) -> str:
