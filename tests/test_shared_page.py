@@ -317,7 +317,7 @@ def test_a_dataset_without_queries_asks_for_each_of_its_images(towers, tmp_path)
     assert len(texts["questions"]) == 7
     assert (arrays["counts"] == 6).all(), "the picture itself is no result"
     assert texts["levels"] == []
-    assert "no ground truth" in texts["tables"][0]
+    assert "no ground truth" in texts["tables"]["0"]
 
 
 def test_a_workbench_saves_what_it_shows(session, tmp_path):

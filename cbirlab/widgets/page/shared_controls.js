@@ -3,9 +3,14 @@
 const AXES = ["tap", "pooling", "whitening", "dimensions", "code", "re-ranking"]; // as in Choices.axes
 const SLIDERS = ["tap", "dimensions"];
 
+let fields = 0;
+
 function field(label, input, parent) {
-  const row = make("label", "cbirlab-field", parent);
-  make("span", "", row).textContent = label;
+  const row = make("div", "cbirlab-field", parent);
+  const named = make("label", "", row);
+  input.id = `field-${fields++}`;
+  named.htmlFor = input.id;
+  named.textContent = label;
   row.append(input);
   return row;
 }

@@ -14,6 +14,7 @@ from cbirlab.evaluation.metrics import POOLED
 from cbirlab.index import Ranking
 from cbirlab.pipeline import table_row
 from cbirlab.projection import honesty, project
+from cbirlab.widgets.panels.sessions import key_of
 from cbirlab.widgets.parts import views
 from cbirlab.widgets.parts.map_panel import honest_line
 from cbirlab.widgets.parts.question import Question
@@ -105,7 +106,7 @@ def _tell_impossible(made: Prepared, count: int) -> None:
     first = next(iter(made.impossible.values()))
     if len(made.impossible) == count:
         raise ValueError(f"save_page: none of the {count} settings is possible; the first says: {first}")
-    said = f"save_page: {len(made.impossible)} of {count} settings are impossible, and the page says why; the first: {first}"
+    said = f"save_page: {len(made.impossible)} of {count} settings are impossible; the page says why, as: {first}"
     warnings.warn(said, stacklevel=4)
 
 
@@ -122,7 +123,7 @@ def _answers(session: Session, setting: Setting, run: Run, questions: Sequence[Q
 
 def _judge(made: Prepared, session: Session, place: int, setting: Setting, run: Run) -> None:
     """Keep what is said about a setting as a whole, in the words of the panels."""
-    made.heads[place] = views.side_heading("A", setting.title(session.backbone), run.metrics)
+    made.heads[place] = views.side_heading("A", setting.title(key_of(session)), run.metrics)
     made.tables[place] = views.metrics_table(run.metrics)
     made.table_rows[place] = table_row(run)
     if run.evaluation is not None:

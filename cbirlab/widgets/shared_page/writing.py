@@ -12,6 +12,7 @@ import numpy as np
 
 from cbirlab.base.text import printable
 from cbirlab.projection import PROJECTIONS
+from cbirlab.widgets.panels.sessions import key_of
 from cbirlab.widgets.panels.setting_side import TILE, TILE_BESIDE
 from cbirlab.widgets.parts import views
 from cbirlab.widgets.parts.gallery import Gallery, Thumbnails, close_all, page_text
@@ -80,7 +81,7 @@ def html_of(made: Prepared, session: Session, plan: Plan, thumbnails: Thumbnails
     script, style = _script(), _style()
     return HTML.format(
         policy=policy(script, style),
-        title=escape(f"{printable(session.dataset.name)} · {session.backbone}"),
+        title=escape(f"{printable(session.dataset.name)} · {key_of(session)}"),
         about=escape(_about(made, session)),
         too_old=escape(TOO_OLD),
         style=style,
