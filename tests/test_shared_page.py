@@ -231,6 +231,19 @@ def test_the_lists_are_those_of_the_galleries(session):
             np.testing.assert_allclose(made.ap[level][place], ap, rtol=1e-6)
 
 
+def test_impossible_settings_are_told_once_and_what_is_said_of_many_is_said_once(session):
+    plan = lay_out(session, choose(session, **FEW, codes=["none", "itq(bits=64)", "lsh(bits=8)"]))
+    with pytest.warns(UserWarning, match="settings are impossible") as told:
+        made = prepare(session, plan.settings, 10, progress=False)
+    said = [str(one.message) for one in told]
+    assert len(made.impossible) == 12
+    assert sum("12 of 36 settings are impossible; the page says why, as: ITQ: bits" in one for one in said) == 1
+    assert sum("equal scores" in one for one in said) == 1
+    assert set(made.heads) == set(range(36)) - set(made.impossible)
+    with pytest.raises(ValueError, match="none of the 12 settings is possible; the first says: ITQ"):
+        prepare(session, [plan.settings[place] for place in made.impossible], 10, progress=False)
+
+
 def test_the_draws_of_the_paired_test_are_in_the_page(session):
     plan = lay_out(session, choose(session, **FEW))
     made = prepare(session, plan.settings, 10, progress=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -84,18 +85,22 @@ def prepare(session: Session, settings: Sequence[Setting], shown: int, *, progre
     shape = len(questions), len(settings), shown
     rows, scores = np.zeros(shape, np.int64), np.zeros(shape)
     made = Prepared(questions, rows, np.zeros(shape[:2], np.uint16), scores, [()] * len(questions))
+    said: list[str] = []
     for place, setting in enumerate(bar(settings, desc="ranking", unit="setting", show=progress)):
         try:
-            run = session.rank(*setting)
+            with warnings.catch_warnings(record=True) as told:
+                run = session.rank(*setting)
         except ValueError as error:  # such as more bits of a code than the descriptors have dimensions
             made.impossible[place] = str(error)
             continue
+        said += [str(one.message) for one in told]
         for number, results in enumerate(_answers(session, setting, run, questions, shown)):
             count = len(results.rows)
             rows[number, place, :count], scores[number, place, :count] = results.rows, results.scores
             made.counts[number, place], made.legends[number] = count, results.legend
         _judge(made, session, place, setting, run)
     _tell_impossible(made, len(settings))
+    _tell_alike(said)
     made.rows, made.scores = narrow(rows), thousandths(scores)
     return made
 
@@ -108,6 +113,15 @@ def _tell_impossible(made: Prepared, count: int) -> None:
         raise ValueError(f"save_page: none of the {count} settings is possible; the first says: {first}")
     said = f"save_page: {len(made.impossible)} of {count} settings are impossible; the page says why, as: {first}"
     warnings.warn(said, stacklevel=4)
+
+
+def _tell_alike(said: Sequence[str]) -> None:
+    """Warn once of what was said of many settings in other numbers."""
+    alike: dict[str, list[str]] = {}
+    for text in said:
+        alike.setdefault(re.sub(r"[\d.]+|map_\w+", "", text), []).append(text)
+    for first, *more in alike.values():
+        warnings.warn(first + (f" (And so for {len(more)} more settings.)" if more else ""), stacklevel=4)
 
 
 def _answers(session: Session, setting: Setting, run: Run, questions: Sequence[Question], shown: int) -> list[Results]:
