@@ -298,6 +298,29 @@ def test_a_narrow_window_has_nothing_beside_it(opened, theme, shot):
     shot(page, f"shared-page-narrow-{theme}")
 
 
+def test_hostile_names_are_text(browser, tmp_path):
+    name = "<img src=x onerror=alert(1)>"
+    towers = write_toytown_form(tmp_path / name, scenes=3, views=4)
+    rows = (towers / "images.jsonl").read_text()
+    (towers / "images.jsonl").write_text(re.sub(r'"landmark": \d', f'"landmark": "{name}"', rows))
+    session = Session(towers, "toynet", "random", ["mac"], store=Store(tmp_path / "store"))
+    path = save_page(tmp_path / "page.html", session, taps=["layer4"], aggregations=["mac"], progress=False)
+    context = browser.new_context(offline=True)
+    page, problems = context.new_page(), []
+    page.on("console", lambda message: problems.append(message.text))
+    page.on("dialog", lambda dialog: problems.append(dialog.message))
+    page.goto(path.as_uri())
+    page.wait_for_selector(READY)
+    page.get_by_role("button", name="Compare A | B").click()
+    page.locator("summary").click()
+    page.evaluate("document.getElementById('page').page.tellOf(2)")
+    expect(page.locator(".cbirlab-left > [aria-live]")).to_contain_text(name)
+    expect(page.locator(".cbirlab-scatter .cbirlab-legend")).to_contain_text(name)
+    assert page.locator("[onerror]").count() == 0
+    assert problems == []
+    context.close()
+
+
 def axe() -> Path | None:
     """The script of axe-core, of the folder that CBIRLAB_AXE names or of npm's own."""
     folders = [os.environ.get("CBIRLAB_AXE", "")]

@@ -249,20 +249,17 @@ class Workbench(Explorer):
         return target
 
     def save_page(self, path: str | Path, **options: Any) -> Path:
-        """Write a page that needs no kernel and opens on what is shown; `options` are those of `shared_page.save_page`.
+        """Write a page that needs no kernel and opens on what is shown, as far as it is of A's backbone.
 
-        Raises
-        ------
-        As that function does.
+        Parameters
+        ----------
+        options : those of `cbirlab.widgets.shared_page.save_page`, which says what is raised.
         """
         from cbirlab.widgets.shared_page import save_page
 
-        shown = {
-            "sides": [side.setting for side in self.sides],
-            "compared": self.compared,
-            "shown": max(50, self.shown),
-        }
-        return save_page(path, self.session, **{**shown, "question": self.question.query, **options})
+        sides = [side.setting for side in self.sides if side.session is self.session]
+        shown = {"sides": sides, "compared": len(sides) > 1, "question": self.question.query}
+        return save_page(path, self.session, **(shown | options))
 
     @classmethod
     def restore(cls, path: str | Path, dataset: Any = None, **options: Any) -> Workbench:
