@@ -42,8 +42,8 @@ ORDER = (
     "exercises",
     "tables",
     "plots",
-    "cli",
     "widgets",
+    "cli",
 )
 MOST_ROOMS = 30
 HEAVY = (

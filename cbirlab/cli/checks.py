@@ -32,11 +32,11 @@ def ranking(path: str | None) -> None:
         _check_place(Path(path), "--save-ranking")
 
 
-def page(path: str) -> None:
+def page(path: str, option: str = "--page") -> None:
     """Refuse a page of another format before anything is computed."""
     if Path(path).suffix.lower() not in (".html", ".htm"):
-        raise ValueError(f"--page must end in .html, got {path!r}.")
-    _check_place(Path(path), "--page")
+        raise ValueError(f"{option} must end in .html, got {path!r}.")
+    _check_place(Path(path), option)
 
 
 def _check_place(path: Path, option: str) -> None:

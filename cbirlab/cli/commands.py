@@ -289,6 +289,7 @@ _COMMANDS = {
     "data": _data,
     "evaluate": _evaluate,
     "export": lambda given: import_module("cbirlab.cli.exporting").export_command(given),
+    "page": lambda given: import_module("cbirlab.cli.sharing").page_command(given),
     "published": _published,
     "store": _store,
 }

@@ -74,10 +74,13 @@ def _add_lab(commands: Any) -> None:
 
 
 def _add_app(commands: Any) -> None:
-    from cbirlab.cli.app import MORE, add_options
+    from cbirlab.cli import app, sharing
 
-    parser = _command(commands, "app", "open the panel in the browser, without notebooks and cells", MORE)
-    add_options(parser)
+    parser = _command(commands, "app", "open the panel in the browser, without notebooks and cells", app.MORE)
+    app.add_options(parser)
+    sharing.add_options(
+        _command(commands, "page", "write the panel as one HTML file, to send or to publish", sharing.MORE)
+    )
 
 
 def _add_list(commands: Any) -> None:

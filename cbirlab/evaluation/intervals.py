@@ -11,6 +11,8 @@ import numpy as np
 BLOCK = 2**22
 """Elements of a (resamples, groups) table held at a time: 32 MB."""
 
+RESAMPLES, TOSSES = 2000, 10_000
+
 
 class Interval(NamedTuple):
     """A mean and its percentile interval."""
@@ -22,7 +24,7 @@ class Interval(NamedTuple):
 
 def bootstrap(
     values: Sequence[float] | np.ndarray,
-    n: int = 2000,
+    n: int = RESAMPLES,
     seed: int = 0,
     groups: Sequence[Any] | np.ndarray | None = None,
     confidence: float = 0.95,
@@ -57,7 +59,7 @@ def paired_difference(
     a: Sequence[float] | np.ndarray,
     b: Sequence[float] | np.ndarray,
     groups: Sequence[Any] | np.ndarray | None = None,
-    n: int = 2000,
+    n: int = RESAMPLES,
     seed: int = 0,
     confidence: float = 0.95,
 ) -> Interval:
@@ -79,7 +81,7 @@ def randomisation_p(
     a: Sequence[float] | np.ndarray,
     b: Sequence[float] | np.ndarray,
     groups: Sequence[Any] | np.ndarray | None = None,
-    n: int = 10_000,
+    n: int = TOSSES,
     seed: int = 0,
 ) -> float:
     """p of the paired randomisation test (Smucker et al., CIKM 2007): is the mean of ``a - b`` more than chance?
@@ -100,11 +102,8 @@ def randomisation_p(
     sums, _ = _grouped(differences, groups)
     if not len(sums):
         return float("nan")
-    random, reached = np.random.default_rng(seed), 0
     observed = abs(sums.sum()) * (1 - 1e-12)  # the same sum in another order must not be smaller
-    for size in _block_sizes(len(sums), n):
-        signs = random.integers(2, size=(size, len(sums)), dtype=np.int8) * 2.0 - 1.0
-        reached += int((np.abs(signs @ sums) >= observed).sum())
+    reached = sum(int((np.abs(signs @ sums) >= observed).sum()) for signs in toss_signs(len(sums), n, seed))
     return (reached + 1) / (n + 1)
 
 
@@ -129,7 +128,7 @@ def resample_means(values: np.ndarray, groups: Any, n: int, seed: int) -> np.nda
     sums, sizes = _grouped(values, groups)
     if not len(sums):
         return np.full(n, np.nan)
-    blocks = [(draws @ sums) / (draws @ sizes.astype(np.float64)) for draws in _draws(len(sums), n, seed)]
+    blocks = [(draws @ sums) / (draws @ sizes.astype(np.float64)) for draws in draw_groups(len(sums), n, seed)]
     return np.concatenate(blocks)
 
 
@@ -151,7 +150,7 @@ def resample_micro(
     names, members = np.unique(groups[order], return_inverse=True)
     right, counted = right[order], counted[order]
     samples = []
-    for draws in _draws(len(names), n, seed):
+    for draws in draw_groups(len(names), n, seed):
         for rows in np.array_split(draws, max(1, len(draws) * len(right) // BLOCK)):
             drawn = rows[:, members].astype(np.int64)
             before = np.cumsum(drawn, axis=1) - drawn
@@ -189,7 +188,7 @@ def _grouped(values: np.ndarray, groups: Any) -> tuple[np.ndarray, np.ndarray]:
     return np.bincount(members, weights=kept), np.bincount(members)
 
 
-def _draws(groups: int, n: int, seed: int) -> Iterator[np.ndarray]:
+def draw_groups(groups: int, n: int = RESAMPLES, seed: int = 0) -> Iterator[np.ndarray]:
     """How often each group is drawn in each resample, (n, groups) in blocks: the same for every interval of a table."""
     sizes = _block_sizes(groups, n)
     if len(sizes) == 1:
@@ -198,6 +197,13 @@ def _draws(groups: int, n: int, seed: int) -> Iterator[np.ndarray]:
     random = np.random.default_rng(seed)
     for size in sizes:
         yield _counts(random, groups, size)
+
+
+def toss_signs(groups: int, n: int = TOSSES, seed: int = 0) -> Iterator[np.ndarray]:
+    """The sign of each group in each toss, (n, groups) of -1 and 1 in blocks."""
+    random = np.random.default_rng(seed)
+    for size in _block_sizes(groups, n):
+        yield random.integers(2, size=(size, groups), dtype=np.int8) * 2.0 - 1.0
 
 
 @lru_cache(maxsize=8)

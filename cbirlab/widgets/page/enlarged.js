@@ -76,7 +76,8 @@ function openEnlarged({ model, el, tiles, store }) {
     const button = tiles.children[position];
     const id = Number(button.dataset.id);
     const name = model.get("names")[position] ?? "";
-    title.textContent = [button.getAttribute("aria-label"), name].filter(Boolean).join(" · ");
+    const said = [".cbirlab-caption", ".cbirlab-live"].map((part) => button.querySelector(part).textContent);
+    title.textContent = [...said, name].filter(Boolean).join(" · ");
     image.alt = title.textContent;
     image.src = large.get(id) ?? store.urls.get(id) ?? ""; // the thumbnail until the picture is here
     dialog.dataset.id = id;

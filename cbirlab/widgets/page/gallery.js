@@ -94,6 +94,8 @@ function render({ model, el }) {
     const line = make("span", "cbirlab-line", button);
     make("span", "cbirlab-caption", line);
     make("span", "cbirlab-name", line);
+    make("span", "cbirlab-live", button); // with the caption, the name of the button
+    for (const part of [button.children[1], button.children[2], line.lastChild]) part.setAttribute("aria-hidden", "true");
     button.addEventListener("click", (event) => clicked(button, event));
     button.addEventListener("focus", () => rove(position)); // by mouse, by keys or by a script
     for (const name of ["pointerenter", "focus"]) button.addEventListener(name, () => store.hover(Number(button.dataset.id), el));
@@ -108,13 +110,13 @@ function render({ model, el }) {
     const mark = marks[name];
     const caption = model.get("captions")[position] ?? "";
     const note = model.get("notes")[position] ?? "";
-    const [image, symbol, change, { children: [text, file] }] = button.children;
+    const [image, symbol, change, { children: [text, file] }, said] = button.children;
     const path = model.get("names")[position] ?? "";
     button.dataset.id = id;
     button.dataset.mark = name;
     button.tabIndex = position === focusAt ? 0 : -1;
     button.style.border = mark ? mark.border : "";
-    button.setAttribute("aria-label", [caption, mark?.label, spoken(note)].filter(Boolean).join(", ") || `picture ${id}`);
+    said.textContent = [mark?.label, spoken(note)].filter(Boolean).join(", ") || (caption ? "" : `picture ${id}`);
     symbol.textContent = mark ? `${mark.symbol} ${mark.short}` : "";
     button.title = `${path}\nClick to ask for it, double-click or press Z to enlarge it`;
     text.textContent = caption;

@@ -18,7 +18,7 @@ function scatterParts(el, act) {
   const clearTool = tool("Clear", "Clear the selection", act.clear);
   tool("+", "Zoom in", () => act.zoom(1.5));
   tool("−", "Zoom out", () => act.zoom(1 / 1.5));
-  tool("Fit", "Show the whole map", act.fit);
+  tool("Fit", "Fit: show the whole map", act.fit);
   const stage = make("div", "cbirlab-scatter-stage", el);
   const canvas = make("canvas", "", stage);
   canvas.tabIndex = 0;

@@ -63,6 +63,14 @@ def bring_back(workbench: Any, state: Mapping[str, Any]) -> None:
         workbench.comparison.from_json(state["pinned"])
 
 
+def write(state: Mapping[str, Any], path: str | Path) -> Path:
+    """Write a state to a file."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps(state), encoding="utf-8")
+    return target
+
+
 def session_of(dataset: Any, backbone: str | None, options: Mapping[str, Any]) -> Session:
     """Take a session as it is, or open a new one on a dataset."""
     if hasattr(dataset, "rank_query"):

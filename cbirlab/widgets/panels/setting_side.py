@@ -89,10 +89,7 @@ class Side:
     @property
     def title(self) -> str:
         """Backbone and setting in words."""
-        tap, aggregation, whitening, dimensions, _ = self.setting
-        parts = [self.backbone.value, tap, aggregation, "" if whitening == "none" else whitening]
-        parts += [dimensions and f"{dimensions} dimensions", *self.setting.searched]
-        return " · ".join(part for part in parts if part)
+        return self.setting.title(self.backbone.value)
 
     @property
     def wish(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -176,7 +175,6 @@ class Workbench(Explorer):
             self.ask()
 
     def _find(self) -> None:
-        """Show the pictures in the strip whose names have the text of the bar in them."""
         show_in_strip(self.strip, self.dataset, self.view.find.value)
 
     def _go(self, state: Any) -> None:
@@ -269,10 +267,20 @@ class Workbench(Explorer):
 
     def save(self, path: str | Path) -> Path:
         """Write the state to a file, for `restore`."""
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(json.dumps(self.to_json()), encoding="utf-8")
-        return target
+        return saved.write(self.to_json(), path)
+
+    def save_page(self, path: str | Path, **options: Any) -> Path:
+        """Write a page that needs no kernel and opens on what is shown, as far as it is of A's backbone.
+
+        Parameters
+        ----------
+        options : those of `cbirlab.widgets.shared_page.save_page`, which says what is raised.
+        """
+        from cbirlab.widgets.shared_page import save_page
+
+        sides = [side.setting for side in self.sides if side.session is self.session]
+        shown = {"sides": sides, "compared": len(sides) > 1, "question": self.question.query}
+        return save_page(path, self.session, **(shown | options))
 
     @classmethod
     def restore(cls, path: str | Path, dataset: Any = None, **options: Any) -> Workbench:

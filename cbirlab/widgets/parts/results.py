@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cbirlab.pipeline import Run
 
 NOT_RIGHT = {"", "wrong", "junk"}
+OF_PROTOCOL, OF_INSTANCE = "right", "of its instance"  # what right answers are called, by who says that they are
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Results:
     legend: Sequence[str] = ()
     places: Sequence[int] = ()
     among: int | None = None
-    right: str = "right"
+    right: str = OF_PROTOCOL
 
     @property
     def title(self) -> str:
@@ -106,7 +107,7 @@ def results_of_images(
     kinds = kinds_of_images(dataset, images, rows)
     possible = {"positive", "wrong"} if any(kinds) else set()
     among = count_rows(only)
-    return Results(words, rows, scores, kinds, _in_order(possible), places, among, right="of its instance")
+    return Results(words, rows, scores, kinds, _in_order(possible), places, among, right=OF_INSTANCE)
 
 
 def results_of_outside(words: str, ranking: Ranking, *, shown: int, only: Collection[int] = ()) -> Results:

@@ -37,6 +37,13 @@ class Setting(NamedTuple):
         parts = [*self[:4], *self.searched]
         return " ".join(str(part) for part in parts if part not in (None, "none"))
 
+    def title(self, backbone: str) -> str:
+        """Backbone and setting as a heading."""
+        whitened = "" if self.whitening == "none" else self.whitening
+        kept = self.dimensions and f"{self.dimensions} dimensions"
+        parts = [backbone, self.tap, self.aggregation, whitened, kept, *self.searched]
+        return " · ".join(str(part) for part in parts if part)
+
     @property
     def slow(self) -> str:
         """What may take long to compute, in words."""
@@ -129,10 +136,7 @@ class RetrievalState(HasTraits):
         """The arguments of `Session.rank`."""
         before = () if self.attention == "none" else (Attention(self.attention),)
         aggregation = Aggregation(self.aggregation, self.parameters.get(self.aggregation, {}), before)
-        # Methods that compare words have no vectors to whiten; the wish stays for the next pooling.
-        whitening = Whitening("none") if aggregation.fact("similarity") else Whitening.parse(self.whitening)
-        dimensions = self.dimensions if whitening.fact("ordered") else None
-        return Setting(self.tap, aggregation, whitening, dimensions, tuple(self.stages.items()))
+        return settle(self.tap, aggregation, Whitening.parse(self.whitening), self.dimensions, self.stages)
 
     def to_json(self) -> dict[str, Any]:
         """The whole state as plain data, to be kept in a file or passed to `from_json`."""
@@ -151,6 +155,16 @@ class RetrievalState(HasTraits):
         with self.hold_trait_notifications():
             for name, value in saved.items():
                 setattr(self, name, value)
+
+
+def settle(
+    tap: str, aggregation: Aggregation, whitening: Whitening, dimensions: int | None, stages: Mapping[str, Any]
+) -> Setting:
+    """The setting that a choice comes to: what does not apply is left out of it."""
+    # Methods that compare words have no vectors to whiten; the wish stays for the next pooling.
+    whitening = Whitening("none") if aggregation.fact("similarity") else whitening
+    dimensions = dimensions if whitening.fact("ordered") else None
+    return Setting(tap, aggregation, whitening, dimensions, tuple(stages.items()))
 
 
 def usual_start(session: Session, whitening: str = "none") -> dict[str, Any]:

@@ -42,7 +42,7 @@ class ViewBar(widgets.HBox):
     """
 
     def __init__(self, *first: Any, shown: int) -> None:
-        looks = {"style": {"description_width": "auto"}, "layout": {"width": "11em"}}
+        looks = {"style": {"description_width": "auto"}, "layout": {"width": "10em"}}
         self.back = widgets.Button(description="Back", tooltip="Back to what was shown before", layout=NARROW)
         self.forward = widgets.Button(description="Forward", tooltip="What was gone back from", layout=NARROW)
         self.find = widgets.Text(
