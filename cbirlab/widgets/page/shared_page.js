@@ -99,11 +99,11 @@ class Page {
     this.method = methods[0];
     const choose = (place) => ((this.method = methods[place]), this.drawRest());
     if (methods.length > 1) makeMenu("map", titles, this.right, choose);
-    const { points, groups } = this.texts.scatter;
+    const { points, groups, left_out } = this.texts.scatter;
     const bytes = (text) => new DataView(Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0)).buffer);
-    this.map = this.model({ ...this.texts.scatter, points: bytes(points), groups: bytes(groups) });
+    this.map = this.model({ ...this.texts.scatter, points: bytes(points), groups: bytes(groups), left_out: bytes(left_out) });
     this.map.on("change:clicks", () => this.pick(this.map.get("picked")));
-    this.map.on("change:selected", () => this.choose(this.map.get("selected")));
+    for (const name of ["selected", "kept"]) this.map.on(`change:${name}`, () => this.choose());
     this.scatter = make("div", "", this.right);
     widgets.scatter.render({ model: this.map, el: this.scatter });
     this.honest = make("p", "cbirlab-note", this.right);
@@ -145,8 +145,13 @@ class Page {
     this.note.textContent = `${parts.filter(Boolean).join(", ")}. This page holds the rankings of the queries in the strip alone.`;
   }
 
-  choose(ids) {
-    this.only = new Set(ids.filter((id) => id < this.texts.images));
+  // What a lasso surrounds and what chips of groups keep; -1, which no image is, if that is nothing.
+  choose() {
+    const [selected, kept] = ["selected", "kept"].map((name) => new Set(this.map.get(name)));
+    const groups = this.map.get("groups");
+    const inside = (id) => (!selected.size || selected.has(id)) && (!kept.size || kept.has(groups.getInt16(2 * id, true)));
+    const ids = selected.size || kept.size ? [...Array(this.texts.images).keys()].filter(inside) : [];
+    this.only = new Set(kept.size && !ids.length ? [-1] : ids);
     this.ask();
   }
 

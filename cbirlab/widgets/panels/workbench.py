@@ -182,8 +182,7 @@ class Workbench(Explorer):
         if state is None:
             return
         with self.held():
-            for name, value in state["question"].items():
-                setattr(self.question, name, value)
+            self.question.take(state["question"])
             self.compared = "B" in state["sides"]
             for side in self.sides:
                 side.take_over(state["sides"][side.name])

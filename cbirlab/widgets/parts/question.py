@@ -235,6 +235,12 @@ class Question(HasTraits):
             return kinds_of_images(dataset, asked, rows)
         return kinds_of_query(dataset, self.query, rows)
 
+    def take(self, values: Mapping[str, Any]) -> None:
+        """Ask what was asked at another time, by its `trait_values`, in one step."""
+        with self.hold_trait_notifications():
+            for name, value in values.items():
+                setattr(self, name, value)
+
     def to_json(self) -> dict[str, Any]:
         """The question as plain data; a picture from outside with its bytes."""
         own = self.own and {"name": self.own.name, "data": base64.b64encode(self.own.data).decode("ascii")}
