@@ -37,6 +37,10 @@ class Head(BinaryCode):
     It starts from ITQ's projection, scaled so that the mean square of all outputs is 1. There is no bias: outputs have
     mean 0 on the learning set, whatever the projection.
 
+    Parameters
+    ----------
+    epochs : how often all rows of the learning set are seen.
+
     Attributes
     ----------
     losses_ : (epochs,), mean loss of each epoch.
@@ -106,6 +110,10 @@ class Head(BinaryCode):
 class DSH(Head):
     """DSH: matching rows come near, others move 2 K apart, outputs tend to -1 and 1.
 
+    Parameters
+    ----------
+    quantisation : weight of the pull towards -1 and 1; without it signs lose more.
+
     References
     ----------
     `cbirlab.training.hash_losses.dsh`.
@@ -128,6 +136,10 @@ class DSH(Head):
 
 class HashNet(Head):
     """HashNet: the inner product of two soft codes tells whether rows match; soft codes turn into signs step by step.
+
+    Parameters
+    ----------
+    factor : of the inner product of two codes, before it becomes the probability of a match.
 
     References
     ----------
@@ -155,6 +167,10 @@ class HashNet(Head):
 class TripletHash(Head):
     """A row is nearer to its matches than to all other rows of a batch, by a margin.
 
+    Parameters
+    ----------
+    margin : how much nearer a match must be than all other rows.
+
     References
     ----------
     `cbirlab.training.hash_losses.triplet`.
@@ -180,6 +196,11 @@ class OrthoHash(Head):
 
     Outputs are brought to mean 0 and variance 1 in each batch before they are compared (batch normalisation), and in
     the end over the learning set. Rows without an instance take part in that alone.
+
+    Parameters
+    ----------
+    scale : of the cosines before the cross-entropy: the larger, the more the nearest target counts.
+    margin : by which the cosine of the own target must lead.
 
     References
     ----------
@@ -223,6 +244,10 @@ class BAE(Head):
 
     ITQ, where it starts, is nearly the best that it can find.
 
+    Parameters
+    ----------
+    balance : weight of bits that are 0 as often as 1.
+
     References
     ----------
     `cbirlab.training.hash_losses.bae`.
@@ -252,6 +277,10 @@ class BAE(Head):
 
 class KNNHash(Head):
     """Self-taught: rows whose descriptors are nearest count as matching, and codes learn which those are. No labels.
+
+    Parameters
+    ----------
+    neighbours : nearest rows that count as matching.
 
     References
     ----------

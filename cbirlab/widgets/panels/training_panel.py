@@ -17,7 +17,7 @@ from cbirlab.widgets.panels.base_panel import PAUSE, Panel, side_by_side
 from cbirlab.widgets.panels.live_training import ENDED, PREPARING, LiveTraining
 from cbirlab.widgets.panels.sessions import offer_everywhere
 from cbirlab.widgets.panels.training_views import BeforeAfter, MinedPairs, MovingMap
-from cbirlab.widgets.panels.training_words import ended_words, fact_words, going_words, plain_call
+from cbirlab.widgets.panels.training_words import JUDGES, ended_words, fact_words, going_words, plain_call
 from cbirlab.widgets.parts import training_charts, views
 from cbirlab.widgets.parts.drawing import stack_pictures
 from cbirlab.widgets.parts.gallery import Thumbnails, page_text
@@ -121,7 +121,7 @@ class TrainingPanel(Panel):
         self.buttons = TrainingButtons(actions, self.guard)
         self.judges = widgets.Checkbox(description="also look at the benchmark: it is the test", indent=False)
         judged = bool(self.dataset.queries) and any(any(one.values()) for one in self.dataset.labels)
-        self.judges.layout.display = None if judged else "none"
+        self.judges.tooltip, self.judges.layout.display = JUDGES, None if judged else "none"
         self.status, self.curves, self.code = (widgets.HTML() for _ in range(3))
         self.map = MovingMap(self.dataset)
         self.mined = MinedPairs(pairs, self.show_error)

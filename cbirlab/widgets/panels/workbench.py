@@ -16,6 +16,7 @@ from cbirlab.widgets.panels.explorer import PAUSE, SHOWN, Explorer
 from cbirlab.widgets.panels.sessions import Sessions, backbone_titles
 from cbirlab.widgets.panels.setting_side import Side, difference, gone, moved
 from cbirlab.widgets.parts import views
+from cbirlab.widgets.parts.controls import tooltip
 from cbirlab.widgets.parts.dataset_menu import DatasetMenu
 from cbirlab.widgets.parts.gallery import close_all
 from cbirlab.widgets.parts.map_panel import MapPanel
@@ -101,6 +102,7 @@ class Workbench(Explorer):
         self.map = MapPanel(self.session, self.thumbnails)
         self.compare = widgets.ToggleButton(description="Compare A | B", icon="columns")
         self.tabs = widgets.ToggleButtons(options=["A", "B"], description="settings of", style={"button_width": "60px"})
+        self.tabs.tooltip = tooltip("settings of")
         self.clear = widgets.Button(description="Show all", icon="times", layout={"width": "auto"})
         self.selection, self.tests = widgets.HTML(), widgets.HTML()
         self.controls_box = widgets.VBox()

@@ -9,14 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import anywidget
 import ipywidgets as widgets
 import numpy as np
 import pandas as pd
+from traitlets import Unicode
 
 from cbirlab import tables
 from cbirlab.evaluation import paired_difference, randomisation_p
 from cbirlab.widgets.parts import views
 from cbirlab.widgets.parts.download import Download
+from cbirlab.widgets.parts.gallery import page_text
 from cbirlab.widgets.parts.guard import Guard
 
 if TYPE_CHECKING:
@@ -74,6 +77,31 @@ class Pinned:
         return cls(row, levels, np.array(saved["groups"], dtype=np.int64))
 
 
+class PinnedTable(anywidget.AnyWidget):
+    """The HTML of the pinned settings, whose rows have a button each.
+
+    Parameters
+    ----------
+    value : the table, as `views.comparison_table` writes it.
+    remove : called with the place of a row, from 0, when its button is pressed.
+    guard : runs that.
+    """
+
+    _esm = page_text("pinned.js")
+    _css = page_text("widgets.css")
+
+    value = Unicode().tag(sync=True)
+
+    def __init__(self, value: str, remove: Callable[[int], None], guard: Guard) -> None:
+        self._remove = remove
+        super().__init__(value=value)
+        guard.received(self, self._asked)
+
+    def _asked(self, _widget: Any, content: dict[str, Any], _buffers: Any) -> None:
+        if isinstance(content.get("remove"), int):
+            self._remove(content["remove"])
+
+
 class Comparison(widgets.VBox):
     """A table of pinned settings with export buttons.
 
@@ -105,7 +133,7 @@ class Comparison(widgets.VBox):
             )
             for suffix, (title, mime) in FORMATS.items()
         }
-        self.table = widgets.HTML(views.comparison_table([]), layout={"overflow": "auto"})
+        self.table = PinnedTable(views.comparison_table([]), self.remove, self.guard)
         self.guard.clicked(self.pin_button, self.pin)
         self.guard.clicked(self.clear_button, self.clear)
         buttons = widgets.HBox(
@@ -137,6 +165,18 @@ class Comparison(widgets.VBox):
             levels = evaluation.per_query if evaluation else {}
             groups = evaluation.groups if evaluation else np.empty(0, np.int64)
             self.pinned.append(Pinned(dict(row), levels, groups))
+        self._draw()
+
+    def remove(self, place: int) -> None:
+        """Take out the row at a place, from 0; without the first row, differences are those to the row that follows it.
+
+        Raises
+        ------
+        IndexError : there is no such row.
+        """
+        if not 0 <= place < len(self.pinned):
+            raise IndexError(f"remove: place must be from 0 to {len(self.pinned) - 1}, the rows pinned, got {place}.")
+        del self.pinned[place]
         self._draw()
 
     def clear(self) -> None:

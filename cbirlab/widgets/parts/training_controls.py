@@ -16,7 +16,7 @@ from cbirlab.pipeline.fields import each
 from cbirlab.training.losses import Loss
 from cbirlab.training.miners import Miner
 from cbirlab.widgets.parts import views
-from cbirlab.widgets.parts.controls import AUTO, UNSET, menu, set_option
+from cbirlab.widgets.parts.controls import AUTO, UNSET, menu, set_option, tooltip
 from cbirlab.widgets.parts.guard import Guard
 from cbirlab.widgets.parts.method_control import MethodControl, parameter_control
 
@@ -56,7 +56,7 @@ class TrainingControls(widgets.VBox):
             set_option(self.fields["rate"], f"{training.rate:g}", training.rate)
         self.fields["seed"] = parameter_control(Parameter("seed", declared["seed"].offers, training.seed))
         for name, control in self.fields.items():
-            (control.menu if name in METHODS else control).tooltip = declared[name].help
+            (control.menu if name in METHODS else control).tooltip = tooltip(name, declared[name].help)
         super().__init__([widgets.HTML(views.note(f"Learned on: {_short(training.on)}")), *self.fields.values()])
 
     @property

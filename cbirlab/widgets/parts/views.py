@@ -127,8 +127,9 @@ def comparison_table(rows: Sequence[Mapping[str, Any]]) -> str:
 def _comparison_cells(
     place: int, row: Mapping[str, Any], columns: Sequence[str], best: Mapping[str, float], tested: bool
 ) -> str:
-    texts = [place, *(row.get(name, "") for name in columns)]
-    cells = "".join(f"<td>{escape(str(text))}</td>" for text in texts)
+    button = f"<button type='button' aria-label='remove row {place}' title='Remove row {place}'>×</button>"
+    cells = f"<td>{place} {button}</td>"
+    cells += "".join(f"<td>{escape(str(row.get(name, '')))}</td>" for name in columns)
     cells += "".join(f"<td>{_map_cell(row, name, best[name])}</td>" for name in best)
     names = ("difference", "difference_low", "difference_high", "difference_p")
     return f"{cells}<td>{difference(*(row.get(name, math.nan) for name in names))}</td>" if tested else cells
