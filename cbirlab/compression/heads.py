@@ -40,6 +40,12 @@ class Head(BinaryCode):
     Parameters
     ----------
     epochs : how often all rows of the learning set are seen.
+    quantisation : weight of the pull towards -1 and 1, without which signs lose more.
+    factor : of the inner product of two codes, before it becomes the probability of a match.
+    scale : of cosines before the cross-entropy: the larger, the more the nearest target counts.
+    margin : by which a match must be nearer than others, or the cosine of the own target must lead.
+    balance : weight of bits that are 0 as often as 1.
+    neighbours : nearest rows that count as matching.
 
     Attributes
     ----------
@@ -110,10 +116,6 @@ class Head(BinaryCode):
 class DSH(Head):
     """DSH: matching rows come near, others move 2 K apart, outputs tend to -1 and 1.
 
-    Parameters
-    ----------
-    quantisation : weight of the pull towards -1 and 1; without it signs lose more.
-
     References
     ----------
     `cbirlab.training.hash_losses.dsh`.
@@ -136,10 +138,6 @@ class DSH(Head):
 
 class HashNet(Head):
     """HashNet: the inner product of two soft codes tells whether rows match; soft codes turn into signs step by step.
-
-    Parameters
-    ----------
-    factor : of the inner product of two codes, before it becomes the probability of a match.
 
     References
     ----------
@@ -167,10 +165,6 @@ class HashNet(Head):
 class TripletHash(Head):
     """A row is nearer to its matches than to all other rows of a batch, by a margin.
 
-    Parameters
-    ----------
-    margin : how much nearer a match must be than all other rows.
-
     References
     ----------
     `cbirlab.training.hash_losses.triplet`.
@@ -196,11 +190,6 @@ class OrthoHash(Head):
 
     Outputs are brought to mean 0 and variance 1 in each batch before they are compared (batch normalisation), and in
     the end over the learning set. Rows without an instance take part in that alone.
-
-    Parameters
-    ----------
-    scale : of the cosines before the cross-entropy: the larger, the more the nearest target counts.
-    margin : by which the cosine of the own target must lead.
 
     References
     ----------
@@ -244,10 +233,6 @@ class BAE(Head):
 
     ITQ, where it starts, is nearly the best that it can find.
 
-    Parameters
-    ----------
-    balance : weight of bits that are 0 as often as 1.
-
     References
     ----------
     `cbirlab.training.hash_losses.bae`.
@@ -277,10 +262,6 @@ class BAE(Head):
 
 class KNNHash(Head):
     """Self-taught: rows whose descriptors are nearest count as matching, and codes learn which those are. No labels.
-
-    Parameters
-    ----------
-    neighbours : nearest rows that count as matching.
 
     References
     ----------

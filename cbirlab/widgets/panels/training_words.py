@@ -8,9 +8,6 @@ from typing import Any
 from cbirlab.adaptation.training import Training
 from cbirlab.widgets.panels.live_training import PREPARING, LiveTraining, facts
 
-JUDGES = "judge each step on the queries too; the step that is kept is chosen without them"
-"""What the tick box of the benchmark does."""
-
 
 def plain_call(training: Training, name: str, early: str = "") -> str:
     """The call that trains without a panel."""

@@ -100,7 +100,8 @@ class Workbench(Explorer):
         super()._build()
         self.b: Side | None = None
         self.map = MapPanel(self.session, self.thumbnails)
-        self.compare = widgets.ToggleButton(description="Compare A | B", icon="columns")
+        says = "a second setting beside the first, and where its results differ"
+        self.compare = widgets.ToggleButton(description="Compare A | B", icon="columns", tooltip=says)
         self.tabs = widgets.ToggleButtons(options=["A", "B"], description="settings of", style={"button_width": "60px"})
         self.tabs.tooltip = tooltip("settings of")
         self.clear = widgets.Button(description="Show all", icon="times", layout={"width": "auto"})

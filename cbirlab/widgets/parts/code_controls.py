@@ -79,9 +79,8 @@ class CodeControls:
 def _control(parameter: Parameter) -> Any:
     looks: dict[str, Any] = {"description": parameter.name, "says": parameter.says}
     if isinstance(parameter.domain, Choice):
-        made = menu([(AUTO if one is None else str(one), one) for one in parameter.domain.options], **looks)
-        made.value = parameter.default
-        return made
+        options = [(AUTO if one is None else str(one), one) for one in parameter.domain.options]
+        return menu(options, value=parameter.default, **looks)
     fits = isinstance(parameter.domain, Range) and parameter.domain.optional
     stops = [(AUTO if fits and stop == UNSET else str(stop), stop) for stop in STOPS[parameter.name]]
     made = option_slider(stops, **looks)

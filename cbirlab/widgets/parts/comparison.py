@@ -25,13 +25,15 @@ from cbirlab.widgets.parts.guard import Guard
 if TYPE_CHECKING:
     from cbirlab.evaluation import Evaluation
 
+ALL, READ = "with all columns", "as a table to read: what tells the rows apart, and their metrics with intervals"
 FORMATS = {
-    "csv": ("CSV", "text/csv"),
-    "md": ("Markdown", "text/markdown"),
-    "tex": ("LaTeX", "application/x-tex"),
-    "xlsx": ("Excel", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
-    "json": ("JSON recipes", "application/json"),
+    "csv": ("CSV", "text/csv", ALL),
+    "md": ("Markdown", "text/markdown", READ),
+    "tex": ("LaTeX", "application/x-tex", READ),
+    "xlsx": ("Excel", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", ALL),
+    "json": ("JSON recipes", "application/json", ALL),
 }
+"""Title, type and what is in it, of each format."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +112,11 @@ class Comparison(widgets.VBox):
     current : gives the table row and the evaluation of each setting shown now; called when "Pin this setting" is
         pressed.
     on_error : called with an exception that a button raises.
+
+    Attributes
+    ----------
+    columns : what the files hold, by the names of the columns of `frame`; None for all, in Markdown and LaTeX for those
+        of `cbirlab.tables.usual_columns`.
     """
 
     def __init__(
@@ -118,6 +125,7 @@ class Comparison(widgets.VBox):
         on_error: Callable[[Exception], None],
     ) -> None:
         self.pinned: list[Pinned] = []
+        self.columns: Sequence[str] | None = None
         self._current, self.guard = current, Guard(on_error)
         self.pin_button = widgets.Button(description="Pin this setting", icon="thumb-tack")
         self.clear_button = widgets.Button(description="Clear", disabled=True, layout={"width": "70px"})
@@ -129,9 +137,9 @@ class Comparison(widgets.VBox):
                 make=lambda suffix=suffix: self.to_bytes(suffix),
                 on_error=on_error,
                 disabled=True,
-                tooltip=f"The pinned settings with all columns as {title}",
+                tooltip=f"The pinned settings {about}",
             )
-            for suffix, (title, mime) in FORMATS.items()
+            for suffix, (title, mime, about) in FORMATS.items()
         }
         self.table = PinnedTable(views.comparison_table([]), self.remove, self.guard)
         self.guard.clicked(self.pin_button, self.pin)
@@ -188,7 +196,7 @@ class Comparison(widgets.VBox):
         """The table as a file: the same bytes as `cbirlab.tables.write` writes."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"comparison.{suffix}"
-            tables.write(self.frame, path)
+            tables.write(self.frame, path, columns=self.columns)
             return path.read_bytes()
 
     def to_json(self) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from html import escape
 from typing import Any
 
 import ipywidgets as widgets
@@ -59,21 +60,30 @@ def tooltip(label: str, says: str = "") -> str:
     return f"{label}: {text}." if text else label
 
 
+def titled(label: str, says: str = "") -> dict[str, Any]:
+    """Traits of a menu or a tick box with this label, whose tooltips ipywidgets would not show."""
+    says = tooltip(label, says)
+    return {
+        "description": f"<span title='{escape(says)}'>{escape(label)}</span>",
+        "description_allow_html": True,
+        "tooltip": says,
+    }
+
+
 def control(parameter: Parameter, *, description: str = "") -> Any:
     """The widget for one declared parameter.
 
     A slider for a range, a field for one too wide for a slider, a tick box for yes and no, a menu for other choices, a
     line for a name.
     """
-    looks: dict[str, Any] = {"description": description or parameter.name, "style": DESCRIPTION, "layout": LAYOUT}
-    looks["tooltip"] = tooltip(looks["description"], parameter.says)
-    domain = parameter.domain
+    label, domain = description or parameter.name, parameter.domain
+    looks: dict[str, Any] = {"description": label, "style": DESCRIPTION, "layout": LAYOUT}
+    looks["tooltip"] = tooltip(label, parameter.says)
+    if isinstance(domain, Choice) and set(domain.options) == {False, True}:
+        return widgets.Checkbox(value=parameter.default, indent=True, **looks | titled(label, parameter.says))
     if isinstance(domain, Choice):
-        if set(domain.options) == {False, True}:
-            return widgets.Checkbox(value=parameter.default, indent=True, **looks)
-        return widgets.Dropdown(
-            options=[(str(option), option) for option in domain.options], value=parameter.default, **looks
-        )
+        offered = [(str(option), option) for option in domain.options]
+        return menu(offered, description=label, says=parameter.says, value=parameter.default)
     if isinstance(domain, Word):
         return widgets.Text(value=parameter.default, continuous_update=False, **looks)
     numbers = {
@@ -101,10 +111,10 @@ def on_stop(domain: Range | Choice | Word, value: Any) -> Any:
     return int(stop) if domain.integer else round(stop, 10)
 
 
-def menu(options: Sequence[tuple[str, Any]], *, description: str, says: str = "") -> Any:
+def menu(options: Sequence[tuple[str, Any]], *, description: str, says: str = "", **given: Any) -> Any:
     """A menu of pairs (title, name); `says` explains it if `SAID` does not."""
-    looks: dict[str, Any] = {"style": DESCRIPTION, "layout": LAYOUT, "tooltip": tooltip(description, says)}
-    return widgets.Dropdown(options=list(options), description=description, **looks)
+    looks: dict[str, Any] = {"style": DESCRIPTION, "layout": LAYOUT, **titled(description, says)}
+    return widgets.Dropdown(options=list(options), **looks | given)
 
 
 def option_slider(options: Sequence[Any], *, description: str, says: str = "", **given: Any) -> Any:

@@ -123,9 +123,7 @@ def parameter_control(parameter: Parameter) -> Any:
     domain, (_, default) = parameter.domain, _option(parameter.default)
     label = parameter.name.replace("_", " ")
     if isinstance(domain, Choice) and None in domain.options:
-        made = menu([_option(one) for one in domain.options], description=label, says=parameter.says)
-        made.value = default
-        return made
+        return menu([_option(one) for one in domain.options], description=label, says=parameter.says, value=default)
     if isinstance(domain, Range) and _doubles(domain):
         return option_slider(_stops(parameter), description=label, says=parameter.says, value=default)
     return control(parameter, description=label)
