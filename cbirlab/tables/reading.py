@@ -103,10 +103,8 @@ def for_reading(frame: pd.DataFrame, columns: Sequence[str] | None = None) -> pd
     wanted = usual_columns(frame) if columns is None else check_columns(frame, columns)
     cells = {name: _column(frame, str(name)) if name in frame else [] for name in wanted}
     made = pd.DataFrame(cells, index=frame.index)
-    of_list = (
-        {EXACT_RECALL: f"exact_{EXACT_RECALL}"} if "index" in frame else {}
-    )  # beside an index, if not a metric too
-    of_list = {} if f"exact_{EXACT_RECALL}" in frame else of_list
+    exact = f"exact_{EXACT_RECALL}"
+    of_list = {EXACT_RECALL: exact} if "index" in frame and exact not in frame else {}  # no metric, if there is but one
     made.columns = pd.Index([heading(of_list.get(name, str(name))) for name in wanted], dtype=object)
     return made
 
