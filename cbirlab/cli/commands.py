@@ -245,7 +245,7 @@ def _evaluate(given: Any) -> int:
 
     options = recipe_fields(given)
     try:
-        checks.table(given.out, columns=given.columns)
+        checks.table(given.out)
         checks.table(given.per_query, "--per-query")
         Recipe(**options)  # refused here rather than after the descriptors were read
     except ValueError as error:
@@ -257,7 +257,7 @@ def _published(given: Any) -> int:
     from cbirlab.cli import checks, judging
 
     try:
-        checks.table(given.out, columns=given.columns)
+        checks.table(given.out)
     except ValueError as error:
         raise UsageError(str(error)) from error
     return judging.published_command(given)
