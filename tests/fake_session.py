@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 import time
 from dataclasses import replace
@@ -238,3 +239,8 @@ class FakeSession:
         asked = prototypes[np.arange(len(self.dataset.queries)) % scenes]
         queries = asked + random.normal(size=asked.shape)
         return tuple((x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32) for x in (queries, images))
+
+
+def label(widget) -> str:
+    """The label of a control as it is read, without the tags that carry its tooltip."""
+    return re.sub("<[^>]*>", "", getattr(widget, "description", ""))

@@ -6,7 +6,7 @@ import threading
 
 import numpy as np
 import pytest
-from fake_session import write_toytown_form
+from fake_session import label, write_toytown_form
 
 from cbirlab.compression.library import has_faiss
 from cbirlab.datasets import load_dataset
@@ -46,7 +46,7 @@ def show(session):
 
 def slider(panel, name):
     """The control of that name that is shown."""
-    return next(one for one in panel.code.sliders if one.description == name and one.layout.display != "none")
+    return next(one for one in panel.code.sliders if label(one) == name and one.layout.display != "none")
 
 
 def move(panel, name, value):
@@ -144,7 +144,7 @@ def test_methods_share_their_sliders_and_only_their_own_are_seen(show):
     panel.code.method.value = "pcah"
     assert panel.work.wait()
     assert slider(panel, "bits") is before
-    assert all(one.description != "seed" for one in panel.code.sliders if one.layout.display != "none")
+    assert all(label(one) != "seed" for one in panel.code.sliders if one.layout.display != "none")
     assert panel.compression == "pcah(bits=16)"
     panel.code.method.value = "binary"
     assert panel.work.wait()

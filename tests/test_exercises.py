@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from inspect import signature
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from fake_session import write_toytown_form
 
-from cbirlab import AGGREGATIONS, ATTENTIONS, ENCODINGS, load_dataset
+from cbirlab import AGGREGATIONS, ATTENTIONS, ENCODINGS, Recipe, load_dataset, run
 from cbirlab.base.params import parameters
 from cbirlab.base.registry import UnknownName
-from cbirlab.exercises import EXERCISES, Solution, check, embedding, judge, part_of, solution, spread
+from cbirlab.exercises import EXERCISES, Solution, check, embedding, is_best, judge, part_of, solution, spread
 from cbirlab.exercises.base import told_apart
+from cbirlab.fusion import versus
 from cbirlab.whitening import learn, project
 
 GEM = "2_pooling.1"
@@ -222,3 +225,27 @@ def test_a_part_may_be_the_whole():
 )
 def test_spread(most, expected):
     assert spread(range(10), most) == expected
+
+
+def test_the_tours_questions_are_answered_by_what_was_measured(tmp_path, store):
+    towers = str(write_toytown_form(tmp_path / "towers"))
+    taps = ("stem", "layer2", "layer4")
+    recipes = {tap: Recipe(dataset=towers, weights="random", tap=tap) for tap in taps}
+    runs = {tap: run(recipe, store=store, progress=False) for tap, recipe in recipes.items()}
+    values = {tap: one.metrics["map_medium"] for tap, one in runs.items()}
+    best, worst = max(values, key=values.__getitem__), min(values, key=values.__getitem__)
+    second = sorted(values, key=values.__getitem__)[1]
+    won = versus(runs[worst], runs[best]).attrs
+    assert is_best(worst, runs) == (
+        f"{'No' if won['high'] < 0 and won['p'] <= 0.05 else 'One cannot tell'}. "
+        f"mAP (Medium) is {values[worst]:.3f} with {worst} and {values[best]:.3f} with {best}: "
+        f"{won['mean_difference']:+.3f} with the 95 % interval [{won['low']:+.3f}, {won['high']:+.3f}] "
+        f"and p {won['p']:.2g}."
+    )
+    assert f"with {best} and {values[second]:.3f} with {second}" in is_best(best, runs), "the best of the others"
+    with pytest.raises(ValueError, match="is_best: runs must hold 'layer9' and another one, got stem, layer2, layer4"):
+        is_best("layer9", runs)
+    with pytest.raises(ValueError, match="and another one, got stem"):
+        is_best("stem", {"stem": runs["stem"]})
+    unjudged = {tap: SimpleNamespace(evaluation=None) for tap in taps}
+    assert is_best("stem", unjudged) == "One cannot tell: these images have no ground truth."

@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 import pytest
-from fake_session import write_toytown_form
+from fake_session import label, write_toytown_form
 from PIL import Image
 from traitlets import TraitError
 
@@ -411,7 +411,7 @@ def names_of(panel) -> set[str]:
     while waiting:
         widget = waiting.pop()
         waiting += getattr(widget, "children", ())
-        found.add(getattr(widget, "description", ""))
+        found.add(label(widget))
     return found
 
 

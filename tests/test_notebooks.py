@@ -17,6 +17,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from fake_session import label
 from nbclient import NotebookClient
 from PIL import Image
 
@@ -77,7 +78,7 @@ def try_both(name, **given):
 
 def called(*descriptions):
     """Whether a part of a panel is a control of that name."""
-    return lambda part: getattr(part, "description", "") in descriptions
+    return lambda part: label(part) in descriptions
 
 
 CONTROLS = {

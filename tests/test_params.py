@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cbirlab.base.params import Choice, Range, Word, check_parameters, parameters
+from cbirlab.base.params import Choice, Range, Word, check_parameters, parameters, sentences
+from cbirlab.cli.listing import KINDS, registry
 from cbirlab.widgets.parts.controls import control
 
 
@@ -108,3 +109,63 @@ def test_a_word_is_a_parameter_of_a_method_and_a_line_in_panels() -> None:
     assert (declared.name, declared.default) == ("collection", "images")
     line = control(declared)
     assert (type(line).__name__, line.value) == ("Text", "images")
+
+
+class Parent:
+    """A parent.
+
+    Parameters
+    ----------
+    k : words of the codebook; a vector has k
+        dimensions. More is said elsewhere.
+    a, b : norm and `root`, as in Eq. 3 of the paper.
+    """
+
+
+class Child(Parent):
+    """A child.
+
+    Parameters
+    ----------
+    b : of its own
+    c : see `pooled`.
+    d : as for `test_params.Parent`.
+    """
+
+
+def pooled(c: float = 1.0) -> float:
+    """The parameter `c` : is not declared in a sentence.
+
+    Parameters
+    ----------
+    c : what a child asks for.
+    d : of another name. And more.
+    """
+    return c
+
+
+def test_a_sentence_is_the_first_one_of_the_docstring_of_a_class_of_its_parents_or_of_what_it_refers_to() -> None:
+    words = "words of the codebook; a vector has k dimensions."
+    assert sentences(Parent) == {"k": words, "a": (both := "norm and root, as in Eq. 3 of the paper."), "b": both}
+    said = sentences(Child)
+    assert (said["k"], said["a"], said["b"], said["c"]) == (words, both, "of its own.", "what a child asks for.")
+    assert said["d"] == "as for test_params.Parent.", "a reference that says nothing stays as it is written"
+    assert sentences(pooled) == {"c": "what a child asks for.", "d": "of another name."}
+    assert sentences(lambda maps: maps) == {}
+
+
+METHODS = [
+    (kind, name)
+    for kind in KINDS
+    for name in registry(kind)
+    if kind not in ("datasets", "backbones", "systems", "metrics")
+]
+
+
+@pytest.mark.parametrize(("kind", "name"), METHODS)
+def test_every_parameter_of_every_method_is_explained_in_one_sentence(kind: str, name: str) -> None:
+    method = registry(kind)[name]
+    for one in parameters(method).values() if callable(method) else ():
+        assert 8 < len(one.says) < 260, f"say in the docstring of {name} what {one.name} is"
+        assert one.says.endswith((".", "...")), one.says
+        assert not one.says.startswith(("see ", "as for ", "as in ")), f"{one.name}: nothing is said there: {one.says}"

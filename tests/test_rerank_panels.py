@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from fake_session import write_toytown_form
+from fake_session import label, write_toytown_form
 
 from cbirlab.datasets import load_dataset
 from cbirlab.live import Session
@@ -40,10 +40,10 @@ def show(session):
 
 def test_a_chain_grows_by_a_menu_for_the_next_step_and_shrinks_again():
     chain = ChainControl("rerank", "none", Guard(None))
-    assert [step.menu.description for step in chain.steps] == ["rerank"]
+    assert [label(step.menu) for step in chain.steps] == ["rerank"]
     chain.steps[0].menu.value = "dba"
     assert chain.value == "dba"
-    assert [step.menu.description for step in chain.steps] == ["rerank", "then"]
+    assert [label(step.menu) for step in chain.steps] == ["rerank", "then"]
     chain.steps[1].menu.value = "aqe"
     chain.steps[1].parameters["k"].value = 5
     assert chain.value == "dba > aqe(k=5)"

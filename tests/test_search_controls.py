@@ -122,7 +122,7 @@ def test_what_a_side_is_set_to_is_in_everything_the_workbench_shows(bench, sessi
     assert "--compression 'sq(bits=4)' --rescore 5" in code
     bench.comparison.pin_button.click()
     table = bench.comparison.table.value
-    assert "<th>compression</th><th>rescore</th><th>bytes</th>" in table
+    assert "<th>compression</th><th>rescored</th><th>bytes</th>" in table
     assert "<td>sq(bits=4)</td><td>5</td>" in table
     run, plain = bench.b.run(), bench.a.run()
     np.testing.assert_array_equal(run.ranking.images[:, :3], session.rank(*bench.b.setting).ranking.images[:, :3])

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from fake_session import write_toytown_form
 
+from cbirlab.live import Session
 from cbirlab.store import KINDS, Store, StoreUnwritable, digest
 from cbirlab.store import store as store_module
 from cbirlab.store.files import map_array, seal, unseal
@@ -267,3 +271,24 @@ def test_an_entry_of_a_kind_that_nobody_would_check_or_prune_is_refused(tmp_path
     for kind in KINDS:
         store.put(kind, {"a": 1}, {"x": np.ones(1)})
     assert {entry.kind for entry in store.entries()} == set(KINDS)
+
+
+def test_a_class_reads_one_store_that_it_cannot_write(tmp_path):
+    """What was prepared is read; what was not is computed for the one who asks, kept in memory, and the store stays."""
+    kept, towers = tmp_path / "store", str(write_toytown_form(tmp_path / "towers"))
+    options = {"weights": "random", "store": Store(kept)}
+    lecturer = Session(towers, "toynet", **options)
+    lecturer.prepare(progress=False)
+    asked = ("layer4", "gem(p=3)", "pca")
+    wanted = lecturer.rank(*asked).metrics
+    shutil.rmtree(kept / "tmp", ignore_errors=True)
+    (kept / "tmp").write_text("")  # nothing can be written beside it: for root, permissions would not do
+    before = sorted(kept.rglob("*"))
+    student = Session(towers, "toynet", weights="random", store=Store(kept))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        student.prepare(progress=False)
+        assert student.rank(*asked).metrics == wanted
+    with pytest.warns(UserWarning, match="cannot write .* Results are kept in memory for now"):
+        assert student.rank("layer3", "rmac(levels=2)", "none").metrics["map_medium"] > 0
+    assert sorted(kept.rglob("*")) == before

@@ -7,9 +7,11 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from fake_session import write_toytown_form
 
-from cbirlab import tables
+from cbirlab import compare, tables
 from cbirlab.pipeline import Recipe
+from cbirlab.store import Store
 
 RECIPE = Recipe(backbone="resnet18", tap="layer3", aggregation="gem(p=4.5)", whitening="pca", dimensions=64)
 
@@ -46,11 +48,69 @@ def test_excel_without_its_library_says_what_to_install(frame, tmp_path, monkeyp
 
 def test_markdown_is_a_table_for_reading(frame):
     assert tables.to_markdown(frame).splitlines() == [
-        r"| backbone               |  dim | map_medium | leak                                             |",
-        r"| ---------------------- | ---: | ---------: | ------------------------------------------------ |",
-        r"| resnet18               |   64 |     0.1235 |                                                  |",
-        r"| odd \| name_50% & more | 2048 |            | whitening learned on 3 of the 9 evaluated images |",
+        r"| backbone               | dimensions | mAP (Medium) | leak                                             |",
+        r"| ---------------------- | ---------: | ------------ | ------------------------------------------------ |",
+        r"| resnet18               |         64 | 0.123        |                                                  |",
+        r"| odd \| name_50% & more |       2048 |              | whitening learned on 3 of the 9 evaluated images |",
     ]
+
+
+def test_a_terminal_gets_all_columns_by_their_names(frame):
+    head, _, first, _ = tables.to_text(frame).splitlines()
+    assert [cell.strip() for cell in head.split("|")[1:-1]] == ["backbone", "dim", "map_medium", "leak"]
+    assert [cell.strip() for cell in first.split("|")[1:-1]] == ["resnet18", "64", "0.1235", ""]
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory) -> pd.DataFrame:
+    """A table of two taps with and without a code, as `compare` makes it."""
+    towers, store = write_toytown_form(tmp_path_factory.mktemp("towers")), Store(tmp_path_factory.mktemp("store"))
+    options = {"weights": "random", "store": store, "progress": False}
+    methods = {"taps": ["layer2", "layer3"], "aggregations": "mac", "whitenings": "none"}
+    return compare(str(towers), backbones="toynet", **methods, compressions=["none", "sq(bits=8)"], **options)
+
+
+def test_a_table_for_people_has_what_tells_rows_apart_and_the_main_metrics(compared):
+    assert len(compared.columns) > 23, "that is no table for people"
+    shown = tables.for_reading(compared)
+    cost = ["bytes", "recall@10 of the exact list"]
+    assert [*shown] == [
+        *("backbone", "tap", "pooling", "whitening", "learned on", "compression", "dimensions"),
+        *("mAP (Easy)", "mAP (Medium)", "mAP (Hard)", *cost, "leak"),
+    ]
+    row = compared.iloc[1]
+    medium = [row[f"map_medium{end}"] for end in ("", "_low", "_high")]
+    assert shown.iloc[1]["mAP (Medium)"] == "{:.3f} [{:.3f}, {:.3f}]".format(*medium)
+    alike = compared[compared["compression"] == "none"]
+    assert not {"compression", *cost} & {*tables.for_reading(alike)}, "all rows search alike"
+    leaking = alike.assign(leak=["", "learned on what is judged"])
+    assert "leak" in tables.for_reading(leaking), "a leak is always told"
+    assert [*tables.for_reading(alike.assign(mine=[1, 2]))][-1] == "mine", "a column of one's own stays"
+
+
+def test_differences_stand_in_one_cell_with_their_sign(compared):
+    tested = compared.head(2).assign(
+        difference=[np.nan, 0.5], difference_low=[np.nan, -0.25], difference_high=[np.nan, 1]
+    )
+    assert tables.for_reading(tested)["difference to the first"].tolist() == ["", "+0.500 [-0.250, +1.000]"]
+
+
+@pytest.mark.parametrize("suffix", tables.suffixes())
+def test_columns_are_chosen_by_name_and_files_that_are_read_back_keep_the_recipes(compared, tmp_path, suffix):
+    wanted = ["map_medium", "tap", "ms_per_query"]
+    path = tables.write(compared, tmp_path / f"table{suffix}", columns=wanted)
+    if suffix in (".md", ".tex"):
+        text = path.read_text("utf-8")
+        assert text.count("|" if suffix == ".md" else "&") == (4 * 6 if suffix == ".md" else 2 * 5)
+        assert text.index("mAP (Medium)") < text.index("tap") < text.index("search (ms)")
+        assert f"{compared['map_medium'][0]:.3f} [" in text
+    else:
+        assert [*tables.read(path)] == [*wanted, "recipe"]
+    with pytest.raises(
+        ValueError, match=r"columns must be among dataset, .*; got 'map_medum'. Did you mean 'map_medium'?"
+    ):
+        tables.write(compared, tmp_path / f"other{suffix}", columns=["map_medum"])
+    assert not (tmp_path / f"other{suffix}").exists()
 
 
 def test_latex_escapes_what_latex_would_read(frame):

@@ -499,6 +499,26 @@ def test_pinned_settings_are_exported(panel):
     assert panel.comparison.table.value.count("<tr>") == 3
 
 
+def test_a_pinned_row_is_removed_and_differences_refer_to_the_row_that_is_first_then(panel):
+    table = panel.comparison.table
+    for method in ("gem", "mac", "spoc"):
+        panel.controls.aggregation.value = method
+        panel.comparison.pin()
+    assert [f"aria-label='remove row {place}'" in table.value for place in (1, 2, 3, 4)] == [True, True, True, False]
+    table._handle_custom_msg({"remove": 0}, [])
+    first, second = panel.comparison.rows
+    assert (first["aggregation"], second["aggregation"]) == ("mac", "spoc(centre_prior=False)")
+    assert np.isnan(first["difference"])
+    assert second["difference"] == pytest.approx(second["map_medium"] - first["map_medium"])
+    assert "<strong>" in table.value, "the best stays in bold"
+    table._handle_custom_msg({"remove": 7}, [])
+    assert "remove: place must be from 0 to 1, the rows pinned, got 7" in panel.error.value
+    panel.comparison.remove(1)
+    panel.comparison.remove(0)
+    assert "Nothing pinned yet" in table.value
+    assert panel.comparison.downloads["csv"].disabled
+
+
 def test_a_download_sends_the_file_and_shows_its_errors(panel, monkeypatch):
     panel.comparison.pin()
     button, sent = panel.comparison.downloads["csv"], []

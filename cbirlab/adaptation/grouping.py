@@ -44,7 +44,12 @@ def kmeans(rows: np.ndarray, *, given: np.ndarray, seed: int, each: Annotated[in
 
 
 def mutual(rows: np.ndarray, *, given: np.ndarray, seed: int, k: Annotated[int, ASKED] = 2) -> Guess:
-    """Connected groups of half-whitened rows, an edge where both are among the other's `k` nearest."""
+    """Connected groups of half-whitened rows, an edge where both are among the other's `k` nearest.
+
+    Parameters
+    ----------
+    k : nearest others of a row; both must be among the other's for an edge.
+    """
 
     def connected(white: np.ndarray) -> np.ndarray:
         check_fewer("mutual", "k", k, len(white))

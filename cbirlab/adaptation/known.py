@@ -31,7 +31,7 @@ def shuffled(
 
     Parameters
     ----------
-    pictures : as of "given".
+    pictures : see `given`.
     """
     labels = without_single(labels_of(given, pictures, seed=seed))
     shown = labels != NO_INSTANCE

@@ -213,6 +213,10 @@ def knn(rows: np.ndarray, *, given: np.ndarray, seed: int, k: Annotated[int, ASK
     Targets that follow the rows as these move draw all rows to one place: leave them as they are, and take few steps.
     A row without a descriptor has a target of zeros.
 
+    Parameters
+    ----------
+    k : nearest others whose mean, with the row itself, is the target.
+
     References
     ----------
     Tzelepi and Tefas, "Deep convolutional learning for content based image retrieval", Neurocomputing 275, 2018.

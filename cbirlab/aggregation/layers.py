@@ -99,7 +99,7 @@ class NetVLADPooling(PoolingLayer):
 
     Parameters
     ----------
-    k, local_dims, seed : as `cbirlab.encoding.netvlad.NetVLAD`.
+    k, local_dims, seed : as for `cbirlab.encoding.netvlad.NetVLAD`.
 
     References
     ----------
@@ -159,7 +159,7 @@ class RegionWeights(PoolingLayer):
 
     Parameters
     ----------
-    levels : as of `rmac`.
+    levels : as for `cbirlab.aggregation.poolings.rmac.rmac`.
     gate : g, "softplus" (weights begin at 1) or "sigmoid" (at 1/2).
 
     References
@@ -210,6 +210,10 @@ class Attended(PoolingLayer):
 
 class SecondOrder(Attended):
     """`SecondOrderAttention`, then GeM. It begins as the identity; its normalisations begin at the learning set's means
+
+    Parameters
+    ----------
+    reduction : see `SecondOrderAttention`.
     and variances, and keep them."""
 
     block: SecondOrderAttention
@@ -239,7 +243,12 @@ class SecondOrder(Attended):
 
 
 class Squeeze(Attended):
-    """`SqueezeExcitation`, then GeM. Its last layer begins at zero, and so every gate at 1/2."""
+    """`SqueezeExcitation`, then GeM. Its last layer begins at zero, and so every gate at 1/2.
+
+    Parameters
+    ----------
+    reduction : see `SqueezeExcitation`.
+    """
 
     block: SqueezeExcitation
 
@@ -255,7 +264,12 @@ class Squeeze(Attended):
 
 
 class Delf(Attended):
-    """`DelfAttention`, then GeM; DELF itself adds up, p=1. Its last layer begins at zero, and every score at log 2."""
+    """`DelfAttention`, then GeM; DELF itself adds up, p=1. Its last layer begins at zero, and every score at log 2.
+
+    Parameters
+    ----------
+    hidden : see `DelfAttention`.
+    """
 
     block: DelfAttention
 

@@ -70,6 +70,8 @@ def crow_spatial(
     Parameters
     ----------
     maps : (B, C, H, W), >= 0; a negative S counts as zero, as a root of it has no value.
+    a : order of the norm by which the sums are divided.
+    b : order of the root that is then taken: the larger, the more evenly positions count.
 
     Returns
     -------

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import inspect
 import math
+import pydoc
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -96,11 +98,12 @@ class Word:
 
 @dataclass(frozen=True)
 class Parameter:
-    """One declared parameter: its name, what is allowed, its default."""
+    """One declared parameter: its name, what is allowed, its default, and what it is in one sentence."""
 
     name: str
     domain: Range | Choice | Word
     default: Any
+    says: str = ""
 
 
 def parameters(target: Callable[..., Any]) -> dict[str, Parameter]:
@@ -112,13 +115,41 @@ def parameters(target: Callable[..., Any]) -> dict[str, Parameter]:
 def _declared(target: Callable[..., Any]) -> dict[str, Parameter]:
     """Cached, because reading a signature takes 0.1 ms and a slider asks a dozen times per move."""
     function = target.__init__ if inspect.isclass(target) else target
-    hints = _hints(function)
+    hints, said = _hints(function), sentences(target)
     found = {}
     for name, argument in inspect.signature(function).parameters.items():
         domain = _domain(hints.get(name))
         if domain is not None:
-            found[name] = Parameter(name, domain, argument.default)
+            found[name] = Parameter(name, domain, argument.default, said.get(name, ""))
     return found
+
+
+_ENTRY = re.compile(r"^(?P<names>\w+(?:, \w+)*) : (?P<text>.*(?:\n .*)*)", re.MULTILINE)
+_SENTENCE = re.compile(r"(.+?)(?:\.(?= [^a-z0-9])|\.?$)")
+_ELSEWHERE = re.compile(r"(?:see|as for|as in) `([\w.]+)`")
+
+
+def sentences(target: Any) -> dict[str, str]:
+    """What a docstring says of each parameter or attribute, its first sentence; "see `other`" is looked up there.
+
+    >>> from cbirlab.aggregation import AGGREGATIONS
+    >>> sentences(AGGREGATIONS["rmac"])["levels"]
+    'number of region sizes; 3 as published.'
+    """
+    said: dict[str, str] = {}
+    for owner in reversed(inspect.getmro(target)[:-1] if inspect.isclass(target) else (target,)):
+        for entry in _ENTRY.finditer(inspect.cleandoc(getattr(owner, "__doc__", None) or "")):
+            text = " ".join(entry["text"].split())
+            other, first = _ELSEWHERE.match(text), _SENTENCE.match(text.replace("`", ""))
+            there = sentences(_named(other[1], owner)) if other else {}
+            said |= {name: there.get(name) or (f"{first[1]}." if first else "") for name in entry["names"].split(", ")}
+    return said
+
+
+def _named(name: str, owner: Any) -> Any:
+    """What a docstring calls by name: an object of its own module, or one by its full path."""
+    scope = getattr(inspect.unwrap(owner), "__globals__", None) or vars(sys.modules[owner.__module__])
+    return scope.get(name) or pydoc.locate(name)
 
 
 def check_parameters(target: Callable[..., Any], given: Mapping[str, Any], *, owner: str) -> dict[str, Any]:

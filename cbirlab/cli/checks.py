@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,10 +13,12 @@ if TYPE_CHECKING:
     from cbirlab.pipeline import Recipe, Run
 
 
-def table(out: str | None, option: str = "--out") -> None:
-    """Refuse a table of unknown format before anything is computed."""
+def table(out: str | None, option: str = "--out", columns: Sequence[str] | None = None) -> None:
+    """Refuse a table of unknown format, or columns without a table, before anything is computed."""
     from cbirlab import tables
 
+    if columns and not out:
+        raise ValueError(f"--columns chooses what {option} writes; give {option} too.")
     if out:
         if Path(out).suffix.lower() not in tables.suffixes():
             raise ValueError(f"{option} must end in one of {', '.join(tables.suffixes())}, got {out!r}.")

@@ -88,7 +88,7 @@ def _run(given: Any) -> int:
 
     try:
         recipe = systems.asked(given)
-        checks.table(given.out)
+        checks.table(given.out, columns=given.columns)
         checks.ranking(given.save_ranking)
         checks.device(given.device)
     except (ValueError, TypeError) as error:
@@ -102,7 +102,7 @@ def _run(given: Any) -> int:
 
         say(f"written: {write_ranking(result.ranking, given.save_ranking)}")
     if given.out:
-        say(f"written: {tables.write(frame_of([output.row_of(result)]), given.out)}")
+        say(f"written: {tables.write(frame_of([output.row_of(result)]), given.out, columns=given.columns)}")
     return 0
 
 
@@ -119,44 +119,39 @@ def _duplicates(given: Any) -> int:
 
 
 def _versus(given: Any) -> int:
-    from cbirlab import tables
     from cbirlab.cli import checks, output
     from cbirlab.fusion import complementarity, versus
 
     try:
         recipes = [output.recipe_of(output.read_recipe(given.table, row), {}) for row in (given.a, given.b)]
         checks.level(recipes[0], given.level)
-        checks.table(given.out)
+        checks.table(given.out, columns=given.columns)
         checks.device(given.device)
     except (ValueError, TypeError) as error:
         raise UsageError(str(error)) from error
     a, b = (output.carry_out(recipe, given) for recipe in recipes)
     frame = versus(a, b, level=given.level)
     say(output.versus_text(frame, complementarity({"a": a, "b": b}, level=given.level)), end="")
-    if given.out:
-        say(f"written: {tables.write(frame, given.out)} ({len(frame)} rows)")
+    output.write_table(frame, given)
     return 0
 
 
 def _why(given: Any) -> int:
-    from cbirlab import tables
     from cbirlab.cli import checks, output
 
     try:
-        checks.table(given.out)
+        checks.table(given.out, columns=given.columns)
         checks.device(given.device)
         explained = output.explain_choices(given, recipe_fields(given))
     except (ValueError, TypeError) as error:
         raise UsageError(str(error)) from error
     frame = explained()
     say(output.why_text(frame), end="")
-    if given.out:
-        say(f"written: {tables.write(frame, given.out)} ({len(frame)} rows)")
+    output.write_table(frame, given)
     return 0
 
 
 def _compare(given: Any) -> int:
-    from cbirlab import tables
     from cbirlab.cli import checks, output, systems
     from cbirlab.pipeline import Recipe
     from cbirlab.study.grid import compare
@@ -167,7 +162,7 @@ def _compare(given: Any) -> int:
     shared = recipe_fields(given)
     dataset = shared.pop("dataset", "toytown")
     try:
-        checks.table(given.out)
+        checks.table(given.out, columns=given.columns)
         if given.published:
             published(Path(dataset).name)
         Recipe(**shared)
@@ -189,8 +184,7 @@ def _compare(given: Any) -> int:
     )
     frame = beside(frame) if given.published else frame
     say(output.frame_text(frame), end="")
-    if given.out:
-        say(f"written: {tables.write(frame, given.out)} ({len(frame)} rows)")
+    output.write_table(frame, given)
     return 0
 
 

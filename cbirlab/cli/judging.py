@@ -83,7 +83,7 @@ def published_command(given: Any) -> int:
     if not len(frame):
         raise ValueError("no published result matches; leave out --method or --metric to see all of them.")
     same = [name for name in ("dataset", "protocol") if given.dataset and len(set(frame[name])) == 1]
-    say(tables.to_markdown(frame.drop(columns=same).dropna(axis=1, how="all")), end="")
+    say(tables.to_text(frame.drop(columns=same).dropna(axis=1, how="all")), end="")
     if given.out:
         say(f"written: {tables.write(published(given.dataset, **chosen), given.out)}")
     return 0

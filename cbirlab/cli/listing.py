@@ -113,10 +113,9 @@ def _details(kind: str, name: str) -> str:
     does = "" if kind == "backbones" else _summary(registry(kind)[name])  # a network would load torch
     rows = [["title", info.title], ["does", does], ["reference", info.reference], *_facts(info)]
     if kind not in ("datasets", "backbones", "protocols", "systems"):
-        rows += [
-            [f"parameter {one.name}", f"{one.domain.describe()}, default {_plain(one.default)}"]
-            for one in _parameters(kind, name).values()
-        ]
+        for one in _parameters(kind, name).values():
+            allowed = f"{one.domain.describe()}, default {_plain(one.default)}"
+            rows += [[f"parameter {one.name}", f"{allowed}: {one.says}" if one.says else allowed]]
     described = f"{name}\n{_indented(align([row for row in rows if row[1]]))}"
     if kind == "backbones":
         described += f"\n  weights\n{_indented(_weights(info), 4)}\n  taps\n{_indented(_taps(name), 4)}"

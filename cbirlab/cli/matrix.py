@@ -55,7 +55,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def matrix_command(given: Any) -> int:
     """Carry out ``cbirlab matrix``."""
-    from cbirlab import tables
     from cbirlab.adaptation.matrix import matrix, shared_recipe
     from cbirlab.whitening import Whitening
 
@@ -65,15 +64,14 @@ def matrix_command(given: Any) -> int:
             if Whitening.parse(way).name == "none":
                 raise ValueError("--whitenings must be others than 'none', with which each of them is compared.")
         shared_recipe(given.sources, given.targets, given.whitenings, fields)
-        checks.table(given.out)
+        checks.table(given.out, columns=given.columns)
         checks.device(given.device)
     except (ValueError, TypeError) as error:
         raise UsageError(str(error)) from error
     options = {"store": output.store(given), "device": given.device, "progress": not given.quiet}
     frame = matrix(given.sources, given.targets, ways=given.whitenings, **options, **fields)
     say(matrix_text(frame), end="")
-    if given.out:
-        say(f"written: {tables.write(frame, given.out)} ({len(frame)} rows)")
+    output.write_table(frame, given)
     return 0
 
 
@@ -81,7 +79,7 @@ def matrix_text(frame: pd.DataFrame) -> str:
     """The matrix for a terminal, below it what cannot be said in numbers, and what the columns mean."""
     from cbirlab import tables
 
-    lines = [tables.to_markdown(frame.filter(items=SHOWN))]
+    lines = [tables.to_text(frame.filter(items=SHOWN))]
     for row in frame.to_dict("records"):
         if said := row["error"] or row["leak"]:
             lines.append(f"{row['source']}, {row['whitening']}, on {row['target']}: {said}\n")

@@ -159,6 +159,13 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     """Add the options for where results, descriptors and the network go."""
     parser.add_argument("--out", metavar="FILE", help="write the table: .csv, .md, .tex, .xlsx or .json")
     parser.add_argument(
+        "--columns",
+        action=Several,
+        metavar="NAME",
+        help="its columns, by the names in a .csv (default: all; in .md and .tex those that tell the rows apart, and "
+        "the main metrics with their intervals)",
+    )
+    parser.add_argument(
         "--store", metavar="FOLDER", help="where descriptors are kept (default: CBIRLAB_STORE or the cache)"
     )
     parser.add_argument("--device", default="cpu", help="where the network runs (default: cpu)")

@@ -158,6 +158,14 @@ def explain_choices(given: Any, options: dict[str, Any]) -> Callable[[], pd.Data
     return judged
 
 
+def write_table(frame: pd.DataFrame, given: Any) -> None:
+    """Write the table that --out asks for, with the columns that --columns names."""
+    from cbirlab import tables
+
+    if given.out:
+        saying.say(f"written: {tables.write(frame, given.out, columns=given.columns)} ({len(frame)} rows)")
+
+
 def why_text(frame: pd.DataFrame) -> str:
     """The differences for the terminal, and what an interval means."""
     from cbirlab import tables
@@ -167,7 +175,7 @@ def why_text(frame: pd.DataFrame) -> str:
         "An interval [change_low, change_high] without 0 and change_p of at most 0.05: the choice makes a difference "
         "on these queries.\n"
     )
-    return f"{tables.to_markdown(shown)}\n{note}"
+    return f"{tables.to_text(shown)}\n{note}"
 
 
 def row_of(result: Run | FusedRun) -> dict[str, Any]:
@@ -206,7 +214,7 @@ def versus_text(frame: pd.DataFrame, report: pd.DataFrame) -> str:
         f"correlation of their values {pair['pearson']:.2f}",
         f"the better of the two for every query: {pair['oracle']:.4f}; fused by reciprocal rank: {pair['fused']:.4f}",
     ]
-    return "\n".join([*lines, "", tables.to_markdown(frame)])
+    return "\n".join([*lines, "", tables.to_text(frame)])
 
 
 def frame_text(frame: pd.DataFrame) -> str:
@@ -235,4 +243,4 @@ def frame_text(frame: pd.DataFrame) -> str:
     )
     same = [name for name in hidden if name in frame.columns and len(set(frame[name])) == 1]
     judged = any(name.endswith("_low") for name in frame.columns)
-    return tables.to_markdown(frame.drop(columns=same)) + ("" if judged else f"{NO_TRUTH}\n")
+    return tables.to_text(frame.drop(columns=same)) + ("" if judged else f"{NO_TRUTH}\n")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cbirlab.cli.options import add_common, add_recipe_options, at_least_one, recipe_fields, size_bytes
+from cbirlab.cli.output import write_table
 from cbirlab.cli.saying import UsageError, say
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def advise_command(given: Any) -> int:
     from cbirlab.study.advice import advise
 
     frame = advise(given.images, given.memory, given.ms, given.dimensions)
-    say(tables.to_markdown(frame), end="")
+    say(tables.to_text(frame), end="")
     say("Ratios and recall were measured at 100,000 rows of 128 dimensions; the rest is arithmetic.")
     return 0
 
@@ -91,7 +92,7 @@ def _recipe(given: Any, **defaults: Any) -> Recipe:
     from cbirlab.pipeline import Recipe
 
     try:
-        checks.table(given.out)
+        checks.table(given.out, columns=given.columns)
         if given.page:
             checks.page(given.page)
         checks.device(given.device)
@@ -107,7 +108,6 @@ def _where(given: Any) -> dict[str, Any]:
 
 
 def _tell(frame: pd.DataFrame, given: Any, by: str, nothing: str) -> None:
-    from cbirlab import tables
 
     if not len(frame):
         say(f"{nothing}.")
@@ -115,8 +115,7 @@ def _tell(frame: pd.DataFrame, given: Any, by: str, nothing: str) -> None:
         say(f"{by} {name}")
         for score, path in zip(rows["score"], rows["path"], strict=True):
             say(f"  {score:7.4f}  {path}")
-    if given.out:
-        say(f"written: {tables.write(frame, given.out)} ({len(frame)} rows)")
+    write_table(frame, given)
     if given.page:
         Path(given.page).write_text(page_of(frame, by), encoding="utf-8")
         say(f"written: {given.page}")

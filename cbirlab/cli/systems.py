@@ -100,16 +100,14 @@ def told(frame: pd.DataFrame) -> str:
 
 def compare_command(given: Any) -> int:
     """Carry out ``cbirlab compare --systems``."""
-    from cbirlab import tables
     from cbirlab.cli import checks
 
     try:
-        checks.table(given.out)
+        checks.table(given.out, columns=given.columns)
         checks.device(given.device)
     except (ValueError, TypeError) as error:
         raise UsageError(str(error)) from error
     frame = table(given)
     say(told(frame), end="")
-    if given.out:
-        say(f"written: {tables.write(frame, given.out)} ({len(frame)} rows)")
+    output.write_table(frame, given)
     return 0

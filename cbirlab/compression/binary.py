@@ -24,6 +24,13 @@ class BinaryCode(Code):
 
     By default the outputs are ``(x - mean_) @ projection_``, which a subclass learns.
 
+    Parameters
+    ----------
+    bits : bits that are kept of a row: more tell more images apart, and take more memory.
+    distance : "symmetric" codes queries too; "asymmetric" keeps their real outputs, which ranks better for the same
+        memory.
+    seed : of what is drawn at random; the same one gives the same code.
+
     Attributes
     ----------
     mean_ : (D,).
@@ -144,6 +151,10 @@ class ITQ(BinaryCode):
     """PCA, and then the rotation R that moves rows nearest to the corners of the cube: min |B - V R|^2.
 
     Signs and rotation are found in turn, from a random rotation on: a local optimum, which depends on the seed.
+
+    Parameters
+    ----------
+    iterations : how often signs and rotation are found in turn.
 
     Attributes
     ----------

@@ -37,6 +37,16 @@ class Head(BinaryCode):
     It starts from ITQ's projection, scaled so that the mean square of all outputs is 1. There is no bias: outputs have
     mean 0 on the learning set, whatever the projection.
 
+    Parameters
+    ----------
+    epochs : how often all rows of the learning set are seen.
+    quantisation : weight of the pull towards -1 and 1, without which signs lose more.
+    factor : of the inner product of two codes, before it becomes the probability of a match.
+    scale : of cosines before the cross-entropy: the larger, the more the nearest target counts.
+    margin : by which a match must be nearer than others, or the cosine of the own target must lead.
+    balance : weight of bits that are 0 as often as 1.
+    neighbours : nearest rows that count as matching.
+
     Attributes
     ----------
     losses_ : (epochs,), mean loss of each epoch.

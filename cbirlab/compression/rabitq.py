@@ -18,6 +18,10 @@ class RaBitQ(Code):
     is an unbiased estimate of the query's product with o, whose error falls with sqrt(D). Scores estimate
     ``1 - |q - x|^2 / 2`` by the product of o and q - c, which is shorter than q.
 
+    Parameters
+    ----------
+    seed : of the random rotation.
+
     Attributes
     ----------
     mean_ : (D,) float32.

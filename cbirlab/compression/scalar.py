@@ -53,6 +53,10 @@ class ScalarQuantiser(Code):
     A value stands in the cell ``floor((x - low) / (high - low) (2^bits - 1))`` and is read as its middle; a value
     outside the range moves to its border. The cells are those of faiss.
 
+    Parameters
+    ----------
+    bits : of each dimension: 8 are a quarter of the memory, 4 an eighth.
+
     Attributes
     ----------
     low_, high_ : (D,).
@@ -89,6 +93,10 @@ class Truncated(Code):
     """The leading dimensions, L2-normalised again; after PCA they hold most of the variance.
 
     Matryoshka representations are trained so that this costs little. The order of PCA has only the mechanics of it.
+
+    Parameters
+    ----------
+    dimensions : leading ones that are kept.
     """
 
     factory = "Flat"

@@ -31,14 +31,15 @@ class ASMK(LocalEncoding):
 
     Parameters
     ----------
-    k : words; the vector has k times the dimensions of a column.
-    binary : signs of the residuals (> 0) as ±1/√d, so that an inner product is 1 - 2 Hamming/d.
-    alpha, tau : of `similarity`: the exponent, and the least inner product of a word that counts.
+    k : words of the codebook; the vector has k times the dimensions of a column.
+    binary : keep the signs of the residuals (> 0) as ±1/√d, so that an inner product is 1 - 2 Hamming/d.
+    alpha : exponent of the inner products of words: the larger, the more the most alike count.
+    tau : the least inner product of a word that counts.
     assignment : how many words a column of an image is assigned to.
     query_assignment : how many words a column of a query is assigned to, see `for_queries`; k at most.
     local_dims : principal components kept of a column; None keeps its channels.
-    normalise : columns to length one.
-    seed : of the k-means.
+    normalise : bring columns to length one first.
+    seed : of the k-means; the same one gives the same words.
 
     Attributes
     ----------

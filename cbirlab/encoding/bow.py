@@ -21,14 +21,14 @@ class BoW(LocalEncoding):
 
     Parameters
     ----------
-    k : words, and dimensions of the vector.
-    idf : multiply each word by ln(images / images that show it) before L2. `fit` counts among the sampled columns:
+    k : words of the codebook, and dimensions of the vector.
+    idf : multiply each word by ln(images / images that show it) before L2. Counted among the sampled columns:
         images if `groups` says which image each column belongs to; otherwise columns, ln(columns / columns of the
         word), which gives the same order of words but spreads them further. A word that never occurs counts as
         occurring once.
     local_dims : principal components kept of a column; None keeps its channels.
-    normalise : columns to length one.
-    seed : of the k-means.
+    normalise : bring columns to length one first.
+    seed : of the k-means; the same one gives the same words.
 
     Attributes
     ----------

@@ -28,13 +28,13 @@ class Fisher(LocalEncoding):
 
     Parameters
     ----------
-    k : components.
+    k : components of the mixture; the vector has about 2 k times the dimensions of a column.
     gradients : "all", k (1 + 2d) dimensions; "mu_sigma", 2 k d, as in most code; "mu", k d.
-    root : the signed square root of each number: the "improved" Fisher vector of Perronnin et al. 2010.
+    root : take the signed square root of each number: the "improved" Fisher vector (Perronnin et al. 2010).
     floor : the least variance, as a fraction of the mean variance of the sample: otherwise a nearly dead channel would
         outweigh all others.
     local_dims : principal components kept of a column; None keeps its channels.
-    normalise : columns to length one.
+    normalise : bring columns to length one first.
     seed : of the mixture's start.
 
     Attributes

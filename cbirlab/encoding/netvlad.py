@@ -60,14 +60,14 @@ class NetVLAD(LocalEncoding):
 
     Parameters
     ----------
-    k : words; the vector has k times the dimensions of a column.
+    k : words of the codebook; the vector has k times the dimensions of a column.
     bias : True, the paper's Eq. 3: w = 2α c, b = -α |c|², and the shares fall with the squared distance; α makes the
         nearest centre's share on average 100 times the next, α = ln 100 / mean(d₂² - d₁²). False, as the authors' code
         runs by default: w = α c/|c|, no bias, α = ln 100 / mean(difference of the two largest c/|c|.x). The two are the
         same for centres of length one. (A port in wide use starts the bias at -α |c|, not squared: a mistake.)
     local_dims : principal components kept of a column; None keeps its channels, as published.
-    normalise : columns to length one, as published.
-    seed : of the k-means.
+    normalise : bring columns to length one first, as published.
+    seed : of the k-means; the same one gives the same words.
 
     Attributes
     ----------

@@ -20,12 +20,13 @@ class VLAD(LocalEncoding):
 
     Parameters
     ----------
-    k : words; the vector has k times the dimensions of a column.
-    root : the signed square root of each number (Jégou et al., TPAMI 2012), which dampens words that come in bursts.
+    k : words of the codebook; the vector has k times the dimensions of a column.
+    root : take the signed square root of each number, which dampens words that come in bursts (Jégou et al., TPAMI
+        2012).
     intra : scale the residuals of each word to length one (Arandjelović and Zisserman 2013), after the root.
     local_dims : principal components kept of a column; None keeps its channels.
-    normalise : columns to length one.
-    seed : of the k-means.
+    normalise : bring columns to length one first.
+    seed : of the k-means; the same one gives the same words.
 
     Attributes
     ----------

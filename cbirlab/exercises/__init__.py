@@ -30,6 +30,7 @@ from cbirlab.exercises import (
 )
 from cbirlab.exercises.base import EXERCISES, Solution, Verdict, check, exercise, judge, solution
 from cbirlab.exercises.part import maps_of, part_of, spread
+from cbirlab.exercises.tour import is_best
 
 __all__ = [
     "EXERCISES",
@@ -45,6 +46,7 @@ __all__ = [
     "exercise",
     "fusion",
     "handcrafted",
+    "is_best",
     "judge",
     "layers",
     "maps",

@@ -92,7 +92,7 @@ class HNSW(FaissIndex):
 
     Parameters
     ----------
-    links : of an image (twice as many in the lowest layer).
+    links : neighbours that an image is joined to (twice as many in the lowest layer).
     ef : candidates that a search keeps. It needs no new index.
     ef_construction : candidates while the graph is built.
 

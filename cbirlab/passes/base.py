@@ -25,16 +25,10 @@ Box = tuple[float, float, float, float]
 """(x0, y0, x1, y1) in pixels of a view; x1 and y1 lie just outside."""
 
 Combine = Annotated[str, Choice(("max", "sum", "vlad", "bow", "match"))]
-"""How the vectors of an image's patches are combined: see `cbirlab.passes.combine`."""
-
 Magnify = Annotated[float, Range(1.0, 4.0, step=0.5)]
-"""How much larger a patch is seen than in the whole image: 2 shows it to the network at twice the size."""
-
 Words = Annotated[int, Range(1, 65536, integer=True)]
-"""Words of the codebook over patches: MOP-CNN has 100, MOF 20,000. Only "vlad" and "bow" have a codebook."""
-
 LocalDims = Annotated[int, Range(1, 4096, integer=True)]
-"""Principal components that the codebook keeps of a patch vector: MOP-CNN has 500. A narrower vector keeps its own."""
+"""Parameters that schemes share; `Passes` says what they are."""
 
 CODEBOOK = {"words": 16, "local_dims": 64}
 """Parameters of the codebook over patches, and their defaults. The text of a scheme holds them only if they differ."""
@@ -96,6 +90,14 @@ class Passes(Method):
 
     >>> Passes.parse("grid(rows=1, columns=2, whole=False)").key
     "grid(rows=1, columns=2, whole=False, combine='max', magnify=2)"
+
+    Parameters
+    ----------
+    combine : how the vectors of an image's patches are combined: see `cbirlab.passes.combine`.
+    magnify : how much larger a patch is seen than in the whole image: 2 shows it to the network at twice the size.
+    words : of the codebook over patches: MOP-CNN has 100, MOF 20,000. Only "vlad" and "bow" have a codebook.
+    local_dims : principal components that the codebook keeps of a patch vector: MOP-CNN has 500. A narrower vector
+        keeps its own.
 
     Raises
     ------

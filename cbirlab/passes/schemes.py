@@ -33,6 +33,7 @@ def grid(
     ----------
     rows, columns : how many rows and columns of tiles.
     whole : add the whole view, before the tiles.
+    combine, magnify, words, local_dims : see `cbirlab.passes.base.Passes`.
     """
     return [view.whole] * whole + _tiles(view, rows, columns)
 
@@ -52,6 +53,7 @@ def spm(
     Parameters
     ----------
     levels : how many grids; level l has 2^l x 2^l tiles, counted from 0 (section 3.2 of the paper).
+    combine, magnify, words, local_dims : see `cbirlab.passes.base.Passes`.
     """
     return [box for level in range(levels) for box in _tiles(view, 2**level, 2**level)]
 
@@ -75,6 +77,7 @@ def cnnaug(
     ----------
     levels : how many sizes.
     overlap : fraction of a patch that it shares with its neighbour. The paper does not give it.
+    combine, magnify, words, local_dims : see `cbirlab.passes.base.Passes`.
     """
     return [box for side in range(1, levels + 1) for box in _tiles(view, side, side, overlap)]
 
@@ -97,6 +100,7 @@ def windows(
     size : side of a window as a fraction of the view's short side.
     step : largest distance between two windows as a fraction of their side (and at least a pixel), so that no choice of
         the two leaves a gap; it is reduced until the last window ends at the border.
+    combine, magnify, words, local_dims : see `cbirlab.passes.base.Passes`.
     """
     side = max(1.0, size * min(view.height, view.width))
     tops, lefts = (_starts(length, side, max(1.0, step * side)) for length in (view.height, view.width))
@@ -123,6 +127,7 @@ def proposals(
     most : patches at most, the whole view among them.
     method : "ward", regions that scikit-learn's hierarchical clustering merges last; "mser", OpenCV's stable
         regions; "rpn", the region proposal network of a torchvision Faster R-CNN, when its weights are there.
+    combine, magnify, words, local_dims : see `cbirlab.passes.base.Passes`.
 
     Raises
     ------

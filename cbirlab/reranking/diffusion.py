@@ -49,8 +49,9 @@ def diffusion(
     k : neighbours of an image, itself not counted (the authors' lists hold it, so that their 50 is 49 here).
     kq : images at which a query starts.
     alpha : how much spreads; the nearer to 1, the farther.
-    gamma : exponent of affinities.
-    steps : of conjugate gradients. Few steps reach only what is near, which may rank better than the solution.
+    gamma : exponent of affinities: the larger, the more only near neighbours count.
+    steps : of the solution by conjugate gradients. Few steps reach only what is near, which may rank better than the
+        solution.
     truncate : 0, or how many of the first results make up the graph; their degrees are computed anew.
     """
     gallery = answers.gallery

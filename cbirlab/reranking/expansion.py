@@ -30,8 +30,8 @@ def aqe(answers: Answers, *, k: Annotated[int, ASKED] = 3) -> Answers:
 
     Parameters
     ----------
-    k : images that are added. Best is about the number of right answers near the query; with fewer than k, wrong images
-        are added.
+    k : nearest images that are added to the query. Best is about the number of right answers near the query; with
+        fewer than k, wrong images are added.
     """
     images, cosines = answers.nearest(k)
     return _expanded(answers, images, (cosines > -np.inf).astype(float))
@@ -46,7 +46,7 @@ def decay(
 
     Parameters
     ----------
-    k : images that are added.
+    k : nearest images that are added to the query.
     mutual : add only those that would list the query among their own k nearest, so that how many are added adapts to
         the query (an extension of ours).
     """
@@ -65,7 +65,7 @@ def alpha_qe(
 
     Parameters
     ----------
-    k : images that are added.
+    k : nearest images that are added to the query.
     alpha : 0 is average query expansion; the larger, the less count images that are far.
     """
     images, cosines = answers.nearest(k)
@@ -83,7 +83,7 @@ def dba(
     Parameters
     ----------
     k : images that are added to each.
-    alpha : of the weights; 0 counts all alike.
+    alpha : exponent of the weights; 0 counts all alike.
     """
     before = answers.gallery
     after = before.changed(("dba", k, alpha), lambda: _augmented(before, k, alpha))

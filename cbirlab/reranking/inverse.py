@@ -63,7 +63,7 @@ def diffusion_spectral(
 
     Parameters
     ----------
-    k, kq, alpha, gamma : see `diffusion`; another alpha needs no new eigenvectors.
+    k, kq, alpha, gamma : see `cbirlab.reranking.diffusion.diffusion`; another alpha needs no new eigenvectors.
     rank : eigenvectors that are kept. Each part of the graph that is not connected with the others has one of
         eigenvalue 1; with fewer than there are parts, some are lost.
     """

@@ -52,8 +52,8 @@ def spatial(
         "magsac", homographies by MAGSAC++. All are the same at every call.
     order : "blend" adds weight * v / (v + 10) to the score, v inliers, in units of the range of the first scores;
         "inliers" puts images with more inliers first, and among equal ones those with the higher score.
-    weight : of the inliers in a blend.
-    least : fewer inliers count as none.
+    weight : how much inliers count in a blend.
+    least : inliers that a match needs; fewer count as none.
     """
 
     def count(query: Keypoints, images: Sequence[Keypoints]) -> list[int]:

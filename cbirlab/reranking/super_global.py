@@ -27,7 +27,7 @@ def super_global(
     ----------
     top : how many images are scored.
     k : neighbours of an image among them.
-    beta : weight of the neighbours.
+    beta : how much an image is drawn towards its neighbours.
     """
     images, answered = (part[:, :top] for part in (answers.ranking.images, answers.ranking.scores > -np.inf))
     scores = np.zeros(images.shape)

@@ -17,6 +17,10 @@ from cbirlab.training.matches import Mined, itself, matching, nothing, refuse
 class SmoothAP(nn.Module):
     """One less the mean of `smooth_precision`.
 
+    Parameters
+    ----------
+    tau : width of the sigmoid: the smaller, the nearer to average precision and the fewer the gradients.
+
     References
     ----------
     Brown et al., "Smooth-AP: smoothing the path towards large-scale image retrieval", ECCV 2020. Their code counts the
@@ -37,6 +41,10 @@ class SmoothAP(nn.Module):
 
 class BinnedAP(nn.Module):
     """One less the mean of `binned_precision`.
+
+    Parameters
+    ----------
+    bins : of the cosines: the more, the nearer to average precision and the fewer the gradients.
 
     References
     ----------

@@ -55,7 +55,8 @@ class ArcFace(nn.Module):
 
     Parameters
     ----------
-    margin : in degrees.
+    margin : the angle, in degrees, by which the own class must lead.
+    scale : the larger, the more only the nearest classes count.
 
     References
     ----------
@@ -97,6 +98,10 @@ class ProxyNCA(nn.Module):
 
     The sum leaves out the own class y, as in the paper, so that the loss falls below 0. With the paper's scale of 1 it
     is almost flat on unit rows.
+
+    Parameters
+    ----------
+    scale : of squared distances: the larger, the more only the nearest classes count.
 
     References
     ----------

@@ -27,6 +27,13 @@ def multisim(
     The first sum runs over the matches, the second over the others, of cosine s; where nothing is mined, over those
     that `multisim_pairs` chooses with `epsilon`.
 
+    Parameters
+    ----------
+    alpha : how steeply matches are pulled that are less alike than `base`.
+    beta : how steeply others are pushed that are more alike than `base`.
+    base : the cosine that should lie between matches and others.
+    epsilon : how far beyond the nearest other, or the farthest match, pairs are still mined.
+
     References
     ----------
     Wang et al., "Multi-similarity loss with general pair weighting for deep metric learning", CVPR 2019.
@@ -38,6 +45,10 @@ def supcon(*, temperature: Annotated[float, Range(0.03, 1.0, step=0.01)] = 0.1) 
     """Mean over rows, and for each over its matches p, of ``-log(exp(s_p / t) / Σ_k exp(s_k / t))``.
 
     k runs over all other rows of the batch. Rows without a match are left out of the mean.
+
+    Parameters
+    ----------
+    temperature : t; the smaller, the more only the nearest rows count.
 
     References
     ----------
@@ -51,6 +62,10 @@ def triplet(*, margin: Annotated[float, Range(0.01, 1.0, step=0.01)] = 0.1) -> F
 
     The value stays high while ever fewer triplets are left; at `margin` exactly all rows may have become one.
 
+    Parameters
+    ----------
+    margin : how much farther the other row shall be than the match.
+
     References
     ----------
     Schroff, Kalenichenko and Philbin, "FaceNet", CVPR 2015; Hermans, Beyer and Leibe, "In defense of the triplet loss
@@ -63,6 +78,10 @@ def lifted(*, margin: Annotated[float, Range(0.1, 2.0, step=0.1)] = 1.0) -> nn.M
     """Mean over matching pairs of ``max(0, log Σ exp(margin - d_n) + d)² / 2``, n over the others of either row.
 
     Like `ntxent` it takes memory for every matching pair with every other pair.
+
+    Parameters
+    ----------
+    margin : up to which distance other rows are pushed away.
 
     References
     ----------
@@ -108,6 +127,11 @@ def circle(
     ``α_p = max(0, 1 + margin - s_p)`` and ``α_n = max(0, s_n + margin)`` weigh what is far from its aim; they have no
     gradient.
 
+    Parameters
+    ----------
+    margin : how far cosines of matches may lie below 1, and those of others above 0.
+    gamma : the larger, the more the hardest pairs of a row count.
+
     References
     ----------
     Sun et al., "Circle loss: a unified perspective of pair similarity optimization", CVPR 2020.
@@ -120,6 +144,10 @@ def ntxent(*, temperature: Annotated[float, Range(0.03, 1.0, step=0.01)] = 0.07)
 
     It takes memory for every matching pair with every other pair, so batches of hundreds of rows are too large.
 
+    Parameters
+    ----------
+    temperature : t; the smaller, the more only the nearest rows count.
+
     References
     ----------
     Chen et al., "A simple framework for contrastive learning of visual representations", ICML 2020.
@@ -129,6 +157,10 @@ def ntxent(*, temperature: Annotated[float, Range(0.03, 1.0, step=0.01)] = 0.07)
 
 def fastap(*, bins: Annotated[int, Range(2, 100, integer=True)] = 10) -> nn.Module:
     """One less the mean average precision of queries with a match, from histograms of squared distances.
+
+    Parameters
+    ----------
+    bins : of the histograms: the more, the nearer to average precision and the fewer the gradients.
 
     References
     ----------
@@ -141,6 +173,10 @@ def softmax(
     classes: int, width: int, *, temperature: Annotated[float, Range(0.03, 1.0, step=0.01)] = 0.1
 ) -> ClassesFromLibrary:
     """Cross-entropy of cosines of row and class weight, divided by `temperature`.
+
+    Parameters
+    ----------
+    temperature : the smaller, the more only the nearest classes count.
 
     References
     ----------
@@ -157,6 +193,11 @@ def cosface(
     scale: Annotated[float, Range(1.0, 128.0, step=1.0)] = 16.0,
 ) -> nn.Module:
     """Cross-entropy of `scale` times the cosines of row and class weight, that of the own class less `margin`.
+
+    Parameters
+    ----------
+    margin : by which the cosine of the own class must lead.
+    scale : the larger, the more only the nearest classes count.
 
     References
     ----------
@@ -177,6 +218,11 @@ def proxyanchor(
     The first sum runs over the rows of the class, the mean over the classes in the batch; the second over all other
     rows, the mean over all classes.
 
+    Parameters
+    ----------
+    margin : how far beyond 0 cosines of rows and class weights are pulled, or pushed.
+    alpha : the larger, the more the hardest rows of a class count.
+
     References
     ----------
     Kim et al., "Proxy anchor loss for deep metric learning", CVPR 2020.
@@ -193,6 +239,12 @@ def joint(
     temperature: Annotated[float, Range(0.03, 1.0, step=0.01)] = 0.1,
 ) -> nn.Module:
     """`triplet` plus `weight` times `softmax`.
+
+    Parameters
+    ----------
+    margin : see `triplet`.
+    weight : of the classifier beside the triplets.
+    temperature : see `softmax`.
 
     References
     ----------

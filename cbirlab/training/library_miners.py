@@ -11,6 +11,10 @@ from cbirlab.training.matches import Choose
 def multisim_pairs(*, epsilon: Annotated[float, Range(0.0, 1.0, step=0.05)] = 0.1) -> Choose:
     """Matches less like a row than its nearest other plus `epsilon`; others more like it than its farthest match less.
 
+    Parameters
+    ----------
+    epsilon : how far beyond the nearest other, or the farthest match, pairs are still taken.
+
     References
     ----------
     Wang et al., "Multi-similarity loss with general pair weighting for deep metric learning", CVPR 2019.

@@ -21,6 +21,10 @@ class Siamese(nn.Module):
 
     The hinge is linear in D, so that its pull does not fade as a pair reaches the margin.
 
+    Parameters
+    ----------
+    margin : of squared distances: others that are farther cost nothing.
+
     References
     ----------
     Hadsell, Chopra and LeCun, "Dimensionality reduction by learning an invariant mapping", CVPR 2006, squares the
@@ -40,6 +44,10 @@ class Siamese(nn.Module):
 class SiameseCirtorch(nn.Module):
     """Mean over pairs of ``S d² / 2 + (1 - S) max(0, margin - d)² / 2``; S is 1 for a match and else 0.
 
+    Parameters
+    ----------
+    margin : of distances, not squared: others that are farther cost nothing.
+
     References
     ----------
     Radenović, Tolias and Chum, "Fine-tuning CNN image retrieval with no human annotation", TPAMI 2019, who sum over the
@@ -58,6 +66,11 @@ class SiameseCirtorch(nn.Module):
 
 class DoubleMargin(nn.Module):
     """Mean over pairs of ``S max(0, D - m1) / 2 + (1 - S) max(0, m2 - D) / 2``: matches need not be equal.
+
+    Parameters
+    ----------
+    m1 : squared distance up to which matches cost nothing.
+    m2 : squared distance from which on others cost nothing.
 
     References
     ----------

@@ -68,8 +68,12 @@ def expect(locator: Any) -> Any:
     return sync_api.expect(locator)
 
 
+APPS = {"jupyterlab": ("LabApp", "doc/tree"), "notebook": ("JupyterNotebookApp", "notebooks")}
+"""Name of the options, and address of a notebook, of JupyterLab and of Notebook 7."""
+
+
 @contextlib.contextmanager
-def running_lab(root: Path, scratch: Path) -> Iterator[str]:
+def running_lab(root: Path, scratch: Path, app: str = "jupyterlab") -> Iterator[str]:
     """JupyterLab serving `root`; gives an address with `{path}` to fill in. Everything it writes lies in `scratch`."""
     port, token = _free_port(), secrets.token_hex(16)
     settings = scratch / "application-settings"
@@ -78,11 +82,15 @@ def running_lab(root: Path, scratch: Path) -> Iterator[str]:
     log = scratch / "lab.log"
     with log.open("wb") as stream:
         server = subprocess.Popen(
-            _command(root, settings, port, token), env=_environment(scratch), stdout=stream, stderr=stream, cwd=root
+            _command(root, settings, port, token, app),
+            env=_environment(scratch),
+            stdout=stream,
+            stderr=stream,
+            cwd=root,
         )
         try:
             _wait_for(server, f"http://127.0.0.1:{port}/api/status", token, log)
-            yield f"http://127.0.0.1:{port}/doc/tree/{{path}}?token={token}&reset"
+            yield f"http://127.0.0.1:{port}/{APPS[app][1]}/{{path}}?token={token}&reset"
         finally:
             server.terminate()
             try:
@@ -91,12 +99,13 @@ def running_lab(root: Path, scratch: Path) -> Iterator[str]:
                 server.kill()
 
 
-def _command(root: Path, settings: Path, port: int, token: str) -> list[str]:
+def _command(root: Path, settings: Path, port: int, token: str, app: str) -> list[str]:
+    named = APPS[app][0]
     command = [
-        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}"),
+        *(sys.executable, "-m", app, "--no-browser", "--ip=127.0.0.1", f"--port={port}"),
         *("--ServerApp.port_retries=0", f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={root}"),
-        *("--LabApp.expose_app_in_browser=True", f"--LabApp.app_settings_dir={settings}", "--LabApp.news_url=None"),
-        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        *(f"--{named}.expose_app_in_browser=True", f"--{named}.app_settings_dir={settings}"),
+        *("--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"),
     ]
     return [*command, "--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else command
 

@@ -112,7 +112,7 @@ def cam(
     Parameters
     ----------
     maps : (B, C, H, W), of which the classifier takes the mean.
-    classes : how many, N_C in the paper; all of them if the network knows fewer.
+    classes : how many of its likeliest classes say where to look, N_C in the paper; all if the network knows fewer.
     learned : whiten each class's vector by a PCA of the likeliest class's vectors of a train set (N_pca = 1 in the
         paper) and normalise it again before they are summed.
     state : "classifier" (K, C) and "classifier_bias" (K,); if learned also what `learn` gave.

@@ -45,7 +45,7 @@ def crow(
     ----------
     maps : (B, C, H, W), >= 0.
     a : order of the norm by which the sums over channels are divided.
-    b : order of the root that is then taken.
+    b : order of the root that is then taken: the larger, the more evenly positions count.
 
     Returns
     -------

@@ -87,7 +87,7 @@ def gem(maps: Tensor, *, p: Annotated[float, Range(1.0, 10.0, step=0.5)] = 3.0) 
     Parameters
     ----------
     maps : (B, C, H, W); activations below 1e-6 count as 1e-6.
-    p : the exponent.
+    p : the exponent; 1 gives the mean of a channel, and the larger it is, the more its highest activations count.
 
     Returns
     -------

@@ -138,7 +138,7 @@ def pwa(
     ----------
     maps : (B, C, H, W), >= 0.
     proposals : N, the number of channels taken as proposals; all of them if the map has fewer.
-    a, b : norm and root, as in CroW.
+    a, b : see `cbirlab.aggregation.poolings.crow.crow`.
     learned : take the N channels whose sums vary most over a train set, as published. Otherwise take N channels evenly
         spread over all, which needs no training.
     state : from `most_varied`.

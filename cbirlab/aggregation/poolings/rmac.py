@@ -228,8 +228,8 @@ def rmac(
     Parameters
     ----------
     maps : (B, C, H, W).
-    levels : number of region sizes; 3 as published.
-    learned : whiten the region vectors; if not, the method needs no training.
+    levels : number of region sizes, from the whole map to ever smaller squares; 3 as published.
+    learned : whiten each region by a PCA of the train split before the sum; if not, the method needs no training.
     state : the result of `learn`, if ``learned``.
 
     Returns

@@ -19,7 +19,7 @@ from cbirlab.widgets.panels.base_panel import side_by_side
 from cbirlab.widgets.panels.look_panel import LookPanel
 from cbirlab.widgets.panels.rerank_beside import FIELD
 from cbirlab.widgets.parts import map_charts, views
-from cbirlab.widgets.parts.controls import DESCRIPTION, LAYOUT
+from cbirlab.widgets.parts.controls import option_slider
 from cbirlab.widgets.parts.drawing import Drawing, stack_pictures
 from cbirlab.widgets.parts.method_control import parameter_control, values_of_controls
 from cbirlab.widgets.parts.results import count_right
@@ -59,8 +59,7 @@ class DiffusionHeat(LookPanel):
 
     def __init__(self, session: Session, *, step: int = 3, nearby: int = NEARBY, **given: Any) -> None:
         stops = [*((str(one), one) for one in range(SOLVED)), ("solved", SOLVED)]
-        looks: Any = {"description": "steps", "style": DESCRIPTION, "layout": LAYOUT}
-        self.step = widgets.SelectionSlider(options=stops, value=step, **looks)
+        self.step = option_slider(stops, description="steps", value=step)
         self._declared = {name: one for name, one in parameters(RERANKERS["diffusion"]).items() if name in SLIDERS}
         self.sliders = {name: parameter_control(one) for name, one in self._declared.items()}
         self.moved = self.step, *self.sliders.values()

@@ -90,7 +90,7 @@ class JudgingLab(Panel):
             "junk": control(Parameter("junk", JUNK, self.usual.junk)),
             "own_image": control(Parameter("own_image", OWN_IMAGE, self.usual.own_image), description="own image"),
             "measure": menu([(name, name) for name in self._measures()], description=self._called("AP")),
-            "results": menu(cuts, description="results"),  # pyright: ignore[reportArgumentType]
+            "results": menu(cuts, description="results"),
         }
         menus["level"].value, menus["measure"].value = self.usual.level.name, self.usual.measure
         menus["level"].disabled = len(self.levels) == 1

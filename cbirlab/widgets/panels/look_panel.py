@@ -8,7 +8,7 @@ import ipywidgets as widgets
 
 from cbirlab.study.explain import Looker
 from cbirlab.widgets.panels.base_panel import SettingPanel
-from cbirlab.widgets.parts.controls import DESCRIPTION, LAYOUT
+from cbirlab.widgets.parts.controls import DESCRIPTION, LAYOUT, tooltip
 from cbirlab.widgets.parts.gallery import Thumbnails
 from cbirlab.widgets.parts.question import Question
 from cbirlab.widgets.parts.results import strip_of
@@ -74,6 +74,7 @@ def opacity_slider(value: float) -> Any:
         value=value,
         description="opacity",
         readout_format=".2f",
+        tooltip=tooltip("opacity"),
         style=DESCRIPTION,
         layout=LAYOUT,
     )
@@ -81,7 +82,8 @@ def opacity_slider(value: float) -> Any:
 
 def whole_slider(description: str, low: int, high: int, value: int) -> Any:
     """A slider of whole numbers."""
-    return widgets.IntSlider(min=low, max=high, value=value, description=description, style=DESCRIPTION, layout=LAYOUT)
+    looks: Any = {"description": description, "style": DESCRIPTION, "layout": LAYOUT}
+    return widgets.IntSlider(min=low, max=high, value=value, tooltip=tooltip(description), **looks)
 
 
 def offer_levels(menu: Any, run: Run) -> None:

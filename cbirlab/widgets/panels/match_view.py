@@ -12,7 +12,7 @@ from cbirlab.study.explain.paint import OPACITY, beside, paint_map, with_numbers
 from cbirlab.widgets.panels.base_panel import side_by_side
 from cbirlab.widgets.panels.look_panel import LookPanel, opacity_slider, whole_slider
 from cbirlab.widgets.parts import views
-from cbirlab.widgets.parts.controls import DESCRIPTION, LAYOUT
+from cbirlab.widgets.parts.controls import DESCRIPTION, LAYOUT, titled
 from cbirlab.widgets.parts.drawing import titled_sheet
 from cbirlab.widgets.parts.gallery import Gallery
 from cbirlab.widgets.parts.results import Results
@@ -50,7 +50,7 @@ class MatchView(LookPanel):
         self.opacity = opacity_slider(OPACITY)
         self.numbers = whole_slider("numbered", 0, MOST_NUMBERED, NUMBERED)
         self.share_mean = widgets.Checkbox(
-            value=True, description="share the mean out", indent=True, tooltip=SHARING, style=DESCRIPTION, layout=LAYOUT
+            value=True, indent=True, style=DESCRIPTION, layout=LAYOUT, **titled("share the mean out", SHARING)
         )
         self.facts = widgets.HTML()
         self.left, self.right = (widgets.HTML(layout={"flex": "1 1 200px", "min_width": "0"}) for _ in range(2))

@@ -14,7 +14,7 @@ from cbirlab.study.perturbation import KINDS, Answer, answer_of, perturb_image, 
 from cbirlab.widgets.panels.base_panel import SettingPanel, side_by_side
 from cbirlab.widgets.panels.breaks_panel import BreaksPanel
 from cbirlab.widgets.parts import views
-from cbirlab.widgets.parts.controls import DESCRIPTION, LAYOUT, control, menu, on_stop
+from cbirlab.widgets.parts.controls import DESCRIPTION, LAYOUT, control, menu, on_stop, tooltip
 from cbirlab.widgets.parts.gallery import Gallery, Thumbnails
 from cbirlab.widgets.parts.results import results_of_query
 from cbirlab.widgets.parts.snapshot import figure_html, jpeg_bytes, picture_html, picture_sheet
@@ -68,9 +68,8 @@ class ProbePanel(SettingPanel):
     ) -> None:
         self.shown = shown
         self.gallery = Gallery(thumbnails or Thumbnails.of_dataset(session.dataset), on_error=self.show_error)
-        self.query = widgets.BoundedIntText(
-            min=0, max=max(0, len(session.dataset.queries) - 1), description="query", style=DESCRIPTION, layout=LAYOUT
-        )
+        looks: Any = {"description": "query", "tooltip": tooltip("query"), "style": DESCRIPTION, "layout": LAYOUT}
+        self.query = widgets.BoundedIntText(min=0, max=max(0, len(session.dataset.queries) - 1), **looks)
         self.kind = menu(
             [(f"{about.title} ({about.unit})", name) for name, about in KINDS.items()], description="change"
         )

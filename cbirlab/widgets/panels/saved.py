@@ -198,7 +198,8 @@ def buttons(keep: Callable[[], Mapping[str, Any]], load: Callable[[Mapping[str, 
         on_error=guard.show,
         tooltip="Query, settings and pinned rows as a file, for 'Load state' or Workbench.restore",
     )
-    upload = widgets.FileUpload(accept=".json", description="Load state", layout={"width": "auto"})
+    says = "a file that 'Save state' wrote: the controls, the query and the pinned settings come back"
+    upload = widgets.FileUpload(accept=".json", description="Load state", tooltip=says, layout={"width": "auto"})
 
     def load_all() -> None:
         for file in upload.value:

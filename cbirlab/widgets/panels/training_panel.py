@@ -23,7 +23,7 @@ from cbirlab.widgets.parts.drawing import stack_pictures
 from cbirlab.widgets.parts.gallery import Thumbnails, page_text
 from cbirlab.widgets.parts.results import strip_of
 from cbirlab.widgets.parts.tasks import Background, Stop
-from cbirlab.widgets.parts.training_controls import TrainingButtons, TrainingControls
+from cbirlab.widgets.parts.training_controls import TrainingButtons, TrainingControls, benchmark_box
 
 if TYPE_CHECKING:
     from cbirlab.adaptation.learning import LearningPictures
@@ -119,7 +119,7 @@ class TrainingPanel(Panel):
         self.item = len(self.dataset.images) if self.dataset.queries else 0
         actions = {"train": self.train, "pause": self.pause, "stop": self.stop, "keep": self.keep}
         self.buttons = TrainingButtons(actions, self.guard)
-        self.judges = widgets.Checkbox(description="also look at the benchmark: it is the test", indent=False)
+        self.judges = benchmark_box()
         judged = bool(self.dataset.queries) and any(any(one.values()) for one in self.dataset.labels)
         self.judges.layout.display = None if judged else "none"
         self.status, self.curves, self.code = (widgets.HTML() for _ in range(3))

@@ -13,12 +13,11 @@ from cbirlab.widgets.panels.base_panel import SettingPanel, side_by_side
 from cbirlab.widgets.parts import charts, views
 from cbirlab.widgets.parts.controls import (
     ALL,
-    DESCRIPTION,
-    LAYOUT,
     control,
     dimension_steps,
     menu,
     on_stop,
+    option_slider,
     with_titles,
 )
 from cbirlab.widgets.parts.drawing import stack_pictures, titled_sheet
@@ -64,9 +63,7 @@ class WhiteningLab(SettingPanel):
         for (name, parameter), slider in self.sliders.items():
             if name == given.name and parameter in given.parameters:
                 slider.value = given.parameters[parameter]
-        self.dimensions = widgets.SelectionSlider(
-            options=[("all", ALL)], description="dimensions", style=DESCRIPTION, layout=LAYOUT
-        )
+        self.dimensions = option_slider([("all", ALL)], description="dimensions")
         self.spectrum, self.before, self.after, self.metrics = (widgets.HTML() for _ in range(4))
         self.report: WhiteningReport | None = None
         self._wish = (start or {}).get("dimensions") or ALL

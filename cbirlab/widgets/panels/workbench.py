@@ -16,6 +16,7 @@ from cbirlab.widgets.panels.explorer import PAUSE, SHOWN, Explorer
 from cbirlab.widgets.panels.sessions import Sessions, backbone_options
 from cbirlab.widgets.panels.setting_side import Side, difference
 from cbirlab.widgets.parts import views
+from cbirlab.widgets.parts.controls import tooltip
 from cbirlab.widgets.parts.dataset_menu import DatasetMenu
 from cbirlab.widgets.parts.gallery import close_all
 from cbirlab.widgets.parts.map_panel import MapPanel
@@ -74,8 +75,8 @@ class Workbench(Explorer):
             backbone = next(iter(backbones))
         session = saved.session_of(dataset, backbone, options)
         self.datasets = DatasetMenu(session.common.dataset, session.dataset.name, self._session_on, self.show)
-        self.compare = widgets.ToggleButton(description="Compare A | B", icon="columns", layout={"width": "auto"})
-        self.view = ViewBar(self.datasets, self.compare, shown=shown)
+        self.view = ViewBar(self.datasets, shown=shown)
+        self.compare = self.view.compare
         given = {"state": state, "start": start, "shown": shown, "prefetch": prefetch, "pause": pause}
         super().__init__(session, backbones=backbones, **given)
         self.add_class("cbirlab-workbench")
@@ -83,7 +84,9 @@ class Workbench(Explorer):
         widgets.link((self, "compared"), (self.compare, "value"))
         self.guard.clicked(self.view.back, lambda: self._go(self.steps.back()))
         self.guard.clicked(self.view.forward, lambda: self._go(self.steps.forward()))
-        self.guard.observe(self.view.find, "value", self._find)
+        self.guard.observe(
+            self.view.find, "value", lambda: show_in_strip(self.strip, self.dataset, self.view.find.value)
+        )
         for control in (self.view.side, self.view.count, self.view.settings, self.view.map):
             self.guard.observe(control, "value", self._look)
 
@@ -107,7 +110,8 @@ class Workbench(Explorer):
         super()._build()
         self.b: Side | None = None
         self.map = MapPanel(self.session, self.thumbnails)
-        self.tabs = widgets.ToggleButtons(options=["A", "B"], description="settings of", style={"button_width": "60px"})
+        looks = {"tooltip": tooltip("settings of"), "style": {"button_width": "60px"}}
+        self.tabs = widgets.ToggleButtons(options=["A", "B"], description="settings of", **looks)
         self.clear = widgets.Button(description="Show all", icon="times", layout={"width": "auto"})
         self.selection, self.tests = widgets.HTML(), widgets.HTML()
         self.controls_box = widgets.VBox()
@@ -173,9 +177,6 @@ class Workbench(Explorer):
         if self.shown != self.view.count.value:
             self.shown = self.view.count.value
             self.ask()
-
-    def _find(self) -> None:
-        show_in_strip(self.strip, self.dataset, self.view.find.value)
 
     def _go(self, state: Any) -> None:
         """Show what was shown at another step."""

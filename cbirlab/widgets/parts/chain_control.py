@@ -20,6 +20,7 @@ class ChainControl(widgets.VBox):
     name : of the field.
     default : the chain to start with.
     guard : runs the callbacks.
+    says : what the menus are for.
 
     Attributes
     ----------
@@ -29,8 +30,8 @@ class ChainControl(widgets.VBox):
 
     value = AnyTrait()
 
-    def __init__(self, name: str, default: str, guard: Guard) -> None:
-        self._name, self._guard, self._drawing = name, guard, False
+    def __init__(self, name: str, default: str, guard: Guard, says: str = "") -> None:
+        self._name, self._guard, self._says, self._drawing = name, guard, says, False
         self.steps: list[MethodControl] = []
         super().__init__([], value=Reranking.parse(default))
         self._show()
@@ -52,7 +53,8 @@ class ChainControl(widgets.VBox):
             chain = Reranking.parse(self.value)
             wanted = [*(step for step in chain.steps if step.used), NONE]
             while len(self.steps) < len(wanted):
-                step = MethodControl(NEXT if self.steps else self._name, Reranking, NONE, self._guard)
+                name = NEXT if self.steps else self._name
+                step = MethodControl(name, Reranking, NONE, self._guard, says=self._says)
                 self._guard.observe(step, "value", self._moved)
                 self.steps.append(step)
             for step, value in zip(self.steps, wanted, strict=False):

@@ -9,7 +9,7 @@ import ipywidgets as widgets
 
 from cbirlab.base.params import Choice, Parameter, Range, parameters
 from cbirlab.compression import COMPRESSIONS, Compression
-from cbirlab.widgets.parts.controls import AUTO, DESCRIPTION, LAYOUT, UNSET, menu, set_option, with_titles
+from cbirlab.widgets.parts.controls import AUTO, UNSET, menu, option_slider, set_option, with_titles
 
 STOPS: Mapping[str, tuple[int, ...]] = {
     "bits": (8, 16, 24, 32, 48, 64, 96, 128, 192, 256),
@@ -77,13 +77,13 @@ class CodeControls:
 
 
 def _control(parameter: Parameter) -> Any:
-    looks = {"description": parameter.name, "style": DESCRIPTION, "layout": LAYOUT}
+    looks: dict[str, Any] = {"description": parameter.name, "says": parameter.says}
     if isinstance(parameter.domain, Choice):
         options = [(AUTO if one is None else str(one), one) for one in parameter.domain.options]
-        return widgets.Dropdown(options=options, value=parameter.default, **looks)
+        return menu(options, value=parameter.default, **looks)
     fits = isinstance(parameter.domain, Range) and parameter.domain.optional
     stops = [(AUTO if fits and stop == UNSET else str(stop), stop) for stop in STOPS[parameter.name]]
-    made = widgets.SelectionSlider(options=stops, **looks)
+    made = option_slider(stops, **looks)
     _set(made, parameter.default)
     return made
 

@@ -9,26 +9,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import anywidget
 import ipywidgets as widgets
 import numpy as np
 import pandas as pd
+from traitlets import Unicode
 
 from cbirlab import tables
 from cbirlab.evaluation import paired_difference, randomisation_p
 from cbirlab.widgets.parts import views
 from cbirlab.widgets.parts.download import Download
+from cbirlab.widgets.parts.gallery import page_text
 from cbirlab.widgets.parts.guard import Guard
 
 if TYPE_CHECKING:
     from cbirlab.evaluation import Evaluation
 
+ALL, READ = "with all columns", "as a table to read: what tells the rows apart, and their metrics with intervals"
 FORMATS = {
-    "csv": ("CSV", "text/csv"),
-    "md": ("Markdown", "text/markdown"),
-    "tex": ("LaTeX", "application/x-tex"),
-    "xlsx": ("Excel", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
-    "json": ("JSON recipes", "application/json"),
+    "csv": ("CSV", "text/csv", ALL),
+    "md": ("Markdown", "text/markdown", READ),
+    "tex": ("LaTeX", "application/x-tex", READ),
+    "xlsx": ("Excel", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", ALL),
+    "json": ("JSON recipes", "application/json", ALL),
 }
+"""Title, type and what is in it, of each format."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +79,31 @@ class Pinned:
         return cls(row, levels, np.array(saved["groups"], dtype=np.int64))
 
 
+class PinnedTable(anywidget.AnyWidget):
+    """The HTML of the pinned settings, whose rows have a button each.
+
+    Parameters
+    ----------
+    value : the table, as `views.comparison_table` writes it.
+    remove : called with the place of a row, from 0, when its button is pressed.
+    guard : runs that.
+    """
+
+    _esm = page_text("pinned.js")
+    _css = page_text("widgets.css")
+
+    value = Unicode().tag(sync=True)
+
+    def __init__(self, value: str, remove: Callable[[int], None], guard: Guard) -> None:
+        self._remove = remove
+        super().__init__(value=value)
+        guard.received(self, self._asked)
+
+    def _asked(self, _widget: Any, content: dict[str, Any], _buffers: Any) -> None:
+        if isinstance(content.get("remove"), int):
+            self._remove(content["remove"])
+
+
 class Comparison(widgets.VBox):
     """A table of pinned settings with export buttons.
 
@@ -82,6 +112,11 @@ class Comparison(widgets.VBox):
     current : gives the table row and the evaluation of each setting shown now; called when "Pin this setting" is
         pressed.
     on_error : called with an exception that a button raises.
+
+    Attributes
+    ----------
+    columns : what the files hold, by the names of the columns of `frame`; None for all, in Markdown and LaTeX for those
+        of `cbirlab.tables.usual_columns`.
     """
 
     def __init__(
@@ -90,6 +125,7 @@ class Comparison(widgets.VBox):
         on_error: Callable[[Exception], None],
     ) -> None:
         self.pinned: list[Pinned] = []
+        self.columns: Sequence[str] | None = None
         self._current, self.guard = current, Guard(on_error)
         self.pin_button = widgets.Button(description="Pin this setting", icon="thumb-tack")
         self.clear_button = widgets.Button(description="Clear", disabled=True, layout={"width": "70px"})
@@ -101,11 +137,11 @@ class Comparison(widgets.VBox):
                 make=lambda suffix=suffix: self.to_bytes(suffix),
                 on_error=on_error,
                 disabled=True,
-                tooltip=f"The pinned settings with all columns as {title}",
+                tooltip=f"The pinned settings {about}",
             )
-            for suffix, (title, mime) in FORMATS.items()
+            for suffix, (title, mime, about) in FORMATS.items()
         }
-        self.table = widgets.HTML(views.comparison_table([]), layout={"overflow": "auto"})
+        self.table = PinnedTable(views.comparison_table([]), self.remove, self.guard)
         self.guard.clicked(self.pin_button, self.pin)
         self.guard.clicked(self.clear_button, self.clear)
         buttons = widgets.HBox(
@@ -139,6 +175,18 @@ class Comparison(widgets.VBox):
             self.pinned.append(Pinned(dict(row), levels, groups))
         self._draw()
 
+    def remove(self, place: int) -> None:
+        """Take out the row at a place, from 0; without the first row, differences are those to the row that follows it.
+
+        Raises
+        ------
+        IndexError : there is no such row.
+        """
+        if not 0 <= place < len(self.pinned):
+            raise IndexError(f"remove: place must be from 0 to {len(self.pinned) - 1}, the rows pinned, got {place}.")
+        del self.pinned[place]
+        self._draw()
+
     def clear(self) -> None:
         """Empty the table."""
         self.pinned.clear()
@@ -148,7 +196,7 @@ class Comparison(widgets.VBox):
         """The table as a file: the same bytes as `cbirlab.tables.write` writes."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"comparison.{suffix}"
-            tables.write(self.frame, path)
+            tables.write(self.frame, path, columns=self.columns)
             return path.read_bytes()
 
     def to_json(self) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from html import escape
 from typing import Any
 
 import ipywidgets as widgets
@@ -22,6 +23,51 @@ LAYOUT = {"width": "22.3em"}
 MOST_STOPS = 4096
 UNSET, AUTO = 0, "auto"  # value and label of a control for None, "decide from the data": a selection cannot hold None
 ALL = UNSET
+SAID = {
+    "dataset": "the pictures that are searched, and the queries whose right answers are known",
+    "system": "sets all controls below to what a published system does, where this panel can",
+    "settings of": "the side whose controls are shown below",
+    "backbone": "the network whose maps describe a picture",
+    "tap": "where in the network the maps are read, from shallow (colours, edges) to deep (parts, things)",
+    "attention": "which positions or channels of the maps count more, before they become one vector",
+    "pooling": "how the maps become one vector: by one value per map, or by the words of a codebook",
+    "whitening": "how vectors are made comparable, by what is learned on other pictures",
+    "dimensions": "how many leading dimensions stay after whitening: fewer take less memory and time",
+    "code": "what is kept of a vector to save memory",
+    "level": "which list of right answers counts: of those that are easy to see, or that are hard too",
+    "curve": "what is drawn against the amount of change",
+    "measure": "what is measured at each value",
+    "change of": "what differs between a query and its right answers",
+    "change": "what is done to the query picture",
+    "how much": "the amount of the change; the picture beside shows it",
+    "query": "which query of the benchmark, counted from 0",
+    "map": "how vectors become points of the plane",
+    "seed": "of what is drawn at random: the same one gives the same result",
+    "opacity": "how strongly the heat map covers the picture",
+    "numbered": "how many of the strongest places carry a number in both pictures",
+    "start": "what the search for the rotation begins with",
+    "steps": "how many steps were taken",
+    "results": "how many results of a query are judged",
+    "own image": "what happens to the query's own picture among its results",
+    "junk": "what happens to results that are neither right nor wrong",
+}
+"""What a control is for, in one sentence, by its label; parameters of methods are explained where they are declared."""
+
+
+def tooltip(label: str, says: str = "") -> str:
+    """The tooltip of a control: what its docstring says, or what `SAID` says of a control with this label."""
+    text = (says or SAID.get(label, "")).removesuffix(".")
+    return f"{label}: {text}." if text else label
+
+
+def titled(label: str, says: str = "") -> dict[str, Any]:
+    """Traits of a menu or a tick box with this label, whose tooltips ipywidgets would not show."""
+    says = tooltip(label, says)
+    return {
+        "description": f"<span title='{escape(says)}'>{escape(label)}</span>",
+        "description_allow_html": True,
+        "tooltip": says,
+    }
 
 
 def control(parameter: Parameter, *, description: str = "") -> Any:
@@ -30,14 +76,14 @@ def control(parameter: Parameter, *, description: str = "") -> Any:
     A slider for a range, a field for one too wide for a slider, a tick box for yes and no, a menu for other choices, a
     line for a name.
     """
-    looks = {"description": description or parameter.name, "style": DESCRIPTION, "layout": LAYOUT}
-    domain = parameter.domain
+    label, domain = description or parameter.name, parameter.domain
+    looks: dict[str, Any] = {"description": label, "style": DESCRIPTION, "layout": LAYOUT}
+    looks["tooltip"] = tooltip(label, parameter.says)
+    if isinstance(domain, Choice) and set(domain.options) == {False, True}:
+        return widgets.Checkbox(value=parameter.default, indent=True, **looks | titled(label, parameter.says))
     if isinstance(domain, Choice):
-        if set(domain.options) == {False, True}:
-            return widgets.Checkbox(value=parameter.default, indent=True, **looks)
-        return widgets.Dropdown(
-            options=[(str(option), option) for option in domain.options], value=parameter.default, **looks
-        )
+        offered = [(str(option), option) for option in domain.options]
+        return menu(offered, description=label, says=parameter.says, value=parameter.default)
     if isinstance(domain, Word):
         return widgets.Text(value=parameter.default, continuous_update=False, **looks)
     numbers = {
@@ -65,9 +111,16 @@ def on_stop(domain: Range | Choice | Word, value: Any) -> Any:
     return int(stop) if domain.integer else round(stop, 10)
 
 
-def menu(options: Sequence[tuple[str, str]], *, description: str) -> Any:
-    """A menu of pairs (title, name)."""
-    return widgets.Dropdown(options=list(options), description=description, style=DESCRIPTION, layout=LAYOUT)
+def menu(options: Sequence[tuple[str, Any]], *, description: str, says: str = "", **given: Any) -> Any:
+    """A menu of pairs (title, name); `says` explains it if `SAID` does not."""
+    looks: dict[str, Any] = {"style": DESCRIPTION, "layout": LAYOUT, **titled(description, says)}
+    return widgets.Dropdown(options=list(options), **looks | given)
+
+
+def option_slider(options: Sequence[Any], *, description: str, says: str = "", **given: Any) -> Any:
+    """A slider whose stops are options: values, or pairs of label and value."""
+    looks: dict[str, Any] = {"style": DESCRIPTION, "layout": LAYOUT, "tooltip": tooltip(description, says)}
+    return widgets.SelectionSlider(options=options, description=description, **looks, **given)
 
 
 def with_titles(names: Sequence[str], registry: Callable[[str], Registry[Any]]) -> list[tuple[str, str]]:
@@ -125,15 +178,14 @@ class RetrievalControls:
         self.state, self.guard = state, Guard(on_error)
         self._drawing = False
         self._full = dimensions
-        looks = {"style": DESCRIPTION, "layout": LAYOUT}
-        self.tap = widgets.SelectionSlider(options=list(taps), description="tap", **looks)
+        self.tap = option_slider(list(taps), description="tap")
         attention = [("None", "none"), *with_titles([*ATTENTIONS], lambda _: ATTENTIONS)]
         self.attention = menu(attention, description="attention")
         self.aggregation = menu(with_titles(aggregations, registry_of), description="pooling")
         offered = [Whitening.parse(one) for one in whitenings or WHITENINGS]
         whitened = [(WHITENINGS.info(one.name).title, one) for one in offered]  # values as in the state
         self.whitening = menu(whitened, description="whitening")
-        self.dimensions = widgets.SelectionSlider(options=[("all", ALL)], description="dimensions", **looks)
+        self.dimensions = option_slider([("all", ALL)], description="dimensions")
         self.parameters = {
             (method, name): control(
                 parameter,

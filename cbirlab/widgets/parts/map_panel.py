@@ -16,6 +16,7 @@ from cbirlab.base.progress import Listener
 from cbirlab.base.text import printable
 from cbirlab.projection import PROJECTIONS, Projection, cached, honesty, project, shared_neighbours
 from cbirlab.widgets.parts import views
+from cbirlab.widgets.parts.controls import titled, tooltip
 from cbirlab.widgets.parts.facts import Facts
 from cbirlab.widgets.parts.gallery import Thumbnails, close_all
 from cbirlab.widgets.parts.guard import Guard
@@ -85,8 +86,9 @@ class MapPanel(widgets.VBox):
     ) -> None:
         self.session, self.thumbnails, self.pause = session, thumbnails, pause
         titles = [(PROJECTIONS.info(name).title, name) for name in PROJECTIONS]
-        self.method = widgets.Dropdown(options=titles, value=method, description="map", layout={"width": "200px"})
+        self.method = widgets.Dropdown(options=titles, value=method, layout={"width": "200px"}, **titled("map"))
         self.seed = widgets.BoundedIntText(0, min=0, max=9999, description="seed", layout={"width": "150px"})
+        self.seed.tooltip = tooltip("seed")
         self.cancel = widgets.Button(description="Cancel", layout={"display": "none", "width": "90px"})
         self.progress = widgets.HTML()
         self.guard = Guard(self._failed)

@@ -12,12 +12,11 @@ from cbirlab.base.methods import Method
 from cbirlab.base.params import Choice, Parameter, Range, parameters
 from cbirlab.widgets.parts.controls import (
     AUTO,
-    DESCRIPTION,
-    LAYOUT,
     UNSET,
     control,
     menu,
     on_stop,
+    option_slider,
     set_option,
     with_titles,
 )
@@ -40,6 +39,7 @@ class MethodControl(widgets.VBox):
     default : of the field; "none" is offered too if it is that.
     guard : runs the callbacks.
     offered : names in the menu; by default all methods.
+    says : what the menu is for.
 
     Attributes
     ----------
@@ -50,12 +50,21 @@ class MethodControl(widgets.VBox):
 
     value = AnyTrait()
 
-    def __init__(self, name: str, kind: type[Method], default: str, guard: Guard, offered: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        name: str,
+        kind: type[Method],
+        default: str,
+        guard: Guard,
+        offered: Sequence[str] = (),
+        says: str = "",
+    ) -> None:
         self._kind, self._guard, self._drawing = kind, guard, False
         self._kept: dict[str, str] = {}
         self._declared: Mapping[str, Parameter] = {}
         titles = with_titles(offered or [*kind.registry], lambda _: kind.registry)
-        self.menu = menu(titles if default in kind.registry else [("None", NONE), *titles], description=name)
+        options = titles if default in kind.registry else [("None", NONE), *titles]
+        self.menu = menu(options, description=name, says=says)
         self.parameters: dict[str, Any] = {}
         super().__init__([self.menu], value=self._method(default))
         self._show()
@@ -112,12 +121,12 @@ class MethodControl(widgets.VBox):
 def parameter_control(parameter: Parameter) -> Any:
     """The widget for a parameter: stops 1, 2, 3, 4, 5, 6, 8, 10, ... for many whole numbers, and "auto" for None."""
     domain, (_, default) = parameter.domain, _option(parameter.default)
-    looks = {"description": parameter.name.replace("_", " "), "style": DESCRIPTION, "layout": LAYOUT}
+    label = parameter.name.replace("_", " ")
     if isinstance(domain, Choice) and None in domain.options:
-        return widgets.Dropdown(options=[_option(one) for one in domain.options], value=default, **looks)
+        return menu([_option(one) for one in domain.options], description=label, says=parameter.says, value=default)
     if isinstance(domain, Range) and _doubles(domain):
-        return widgets.SelectionSlider(options=_stops(parameter), value=default, **looks)
-    return control(parameter, description=looks["description"])
+        return option_slider(_stops(parameter), description=label, says=parameter.says, value=default)
+    return control(parameter, description=label)
 
 
 def values_of_controls(controls: Mapping[str, Any], declared: Mapping[str, Parameter]) -> dict[str, Any]:

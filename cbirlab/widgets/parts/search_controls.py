@@ -36,13 +36,13 @@ class SearchControls(widgets.Accordion):
         self._defaults: dict[str, Any] = {name: one.default for name, one in search_fields().items()}
         self.fields: dict[str, Any] = {}
         for name, one in search_fields().items():
-            offers = about(one).offers
+            offers, says = about(one).offers, about(one).help
             if isinstance(offers, Range):
-                self.fields[name] = control(Parameter(name, offers, one.default))
+                self.fields[name] = control(Parameter(name, offers, one.default, says))
             elif offers is Reranking:
-                self.fields[name] = ChainControl(name, self._defaults[name], self.guard)
+                self.fields[name] = ChainControl(name, self._defaults[name], self.guard, says)
             else:
-                self.fields[name] = MethodControl(name, offers, self._defaults[name], self.guard)
+                self.fields[name] = MethodControl(name, offers, self._defaults[name], self.guard, says=says)
         super().__init__([widgets.VBox([*self.fields.values()])], selected_index=None, layout=LAYOUT)
         self.add_class("cbirlab-search")
         self._follow()

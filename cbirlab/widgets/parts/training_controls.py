@@ -16,7 +16,7 @@ from cbirlab.pipeline.fields import each
 from cbirlab.training.losses import Loss
 from cbirlab.training.miners import Miner
 from cbirlab.widgets.parts import views
-from cbirlab.widgets.parts.controls import AUTO, UNSET, menu, set_option
+from cbirlab.widgets.parts.controls import AUTO, UNSET, menu, set_option, titled
 from cbirlab.widgets.parts.guard import Guard
 from cbirlab.widgets.parts.method_control import MethodControl, parameter_control
 
@@ -41,22 +41,22 @@ class TrainingControls(widgets.VBox):
     def __init__(self, training: Training, taps: Sequence[str], guard: Guard) -> None:
         self._given = training
         moves = [(f"from {tap} on", tap) for tap in reversed(taps)] + [("all of the network", ALL)]
-        self.fields: dict[str, Any] = {"moves": menu(moves, description="moves")}
-        self.fields["moves"].value = training.moves
+        declared = dict(each(training))
+        says = {name: one.help for name, one in declared.items()}
+        chosen = menu(moves, description="moves", says=says["moves"], value=training.moves)
+        self.fields: dict[str, Any] = {"moves": chosen}
         for name, kind in METHODS.items():
             value = getattr(training, name)
-            self.fields[name] = MethodControl(name, kind, value.name, guard)
+            self.fields[name] = MethodControl(name, kind, value.name, guard, says=says[name])
             self.fields[name].value = value
-        declared = dict(each(training))
-        self.fields["steps"] = parameter_control(Parameter("steps", declared["steps"].offers, training.steps))
+        for name in ("steps", "rate", "seed"):
+            allowed = Choice((None, *RATES)) if name == "rate" else declared[name].offers
+            usual = None if name == "rate" else getattr(training, name)
+            self.fields[name] = parameter_control(Parameter(name, allowed, usual, says[name]))
         rates = [(AUTO, UNSET), *((f"{rate:g}", rate) for rate in RATES)]
-        self.fields["rate"] = parameter_control(Parameter("rate", Choice((None, *RATES)), None))
         self.fields["rate"].options = rates
         if training.rate is not None:
             set_option(self.fields["rate"], f"{training.rate:g}", training.rate)
-        self.fields["seed"] = parameter_control(Parameter("seed", declared["seed"].offers, training.seed))
-        for name, control in self.fields.items():
-            (control.menu if name in METHODS else control).tooltip = declared[name].help
         super().__init__([widgets.HTML(views.note(f"Learned on: {_short(training.on)}")), *self.fields.values()])
 
     @property
@@ -80,6 +80,12 @@ class TrainingControls(widgets.VBox):
 def _short(on: str) -> str:
     """A folder without those that it lies in."""
     return "/".join(Path(on).parts[-2:]) if Path(on).is_absolute() else on
+
+
+def benchmark_box() -> Any:
+    """The tick box that lets a training judge its steps on the benchmark too."""
+    says = "judge each step on the queries too; the step that is kept is chosen without them"
+    return widgets.Checkbox(indent=False, **titled("also look at the benchmark: it is the test", says))
 
 
 class TrainingButtons(widgets.VBox):
@@ -107,8 +113,8 @@ class TrainingButtons(widgets.VBox):
             guard.clicked(button, actions[name])
         self.name = widgets.Text("mine", placeholder="a name", layout={"width": "130px"})
         self.name.tooltip = "the name of the weights, as in Recipe(backbone='toynet@mine')"
-        self.replacing = widgets.Checkbox(description="replace", indent=False, layout=narrow)
-        self.replacing.tooltip = "take the name from other weights"
+        says = titled("replace", "take the name from other weights")
+        self.replacing = widgets.Checkbox(indent=False, layout=narrow, **says)
         *run, keep = self.buttons.values()
         rows = [[*run], [keep, self.name, self.replacing]]
         super().__init__([widgets.HBox(row, layout=wrap) for row in rows])

@@ -30,19 +30,26 @@ class ViewBar(widgets.HBox):
 
     Parameters
     ----------
-    first : widgets that come first in the bar.
+    first : what comes first in the bar.
     shown : pictures in a gallery to start with.
 
     Attributes
     ----------
     side, count : least width of a picture in pixels, `AUTO_SIDE` for one that suits the room; pictures in a gallery.
     settings, map : whether these panes are unfolded.
+    compare : whether a second setting is shown.
     back, forward : buttons.
     find : a part of a file name.
     """
 
-    def __init__(self, *first: Any, shown: int) -> None:
+    def __init__(self, first: Any, *, shown: int) -> None:
         looks = {"style": {"description_width": "auto"}, "layout": {"width": "10em"}}
+        self.compare = widgets.ToggleButton(
+            description="Compare A | B",
+            icon="columns",
+            tooltip="A second setting beside the first, and where its results differ",
+            layout=NARROW,
+        )
         self.back = widgets.Button(description="Back", tooltip="Back to what was shown before", layout=NARROW)
         self.forward = widgets.Button(description="Forward", tooltip="What was gone back from", layout=NARROW)
         self.find = widgets.Text(

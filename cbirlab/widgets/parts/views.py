@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from cbirlab import tables
 from cbirlab.evaluation import largest, title_of, told_apart
 from cbirlab.pipeline.added import search_fields
 
@@ -15,15 +16,12 @@ if TYPE_CHECKING:
 
     from cbirlab.evaluation import PairedTest
 
-_COLUMNS = ("backbone", "tap", "aggregation", "whitening", "dim")
-_HEADS = {"aggregation": "pooling", "bytes_per_image": "bytes"}
-LEVELS = {"map_easy": "Easy", "map_medium": "Medium", "map_hard": "Hard", "map": "mAP"}
+LEVELS = dict(zip(tables.MAPS, ("Easy", "Medium", "Hard", "mAP"), strict=True))
 
 
 def levels_of(metrics: Mapping[str, float]) -> list[str]:
     """The metrics to show: mAPs in the order of difficulty, after any others that have an interval."""
-    others = [name for name in metrics if f"{name}_low" in metrics and name not in (*LEVELS, "difference")]
-    return others + [name for name in LEVELS if name in metrics]
+    return tables.main_metrics(metrics)
 
 
 def label_of(name: str) -> str:
@@ -141,11 +139,10 @@ def comparison_table(rows: Sequence[Mapping[str, Any]]) -> str:
     best = {name: max(_number(row.get(name, math.nan)) for row in rows) for name in levels}
     usual = {name: one.default for name, one in search_fields().items()}
     searched = [name for name in usual if any(row.get(name, usual[name]) != usual[name] for row in rows)]
-    columns = [*_COLUMNS, *searched, *(["bytes_per_image"] if searched else [])]
-    head = "".join(f"<th>{escape(_HEADS.get(text, text))}</th>" for text in ("#", *columns))
-    head += "".join(f"<th>{escape(label_of(name))}</th>" for name in levels)
+    columns = [*tables.CORE, *searched, *(["bytes_per_image"] if searched else [])]
     tested = len(rows) > 1 and "difference" in rows[0]
-    head += "<th>difference to the first</th>" if tested else ""
+    shown = ["#", *columns, *levels, *(["difference"] if tested else [])]
+    head = "".join(f"<th>{escape(tables.heading(name))}</th>" for name in shown)
     rows_shown = [_comparison_cells(place, row, columns, best, tested) for place, row in enumerate(rows, start=1)]
     body = "".join(f"<tr>{cells}</tr>" for cells in rows_shown)
     return f"<table class='cbirlab-comparison'><tr>{head}</tr>{body}</table>"
@@ -154,8 +151,9 @@ def comparison_table(rows: Sequence[Mapping[str, Any]]) -> str:
 def _comparison_cells(
     place: int, row: Mapping[str, Any], columns: Sequence[str], best: Mapping[str, float], tested: bool
 ) -> str:
-    texts = [place, *(row.get(name, "") for name in columns)]
-    cells = "".join(f"<td>{escape(str(text))}</td>" for text in texts)
+    button = f"<button type='button' aria-label='remove row {place}' title='Remove row {place}'>×</button>"
+    cells = f"<td>{place} {button}</td>"
+    cells += "".join(f"<td>{escape(str(row.get(name, '')))}</td>" for name in columns)
     cells += "".join(f"<td>{_map_cell(row, name, best[name])}</td>" for name in best)
     names = ("difference", "difference_low", "difference_high", "difference_p")
     return f"{cells}<td>{difference(*(row.get(name, math.nan) for name in names))}</td>" if tested else cells

@@ -1,4 +1,4 @@
-"""Tables: write a DataFrame as CSV, Markdown, LaTeX, Excel or JSON, and read a row's recipe back."""
+"""Files of tables: CSV, Excel and JSON keep everything and are read back, Markdown and LaTeX are for reading."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from cbirlab.base import plain
 from cbirlab.base.cells import MARK, cell, column, text_of
-from cbirlab.base.text import printable
 from cbirlab.datasets.unfolding import open_bounded
+from cbirlab.tables.markup import to_latex, to_markdown
+from cbirlab.tables.reading import Columns, check_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,31 +29,22 @@ CELL_SIGNS = 16_000
 _SHEET, _CONTINUED = "cbirlab", "continued"
 
 _HALF = re.compile("[\ud800-\udfff]")
-_ENTITY = re.compile(r"&(?=[#\w])")  # some browsers read &lt without its semicolon too
 _MOST_COLUMNS, _MOST_HEAD_BYTES = 10_000, 1 << 20
-_LATEX_SIGNS = {
-    "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-}
 
 
-def write(frame: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
+def write(frame: pd.DataFrame, path: str | os.PathLike[str], *, columns: Columns = None) -> Path:
     """Write `frame` in the format of the file's suffix: .csv, .md, .tex, .xlsx or .json.
 
-    Numbers keep their full precision in CSV, Excel and JSON. Markdown and LaTeX are for reading: they leave out the
-    recipes and round to four digits.
+    Numbers keep their full precision in CSV, Excel and JSON. Markdown and LaTeX are for reading, see `for_reading`.
+
+    Parameters
+    ----------
+    columns : what to write, in this order; CSV, Excel and JSON keep the recipes beside it. By default all columns, but
+        those of `usual_columns` in Markdown and LaTeX.
 
     Raises
     ------
-    ValueError : another suffix.
+    ValueError : another suffix, or a column that the table does not have.
     ImportError : .xlsx without openpyxl.
     """
     target = Path(path)
@@ -60,7 +52,7 @@ def write(frame: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
     if writer is None:
         raise ValueError(f"write: path must end in one of {', '.join(_WRITERS)}, got {target.name!r}.")
     target.parent.mkdir(parents=True, exist_ok=True)
-    writer(frame, target)
+    writer(frame, target, columns)
     return target
 
 
@@ -69,39 +61,20 @@ def suffixes() -> list[str]:
     return [*_WRITERS]
 
 
-def to_csv(frame: pd.DataFrame) -> str:
+def to_csv(frame: pd.DataFrame, columns: Columns = None) -> str:
     """CSV with full precision; missing numbers are empty, and texts are never formulas (see `cbirlab.base.cells`)."""
-    return _in_cells(frame).to_csv(index=False, lineterminator="\n")
+    return _in_cells(_with_recipes(frame, columns)).to_csv(index=False, lineterminator="\n")
 
 
-def to_json(frame: pd.DataFrame) -> str:
+def to_json(frame: pd.DataFrame, columns: Columns = None) -> str:
     """A JSON list of rows; recipes are objects, missing numbers null."""
-    rows = [{str(name): _json_value(value) for name, value in row.items()} for row in frame.to_dict("records")]
+    kept = _with_recipes(frame, columns)
+    rows = [{str(name): _json_value(value) for name, value in row.items()} for row in kept.to_dict("records")]
     for row in rows:
         if isinstance(row.get("recipe"), str):
             row["recipe"] = json.loads(row["recipe"])
     text = json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
     return _HALF.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-
-
-def to_markdown(frame: pd.DataFrame) -> str:
-    """A Markdown table for reading: no recipes, four digits, numbers aligned to the right."""
-    names, cells, numeric = _readable(frame)
-    names = [_markdown(name) for name in names]
-    cells = [[_markdown(cell) for cell in row] for row in cells]
-    widths = [max(3, len(name), *(len(row[i]) for row in cells)) for i, name in enumerate(names)]
-    rule = [("-" * (width - 1) + ":") if right else "-" * width for width, right in zip(widths, numeric, strict=True)]
-    lines = [_aligned(names, widths, numeric), rule, *(_aligned(row, widths, numeric) for row in cells)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
-
-
-def to_latex(frame: pd.DataFrame) -> str:
-    """A LaTeX tabular (needs booktabs) for reading: no recipes, four digits."""
-    names, cells, numeric = _readable(frame)
-    columns = "".join("r" if right else "l" for right in numeric)
-    lines = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", _latex_row(names), r"\midrule"]
-    lines += [_latex_row(row) for row in cells]
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
 
 
 def read(path: str | os.PathLike[str]) -> pd.DataFrame:
@@ -152,6 +125,14 @@ def _read(source: Path) -> pd.DataFrame:
     return pd.DataFrame({text_of(str(name)): column(frame[name], of_texts=name in TEXTS) for name in frame.columns})
 
 
+def _with_recipes(frame: pd.DataFrame, columns: Columns) -> pd.DataFrame:
+    """Chosen columns, and the recipes by which each row can be run again."""
+    if columns is None:
+        return frame
+    recipes = [] if "recipe" in columns or "recipe" not in frame else ["recipe"]
+    return frame.loc[:, [*check_columns(frame, columns), *recipes]]
+
+
 def _in_cells(frame: pd.DataFrame) -> pd.DataFrame:
     """The table with its texts as cells."""
     import pandas as pd
@@ -179,62 +160,25 @@ def read_recipe(row: Mapping[str, Any]) -> dict[str, Any]:
     return dict(recipe)
 
 
-def _readable(frame: pd.DataFrame) -> tuple[list[str], list[list[str]], list[bool]]:
-    from pandas.api.types import is_bool_dtype, is_numeric_dtype
-
-    shown = frame.drop(columns="recipe", errors="ignore")
-    numeric = [is_numeric_dtype(shown[name]) and not is_bool_dtype(shown[name]) for name in shown.columns]
-    rows = [[_text(value) for value in row] for row in shown.itertuples(index=False, name=None)]
-    return [str(name) for name in shown.columns], rows, numeric
-
-
-def _text(value: Any) -> str:
-    if value is None or (isinstance(value, float) and value != value):
-        return ""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
 def _json_value(value: Any) -> Any:
     """Turn a NumPy number into a plain one, and NaN into null."""
     plain = value.item() if hasattr(value, "item") else value
     return None if isinstance(plain, float) and not math.isfinite(plain) else plain
 
 
-def _aligned(cells: list[str], widths: list[int], numeric: list[bool]) -> list[str]:
-    both = zip(cells, widths, numeric, strict=True)
-    return [cell.rjust(width) if right else cell.ljust(width) for cell, width, right in both]
-
-
-def _markdown(text: str) -> str:
-    """Text that makes no column, tag, entity or link of its own."""
-    plain = _ENTITY.sub("&amp;", _line(text)).replace("<", "&lt;")
-    return plain.replace("\\", "\\\\").replace("|", "\\|").replace("](", "]\\(")
-
-
-def _latex_row(cells: list[str]) -> str:
-    row = " & ".join("".join(_LATEX_SIGNS.get(sign, sign) for sign in _line(text)) for text in cells)
-    star = row.lstrip().startswith(("[", "*"))  # the end of the row above would take it for its argument
-    return ("{}" if star else "") + row + r" \\"
-
-
-def _line(text: str) -> str:
-    """One printable line."""
-    return printable(" ".join(re.split(r"[\t\n\r]+", text)))
-
-
-def _write_text(render: Callable[[Any], str]) -> Callable[[Any, Path], None]:
-    def writer(frame: Any, path: Path) -> None:
-        path.write_text(render(frame), encoding="utf-8", newline="\n")
+def _write_text(render: Callable[[Any, Columns], str]) -> Callable[[Any, Path, Columns], None]:
+    def writer(frame: Any, path: Path, columns: Columns) -> None:
+        path.write_text(render(frame, columns), encoding="utf-8", newline="\n")
 
     return writer
 
 
-def _write_excel(frame: pd.DataFrame, path: Path) -> None:
+def _write_excel(frame: pd.DataFrame, path: Path, columns: Columns) -> None:
     """Write a sheet with cells cut at what Excel holds; the rest of their texts goes to a second sheet."""
     import pandas as pd
 
     with _excel():
-        written = _in_cells(frame)
+        written = _in_cells(_with_recipes(frame, columns))
         texts = {name: list(written[name]) for name in written.select_dtypes(exclude="number")}
         rest = [
             (row, name, MARK + text[start : start + CELL_SIGNS])
@@ -278,7 +222,7 @@ def _excel() -> Iterator[None]:
         raise ImportError("Excel tables need openpyxl: pip install 'cbirlab[excel]'.") from error
 
 
-_WRITERS: dict[str, Callable[[Any, Path], None]] = {
+_WRITERS: dict[str, Callable[[Any, Path, Columns], None]] = {
     ".csv": _write_text(to_csv),
     ".md": _write_text(to_markdown),
     ".tex": _write_text(to_latex),

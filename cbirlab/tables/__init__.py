@@ -1,0 +1,36 @@
+"""Tables: write a DataFrame as CSV, Markdown, LaTeX, Excel or JSON, and read a row's recipe back."""
+
+from cbirlab.tables.files import (
+    CELL_SIGNS,
+    TEXTS,
+    check_excel,
+    read,
+    read_recipe,
+    suffixes,
+    to_csv,
+    to_json,
+    write,
+)
+from cbirlab.tables.markup import to_latex, to_markdown, to_text
+from cbirlab.tables.reading import CORE, MAPS, for_reading, heading, main_metrics, usual_columns
+
+__all__ = [
+    "CELL_SIGNS",
+    "CORE",
+    "MAPS",
+    "TEXTS",
+    "check_excel",
+    "for_reading",
+    "heading",
+    "main_metrics",
+    "read",
+    "read_recipe",
+    "suffixes",
+    "to_csv",
+    "to_json",
+    "to_latex",
+    "to_markdown",
+    "to_text",
+    "usual_columns",
+    "write",
+]
