@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cbirlab.base.frames import frame_of
+from cbirlab.base.progress import showing
 from cbirlab.base.registry import UnknownName
 from cbirlab.cli import saying
 from cbirlab.cli.options import recipe_fields
@@ -44,7 +45,8 @@ def _carried_out(arguments: Sequence[str] | None) -> int:
         parser.print_help()
         return 0
     try:
-        return _COMMANDS[given.command](given)
+        with showing(not getattr(given, "quiet", False)):
+            return _COMMANDS[given.command](given)
     except BrokenPipeError:
         raise
     except (UsageError, UnknownName) as error:

@@ -51,7 +51,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def page_command(given: Any) -> int:
     """Carry out ``cbirlab page``."""
-    from cbirlab.base.progress import showing
     from cbirlab.live import Session
     from cbirlab.widgets.shared_page import save_page
 
@@ -66,8 +65,7 @@ def page_command(given: Any) -> int:
         raise UsageError(str(error)) from error
     output.say_network(given.backbone, given.dataset, given)
     session = Session(given.dataset, given.backbone, given.weights, store=output.store(given), device=given.device)
-    with showing(not given.quiet):
-        written = save_page(given.out, session, progress=not given.quiet, **options)
+    written = save_page(given.out, session, progress=not given.quiet, **options)
     say(f"written: {written} ({written.stat().st_size / 1e6:.1f} MB)")
     return 0
 

@@ -84,8 +84,9 @@ class Bench(Described):
         name = (str(recipe.tap), recipe.aggregation, recipe.whitening, learning_set)
         if name not in self._fitted:
             rows, key = self.rows(recipe, learning_set)
-            labels = self._labels(learning_set, rows)
-            self._fitted[name] = fitting.learn_whitening(recipe.whitening, rows.values, labels, key, self.store)
+            about = rows.values, self._labels(learning_set, rows), key, self.store
+            with showing(self.progress):
+                self._fitted[name] = fitting.learn_whitening(recipe.whitening, *about)
             if held_for(recipe.whitening_set, self.dataset):
                 fitting.warn_of_few(recipe, self._fitted[name], *rows.values.shape)
         return self._fitted[name]
@@ -105,9 +106,8 @@ class Bench(Described):
         return self._codes.get((*searched_as(recipe), recipe.compression), lambda: self._learn(recipe))
 
     def _learn(self, recipe: Recipe) -> Learned:
-        learns = learns_rows(recipe)
+        learns, code = learns_rows(recipe), None
         rows, labels = self._learning_rows(recipe) if learns else (self.pair(recipe)[0], ())
-        code = None
         if recipe.compression.used:
             with showing(self.progress):
                 code = fitting.learn_code(recipe.compression, rows.values, labels, self.store)

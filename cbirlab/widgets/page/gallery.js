@@ -40,7 +40,11 @@ function render({ model, el }) {
   live.setAttribute("aria-live", "polite");
   const enlarged = openEnlarged({ model, el, tiles: grid, store });
   keepKeys(el);
-  whenAttached(el, () => keepKeys(el.closest(".cbirlab-panel") ?? el));
+  whenAttached(el, () => {
+    const panel = el.closest(".cbirlab-panel") ?? el;
+    keepKeys(panel);
+    nameSliders(panel);
+  });
 
   // Pictures that Python did not send ahead (a reloaded page, a second page, the far end of a strip) are asked for: those of
   // a grid at once, those of a strip, which may be long, when they are seen.

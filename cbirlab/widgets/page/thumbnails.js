@@ -45,6 +45,20 @@ function keepKeys(element) {
   });
 }
 
+// ipywidgets gives the handles of its sliders no name: each takes the words that stand before it.
+function nameSliders(panel) {
+  if (panel.dataset.namesSliders) return;
+  panel.dataset.namesSliders = "yes";
+  const name = () => {
+    for (const handle of panel.querySelectorAll(".noUi-handle:not([aria-label])")) {
+      const label = handle.closest(".widget-inline-hbox")?.querySelector(".widget-label")?.textContent;
+      if (label) handle.setAttribute("aria-label", label);
+    }
+  };
+  name();
+  new MutationObserver(name).observe(panel, { childList: true, subtree: true });
+}
+
 function whenAttached(element, action, tries = 120) {
   if (element.isConnected) action();
   else if (tries) requestAnimationFrame(() => whenAttached(element, action, tries - 1));

@@ -103,8 +103,8 @@ class Workbench(Explorer):
         """A session of another dataset with the backbone that is shown now."""
         from cbirlab.live import Session
 
-        shown = self.session
-        return Session(dataset, shown.backbone, shown.common.weights, store=shown.store, device=shown.device)
+        now = self.session
+        return Session(dataset, now.backbone, now.common.weights, store=now.store, device=now.device)
 
     def _build(self) -> None:
         super()._build()
@@ -234,8 +234,7 @@ class Workbench(Explorer):
         tested = views.paired_table(*difference(runs["A"], runs["B"])) if len(runs) > 1 else ""
         self.tests.value = tested + (views.note(CHANGES) if self.compared else "")
         super()._show_numbers(runs)
-        side = self.active
-        if side.name in runs and side.results:
+        if (side := self.active).name in runs and side.results:
             item = self.question.item(self.dataset)
             self.map.show(*side.session.vectors(*side.setting), highlight=list(side.results.rows), current=item)
 

@@ -37,7 +37,7 @@ class FoldedMenu(widgets.VBox):
     def __init__(
         self, description: str, kind: str, value: str, options: Sequence[tuple[str, str]], here: Iterable[str]
     ):
-        self.kind, self.options, self._here = kind, [], set()
+        self.description, self.kind, self.options, self._here = description, kind, [], set()
         self._menu = menu([], description=description)
         self._unfolded, self._drawing = False, False
         super().__init__([self._menu])
@@ -86,7 +86,7 @@ class FoldedMenu(widgets.VBox):
     def _known(self, proposal: Any) -> str:
         names = [name for _, name in self.options]
         if names and proposal["value"] not in names:
-            raise traitlets.TraitError(f"{self._menu.description} must be one of {names}, got {proposal['value']!r}.")
+            raise traitlets.TraitError(f"{self.description} must be one of {names}, got {proposal['value']!r}.")
         return proposal["value"]
 
     @traitlets.observe("value")

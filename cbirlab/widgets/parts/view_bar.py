@@ -78,7 +78,8 @@ class ViewBar(widgets.HBox):
             for name in ("settings", "map")
         )
         parts = [
-            *first,
+            first,
+            self.compare,
             self.back,
             self.forward,
             self.find,
