@@ -115,7 +115,7 @@ class Workbench(Explorer):
         self.clear = widgets.Button(description="Show all", icon="times", layout={"width": "auto"})
         self.selection, self.tests = widgets.HTML(), widgets.HTML()
         self.controls_box = widgets.VBox()
-        self.columns = widgets.HBox(layout={"overflow": "visible", "grid_gap": "14px"})
+        self.columns = widgets.HBox(layout={"overflow": "visible", "grid_gap": "14px"}).add_class("cbirlab-columns")
         self.downloads = saved.buttons(self.to_json, self.from_json, self.guard)
 
     def _arranged(self) -> list[Any]:
