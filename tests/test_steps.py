@@ -79,6 +79,15 @@ def test_old_findings_and_old_steps_are_dropped(steps, clock):
     assert steps.before(2 * MOST_STEPS) == f"found {2 * MOST_STEPS - 1}"
 
 
+def test_going_back_through_all_steps_keeps_few_findings(steps, clock):
+    shown(steps, clock, *range(50))
+    for state in range(48, -1, -1):
+        assert steps.back() == state
+        steps.keep(state, state, f"found {state}")  # the panel draws what it went back to
+        assert sum(one.found is not None for one in steps._steps) <= 2 * MOST_FOUND + 1
+    assert steps.before(0) is None
+
+
 def test_any_moves_against_a_plain_list(steps, clock):
     draw, past, future = random.Random(0), [], []
     for _ in range(2000):

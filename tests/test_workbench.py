@@ -978,6 +978,17 @@ def test_a_move_marks_what_it_changed(rested):
     assert f"<s style='width:{100 * before.metrics['map_medium']:.1f}%'>" in bench.metrics.value
 
 
+def test_more_results_and_fewer_pictures_are_no_moves(rested):
+    bench, rest = rested
+    bench.state.set_parameter("gem", "p", 5.0)
+    rest()
+    assert any(bench.a.gallery.notes)
+    bench.view.count.value = 6
+    assert not any(bench.a.gallery.notes)
+    bench.only = (1, 2, 3)
+    assert not any(bench.a.gallery.notes)
+
+
 def test_another_question_marks_nothing(rested):
     bench, _ = rested
     bench.pick(len(bench.dataset.images) + 2)
@@ -1057,3 +1068,9 @@ def test_dimensions_show_the_true_number_where_nothing_is_whitened(bench):
     assert (slider.value, slider.disabled) == (0, True)
     bench.state.whitening = "pca"
     assert slider.value == 2
+
+
+@pytest.mark.parametrize(("kind", "start"), [("PNG", b"\x89PNG"), ("PDF", b"%PDF")])
+def test_the_gallery_goes_out_as_a_figure(bench, kind, start):
+    (button,) = [one for one in bench.downloads.children if one.description == f"Gallery ({kind})"]
+    assert button._make().startswith(start)

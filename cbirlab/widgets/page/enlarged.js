@@ -93,6 +93,7 @@ function openEnlarged({ model, el, tiles, store }) {
     dialog.dataset.state = "ready";
   }
   function forget() {
+    if (dialog.open) return; // it was opened again before this event came
     model.off("msg:custom", receive);
     large.forEach((url) => URL.revokeObjectURL(url));
     large.clear();
@@ -102,6 +103,7 @@ function openEnlarged({ model, el, tiles, store }) {
   return {
     show(at) {
       if (!dialog) build();
+      model.off("msg:custom", receive);
       model.on("msg:custom", receive);
       if (!dialog.open) dialog.showModal();
       look(at);

@@ -10,10 +10,13 @@ function render({ model, el }) {
   button.title = model.get("label");
   button.setAttribute("aria-label", button.title);
   const panel = () => el.closest(".cbirlab-panel");
-  button.addEventListener("click", () => (document.fullscreenElement ? document.exitFullscreen() : panel().requestFullscreen()));
+  button.addEventListener("click", () => 
+    (document.fullscreenElement ? document.exitFullscreen() : panel().requestFullscreen()).catch(() => (button.hidden = true)),
+  ); // a frame may forbid it
   const tell = () => button.setAttribute("aria-pressed", String(document.fullscreenElement === panel()));
   document.addEventListener("fullscreenchange", tell);
   button.setAttribute("aria-pressed", "false");
+  button.hidden = !document.fullscreenEnabled;
   el.append(button);
   return () => document.removeEventListener("fullscreenchange", tell);
 }

@@ -122,7 +122,7 @@ function render({ model, el }) {
     button.style.border = mark ? mark.border : "";
     said.textContent = [mark?.label, spoken(note)].filter(Boolean).join(", ") || (caption ? "" : `picture ${id}`);
     symbol.textContent = mark ? `${mark.symbol} ${mark.short}` : "";
-    button.title = `${path}\nClick to ask for it, double-click or press Z to enlarge it`;
+    button.title = [path, model.get("asks"), "Double-click or press Z to enlarge it"].filter(Boolean).join("\n");
     text.textContent = caption;
     file.textContent = caption ? path.split("/").at(-1) : "";
     change.textContent = note;

@@ -1,4 +1,6 @@
 // The table of pinned settings: Python writes it; a button in each row asks Python to take the row out.
+const ANSWERED = 3000; // milliseconds
+
 function render({ model, el }) {
   el.classList.add("cbirlab-pinned");
   const table = document.createElement("div");
@@ -23,6 +25,7 @@ function render({ model, el }) {
     removed = buttons().indexOf(button);
     live.textContent = button.getAttribute("aria-label").replace("remove", "removed");
     model.send({ remove: removed });
+    setTimeout(() => (removed = -1), ANSWERED); // Python has refused, or does not answer
   });
   table.addEventListener("keydown", (event) => {
     if (event.key === "Enter" || event.key === " ") event.stopPropagation(); // JupyterLab's command mode must not hear

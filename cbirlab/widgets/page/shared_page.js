@@ -79,7 +79,10 @@ class Page {
   }
 
   model(state) {
-    return new PageModel(state, (model, { need }) => need && this.give(model, need));
+    return new PageModel(state, (model, { need, large }) => {
+      if (need) this.give(model, need);
+      if (this.data.place.has(large)) model.tell("msg:custom", { large }, [this.data.jpeg(large)]); // there is no larger one
+    });
   }
 
   give(model, ids) {
@@ -236,9 +239,12 @@ class Page {
     this.drawTests();
     this.chosen.replaceChildren();
     if (this.only.size) {
-      const only = `${this.only.size} images are chosen on the map; of the first ${this.data.shown} results the others are left out.`;
+      const only = `${countRows(this.only)} images are chosen on the map; of the first ${this.data.shown} results the others are left out.`;
       make("span", "cbirlab-note", this.chosen).textContent = only;
-      addButton("Show all", this.chosen, () => this.map.set("selected", []));
+      addButton("Show all", this.chosen, () => {
+        this.map.set("kept", []);
+        this.map.set("selected", []);
+      });
     }
     this.drawMap(setting);
   }

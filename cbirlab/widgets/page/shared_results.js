@@ -9,11 +9,14 @@ function firstOf({ rows, scores }, only, shown) {
   return { rows: first.map((at) => rows[at]), scores: first.map((at) => scores[at]), places: first.map((at) => at + 1) };
 }
 
+// -1 stands for no image at all.
+const countRows = (only) => only.size - only.has(-1);
+
 function galleryLook(data, question, list, { rows, scores, places }, only) {
   const { words, legend, right: rightly } = data.texts.questions[question];
   const kinds = rows.map((row) => data.mark(question, row));
   const right = kinds.filter((kind) => !NOT_RIGHT.includes(kind)).length;
-  const selected = only.size ? ` of ${only.size} selected` : "";
+  const selected = only.size ? ` of ${countRows(only)} selected` : "";
   const judged = kinds.some(Boolean) ? `, ${right} ${rightly}` : "; no ground truth for this question";
   const marked = rows.length ? judged : "";
   const title = list.rows.length

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from cbirlab.datasets import Dataset
 from cbirlab.index import Ranking
 from cbirlab.pipeline import Run
 from cbirlab.widgets.panels.setting_side import Side, difference, gone, moved
-from cbirlab.widgets.parts.question import Question
 from cbirlab.widgets.parts.results import Results
 from cbirlab.widgets.parts.views import Lead
 
@@ -21,40 +19,44 @@ class Found(NamedTuple):
 
     Attributes
     ----------
-    question : what was asked, as plain values.
+    asked : the question, how many results were shown, and among which rows.
     ranking, results : the answer.
     run : all queries, ranked and judged.
     """
 
-    question: Mapping[str, Any]
+    asked: Any
     ranking: Ranking
     results: Results
     run: Run
 
 
-def found_by(side: Side, question: Question, run: Run) -> Found | None:
+def found_by(side: Side, asked: Any, run: Run) -> Found | None:
     """What a side shows now; None before it has found anything."""
     if side.ranking is None or side.results is None:
         return None
-    return Found(question.trait_values(), side.ranking, side.results, run)
+    return Found(asked, side.ranking, side.results, run)
 
 
-def moves(side: Side, before: Found | None, question: Question, dataset: Dataset) -> Sequence[str]:
+def moves(side: Side, before: Found | None, asked: Any, own: Sequence[int]) -> Sequence[str]:
     """For every result, how many places it has moved since the step before, or that it is new; "" where it stayed.
 
     Nothing at all if something else was asked then.
+
+    Parameters
+    ----------
+    asked : as in `Found`.
+    own : the rows that are the query's own pictures.
     """
-    if before is None or side.ranking is None or side.results is None or before.question != question.trait_values():
+    if before is None or side.ranking is None or side.results is None or before.asked != asked:
         return ()
-    notes = moved(side.results, before.results, before.ranking, question.own_rows(dataset))
+    notes = moved(side.results, before.results, before.ranking, own)
     return ["" if note == SAME_PLACE else note for note in notes] if {*notes} != {SAME_PLACE} else ()
 
 
-def differences(a: Side, b: Side, question: Question, dataset: Dataset) -> dict[str, Sequence[str]]:
+def differences(a: Side, b: Side, own: Sequence[int]) -> dict[str, Sequence[str]]:
     """Side to what differs for each of its results on the other side; empty before both have found something."""
     if not (a.ranking and b.ranking and a.results and b.results):
         return {}
-    own = question.own_rows(dataset)
     return {"A": gone(a.results, b.results, b.ranking, own), "B": moved(b.results, a.results, a.ranking, own)}
 
 

@@ -203,6 +203,10 @@ class Explorer(Panel):
             self.work.drop()
 
     @property
+    def _asked(self) -> Any:
+        return self.question.trait_values(), self.shown, self.only
+
+    @property
     def _key(self) -> Any:
         """Tells what is shown from what was shown at other steps."""
         return self.question.trait_values(), [side.key for side in self.sides]
@@ -214,7 +218,8 @@ class Explorer(Panel):
 
     def _show_galleries(self, found: Sequence[Side]) -> None:
         for side in found:
-            side.show(moves(side, self.steps.before(self._key), self.question, self.dataset))
+            own = self.question.own_rows(self.dataset)
+            side.show(moves(side, self.steps.before(self._key), self._asked, own))
 
     @property
     def _unreadable(self) -> str:
@@ -228,7 +233,7 @@ class Explorer(Panel):
         self.code.value = "".join(views.code_block(text) for text in texts)
         self._show_numbers(runs)
         if "A" in runs:
-            self.steps.keep(self._key, self._state, found_by(self.a, self.question, runs["A"]))
+            self.steps.keep(self._key, self._state, found_by(self.a, self._asked, runs["A"]))
 
     def _texts(self, recipes: Mapping[str, Recipe]) -> list[str]:
         """The code that gives what is on screen, one text per block."""
@@ -237,7 +242,7 @@ class Explorer(Panel):
     def _show_numbers(self, runs: Mapping[str, Run]) -> None:
         """Show mAP, and the average precision of the query on every side, or why it has none."""
         if "A" in runs:
-            before = leads(runs["A"], self.steps.before(self._key))
+            before = leads(runs["A"], self.steps.before(self._key)) if len(self.sides) == 1 else {}
             self.metrics.value = views.metrics_table(runs["A"].metrics, before)
         if self._unreadable:
             remark = f"{self._unreadable} So it has no descriptor and finds nothing; pick another picture."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -17,11 +18,13 @@ from cbirlab.base.params import Choice
 from cbirlab.pipeline import Recipe
 from cbirlab.widgets.panels.sessions import shared
 from cbirlab.widgets.parts.comparison import Pinned
-from cbirlab.widgets.parts.download import Download
+from cbirlab.widgets.parts.download import Download, figure_buttons
 from cbirlab.widgets.parts.question import Question
 from cbirlab.widgets.parts.state import RetrievalState
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from cbirlab.datasets import Dataset
     from cbirlab.live import Session
     from cbirlab.widgets.parts.guard import Guard
@@ -55,6 +58,7 @@ def bring_back(workbench: Any, state: Mapping[str, Any]) -> None:
     with workbench.held():
         for side in filter(None, (state["a"], state["b"])):
             workbench.sessions.open(workbench.sessions.offer(side["backbone"], side["weights"]))
+        workbench.offer_more()
         workbench.question.from_json(state["question"])
         workbench.a.take_over(state["a"])
         workbench.compared = state["compared"]
@@ -182,13 +186,19 @@ def check_dataset(state: Mapping[str, Any], dataset: Dataset) -> None:
         )
 
 
-def buttons(keep: Callable[[], Mapping[str, Any]], load: Callable[[Mapping[str, Any]], None], guard: Guard) -> Any:
-    """A button that downloads the state, and one that brings it back.
+def buttons(
+    keep: Callable[[], Mapping[str, Any]],
+    load: Callable[[Mapping[str, Any]], None],
+    sheet: Callable[[], Image.Image],
+    guard: Guard,
+) -> Any:
+    """Buttons that download the state, bring it back, and download the gallery as a figure.
 
     Parameters
     ----------
     keep, load : `keep` gives the state, `load` takes one over.
-    guard : shows errors of both.
+    sheet : draws the gallery.
+    guard : shows errors of all.
     """
     download = Download(
         "Save state",
@@ -206,4 +216,11 @@ def buttons(keep: Callable[[], Mapping[str, Any]], load: Callable[[Mapping[str, 
             load(parsed(bytes(file["content"]).decode("utf-8", "replace"), file["name"]))
 
     guard.observe(upload, "value", load_all)
-    return widgets.HBox([download, upload], layout={"flex_flow": "row wrap"})
+
+    def figure(kind: str) -> bytes:
+        file = io.BytesIO()
+        sheet().save(file, format=kind)
+        return file.getvalue()
+
+    figures = figure_buttons("Gallery", "gallery", figure, guard.show, tooltip="The results of A, with their frames")
+    return widgets.HBox([download, upload, *figures], layout={"flex_flow": "row wrap"})

@@ -15,7 +15,7 @@ from cbirlab.widgets.panels.system_menu import SystemMenu
 from cbirlab.widgets.parts import views
 from cbirlab.widgets.parts.controls import RetrievalControls
 from cbirlab.widgets.parts.folded_menu import FoldedMenu
-from cbirlab.widgets.parts.gallery import AUTO_SIDE, Gallery, Thumbnails
+from cbirlab.widgets.parts.gallery import ASKS, AUTO_SIDE, Gallery, Thumbnails
 from cbirlab.widgets.parts.question import Question
 from cbirlab.widgets.parts.results import Results
 from cbirlab.widgets.parts.search_controls import SearchControls
@@ -73,7 +73,7 @@ class Side:
             f"cbirlab-side-{name.lower()}"
         )
         self.heading = widgets.HTML()
-        self.gallery = Gallery(thumbnails, on_error=on_error, side=AUTO_SIDE)
+        self.gallery = Gallery(thumbnails, on_error=on_error, side=AUTO_SIDE, asks=ASKS)
         self.column = widgets.VBox(
             [self.heading, self.gallery], layout={"flex": "1 1 0", "min_width": "0", "overflow": "visible"}
         )

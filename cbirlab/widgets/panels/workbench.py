@@ -116,7 +116,7 @@ class Workbench(Explorer):
         self.selection, self.tests = widgets.HTML(), widgets.HTML()
         self.controls_box = widgets.VBox()
         self.columns = widgets.HBox(layout={"overflow": "visible", "grid_gap": "14px"}).add_class("cbirlab-columns")
-        self.downloads = saved.buttons(self.to_json, self.from_json, self.guard)
+        self.downloads = saved.buttons(self.to_json, self.from_json, self._sheet, self.guard)
 
     def _arranged(self) -> list[Any]:
         *above, code = super()._arranged()
@@ -140,7 +140,7 @@ class Workbench(Explorer):
         self.guard.clicked(self.clear, self.map.keep_all)
         self.guard.clicked(self.map.exports.ask, self._ask_chosen)
         self._look()
-        self.sessions.told.append(self._offer_more)
+        self.sessions.told.append(self.offer_more)
         self._arrange_sides()
 
     def side_b(self) -> Side:
@@ -150,7 +150,7 @@ class Workbench(Explorer):
             self.b.gallery.side = self.view.side.value
         return self.b
 
-    def _offer_more(self) -> None:
+    def offer_more(self) -> None:
         """Let the menus hold what has come on offer."""
         for side in filter(None, (self.a, self.b)):
             side.backbone.offer(*backbone_options(self.sessions.names))
@@ -204,7 +204,7 @@ class Workbench(Explorer):
         return [item for item in self.map.chosen_items() if item < len(self.dataset.images)]
 
     def _draw(self) -> None:
-        self.map.ask(lambda: self.question.kinds(self.dataset, range(len(self.dataset.images))))
+        self.map.ask(self.question.trait_values(), lambda: self.question.kinds(self.dataset))
         super()._draw()
 
     @property
@@ -221,7 +221,7 @@ class Workbench(Explorer):
         if not self.compared:
             super()._show_galleries(found)
         else:
-            notes = differences(self.a, self.sides[-1], self.question, self.dataset) if len(found) > 1 else {}
+            notes = differences(self.a, self.sides[-1], self.question.own_rows(self.dataset)) if len(found) > 1 else {}
             for side in self.sides:
                 side.show(notes.get(side.name, ()))
         chosen = count_rows(self.only)

@@ -211,7 +211,7 @@ class Comparison(widgets.VBox):
     def _draw(self) -> None:
         for button in (self.clear_button, *self.downloads.values()):
             button.disabled = not self.pinned
-        self.table.value = views.comparison_table(self.rows)  # last: whoever sees a row can export it
+        self.table.value = views.comparison_table(self.rows, removable=True)  # last: whoever sees a row can export it
 
 
 def _plain(value: Any) -> Any:

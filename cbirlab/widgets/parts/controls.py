@@ -42,6 +42,7 @@ SAID = {
     "how much": "the amount of the change; the picture beside shows it",
     "query": "which query of the benchmark, counted from 0",
     "map": "how vectors become points of the plane",
+    "colour by": "what the colours of the points stand for",
     "seed": "of what is drawn at random: the same one gives the same result",
     "opacity": "how strongly the heat map covers the picture",
     "numbered": "how many of the strongest places carry a number in both pictures",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import anywidget
@@ -10,6 +11,9 @@ from traitlets import Bool, Unicode
 
 from cbirlab.widgets.parts.gallery import page_text
 from cbirlab.widgets.parts.guard import Guard
+
+FIGURES = {"png": "image/png", "pdf": "application/pdf"}
+"""Kinds of figures, and their types."""
 
 
 class Download(anywidget.AnyWidget):
@@ -49,3 +53,20 @@ class Download(anywidget.AnyWidget):
     def _answer(self, _widget: Any, content: dict[str, Any], _buffers: Any) -> None:
         if content.get("make"):
             self.send({"file": self.name, "mime": self.mime}, [self._make()])
+
+
+def figure_buttons(
+    title: str, name: str, make: Callable[[str], bytes], on_error: Callable[[Exception], None] | None, *, tooltip: str
+) -> list[Download]:
+    """A button for each kind of figure.
+
+    Parameters
+    ----------
+    title, name : of the buttons, "Map", and of their files without suffix.
+    make : gives the figure of a kind in `FIGURES`.
+    """
+    looks: Any = {"on_error": on_error, "tooltip": tooltip}
+    return [
+        Download(f"{title} ({kind.upper()})", name=f"{name}.{kind}", mime=mime, make=partial(make, kind), **looks)
+        for kind, mime in FIGURES.items()
+    ]

@@ -29,10 +29,12 @@ from cbirlab.widgets.parts.snapshot import WithStill, jpeg_bytes, picture_sheet
 LARGEST_BATCH = 64
 LARGE_SIDE = 1280  # pixels of a picture that is looked at alone
 AUTO_SIDE = 0
+ASKS = "Click to ask for it"
 KEPT_BYTES = 1 << 26  # of JPEGs; the page has its own copies
 BOX_COLOUR = "#ffb300"
 PATIENCE = 20.0  # seconds
 MOST_IN_STILL = 48
+MOST_NAMED = 4096  # pictures whose file names the page is sent: those of a long strip would be a long message
 
 
 def page_text(*names: str) -> str:
@@ -154,6 +156,7 @@ class Gallery(WithStill, Pictures):
     ----------
     thumbnails : where the pictures come from.
     arrangement : "grid" wraps, "strip" scrolls sideways.
+    asks : what a click does, for the tooltip; "" if it does nothing.
     side : least width of a picture in pixels; `AUTO_SIDE` for one that suits the room.
     """
 
@@ -162,6 +165,7 @@ class Gallery(WithStill, Pictures):
 
     arrangement = Enum(("grid", "strip"), "grid").tag(sync=True)
     title = Unicode().tag(sync=True)
+    asks = Unicode().tag(sync=True)
     ids = List(Int()).tag(sync=True)
     captions = List(Unicode()).tag(sync=True)
     kinds = List(Unicode()).tag(sync=True)
@@ -202,7 +206,7 @@ class Gallery(WithStill, Pictures):
         with self.hold_sync():
             self.ids, self.captions, self.kinds = ids, list(captions), list(kinds)
             self.notes, self.title, self.legend = list(notes), title, list(legend)
-            self.names = [self.thumbnails.file_name(item) for item in ids]
+            self.names = [self.thumbnails.file_name(item) for item in ids] if len(ids) <= MOST_NAMED else []
             self.serial += 1
 
     def marked(self) -> list[tuple[bytes, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
@@ -11,7 +12,9 @@ from traitlets import Instance
 
 from cbirlab.base.progress import Listener
 from cbirlab.widgets.parts.colouring import Colouring
+from cbirlab.widgets.parts.controls import titled
 from cbirlab.widgets.parts.facts import RIGHT_OR_WRONG, Facts
+from cbirlab.widgets.parts.gallery import close_all
 from cbirlab.widgets.parts.guard import Guard
 from cbirlab.widgets.parts.scatter import Scatter
 from cbirlab.widgets.parts.tasks import Background, Stop
@@ -39,13 +42,14 @@ class MapColours(widgets.HBox):
 
     def __init__(self, scatter: Scatter, facts: Facts, guard: Guard, say: Callable[[str], None]) -> None:
         self.scatter, self.facts, self.guard, self._say = scatter, facts, guard, say
-        self.menu = widgets.Dropdown(
-            options=facts.names, value=facts.usual, description="colour by", layout={"width": "240px"}
-        )
+        looks = {"layout": {"width": "240px"}, **titled("colour by")}
+        self.menu = widgets.Dropdown(options=facts.names, value=facts.usual, **looks)
         self.chips: dict[str, frozenset[str]] = {}
+        self._chips_shown: dict[str, frozenset[str]] = {}
         self.tasks = Background(guard)
         self._marks: Marks = tuple
         self._last: Sequence[str] = ()
+        self._question: Any = None
         self._lock = threading.RLock()
         self._drawn = ""
         super().__init__([self.menu])
@@ -53,10 +57,19 @@ class MapColours(widgets.HBox):
         guard.observe(self.menu, "value", self.draw)
         guard.observe(scatter, "kept", self._chosen_in_legend)
 
-    def ask(self, marks: Marks) -> None:
-        """Take over the answer to another question; it is looked at only where colours or chips depend on it."""
-        self._marks = marks
-        if RIGHT_OR_WRONG in (self.menu.value, *self.chips) and self._last != list(marks()):
+    def ask(self, question: Any, marks: Marks) -> None:
+        """Take over the answer to another question; it is looked at only where colours or chips depend on it.
+
+        Parameters
+        ----------
+        question : equal for the same question, whose marks are then known.
+        """
+        self._marks, before, self._question = marks, self._question, question
+        if question == before or RIGHT_OR_WRONG not in (self._drawn, self.menu.value, *self.chips):
+            return
+        if self._drawn:  # at once, even while something else that is to colour the map is computed
+            self._draw(self._drawn)
+        else:
             self.draw()
 
     def draw(self) -> None:
@@ -126,7 +139,7 @@ class MapColours(widgets.HBox):
             own = self.chips.get(name, frozenset())
             self.scatter.kept = tuple(number for number, one in enumerate(self.scatter.names) if one in own)
             self.scatter.left_out = (~np.logical_and.reduce(others)).astype(np.uint8).tobytes() if others else b""
-            self.children = [self.menu, *(self._chip(one) for one in self.chips if one != name)]
+            self._show_chips([one for one in self.chips if one != name])
             self._drawn = name
         kept = [mask for mask in masks.values() if mask is not None]
         return np.logical_and.reduce(kept) if kept else None
@@ -139,6 +152,14 @@ class MapColours(widgets.HBox):
         shown = self._colouring(name).first(count)
         numbers = [number for number, one in enumerate(shown.names) if one in groups]
         return np.isin(shown.numbers, numbers) if numbers else None
+
+    def _show_chips(self, names: Sequence[str]) -> None:
+        """Show the chips of these facts beside the menu, unless they are there."""
+        wanted = {name: self.chips[name] for name in names}
+        if wanted != self._chips_shown:
+            gone, self._chips_shown = self.children[1:], wanted
+            self.children = [self.menu, *(self._chip(name) for name in names)]
+            close_all(*gone)
 
     def _chip(self, name: str) -> widgets.Button:
         """Takes the chips of a fact off that is not on show."""

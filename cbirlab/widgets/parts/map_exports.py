@@ -12,11 +12,9 @@ import ipywidgets as widgets
 from cbirlab.base.params import Choice
 from cbirlab.datasets.base import Dataset
 from cbirlab.tables import to_csv
-from cbirlab.widgets.parts.download import Download
+from cbirlab.widgets.parts.download import FIGURES, Download, figure_buttons
 from cbirlab.widgets.parts.guard import Guard
 from cbirlab.widgets.parts.scatter import Scatter
-
-FORMATS = {"png": "image/png", "pdf": "application/pdf"}
 
 
 class MapExports(widgets.HBox):
@@ -26,7 +24,7 @@ class MapExports(widgets.HBox):
     ----------
     dataset : whose images, then queries, are the points.
     chosen : gives the ids of the chosen pictures.
-    figure : gives the map in one of `FORMATS`.
+    figure : gives the map in one of `FIGURES`.
     guard : shows errors.
 
     Attributes
@@ -55,17 +53,9 @@ class MapExports(widgets.HBox):
             )
             for kind, (title, mime, tooltip, write) in kinds.items()
         ]
-        self.figures = [
-            Download(
-                f"Map ({kind.upper()})",
-                name=f"{dataset.name.replace(os.sep, '-')}-map.{kind}",
-                mime=mime,
-                make=lambda kind=kind: figure(kind),
-                on_error=guard.show,
-                tooltip="The map as a figure, with its colours, the results and the query",
-            )
-            for kind, mime in FORMATS.items()
-        ]
+        said = "The map as a figure, with its colours, the results and the query"
+        name = f"{dataset.name.replace(os.sep, '-')}-map"
+        self.figures = figure_buttons("Map", name, figure, guard.show, tooltip=said)
         self._rows = range(len(dataset.images))
         super().__init__([self.ask, *self.lists, *self.figures])
         self.add_class("cbirlab-map-row")
@@ -81,7 +71,7 @@ class MapExports(widgets.HBox):
 
 
 def figure_of(scatter: Scatter, label: str, kind: str) -> bytes:
-    """A map as it is coloured, on white, as a file of `FORMATS`.
+    """A map as it is coloured, on white, as a file of `FIGURES`.
 
     Parameters
     ----------
@@ -89,7 +79,7 @@ def figure_of(scatter: Scatter, label: str, kind: str) -> bytes:
     """
     from cbirlab.plots import point_map
 
-    known = Choice(tuple(FORMATS)).check("figure_of", "kind", kind)
+    known = Choice(tuple(FIGURES)).check("figure_of", "kind", kind)
     by, colours = scatter.coloured_by()
     ax = point_map(
         scatter.positions,

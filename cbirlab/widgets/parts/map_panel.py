@@ -131,9 +131,9 @@ class MapPanel(widgets.VBox):
         if self._wanted is None or self._wanted.key != key:
             self._begin(Wanted(np.asarray(vectors), key, str(self.method.value), int(self.seed.value)))
 
-    def ask(self, marks: Marks) -> None:
+    def ask(self, question: Any, marks: Marks) -> None:
         """Say how another answer marks the database rows: colours and chips of "right / wrong" follow."""
-        self.colours.ask(marks)
+        self.colours.ask(question, marks)
 
     def keep_all(self) -> None:
         """Clear the lasso's selection and every chip."""

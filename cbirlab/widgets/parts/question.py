@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from traitlets import Float, HasTraits, Instance, Int, List, Tuple
 
 from cbirlab import images
+from cbirlab.base.recent import Recent
 from cbirlab.datasets.base import Box, Dataset
 from cbirlab.index import Ranking
 from cbirlab.widgets.parts.gallery import Thumbnails
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     from cbirlab.live import Session
 
+_DECODED = Recent(2)  # the pictures of older questions are decoded again when one goes back to them
+
 
 @dataclass(frozen=True)
 class OwnPicture:
@@ -46,7 +48,7 @@ class OwnPicture:
     name: str
     data: bytes
 
-    @cached_property
+    @property
     def image(self) -> Image.Image:
         """The upright RGB picture.
 
@@ -54,7 +56,7 @@ class OwnPicture:
         ------
         ImageError : the bytes are no picture.
         """
-        return images.from_bytes(self.data, self.name)
+        return _DECODED.get(self, lambda: images.from_bytes(self.data, self.name))
 
 
 class Question(HasTraits):
@@ -198,6 +200,8 @@ class Question(HasTraits):
 
     def fractions(self, dataset: Dataset) -> tuple[Box | None, Box | None]:
         """The protocol's rectangle and the one to search for, in fractions of width and height."""
+        if self.images:
+            return None, None
         height, width = images.size(self.picture(dataset))
         given, box = (
             box and (box[0] / width, box[1] / height, box[2] / width, box[3] / height)
@@ -227,8 +231,9 @@ class Question(HasTraits):
     def _image(self) -> list[int]:
         return [] if self.image is None else [self.image]
 
-    def kinds(self, dataset: Dataset, rows: Sequence[int]) -> list[str]:
-        """The mark of each database row in the answer; "" where nothing is known."""
+    def kinds(self, dataset: Dataset, rows: Sequence[int] | None = None) -> list[str]:
+        """The mark of each of these database rows in the answer, of all by default; "" where nothing is known."""
+        rows = range(len(dataset.images)) if rows is None else rows
         if self.own is not None:
             return [""] * len(rows)
         if asked := self.images or self._image:

@@ -14,7 +14,7 @@ from cbirlab.index import Ranking
 from cbirlab.index.lists import lists_of
 from cbirlab.pipeline.distractors import refuse
 from cbirlab.pipeline.search import NO_ROW
-from cbirlab.widgets.parts.gallery import Gallery, Thumbnails
+from cbirlab.widgets.parts.gallery import ASKS, MOST_NAMED, Gallery, Thumbnails
 from cbirlab.widgets.parts.result_marks import MARKS
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def strip_of(
     dataset: Dataset, thumbnails: Thumbnails, on_error: Callable[[Exception], None] | None = None, *, title: str = ""
 ) -> Gallery:
     """The queries of a dataset, or its images if it has no queries, in a strip to pick from."""
-    strip = Gallery(thumbnails, on_error=on_error, arrangement="strip", side=92)
+    strip = Gallery(thumbnails, on_error=on_error, arrangement="strip", side=92, asks=ASKS)
     show_in_strip(strip, dataset, title=title)
     return strip
 
@@ -178,7 +178,9 @@ def show_in_strip(strip: Gallery, dataset: Dataset, part: str = "", *, title: st
     if part := part.strip().lower():
         every = [*range(first, first + queries), *range(first)]
         ids = [item for item in every if part in strip.thumbnails.file_name(item).lower()]
-        title = f"{dataset.name}: {len(ids)} of {first + queries} pictures have {part!r} in their names"
+        first_of = f", the first {MOST_NAMED} here" if len(ids) > MOST_NAMED else ""
+        title = f"{dataset.name}: {len(ids)} of {first + queries} pictures have {part!r} in their names{first_of}"
+        ids = ids[:MOST_NAMED]
     else:
         ids = range(first, first + queries) if queries else range(first)
         boxed = "; the box marks what to find" if any(query.box for query in dataset.queries) else ""

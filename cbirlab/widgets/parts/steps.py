@@ -9,7 +9,7 @@ from typing import Any
 
 REST = 0.8  # seconds that something stands before it counts as a step: the way of a slider is one move
 MOST_STEPS = 100
-MOST_FOUND = 2  # steps back whose results are kept; those of older ones would fill the memory
+MOST_FOUND = 2  # steps back and forward whose results are kept; those of others would fill the memory
 
 
 @dataclass
@@ -45,6 +45,7 @@ class Steps:
         """Note what is shown now, in place of what did not stand for `REST`; forget what was gone back from."""
         if self._at >= 0 and self._steps[self._at].key == key:
             self._steps[self._at].found = found
+            self._forget()
             return
         if self._moving:
             self._at -= 1
@@ -53,8 +54,12 @@ class Steps:
             self._steps.append(Step(key, state))
         self._steps[-1].found = found
         self._at, self._since = len(self._steps) - 1, self._clock()
-        for old in self._steps[: -MOST_FOUND - 1]:
-            old.found = None
+        self._forget()
+
+    def _forget(self) -> None:
+        for place, step in enumerate(self._steps):
+            if abs(place - self._at) > MOST_FOUND:
+                step.found = None
 
     @property
     def _moving(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from typing import Any
 
 import anywidget
@@ -10,7 +9,7 @@ import ipywidgets as widgets
 from traitlets import Unicode
 
 from cbirlab.widgets.parts.controls import set_option
-from cbirlab.widgets.parts.gallery import AUTO_SIDE
+from cbirlab.widgets.parts.gallery import AUTO_SIDE, page_text
 
 SIDES = (64, 88, 124, 180, 260, 360)
 COUNTS = (6, 12, 24, 48, 96, 192)
@@ -20,7 +19,7 @@ NARROW = {"width": "auto"}
 class FillButton(anywidget.AnyWidget):
     """A button that lets the panel around it fill the screen, and back."""
 
-    _esm = files("cbirlab.widgets").joinpath("page", "fill.js").read_text("utf-8")
+    _esm = page_text("fill.js")
 
     label = Unicode("Fill the screen with this panel (Esc: back)").tag(sync=True)
 

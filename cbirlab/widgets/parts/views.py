@@ -131,8 +131,13 @@ def code_block(code: str) -> str:
     return f"<pre class='cbirlab-code'>{escape(code)}</pre>"
 
 
-def comparison_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The pinned settings, the best of each metric in bold; how they search, and the bytes, once that differs."""
+def comparison_table(rows: Sequence[Mapping[str, Any]], *, removable: bool = False) -> str:
+    """The pinned settings, the best of each metric in bold; how they search, and the bytes, once that differs.
+
+    Parameters
+    ----------
+    removable : each row has a button that takes it out.
+    """
     if not rows:
         return note("Nothing pinned yet: 'Pin this setting' keeps the present one for comparison.")
     levels = levels_of({name: 0.0 for row in rows for name in row})
@@ -143,17 +148,19 @@ def comparison_table(rows: Sequence[Mapping[str, Any]]) -> str:
     tested = len(rows) > 1 and "difference" in rows[0]
     shown = ["#", *columns, *levels, *(["difference"] if tested else [])]
     head = "".join(f"<th>{escape(tables.heading(name))}</th>" for name in shown)
-    rows_shown = [_comparison_cells(place, row, columns, best, tested) for place, row in enumerate(rows, start=1)]
+    rows_shown = [_comparison_cells(row, columns, best, tested) for row in rows]
+    firsts = [f"<td>{place}{_remove_button(place) if removable else ''}</td>" for place in range(1, len(rows) + 1)]
+    rows_shown = [first + cells for first, cells in zip(firsts, rows_shown, strict=True)]
     body = "".join(f"<tr>{cells}</tr>" for cells in rows_shown)
     return f"<table class='cbirlab-comparison'><tr>{head}</tr>{body}</table>"
 
 
-def _comparison_cells(
-    place: int, row: Mapping[str, Any], columns: Sequence[str], best: Mapping[str, float], tested: bool
-) -> str:
-    button = f"<button type='button' aria-label='remove row {place}' title='Remove row {place}'>×</button>"
-    cells = f"<td>{place} {button}</td>"
-    cells += "".join(f"<td>{escape(str(row.get(name, '')))}</td>" for name in columns)
+def _remove_button(place: int) -> str:
+    return f" <button type='button' aria-label='remove row {place}' title='Remove row {place}'>×</button>"
+
+
+def _comparison_cells(row: Mapping[str, Any], columns: Sequence[str], best: Mapping[str, float], tested: bool) -> str:
+    cells = "".join(f"<td>{escape(str(row.get(name, '')))}</td>" for name in columns)
     cells += "".join(f"<td>{_map_cell(row, name, best[name])}</td>" for name in best)
     names = ("difference", "difference_low", "difference_high", "difference_p")
     return f"{cells}<td>{difference(*(row.get(name, math.nan) for name in names))}</td>" if tested else cells
