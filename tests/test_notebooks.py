@@ -33,7 +33,7 @@ REPOSITORY = Path(__file__).parents[1]
 NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
 WHOLE = os.environ.get("CBIRLAB_NOTEBOOKS") == "whole"
 WIDGET = "application/vnd.jupyter.widget-view+json"
-PROGRESS = re.compile(r"\d+%\||FloatProgress")  # tqdm's bars show themselves as text without a kernel
+PROGRESS = re.compile(r"\d+%\||FloatProgress|: \d+:\d\d")  # tqdm's bars show themselves as text without a kernel
 OTHER = ("squeezenet1_1", "random")  # taps with other names, none of them a classifier's; it is small and here
 UNTIL_THE_PANEL = {"0", "4", "5", "6", "8", "9", "12", "13", "14", "15"}
 """Notebooks that are not run to the end with it: what follows the panel takes long, and names no tap."""

@@ -44,7 +44,12 @@ _SUMS = WeightedSums(_weights, needs=("across",))
 
 @pooling("bright", title="Bright positions", look=_SUMS.look, parts=_SUMS.parts, fused=_SUMS.fused)
 def bright(maps: Tensor, *, power: Annotated[float, Range(1.0, 3.0, step=0.5)] = 1.0) -> Tensor:
-    """Sums of channels, positions weighed by the sum over all channels to a power."""
+    """Sums of channels, positions weighed by the sum over all channels to a power.
+
+    Parameters
+    ----------
+    power : of the weights; a larger one lets fewer positions count.
+    """
     return _SUMS.pool(maps, power=power)
 '''
 """By position weights: what it looked at, its parts and its place in the walk follow."""

@@ -267,9 +267,11 @@ def test_the_list_of_a_store_has_one_row_for_all_pictures(textures, store, capsy
     shown.of_images("maps/2", [0, 1])
     assert main(["store", "list", "--store", str(store.path)]) == 0
     said = capsys.readouterr().out.splitlines()
-    assert len(said) == 3
-    assert sorted(line.split()[0] for line in said[:2]) == ["2", "3"]
-    assert "5 entries" in said[2]
+    head, *rows = said[: said.index("")]
+    entries = head.index("entries")
+    assert sorted((row.split()[-1], row[entries:].split()[0]) for row in rows) == [("keypoints", "3"), ("maps", "2")]
+    assert any(line.split()[:2] == ["pictures", "5"] for line in said)
+    assert said[-1].startswith("5 entries")
 
 
 # What it is good for

@@ -139,7 +139,7 @@ def test_processes_that_are_started_wait_quietly_unless_the_user_says_otherwise(
     monkeypatch.setattr(lab, "working_folder", lambda folder: tmp_path)
     lab.launch(None, [])
     voila = pytest.importorskip("voila.app")
-    monkeypatch.setattr(app, "prepare", lambda *given: None)
+    monkeypatch.setattr(app, "check", lambda *given: None)
     monkeypatch.setattr(voila.Voila, "launch_instance", lambda argv: seen.append(os.environ.get(threads.WAITING)))
     app.launch("toytown", "toynet", None, [])
     assert seen == [own or "PASSIVE"] * 2

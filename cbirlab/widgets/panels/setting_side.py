@@ -59,7 +59,8 @@ class Side:
     ) -> None:
         self.name, self.sessions, self.state = name, sessions, state
         self.session = session or sessions.first
-        self.backbone = FoldedMenu("backbone", "networks", key_of(self.session), *backbone_options(sessions.names))
+        networks = backbone_options(sessions.names)
+        self.backbone = FoldedMenu("backbone", "networks", key_of(self.session), *networks, on_error)
         self.controls = RetrievalControls(
             state,
             taps=self.session.taps,

@@ -34,7 +34,7 @@ class DatasetMenu(widgets.VBox):
         self.shown, self._make, self._opened = shown, make, opened
         titles = dataset_titles(shown, title)
         here = [name for _, name in titles if name == shown or availability(name).ready]
-        self.menu = FoldedMenu("dataset", "datasets", shown, titles, here)
+        self.menu = FoldedMenu("dataset", "datasets", shown, titles, here, self._failed)
         self.note = widgets.HTML()
         self.guard = Guard(self._failed)
         self.work = Work(done=self._done, failed=self._failed, cancelled=self._back)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import ipywidgets as widgets
 import traitlets
 
 from cbirlab.widgets.parts.controls import menu
+from cbirlab.widgets.parts.guard import Guard
 
 FEW = 3
 """Entries that are not on this machine, up to which the menu is not folded."""
@@ -25,6 +26,8 @@ class FoldedMenu(widgets.VBox):
     description : label in front of it.
     kind : what the entries are, in the plural.
     value : name of the entry that is chosen first.
+    options, here : as for `offer`.
+    on_error : called with an exception that a callback raises.
 
     Attributes
     ----------
@@ -35,14 +38,22 @@ class FoldedMenu(widgets.VBox):
     value = traitlets.Unicode()
 
     def __init__(
-        self, description: str, kind: str, value: str, options: Sequence[tuple[str, str]], here: Iterable[str]
-    ):
+        self,
+        description: str,
+        kind: str,
+        value: str,
+        options: Sequence[tuple[str, str]],
+        here: Iterable[str],
+        on_error: Callable[[Exception], None] | None = None,
+    ) -> None:
+        self.guard = Guard(on_error)
         self.description, self.kind, self.options, self._here = description, kind, [], set()
         self._menu = menu([], description=description)
         self._unfolded, self._drawing = False, False
         super().__init__([self._menu])
         self.value = value
-        self._menu.observe(self._picked, "value")
+        self.guard.observe(self._menu, "value", self._picked)
+        self.guard.observe(self, "value", self._chosen)
         self.offer(options, here)
 
     def offer(self, options: Sequence[tuple[str, str]], here: Iterable[str]) -> None:
@@ -73,14 +84,14 @@ class FoldedMenu(widgets.VBox):
         finally:
             self._drawing = False
 
-    def _picked(self, change: Any) -> None:
+    def _picked(self) -> None:
         if self._drawing:
             return
-        if change["new"] == MORE:
+        if self._menu.value == MORE:
             self._unfolded = True
             self._draw()
         else:
-            self.value = change["new"]
+            self.value = self._menu.value
 
     @traitlets.validate("value")
     def _known(self, proposal: Any) -> str:
@@ -89,7 +100,6 @@ class FoldedMenu(widgets.VBox):
             raise traitlets.TraitError(f"{self.description} must be one of {names}, got {proposal['value']!r}.")
         return proposal["value"]
 
-    @traitlets.observe("value")
-    def _chosen(self, _change: Any) -> None:
+    def _chosen(self) -> None:
         if self.options:
             self._draw()
