@@ -6,11 +6,11 @@ import json
 import os
 import warnings
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cbirlab.backbones.trained import folder_of, record_of
+from cbirlab.base.aside import written_aside
 from cbirlab.store import StoreUnwritable
 
 if TYPE_CHECKING:
@@ -37,15 +37,11 @@ def write(path: Path, tensors: Mapping[str, Tensor], record: Mapping[str, Any]) 
     from safetensors.torch import save_file
 
     make_room(path)
-    aside = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        save_file(dict(tensors), aside, metadata={"cbirlab": json.dumps(dict(record))})
-        os.replace(aside, path)
+        with written_aside(path) as aside:
+            save_file(dict(tensors), aside, metadata={"cbirlab": json.dumps(dict(record))})
     except Exception as error:  # safetensors has an error of its own for a full disk
         raise _unwritable(path, error) from error
-    finally:
-        with suppress(OSError):
-            aside.unlink(missing_ok=True)
 
 
 def make_room(path: Path) -> None:

@@ -6,12 +6,12 @@ import csv
 import io
 import os
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from cbirlab.base.aside import written_aside
 from cbirlab.base.text import printable
 from cbirlab.datasets.answers import Names
 from cbirlab.datasets.lists import read_list
@@ -123,18 +123,14 @@ def write_judgements(file: str | Path, judgements: Iterable[Judgement]) -> Path:
     lines = csv.writer(text, lineterminator="\n")
     lines.writerow(COLUMNS)
     lines.writerows([one.picture, one.other, YES if one.same else NO] for one in judgements)
-    aside = file.with_name(f"{file.name}.{os.getpid()}.part")
     try:
-        aside.write_text(text.getvalue(), encoding="utf-8", errors="surrogateescape", newline="")
-        os.replace(aside, file)
+        with written_aside(file) as aside:
+            aside.write_text(text.getvalue(), encoding="utf-8", errors="surrogateescape", newline="")
     except OSError as error:
         raise StoreUnwritable(
             f"{printable(file)}: cannot be written ({error.strerror or error}); name a file in a folder that is there "
             "and writable."
         ) from error
-    finally:
-        with suppress(OSError):
-            aside.unlink(missing_ok=True)
     return file
 
 

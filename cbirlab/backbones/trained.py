@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from cbirlab.base.aside import written_aside
+
 FOLDER_VARIABLE = "CBIRLAB_TRAINED"
 LABEL = "trained-"
 TRAINED = "trained:"
@@ -95,9 +97,8 @@ def check_alias(name: str, alias: str, *, replace: bool = False) -> str:
 def give_alias(name: str, alias: str, label: str) -> None:
     """Let `alias` stand for trained weights of the network `name`, in one step."""
     path = folder_of(name) / f"{alias}.alias"
-    aside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    aside.write_text(label, encoding="utf-8")
-    os.replace(aside, path)
+    with written_aside(path) as aside:
+        aside.write_text(label, encoding="utf-8")
 
 
 def aliases(name: str) -> dict[str, str]:

@@ -14,6 +14,7 @@ from traitlets import TraitError
 
 from cbirlab.backbones import split_backbone
 from cbirlab.base import plain
+from cbirlab.base.aside import written_aside
 from cbirlab.base.params import Choice
 from cbirlab.pipeline import Recipe
 from cbirlab.widgets.panels.sessions import shared
@@ -71,7 +72,8 @@ def write(state: Mapping[str, Any], path: str | Path) -> Path:
     """Write a state to a file."""
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(json.dumps(state), encoding="utf-8")
+    with written_aside(target) as aside:
+        aside.write_text(json.dumps(state), encoding="utf-8")
     return target
 
 

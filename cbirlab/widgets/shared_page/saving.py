@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Container, Iterable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cbirlab.base.aside import written_aside
 from cbirlab.projection import PROJECTIONS
 from cbirlab.widgets.parts.gallery import Thumbnails
 from cbirlab.widgets.parts.state import Setting, usual_start
@@ -95,13 +94,8 @@ def save_page(
     start = {"question": question, "compared": compared, "sides": _positions(session, plan, made.impossible, sides)}
     html = html_of(made, session, plan, thumbnails, start).encode("utf-8")
     target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_name(f"{target.name}.{os.getpid()}.part")
-    try:
+    with written_aside(target) as aside:
         aside.write_bytes(html)
-        os.replace(aside, target)
-    finally:
-        with suppress(OSError):
-            aside.unlink(missing_ok=True)
     return target
 
 
