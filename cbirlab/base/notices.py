@@ -1,4 +1,4 @@
-"""Notices: warnings about files, which no line of code is to blame for, so that none is printed with them."""
+"""Notices: warnings about files, each told on one line, without a line of code: no code is to blame."""
 
 from __future__ import annotations
 

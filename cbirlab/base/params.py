@@ -134,7 +134,7 @@ def sentences(target: Any) -> dict[str, str]:
 
     >>> from cbirlab.aggregation import AGGREGATIONS
     >>> sentences(AGGREGATIONS["rmac"])["levels"]
-    'number of region sizes; 3 as published.'
+    'number of region sizes, from the whole map to ever smaller squares; 3 as published.'
     """
     said: dict[str, str] = {}
     for owner in reversed(inspect.getmro(target)[:-1] if inspect.isclass(target) else (target,)):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cbirlab.cli import output
 from cbirlab.cli.listing import align
-from cbirlab.cli.options import add_recipe_options, at_least_one, whole_number
+from cbirlab.cli.options import add_places, add_recipe_options, at_least_one, whole_number
 from cbirlab.cli.saying import UsageError, say
 
 if TYPE_CHECKING:
@@ -30,11 +30,7 @@ def add_actions(parser: Any) -> None:
 
 def _add_places(parser: Any) -> None:
     parser.later(lambda: add_recipe_options(parser, one=True))
-    parser.add_argument(
-        "--store", metavar="FOLDER", help="where descriptors are kept (default: CBIRLAB_STORE or the cache)"
-    )
-    parser.add_argument("--device", default="cpu", help="where the network runs (default: cpu)")
-    parser.add_argument("--quiet", action="store_true", help="no progress bars")
+    add_places(parser)
     parser.add_argument("--traceback", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cbirlab.cli import checks, output
-from cbirlab.cli.options import add_recipe_options, add_saved_recipe, recipe_fields
+from cbirlab.cli.options import add_places, add_recipe_options, add_saved_recipe, recipe_fields
 from cbirlab.cli.saying import UsageError, say
 
 MORE = """
@@ -22,11 +22,7 @@ def add_options(parser: Any) -> None:
     add_saved_recipe(parser)
     parser.add_argument("--out", metavar="FILE", required=True, help=".npz, .h5, .parquet, .faiss, .index or .tsv")
     parser.add_argument("--replace", action="store_true", help="replace a file that is there")
-    parser.add_argument(
-        "--store", metavar="FOLDER", help="where descriptors are kept (default: CBIRLAB_STORE or the cache)"
-    )
-    parser.add_argument("--device", default="cpu", help="where the network runs (default: cpu)")
-    parser.add_argument("--quiet", action="store_true", help="no progress bars")
+    add_places(parser)
 
 
 def export_command(given: Any) -> int:

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from cbirlab.cli import output
-from cbirlab.cli.options import add_grid
+from cbirlab.cli.options import add_grid, add_places
 from cbirlab.cli.saying import say
 
 if TYPE_CHECKING:
@@ -22,11 +22,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="Dask workers: local, or a scheduler as tcp://host:8786 (default: this process alone)",
     )
     add_grid(parser, "encoding", "attention")
-    parser.add_argument(
-        "--store", metavar="FOLDER", help="where descriptors are kept (default: CBIRLAB_STORE or the cache)"
-    )
-    parser.add_argument("--device", default="cpu", help="where the network runs (default: cpu)")
-    parser.add_argument("--quiet", action="store_true", help="no progress bars")
+    add_places(parser)
 
 
 def cluster_of(given: Any) -> Cluster | None:

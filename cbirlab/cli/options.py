@@ -165,6 +165,11 @@ def add_common(parser: argparse.ArgumentParser) -> None:
         help="its columns, by the names in a .csv (default: all; in .md and .tex those that tell the rows apart, and "
         "the main metrics with their intervals)",
     )
+    add_places(parser)
+
+
+def add_places(parser: argparse.ArgumentParser) -> None:
+    """Add the options for where descriptors and the network go, and whether that is shown."""
     parser.add_argument(
         "--store", metavar="FOLDER", help="where descriptors are kept (default: CBIRLAB_STORE or the cache)"
     )

@@ -78,9 +78,8 @@ def _add_app(commands: Any) -> None:
 
     parser = _command(commands, "app", "open the panel in the browser, without notebooks and cells", app.MORE)
     app.add_options(parser)
-    sharing.add_options(
-        _command(commands, "page", "write the panel as one HTML file, to send or to publish", sharing.MORE)
-    )
+    page = _command(commands, "page", "write the panel as one HTML file, to send or to publish", sharing.MORE)
+    page.later(lambda: sharing.add_options(page))
 
 
 def _add_list(commands: Any) -> None:

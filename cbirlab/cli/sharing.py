@@ -7,7 +7,7 @@ from typing import Any
 
 from cbirlab.backbones.names import USUAL
 from cbirlab.cli import checks, output
-from cbirlab.cli.options import Several, at_least_one
+from cbirlab.cli.options import Several, add_places, at_least_one
 from cbirlab.cli.saying import UsageError, say
 
 MORE = """
@@ -32,21 +32,19 @@ VALUES = {
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of ``cbirlab page``."""
+    from cbirlab.widgets.shared_page.saving import LIMIT_MB, SHOWN, SIDE
+
     parser.add_argument("--dataset", metavar="NAME", default="toytown", help="a name or a folder (default: toytown)")
     parser.add_argument("--backbone", metavar="NAME", help=f"(default: {USUAL})")
     parser.add_argument("--weights", metavar="WEIGHTS", help="'random', a label of torchvision, or a file")
     for name, help in VALUES.items():
         each = _dimensions if name == "dimensions" else str
         parser.add_argument(f"--{name}", action=Several, each=each, metavar="NAME", help=help)
-    parser.add_argument("--shown", type=at_least_one, metavar="N", help="results of each list (default: 50)")
-    parser.add_argument("--side", type=at_least_one, metavar="N", help="pixels of the thumbnails (default: 144)")
-    parser.add_argument("--limit-mb", type=float, metavar="N", help="refuse a larger page (default: 40)")
+    parser.add_argument("--shown", type=at_least_one, metavar="N", help=f"results of each list (default: {SHOWN})")
+    parser.add_argument("--side", type=at_least_one, metavar="N", help=f"pixels of the thumbnails (default: {SIDE})")
+    parser.add_argument("--limit-mb", type=float, metavar="N", help=f"refuse a larger page (default: {LIMIT_MB})")
     parser.add_argument("--out", metavar="FILE", required=True, help=".html")
-    parser.add_argument(
-        "--store", metavar="FOLDER", help="where descriptors are kept (default: CBIRLAB_STORE or the cache)"
-    )
-    parser.add_argument("--device", default="cpu", help="where the network runs (default: cpu)")
-    parser.add_argument("--quiet", action="store_true", help="no progress bars")
+    add_places(parser)
 
 
 def page_command(given: Any) -> int:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from cbirlab.base.text import did_you_mean
 from cbirlab.evaluation import title_of
 from cbirlab.pipeline.added import STAGES
 from cbirlab.pipeline.running import EXACT_RECALL
@@ -113,9 +113,9 @@ def check_columns(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
     """The `columns`, or a ValueError that names those that there are."""
     for name in columns:
         if name not in frame.columns:
-            near = get_close_matches(name, list(map(str, frame.columns)), n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise ValueError(f"columns must be among {', '.join(map(str, frame.columns))}; got {name!r}.{hint}")
+            known = list(map(str, frame.columns))
+            hint = did_you_mean(name, known)
+            raise ValueError(f"columns must be among {', '.join(known)}; got {name!r}.{hint}")
     return list(columns)
 
 

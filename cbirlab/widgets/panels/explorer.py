@@ -123,7 +123,7 @@ class Explorer(Panel):
 
     def _build(self) -> None:
         self.strip = strip_of(self.dataset, self.thumbnails, on_error=self.show_error)
-        self.picture = QueryPicture(self.dataset, self.ask_own, self.show_error)
+        self.picture = QueryPicture(self.dataset, self.thumbnails, self.ask_own, self.show_error)
         self.metrics, self.code = widgets.HTML(), widgets.HTML()
         self.comparison = Comparison(self._pinnable, on_error=self.show_error)
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from cbirlab.plots.maps import MOST_GROUPS as MOST_COLOURED
+
 MOST_GROUPS = 32767
 NO_GROUP = -1
 GREY = -1
@@ -14,10 +16,8 @@ GREY = -1
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#3f9fd8", "#7b4fa3", "#882255")
 SCALE = ("#440154", "#443983", "#31688e", "#21918c", "#35a268", "#8ab81d")
-GREY_INK = "#8a8a8a"
-"""Of a white page; `dots.js` has them too, and those of a dark one."""
+"""On a white page; `dots.js` has them too, and those of a dark one."""
 
-MOST_COLOURED = 12
 LEVELS = 32
 """Steps of a scale: more cannot be told apart."""
 

@@ -124,6 +124,11 @@ def option_slider(options: Sequence[Any], *, description: str, says: str = "", *
     return widgets.SelectionSlider(options=options, description=description, **looks, **given)
 
 
+def label_of(method: str, parameter: str) -> str:
+    """What a control of a parameter of a pooling or an encoding is called: "GeM p"."""
+    return f"{registry_of(method).info(method).title.split(' (')[0]} {parameter}".replace("_", " ")
+
+
 def with_titles(names: Sequence[str], registry: Callable[[str], Registry[Any]]) -> list[tuple[str, str]]:
     """Pairs of title and name of registered methods."""
     return [(registry(name).info(name).title, name) for name in names]
@@ -188,10 +193,7 @@ class RetrievalControls:
         self.whitening = menu(whitened, description="whitening")
         self.dimensions = option_slider([("all", ALL)], description="dimensions")
         self.parameters = {
-            (method, name): control(
-                parameter,
-                description=f"{registry_of(method).info(method).title.split(' (')[0]} {name}".replace("_", " "),
-            )
+            (method, name): control(parameter, description=label_of(method, name))
             for method in aggregations
             for name, parameter in parameters(registry_of(method)[method]).items()
             if parameter.default is not None

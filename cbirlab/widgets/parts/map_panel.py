@@ -150,7 +150,7 @@ class MapPanel(widgets.VBox):
         return paths_of(self.session.dataset, self.chosen_items())
 
     def figure(self, kind: str = "png") -> bytes:
-        """The map as it is coloured, with results and query, as a file of `FORMATS`."""
+        """The map as it is coloured, with results and query, in a kind of `FIGURES`."""
         return figure_of(self.scatter, str(self.colours.menu.value), kind)
 
     def _choose(self) -> None:

@@ -23,7 +23,7 @@ class QueryPicture(anywidget.AnyWidget):
 
     Parameters
     ----------
-    dataset : what the questions are about.
+    dataset, thumbnails : what the questions are about, and its pictures.
     on_picture : called with the name and the bytes of a file that was dropped or chosen.
     on_error : called with an error about a file that the browser cannot read.
 
@@ -49,12 +49,13 @@ class QueryPicture(anywidget.AnyWidget):
     def __init__(
         self,
         dataset: Dataset,
+        thumbnails: Thumbnails,
         on_picture: Callable[[str, bytes], None],
         on_error: Callable[[Exception], None],
         **traits: Any,
     ) -> None:
         self.dataset, self._on_picture, self.guard = dataset, on_picture, Guard(on_error)
-        self._large, self._shown = Thumbnails(Thumbnails.of_dataset(dataset).paths, side=SIDE), None
+        self._large, self._shown = Thumbnails(thumbnails.paths, side=SIDE), None
         super().__init__(**traits)
         self.guard.received(self, self._receive)
 

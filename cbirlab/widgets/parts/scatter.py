@@ -13,7 +13,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from traitlets import Bool, Bytes, Int, List, Tuple, Unicode
 
-from cbirlab.widgets.parts.colouring import COLOURS, GREY_INK, LEVELS, Colouring, by_groups, colour_of_share
+from cbirlab.plots.maps import GREY as GREY_INK
+from cbirlab.widgets.parts.colouring import COLOURS, LEVELS, Colouring, by_groups, colour_of_share
 from cbirlab.widgets.parts.gallery import Pictures, Thumbnails, page_text
 from cbirlab.widgets.parts.snapshot import WithStill
 

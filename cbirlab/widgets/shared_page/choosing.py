@@ -15,6 +15,7 @@ from cbirlab.base.params import Range, parameters
 from cbirlab.live.slider_stops import slider_stops
 from cbirlab.pipeline.added import search_fields
 from cbirlab.whitening import WHITENINGS, Whitening
+from cbirlab.widgets.parts.controls import label_of
 from cbirlab.widgets.parts.state import RetrievalState, Setting, settle
 
 if TYPE_CHECKING:
@@ -227,13 +228,12 @@ def _pooling_group(members: Sequence[Aggregation], specs: Sequence[Aggregation])
     bare = varied or first == Aggregation(first.name, {}, first.attentions)
     title = info.title if bare else f"{info.title}: {Aggregation(first.name, first.params)}"
     before = [ATTENTIONS.info(one.name).title for one in first.attentions]
-    short = info.title.split(" (")[0]
     declared = parameters(registry_of(first.name)[first.name])
     return {
         "label": " > ".join([*before, title]),
         "sliders": [
             {
-                "label": f"{short} {name}".replace("_", " "),
+                "label": label_of(first.name, name),
                 "stops": [_shown(one) for one in stops[name]],
                 "start": stops[name].index(declared[name].default) if declared[name].default in stops[name] else 0,
             }

@@ -17,7 +17,7 @@ from cbirlab.pipeline import table_row
 from cbirlab.projection import honesty, project
 from cbirlab.widgets.panels.sessions import key_of
 from cbirlab.widgets.parts import views
-from cbirlab.widgets.parts.map_panel import honest_line
+from cbirlab.widgets.parts.map_worth import honest_line
 from cbirlab.widgets.parts.question import Question
 from cbirlab.widgets.parts.results import Results
 from cbirlab.widgets.shared_page.packing import narrow, on_grid, thousandths
