@@ -1,4 +1,4 @@
-"""Steps: back and forward through what a panel has shown; the way of a slider is one step."""
+"""Steps: back and forward through what a panel has shown; dragging a slider makes one step."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-REST = 0.8  # seconds that something stands before it counts as a step: the way of a slider is one move
+REST = 0.8  # seconds that something stands before it counts as a step: dragging a slider makes one
 MOST_STEPS = 100
 MOST_FOUND = 2  # steps back and forward whose results are kept; those of others would fill the memory
 
