@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cbirlab.aggregation import AGGREGATIONS, Aggregation, pooling
-from cbirlab.aggregation.fused import Fused, Weights
+from cbirlab.aggregation.fused import FLOOR, Fused, Weights
 from cbirlab.aggregation.look import looked
 from cbirlab.aggregation.weighted import WeightedSums
 from cbirlab.base.params import Range, parameters
@@ -76,7 +76,7 @@ def test_one_alone_asks_for_no_more_than_it_needs(name, monkeypatch):
     compare(random_maps((2, 6, 9, 8)), [name])
     form = Aggregation.parse(name).fused() or Fused(finish=max)  # one that is pooled alone asks for nothing
     assert {one for one in asked if isinstance(one, str)} == {*form.needs}
-    assert len(asked) == len(form.needs) + (form.reduce is not None)
+    assert len(asked) == len(form.needs) + (form.power is not None)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_methods_of_a_notebook_are_used_and_do_not_disturb_ours():
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.usefixtures("ours")
-def test_a_pooling_may_share_what_it_needs_weigh_and_reduce_for_itself(layout):
+def test_a_pooling_may_share_what_it_needs_weigh_and_sum_a_power_of_its_own(layout):
     """Position weights and a sum of its own, beside ours, in several blocks and of one image too."""
     sums = WeightedSums(lambda shared, **_: Weights(shared.across[:, 0] ** 2, shared.top), needs=("across", "top"))
 
@@ -169,13 +169,11 @@ def test_a_pooling_may_share_what_it_needs_weigh_and_reduce_for_itself(layout):
         return sums.pool(maps)
 
     def cubes() -> Fused:
-        return Fused(
-            reduce=lambda rows, desk: torch.pow(rows, 3, out=desk).sum(1), finish=lambda shared, found, *_: found
-        )
+        return Fused(power=3.0, finish=lambda shared, found, *_: found)
 
     @pooling("cubes", title="Cubes", fused=cubes)
     def cubed(maps):
-        return maps.pow(3).sum((-2, -1))
+        return maps.clamp(min=FLOOR).pow(3).sum((-2, -1))
 
     for shape in SHAPES:
         maps = random_maps(shape).contiguous(memory_format=layout)

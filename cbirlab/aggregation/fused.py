@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 SHARED = ("top", "total", "used", "across")
 """The results in `Shared` that a pooling may need."""
 
+FLOOR = 1e-6
+"""Smaller values count as this in a sum of powers: a power of zero has no gradient, that of a negative number no value.
+"""
+
 LANES = 32
 """Number of channels over which torch takes maxima at once."""
 
@@ -33,7 +37,7 @@ class Shared:
         self.maps = maps
         vars(self).update(known)  # `cached_property` looks here first
 
-    @property
+    @cached_property
     def positions(self) -> int:
         """H * W."""
         return self.maps[0, 0].numel()
@@ -82,12 +86,11 @@ class Fused:
     Attributes
     ----------
     finish : function of `Shared`, the pooling's own sums and the result of `weights` that gives the vectors (b, D); the
-        sums are (b, N, C) with `weights`, (b, C) with `reduce`, otherwise None.
+        sums are (b, N, C) with `weights`, (b, C) with `power`, otherwise None.
     needs : names of `SHARED` that the walk has to compute.
     weights : function of `Shared` that gives `Weights`; one matrix product computes all weighted sums of a walk, as
         rows.
-    reduce : a sum over positions that no other pooling needs: function of rows (b, P, C), some positions of the maps,
-        and of a tensor of their shape as working space, that gives the sum (b, C).
+    power : sum this power of the values over the positions; values below `FLOOR` count as that.
     whole : in place of all of these, for a pooling that reads maps (b, C, H, W) in its own way: function that gives its
         vectors (b, D), and those of `SHARED` that it computes on the way.
 
@@ -99,7 +102,7 @@ class Fused:
     finish: Callable[[Shared, Tensor | None, Weights | None], Tensor] | None = None
     needs: tuple[str, ...] = ()
     weights: Callable[[Shared], Weights] | None = None
-    reduce: Callable[[Tensor, Tensor], Tensor] | None = None
+    power: float | None = None
     whole: Callable[[Tensor], tuple[Tensor, Mapping[str, Tensor]]] | None = None
 
     def __post_init__(self) -> None:
@@ -107,6 +110,11 @@ class Fused:
             raise ValueError(f"Fused: needs must be names of {', '.join(SHARED)}, got {', '.join(map(repr, unknown))}.")
         if (self.finish is None) == (self.whole is None):
             raise ValueError("Fused: give `finish` or `whole`, one of the two.")
+
+    @property
+    def reduces(self) -> bool:
+        """Whether maxima, sums and sums of powers of each channel are all that it needs of the maps."""
+        return self.finish is not None and self.weights is None and {*self.needs} <= {"top", "total"}
 
 
 def rows(maps: Tensor) -> Tensor:

@@ -14,11 +14,12 @@ times map (HW, C). The file of each pooling says what it takes from these and wh
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 
-from cbirlab.aggregation.fused import Fused, Shared, Weights, largest, rows
+from cbirlab.aggregation.fused import FLOOR, Fused, Shared, Weights, largest, rows
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,7 +38,11 @@ REDUCTIONS: Mapping[str, Reduction] = {
     "used": lambda block, desk: torch.ne(block, 0, out=desk).sum(1),
     "across": lambda block, desk: block.sum(2),
 }
-"""How the walk computes what `Shared` holds; a reduction that a pooling brings itself is a sum over positions too."""
+"""How the walk computes what `Shared` holds."""
+
+
+def _powers(block: Tensor, desk: Tensor, *, power: float) -> Tensor:
+    return torch.clamp(block, min=FLOOR, out=desk).pow_(power).sum(1)
 
 
 def walk(maps: Tensor, forms: Sequence[Fused]) -> list[Tensor]:
@@ -55,18 +60,18 @@ def _chunk(maps: Tensor, forms: Sequence[Fused]) -> list[Tensor]:
             values[form], found = form.whole(maps)
             known |= found
     needed = {name: REDUCTIONS[name] for form in forms for name in form.needs if name not in known}
-    own = {form: form.reduce for form in forms if form.reduce}
-    found = _sums(maps, {**needed, **own})
+    powers = {form.power: partial(_powers, power=form.power) for form in forms if form.power is not None}
+    found = _sums(maps, {**needed, **powers})
     shared = Shared(maps, **known, **{name: found[name] for name in needed})
     weights = {form: form.weights(shared) for form in forms if form.weights}
-    sums = {form: found[form] for form in own} | _weighted_sums(maps, weights)
+    sums = {form: found[form.power] for form in forms if form.power is not None} | _weighted_sums(maps, weights)
     for form in forms:
         if form.finish:
             values[form] = form.finish(shared, sums.get(form), weights.get(form))
     return [values[form] for form in forms]
 
 
-def _sums(maps: Tensor, reductions: Mapping[str | Fused, Reduction]) -> dict[str | Fused, Tensor]:
+def _sums(maps: Tensor, reductions: Mapping[str | float, Reduction]) -> dict[str | float, Tensor]:
     """Sum block by block over positions, so that a block is still in the cache when it is read again.
 
     Values that must be written before they are summed go into one `desk` for all blocks: touching the pages of new
@@ -76,8 +81,8 @@ def _sums(maps: Tensor, reductions: Mapping[str | Fused, Reduction]) -> dict[str
     per_block = max(1, BLOCK * all_rows.shape[1] // all_rows.numel())
     length = per_block if maps.device.type == "cpu" else all_rows.shape[1]
     blocks = all_rows.split(length, 1) if reductions else ()
-    parts: dict[str | Fused, list[Tensor]] = {name: [] for name in reductions}
-    written = any(name == "used" or isinstance(name, Fused) for name in reductions)
+    parts: dict[str | float, list[Tensor]] = {name: [] for name in reductions}
+    written = any(name == "used" or isinstance(name, float) for name in reductions)
     desk = all_rows.new_empty(len(maps), length, all_rows.shape[2]) if written else all_rows
     for block in blocks:
         for name, reduction in reductions.items():
@@ -85,7 +90,7 @@ def _sums(maps: Tensor, reductions: Mapping[str | Fused, Reduction]) -> dict[str
     return {name: _joined(name, found, maps) for name, found in parts.items()}
 
 
-def _joined(name: str | Fused, blocks: list[Tensor], maps: Tensor) -> Tensor:
+def _joined(name: str | float, blocks: list[Tensor], maps: Tensor) -> Tensor:
     if name == "across":
         return torch.cat(blocks, 1).view(len(maps), 1, *maps.shape[2:])
     if len(blocks) == 1:

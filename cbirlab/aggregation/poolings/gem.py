@@ -9,7 +9,7 @@ import numpy as np
 
 from cbirlab.aggregation.base import AGGREGATIONS, pooling
 from cbirlab.aggregation.division import Division, columns_of, whole
-from cbirlab.aggregation.fused import Fused, Shared
+from cbirlab.aggregation.fused import FLOOR, Fused, Shared
 from cbirlab.aggregation.look import Looked
 from cbirlab.attention.base import check_maps
 from cbirlab.attention.weights import relative
@@ -18,8 +18,8 @@ from cbirlab.base.params import Range, check_parameters
 if TYPE_CHECKING:
     from torch import Tensor
 
-GEM_FLOOR = 1e-6
-"""In GeM, smaller activations count as this: a power of zero has no gradient, that of a negative number no value."""
+GEM_FLOOR = FLOOR
+"""In GeM, smaller activations count as this."""
 
 CHUNK = 2**17
 """Elements that GeM works on at a time: 512 KiB of float32 stay in the processor's cache, which is faster."""
@@ -54,17 +54,12 @@ def _fused(*, p: float) -> Fused | None:
     if p not in POWERS:
         return None
 
-    def powers(rows: Tensor, desk: Tensor) -> Tensor:
-        import torch
-
-        return torch.clamp(rows, min=GEM_FLOOR, out=desk).pow_(p).sum(1)
-
     def finish(shared: Shared, sums: Any, *_: Any) -> Tensor:
         if float(shared.top.amax()) >= SAFE:
             return gem(shared.maps, p=p)
         return (sums / shared.positions).pow(1 / p)
 
-    return Fused(needs=("top",), reduce=powers, finish=finish)
+    return Fused(needs=("top",), power=p, finish=finish)
 
 
 def _sweep(maps: Tensor, settings: Sequence[Mapping[str, Any]]) -> Tensor:
