@@ -7,7 +7,7 @@ from contextlib import ExitStack, nullcontext, suppress
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from cbirlab.backbones import Backbone, Tap, check_tap
+from cbirlab.backbones import Backbone, check_tap
 from cbirlab.backbones.tap_shapes import grid_of
 
 if TYPE_CHECKING:
@@ -42,15 +42,29 @@ def forward(backbone: Backbone, batch: Tensor, taps: Sequence[str], *, gradients
     """
     import torch
 
-    asked = {tap: check_tap(backbone, tap) for tap in taps}
-    _check(backbone, batch, asked)
+    check_batch(backbone, batch, taps)
     reads: Any = getattr(backbone.module, "read", None)
     if reads is not None:  # it computes every tap on its own: there is no forward pass that hooks could read
-        return reads(batch.to(backbone.device), list(asked))
-    wanted = {tap: entry.path for tap, entry in backbone.taps.items() if tap in asked}
-    deepest = list(wanted)[-1]  # hooks of one module run in this order too: the deepest is read last
+        return reads(batch.to(backbone.device), list(dict.fromkeys(taps)))
     layout = torch.channels_last if backbone.channels_last else torch.contiguous_format
-    batch = _fitted(backbone, batch).to(backbone.device, getattr(torch, backbone.precision), memory_format=layout)
+    batch = fitted(backbone, batch).to(backbone.device, getattr(torch, backbone.precision), memory_format=layout)
+    outputs = read_outputs(backbone, batch, taps, gradients=gradients)
+    return {tap: as_maps(backbone, tap, outputs[tap], batch) for tap in dict.fromkeys(taps)}
+
+
+def read_outputs(
+    backbone: Backbone, batch: Tensor, taps: Sequence[str], *, gradients: bool = False
+) -> dict[str, Tensor]:
+    """What the modules at `taps` give for images that the network takes as they are, in the layout of each tap.
+
+    Raises
+    ------
+    ValueError : the layer after a tap changes it in place.
+    """
+    import torch
+
+    wanted = {tap: entry.path for tap, entry in backbone.taps.items() if tap in taps}
+    deepest = list(wanted)[-1]  # hooks of one module run in this order too: the deepest is read last
     maps: dict[str, Tensor] = {}
     versions: dict[str, int] = {}
 
@@ -69,11 +83,11 @@ def forward(backbone: Backbone, batch: Tensor, taps: Sequence[str], *, gradients
             hooks.callback(backbone.module.get_submodule(path).register_forward_hook(reader(tap)).remove)
         backbone.module(batch)
     _check_untouched(backbone, maps, versions)
-    return {tap: _as_maps(backbone, tap, maps[tap], batch) for tap in asked}
+    return maps
 
 
-def _fitted(backbone: Backbone, batch: Tensor) -> Tensor:
-    """The images, cut or squeezed to a size that the network takes."""
+def fitted(backbone: Backbone, batch: Tensor) -> Tensor:
+    """The images (B, 3, H, W), cut or squeezed to a size that the network takes."""
     from torch.nn import functional
 
     height, width = batch.shape[2:]
@@ -83,8 +97,13 @@ def _fitted(backbone: Backbone, batch: Tensor) -> Tensor:
     return batch if step == 1 else batch[..., : height // step * step, : width // step * step]
 
 
-def _as_maps(backbone: Backbone, tap: str, output: Tensor, batch: Tensor) -> Tensor:
-    """The output of the module at `tap` for `batch`, as maps (B, C, H, W)."""
+def as_maps(backbone: Backbone, tap: str, output: Tensor, batch: Tensor) -> Tensor:
+    """The output of the module at `tap` for `batch`, as maps (B, C, H, W).
+
+    Raises
+    ------
+    ValueError : it has another form than the tap declares.
+    """
     import torch
 
     entry = backbone.taps[tap]
@@ -122,8 +141,11 @@ def _check_untouched(backbone: Backbone, maps: dict[str, Tensor], versions: dict
             )
 
 
-def _check(backbone: Backbone, batch: Tensor, asked: dict[str, Tap]) -> None:
-    if not asked:
+def check_batch(backbone: Backbone, batch: Tensor, taps: Sequence[str]) -> None:
+    """Refuse what `forward` refuses."""
+    for tap in taps:
+        check_tap(backbone, tap)
+    if not taps:
         raise ValueError(f"{backbone.name}: taps must name at least one of {', '.join(backbone.taps)}, got none.")
     if batch.ndim != 4 or batch.shape[1] != 3:
         raise ValueError(f"{backbone.name}: batch must be (B, 3, H, W), got {tuple(batch.shape)}.")
