@@ -240,7 +240,7 @@ def test_without_dask_a_sentence_says_what_to_install(tmp_path, monkeypatch, cap
 
 @pytest.fixture
 def job(toynet, store) -> Job:
-    return Job(tuple(toynet.asked.items()), "cpu", "float32", facts_of(toynet), str(store.path))
+    return Job(tuple(toynet.asked.items()), "cpu", "float32", "torch", facts_of(toynet), str(store.path))
 
 
 def test_a_task_that_runs_twice_computes_once_and_reports_the_same(things, toynet, store, job):

@@ -602,9 +602,9 @@ def test_a_train_split_of_evaluated_images_is_a_leak(paired, warm):
 def test_members_of_one_network_share_its_pass(things, tmp_path, monkeypatch):
     from cbirlab.extract import network
 
-    seen, original = [0], network.Network.maps
+    seen, original = [0], network.Network.read
     monkeypatch.setattr(
-        network.Network, "maps", lambda self, pixels, taps: seen.append(len(pixels)) or original(self, pixels, taps)
+        network.Network, "read", lambda self, pixels, *taps: seen.append(len(pixels)) or original(self, pixels, *taps)
     )
     members = [replace(MEMBERS[0], tap=tap, aggregation="gem") for tap in ("layer2", "layer3", "layer4")]
     run_fusion(Fusion(members=members), dataset=things, store=Store(tmp_path), progress=False)

@@ -65,6 +65,7 @@ HEAVY = (
     "psycopg",
     "pgvector",
     "pytorch_metric_learning",
+    "openvino",
 )
 LONGEST = 300
 """Lines of a module: one idea, which is read in one go."""

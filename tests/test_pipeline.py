@@ -154,9 +154,9 @@ def test_compare_gives_a_row_per_recipe_that_is_the_run_of_that_recipe(things, w
 def test_the_whole_grid_takes_one_pass_per_image(things, tmp_path, monkeypatch):
     from cbirlab.extract import network
 
-    seen, original = [0], network.Network.maps
+    seen, original = [0], network.Network.read
     monkeypatch.setattr(
-        network.Network, "maps", lambda self, pixels, taps: seen.append(len(pixels)) or original(self, pixels, taps)
+        network.Network, "read", lambda self, pixels, *taps: seen.append(len(pixels)) or original(self, pixels, *taps)
     )
     frame = compare(
         things, weights="random", taps="all", whitenings=["none", "pca"], store=Store(tmp_path), progress=False
@@ -299,7 +299,7 @@ def test_once_learned_ahead_no_move_needs_the_network_or_a_fit(session, monkeypa
 
     session.learn_ahead()
     assert session.wait()
-    monkeypatch.setattr(network.Network, "maps", None)
+    monkeypatch.setattr(network.Network, "read", None)
     monkeypatch.setattr(PCAWhitening, "fit", None)
     for spec in session.aggregations[::5]:
         session.rank("layer3", spec.key, "pca", 12)

@@ -25,6 +25,7 @@ OTHERS = {
     "interpolation": "bilinear",
     "antialias": False,
     "precision": "bfloat16",
+    "engine": "openvino",
     "depth": 7,
     "protocol": "holidays",
     "average_precision": "finite-sum",

@@ -95,7 +95,7 @@ class _Column:
 
     def __init__(self, base: Recipe, target: Dataset, network: Backbone, store: Store, progress: bool) -> None:
         self.base, self.target, self.network = base, target, network
-        plain = replace(base, dimensions=None).resolved(target, network)
+        plain = replace(base, dimensions=None).resolved(target, network, store)
         self.bench = Bench(target, network, plain, store=store, progress=progress, keep=2)
         self._plain: dict[Recipe, Run] = {}
 
@@ -113,13 +113,13 @@ class _Column:
         return about | _compared(plain, changed)
 
     def _run_plain(self, recipe: Recipe) -> Run:
-        resolved = recipe.resolved(self.target, self.network)
+        resolved = recipe.resolved(self.target, self.network, self.bench.store)
         if resolved not in self._plain:
             self._plain[resolved] = self._run(recipe)
         return self._plain[resolved]
 
     def _run(self, recipe: Recipe) -> Run:
-        resolved = recipe.resolved(self.target, self.network)
+        resolved = recipe.resolved(self.target, self.network, self.bench.store)
         self.bench.fill([resolved])
         return self.bench.run(resolved)
 

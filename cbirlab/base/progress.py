@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from threading import Event, Thread
-from typing import Any
+from typing import Any, TypeVar
 
 from cbirlab.base.text import printable
+
+T = TypeVar("T")
 
 Listener = Callable[[str, int, int], None]
 """Called with (name of the work, items finished, items in total); an exception that it raises ends the work."""
 
 _SECOND = 1.0  # how often a stopwatch moves on
+_SOON = 0.2  # how often a listener is asked whether to go on waiting
 
 _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 _shown: ContextVar[bool] = ContextVar("shown", default=True)
@@ -96,6 +100,33 @@ def stopwatch(desc: str, *, show: bool = True, delay: float = 1.0) -> Iterator[N
             ended.set()
             if not shown.disable:
                 ticking.join()
+
+
+def wait_for(work: Callable[[], T], *, desc: str) -> T:
+    """What `work` returns, with a stopwatch; a listener may end the wait at once, and what comes is thrown away.
+
+    For work that cannot be ended from outside, such as one call of a library that takes seconds.
+    """
+    if _listener.get() is None:
+        with stopwatch(desc):
+            return work()
+    found: Future[T] = Future()
+
+    def carry_out() -> None:
+        try:
+            found.set_result(work())
+        except BaseException as error:
+            found.set_exception(error)
+
+    with bar(total=1, desc=desc, unit="step") as told:
+        Thread(target=carry_out, daemon=True).start()
+        while True:
+            try:
+                return found.result(timeout=_SOON)
+            except TimeoutError:
+                if found.done():  # its own
+                    raise
+                told.update(0)
 
 
 def _drawn(*items: Any, show: bool, **looks: Any) -> Any:

@@ -226,6 +226,7 @@ def frame_text(frame: pd.DataFrame) -> str:
         "whitening_set",
         "image_size",
         "preprocessing",
+        "numerics",
         "leak",
         "skipped",
         "build_seconds",

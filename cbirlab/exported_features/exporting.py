@@ -107,7 +107,7 @@ def _described(source: Run | Recipe, dataset: Any, store: Store, device: str, pr
             "an aggregation that gives one vector per image, such as 'gem'."
         )
     backbone = load_backbone(recipe.backbone, recipe.weights, device)
-    resolved = recipe.resolved(loaded, backbone)
+    resolved = recipe.resolved(loaded, backbone, store)
     bench = Bench(loaded, backbone, resolved, store=store, progress=progress)
     bench.fill([resolved])
     images, queries = (values_of("export_features", rows) for rows in bench.pair(resolved))

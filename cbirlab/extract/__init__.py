@@ -15,6 +15,7 @@ code that computes them. Only what is missing is computed; a killed run resumes 
 from cbirlab.extract.assembling import ShardsMissing, assemble
 from cbirlab.extract.batches import BATCH_PIXELS, PARTS
 from cbirlab.extract.descriptors import SCALE_POOLING, Descriptors
+from cbirlab.extract.engines import ENGINE
 from cbirlab.extract.fingerprint import image_hashes
 from cbirlab.extract.local import Computing, extract
 from cbirlab.extract.loop import Computed, Shard, compute
@@ -22,9 +23,11 @@ from cbirlab.extract.network import Network
 from cbirlab.extract.planning import Estimate, Plan, estimate, plan
 from cbirlab.extract.request import Request, State
 from cbirlab.extract.sampling import Sampler
+from cbirlab.extract.settling import settle_engine
 
 __all__ = [
     "BATCH_PIXELS",
+    "ENGINE",
     "PARTS",
     "SCALE_POOLING",
     "Computed",
@@ -44,4 +47,5 @@ __all__ = [
     "extract",
     "image_hashes",
     "plan",
+    "settle_engine",
 ]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cbirlab.extract.batches import Batches, Item, make_batches
+from cbirlab.extract.engines import TORCH
 from cbirlab.extract.fingerprint import Fingerprint
 from cbirlab.extract.request import Request, State
 from cbirlab.extract.sampling import Sampler
@@ -89,6 +90,7 @@ def plan_part(
         "image_size": size,
         "scale": float(scale),
         "precision": request.precision,
+        **_engine_facts(request.engine),
         **request.resizing.changed,
     }
     states = request.states or {}
@@ -109,6 +111,13 @@ def _column(
     otherwise = queries and state.of_queries is not None
     learned = {"learned": f"{state.digest} for queries" if otherwise else state.digest}
     return Column(tap, aggregation, {**shared, **own, **learned}, state.of_queries if otherwise else state.value)
+
+
+def _engine_facts(engine: str) -> dict[str, Any]:
+    """What descriptors depend on by the engine; empty for torch, as in stores from before there were others."""
+    return (
+        {} if engine == TORCH else {"engine": engine, "engine_code": code_version("extract.graph", "extract.compiled")}
+    )
 
 
 def row_facts(items: Sequence[Item], prints: Mapping[Path, Fingerprint]) -> list[list[Any]]:

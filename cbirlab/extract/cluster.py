@@ -138,7 +138,8 @@ class Cluster:
         if not backbone.asked:
             raise ClusterError(f"cluster: workers cannot load {backbone.name}; it must come from load_backbone.")
         asked, where = tuple(backbone.asked.items()), str(store.path.absolute())
-        return Job(asked, str(backbone.device), planned.request.precision, facts_of(backbone), where)
+        request = planned.request
+        return Job(asked, str(backbone.device), request.precision, request.engine, facts_of(backbone), where)
 
     def _prepare(self, job: Job, planned: Plan, store: Store) -> int:
         """Let all workers load the network and compare it with the one here; return the threads that each may use."""

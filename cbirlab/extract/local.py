@@ -71,7 +71,7 @@ def compute_here(planned: Plan, store: Store, progress: bool) -> Iterator[Comput
     total = sum(len(part.items) for part in planned.unfinished)
     label = f"{request.backbone.name} on {request.dataset.name}, {size_bytes / 1e6:.0f} MB"
     with bar(total=total, desc=label, unit="image", show=progress) as shown, keep_memory(), spare_cores() as look:
-        network = Network(request.backbone, precision=request.precision)
+        network = Network(request.backbone, precision=request.precision, engine=request.engine, store=store)
 
         def advance(images: int) -> None:
             shown.update(images)

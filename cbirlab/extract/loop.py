@@ -16,13 +16,16 @@ from cbirlab.extract.cache_keys import Column
 from cbirlab.extract.decode import Decoded, decode_ahead
 from cbirlab.extract.fingerprint import Fingerprint
 from cbirlab.extract.network import Network
-from cbirlab.extract.pooling import pool
+from cbirlab.extract.pooling import arrays_of, pool, reducing
 from cbirlab.images import ImageError
 from cbirlab.images.preprocessing import Resizing
 from cbirlab.store import Store, StoreUnwritable
 from cbirlab.store.shards import Shards
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from cbirlab.aggregation.fused import Fused
     from cbirlab.backbones import Backbone
 
 
@@ -84,7 +87,7 @@ def compute(shard: Shard, network: Network, store: Store) -> Computed:
 
     Parameters
     ----------
-    network : made of the request's backbone, at the request's precision.
+    network : made of the request's backbone, at the request's precision, by the request's engine.
 
     Raises
     ------
@@ -131,17 +134,39 @@ def _pooled(columns: Sequence[Column], decoded: Decoded, network: Network) -> di
     if not decoded.rows:
         return {column.key: np.full((count, width(column, network.backbone)), np.nan, np.float32) for column in columns}
     good = np.isin(decoded.batch.rows, decoded.rows)
+    by_tap: dict[str, list[Column]] = {}
+    for column in columns:
+        by_tap.setdefault(column.tap, []).append(column)
+    forms = {tap: _reducing(own) if network.reduces(tap) else {} for tap, own in by_tap.items()}
+    asked = {tap: [*several.values()] for tap, several in forms.items() if several}
+    maps, reduced = network.read(decoded.pixels, [tap for tap in by_tap if tap not in asked], asked)
     found = {}
-    for tap, maps in network.maps(decoded.pixels, list(dict.fromkeys(column.tap for column in columns))).items():
-        own = [column for column in columns if column.tap == tap]
-        # Queries can be database images that have a state of their own, so a column with a state is pooled alone.
-        alone = [[column] for column in own if column.state is not None]
-        for together in ([column for column in own if column.state is None], *alone):
-            states = {column.aggregation.key: column.state for column in together}
-            pooled = pool(maps, [column.aggregation for column in together], states)
-            for column in together:
-                values = pooled[column.aggregation.key]
-                found[column.key] = values if good.all() else _spread(values, good)
+    for tap, own in by_tap.items():
+        if tap in reduced:
+            pooled = arrays_of(dict(zip(forms[tap], reduced[tap], strict=True)))
+            values = {column.key: pooled[column.aggregation.key] for column in own}
+        else:
+            values = _walked(maps[tap], own)
+        found |= {key: one if good.all() else _spread(one, good) for key, one in values.items()}
+    return found
+
+
+def _reducing(own: Sequence[Column]) -> dict[str, Fused]:
+    states = {column.aggregation.key: column.state for column in own if column.state is not None}
+    return reducing([column.aggregation for column in own], states)
+
+
+def _walked(maps: Tensor, own: Sequence[Column]) -> dict[str, np.ndarray]:
+    """Values of the columns of one tap, by key.
+
+    Queries can be database images that have a state of their own, so a column with a state is pooled alone.
+    """
+    found = {}
+    alone = [[column] for column in own if column.state is not None]
+    for together in ([column for column in own if column.state is None], *alone):
+        states = {column.aggregation.key: column.state for column in together}
+        pooled = pool(maps, [column.aggregation for column in together], states)
+        found |= {column.key: pooled[column.aggregation.key] for column in together}
     return found
 
 

@@ -12,6 +12,7 @@ from cbirlab.aggregation import Aggregation
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from cbirlab.aggregation.fused import Fused
     from cbirlab.extract.sampling import Sampler
 
 
@@ -33,11 +34,31 @@ def pool(
     pooled = _swept(maps, plain)
     pooled |= _walked(maps, [spec for spec in plain if spec.key not in pooled])
     pooled |= {spec.key: spec.apply(maps, known.get(spec.key)) for spec in aggregations if spec.key not in pooled}
-    found = {spec.key: pooled[spec.key].float().cpu().numpy() for spec in aggregations}
+    return arrays_of({spec.key: pooled[spec.key] for spec in aggregations})
+
+
+def arrays_of(pooled: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+    """Pooled values as float32 (B, D).
+
+    Raises
+    ------
+    FloatingPointError : a value is not finite.
+    """
+    found = {key: values.float().cpu().numpy() for key, values in pooled.items()}
     for key, values in found.items():
         if not np.isfinite(values).all():
             raise FloatingPointError(f"{key}: a pooled value is not finite; use precision='float32'.")
     return found
+
+
+def reducing(aggregations: Sequence[Aggregation | Sampler], states: Mapping[str, Any]) -> dict[str, Fused]:
+    """How each aggregation is made of reductions of a map, by key; empty if one of them needs more."""
+    forms = {
+        spec.key: form
+        for spec in aggregations
+        if isinstance(spec, Aggregation) and _plain(spec, states) and (form := spec.fused()) and form.reduces
+    }
+    return forms if len(forms) == len({spec.key for spec in aggregations}) else {}
 
 
 def _plain(spec: Aggregation, states: Mapping[str, Any]) -> bool:

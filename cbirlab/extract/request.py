@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cbirlab.datasets.base import Dataset
 from cbirlab.extract.batches import BATCH_PIXELS, PARTS
+from cbirlab.extract.engines import TORCH
 from cbirlab.extract.sampling import Sampler
 from cbirlab.images import USUAL
 from cbirlab.images.preprocessing import Resizing
@@ -51,6 +52,7 @@ class Request:
     states : (tap, aggregation key) to what an aggregation has learned at that tap, or needs from the network.
     parts : some of "images", "queries", "train".
     precision : "float32" or "bfloat16".
+    engine : what carries out the passes, as `cbirlab.extract.settle_engine` gives it.
     crop : how queries are cut out, see `cbirlab.images.preprocessing.CROP`.
     resizing : how pictures are brought to their size.
     batch_pixels : most pixels of the images that go through the network together.
@@ -73,6 +75,7 @@ class Request:
     states: Mapping[tuple[str, str], State] | None = None
     parts: Sequence[str] = PARTS
     precision: str = "float32"
+    engine: str = TORCH
     crop: str = "box"
     resizing: Resizing = USUAL
     batch_pixels: int = BATCH_PIXELS

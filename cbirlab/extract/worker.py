@@ -59,7 +59,7 @@ class Job:
     Attributes
     ----------
     asked : arguments of `load_backbone`, as pairs.
-    device, precision : of the network.
+    device, precision, engine : of the network.
     facts : what the process that made the plan knows of versions and of the network, as pairs of texts.
     store : path of the store.
     """
@@ -67,6 +67,7 @@ class Job:
     asked: tuple[tuple[str, Any], ...]
     device: str
     precision: str
+    engine: str
     facts: tuple[tuple[str, str], ...]
     store: str
 
@@ -119,7 +120,7 @@ def _loaded(job: Job) -> Network:
     for (name, there), (_, here) in zip(job.facts, facts_of(backbone), strict=True):
         if there != here:
             raise WorkerDiffers(f"its {name} is {here}, and {there} where the run was started")
-    return Network(backbone, precision=job.precision)
+    return Network(backbone, precision=job.precision, engine=job.engine, store=Store(job.store))
 
 
 def compute_sealed(shard: Shard, job: Job, threads: int) -> Sealed:

@@ -145,7 +145,7 @@ def _described(
     for places in same_maps(fusion.members):
         first = fusion.members[places[0]]
         backbone = load_backbone(first.backbone, first.weights, device)
-        recipes = [fusion.members[place].resolved(dataset, backbone) for place in places]
+        recipes = [fusion.members[place].resolved(dataset, backbone, store) for place in places]
         bench = Bench(dataset, backbone, recipes[0], store=store, progress=progress, keep=len(recipes))
         runs, members = _searched(bench, recipes, early)
         times = ms_per_image(bench, recipes) if time_images else dict.fromkeys(recipes, math.nan)

@@ -129,7 +129,7 @@ def _bench(recipe: Recipe, store: Store | None, device: str, progress: bool) -> 
     refuse("search", recipe)
     dataset: Dataset = load_dataset(recipe.dataset)
     backbone = load_backbone(recipe.backbone, recipe.weights, device)
-    resolved = recipe.resolved(dataset, backbone)
+    resolved = recipe.resolved(dataset, backbone, store)
     bench = Bench(dataset, backbone, resolved, store=store or Store(), progress=progress)
     bench.fill([resolved])
     return bench, resolved

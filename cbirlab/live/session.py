@@ -94,8 +94,8 @@ class Session:
         self.common = Recipe(dataset=name, backbone=backbone, weights=weights, **recipe)
         refuse("Session", self.common)
         # The whitening set is resolved for a whitening that learns; plain rankings leave it out again.
-        self._learning = replace(self.common, whitening=PREPARED_WHITENING).resolved(self.dataset, network)
-        self._plain = replace(self.common, whitening="none").resolved(self.dataset, network)
+        self._learning = replace(self.common, whitening=PREPARED_WHITENING).resolved(self.dataset, network, store)
+        self._plain = replace(self.common, whitening="none").resolved(self.dataset, network, store)
         rows = len(self.dataset.images) + len(self.dataset.queries)
         self._kept = max(4, _KEPT_BYTES // (4 * rows * max(tap.channels for tap in network.taps.values())))
         self.store, self.device = store or Store(), device
@@ -169,7 +169,7 @@ class Session:
 
         def make() -> Recipe:
             chosen = setting | ({} if stages is None else usual | dict(stages))
-            return replace(self.common, **chosen).resolved(self.dataset, self.bench.backbone)
+            return replace(self.common, **chosen).resolved(self.dataset, self.bench.backbone, self.store)
 
         return self._recipes.get(repr((setting, stages)), make)
 
@@ -282,7 +282,7 @@ class Session:
         """
         usual = {name: one.default for name, one in search_fields().items() if about(one).decides == SEARCH}
         described = replace(self.recipe(*setting, **named), **usual, whitening_set=self.common.whitening_set)
-        recipe = described.resolved(self.dataset, self.bench.backbone)
+        recipe = described.resolved(self.dataset, self.bench.backbone, self.store)
         self._make_ready(recipe)
         with self.lock:
             parts = [rows.means() for rows in self.bench.pair(recipe) if len(rows)]

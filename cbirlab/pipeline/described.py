@@ -165,6 +165,7 @@ class Described:
             states=states,
             parts=parts,
             precision=self.shared.precision,
+            engine=self.shared.engine,
             crop=self.shared.crop,
             resizing=self.shared.resizing,
             store=store or self.store,

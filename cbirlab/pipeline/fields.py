@@ -45,6 +45,7 @@ class About:
     compared : default of that argument, if it is not the field's own default.
     offers : what a panel makes its control of: the class of its methods (`base.methods.Method`), or a `Range`.
     later : recipes once lacked this field, so its default is not written, and the keys of old recipes stay the same.
+    lacking : what a saved recipe without the field means, if not its default; this is what is not written then.
     """
 
     decides: str
@@ -58,6 +59,7 @@ class About:
     compared: str = ""
     offers: Any = None
     later: bool = False
+    lacking: Any = None
 
 
 class Extensible:

@@ -19,7 +19,7 @@ from cbirlab.datasets import Dataset, load_dataset, nameable
 from cbirlab.evaluation import PROTOCOLS
 from cbirlab.evaluation.judgement import AP_METHODS
 from cbirlab.evaluation.metrics import parse_metrics
-from cbirlab.extract import SCALE_POOLING
+from cbirlab.extract import ENGINE, SCALE_POOLING, settle_engine
 from cbirlab.images.preprocessing import CROP, IMAGE_SIZE, INTERPOLATION, RESIZE, Resizing
 from cbirlab.index import IndexMethod
 from cbirlab.passes import Passes
@@ -50,7 +50,7 @@ from cbirlab.pipeline.learning_sets import learning_set, means_held_out
 from cbirlab.pipeline.tap_names import Taps
 from cbirlab.pipeline.together import check_together, learns_rows, possible_aggregation
 from cbirlab.reranking import Reranking
-from cbirlab.store import digest
+from cbirlab.store import Store, digest
 from cbirlab.whitening import Whitening
 
 _POSITIVE = Range(1, 1 << 20, integer=True, optional=True)
@@ -89,6 +89,7 @@ class Recipe(Extensible):
     interpolation : "lanczos", "bicubic", "bilinear" or "nearest".
     antialias : False uses the kernel with which tensors are resized by default; it skips pixels between its samples.
     precision : precision of the network, "float32" or "bfloat16".
+    engine : what carries out the passes: "torch", "openvino", or "auto", see `cbirlab.extract.settle_engine`.
     compression : "none", or what is kept of a descriptor, "itq(bits=64)": a method of `COMPRESSIONS`.
     index : "exact", or "ivf(lists=16, probes=4)": a method of `INDEXES` with its parameters.
     rescore : how many of the first results are scored again with full descriptors; 0 for none.
@@ -176,6 +177,9 @@ class Recipe(Extensible):
     precision: str = declared(
         "float32", MAPS, checked_by("precision", PRECISION), "float32 or bfloat16", metavar="TYPE"
     )
+    engine: str = declared(
+        "auto", MAPS, checked_by("engine", ENGINE), one_of("the passes", ENGINE), later=True, lacking="torch"
+    )
     compression: Compression = declared(
         "none", SEARCH, Compression, "what is kept: 'itq(bits=64)', 'pq'", plural="compressions", later=True
     )
@@ -241,9 +245,9 @@ class Recipe(Extensible):
         return {part.name: getattr(self, part.name) for part in fields(self) if part.name not in names}
 
     def to_json(self) -> str:
-        """The recipe as one line of JSON; fields that were added later are left out at their defaults."""
-        written = [one.name for one in fields(self) if not about(one).later or getattr(self, one.name) != one.default]
-        return json.dumps({name: getattr(self, name) for name in written})
+        """The recipe as one line of JSON; fields that were added later are left out at what recipes meant before."""
+        usual = {one.name: about(one).lacking or one.default for one in fields(self) if about(one).later}
+        return json.dumps({name: value for name, value in self.without().items() if usual.get(name, ...) != value})
 
     @classmethod
     def from_json(cls, saved: str | Mapping[str, Any]) -> Recipe:
@@ -257,25 +261,30 @@ class Recipe(Extensible):
         load_extensions()
         check_fields("Recipe.from_json", cls, given)
         given |= {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
-        return cls(**given)
+        return cls(**({one.name: about(one).lacking for one in fields(cls) if about(one).lacking} | given))
 
     def key(self) -> str:
         """Hash of the recipe."""
         return digest(json.loads(self.to_json()))
 
-    def resolved(self, dataset: Dataset | None = None, backbone: Backbone | None = None) -> Recipe:
-        """Fill in what the recipe leaves open; loads dataset and backbone if they are not given."""
+    def resolved(
+        self, dataset: Dataset | None = None, backbone: Backbone | None = None, store: Store | None = None
+    ) -> Recipe:
+        """Fill in what the recipe leaves open; loads dataset and backbone if they are not given.
+
+        The store keeps what an engine makes of the network; it is the usual one by default.
+        """
         dataset = dataset or load_dataset(self.dataset)
         backbone = backbone or load_backbone(self.backbone, self.weights)
         tap = self.tap or Taps(backbone.default_tap)
         spec, protocol = possible_aggregation(tap, self.aggregation, backbone), self.protocol or dataset.protocol
-        given = self.whitening_set
-        learns = learns_rows(self) or spec.learns
+        given, learns = self.whitening_set, learns_rows(self) or spec.learns
         return replace(
             self,
             tap=tap,
             aggregation=spec,
             image_size=self.image_size or dataset.image_size,
+            engine=settle_engine(self.engine, backbone, dataset, precision=self.precision, store=store),
             protocol=protocol,
             average_precision=self.average_precision or PROTOCOLS[protocol].average_precision,
             whitening_set=learning_set(given, dataset) if learns or means_held_out(given, dataset) else None,

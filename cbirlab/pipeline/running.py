@@ -49,7 +49,7 @@ def run(
     with clock("load"):
         dataset = dataset or load_dataset(recipe.dataset)
         backbone = load_backbone(recipe.backbone, recipe.weights, device)
-        recipe = recipe.resolved(dataset, backbone)
+        recipe = recipe.resolved(dataset, backbone, store)
     warn_of_clipped([find_clipped(backbone, recipe.taps, recipe.aggregation)], stacklevel=3)
     bench = Bench(dataset, backbone, recipe, store=store or Store(), progress=progress)
     with clock("extract"):
@@ -90,6 +90,7 @@ def table_row(result: Run) -> dict[str, Any]:
         "dim": result.dim,
         "image_size": recipe.image_size,
         "preprocessing": f"{recipe.crop}, {recipe.resizing}",
+        "numerics": f"{recipe.engine}, {recipe.precision}",
         **(select_metrics(result.evaluation) if result.evaluation else {}),
         "forward_passes": result.forward_passes,
         **times,

@@ -12,7 +12,7 @@ from typing import Any
 
 from cbirlab.store.files import FORMAT, DamagedEntry, digest, folders, unseal
 
-KINDS = ("descriptors", "fitted", "projection", "index", "neighbours", "pictures")
+KINDS = ("descriptors", "fitted", "projection", "index", "neighbours", "pictures", "graphs")
 """Kinds of entries: those that are listed, checked and pruned."""
 
 NOTES = ("images", "orders", "views")

@@ -80,7 +80,7 @@ def seen_and_unseen(
     backbone = backbone or usual_backbone(loaded.name)
     asked = Recipe(dataset=loaded.name, backbone=backbone, whitening_set=learned_on, compression=LEARNS, **fields)
     network = load_backbone(asked.backbone, asked.weights, device)
-    recipe = asked.resolved(loaded, network)
+    recipe = asked.resolved(loaded, network, store)
     bench = Bench(loaded, network, recipe, store=store or Store(), progress=progress)
     rows, labels, judged = _described(bench, recipe, learned_on, every)
     found = []

@@ -171,7 +171,7 @@ def described(
                 for width in (widths if kind.fact("ordered") else [None])
                 for more in beyond
             ]
-            resolved = [recipe.resolved(dataset, backbone) for recipe in recipes]
+            resolved = [recipe.resolved(dataset, backbone, store) for recipe in recipes]
             if resolved:
                 left = True
                 options: dict[str, Any] = {"store": store, "progress": progress, "computing": computing}

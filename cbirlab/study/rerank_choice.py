@@ -93,7 +93,7 @@ def choose_reranking(
     backbone = load_backbone(recipe.backbone, recipe.weights)
     asking = {"dataset": learning.name, "whitening_set": "database", "distractors": 0, "rerank": "none"}
     judging = {"protocol": "retrieval", "average_precision": None, "metrics": ()}
-    plain = replace(recipe, **asking, **judging).resolved(learning, backbone)
+    plain = replace(recipe, **asking, **judging).resolved(learning, backbone, store)
     bench = Bench(learning, backbone, plain, store=store or Store(), progress=progress)
     bench.fill([plain])
     before = bench.run(plain).metrics["map"]

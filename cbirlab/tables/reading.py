@@ -45,7 +45,17 @@ CORE = ("backbone", "tap", "aggregation", "whitening", "dim")
 """What a row is, even where all rows agree in it."""
 
 _SEARCH = ("compression", "index", "rescore", "rerank")
-_DONE = ("dataset", "weights", "passes", "whitening_set", "distractors", "image_size", "preprocessing", *_SEARCH)
+_DONE = (
+    "dataset",
+    "weights",
+    "passes",
+    "whitening_set",
+    "distractors",
+    "image_size",
+    "preprocessing",
+    "numerics",
+    *_SEARCH,
+)
 _COSTS = ("forward_passes", "build_seconds", "ms_per_query", "rerank_ms", "prepare_seconds", "best_of", "skipped")
 _OF_SEARCH = ("bytes_per_image", EXACT_RECALL, f"exact_{EXACT_RECALL}")
 

@@ -5,7 +5,7 @@
 
 One run measures all sides in turn, so that a busy machine slows all of them: read the ratios, not the seconds.
 
-bare    decode and forward pass to the deepest tap, in the batches of the extraction; nothing is pooled or kept
+bare    decode and torch's forward pass to the deepest tap, in the batches of the extraction; nothing is pooled or kept
 grid    `compare` into an empty store: all taps x MAC, SPoC, GeM x none, PCA; whitening, search and evaluation included
 naive   one pass over the images for every cell of the grid, on the first images only, beside the bare pass of the same
 
@@ -101,6 +101,7 @@ def grid(dataset: Dataset, arguments: argparse.Namespace) -> None:
             store=Store(folder),
             image_size=arguments.image_size,
             precision=arguments.precision,
+            engine=arguments.engine,
             progress=False,
         )
 
@@ -125,7 +126,7 @@ def ranked(dataset: Dataset, network: Network, image_size: int) -> dict[tuple[st
 def report_ratios(dataset: Dataset, backbone: Backbone, arguments: argparse.Namespace) -> None:
     """Grid and naive way beside the bare pass."""
     size = arguments.image_size
-    network = Network(backbone, precision=arguments.precision)
+    network = Network(backbone)
     bare(dataset, network, size, most=32)  # warm up: kernels, file cache, modules that are loaded when first used
     WHITENINGS["pca"]
     ratios = []
@@ -190,7 +191,8 @@ def main() -> None:
     parser.add_argument("--backbone", default="toynet")
     parser.add_argument("--weights")
     parser.add_argument("--image-size", type=int)
-    parser.add_argument("--precision", default="float32")
+    parser.add_argument("--precision", default="float32", help="of the grid; the bare pass is torch's in float32")
+    parser.add_argument("--engine", default="torch", help="of the grid: torch, openvino")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--naive-images", type=int, default=96)
     parser.add_argument("--numeric-images", type=int, default=128)

@@ -1,7 +1,7 @@
 """Choices: why two honest numbers of one method differ. Each choice is changed alone and judged on the same queries.
 
 pictures   crop of the query, resize rule, interpolation, antialias, scales
-network    weights, what whitening is learned on
+network    engine and precision of the passes, weights, what whitening is learned on
 judging    junk, the query's own image, level, average precision, cut lists, precision among the first
 """
 

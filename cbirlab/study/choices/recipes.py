@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 from cbirlab.backbones import BACKBONES, availability, releases
+from cbirlab.backbones.backbone import PRECISION
 from cbirlab.datasets import Dataset
 from cbirlab.datasets.base import HELD_OUT
+from cbirlab.extract.engines import OPENVINO, TORCH
 from cbirlab.extract.fingerprint import fingerprints
 from cbirlab.images.preprocessing import ANTIALIAS, CROP, INTERPOLATION, RESIZE
 from cbirlab.pipeline import Recipe
@@ -37,6 +40,7 @@ def reruns(recipe: Recipe, dataset: Dataset, store: Store) -> Iterator[Alternati
         if scales != recipe.scales:
             was = names.get(recipe.scales, ", ".join(f"{scale:g}" for scale in recipe.scales))
             yield _changed(recipe, "scales", scales, was=was, to=name)
+    yield from _numerics(recipe)
     yield from _weights(recipe)
     yield from _whitening_sets(recipe, dataset)
     yield _changed(recipe, "rerank", "none" if recipe.rerank.used else RERANKING, forward=False)
@@ -79,6 +83,15 @@ def _resized(recipe: Recipe, dataset: Dataset, store: Store) -> bool:
         paths += owner.train if part == "train" else owner.images
     known = fingerprints(paths, store).values()
     return any(max(one.height, one.width) > int(recipe.image_size or 0) for one in known)
+
+
+def _numerics(recipe: Recipe) -> Iterator[Alternative]:
+    """Every other engine and precision of the passes."""
+    was = f"{recipe.engine}, {recipe.precision}"
+    for engine, precision in product((TORCH, OPENVINO), PRECISION.options):
+        if (engine, precision) != (recipe.engine, recipe.precision):
+            changed = replace(recipe, engine=engine, precision=precision)
+            yield Alternative("numerics", was, f"{engine}, {precision}", recipe=changed, forward_pass=True)
 
 
 def _weights(recipe: Recipe) -> Iterator[Alternative]:

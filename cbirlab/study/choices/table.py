@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from cbirlab.datasets.base import HeldOut
 
-OF_RECIPES = ("crop", "resize", "interpolation", "antialias", "scales", "weights", "whitening_set")
+OF_RECIPES = ("crop", "resize", "interpolation", "antialias", "scales", "numerics", "weights", "whitening_set")
 OF_JUDGING = ("junk", "own_image", "level", "average_precision", "results", "precision")
 CHOICES = Choice(OF_RECIPES + OF_JUDGING)
 
@@ -75,7 +75,7 @@ def differences(
     store = store or Store()
     dataset = dataset or load_dataset(recipe.dataset)
     backbone = load_backbone(recipe.backbone, recipe.weights, device)
-    recipe = recipe.resolved(dataset, backbone)
+    recipe = recipe.resolved(dataset, backbone, store)
     protocol = PROTOCOLS[str(recipe.protocol)].with_average_precision(str(recipe.average_precision))
     usual, held = _usual(dataset, protocol, level), held_for(recipe.whitening_set, dataset)
     computed = _Computed(dataset, backbone, recipe.weights, held, store=store, progress=progress)
@@ -147,7 +147,7 @@ class _Computed:
         backbone = self.backbone
         if recipe.weights != self.weights:
             backbone = load_backbone(recipe.backbone, recipe.weights, str(backbone.device))
-        recipe = recipe.resolved(self.dataset, backbone)
+        recipe = recipe.resolved(self.dataset, backbone, self.options["store"])
         bench = Bench(self.dataset, backbone, recipe, **self.options)
         bench.fill([recipe])
         run = bench.run(recipe)
