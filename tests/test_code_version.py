@@ -13,7 +13,7 @@ from cbirlab.aggregation import AGGREGATIONS, Aggregation
 from cbirlab.backbones import load_backbone
 from cbirlab.encoding import ENCODINGS
 from cbirlab.extract import extract
-from cbirlab.extract.cache_keys import ROOMS
+from cbirlab.extract.cache_keys import ENGINE_ROOMS, ROOMS
 from cbirlab.pipeline import Recipe, run
 from cbirlab.store import code
 from cbirlab.store.code import code_version
@@ -36,11 +36,14 @@ BESIDE_MODULES = {
         "extract.local",
         "extract.batches",
         "extract.machine",
+        "extract.engines",
+        "extract.settling",
         "extract.views",
     ),
     *(
         "backbones",
         "backbones.backbone",
+        "backbones.running",
         "backbones.catalogue",
         "backbones.loading",
         "backbones.names",
@@ -109,7 +112,7 @@ def modules_run(work) -> set[str]:
 def unknown(modules: set[str], network) -> set[str]:
     """Those that neither count for the key of descriptors nor are known to decide no value."""
     own = {type(part).__module__.removeprefix("cbirlab.") for part in network.modules()}
-    rooms = (*ROOMS, *own, *BESIDE)
+    rooms = (*ROOMS, *ENGINE_ROOMS, *own, *BESIDE)
     return {
         module
         for module in modules - BESIDE_MODULES
@@ -117,15 +120,16 @@ def unknown(modules: set[str], network) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("name", ["toynet", "handcrafted"])
-def test_all_that_runs_while_images_are_described_counts_or_decides_no_value(name, things, store):
+@pytest.mark.parametrize(("name", "engine"), [("toynet", "torch"), ("toynet", "openvino"), ("handcrafted", "torch")])
+def test_all_that_runs_while_images_are_described_counts_or_decides_no_value(name, engine, things, store):
     """A module that was moved, or is new, and that the key of descriptors does not know, would serve stale ones."""
     backbone = load_backbone(name)
     specs = ("gem", "mac", "rmac", "crow", "scda", "pwa", "crow_spatial > spoc")
     cells = {backbone.default_tap: [Aggregation.parse(one) for one in specs]}
 
     def work() -> None:
-        extract(things, backbone, taps=[*cells], aggregations=cells, scales=(1.0, 0.5), store=store, progress=False)
+        options = {"scales": (1.0, 0.5), "engine": engine, "store": store, "progress": False}
+        extract(things, backbone, taps=[*cells], aggregations=cells, **options)
 
     met = modules_run(work)
     assert {"images.reading", "backbones.taps", "extract.network"} <= met

@@ -29,6 +29,9 @@ ROOMS = (
 )
 """The modules that turn a file into a vector; for the code of a network, what `network_facts` says counts instead."""
 
+ENGINE_ROOMS = ("extract.graph", "extract.compiled")
+"""The modules that turn pixels into maps where torch does not."""
+
 
 @dataclass(frozen=True)
 class Column:
@@ -115,9 +118,7 @@ def _column(
 
 def _engine_facts(engine: str) -> dict[str, Any]:
     """What descriptors depend on by the engine; empty for torch, as in stores from before there were others."""
-    return (
-        {} if engine == TORCH else {"engine": engine, "engine_code": code_version("extract.graph", "extract.compiled")}
-    )
+    return {} if engine == TORCH else {"engine": engine, "engine_code": code_version(*ENGINE_ROOMS)}
 
 
 def row_facts(items: Sequence[Item], prints: Mapping[Path, Fingerprint]) -> list[list[Any]]:
