@@ -13,7 +13,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 from torchvision import transforms
 from torchvision.transforms import InterpolationMode
 
@@ -45,6 +45,7 @@ RULES = [
     Resizing("square"),
     Resizing("centre_crop"),
     Resizing("thumbnail"),
+    Resizing("draft"),
     Resizing(interpolation="nearest"),
     Resizing(antialias=False),
 ]
@@ -145,6 +146,35 @@ def test_thumbnail_is_pillows_crop_and_thumbnail_to_the_pixel(data, height, widt
     found = images.pixels(image, image_size=size, box=box, resizing=rule)
     np.testing.assert_array_equal(found, np.asarray(wanted))
     assert found.shape[:2] == target_size(height, width, size, box, resize="thumbnail")
+
+
+@pytest.mark.parametrize("turned", [1, 6])
+def test_a_draft_is_a_jpeg_decoded_small_and_resized_to_the_size_of_the_usual_rule(tmp_path, turned):
+    """Decoded at a quarter here, as Pillow decodes it; at scale 2, or 150 pixels of 601, at a half."""
+    file, exif, rule = tmp_path / "large.jpg", Image.Exif(), Resizing("draft")
+    exif[0x0112] = turned
+    noise(601, 903).resize((905, 601)).save(file, quality=90, exif=exif)
+    for scale, part in ((1.0, 4), (2.0, 2)):
+        with Image.open(file) as small:
+            small.draft("RGB", (int(200 * scale), int(132 * scale)))
+            assert small.size == (-(-905 // part), -(-601 // part))
+            upright = ImageOps.exif_transpose(small).convert("RGB")
+        height, width = target_size(*images.size(file), 100, scale=scale)
+        found = images.pixels(file, image_size=100, scale=scale, resizing=rule)
+        np.testing.assert_array_equal(found, np.asarray(upright.resize((width, height), Image.Resampling.LANCZOS)))
+        assert 0 < np.abs(found - images.pixels(file, image_size=100, scale=scale).astype(float)).mean() < 4
+    box = (100.0, 50.0, 500.0, 400.0)
+    usual, drafted = (images.pixels(file, image_size=100, box=box, resizing=one) for one in (Resizing(), rule))
+    np.testing.assert_array_equal(drafted, usual)
+
+
+def test_a_picture_that_is_no_jpeg_or_hardly_too_large_is_no_draft(tmp_path):
+    files = [tmp_path / "large.png", tmp_path / "small.jpg"]
+    noise(600, 900).save(files[0])
+    noise(150, 199).save(files[1])
+    for file in files:
+        usual, drafted = (images.pixels(file, image_size=100, resizing=one) for one in (Resizing(), Resizing("draft")))
+        np.testing.assert_array_equal(drafted, usual)
 
 
 def test_thumbnail_differs_from_the_usual_by_a_pixel_and_says_so(boxed, warm):

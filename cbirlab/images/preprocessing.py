@@ -23,10 +23,11 @@ CROP = Choice(("box", "box_resized", "none"))
 """How a query with a box is cut: to the box, at the scale of the whole image; to the box, which is then brought to the
 image size as if it were a whole image, and enlarged if it is smaller; or not at all."""
 
-RESIZE = Choice(("long_side", "short_side", "square", "centre_crop", "thumbnail"))
+RESIZE = Choice(("long_side", "short_side", "square", "centre_crop", "thumbnail", "draft"))
 """What the image size means, in this order: an upper limit for the long side; the length of the short side; the length
 of both sides, whatever the aspect; the side of the central square that classification cuts; an upper limit for the long
-side, to the pixel as in the published code of Radenović et al."""
+side, to the pixel as in the published code of Radenović et al.; and the same limit for pictures that are decoded small,
+which is faster and changes pixels a little."""
 
 INTERPOLATION = Choice(("lanczos", "bicubic", "bilinear", "nearest"))
 ANTIALIAS = Choice((True, False))
@@ -45,7 +46,9 @@ class Resizing:
         does; "square" squashes; "centre_crop" resizes the short side to 8/7 of the image size and cuts the central
         square; "thumbnail" is "long_side" as Pillow's `crop` and `thumbnail` do it, which the published code of
         Radenović et al. calls: a box is rounded, not widened to every pixel that it touches, long sides are cut to a
-        whole number, not rounded, and a picture that is more than twice as large is halved, or more, by averages first.
+        whole number, not rounded, and a picture that is more than twice as large is halved, or more, by averages first;
+        "draft" is "long_side" of a JPEG that is decoded at a half, a quarter or an eighth of its size, which leaves out
+        its finest frequencies, but at least `DRAFT_GAP` times as large as wanted. Cuts are taken of the whole picture.
     interpolation : the kernel.
     antialias : whether the kernel grows with the factor by which a picture shrinks. Without it, as when tensors are
         resized by default, pixels between the kernel's positions are ignored. Nearest neighbours always ignore them.
@@ -177,6 +180,10 @@ THUMBNAIL_GAP = 2.0
 """Pillow averages whole blocks while a thumbnail is more than twice too large, and resizes from there."""
 
 
+DRAFT_GAP = 2
+"""How many times as large as wanted a draft is decoded at least: what is left out then hardly shows after resizing."""
+
+
 def _thumbnail(size: Size, image_size: int, box: Box | None, frame: Box | None) -> Size:
     whole, part = _sides(size, frame, "thumbnail"), _sides(size, box or frame, "thumbnail")
     limit = max(1, math.floor(image_size * max(part) / max(whole)))
@@ -200,7 +207,7 @@ def _nearest(side: float, error: Callable[[int], float]) -> int:
 def _factors(size: Size, image_size: int, resize: str, *, enlarge: bool) -> tuple[float, float]:
     """The factors by which height and width are multiplied."""
     height, width = size
-    if resize == "long_side":
+    if resize in ("long_side", "draft"):
         factor = image_size / max(height, width)
         factor = factor if enlarge else min(1.0, factor)
     elif RESIZE.check("target_size", "resize", resize) == "square":

@@ -6,9 +6,11 @@ Colour profiles are not applied; transparent parts are laid on white, as a viewe
 from __future__ import annotations
 
 import io
+import math
 import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -17,7 +19,16 @@ from PIL import Image
 from cbirlab.images.decoding.formats import ImageError
 from cbirlab.images.decoding.opening import Held, Source, enough_memory, name_of, used
 from cbirlab.images.decoding.upright import upright_rgb, upright_size
-from cbirlab.images.preprocessing import THUMBNAIL_GAP, Box, Resizing, central_side, cut, resized_size, whole_box
+from cbirlab.images.preprocessing import (
+    DRAFT_GAP,
+    THUMBNAIL_GAP,
+    Box,
+    Resizing,
+    central_side,
+    cut,
+    resized_size,
+    whole_box,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -94,18 +105,23 @@ def decode(
     resizing: Resizing = USUAL,
 ) -> tuple[np.ndarray, str]:
     """Like `pixels`, but returns the remark that `pixels` turns into a warning; empty if there is none."""
+    rule = partial(resized_size, image_size=image_size, box=box, frame=frame, scale=scale, resize=resizing.resize)
     with ExitStack() as held, enough_memory(name_of(source)):
-        image, remark = used(source, upright_rgb, held)
-        size = (image.height, image.width)
-        wanted = resized_size(*size, image_size, box, frame=frame, scale=scale, resize=resizing.resize)
+        whole, enough = None, None
+        if resizing.resize == "draft" and box is frame is None:
+            whole = size(source)
+            enough = math.ceil(DRAFT_GAP * min(rule(*whole)))  # the decoder keeps both sides at least as long
+        image, remark = used(source, upright_rgb, held, draft=enough)
+        whole = whole or (image.height, image.width)
+        wanted = rule(*whole)
         if wanted[0] * wanted[1] > MAX_SQUARES * (image_size * max(scale, 1.0)) ** 2:
             raise ImageError(
-                f"{name_of(source)}: a picture of {size[1]} x {size[0]} pixels is too thin for resize "
+                f"{name_of(source)}: a picture of {whole[1]} x {whole[0]} pixels is too thin for resize "
                 f"'{resizing.resize}', by which it gets {wanted[1]} x {wanted[0]}; take resize 'long_side', or cut it."
             )
         part = box or frame
         if part is not None:
-            image = image.crop(cut(*size, part, resizing.resize))
+            image = image.crop(cut(*whole, part, resizing.resize))
         if (image.height, image.width) != wanted:
             image = _resized(image, wanted, resizing)
         if resizing.resize == "centre_crop":
