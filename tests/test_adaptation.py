@@ -440,6 +440,10 @@ def test_one_picture_of_each_instance_is_refused(tmp_path: Path, store: Store, t
 WRONG = [
     ({"moves": "layer9"}, "moves must be 'head', 'pooling', 'all' or a tap"),
     ({"moves": "layer4", "tap": "layer2"}, "moves must be"),
+    (
+        {"moves": "avgpool", "tap": "avgpool", "backbone": "resnet18"},
+        "moves 'avgpool' up to 'avgpool' has no parameters that could learn; let an earlier tap move, such as 'layer4'",
+    ),
     ({"loss": "smoothap", "miner": "hard"}, "miner must be 'none'"),
     ({"aggregation": "vlad"}, "aggregation must be a pooling that learns nothing"),
     ({"steps": 0}, "steps must be a whole number in"),

@@ -10,7 +10,8 @@ from dataclasses import replace
 import pytest
 
 from cbirlab import SYSTEMS, Recipe, compare_systems, load_dataset, run
-from cbirlab.backbones import BACKBONES, taps_of
+from cbirlab.adaptation.training import moving
+from cbirlab.backbones import BACKBONES, load_backbone, taps_of
 from cbirlab.base.registry import UnknownName
 from cbirlab.cli import main
 from cbirlab.fusion import FusedRun, Fusion
@@ -266,6 +267,15 @@ def test_options_of_a_system_do_not_stand_beside_a_recipe(things, warm):
 )
 def test_another_network_has_a_tap_in_the_same_place(tap, of, on, expected):
     assert tap_in_place_of(tap, of, on) == expected
+
+
+@pytest.mark.parametrize("backbone", ["efficientnet_lite0", "resnet18", "deit_tiny", "toynet", "alexnet"])
+def test_what_a_system_lets_learn_has_parameters_on_any_network(backbone, things):
+    """A neural code of a network without fully connected layers is the mean of its last map, which has none."""
+    network = load_backbone(backbone, "random")
+    for name in ("neural-codes-fine-tuned", "quartet-net"):
+        training = SYSTEMS[name].learning(things, "things", backbone, weights="random").resolved(network, 64)
+        assert moving(network, training.moves, str(training.tap))
 
 
 @pytest.mark.parametrize("name", ["crow", "neural-codes", "mop-cnn", "ccs", "blcf", "multi-layer-cnn"])

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.functional import normalize
 
-from cbirlab.adaptation.training import ALL, Training
+from cbirlab.adaptation.training import ALL, Training, moving
 from cbirlab.backbones import taps
 from cbirlab.backbones.weights import needed
 
@@ -50,7 +50,7 @@ class Moving(nn.Module):
         before = names.index(training.moves) - 1 if training.moves != ALL else -1
         start = names[before] if before >= 0 else None
         end = backbone.taps[self.tap].path
-        moves = needed(module, end) - (needed(module, backbone.taps[start].path) if start else set())
+        moves = moving(backbone, training.moves, self.tap)
         self.moving = {name: one for name, one in module.named_parameters() if name in moves}
         for one in self.moving.values():
             one.requires_grad_(True)

@@ -242,6 +242,7 @@ class Training:
         Raises
         ------
         UnknownName, WeightsError : the backbone has no such tap.
+        ValueError : what moves has no parameters.
         """
         tap = self.tap or backbone.default_tap
         check_tap(backbone, tap)
@@ -251,6 +252,11 @@ class Training:
                 raise UnknownName(
                     f"Training: moves must be 'head', 'pooling', 'all' or a tap up to {tap!r} "
                     f"({', '.join(before[: before.index(tap) + 1])}), got {self.moves!r}."
+                )
+            if not moving(backbone, self.moves, tap):
+                raise ValueError(
+                    f"Training: moves {self.moves!r} up to {tap!r} has no parameters that could learn; let an earlier "
+                    f"tap move, such as {before[before.index(self.moves) - 1]!r}."
                 )
         augment = ("none" if self.moves == HEAD else "views") if self.augment == AUTO else self.augment
         rate = self.rate
@@ -282,3 +288,13 @@ def _library() -> str:
         return version("pytorch-metric-learning")
     except PackageNotFoundError:
         return ""
+
+
+def moving(backbone: Backbone, moves: str, tap: str) -> set[str]:
+    """Names of the parameters that learn up to `tap` if a network moves from the tap `moves` on, or all of it."""
+    from cbirlab.backbones.weights import needed
+
+    names, module = list(backbone.taps), backbone.module
+    before = names[names.index(moves) - 1] if moves != ALL and names.index(moves) else ""
+    fixed = needed(module, backbone.taps[before].path) if before else set()
+    return {name for name, _ in module.named_parameters()} & (needed(module, backbone.taps[tap].path) - fixed)

@@ -137,7 +137,7 @@ class System:
         fields = {key: placed[key] for key in ("backbone", "tap", "image_size") if key in placed} | dict(self.training)
         moves = fields["moves"]
         if moves in taps_of(self.parts[0]["backbone"]):
-            fields["moves"] = tap_in_place_of(moves, self.parts[0]["backbone"], fields["backbone"])
+            fields["moves"] = _stage(tap_in_place_of(moves, self.parts[0]["backbone"], fields["backbone"]), fields)
         fields["on"] = f"{name}/train" if dataset.train else name
         return Training(**fields | {key: value for key, value in given.items() if value is not None})
 
@@ -167,6 +167,14 @@ def tap_in_place_of(tap: str, network: str, backbone: str) -> str:
     theirs = [name for name, one in there.items() if one.kind == "map"]
     before = max(0, theirs.index(_default(network)) - theirs.index(tap))
     return maps[max(0, maps.index(default) - before)]
+
+
+def _stage(tap: str, fields: Mapping[str, Any]) -> str:
+    """The tap whose stage learns in place of that of `tap`: a vector as wide as the last map, such as the mean of that,
+    has no parameters of its own."""
+    here = taps_of(_network(fields["backbone"]))
+    maps = [name for name, one in here.items() if one.kind == "map"]
+    return maps[-1] if here[tap].kind == "vector" and here[tap].channels == here[maps[-1]].channels else tap
 
 
 def _network(backbone: str) -> str:
