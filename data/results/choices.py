@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from engines import engines
 from lab import (
     HAND_CRAFTED,
     LITE,
@@ -327,6 +328,7 @@ TABLES: dict[str, Callable[[Lab], Blocks]] = {
     "learning set": learning_set,
     "codes": codes,
     "reranking": reranking,
+    "engines": engines,
 }
 
 
