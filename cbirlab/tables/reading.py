@@ -30,6 +30,7 @@ WORDS = {
     "best_of": "timed",
     "bytes_per_image": "bytes",
     f"exact_{EXACT_RECALL}": f"{EXACT_RECALL} of the exact list",
+    "left_out": "files left out",
     "difference": "difference to the first",
     "difference_p": "p",
     "change_p": "p",

@@ -152,7 +152,9 @@ def comparison_table(rows: Sequence[Mapping[str, Any]], *, removable: bool = Fal
     firsts = [f"<td>{place}{_remove_button(place) if removable else ''}</td>" for place in range(1, len(rows) + 1)]
     rows_shown = [first + cells for first, cells in zip(firsts, rows_shown, strict=True)]
     body = "".join(f"<tr>{cells}</tr>" for cells in rows_shown)
-    return f"<table class='cbirlab-comparison'><tr>{head}</tr>{body}</table>"
+    said = dict.fromkeys(f"{row['dataset']}: {row['left_out']}" for row in rows if row.get("left_out"))
+    left_out = note(f"Files left out of {'; '.join(said)}.") if said else ""
+    return f"<table class='cbirlab-comparison'><tr>{head}</tr>{body}</table>{left_out}"
 
 
 def _remove_button(place: int) -> str:
