@@ -31,6 +31,7 @@ from cbirlab.live.prefetch import Ahead
 from cbirlab.pipeline import Recipe
 from cbirlab.store import Store
 from cbirlab.widgets import BreaksPanel, Explorer
+from cbirlab.widgets.panels import saved
 from cbirlab.widgets.panels.sessions import backbone_titles, backbones_offered
 from cbirlab.widgets.panels.workbench import Workbench
 from cbirlab.widgets.parts import dataset_menu
@@ -541,6 +542,52 @@ def test_every_export_is_read_again(bench, tmp_path):
         np.testing.assert_allclose(back["difference"], bench.comparison.frame["difference"])
     assert (tmp_path / "table.md").read_text().count("\n") == 4
     assert "tabular" in (tmp_path / "table.tex").read_text()
+
+
+def test_the_columns_of_the_files_are_chosen(bench):
+    choice = bench.comparison.choice
+    assert choice.offered == [], "nothing is pinned"
+    for method in ("gem", "mac"):
+        bench.state.aggregation = method
+        bench.comparison.pin()
+    words = dict(choice.offered)
+    assert (words["aggregation"], words["map_medium"]) == ("pooling", "mAP (Medium)")
+    assert not {"recipe", "map_medium_low", "difference_high"} & {*words}, "they go with what they belong to"
+    assert {"aggregation", "map_medium", "difference"} <= {*choice.usual} <= {*words}
+    before = bench.comparison.to_bytes("csv")
+    choice.chosen = ["aggregation", "map_medium"]
+    head, *_ = csv.reader(io.StringIO(bench.comparison.to_bytes("csv").decode()))
+    assert head == ["aggregation", "map_medium", "map_medium_low", "map_medium_high", "recipe"]
+    assert [cell.strip() for cell in bench.comparison.to_bytes("md").decode().split("\n")[0].split("|")] == [
+        "", "pooling", "mAP (Medium)", "",
+    ]  # fmt: skip
+    assert bench.comparison.to_bytes("tex").decode().count("&") == 3, "one in each of three rows"
+    state = bench.to_json()
+    bench.comparison.clear()
+    bench.comparison.pin()
+    assert bench.comparison.columns == ["aggregation", "map_medium"], "remembered"
+    bench.comparison.columns = None
+    assert bench.comparison.to_bytes("csv") != before
+    bench.from_json(state)
+    assert bench.comparison.columns == ["aggregation", "map_medium"]
+    with pytest.raises(ValueError, match=r"columns must be among .*; got 'map_medum'. Did you mean 'map_medium'"):
+        bench.comparison.columns = ["map_medum"]
+
+
+def test_columns_that_another_table_does_not_have_are_left_out_of_its_files(bench):
+    bench.comparison.columns = ["difference", "map_medium", "elsewhere"]
+    bench.comparison.pin()
+    assert b"elsewhere" not in bench.comparison.to_bytes("csv")
+    bench.comparison.columns = None
+    bench.comparison.choice.chosen = ["elsewhere"]
+    assert bench.comparison.to_bytes("md").startswith(b"| "), "none of them is there, so the usual ones are taken"
+
+
+def test_a_state_with_damaged_columns_is_refused(bench):
+    for columns in ("aggregation", [1], {"aggregation": 1}):
+        text = json.dumps(bench.to_json() | {"columns": columns})
+        with pytest.raises(ValueError, match="damaged"):
+            saved.parsed(text, "state.json")
 
 
 # What is on screen, as code

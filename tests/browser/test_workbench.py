@@ -419,6 +419,33 @@ def test_pinned_settings_are_taken_home(page, shot):
     assert files["Excel"].startswith(b"PK")
 
 
+def test_the_columns_of_the_files_are_chosen_by_keys(page, shot):
+    fold = page.locator(".cbirlab-choice")
+    fold.locator("summary").focus()
+    expect(fold.locator("summary")).to_contain_text("the usual")
+    page.keyboard.press("Enter")
+    boxes = fold.get_by_role("checkbox")
+    expect(boxes.first).to_be_visible()
+    shot(page, "bench-columns")
+    ticked = [box.get_attribute("value") for box in boxes.all() if box.is_checked()]
+    assert {"aggregation", "map_medium"} <= {*ticked}
+    fold.get_by_role("checkbox", name="pooling", exact=True).focus()
+    page.keyboard.press("Space")
+    expect(fold.locator("summary")).to_contain_text(f"{len(ticked) - 1} of {boxes.count()}")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download Markdown").click()
+    assert "pooling" not in Path(download.value.path()).read_text().split("\n")[0]
+    page.get_by_role("button", name="Pin this setting").click()  # the table is drawn again
+    expect(fold.get_by_role("checkbox", name="pooling", exact=True)).not_to_be_checked()
+    for box in boxes.all():
+        if box.is_checked():
+            box.click()
+    assert sum(box.is_checked() for box in boxes.all()) == 1, "a table without columns is none"
+    fold.get_by_role("button", name="Usual columns").click()
+    assert [box.get_attribute("value") for box in boxes.all() if box.is_checked()] == ticked
+    fold.locator("summary").click()
+
+
 def test_a_slow_setting_says_so_and_can_be_cancelled(page):
     page.get_by_role("button", name="Compare A | B").click()
     page.wait_for_function(f"() => document.querySelectorAll('{GRID}').length === 1")

@@ -45,6 +45,7 @@ def state_of(workbench: Any) -> dict[str, Any]:
         "b": workbench.b and workbench.b.to_json(),
         "compared": workbench.compared,
         "pinned": workbench.comparison.to_json(),
+        "columns": workbench.comparison.columns,
     }
 
 
@@ -66,6 +67,7 @@ def bring_back(workbench: Any, state: Mapping[str, Any]) -> None:
         if state["b"]:
             workbench.side_b().take_over(state["b"])
         workbench.comparison.from_json(state["pinned"])
+        workbench.comparison.choice.chosen = state.get("columns")  # none in files of earlier versions
 
 
 def write(state: Mapping[str, Any], path: str | Path) -> Path:
@@ -134,7 +136,10 @@ def _check(state: Mapping[str, Any], name: str) -> None:
         pinned = [Pinned.from_json(one) for one in state["pinned"]]
         if len({(*one.per_query, *map(len, one.per_query.values())) for one in pinned if one.per_query}) > 1:
             raise ValueError("pinned rows are of other queries")
-        for text in (state["dataset"], *(one.row["recipe"] for one in pinned)):
+        columns = state.get("columns")
+        if not isinstance(columns, list | None):
+            raise TypeError(f"columns must be names, got {plain.shown(columns)}")
+        for text in (state["dataset"], *(columns or ()), *(one.row["recipe"] for one in pinned)):
             _text(text)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, TraitError) as error:
         raise ValueError(f"{name}: the state is damaged ({type(error).__name__}: {error}).") from error
