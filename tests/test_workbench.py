@@ -34,7 +34,7 @@ from cbirlab.widgets import BreaksPanel, Explorer
 from cbirlab.widgets.panels import saved
 from cbirlab.widgets.panels.sessions import backbone_titles, backbones_offered
 from cbirlab.widgets.panels.workbench import Workbench
-from cbirlab.widgets.parts import dataset_menu
+from cbirlab.widgets.parts import dataset_menu, metric_bars
 from cbirlab.widgets.parts.question import OwnPicture, Question
 from cbirlab.widgets.parts.tasks import Work
 
@@ -542,6 +542,40 @@ def test_every_export_is_read_again(bench, tmp_path):
         np.testing.assert_allclose(back["difference"], bench.comparison.frame["difference"])
     assert (tmp_path / "table.md").read_text().count("\n") == 4
     assert "tabular" in (tmp_path / "table.tex").read_text()
+
+
+def test_pins_are_thin_bars_under_those_of_what_is_shown(bench):
+    assert "cbirlab-pin" not in bench.metrics.value
+    gem = bench.a.run().metrics["map_medium"]
+    bench.comparison.pin()
+    assert "1 layer4 · gem(p=3) · pca" in bench.metrics.value, "at once"
+    assert bench.metrics.value.count("(shown now)") == 1
+    bench.state.aggregation = "mac"
+    assert "(shown now)" not in bench.metrics.value
+    assert f"<u data-pin='0' style='width:{100 * gem:.1f}%'" in bench.metrics.value
+    assert bench.metrics.value.count("class='cbirlab-pins'") == 3, "one under each level"
+    bench.comparison.pin()
+    assert bench.metrics.value.count("<u ") == 6
+    bench.comparison.remove(0)
+    assert "gem" not in bench.metrics.value.split("</table>")[1]
+    bench.comparison.clear()
+    assert "cbirlab-pin" not in bench.metrics.value
+
+
+def test_of_many_pins_the_first_and_the_last_have_bars():
+    row = {"backbone": "toynet", "aggregation": "<b>", "whitening": "none", "dim": 8, "map": 0.5, "compression": "none"}
+    rows = [{**row, "tap": f"layer{place}", "recipe": f"{{{place}}}"} for place in range(7)]
+    pins = metric_bars.pins_of(rows, "{5}")
+    assert [(pin.number, pin.now) for pin in pins] == [(1, False), (5, False), (6, True), (7, False)]
+    text = metric_bars.legend(pins) + metric_bars.thin_bars(pins, "map")
+    assert "<b>" not in text
+    assert "mAP 0.500" in text
+    rows[0] |= {"backbone": "other", "compression": "pq"}
+    assert metric_bars.names_of(rows)[:2] == [
+        "other · layer0 · <b> · none · 8 · pq",
+        "toynet · layer1 · <b> · none · 8 · none",
+    ]
+    assert metric_bars.thin_bars(pins, "map_hard") == "", "a metric that none of them has"
 
 
 def test_the_columns_of_the_files_are_chosen(bench):

@@ -419,6 +419,28 @@ def test_pinned_settings_are_taken_home(page, shot):
     assert files["Excel"].startswith(b"PK")
 
 
+def test_pins_stand_beside_the_bars_of_what_is_shown(lab, page, shot):
+    page.get_by_role("button", name="Compare A | B").click()  # one setting again
+    expect(page.locator(GRID)).to_have_count(1)
+    metrics = page.locator(f"{BENCH} .cbirlab-metrics")
+    expect(metrics.locator(".cbirlab-pins")).to_have_count(3)
+    bars = metrics.locator("tr", has_text="Medium").locator(".cbirlab-pins u")
+    entries = page.locator(f"{BENCH} .cbirlab-pin")
+    expect(bars).to_have_count(2)
+    looks = "node => getComputedStyle(node).backgroundColor"
+    assert [bar.evaluate(looks) for bar in bars.all()] == [one.locator("i").evaluate(looks) for one in entries.all()]
+    assert len({bar.evaluate(looks) for bar in bars.all()}) == 2, "each has its colour"
+    expect(entries.nth(1).locator("small")).to_be_hidden()
+    entries.first.focus()
+    page.keyboard.press("Tab")
+    expect(entries.nth(1).locator("small")).to_be_visible()
+    expect(entries.nth(1)).to_contain_text("mac")
+    expect(entries.filter(has_text="shown now")).to_have_count(1)
+    shot(page, "bench-pins")
+    page.get_by_role("button", name="Compare A | B").click()
+    expect(page.locator(GRID)).to_have_count(2)
+
+
 def test_the_columns_of_the_files_are_chosen_by_keys(page, shot):
     fold = page.locator(".cbirlab-choice")
     fold.locator("summary").focus()

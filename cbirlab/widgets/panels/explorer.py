@@ -15,6 +15,7 @@ from cbirlab.widgets.panels.setting_side import Side, make_ready
 from cbirlab.widgets.parts import views
 from cbirlab.widgets.parts.comparison import Comparison
 from cbirlab.widgets.parts.gallery import Thumbnails, send_ahead
+from cbirlab.widgets.parts.metric_bars import MetricBars
 from cbirlab.widgets.parts.query_picture import QueryPicture
 from cbirlab.widgets.parts.question import Question
 from cbirlab.widgets.parts.reproduce import screen_as_commands, screen_as_python
@@ -124,8 +125,8 @@ class Explorer(Panel):
     def _build(self) -> None:
         self.strip = strip_of(self.dataset, self.thumbnails, on_error=self.show_error)
         self.picture = QueryPicture(self.dataset, self.thumbnails, self.ask_own, self.show_error)
-        self.metrics, self.code = widgets.HTML(), widgets.HTML()
         self.comparison = Comparison(self._pinnable, on_error=self.show_error)
+        self.metrics, self.code = MetricBars(self.comparison), widgets.HTML()
 
     def _arranged(self) -> list[Any]:
         self.left = widgets.VBox(self._left(), layout={"flex": self.left_flex, "padding": "0 8px 0 0"})
@@ -243,7 +244,7 @@ class Explorer(Panel):
         """Show mAP, and the average precision of the query on every side, or why it has none."""
         if "A" in runs:
             before = leads(runs["A"], self.steps.before(self._key)) if len(self.sides) == 1 else {}
-            self.metrics.value = views.metrics_table(runs["A"].metrics, before)
+            self.metrics.show(runs["A"], before)
         if self._unreadable:
             remark = f"{self._unreadable} So it has no descriptor and finds nothing; pick another picture."
         else:

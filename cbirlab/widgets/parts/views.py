@@ -36,19 +36,22 @@ class Lead(NamedTuple):
     test: PairedTest
 
 
-def metrics_table(metrics: Mapping[str, float], leads: Mapping[str, Lead] | None = None) -> str:
+def metrics_table(
+    metrics: Mapping[str, float], leads: Mapping[str, Lead] | None = None, under: Mapping[str, str] | None = None
+) -> str:
     """mAP per level with a bar, and its 95 % confidence interval as a line on the bar and as numbers.
 
     The main metric of a protocol that has another one is shown in the same way. What a metric was before, in `leads`,
     is a frame on its bar, and the difference with its interval stands under it.
+
+    Parameters
+    ----------
+    under : metric to the HTML that stands right under its bar.
     """
     levels = levels_of(metrics)
     if not levels:
         return "<p class='cbirlab-note'>These images have no ground truth: there is a ranking, but no mAP.</p>"
-    rows = [
-        _metric_row(name, metrics[name], (metrics.get(f"{name}_low"), metrics.get(f"{name}_high")), leads)
-        for name in levels
-    ]
+    rows = [_metric_row(name, metrics, leads or {}, (under or {}).get(name, "")) for name in levels]
     named = "mAP" if set(levels) <= set(LEVELS) else "metric"
     head = f"<tr><th>{named}</th><th></th><th></th><th>95 % interval</th></tr>"
     known = any(not math.isnan(metrics[name]) for name in levels)
@@ -63,10 +66,9 @@ def metrics_line(metrics: Mapping[str, float]) -> str:
     return (f"mAP: {written}" if set(levels) <= set(LEVELS) else written) if levels else "no ground truth"
 
 
-def _metric_row(
-    name: str, value: float, ends: tuple[float | None, float | None], leads: Mapping[str, Lead] | None
-) -> str:
-    (low, high), whole, lead = ends, largest(name), (leads or {}).get(name)
+def _metric_row(name: str, metrics: Mapping[str, float], leads: Mapping[str, Lead], under: str) -> str:
+    low, high = (metrics.get(f"{name}_{end}") for end in ("low", "high"))
+    value, whole, lead = metrics[name], largest(name), leads.get(name)
     line, interval, ghost, since = "", "", "", ""
     if low is not None and high is not None and not math.isnan(low + high):
         line = f"<b style='left:{100 * low / whole:.1f}%;width:{100 * (high - low) / whole:.1f}%'></b>"
@@ -76,7 +78,7 @@ def _metric_row(
         since = f"<tr><td></td><td colspan='3' class='cbirlab-since'>{_since(lead.test)}</td></tr>"
     bar = f"<span class='cbirlab-bar'><i style='width:{100 * _number(value) / whole:.1f}%'></i>{ghost}{line}</span>"
     label = escape(label_of(name))
-    row = f"<tr><td>{label}</td><td>{bar}</td><td><strong>{number(value)}</strong></td><td>{interval}</td></tr>"
+    row = f"<tr><td>{label}</td><td>{bar}{under}</td><td><strong>{number(value)}</strong></td><td>{interval}</td></tr>"
     return row + since
 
 
