@@ -29,6 +29,7 @@ from cbirlab.encoding import ENCODINGS
 from cbirlab.index import Ranking
 from cbirlab.whitening import WHITENINGS
 from cbirlab.widgets.panels.explorer import Explorer, explore
+from cbirlab.widgets.panels.workbench import Workbench
 from cbirlab.widgets.parts import views
 from cbirlab.widgets.parts.controls import RetrievalControls, control, dimension_steps
 from cbirlab.widgets.parts.gallery import Gallery, Thumbnails, send_ahead
@@ -37,6 +38,7 @@ from cbirlab.widgets.parts.result_marks import MARKS
 from cbirlab.widgets.parts.results import kinds_of_images, kinds_of_query, ranked_gallery, results_of_query
 from cbirlab.widgets.parts.state import RetrievalState, usual_start
 from cbirlab.widgets.parts.tasks import Latest
+from cbirlab.widgets.parts.tooltips import SAID, tooltip
 
 
 @pytest.fixture(scope="module")
@@ -707,3 +709,16 @@ def test_a_panel_starts_without_a_whitening_that_nothing_of_its_own_teaches(data
     session = FakeSession(dataset)
     session.common = replace(session.common, whitening_set=given)
     assert usual_start(session, "pca")["whitening"] == whitening
+
+
+def test_tooltips_of_the_bar_and_of_exports_come_from_the_dictionary(session):
+    bench = Workbench(session, prefetch=False, pause=0)
+    bar, exports = bench.view, bench.map.exports
+    own = [bar.compare, bar.back, bar.forward, bar.find, bar.side, bar.count, exports.ask, *exports.lists]
+    said = {one.description: one.tooltip for one in [*own, *exports.figures, *bench.downloads.children]}
+    known = {name: said.pop(name) for name in [*said] if name in SAID}
+    assert all(text == tooltip(name) for name, text in known.items())
+    assert {name.split(" (")[0] for name in said} == {"Map", "Gallery"}, "a figure of each kind"
+    assert {*said.values()} == {tooltip("Map"), tooltip("Gallery")}
+    assert [one.tooltip for one in (bar.settings, bar.map)] == [tooltip("pane of settings"), tooltip("pane of map")]
+    bench.close()

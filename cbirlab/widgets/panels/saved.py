@@ -22,6 +22,7 @@ from cbirlab.widgets.parts.comparison import Pinned
 from cbirlab.widgets.parts.download import Download, figure_buttons
 from cbirlab.widgets.parts.question import Question
 from cbirlab.widgets.parts.state import RetrievalState
+from cbirlab.widgets.parts.tooltips import tooltip
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -213,10 +214,10 @@ def buttons(
         mime="application/json",
         make=lambda: json.dumps(keep()).encode("utf-8"),
         on_error=guard.show,
-        tooltip="Query, settings and pinned rows as a file, for 'Load state' or Workbench.restore",
+        tooltip=tooltip("Save state"),
     )
-    says = "a file that 'Save state' wrote: the controls, the query and the pinned settings come back"
-    upload = widgets.FileUpload(accept=".json", description="Load state", tooltip=says, layout={"width": "auto"})
+    looks = {"tooltip": tooltip("Load state"), "layout": {"width": "auto"}}
+    upload = widgets.FileUpload(accept=".json", description="Load state", **looks)
 
     def load_all() -> None:
         for file in upload.value:
@@ -229,5 +230,5 @@ def buttons(
         sheet().save(file, format=kind)
         return file.getvalue()
 
-    figures = figure_buttons("Gallery", "gallery", figure, guard.show, tooltip="The results of A, with their frames")
+    figures = figure_buttons("Gallery", "gallery", figure, guard.show)
     return widgets.HBox([download, upload, *figures], layout={"flex_flow": "row wrap"})

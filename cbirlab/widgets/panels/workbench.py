@@ -16,13 +16,13 @@ from cbirlab.widgets.panels.explorer import PAUSE, SHOWN, Explorer
 from cbirlab.widgets.panels.sessions import Sessions, backbone_options
 from cbirlab.widgets.panels.setting_side import Side, difference
 from cbirlab.widgets.parts import views
-from cbirlab.widgets.parts.controls import tooltip
 from cbirlab.widgets.parts.dataset_menu import DatasetMenu
 from cbirlab.widgets.parts.gallery import close_all
 from cbirlab.widgets.parts.map_panel import MapPanel
 from cbirlab.widgets.parts.reproduce import screen_as_commands, screen_as_python
 from cbirlab.widgets.parts.results import count_rows, show_in_strip
 from cbirlab.widgets.parts.state import RetrievalState, usual_start
+from cbirlab.widgets.parts.tooltips import tooltip
 from cbirlab.widgets.parts.view_bar import ViewBar
 
 if TYPE_CHECKING:

@@ -16,7 +16,6 @@ from cbirlab.base.progress import Listener
 from cbirlab.base.text import printable
 from cbirlab.projection import PROJECTIONS, Projection, cached, honesty, project, shared_neighbours
 from cbirlab.widgets.parts import views
-from cbirlab.widgets.parts.controls import titled, tooltip
 from cbirlab.widgets.parts.facts import Facts
 from cbirlab.widgets.parts.gallery import Thumbnails, close_all
 from cbirlab.widgets.parts.guard import Guard
@@ -25,6 +24,7 @@ from cbirlab.widgets.parts.map_exports import MapExports, figure_of, paths_of
 from cbirlab.widgets.parts.map_worth import honest_line
 from cbirlab.widgets.parts.scatter import Scatter
 from cbirlab.widgets.parts.tasks import Background, Stop
+from cbirlab.widgets.parts.tooltips import titled, tooltip
 
 if TYPE_CHECKING:
     from cbirlab.live import Session
