@@ -13,7 +13,6 @@ import numpy as np
 from traitlets import Tuple
 
 from cbirlab.base.progress import Listener
-from cbirlab.base.text import printable
 from cbirlab.projection import PROJECTIONS, Projection, cached, honesty, project, shared_neighbours
 from cbirlab.widgets.parts import views
 from cbirlab.widgets.parts.facts import Facts
@@ -254,10 +253,10 @@ class MapPanel(widgets.VBox):
         self.scatter.trim()
 
     def _labels(self, count: int) -> list[str] | None:
-        """File name of every picture; None if the map has them already."""
+        """Folder and file name of every picture, as on tiles; None if the map has them already."""
         if count == len(self.scatter.positions):
             return None
-        return [printable(path.stem) for path in self.thumbnails.paths[:count]]
+        return [self.thumbnails.file_name(item) for item in range(count)]
 
     def _say_colours(self, text: str) -> None:
         if self.cancel.layout.display == "none":  # else the map itself is on its way
