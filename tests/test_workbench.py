@@ -972,6 +972,19 @@ def test_another_dataset_takes_the_place_of_this_one(towers, here, tmp_path):
         DATASETS.remove("fewer")
 
 
+def test_python_moves_the_menu_of_datasets_too(bench, dataset):
+    menu, (_, own) = bench.datasets.menu, (dataset.name, bench.datasets.shown)
+    other = FakeSession(replace(dataset, name="others"))
+    other.common = replace(other.common, dataset="others")
+    bench.show(other)
+    assert (menu.value, bench.datasets.shown, bench.dataset.name) == ("others", "others", "others")
+    assert ("others", "others") in menu.options
+    assert own in [name for _, name in menu.options], "the way back"
+    bench.show(FakeSession(dataset))
+    assert menu.value == bench.datasets.shown == own
+    assert [name for _, name in menu.options].count(own) == 1
+
+
 @pytest.mark.parametrize("panel", [Workbench, Explorer, BreaksPanel])
 def test_a_closed_panel_waits_for_nothing_more(dataset, panel):
     session = FakeSession(dataset)

@@ -80,6 +80,20 @@ def write(state: Mapping[str, Any], path: str | Path) -> Path:
     return target
 
 
+def write_page(workbench: Any, path: str | Path, options: Mapping[str, Any]) -> Path:
+    """Write what a workbench shows, as far as it is of A's backbone, as a page that needs no kernel.
+
+    Parameters
+    ----------
+    options : those of `cbirlab.widgets.shared_page.save_page`.
+    """
+    from cbirlab.widgets.shared_page import save_page
+
+    sides = [side.setting for side in workbench.sides if side.session is workbench.session]
+    shown = {"sides": sides, "compared": len(sides) > 1, "question": workbench.question.query}
+    return save_page(path, workbench.session, **(shown | options))
+
+
 def session_of(dataset: Any, backbone: str | None, options: Mapping[str, Any]) -> Session:
     """Take a session as it is, or open a new one on a dataset."""
     if hasattr(dataset, "rank_query"):

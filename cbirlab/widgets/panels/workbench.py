@@ -97,6 +97,7 @@ class Workbench(Explorer):
             leaving = [part for part in self._leave() if part is not self.view]
             self._renew()
             self._furnish(Sessions(session, self.sessions.weights), RetrievalState.of(usual_start(session, "pca")))
+            self.datasets.take(session.common.dataset, session.dataset.name)
         close_all(*leaving)
 
     def _session_on(self, dataset: str) -> Session:
@@ -275,11 +276,7 @@ class Workbench(Explorer):
         ----------
         options : those of `cbirlab.widgets.shared_page.save_page`, which says what is raised.
         """
-        from cbirlab.widgets.shared_page import save_page
-
-        sides = [side.setting for side in self.sides if side.session is self.session]
-        shown = {"sides": sides, "compared": len(sides) > 1, "question": self.question.query}
-        return save_page(path, self.session, **(shown | options))
+        return saved.write_page(self, path, options)
 
     @classmethod
     def restore(cls, path: str | Path, dataset: Any = None, **options: Any) -> Workbench:
