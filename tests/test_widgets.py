@@ -677,6 +677,29 @@ def test_the_rest_of_the_work_waits_and_is_dropped_when_overtaken():
     assert rests == [3]
 
 
+def test_what_is_done_apart_keeps_no_newer_request_waiting():
+    drawn, waits, go_on, asked = [], threading.Event(), threading.Event(), [0]
+
+    def apart():
+        mine = asked[0]
+        if mine == 1:
+            waits.set()
+            assert go_on.wait(10)
+        return lambda: drawn.append(mine)
+
+    latest = Latest(lambda: None, on_error=drawn.append, afterwards=lambda: None, apart=apart)
+    asked[0] = 1
+    thread = threading.Thread(target=latest)
+    thread.start()
+    assert waits.wait(10)
+    asked[0] = 2
+    latest()  # it would wait for ever if the first one held the lock
+    assert drawn == [2]
+    go_on.set()
+    thread.join(10)
+    assert drawn == [2], "of the older request nothing is drawn any more"
+
+
 def test_numbers_follow_the_gallery(session):
     explorer = Explorer(session, prefetch=False, pause=0.02)
     before = explorer.code.value

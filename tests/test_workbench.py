@@ -31,7 +31,7 @@ from cbirlab.live.prefetch import Ahead
 from cbirlab.pipeline import Recipe
 from cbirlab.store import Store
 from cbirlab.widgets import BreaksPanel, Explorer
-from cbirlab.widgets.panels import saved
+from cbirlab.widgets.panels import changes, saved
 from cbirlab.widgets.panels.sessions import backbone_titles, backbones_offered
 from cbirlab.widgets.panels.workbench import Workbench
 from cbirlab.widgets.parts import dataset_menu, metric_bars
@@ -1070,6 +1070,28 @@ def test_a_move_marks_what_it_changed(rested):
     )
     assert f"{test.mean:+.3f}</span> [{test.low:+.3f}, {test.high:+.3f}]" in bench.metrics.value
     assert f"<s style='width:{100 * before.metrics['map_medium']:.1f}%'>" in bench.metrics.value
+
+
+def test_the_test_of_a_move_is_made_after_the_bars_are_drawn_and_without_the_lock(rested, monkeypatch):
+    bench, _ = rested
+    seen, lock = [], bench._update._work
+    original = changes.difference
+
+    def difference(*runs):
+        free = []
+        asking = threading.Thread(target=lambda: free.append(lock.acquire(timeout=5) and lock.release() is None))
+        asking.start()
+        asking.join()
+        seen.append((free[0], bench.metrics.value))
+        return original(*runs)
+
+    monkeypatch.setattr(changes, "difference", difference)
+    bench.state.set_parameter("gem", "p", 5.0)
+    (free, meanwhile), after = seen[-1], bench.metrics.value
+    assert free, "another thread can draw meanwhile"
+    assert "…" in meanwhile, "the difference stands there before its interval"
+    assert meanwhile.count("<s ") == after.count("<s ") == 3
+    assert "…" not in after
 
 
 def test_more_results_and_fewer_pictures_are_no_moves(rested):

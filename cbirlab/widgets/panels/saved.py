@@ -80,7 +80,7 @@ def write(state: Mapping[str, Any], path: str | Path) -> Path:
     return target
 
 
-def write_page(workbench: Any, path: str | Path, options: Mapping[str, Any]) -> Path:
+def write_page(workbench: Any, path: str | Path, options: dict[str, Any]) -> Path:
     """Write what a workbench shows, as far as it is of A's backbone, as a page that needs no kernel.
 
     Parameters

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from cbirlab.pipeline.search import NO_ROW
 from cbirlab.widgets.panels import saved
 from cbirlab.widgets.panels.changes import differences
 from cbirlab.widgets.panels.explorer import PAUSE, SHOWN, Explorer
-from cbirlab.widgets.panels.sessions import Sessions, backbone_options
+from cbirlab.widgets.panels.sessions import Sessions, backbone_options, on_dataset
 from cbirlab.widgets.panels.setting_side import Side, difference
 from cbirlab.widgets.parts import views
 from cbirlab.widgets.parts.dataset_menu import DatasetMenu
@@ -74,7 +74,9 @@ class Workbench(Explorer):
         if backbone is None and backbones:  # the first on offer
             backbone = next(iter(backbones))
         session = saved.session_of(dataset, backbone, options)
-        self.datasets = DatasetMenu(session.common.dataset, session.dataset.name, self._session_on, self.show)
+        self.datasets = DatasetMenu(
+            session.common.dataset, session.dataset.name, lambda name: on_dataset(name, self.session), self.show
+        )
         self.view = ViewBar(self.datasets, shown=shown)
         self.compare = self.view.compare
         given = {"state": state, "start": start, "shown": shown, "prefetch": prefetch, "pause": pause}
@@ -99,13 +101,6 @@ class Workbench(Explorer):
             self._furnish(Sessions(session, self.sessions.weights), RetrievalState.of(usual_start(session, "pca")))
             self.datasets.take(session.common.dataset, session.dataset.name)
         close_all(*leaving)
-
-    def _session_on(self, dataset: str) -> Session:
-        """A session of another dataset with the backbone that is shown now."""
-        from cbirlab.live import Session
-
-        now = self.session
-        return Session(dataset, now.backbone, now.common.weights, store=now.store, device=now.device)
 
     def _build(self) -> None:
         super()._build()
@@ -232,12 +227,19 @@ class Workbench(Explorer):
     def _show_numbers(self, runs: Mapping[str, Run]) -> None:
         for side in self.sides:
             side.head(runs.get(side.name), compared=self.compared)
-        tested = views.paired_table(*difference(runs["A"], runs["B"])) if len(runs) > 1 else ""
-        self.tests.value = tested + (views.note(CHANGES) if self.compared else "")
+        if len(runs) < 2:
+            self.tests.value = views.note(CHANGES) if self.compared else ""
         super()._show_numbers(runs)
         if (side := self.active).name in runs and side.results:
             item = self.question.item(self.dataset)
             self.map.show(*side.session.vectors(*side.setting), highlight=list(side.results.rows), current=item)
+
+    def _test(self) -> Callable[[], None] | None:
+        runs, _ = self._untested
+        if len(runs) < 2:
+            return super()._test()
+        tested = views.paired_table(*difference(runs["A"], runs["B"])) + views.note(CHANGES)
+        return lambda: self.tests.set_trait("value", tested)
 
     def _draw_rest(self) -> None:
         super()._draw_rest()

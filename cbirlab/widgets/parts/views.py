@@ -30,10 +30,10 @@ def label_of(name: str) -> str:
 
 
 class Lead(NamedTuple):
-    """A metric at the step before, and the paired test of the difference since then."""
+    """A metric at the step before, and the paired test of the difference since then; None while it is being made."""
 
     before: float
-    test: PairedTest
+    test: PairedTest | None
 
 
 def metrics_table(
@@ -75,20 +75,23 @@ def _metric_row(name: str, metrics: Mapping[str, float], leads: Mapping[str, Lea
         interval = f"{low:.3f} to {high:.3f}"
     if lead is not None and not math.isnan(lead.before):
         ghost = f"<s style='width:{100 * lead.before / whole:.1f}%'></s>"
-        since = f"<tr><td></td><td colspan='3' class='cbirlab-since'>{_since(lead.test)}</td></tr>"
+        since = f"<tr><td></td><td colspan='3' class='cbirlab-since'>{_since(lead, value)}</td></tr>"
     bar = f"<span class='cbirlab-bar'><i style='width:{100 * _number(value) / whole:.1f}%'></i>{ghost}{line}</span>"
     label = escape(label_of(name))
     row = f"<tr><td>{label}</td><td>{bar}{under}</td><td><strong>{number(value)}</strong></td><td>{interval}</td></tr>"
     return row + since
 
 
-def _since(test: PairedTest) -> str:
+def _since(lead: Lead, value: float) -> str:
     """A difference from the step before in a few words."""
-    sign = "▲" if test.mean > 0 else "▼" if test.mean < 0 else "="
-    way = "up" if test.mean > 0 else "down"
+    test = lead.test
+    mean = value - lead.before if test is None else test.mean
+    sign = "▲" if mean > 0 else "▼" if mean < 0 else "="
+    if test is None:
+        return f"<span>{sign} {mean:+.3f}</span> …"
+    way = ("up" if mean > 0 else "down") if test.apart else ""
     sure = "" if test.apart else ", could be chance"
-    ends = f"[{test.low:+.3f}, {test.high:+.3f}]"
-    return f"<span data-way='{way if test.apart else ''}'>{sign} {test.mean:+.3f}</span> {ends}{sure}"
+    return f"<span data-way='{way}'>{sign} {mean:+.3f}</span> [{test.low:+.3f}, {test.high:+.3f}]{sure}"
 
 
 def number(value: float, missing: str = "none") -> str:
