@@ -1188,5 +1188,5 @@ def test_dimensions_show_the_true_number_where_nothing_is_whitened(bench):
 
 @pytest.mark.parametrize(("kind", "start"), [("PNG", b"\x89PNG"), ("PDF", b"%PDF")])
 def test_the_gallery_goes_out_as_a_figure(bench, kind, start):
-    (button,) = [one for one in bench.downloads.children if one.description == f"Gallery ({kind})"]
+    (button,) = [one for one in bench.downloads.children[0].children if one.description == f"Gallery ({kind})"]
     assert button._make().startswith(start)

@@ -468,6 +468,19 @@ def test_the_columns_of_the_files_are_chosen_by_keys(page, shot):
     fold.locator("summary").click()
 
 
+def test_a_page_to_share_is_made_with_a_bar_and_downloaded(page):
+    button = page.get_by_role("button", name="Page to share")
+    button.focus()
+    with page.expect_download(timeout=120_000) as download:
+        page.keyboard.press("Enter")
+        expect(page.locator(f"{BENCH} [role=status]", has_text="Making page.html").first).to_be_visible()
+    text = Path(download.value.path()).read_text(encoding="utf-8")
+    assert download.value.suggested_filename == "page.html"
+    assert text.startswith("<!doctype html>")
+    assert "Content-Security-Policy" in text
+    expect(page.locator(f"{BENCH} [role=status]", has_text="Making page.html")).to_be_hidden()
+
+
 def test_a_slow_setting_says_so_and_can_be_cancelled(page):
     page.get_by_role("button", name="Compare A | B").click()
     page.wait_for_function(f"() => document.querySelectorAll('{GRID}').length === 1")

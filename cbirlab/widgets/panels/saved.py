@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,15 +22,13 @@ from cbirlab.widgets.panels.sessions import shared
 from cbirlab.widgets.parts.comparison import Pinned
 from cbirlab.widgets.parts.download import Download, figure_buttons
 from cbirlab.widgets.parts.question import Question
+from cbirlab.widgets.parts.slow_download import SlowDownload
 from cbirlab.widgets.parts.state import RetrievalState
 from cbirlab.widgets.parts.tooltips import tooltip
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from cbirlab.datasets import Dataset
     from cbirlab.live import Session
-    from cbirlab.widgets.parts.guard import Guard
 
 KIND = "cbirlab workbench"
 
@@ -208,41 +207,45 @@ def check_dataset(state: Mapping[str, Any], dataset: Dataset) -> None:
         )
 
 
-def buttons(
-    keep: Callable[[], Mapping[str, Any]],
-    load: Callable[[Mapping[str, Any]], None],
-    sheet: Callable[[], Image.Image],
-    guard: Guard,
-) -> Any:
-    """Buttons that download the state, bring it back, and download the gallery as a figure.
-
-    Parameters
-    ----------
-    keep, load : `keep` gives the state, `load` takes one over.
-    sheet : draws the gallery.
-    guard : shows errors of all.
-    """
+def buttons(workbench: Any) -> Any:
+    """Buttons that download a workbench's state, bring it back, and download the gallery and a page to share."""
+    guard = workbench.guard
     download = Download(
         "Save state",
         name="workbench.json",
         mime="application/json",
-        make=lambda: json.dumps(keep()).encode("utf-8"),
+        make=lambda: json.dumps(workbench.to_json()).encode("utf-8"),
         on_error=guard.show,
         tooltip=tooltip("Save state"),
+    )
+    page = SlowDownload(
+        "Page to share",
+        name="page.html",
+        mime="text/html",
+        make=lambda: page_bytes(workbench),
+        on_error=guard.show,
+        tooltip=tooltip("Page to share"),
     )
     looks = {"tooltip": tooltip("Load state"), "layout": {"width": "auto"}}
     upload = widgets.FileUpload(accept=".json", description="Load state", **looks)
 
     def load_all() -> None:
         for file in upload.value:
-            load(parsed(bytes(file["content"]).decode("utf-8", "replace"), file["name"]))
+            workbench.from_json(parsed(bytes(file["content"]).decode("utf-8", "replace"), file["name"]))
 
     guard.observe(upload, "value", load_all)
 
     def figure(kind: str) -> bytes:
         file = io.BytesIO()
-        sheet().save(file, format=kind)
+        workbench._sheet().save(file, format=kind)
         return file.getvalue()
 
     figures = figure_buttons("Gallery", "gallery", figure, guard.show)
-    return widgets.HBox([download, upload, *figures], layout={"flex_flow": "row wrap"})
+    row = widgets.HBox([download, upload, *figures, page], layout={"flex_flow": "row wrap"})
+    return widgets.VBox([row, page.work])
+
+
+def page_bytes(workbench: Any) -> bytes:
+    """The page that `Workbench.save_page` writes."""
+    with tempfile.TemporaryDirectory() as folder:
+        return write_page(workbench, Path(folder) / "page.html", {"progress": False}).read_bytes()

@@ -112,7 +112,7 @@ class Workbench(Explorer):
         self.selection, self.tests = widgets.HTML(), widgets.HTML()
         self.controls_box = widgets.VBox()
         self.columns = widgets.HBox(layout={"overflow": "visible", "grid_gap": "14px"}).add_class("cbirlab-columns")
-        self.downloads = saved.buttons(self.to_json, self.from_json, self._sheet, self.guard)
+        self.downloads = saved.buttons(self)
 
     def _arranged(self) -> list[Any]:
         *above, code = super()._arranged()

@@ -46,6 +46,7 @@ SAID = {
     "Files (.csv)": "the chosen pictures with their row, role and instance",
     "Map": "as a figure, with its colours, the results and the query",
     "Gallery": "the results of A as a figure, with their frames",
+    "Page to share": "an HTML file that needs no Python: all taps with MAC, SPoC and GeM are ranked for it",
     "Save state": "query, settings and pinned rows as a file, for 'Load state' or Workbench.restore",
     "Load state": "a file that 'Save state' wrote: the controls, the query and the pinned settings come back",
 }
