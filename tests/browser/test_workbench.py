@@ -205,6 +205,43 @@ def test_the_bar_folds_fills_and_finds(lab, page):
     page.wait_for_function("!document.fullscreenElement")
 
 
+@pytest.mark.parametrize(("name", "way"), [("settings", 1), ("map", -1)])
+def test_widths_are_dragged_kept_and_given_back(page, shot, name, way):
+    line = page.get_by_role("separator", name=f"Width of the {name}")
+
+    def width():
+        return int(line.get_attribute("aria-valuenow"))
+
+    usual, box = width(), line.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + 150
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + way * 40, y, steps=4)
+    page.mouse.up()
+    assert width() == pytest.approx(usual + 40, abs=2)
+    shot(page, f"bench-wide-{name}")
+    page.keyboard.press("ArrowLeft")
+    assert width() == pytest.approx(usual + 40 - way * 16, abs=2)
+    sliders = page.locator(f"{BENCH} .cbirlab-side-a .widget-inline-hbox")
+    pane = page.locator(f"{BENCH} .cbirlab-region").bounding_box()
+    assert sliders.first.bounding_box()["width"] == pytest.approx(pane["width"], abs=16), "controls fill their pane"
+    assert page.evaluate(f"() => Number(localStorage.getItem('cbirlab-width-{name}'))") == width()
+    for _ in range(60):
+        page.keyboard.press("ArrowRight" if way > 0 else "ArrowLeft")
+    assert width() <= int(line.get_attribute("aria-valuemax"))
+    inside(page, GRID, CANVAS)
+    tops = "parts => parts.map((part) => document.querySelector(part).getBoundingClientRect().top)"
+    grid_top, map_top = page.evaluate(tops, [GRID, f"{BENCH} .cbirlab-map"])
+    assert abs(grid_top - map_top) < 60, "the panes stay side by side"
+    line.dblclick()
+    assert width() == pytest.approx(usual, abs=2)
+    assert page.evaluate(f"() => localStorage.getItem('cbirlab-width-{name}')") is None
+    page.get_by_role("button", name=name, exact=True).click()
+    expect(line).to_be_hidden()  # with its pane
+    page.get_by_role("button", name=name, exact=True).click()
+    expect(line).to_be_visible()
+
+
 def test_text_follows_the_presentation_mode(lab, page):
     size = f"parseFloat(getComputedStyle(document.querySelector('{GRID} .cbirlab-title')).fontSize)"
     usual = page.evaluate(size)

@@ -21,6 +21,7 @@ from cbirlab.widgets.parts.gallery import close_all
 from cbirlab.widgets.parts.map_panel import MapPanel
 from cbirlab.widgets.parts.reproduce import screen_as_commands, screen_as_python
 from cbirlab.widgets.parts.results import count_rows, show_in_strip
+from cbirlab.widgets.parts.splitter import beside
 from cbirlab.widgets.parts.state import RetrievalState, usual_start
 from cbirlab.widgets.parts.tooltips import tooltip
 from cbirlab.widgets.parts.view_bar import ViewBar
@@ -126,7 +127,7 @@ class Workbench(Explorer):
         wide = {"min_width": "0", "overflow": "visible"}
         self.centre = widgets.VBox([self.selected_box, self.tests, self.columns], layout={"flex": NARROW, **wide})
         self.beside = widgets.VBox([self.map], layout={"flex": "2 1 360px", **wide})
-        return [self.centre, self.beside]
+        return [beside("settings"), self.centre, beside("map"), self.beside]
 
     def _connect(self) -> None:
         super()._connect()
