@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,6 @@ from urllib.parse import urlparse
 from cbirlab.backbones import trained
 from cbirlab.backbones.weights.reading import WeightsError
 from cbirlab.base import downloads
-from cbirlab.base.notices import notify
 from cbirlab.base.text import did_you_mean
 from cbirlab.datasets.bundled import bundled_file, how_to_get
 
@@ -154,9 +154,10 @@ def own_file(name: str, published: Collection[str] = ()) -> Found | None:
     pattern = rf"{re.escape(re.sub('[:/]', '_', name))}(?![0-9a-z])"
     unread = [path for path in _files(_UNREAD) if re.match(pattern, path.name)]
     if unread:
-        notify(
+        warnings.warn(
             f"{FOLDER_VARIABLE}: {', '.join(path.name for path in unread)} cannot be weights of {name}: those end in "
-            f"{', '.join(SUFFIXES)}."
+            f"{', '.join(SUFFIXES)}.",
+            stacklevel=3,
         )
     mine = [path for path in own_files() if re.match(pattern, path.name) and path.name not in published]
     if len(mine) > 1:
