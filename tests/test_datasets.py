@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,19 @@ def test_unreadable_files_are_skipped_by_name(tmp_path: Path) -> None:
     assert [path.name for path in data.images] == ["good.png"]
     assert "empty.jpg: the file is empty" in str(caught[0].message)
     assert "page.jpg: not an image" in str(caught[0].message)
+    assert [(file.path.name, file.cause) for file in data.left_out] == [("empty.jpg", "header"), ("page.jpg", "header")]
+
+
+def test_a_dataset_knows_what_is_left_out_of_it_and_of_the_folder_it_learns_on(tmp_path: Path) -> None:
+    picture(tmp_path / "all" / "x" / "good.png")
+    (tmp_path / "all" / "x" / "phone.heic").write_bytes(b"heic")
+    (tmp_path / "all" / "again.png").symlink_to(tmp_path / "all" / "x" / "good.png")
+    picture(tmp_path / "extra" / "2.png")
+    (tmp_path / "extra" / "empty.png").write_bytes(b"")
+    with pytest.warns(UserWarning, match="phone"):
+        data = load_dataset(tmp_path / "all", train=tmp_path / "extra")
+    assert [file.path.name for file in data.left_out] == ["phone.heic", "empty.png"], "what a link leads to is there"
+    assert data == replace(data, left_out=()), "it is the same dataset"
 
 
 def test_a_folder_without_images_is_a_clear_error(tmp_path: Path) -> None:

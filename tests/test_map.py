@@ -190,7 +190,7 @@ def test_pca_is_shown_with_its_worth(panel, vectors, dataset):
     assert panel.scatter.title == "PCA of 42 descriptors"
     assert (panel.scatter.highlight, panel.scatter.current) == ([4, 2], 40)
     assert panel.scatter.names == [f"tower {scene}" for scene in range(6)]
-    assert panel.scatter.labels[36] == dataset.queries[0].path.stem
+    assert panel.scatter.labels[36] == "/".join(dataset.queries[0].path.parts[-2:]), "as on tiles"
     assert "trustworthiness 0." in panel.honesty.value
     assert "a picture, not the search" in panel.honesty.value
     assert panel.error.value == ""

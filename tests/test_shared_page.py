@@ -119,7 +119,7 @@ def test_a_map_keeps_its_shape_on_the_grid():
 
 
 def test_every_combination_has_a_setting_and_equal_recipes_share_one(session):
-    plan = lay_out(session, choose(session, **FEW, dimensions=[None, 8, 10_000]))
+    plan = lay_out(session, choose(session, values=FEW | {"dimensions": [None, 8, 10_000]}))
     assert plan.numbers.shape == (2, 3, 2, 2 + 1, 1, 1)
     assert plan.choices.dimensions == (8, 10_000, None)
     plain, whitened = plan.numbers[:, :, 0, :, 0, 0], plan.numbers[:, :, 1, :, 0, 0]
@@ -134,16 +134,18 @@ def test_every_combination_has_a_setting_and_equal_recipes_share_one(session):
 
 
 def test_at_a_tap_without_positions_all_poolings_are_one_setting_and_encodings_are_none(session):
-    plan = lay_out(session, choose(session, taps=["layer4", "logits"], aggregations=["gem(p=1)", "mac", "bow(k=8)"]))
+    plan = lay_out(
+        session, choose(session, values={"taps": ["layer4", "logits"], "aggregations": ["gem(p=1)", "mac", "bow(k=8)"]})
+    )
     logits = plan.numbers[1, :, 0, 0, 0, 0]
     assert logits[0] == logits[1]
     assert (plan.numbers[1, 2] == NOT_THERE).all()
     with pytest.raises(ValueError, match="none of these poolings is possible"):
-        lay_out(session, choose(session, taps=["logits"], aggregations=["bow(k=8)"]))
+        lay_out(session, choose(session, values={"taps": ["logits"], "aggregations": ["bow(k=8)"]}))
 
 
 def test_a_bare_name_stands_for_its_slider_and_the_page_gets_that_slider(session):
-    choices = choose(session, aggregations=["mac", "gem"])
+    choices = choose(session, values={"aggregations": ["mac", "gem"]})
     assert len(choices.aggregations) == 1 + 19
     mac, gem = choices.to_page()["pooling"]
     assert mac["sliders"] == []
@@ -161,7 +163,7 @@ def test_what_is_on_show_is_added_to_the_usual_values_and_not_to_given_ones(sess
     assert usual.whitenings == ("none", "pca", "pca(power=0.25)")
     assert usual.dimensions == (16, None)
     assert usual.rerankings == ("none", "aqe(k=5)")
-    plan = lay_out(session, choose(session, [side], taps=["layer3"], aggregations=["crow"]))
+    plan = lay_out(session, choose(session, [side], {"taps": ["layer3"], "aggregations": ["crow"]}))
     at = plan.place(side)
     assert at is not None
     found = plan.settings[plan.numbers[tuple(at)]]
@@ -216,7 +218,7 @@ def test_a_page_that_fails_leaves_the_old_one(session, tmp_path, monkeypatch):
 
 
 def test_the_lists_are_those_of_the_galleries(session):
-    plan = lay_out(session, choose(session, **FEW, rerankings=["none", "aqe(k=3)"]))
+    plan = lay_out(session, choose(session, values=FEW | {"rerankings": ["none", "aqe(k=3)"]}))
     made = prepare(session, plan.settings, 10, progress=False)
     for place, setting in enumerate(plan.settings):
         for query in range(len(session.dataset.queries)):
@@ -232,7 +234,7 @@ def test_the_lists_are_those_of_the_galleries(session):
 
 
 def test_impossible_settings_are_told_once_and_what_is_said_of_many_is_said_once(session):
-    plan = lay_out(session, choose(session, **FEW, codes=["none", "itq(bits=64)", "lsh(bits=8)"]))
+    plan = lay_out(session, choose(session, values=FEW | {"codes": ["none", "itq(bits=64)", "lsh(bits=8)"]}))
     with pytest.warns(UserWarning, match="settings are impossible") as told:
         made = prepare(session, plan.settings, 10, progress=False)
     said = [str(one.message) for one in told]
@@ -245,7 +247,7 @@ def test_impossible_settings_are_told_once_and_what_is_said_of_many_is_said_once
 
 
 def test_the_draws_of_the_paired_test_are_in_the_page(session):
-    plan = lay_out(session, choose(session, **FEW))
+    plan = lay_out(session, choose(session, values=FEW))
     made = prepare(session, plan.settings, 10, progress=False)
     levels, arrays = pairing(made.ap, made.groups)
     count = levels[0]["count"]

@@ -29,14 +29,17 @@ from cbirlab.encoding import ENCODINGS
 from cbirlab.index import Ranking
 from cbirlab.whitening import WHITENINGS
 from cbirlab.widgets.panels.explorer import Explorer, explore
+from cbirlab.widgets.panels.workbench import Workbench
 from cbirlab.widgets.parts import views
 from cbirlab.widgets.parts.controls import RetrievalControls, control, dimension_steps
 from cbirlab.widgets.parts.gallery import Gallery, Thumbnails, send_ahead
 from cbirlab.widgets.parts.question import Question
 from cbirlab.widgets.parts.result_marks import MARKS
 from cbirlab.widgets.parts.results import kinds_of_images, kinds_of_query, ranked_gallery, results_of_query
+from cbirlab.widgets.parts.slow_download import SlowDownload
 from cbirlab.widgets.parts.state import RetrievalState, usual_start
 from cbirlab.widgets.parts.tasks import Latest
+from cbirlab.widgets.parts.tooltips import SAID, tooltip
 
 
 @pytest.fixture(scope="module")
@@ -675,6 +678,29 @@ def test_the_rest_of_the_work_waits_and_is_dropped_when_overtaken():
     assert rests == [3]
 
 
+def test_what_is_done_apart_keeps_no_newer_request_waiting():
+    drawn, waits, go_on, asked = [], threading.Event(), threading.Event(), [0]
+
+    def apart():
+        mine = asked[0]
+        if mine == 1:
+            waits.set()
+            assert go_on.wait(10)
+        return lambda: drawn.append(mine)
+
+    latest = Latest(lambda: None, on_error=drawn.append, afterwards=lambda: None, apart=apart)
+    asked[0] = 1
+    thread = threading.Thread(target=latest)
+    thread.start()
+    assert waits.wait(10)
+    asked[0] = 2
+    latest()  # it would wait for ever if the first one held the lock
+    assert drawn == [2]
+    go_on.set()
+    thread.join(10)
+    assert drawn == [2], "of the older request nothing is drawn any more"
+
+
 def test_numbers_follow_the_gallery(session):
     explorer = Explorer(session, prefetch=False, pause=0.02)
     before = explorer.code.value
@@ -707,3 +733,41 @@ def test_a_panel_starts_without_a_whitening_that_nothing_of_its_own_teaches(data
     session = FakeSession(dataset)
     session.common = replace(session.common, whitening_set=given)
     assert usual_start(session, "pca")["whitening"] == whitening
+
+
+def test_tooltips_of_the_bar_and_of_exports_come_from_the_dictionary(session):
+    bench = Workbench(session, prefetch=False, pause=0)
+    bar, exports = bench.view, bench.map.exports
+    own = [bar.compare, bar.back, bar.forward, bar.find, bar.side, bar.count, exports.ask, *exports.lists]
+    said = {one.description: one.tooltip for one in [*own, *exports.figures, *bench.downloads.children[0].children]}
+    known = {name: said.pop(name) for name in [*said] if name in SAID}
+    assert all(text == tooltip(name) for name, text in known.items())
+    assert {name.split(" (")[0] for name in said} == {"Map", "Gallery"}, "a figure of each kind"
+    assert {*said.values()} == {tooltip("Map"), tooltip("Gallery")}
+    assert [one.tooltip for one in (bar.settings, bar.map)] == [tooltip("pane of settings"), tooltip("pane of map")]
+    bench.close()
+
+
+def test_a_slow_download_is_made_in_a_thread_and_only_once_at_a_time(monkeypatch):
+    made, sent, errors, go_on = [], [], [], threading.Event()
+
+    def make():
+        made.append(threading.current_thread())
+        assert go_on.wait(10)
+        return b"page"
+
+    button = SlowDownload("Page", name="page.html", mime="text/html", make=make, on_error=errors.append)
+    monkeypatch.setattr(button, "send", lambda content, buffers: sent.append((content, buffers)))
+    for _ in range(2):
+        button._answer(button, {"make": True}, [])
+    go_on.set()
+    assert button.work.wait(10)
+    assert len(made) == 1
+    assert made[0] is not threading.current_thread()
+    assert sent == [({"file": "page.html", "mime": "text/html"}, [b"page"])]
+    button._make = lambda: 1 / 0
+    button._answer(button, {"make": True}, [])
+    assert button.work.wait(10)
+    assert [type(error) for error in errors] == [ZeroDivisionError]
+    assert len(sent) == 1
+    button.close()

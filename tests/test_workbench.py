@@ -31,9 +31,10 @@ from cbirlab.live.prefetch import Ahead
 from cbirlab.pipeline import Recipe
 from cbirlab.store import Store
 from cbirlab.widgets import BreaksPanel, Explorer
+from cbirlab.widgets.panels import changes, saved
 from cbirlab.widgets.panels.sessions import backbone_titles, backbones_offered
 from cbirlab.widgets.panels.workbench import Workbench
-from cbirlab.widgets.parts import dataset_menu
+from cbirlab.widgets.parts import dataset_menu, metric_bars
 from cbirlab.widgets.parts.question import OwnPicture, Question
 from cbirlab.widgets.parts.tasks import Work
 
@@ -543,6 +544,86 @@ def test_every_export_is_read_again(bench, tmp_path):
     assert "tabular" in (tmp_path / "table.tex").read_text()
 
 
+def test_pins_are_thin_bars_under_those_of_what_is_shown(bench):
+    assert "cbirlab-pin" not in bench.metrics.value
+    gem = bench.a.run().metrics["map_medium"]
+    bench.comparison.pin()
+    assert "1 layer4 · gem(p=3) · pca" in bench.metrics.value, "at once"
+    assert bench.metrics.value.count("(shown now)") == 1
+    bench.state.aggregation = "mac"
+    assert "(shown now)" not in bench.metrics.value
+    assert f"<u data-pin='0' style='width:{100 * gem:.1f}%'" in bench.metrics.value
+    assert bench.metrics.value.count("class='cbirlab-pins'") == 3, "one under each level"
+    bench.comparison.pin()
+    assert bench.metrics.value.count("<u ") == 6
+    bench.comparison.remove(0)
+    assert "gem" not in bench.metrics.value.split("</table>")[1]
+    bench.comparison.clear()
+    assert "cbirlab-pin" not in bench.metrics.value
+
+
+def test_of_many_pins_the_first_and_the_last_have_bars():
+    row = {"backbone": "toynet", "aggregation": "<b>", "whitening": "none", "dim": 8, "map": 0.5, "compression": "none"}
+    rows = [{**row, "tap": f"layer{place}", "recipe": f"{{{place}}}"} for place in range(7)]
+    pins = metric_bars.pins_of(rows, "{5}")
+    assert [(pin.number, pin.now) for pin in pins] == [(1, False), (5, False), (6, True), (7, False)]
+    text = metric_bars.legend(pins) + metric_bars.thin_bars(pins, "map")
+    assert "<b>" not in text
+    assert "mAP 0.500" in text
+    rows[0] |= {"backbone": "other", "compression": "pq"}
+    assert metric_bars.names_of(rows)[:2] == [
+        "other · layer0 · <b> · none · 8 · pq",
+        "toynet · layer1 · <b> · none · 8 · none",
+    ]
+    assert metric_bars.thin_bars(pins, "map_hard") == "", "a metric that none of them has"
+
+
+def test_the_columns_of_the_files_are_chosen(bench):
+    choice = bench.comparison.choice
+    assert choice.offered == [], "nothing is pinned"
+    for method in ("gem", "mac"):
+        bench.state.aggregation = method
+        bench.comparison.pin()
+    words = dict(choice.offered)
+    assert (words["aggregation"], words["map_medium"]) == ("pooling", "mAP (Medium)")
+    assert not {"recipe", "map_medium_low", "difference_high"} & {*words}, "they go with what they belong to"
+    assert {"aggregation", "map_medium", "difference"} <= {*choice.usual} <= {*words}
+    before = bench.comparison.to_bytes("csv")
+    choice.chosen = ["aggregation", "map_medium"]
+    head, *_ = csv.reader(io.StringIO(bench.comparison.to_bytes("csv").decode()))
+    assert head == ["aggregation", "map_medium", "map_medium_low", "map_medium_high", "recipe"]
+    assert [cell.strip() for cell in bench.comparison.to_bytes("md").decode().split("\n")[0].split("|")] == [
+        "", "pooling", "mAP (Medium)", "",
+    ]  # fmt: skip
+    assert bench.comparison.to_bytes("tex").decode().count("&") == 3, "one in each of three rows"
+    state = bench.to_json()
+    bench.comparison.clear()
+    bench.comparison.pin()
+    assert bench.comparison.columns == ["aggregation", "map_medium"], "remembered"
+    bench.comparison.columns = None
+    assert bench.comparison.to_bytes("csv") != before
+    bench.from_json(state)
+    assert bench.comparison.columns == ["aggregation", "map_medium"]
+    with pytest.raises(ValueError, match=r"columns must be among .*; got 'map_medum'. Did you mean 'map_medium'"):
+        bench.comparison.columns = ["map_medum"]
+
+
+def test_columns_that_another_table_does_not_have_are_left_out_of_its_files(bench):
+    bench.comparison.columns = ["difference", "map_medium", "elsewhere"]
+    bench.comparison.pin()
+    assert b"elsewhere" not in bench.comparison.to_bytes("csv")
+    bench.comparison.columns = None
+    bench.comparison.choice.chosen = ["elsewhere"]
+    assert bench.comparison.to_bytes("md").startswith(b"| "), "none of them is there, so the usual ones are taken"
+
+
+def test_a_state_with_damaged_columns_is_refused(bench):
+    for columns in ("aggregation", [1], {"aggregation": 1}):
+        text = json.dumps(bench.to_json() | {"columns": columns})
+        with pytest.raises(ValueError, match="damaged"):
+            saved.parsed(text, "state.json")
+
+
 # What is on screen, as code
 
 
@@ -891,6 +972,19 @@ def test_another_dataset_takes_the_place_of_this_one(towers, here, tmp_path):
         DATASETS.remove("fewer")
 
 
+def test_python_moves_the_menu_of_datasets_too(bench, dataset):
+    menu, (_, own) = bench.datasets.menu, (dataset.name, bench.datasets.shown)
+    other = FakeSession(replace(dataset, name="others"))
+    other.common = replace(other.common, dataset="others")
+    bench.show(other)
+    assert (menu.value, bench.datasets.shown, bench.dataset.name) == ("others", "others", "others")
+    assert ("others", "others") in menu.options
+    assert own in [name for _, name in menu.options], "the way back"
+    bench.show(FakeSession(dataset))
+    assert menu.value == bench.datasets.shown == own
+    assert [name for _, name in menu.options].count(own) == 1
+
+
 @pytest.mark.parametrize("panel", [Workbench, Explorer, BreaksPanel])
 def test_a_closed_panel_waits_for_nothing_more(dataset, panel):
     session = FakeSession(dataset)
@@ -976,6 +1070,28 @@ def test_a_move_marks_what_it_changed(rested):
     )
     assert f"{test.mean:+.3f}</span> [{test.low:+.3f}, {test.high:+.3f}]" in bench.metrics.value
     assert f"<s style='width:{100 * before.metrics['map_medium']:.1f}%'>" in bench.metrics.value
+
+
+def test_the_test_of_a_move_is_made_after_the_bars_are_drawn_and_without_the_lock(rested, monkeypatch):
+    bench, _ = rested
+    seen, lock = [], bench._update._work
+    original = changes.difference
+
+    def difference(*runs):
+        free = []
+        asking = threading.Thread(target=lambda: free.append(lock.acquire(timeout=5) and lock.release() is None))
+        asking.start()
+        asking.join()
+        seen.append((free[0], bench.metrics.value))
+        return original(*runs)
+
+    monkeypatch.setattr(changes, "difference", difference)
+    bench.state.set_parameter("gem", "p", 5.0)
+    (free, meanwhile), after = seen[-1], bench.metrics.value
+    assert free, "another thread can draw meanwhile"
+    assert "…" in meanwhile, "the difference stands there before its interval"
+    assert meanwhile.count("<s ") == after.count("<s ") == 3
+    assert "…" not in after
 
 
 def test_more_results_and_fewer_pictures_are_no_moves(rested):
@@ -1072,5 +1188,5 @@ def test_dimensions_show_the_true_number_where_nothing_is_whitened(bench):
 
 @pytest.mark.parametrize(("kind", "start"), [("PNG", b"\x89PNG"), ("PDF", b"%PDF")])
 def test_the_gallery_goes_out_as_a_figure(bench, kind, start):
-    (button,) = [one for one in bench.downloads.children if one.description == f"Gallery ({kind})"]
+    (button,) = [one for one in bench.downloads.children[0].children if one.description == f"Gallery ({kind})"]
     assert button._make().startswith(start)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cbirlab.backbones.trained import folder_of, record_of
 from cbirlab.base.aside import written_aside
+from cbirlab.base.notices import notify
 from cbirlab.store import StoreUnwritable
 
 if TYPE_CHECKING:
@@ -74,6 +74,6 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | No
     try:
         tensors, record = load_file(path), record_of(path)
     except Exception as error:  # damaged bytes raise nearly anything
-        warnings.warn(f"{path}: the checkpoint is damaged, so training begins anew: {error}", stacklevel=3)
+        notify(f"{path}: the checkpoint is damaged, so training begins anew: {error}")
         return None
     return (tensors, record) if record else None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 
+from cbirlab.base.notices import notify
 from cbirlab.datasets import Dataset, load_dataset
 from cbirlab.datasets.base import HELD_OUT
 from cbirlab.extract.fingerprint import fingerprints
@@ -48,7 +48,7 @@ class LearningPictures:
         wrong = [problem for problem in problems if problem]
         if not wrong:
             return self
-        warnings.warn(f"training leaves out {len(wrong)} files of {self.name}, the first: {wrong[0]}", stacklevel=4)
+        notify(f"training leaves out {len(wrong)} files of {self.name}, the first: {wrong[0]}")
         kept = [row for row, problem in enumerate(problems) if not problem]
         return replace(self, paths=tuple(self.paths[row] for row in kept), given=self.given[kept])
 

@@ -229,6 +229,7 @@ def frame_text(frame: pd.DataFrame) -> str:
         "numerics",
         "leak",
         "skipped",
+        "left_out",
         "build_seconds",
         "bytes_per_image",
         "recall@10",

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from cbirlab.base.notices import notify
 from cbirlab.base.params import Choice, Range
 from cbirlab.compression.base import Code, rotated
 from cbirlab.compression.library import faiss_library, one_thread
@@ -151,10 +152,7 @@ def chosen(owner: str, shape: tuple[int, ...], m: int | None, bits: int | None) 
             stacklevel=5,
         )
     elif bits is None and wanted == 4:
-        warnings.warn(
-            f"{owner}: learns 16 centres (bits=4) on {rows} rows; 256 (bits=8) would want {ROWS_PER_CENTRE * 256}.",
-            stacklevel=5,
-        )
+        notify(f"{owner}: learns 16 centres (bits=4) on {rows} rows; 256 (bits=8) would want {ROWS_PER_CENTRE * 256}.")
     return m or max(one for one in divisors if one * wanted <= 8 * CODE_BYTES), wanted
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from cbirlab.base.notices import notify
 from cbirlab.base.text import printable
 from cbirlab.datasets.base import Box, Dataset, Query
 from cbirlab.datasets.boxes import check_box
@@ -97,9 +97,7 @@ def answered(dataset: Dataset, file: str | Path, *, root: Path) -> Dataset:
         protocol=protocol,
     )
     if not any(rows for known in made.labels for label, rows in known.items() if label != "junk"):
-        warnings.warn(
-            f"{printable(file)}: No query has a right answer. There are rankings, but no metrics.", stacklevel=3
-        )
+        notify(f"{printable(file)}: No query has a right answer. There are rankings, but no metrics.")
     return made
 
 

@@ -10,11 +10,14 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cbirlab.base.text import printable
+
+if TYPE_CHECKING:
+    from cbirlab.datasets.walking import LeftOut
 
 Box = tuple[float, float, float, float]
 
@@ -63,6 +66,7 @@ class Dataset:
     image_size : long side in pixels at which the benchmark is run by default.
     instances : instance of each database image (for colours on a map), or empty.
     metadata : facts about images and pairs, for questions such as "which descriptor breaks under which change?".
+    left_out : files that lie with the images and are none of them, and why.
     """
 
     name: str
@@ -76,6 +80,7 @@ class Dataset:
     image_size: int = 1024
     instances: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    left_out: tuple[LeftOut, ...] = field(default=(), compare=False, repr=False)
 
     def __post_init__(self) -> None:
         for shown in ("name", "train_name"):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Sequence
 from difflib import get_close_matches
 
+from cbirlab.base.notices import notify
 from cbirlab.base.text import printable
 from cbirlab.datasets.lists import Sheet, number
 
@@ -75,10 +75,9 @@ class Columns:
         """Say which column is taken as the instance, if it is called otherwise."""
         name = self._sheet.header[self.at["instance"]] if "instance" in self.at else "instance"
         if not _plain(name).startswith("instance"):
-            warnings.warn(
+            notify(
                 f"{printable(self._sheet.file)}: the column {printable(name)!r} is taken as the instance, which says "
-                "what an image shows; call it 'instance' if that is right.",
-                stacklevel=5,
+                "what an image shows; call it 'instance' if that is right."
             )
 
     @property
@@ -185,8 +184,7 @@ def _warn_unknown(sheet: Sheet, unknown: Sequence[str], known: Sequence[str], in
         for name in unknown
     )
     one = len(unknown) == 1
-    warnings.warn(
+    notify(
         f"{printable(sheet.file)}: the column{'' if one else 's'} {listed} {'has' if one else 'have'} no meaning here "
-        f"and {'is' if one else 'are'} {instead}.",
-        stacklevel=5,
+        f"and {'is' if one else 'are'} {instead}."
     )

@@ -54,7 +54,7 @@ def folder(
         `answered` finds.
     """
     path = Path(path).expanduser()
-    shown = laid_out(path, layout)
+    shown, left_out = laid_out(path, layout)
     database = [image for image in shown if image.role in ("both", "database", "distractor")]
     learned = [image for image in shown if image.role == "train"]
     judged = [image for image in shown if image.role != "train"]
@@ -64,7 +64,8 @@ def folder(
     if train is None:
         taught, train_name = tuple(image.path for image in learned), f"{name}/train" if learned else ""
     else:
-        taught, train_name, learned = tuple(readable(Path(train).expanduser())), name_of(Path(train)), []
+        found, lost = readable(Path(train).expanduser())
+        taught, train_name, learned, left_out = tuple(found), name_of(Path(train)), [], [*left_out, *lost]
     rows = _rows(database, asked)
     dataset = Dataset(
         name=name,
@@ -78,6 +79,7 @@ def folder(
         image_size=image_size,
         instances=tuple(image.instance for image in database) if labelled else (),
         metadata={OWN: True},
+        left_out=tuple(one for one in left_out if one.cause != "link"),  # what a link leads to is there
     )
     if answers is not None:
         return answered(dataset, answers, root=path)

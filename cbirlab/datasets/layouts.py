@@ -31,8 +31,10 @@ class Shown:
     role: str
 
 
-def laid_out(folder: Path, layout: str) -> list[Shown]:
-    """The readable images of a folder in the order of their relative paths; warns of what is left out or guessed.
+def laid_out(folder: Path, layout: str) -> tuple[list[Shown], list[LeftOut]]:
+    """The readable images of a folder in the order of their relative paths, and what is left out of it.
+
+    Warns of what is left out or guessed.
 
     Raises
     ------
@@ -41,16 +43,17 @@ def laid_out(folder: Path, layout: str) -> list[Shown]:
     """
     LAYOUT.check("folder", "layout", layout)
     tops = _tops(folder)
-    shown = _splits(folder, tops, layout) if _are_splits(folder, tops, layout) else _instances(folder, layout)
+    take = _splits if _are_splits(folder, tops, layout) else _instances
+    shown, left_out = take(folder, tops, layout)
     spelling = spelled({image.instance for image in shown})
     shown = [replace(image, instance=spelling[image.instance]) for image in shown]
     for doubt in doubts([image.instance for image in shown], spelling):
         _say(folder, f"{doubt}.")
-    return shown
+    return shown, left_out
 
 
-def readable(folder: Path) -> list[Path]:
-    """The images below a folder that can be read, in the order of their relative paths; warns of the others."""
+def readable(folder: Path) -> tuple[list[Path], list[LeftOut]]:
+    """The images below a folder that can be read, in the order of their relative paths; the others, after a warning."""
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder.")
     found = walk(folder)
@@ -77,8 +80,8 @@ def _are_splits(folder: Path, tops: Sequence[Path], layout: str) -> bool:
     return bool(named) and not others
 
 
-def _instances(folder: Path, layout: str) -> list[Shown]:
-    images = readable(folder)
+def _instances(folder: Path, _tops: Sequence[Path], layout: str) -> tuple[list[Shown], list[LeftOut]]:
+    images, left_out = readable(folder)
     inner = [image.relative_to(folder).parts[:-1] for image in images]
     if layout == "auto" and all(len(folders) > 1 for folders in inner):
         tops = sorted({folders[0] for folders in inner})
@@ -91,13 +94,14 @@ def _instances(folder: Path, layout: str) -> list[Shown]:
         )
     names = ["/".join(folders if layout == "nested" else folders[:1]) for folders in inner]
     labelled = any(names)
-    return [
+    shown = [
         Shown(image, name, "both" if name or not labelled else "distractor")
         for image, name in zip(images, names, strict=True)
     ]
+    return shown, left_out
 
 
-def _splits(folder: Path, tops: Sequence[Path], layout: str) -> list[Shown]:
+def _splits(folder: Path, tops: Sequence[Path], layout: str) -> tuple[list[Shown], list[LeftOut]]:
     parts = {top.name: part_of(top.name) for top in tops}
     named = {part for part in parts.values() if part}
     if not named:
@@ -117,7 +121,8 @@ def _splits(folder: Path, tops: Sequence[Path], layout: str) -> list[Shown]:
         else:
             left += [LeftOut(image, "split", f"{image} belongs to no split that is used.") for image in found.images]
     shown = []
-    for image in _readable(folder, images, left):
+    images, left = _readable(folder, images, left)
+    for image in images:
         top, *inner = image.relative_to(folder).parts[:-1]
         role = role_of[top]
         shown.append(Shown(image, "" if role == "distractor" or not inner else inner[0], role))
@@ -132,7 +137,7 @@ def _splits(folder: Path, tops: Sequence[Path], layout: str) -> list[Shown]:
             f"its folders have names of splits and are loaded as splits: {', '.join(told)}. Pass layout='splits' if "
             "that is right, layout='instances' if each of them is an instance.",
         )
-    return shown
+    return shown, left
 
 
 def _left_out(found: Walk) -> list[LeftOut]:
@@ -142,8 +147,8 @@ def _left_out(found: Walk) -> list[LeftOut]:
     return found.left_out + repeated
 
 
-def _readable(folder: Path, images: Iterable[Path], left_out: Sequence[LeftOut]) -> list[Path]:
-    """Images with a header that can be read, in the order of their relative paths."""
+def _readable(folder: Path, images: Iterable[Path], left_out: Sequence[LeftOut]) -> tuple[list[Path], list[LeftOut]]:
+    """Images with a header that can be read, in the order of their relative paths, and all that is left out."""
     found, unread = [], []
     ordered = sorted(images, key=lambda file: file.relative_to(folder).as_posix())
     for file in bar(ordered, desc="reading headers", unit="file", show=len(ordered) >= _MANY, delay=0):
@@ -153,9 +158,10 @@ def _readable(folder: Path, images: Iterable[Path], left_out: Sequence[LeftOut])
             unread.append(LeftOut(file, "header", str(error)))
         else:
             found.append(file)
-    warn_left_out(folder, [*left_out, *unread])
+    lost = [*left_out, *unread]
+    warn_left_out(folder, lost)
     if found:
-        return found
+        return found, lost
     why = [f"{len(unread)} image files, none of them readable"] if unread else []
     others = [file for file in left_out if file.cause == "ending"]
     why += [endings(others)] if others else []

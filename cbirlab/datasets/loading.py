@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import warnings
 from pathlib import Path
 from typing import Any
 
+from cbirlab.base.notices import notify
 from cbirlab.base.registry import UnknownName
 from cbirlab.datasets.base import Dataset
 from cbirlab.datasets.catalogue import DATASETS, about
@@ -139,7 +139,6 @@ def _warn_if_fewer(name: str, dataset: Dataset) -> None:
         ("queries", len(dataset.queries), facts.queries),
     ):
         if published is not None and there < published:
-            warnings.warn(
-                f"{name}: {there:,} of {published:,} {what} are here; metrics on them are not those of the benchmark.",
-                stacklevel=4,
+            notify(
+                f"{name}: {there:,} of {published:,} {what} are here; metrics on them are not those of the benchmark."
             )

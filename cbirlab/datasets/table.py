@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
+from cbirlab.base.notices import notify
 from cbirlab.base.progress import bar
 from cbirlab.base.text import printable
 from cbirlab.datasets.answers import answered
@@ -278,7 +278,7 @@ def _refuse_twice(sheet: Sheet, lines: Sequence[_Line], what: Callable[[_Line], 
 
 
 def _say(sheet: Sheet, what: str) -> None:
-    warnings.warn(f"{printable(sheet.file)}: {what}", stacklevel=4)
+    notify(f"{printable(sheet.file)}: {what}")
 
 
 def _at(numbers: Sequence[int]) -> str:

@@ -176,6 +176,26 @@ def endings(files: Sequence[LeftOut]) -> str:
     return f"{ends} in {named}, which {'are' if several else 'is'} not read here"
 
 
+_IN_WORDS = {
+    "ending": "in a format that is not read here",
+    "header": "not readable",
+    "closed": "in a closed folder",
+    "split": "in no split that is used",
+    "special": "no file",
+    "link": "a repeated link",
+}
+
+
+def in_words(causes: Iterable[str]) -> str:
+    """How many files are left out for each cause, as "2 in a format that is not read here, 1 not readable".
+
+    Parameters
+    ----------
+    causes : as in `LeftOut`, or other words, which stand for themselves.
+    """
+    return ", ".join(f"{count} {_IN_WORDS.get(cause, cause)}" for cause, count in Counter(causes).items())
+
+
 def _ending(files: Sequence[LeftOut], where: Path) -> str:
     return f"{endings(files)}: {_names(files, where)}; save them as .jpg or .png."
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from cbirlab.base.notices import notify
 from cbirlab.datasets.base import Dataset
 from cbirlab.evaluation.comparing import interval
 from cbirlab.evaluation.found import Found, check_rows, find
@@ -69,7 +69,7 @@ def evaluate(
         scorer.add(block)
     evaluation = scorer.evaluation(resamples=resamples, seed=seed)
     if remarking:
-        scorer.warn(evaluation, stacklevel=3)
+        scorer.warn(evaluation)
     return evaluation
 
 
@@ -139,12 +139,10 @@ class Scorer:
             metrics |= {f"{name}_low": bounds.low, f"{name}_high": bounds.high}
         return evaluation
 
-    def warn(
-        self, evaluation: Evaluation, stacklevel: int = 2, described: Callable[[], np.ndarray] | None = None
-    ) -> None:
+    def warn(self, evaluation: Evaluation, described: Callable[[], np.ndarray] | None = None) -> None:
         """Warn of reasons why its numbers mean less than they seem to; `described` is as for `remarks`."""
         for remark in remarks(evaluation, self._answers, self.dataset, described):
-            warnings.warn(f"evaluate: {remark}", stacklevel=stacklevel)
+            notify(f"evaluate: {remark}")
 
 
 class _Scored(NamedTuple):

@@ -10,7 +10,7 @@ from cbirlab.fusion.recipe import Fusion
 from cbirlab.pipeline import Recipe, Run, table_row
 from cbirlab.pipeline.learning_sets import train_name
 from cbirlab.pipeline.recipe import right_of_maps
-from cbirlab.pipeline.result import Outcome
+from cbirlab.pipeline.result import Outcome, count_left_out
 
 COSTS = ("forward_passes", "ms_per_image")
 """Columns that say what it costs to describe an image; members of one bench share the passes."""
@@ -63,7 +63,7 @@ def fused_row(result: FusedRun) -> dict[str, Any]:
     row["build_seconds"] = round(result.build_seconds, 3)
     row |= {name: _cost([one[name] for one in rows], result.recipe.members) for name in COSTS if name in row}
     row["best_of"] = 1 + len(result.searches)
-    row["skipped"] = sum(len(unread) for unread in result.skipped.values())
+    row |= count_left_out(result)
     del row["recipe"]
     weights = " + ".join(f"{weight:.3g}" for weight in result.member_weights)
     return {**row, "fusion": str(result.recipe.method), "fusion_weights": weights, "recipe": result.recipe.to_json()}

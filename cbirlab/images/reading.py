@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import math
-import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from PIL import Image
 
+from cbirlab.base.notices import notify
 from cbirlab.images.decoding.formats import ImageError
 from cbirlab.images.decoding.opening import Held, Source, enough_memory, name_of, used
 from cbirlab.images.decoding.upright import upright_rgb, upright_size
@@ -185,7 +185,7 @@ def _told(found: tuple[T, str]) -> T:
     """Return what was found; warn with its remark, worded the same for every file, so that Python shows it once."""
     value, remark = found
     if remark:
-        warnings.warn(f"A picture has {remark}", stacklevel=3)
+        notify(f"A picture has {remark}")
     return value
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Self
 
 import numpy as np
 
+from cbirlab.base.notices import notify
 from cbirlab.base.params import Range
 from cbirlab.compression import library
 from cbirlab.compression.base import Code
@@ -55,10 +56,9 @@ class IVF(FaissIndex):
                 stacklevel=4,
             )
         elif self.lists is None and lists < usual:
-            warnings.warn(
+            notify(
                 f"IVF: makes {lists} lists on {len(train)} rows to learn on; {usual}, four times the square root of "
-                f"{images}, would want {ROWS_PER_CENTRE * usual}.",
-                stacklevel=4,
+                f"{images}, would want {ROWS_PER_CENTRE * usual}."
             )
         return self._made(f"IVF{lists}", train)
 

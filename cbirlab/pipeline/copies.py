@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from contextlib import suppress
 
 import numpy as np
 
+from cbirlab.base.notices import notify
 from cbirlab.datasets.base import OWN, Dataset
 from cbirlab.datasets.copies import SHARE, SIDE, judged_pictures, nearly_equal, said_of, sorted_out
 from cbirlab.extract.fingerprint import fingerprints
@@ -39,8 +39,7 @@ def warn_of_copies(dataset: Dataset, store: Store, progress: bool = True) -> Non
     _told.add(mark)
     said = said_of(dataset, sorted_out(dataset, copies_of(dataset, store, progress=progress)))
     if said:
-        warnings.warn(
+        notify(
             f"{dataset.name}: {said}. Leave out all but one of each, or call them junk in a file of answers; "
-            "`cbirlab duplicates` also finds those that were cut or made brighter.",
-            stacklevel=3,
+            "`cbirlab duplicates` also finds those that were cut or made brighter."
         )

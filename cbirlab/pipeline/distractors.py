@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from cbirlab.base.notices import notify
 from cbirlab.base.params import Range
 from cbirlab.base.plain import MOST_LETTERS, shown
 from cbirlab.datasets import Dataset
@@ -106,10 +106,9 @@ def apart(distractors: Dataset, dataset: Dataset, store: Store) -> Dataset:
             f"{dataset.name!r}; they would be right answers too: choose another dataset."
         )
     if left_out := len(distractors.images) - len(kept):
-        warnings.warn(
+        notify(
             f"distractors: {left_out} of the {len(distractors.images)} images of {distractors.name} are evaluated "
-            f"images of {dataset.name} and are left out.",
-            stacklevel=2,
+            f"images of {dataset.name} and are left out."
         )
     nothing: dict[str, Any] = dict.fromkeys(("queries", "labels", "train", "train_instances", "instances"), ())
     return replace(distractors, images=kept, metadata={}, **nothing)

@@ -11,6 +11,7 @@ from typing import TypeVar
 import numpy as np
 
 from cbirlab.datasets import Dataset
+from cbirlab.datasets.walking import in_words
 from cbirlab.evaluation import Evaluation, Scorer
 from cbirlab.index import Ranking
 from cbirlab.index.lists import Kept, Lists, without
@@ -19,6 +20,8 @@ from cbirlab.pipeline.recipe import Recipe
 from cbirlab.pipeline.reranked import Told
 
 T = TypeVar("T")
+
+NOT_DECODED = "without a descriptor"
 
 SEARCHES, BUDGET_SECONDS = 5, 0.1
 """A search is repeated until so many were timed, or took so long together; a longer one is timed only once."""
@@ -59,6 +62,15 @@ class Outcome:
     recall: float = 1.0
     leak: str = ""
     skipped: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """Every file that was left out, when the dataset was loaded or when it was described: sentence to cause.
+
+        A file that is a query and a database image too is one file.
+        """
+        found = {file.reason: file.cause for file in self.dataset.left_out}
+        return found | {reason: NOT_DECODED for rows in self.skipped.values() for reason in rows.values()}
 
     @property
     def size_bytes(self) -> int:
@@ -172,3 +184,9 @@ def judge(
     if scorer is not None and evaluation is not None:
         scorer.warn(evaluation, described=described)
     return kept.ranking(again or lists), evaluation
+
+
+def count_left_out(result: Outcome) -> dict[str, int | str]:
+    """The cells of a table that tell how many files were left out, and why."""
+    found = result.left_out
+    return {"skipped": len(found), "left_out": in_words(found.values())}

@@ -12,7 +12,7 @@ from cbirlab.pipeline.added import STAGES
 from cbirlab.pipeline.bench import Bench
 from cbirlab.pipeline.fitting import find_clipped, warn_of_clipped
 from cbirlab.pipeline.recipe import Recipe
-from cbirlab.pipeline.result import Clock, Run
+from cbirlab.pipeline.result import Clock, Run, count_left_out
 from cbirlab.pipeline.search import RECALL_AT
 from cbirlab.pipeline.timing import ms_per_image
 from cbirlab.store import Store
@@ -102,6 +102,6 @@ def table_row(result: Run) -> dict[str, Any]:
         "bytes_per_image": result.bytes_per_image,
         EXACT_RECALL if EXACT_RECALL not in result.metrics else f"exact_{EXACT_RECALL}": result.recall,
         "leak": result.leak,
-        "skipped": sum(len(rows) for rows in result.skipped.values()),
+        **count_left_out(result),
         "recipe": recipe.to_json(),
     }

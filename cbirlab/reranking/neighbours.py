@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from cbirlab.base.notices import notify
 from cbirlab.base.params import Range
 from cbirlab.compression.library import has_faiss
 from cbirlab.index.exact import ExactIndex
@@ -81,10 +81,9 @@ def find_neighbours(rows: np.ndarray, k: int = MOST) -> Neighbours:
     if has_faiss():
         return _found_by_lists(rows, k)
     minutes = 2e-10 * len(rows) ** 2 * rows.shape[1] / 60
-    warnings.warn(
+    notify(
         f"neighbours: all {len(rows):,} images are compared with each other, which takes about {minutes:.0f} minutes; "
-        "with faiss it is a matter of seconds: pip install 'cbirlab[scale]'.",
-        stacklevel=2,
+        "with faiss it is a matter of seconds: pip install 'cbirlab[scale]'."
     )
     return _found_by(ExactIndex().fit(rows), rows, k)
 
@@ -99,10 +98,9 @@ def _found_by_lists(rows: np.ndarray, k: int) -> Neighbours:
     while recall < LEAST_RECALL and index.probes < index.lists_:
         index.probes = min(2 * index.probes, index.lists_)
         recall = float(np.nanmean(recall_of_exact(index.search(some, k + 1), some, rows, k + 1, exact=exact)))
-    warnings.warn(
+    notify(
         f"neighbours: inverted lists found the {k} nearest of {len(rows):,} images, {recall:.1%} of the true ones "
-        f"({index.probes} of {index.lists_} lists visited).",
-        stacklevel=3,
+        f"({index.probes} of {index.lists_} lists visited)."
     )
     return _found_by(index, rows, k, recall)
 

@@ -7,7 +7,6 @@ import functools
 import os
 import shutil
 import time
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import chain
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from cbirlab.base.notices import notify
 from cbirlab.store.files import (
     FORMAT,
     DamagedEntry,
@@ -76,7 +76,7 @@ class Store:
         except (DamagedEntry, OSError) as error:
             if not (folder / "meta.json").exists():  # removed by another process in between
                 return None
-            warnings.warn(f"Store: entry {kind}/{folder.name} is damaged and will be rebuilt: {error}", stacklevel=2)
+            notify(f"Store: entry {kind}/{folder.name} is damaged and will be rebuilt: {error}")
             self.discard(folder)
             return None
         with suppress(OSError):  # a read-only store is still good for reading

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from cbirlab.attention import ATTENTIONS
 from cbirlab.backbones import check_tap, usual_backbone
 from cbirlab.base.frames import frame_of
 from cbirlab.base.methods import Method
+from cbirlab.base.notices import notify
 from cbirlab.base.progress import bar
 from cbirlab.compression import Compression
 from cbirlab.datasets import Dataset, load_named
@@ -240,7 +240,7 @@ def _cells(taps: Sequence[Taps], specs: Sequence[Aggregation], backbone: Backbon
         cells += [(tap, spec) for spec in possible]
     if left_out:
         listed = "\n  ".join(left_out)
-        warnings.warn(f"compare: {backbone.name}: {len(left_out)} taps are left out:\n  {listed}", stacklevel=3)
+        notify(f"compare: {backbone.name}: {len(left_out)} taps are left out:\n  {listed}")
     warn_of_clipped([find_clipped(backbone, tap.members, spec) for tap, spec in cells], stacklevel=4)
     return cells
 

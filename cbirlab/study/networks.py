@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from cbirlab.backbones import BACKBONES, check_tap, load_backbone, split_backbone, taps_of
 from cbirlab.base.methods import split_names
+from cbirlab.base.notices import notify
 from cbirlab.base.registry import Info, Registry
 from cbirlab.pipeline.tap_names import Taps
 
@@ -29,10 +29,7 @@ def names_of(given: Names, registry: Registry[Any]) -> list[str]:
         here = [one.name for one in infos if not (one.facts.get("server") or one.facts.get("trained"))]
         lacking = [name for name in here if registry is not BACKBONES and _is_missing(registry.info(name))]
         if lacking:
-            warnings.warn(
-                f"{registry.kind} {', '.join(lacking)} left out: pip install 'cbirlab[train]' to have them.",
-                stacklevel=3,
-            )
+            notify(f"{registry.kind} {', '.join(lacking)} left out: pip install 'cbirlab[train]' to have them.")
         return [name for name in here if name not in lacking]
     return split_names(given) if isinstance(given, str) else list(given)
 
@@ -84,7 +81,7 @@ def loaded_ones(
             yield loaded, weight
     if absent:
         listed = "\n  ".join(absent)
-        warnings.warn(f"compare: {len(absent)} backbones are left out:\n  {listed}", stacklevel=3)
+        notify(f"compare: {len(absent)} backbones are left out:\n  {listed}")
 
 
 def check_taps(taps: Names | None, backbones: Sequence[str]) -> None:

@@ -3,6 +3,7 @@
 from cbirlab.tables.files import (
     CELL_SIGNS,
     TEXTS,
+    TO_READ,
     check_excel,
     read,
     read_recipe,
@@ -12,17 +13,30 @@ from cbirlab.tables.files import (
     write,
 )
 from cbirlab.tables.markup import to_latex, to_markdown, to_text
-from cbirlab.tables.reading import CORE, MAPS, for_reading, heading, main_metrics, usual_columns
+from cbirlab.tables.reading import (
+    CORE,
+    MAPS,
+    check_columns,
+    for_reading,
+    heading,
+    main_metrics,
+    offered_columns,
+    usual_columns,
+    with_ends,
+)
 
 __all__ = [
     "CELL_SIGNS",
     "CORE",
     "MAPS",
     "TEXTS",
+    "TO_READ",
+    "check_columns",
     "check_excel",
     "for_reading",
     "heading",
     "main_metrics",
+    "offered_columns",
     "read",
     "read_recipe",
     "suffixes",
@@ -32,5 +46,6 @@ __all__ = [
     "to_markdown",
     "to_text",
     "usual_columns",
+    "with_ends",
     "write",
 ]

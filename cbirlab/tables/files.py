@@ -22,8 +22,10 @@ from cbirlab.tables.reading import Columns, check_columns
 if TYPE_CHECKING:
     import pandas as pd
 
-TEXTS = ("leak", "whitening_set", "fusion", "fusion_weights", "from", "to", "note")
+TEXTS = ("leak", "left_out", "whitening_set", "fusion", "fusion_weights", "from", "to", "note")
 """Columns of text whose values may be empty or look like numbers."""
+TO_READ = ("md", "tex")
+"""Formats for people: few columns by default, and a number and its interval in one cell."""
 CELL_SIGNS = 16_000
 """Most UTF-16 units that a cell in Excel holds (32,767)."""
 _SHEET, _CONTINUED = "cbirlab", "continued"

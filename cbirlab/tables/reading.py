@@ -30,6 +30,7 @@ WORDS = {
     "best_of": "timed",
     "bytes_per_image": "bytes",
     f"exact_{EXACT_RECALL}": f"{EXACT_RECALL} of the exact list",
+    "left_out": "files left out",
     "difference": "difference to the first",
     "difference_p": "p",
     "change_p": "p",
@@ -72,6 +73,17 @@ def main_metrics(columns: Iterable[str]) -> list[str]:
     return others + [one for one in MAPS if one in there]
 
 
+def offered_columns(frame: pd.DataFrame) -> list[str]:
+    """The columns that one can choose: all but the recipes, and the ends of an interval, which go with its number."""
+    return [name for name in frame.columns if name != "recipe" and not _is_end(str(name), frame)]
+
+
+def with_ends(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
+    """The columns, each with the ends of its interval behind it if it has one."""
+    ends = {name: [f"{name}_{end}" for end in ("low", "high")] for name in columns}
+    return [one for name in columns for one in (name, *(end for end in ends[name] if end in frame))]
+
+
 def usual_columns(frame: pd.DataFrame) -> list[str]:
     """The columns that a reader needs: what tells the rows apart, their main metrics, and what has to be said of them.
 
@@ -79,7 +91,7 @@ def usual_columns(frame: pd.DataFrame) -> list[str]:
     differ; the main metrics; the bytes if rows differ in the search; and what is not empty of the rest, such as a leak.
     Of another table they are all but the recipes.
     """
-    names = [name for name in frame.columns if name != "recipe" and not _is_end(str(name), frame)]
+    names = offered_columns(frame)
     if not {"aggregation", "whitening"} <= {*names}:
         return names
     differ = {name for name in names if len({str(value) for value in frame[name]}) > 1}

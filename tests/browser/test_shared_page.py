@@ -59,7 +59,7 @@ def session(tmp_path_factory) -> Session:
 
 @pytest.fixture(scope="module")
 def plan(session):
-    return lay_out(session, choose(session, **VALUES))
+    return lay_out(session, choose(session, values=VALUES))
 
 
 @pytest.fixture(scope="module")

@@ -205,6 +205,43 @@ def test_the_bar_folds_fills_and_finds(lab, page):
     page.wait_for_function("!document.fullscreenElement")
 
 
+@pytest.mark.parametrize(("name", "way"), [("settings", 1), ("map", -1)])
+def test_widths_are_dragged_kept_and_given_back(page, shot, name, way):
+    line = page.get_by_role("separator", name=f"Width of the {name}")
+
+    def width():
+        return int(line.get_attribute("aria-valuenow"))
+
+    usual, box = width(), line.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + 150
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + way * 40, y, steps=4)
+    page.mouse.up()
+    assert width() == pytest.approx(usual + 40, abs=2)
+    shot(page, f"bench-wide-{name}")
+    page.keyboard.press("ArrowLeft")
+    assert width() == pytest.approx(usual + 40 - way * 16, abs=2)
+    sliders = page.locator(f"{BENCH} .cbirlab-side-a .widget-inline-hbox")
+    pane = page.locator(f"{BENCH} .cbirlab-region").bounding_box()
+    assert sliders.first.bounding_box()["width"] == pytest.approx(pane["width"], abs=16), "controls fill their pane"
+    assert page.evaluate(f"() => Number(localStorage.getItem('cbirlab-width-{name}'))") == width()
+    for _ in range(60):
+        page.keyboard.press("ArrowRight" if way > 0 else "ArrowLeft")
+    assert width() <= int(line.get_attribute("aria-valuemax"))
+    inside(page, GRID, CANVAS)
+    tops = "parts => parts.map((part) => document.querySelector(part).getBoundingClientRect().top)"
+    grid_top, map_top = page.evaluate(tops, [GRID, f"{BENCH} .cbirlab-map"])
+    assert abs(grid_top - map_top) < 60, "the panes stay side by side"
+    line.dblclick()
+    assert width() == pytest.approx(usual, abs=2)
+    assert page.evaluate(f"() => localStorage.getItem('cbirlab-width-{name}')") is None
+    page.get_by_role("button", name=name, exact=True).click()
+    expect(line).to_be_hidden()  # with its pane
+    page.get_by_role("button", name=name, exact=True).click()
+    expect(line).to_be_visible()
+
+
 def test_text_follows_the_presentation_mode(lab, page):
     size = f"parseFloat(getComputedStyle(document.querySelector('{GRID} .cbirlab-title')).fontSize)"
     usual = page.evaluate(size)
@@ -417,6 +454,68 @@ def test_pinned_settings_are_taken_home(page, shot):
     assert [row["aggregation"] for row in rows] == ["gem(p=3)", "mac"]
     assert [row["recipe"]["aggregation"] for row in json.loads(files["JSON recipes"])] == ["gem(p=3)", "mac"]
     assert files["Excel"].startswith(b"PK")
+
+
+def test_pins_stand_beside_the_bars_of_what_is_shown(lab, page, shot):
+    page.get_by_role("button", name="Compare A | B").click()  # one setting again
+    expect(page.locator(GRID)).to_have_count(1)
+    metrics = page.locator(f"{BENCH} .cbirlab-metrics")
+    expect(metrics.locator(".cbirlab-pins")).to_have_count(3)
+    bars = metrics.locator("tr", has_text="Medium").locator(".cbirlab-pins u")
+    entries = page.locator(f"{BENCH} .cbirlab-pin")
+    expect(bars).to_have_count(2)
+    looks = "node => getComputedStyle(node).backgroundColor"
+    assert [bar.evaluate(looks) for bar in bars.all()] == [one.locator("i").evaluate(looks) for one in entries.all()]
+    assert len({bar.evaluate(looks) for bar in bars.all()}) == 2, "each has its colour"
+    expect(entries.nth(1).locator("small")).to_be_hidden()
+    entries.first.focus()
+    page.keyboard.press("Tab")
+    expect(entries.nth(1).locator("small")).to_be_visible()
+    expect(entries.nth(1)).to_contain_text("mac")
+    expect(entries.filter(has_text="shown now")).to_have_count(1)
+    shot(page, "bench-pins")
+    page.get_by_role("button", name="Compare A | B").click()
+    expect(page.locator(GRID)).to_have_count(2)
+
+
+def test_the_columns_of_the_files_are_chosen_by_keys(page, shot):
+    fold = page.locator(".cbirlab-choice")
+    fold.locator("summary").focus()
+    expect(fold.locator("summary")).to_contain_text("the usual")
+    page.keyboard.press("Enter")
+    boxes = fold.get_by_role("checkbox")
+    expect(boxes.first).to_be_visible()
+    shot(page, "bench-columns")
+    ticked = [box.get_attribute("value") for box in boxes.all() if box.is_checked()]
+    assert {"aggregation", "map_medium"} <= {*ticked}
+    fold.get_by_role("checkbox", name="pooling", exact=True).focus()
+    page.keyboard.press("Space")
+    expect(fold.locator("summary")).to_contain_text(f"{len(ticked) - 1} of {boxes.count()}")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download Markdown").click()
+    assert "pooling" not in Path(download.value.path()).read_text().split("\n")[0]
+    page.get_by_role("button", name="Pin this setting").click()  # the table is drawn again
+    expect(fold.get_by_role("checkbox", name="pooling", exact=True)).not_to_be_checked()
+    for box in boxes.all():
+        if box.is_checked():
+            box.click()
+    assert sum(box.is_checked() for box in boxes.all()) == 1, "a table without columns is none"
+    fold.get_by_role("button", name="Usual columns").click()
+    assert [box.get_attribute("value") for box in boxes.all() if box.is_checked()] == ticked
+    fold.locator("summary").click()
+
+
+def test_a_page_to_share_is_made_with_a_bar_and_downloaded(page):
+    button = page.get_by_role("button", name="Page to share")
+    button.focus()
+    with page.expect_download(timeout=120_000) as download:
+        page.keyboard.press("Enter")
+        expect(page.locator(f"{BENCH} [role=status]", has_text="Making page.html").first).to_be_visible()
+    text = Path(download.value.path()).read_text(encoding="utf-8")
+    assert download.value.suggested_filename == "page.html"
+    assert text.startswith("<!doctype html>")
+    assert "Content-Security-Policy" in text
+    expect(page.locator(f"{BENCH} [role=status]", has_text="Making page.html")).to_be_hidden()
 
 
 def test_a_slow_setting_says_so_and_can_be_cancelled(page):

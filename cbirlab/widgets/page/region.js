@@ -76,7 +76,7 @@ function render({ model, el }) {
     clear.disabled = !box.length;
     hint.textContent = box.length
       ? "The rectangle is the query. Drag another, or press Escape for the whole picture."
-      : "Drag a rectangle to search for a part; or press Enter, then move it by the arrow keys.";
+      : "Drag a rectangle to search for a part (keys: Enter, then arrows).";
     paper.setAttribute("aria-label", `${model.get("description")}. ${hint.textContent}`);
     el.dataset.box = box.map((edge) => edge.toFixed(3)).join(" ");
   }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -42,7 +42,9 @@ class Panel(WithStill, widgets.VBox):
     def __init__(self, pause: float) -> None:
         self.guard = Guard(self.show_error)
         self._renew()
-        self._update = Latest(self._redraw, on_error=self._failed, afterwards=self._redraw_rest, pause=pause)
+        self._update = Latest(
+            self._redraw, on_error=self._failed, afterwards=self._redraw_rest, apart=self._test, pause=pause
+        )
         super().__init__()
         self.add_class("cbirlab-panel")
         self.guard.observe(self, "live", self.ask)
@@ -83,6 +85,9 @@ class Panel(WithStill, widgets.VBox):
 
     def _draw_rest(self) -> None:
         """Draw nothing: this is for panels that draw everything at once."""
+
+    def _test(self) -> Callable[[], None] | None:
+        """Test what is drawn now, if that takes long; returns what draws the result. The panel may change meanwhile."""
 
     def show_error(self, error: Exception) -> None:
         """Show an error in the panel, where the user sees it."""

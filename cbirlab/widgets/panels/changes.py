@@ -60,10 +60,15 @@ def differences(a: Side, b: Side, own: Sequence[int]) -> dict[str, Sequence[str]
     return {"A": gone(a.results, b.results, b.ranking, own), "B": moved(b.results, a.results, a.ranking, own)}
 
 
-def leads(run: Run, before: Found | None) -> dict[str, Lead]:
-    """Main metric to what it was at the step before, and the paired test of the difference; empty for the same run."""
-    if before is None or before.run.recipe == run.recipe:
+def leads(run: Run, before: Found | None, *, tests: bool = True) -> dict[str, Lead]:
+    """Main metric to what it was at the step before, and the paired test of the difference; empty for the same run.
+
+    Parameters
+    ----------
+    tests : False leaves the tests out, which take far longer than the rest.
+    """
+    if before is None or before.run.recipe == run.recipe or run.evaluation is None or before.run.evaluation is None:
         return {}
-    tested = difference(before.run, run)[0]
+    tested = difference(before.run, run)[0] if tests else dict.fromkeys(run.evaluation.per_query)
     named = {level: f"map_{level}" if f"map_{level}" in run.metrics else level for level in tested}
     return {name: Lead(before.run.metrics[name], tested[level]) for level, name in named.items() if name in run.metrics}

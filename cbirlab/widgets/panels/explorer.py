@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
@@ -11,10 +11,11 @@ from traitlets import Tuple
 from cbirlab.widgets.panels.base_panel import Panel
 from cbirlab.widgets.panels.changes import found_by, leads, moves
 from cbirlab.widgets.panels.sessions import Sessions, key_of
-from cbirlab.widgets.panels.setting_side import Side, make_ready
+from cbirlab.widgets.panels.setting_side import Side, make_ready, pinnable
 from cbirlab.widgets.parts import views
 from cbirlab.widgets.parts.comparison import Comparison
 from cbirlab.widgets.parts.gallery import Thumbnails, send_ahead
+from cbirlab.widgets.parts.metric_bars import MetricBars
 from cbirlab.widgets.parts.query_picture import QueryPicture
 from cbirlab.widgets.parts.question import Question
 from cbirlab.widgets.parts.reproduce import screen_as_commands, screen_as_python
@@ -25,7 +26,6 @@ from cbirlab.widgets.parts.steps import Steps
 from cbirlab.widgets.parts.tasks import Stop
 
 if TYPE_CHECKING:
-    from cbirlab.evaluation import Evaluation
     from cbirlab.live import Session
     from cbirlab.pipeline import Recipe, Run
 
@@ -124,8 +124,8 @@ class Explorer(Panel):
     def _build(self) -> None:
         self.strip = strip_of(self.dataset, self.thumbnails, on_error=self.show_error)
         self.picture = QueryPicture(self.dataset, self.thumbnails, self.ask_own, self.show_error)
-        self.metrics, self.code = widgets.HTML(), widgets.HTML()
-        self.comparison = Comparison(self._pinnable, on_error=self.show_error)
+        self.comparison = Comparison(lambda: pinnable(self.sides), on_error=self.show_error)
+        self.metrics, self.code = MetricBars(self.comparison), widgets.HTML()
 
     def _arranged(self) -> list[Any]:
         self.left = widgets.VBox(self._left(), layout={"flex": self.left_flex, "padding": "0 8px 0 0"})
@@ -241,9 +241,9 @@ class Explorer(Panel):
 
     def _show_numbers(self, runs: Mapping[str, Run]) -> None:
         """Show mAP, and the average precision of the query on every side, or why it has none."""
+        self._untested = runs, self.steps.before(self._key) if len(self.sides) == 1 else None
         if "A" in runs:
-            before = leads(runs["A"], self.steps.before(self._key)) if len(self.sides) == 1 else {}
-            self.metrics.value = views.metrics_table(runs["A"].metrics, before)
+            self.metrics.show(runs["A"], leads(runs["A"], self._untested[1], tests=False))
         if self._unreadable:
             remark = f"{self._unreadable} So it has no descriptor and finds nothing; pick another picture."
         else:
@@ -251,6 +251,11 @@ class Explorer(Panel):
         several = len(self.sides) > 1
         notes = [views.query_note(self._aps(run), side=name if several else "") for name, run in runs.items()]
         self.note.value = views.note(remark) if remark else "".join(notes)
+
+    def _test(self) -> Callable[[], None] | None:
+        runs, before = self._untested
+        found = leads(runs["A"], before) if "A" in runs else {}
+        return (lambda: self.metrics.show(runs["A"], found)) if found else None
 
     def _aps(self, run: Run) -> dict[str, float]:
         levels = run.evaluation.per_query if run.evaluation is not None else {}
@@ -272,13 +277,6 @@ class Explorer(Panel):
 
     def _recipes(self) -> dict[str, Recipe]:
         return {side.name: side.run().recipe for side in self.sides}
-
-    def _pinnable(self) -> list[tuple[Mapping[str, Any], Evaluation | None]]:
-        for side in self.sides:
-            if not side.ready():
-                raise ValueError(f"{side.title} is still being computed; pin it when its gallery is there.")
-        runs = [(side, side.run()) for side in self.sides]
-        return [(side.session.table_row(run), run.evaluation) for side, run in runs]
 
     def to_python(self) -> str:
         """Plain calls that give what is shown now, without any widget."""

@@ -8,10 +8,11 @@ import ipywidgets as widgets
 
 from cbirlab.study.explain import Looker
 from cbirlab.widgets.panels.base_panel import SettingPanel
-from cbirlab.widgets.parts.controls import DESCRIPTION, LAYOUT, tooltip
+from cbirlab.widgets.parts.controls import DESCRIPTION, LAYOUT
 from cbirlab.widgets.parts.gallery import Thumbnails
 from cbirlab.widgets.parts.question import Question
 from cbirlab.widgets.parts.results import strip_of
+from cbirlab.widgets.parts.tooltips import tooltip
 
 if TYPE_CHECKING:
     from cbirlab.live import Session

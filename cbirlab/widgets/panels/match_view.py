@@ -12,12 +12,13 @@ from cbirlab.study.explain.paint import OPACITY, beside, paint_map, with_numbers
 from cbirlab.widgets.panels.base_panel import side_by_side
 from cbirlab.widgets.panels.look_panel import LookPanel, opacity_slider, whole_slider
 from cbirlab.widgets.parts import views
-from cbirlab.widgets.parts.controls import DESCRIPTION, LAYOUT, titled
+from cbirlab.widgets.parts.controls import DESCRIPTION, LAYOUT
 from cbirlab.widgets.parts.drawing import titled_sheet
 from cbirlab.widgets.parts.gallery import Gallery
 from cbirlab.widgets.parts.results import Results
 from cbirlab.widgets.parts.snapshot import picture_html
 from cbirlab.widgets.parts.state import usual_start
+from cbirlab.widgets.parts.tooltips import titled
 
 if TYPE_CHECKING:
     from PIL import Image

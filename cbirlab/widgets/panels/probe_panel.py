@@ -14,11 +14,12 @@ from cbirlab.study.perturbation import KINDS, Answer, answer_of, perturb_image, 
 from cbirlab.widgets.panels.base_panel import SettingPanel, side_by_side
 from cbirlab.widgets.panels.breaks_panel import BreaksPanel
 from cbirlab.widgets.parts import views
-from cbirlab.widgets.parts.controls import DESCRIPTION, LAYOUT, control, menu, on_stop, tooltip
+from cbirlab.widgets.parts.controls import DESCRIPTION, LAYOUT, control, menu, on_stop
 from cbirlab.widgets.parts.gallery import Gallery, Thumbnails
 from cbirlab.widgets.parts.results import results_of_query
 from cbirlab.widgets.parts.snapshot import figure_html, jpeg_bytes, picture_html, picture_sheet
 from cbirlab.widgets.parts.state import Setting
+from cbirlab.widgets.parts.tooltips import tooltip
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,14 +22,13 @@ from cbirlab.widgets.panels.sessions import shared
 from cbirlab.widgets.parts.comparison import Pinned
 from cbirlab.widgets.parts.download import Download, figure_buttons
 from cbirlab.widgets.parts.question import Question
+from cbirlab.widgets.parts.slow_download import SlowDownload
 from cbirlab.widgets.parts.state import RetrievalState
+from cbirlab.widgets.parts.tooltips import tooltip
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from cbirlab.datasets import Dataset
     from cbirlab.live import Session
-    from cbirlab.widgets.parts.guard import Guard
 
 KIND = "cbirlab workbench"
 
@@ -45,6 +45,7 @@ def state_of(workbench: Any) -> dict[str, Any]:
         "b": workbench.b and workbench.b.to_json(),
         "compared": workbench.compared,
         "pinned": workbench.comparison.to_json(),
+        "columns": workbench.comparison.columns,
     }
 
 
@@ -66,6 +67,7 @@ def bring_back(workbench: Any, state: Mapping[str, Any]) -> None:
         if state["b"]:
             workbench.side_b().take_over(state["b"])
         workbench.comparison.from_json(state["pinned"])
+        workbench.comparison.choice.chosen = state.get("columns")  # none in files of earlier versions
 
 
 def write(state: Mapping[str, Any], path: str | Path) -> Path:
@@ -75,6 +77,20 @@ def write(state: Mapping[str, Any], path: str | Path) -> Path:
     with written_aside(target) as aside:
         aside.write_text(json.dumps(state), encoding="utf-8")
     return target
+
+
+def write_page(workbench: Any, path: str | Path, options: dict[str, Any]) -> Path:
+    """Write what a workbench shows, as far as it is of A's backbone, as a page that needs no kernel.
+
+    Parameters
+    ----------
+    options : those of `cbirlab.widgets.shared_page.save_page`.
+    """
+    from cbirlab.widgets.shared_page import save_page
+
+    sides = [side.setting for side in workbench.sides if side.session is workbench.session]
+    shown = {"sides": sides, "compared": len(sides) > 1, "question": workbench.question.query}
+    return save_page(path, workbench.session, **(shown | options))
 
 
 def session_of(dataset: Any, backbone: str | None, options: Mapping[str, Any]) -> Session:
@@ -134,7 +150,10 @@ def _check(state: Mapping[str, Any], name: str) -> None:
         pinned = [Pinned.from_json(one) for one in state["pinned"]]
         if len({(*one.per_query, *map(len, one.per_query.values())) for one in pinned if one.per_query}) > 1:
             raise ValueError("pinned rows are of other queries")
-        for text in (state["dataset"], *(one.row["recipe"] for one in pinned)):
+        columns = state.get("columns")
+        if not isinstance(columns, list | None):
+            raise TypeError(f"columns must be names, got {plain.shown(columns)}")
+        for text in (state["dataset"], *(columns or ()), *(one.row["recipe"] for one in pinned)):
             _text(text)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, TraitError) as error:
         raise ValueError(f"{name}: the state is damaged ({type(error).__name__}: {error}).") from error
@@ -188,41 +207,45 @@ def check_dataset(state: Mapping[str, Any], dataset: Dataset) -> None:
         )
 
 
-def buttons(
-    keep: Callable[[], Mapping[str, Any]],
-    load: Callable[[Mapping[str, Any]], None],
-    sheet: Callable[[], Image.Image],
-    guard: Guard,
-) -> Any:
-    """Buttons that download the state, bring it back, and download the gallery as a figure.
-
-    Parameters
-    ----------
-    keep, load : `keep` gives the state, `load` takes one over.
-    sheet : draws the gallery.
-    guard : shows errors of all.
-    """
+def buttons(workbench: Any) -> Any:
+    """Buttons that download a workbench's state, bring it back, and download the gallery and a page to share."""
+    guard = workbench.guard
     download = Download(
         "Save state",
         name="workbench.json",
         mime="application/json",
-        make=lambda: json.dumps(keep()).encode("utf-8"),
+        make=lambda: json.dumps(workbench.to_json()).encode("utf-8"),
         on_error=guard.show,
-        tooltip="Query, settings and pinned rows as a file, for 'Load state' or Workbench.restore",
+        tooltip=tooltip("Save state"),
     )
-    says = "a file that 'Save state' wrote: the controls, the query and the pinned settings come back"
-    upload = widgets.FileUpload(accept=".json", description="Load state", tooltip=says, layout={"width": "auto"})
+    page = SlowDownload(
+        "Page to share",
+        name="page.html",
+        mime="text/html",
+        make=lambda: page_bytes(workbench),
+        on_error=guard.show,
+        tooltip=tooltip("Page to share"),
+    )
+    looks = {"tooltip": tooltip("Load state"), "layout": {"width": "auto"}}
+    upload = widgets.FileUpload(accept=".json", description="Load state", **looks)
 
     def load_all() -> None:
         for file in upload.value:
-            load(parsed(bytes(file["content"]).decode("utf-8", "replace"), file["name"]))
+            workbench.from_json(parsed(bytes(file["content"]).decode("utf-8", "replace"), file["name"]))
 
     guard.observe(upload, "value", load_all)
 
     def figure(kind: str) -> bytes:
         file = io.BytesIO()
-        sheet().save(file, format=kind)
+        workbench._sheet().save(file, format=kind)
         return file.getvalue()
 
-    figures = figure_buttons("Gallery", "gallery", figure, guard.show, tooltip="The results of A, with their frames")
-    return widgets.HBox([download, upload, *figures], layout={"flex_flow": "row wrap"})
+    figures = figure_buttons("Gallery", "gallery", figure, guard.show)
+    row = widgets.HBox([download, upload, *figures, page], layout={"flex_flow": "row wrap"})
+    return widgets.VBox([row, page.work])
+
+
+def page_bytes(workbench: Any) -> bytes:
+    """The page that `Workbench.save_page` writes."""
+    with tempfile.TemporaryDirectory() as folder:
+        return write_page(workbench, Path(folder) / "page.html", {"progress": False}).read_bytes()

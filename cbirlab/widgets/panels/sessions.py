@@ -148,3 +148,10 @@ def _available(text: str) -> Availability:
         return availability(*split_backbone(text))
     except WeightsError:
         return Availability(False, takes="its file, which is gone")
+
+
+def on_dataset(dataset: str, like: Session) -> Session:
+    """A session on another dataset, with the backbone, the store and the device of `like`."""
+    from cbirlab.live import Session
+
+    return Session(dataset, like.backbone, like.common.weights, store=like.store, device=like.device)

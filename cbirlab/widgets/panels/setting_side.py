@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 import numpy as np
 
-from cbirlab.evaluation import PairedTest, paired
+from cbirlab.evaluation import Evaluation, PairedTest, paired
 from cbirlab.index import Ranking
 from cbirlab.widgets.panels.sessions import Sessions, backbone_options, key_of
 from cbirlab.widgets.panels.system_menu import SystemMenu
@@ -176,6 +176,20 @@ def make_ready(sides: Sequence[Side]) -> None:
     """Compute what these sides need; slow, meant for a thread."""
     for side in sides:
         side.make_ready()
+
+
+def pinnable(sides: Sequence[Side]) -> list[tuple[Mapping[str, Any], Evaluation | None]]:
+    """The row of a table and the evaluation of each side.
+
+    Raises
+    ------
+    ValueError : a side is still being computed.
+    """
+    for side in sides:
+        if not side.ready():
+            raise ValueError(f"{side.title} is still being computed; pin it when its gallery is there.")
+    runs = [(side, side.run()) for side in sides]
+    return [(side.session.table_row(run), run.evaluation) for side, run in runs]
 
 
 def gone(results: Results, other: Results, ranking: Ranking, own: Sequence[int]) -> list[str]:

@@ -11,15 +11,7 @@ from cbirlab.base.params import Parameter, Range, parameters
 from cbirlab.whitening import WHITENINGS, Whitening
 from cbirlab.widgets.panels.base_panel import SettingPanel, side_by_side
 from cbirlab.widgets.parts import charts, views
-from cbirlab.widgets.parts.controls import (
-    ALL,
-    control,
-    dimension_steps,
-    menu,
-    on_stop,
-    option_slider,
-    with_titles,
-)
+from cbirlab.widgets.parts.controls import ALL, control, dimension_steps, menu, on_stop, option_slider, with_titles
 from cbirlab.widgets.parts.drawing import stack_pictures, titled_sheet
 from cbirlab.widgets.parts.state import Setting
 

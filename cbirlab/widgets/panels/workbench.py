@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,16 +13,17 @@ from cbirlab.pipeline.search import NO_ROW
 from cbirlab.widgets.panels import saved
 from cbirlab.widgets.panels.changes import differences
 from cbirlab.widgets.panels.explorer import PAUSE, SHOWN, Explorer
-from cbirlab.widgets.panels.sessions import Sessions, backbone_options
+from cbirlab.widgets.panels.sessions import Sessions, backbone_options, on_dataset
 from cbirlab.widgets.panels.setting_side import Side, difference
 from cbirlab.widgets.parts import views
-from cbirlab.widgets.parts.controls import tooltip
 from cbirlab.widgets.parts.dataset_menu import DatasetMenu
 from cbirlab.widgets.parts.gallery import close_all
 from cbirlab.widgets.parts.map_panel import MapPanel
 from cbirlab.widgets.parts.reproduce import screen_as_commands, screen_as_python
 from cbirlab.widgets.parts.results import count_rows, show_in_strip
+from cbirlab.widgets.parts.splitter import beside
 from cbirlab.widgets.parts.state import RetrievalState, usual_start
+from cbirlab.widgets.parts.tooltips import tooltip
 from cbirlab.widgets.parts.view_bar import ViewBar
 
 if TYPE_CHECKING:
@@ -74,7 +75,9 @@ class Workbench(Explorer):
         if backbone is None and backbones:  # the first on offer
             backbone = next(iter(backbones))
         session = saved.session_of(dataset, backbone, options)
-        self.datasets = DatasetMenu(session.common.dataset, session.dataset.name, self._session_on, self.show)
+        self.datasets = DatasetMenu(
+            session.common.dataset, session.dataset.name, lambda name: on_dataset(name, self.session), self.show
+        )
         self.view = ViewBar(self.datasets, shown=shown)
         self.compare = self.view.compare
         given = {"state": state, "start": start, "shown": shown, "prefetch": prefetch, "pause": pause}
@@ -97,14 +100,8 @@ class Workbench(Explorer):
             leaving = [part for part in self._leave() if part is not self.view]
             self._renew()
             self._furnish(Sessions(session, self.sessions.weights), RetrievalState.of(usual_start(session, "pca")))
+            self.datasets.take(session.common.dataset, session.dataset.name)
         close_all(*leaving)
-
-    def _session_on(self, dataset: str) -> Session:
-        """A session of another dataset with the backbone that is shown now."""
-        from cbirlab.live import Session
-
-        now = self.session
-        return Session(dataset, now.backbone, now.common.weights, store=now.store, device=now.device)
 
     def _build(self) -> None:
         super()._build()
@@ -116,7 +113,7 @@ class Workbench(Explorer):
         self.selection, self.tests = widgets.HTML(), widgets.HTML()
         self.controls_box = widgets.VBox()
         self.columns = widgets.HBox(layout={"overflow": "visible", "grid_gap": "14px"}).add_class("cbirlab-columns")
-        self.downloads = saved.buttons(self.to_json, self.from_json, self._sheet, self.guard)
+        self.downloads = saved.buttons(self)
 
     def _arranged(self) -> list[Any]:
         *above, code = super()._arranged()
@@ -130,7 +127,7 @@ class Workbench(Explorer):
         wide = {"min_width": "0", "overflow": "visible"}
         self.centre = widgets.VBox([self.selected_box, self.tests, self.columns], layout={"flex": NARROW, **wide})
         self.beside = widgets.VBox([self.map], layout={"flex": "2 1 360px", **wide})
-        return [self.centre, self.beside]
+        return [beside("settings"), self.centre, beside("map"), self.beside]
 
     def _connect(self) -> None:
         super()._connect()
@@ -231,12 +228,19 @@ class Workbench(Explorer):
     def _show_numbers(self, runs: Mapping[str, Run]) -> None:
         for side in self.sides:
             side.head(runs.get(side.name), compared=self.compared)
-        tested = views.paired_table(*difference(runs["A"], runs["B"])) if len(runs) > 1 else ""
-        self.tests.value = tested + (views.note(CHANGES) if self.compared else "")
+        if len(runs) < 2:
+            self.tests.value = views.note(CHANGES) if self.compared else ""
         super()._show_numbers(runs)
         if (side := self.active).name in runs and side.results:
             item = self.question.item(self.dataset)
             self.map.show(*side.session.vectors(*side.setting), highlight=list(side.results.rows), current=item)
+
+    def _test(self) -> Callable[[], None] | None:
+        runs, _ = self._untested
+        if len(runs) < 2:
+            return super()._test()
+        tested = views.paired_table(*difference(runs["A"], runs["B"])) + views.note(CHANGES)
+        return lambda: self.tests.set_trait("value", tested)
 
     def _draw_rest(self) -> None:
         super()._draw_rest()
@@ -275,11 +279,7 @@ class Workbench(Explorer):
         ----------
         options : those of `cbirlab.widgets.shared_page.save_page`, which says what is raised.
         """
-        from cbirlab.widgets.shared_page import save_page
-
-        sides = [side.setting for side in self.sides if side.session is self.session]
-        shown = {"sides": sides, "compared": len(sides) > 1, "question": self.question.query}
-        return save_page(path, self.session, **(shown | options))
+        return saved.write_page(self, path, options)
 
     @classmethod
     def restore(cls, path: str | Path, dataset: Any = None, **options: Any) -> Workbench:

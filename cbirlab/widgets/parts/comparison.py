@@ -18,6 +18,7 @@ from traitlets import Unicode
 from cbirlab import tables
 from cbirlab.evaluation import paired_difference, randomisation_p
 from cbirlab.widgets.parts import views
+from cbirlab.widgets.parts.column_choice import ColumnChoice
 from cbirlab.widgets.parts.download import Download
 from cbirlab.widgets.parts.gallery import page_text
 from cbirlab.widgets.parts.guard import Guard
@@ -115,8 +116,7 @@ class Comparison(widgets.VBox):
 
     Attributes
     ----------
-    columns : what the files hold, by the names of the columns of `frame`; None for all, in Markdown and LaTeX for those
-        of `cbirlab.tables.usual_columns`.
+    choice : tick boxes of the columns that the files hold.
     """
 
     def __init__(
@@ -125,7 +125,6 @@ class Comparison(widgets.VBox):
         on_error: Callable[[Exception], None],
     ) -> None:
         self.pinned: list[Pinned] = []
-        self.columns: Sequence[str] | None = None
         self._current, self.guard = current, Guard(on_error)
         self.pin_button = widgets.Button(description="Pin this setting", icon="thumb-tack")
         self.clear_button = widgets.Button(description="Clear", disabled=True, layout={"width": "70px"})
@@ -141,13 +140,29 @@ class Comparison(widgets.VBox):
             )
             for suffix, (title, mime, about) in FORMATS.items()
         }
+        self.choice = ColumnChoice()
         self.table = PinnedTable(views.comparison_table([]), self.remove, self.guard)
         self.guard.clicked(self.pin_button, self.pin)
         self.guard.clicked(self.clear_button, self.clear)
         buttons = widgets.HBox(
             [self.pin_button, self.clear_button, *self.downloads.values()], layout={"flex_flow": "row wrap"}
         )
-        super().__init__([buttons, self.table])
+        super().__init__([buttons, self.choice, self.table])
+
+    @property
+    def columns(self) -> Sequence[str] | None:
+        """What the files hold, by the names of the columns of `frame`.
+
+        None for all, in Markdown and LaTeX for those of `cbirlab.tables.usual_columns`. A column that is not pinned is
+        refused.
+        """
+        return self.choice.chosen
+
+    @columns.setter
+    def columns(self, names: Sequence[str] | None) -> None:
+        if names is not None and self.pinned:
+            tables.check_columns(self.frame, names)
+        self.choice.set_trait("chosen", None if names is None else list(names))
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -196,7 +211,8 @@ class Comparison(widgets.VBox):
         """The table as a file: the same bytes as `cbirlab.tables.write` writes."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"comparison.{suffix}"
-            tables.write(self.frame, path, columns=self.columns)
+            frame = self.frame
+            tables.write(frame, path, columns=self.choice.for_file(frame, suffix))
             return path.read_bytes()
 
     def to_json(self) -> list[dict[str, Any]]:
@@ -211,7 +227,9 @@ class Comparison(widgets.VBox):
     def _draw(self) -> None:
         for button in (self.clear_button, *self.downloads.values()):
             button.disabled = not self.pinned
-        self.table.value = views.comparison_table(self.rows, removable=True)  # last: whoever sees a row can export it
+        rows = self.rows
+        self.choice.offer(pd.DataFrame(rows))
+        self.table.value = views.comparison_table(rows, removable=True)  # last: whoever sees a row can export it
 
 
 def _plain(value: Any) -> Any:

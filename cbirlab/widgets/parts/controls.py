@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from html import escape
 from typing import Any
 
 import ipywidgets as widgets
@@ -17,58 +16,13 @@ from cbirlab.base.registry import Registry
 from cbirlab.whitening import WHITENINGS, Whitening
 from cbirlab.widgets.parts.guard import Guard
 from cbirlab.widgets.parts.state import RetrievalState
+from cbirlab.widgets.parts.tooltips import titled, tooltip
 
 DESCRIPTION = {"description_width": "6.5em"}  # widths follow the size of the text
 LAYOUT = {"width": "22.3em"}
 MOST_STOPS = 4096
 UNSET, AUTO = 0, "auto"  # value and label of a control for None, "decide from the data": a selection cannot hold None
 ALL = UNSET
-SAID = {
-    "dataset": "the pictures that are searched, and the queries whose right answers are known",
-    "system": "sets all controls below to what a published system does, where this panel can",
-    "settings of": "the side whose controls are shown below",
-    "backbone": "the network whose maps describe a picture",
-    "tap": "where in the network the maps are read, from shallow (colours, edges) to deep (parts, things)",
-    "attention": "which positions or channels of the maps count more, before they become one vector",
-    "pooling": "how the maps become one vector: by one value per map, or by the words of a codebook",
-    "whitening": "how vectors are made comparable, by what is learned on other pictures",
-    "dimensions": "how many leading dimensions stay after whitening: fewer take less memory and time",
-    "code": "what is kept of a vector to save memory",
-    "level": "which list of right answers counts: of those that are easy to see, or that are hard too",
-    "curve": "what is drawn against the amount of change",
-    "measure": "what is measured at each value",
-    "change of": "what differs between a query and its right answers",
-    "change": "what is done to the query picture",
-    "how much": "the amount of the change; the picture beside shows it",
-    "query": "which query of the benchmark, counted from 0",
-    "map": "how vectors become points of the plane",
-    "colour by": "what the colours of the points stand for",
-    "seed": "of what is drawn at random: the same one gives the same result",
-    "opacity": "how strongly the heat map covers the picture",
-    "numbered": "how many of the strongest places carry a number in both pictures",
-    "start": "what the search for the rotation begins with",
-    "steps": "how many steps were taken",
-    "results": "how many results of a query are judged",
-    "own image": "what happens to the query's own picture among its results",
-    "junk": "what happens to results that are neither right nor wrong",
-}
-"""What a control is for, in one sentence, by its label; parameters of methods are explained where they are declared."""
-
-
-def tooltip(label: str, says: str = "") -> str:
-    """The tooltip of a control: what its docstring says, or what `SAID` says of a control with this label."""
-    text = (says or SAID.get(label, "")).removesuffix(".")
-    return f"{label}: {text}." if text else label
-
-
-def titled(label: str, says: str = "") -> dict[str, Any]:
-    """Traits of a menu or a tick box with this label, whose tooltips ipywidgets would not show."""
-    says = tooltip(label, says)
-    return {
-        "description": f"<span title='{escape(says)}'>{escape(label)}</span>",
-        "description_allow_html": True,
-        "tooltip": says,
-    }
 
 
 def control(parameter: Parameter, *, description: str = "") -> Any:

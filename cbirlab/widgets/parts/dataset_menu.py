@@ -42,6 +42,22 @@ class DatasetMenu(widgets.VBox):
         super().__init__([self.menu, self.work, self.note])
         self.add_class("cbirlab-datasets")
 
+    def take(self, name: str, title: str) -> None:
+        """Follow: another dataset is shown, whoever opened it. A choice that is still being prepared is dropped.
+
+        Parameters
+        ----------
+        name, title : as `shown` and `title` of the class; a name that the menu lacks gets an entry.
+        """
+        if (self.shown, self.menu.value) == (name, name):
+            return
+        self.work.drop()
+        self.note.value, self.shown = "", name
+        if name not in [known for _, known in self.menu.options]:
+            options = [(title, name), *self.menu.options]
+            self.menu.offer(options, [one for _, one in options if one not in DATASETS or availability(one).ready])
+        self.menu.value = name
+
     def _choose(self, name: str) -> None:
         if name == self.shown:
             self.work.drop()

@@ -11,6 +11,7 @@ from traitlets import Bool, Unicode
 
 from cbirlab.widgets.parts.gallery import page_text
 from cbirlab.widgets.parts.guard import Guard
+from cbirlab.widgets.parts.tooltips import tooltip
 
 FIGURES = {"png": "image/png", "pdf": "application/pdf"}
 """Kinds of figures, and their types."""
@@ -56,16 +57,16 @@ class Download(anywidget.AnyWidget):
 
 
 def figure_buttons(
-    title: str, name: str, make: Callable[[str], bytes], on_error: Callable[[Exception], None] | None, *, tooltip: str
+    title: str, name: str, make: Callable[[str], bytes], on_error: Callable[[Exception], None] | None
 ) -> list[Download]:
     """A button for each kind of figure.
 
     Parameters
     ----------
-    title, name : of the buttons, "Map", and of their files without suffix.
+    title, name : of the buttons, "Map", with a sentence in `SAID`, and of their files without suffix.
     make : gives the figure of a kind in `FIGURES`.
     """
-    looks: Any = {"on_error": on_error, "tooltip": tooltip}
+    looks: Any = {"on_error": on_error, "tooltip": tooltip(title)}
     return [
         Download(f"{title} ({kind.upper()})", name=f"{name}.{kind}", mime=mime, make=partial(make, kind), **looks)
         for kind, mime in FIGURES.items()

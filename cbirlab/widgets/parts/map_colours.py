@@ -12,12 +12,12 @@ from traitlets import Instance
 
 from cbirlab.base.progress import Listener
 from cbirlab.widgets.parts.colouring import Colouring
-from cbirlab.widgets.parts.controls import titled
 from cbirlab.widgets.parts.facts import RIGHT_OR_WRONG, Facts
 from cbirlab.widgets.parts.gallery import close_all
 from cbirlab.widgets.parts.guard import Guard
 from cbirlab.widgets.parts.scatter import Scatter
 from cbirlab.widgets.parts.tasks import Background, Stop
+from cbirlab.widgets.parts.tooltips import titled
 
 Marks = Callable[[], Sequence[str]]
 """Gives the mark of each database row in the present answer."""

@@ -15,6 +15,9 @@ from cbirlab.tables import to_csv
 from cbirlab.widgets.parts.download import FIGURES, Download, figure_buttons
 from cbirlab.widgets.parts.guard import Guard
 from cbirlab.widgets.parts.scatter import Scatter
+from cbirlab.widgets.parts.tooltips import tooltip
+
+ASK = "Ask for these pictures"
 
 
 class MapExports(widgets.HBox):
@@ -35,12 +38,10 @@ class MapExports(widgets.HBox):
     def __init__(
         self, dataset: Dataset, chosen: Callable[[], Sequence[int]], figure: Callable[[str], bytes], guard: Guard
     ) -> None:
-        self.ask = widgets.Button(
-            description="Ask for these pictures", icon="search", tooltip="Search for all chosen images as one query"
-        )
+        self.ask = widgets.Button(description=ASK, icon="search", tooltip=tooltip(ASK))
         kinds = {
-            "txt": ("Files (.txt)", "text/plain", "The paths of the chosen pictures, one a line", paths_text),
-            "csv": ("Files (.csv)", "text/csv", "The chosen pictures with their row, role and instance", paths_csv),
+            "txt": ("Files (.txt)", "text/plain", paths_text),
+            "csv": ("Files (.csv)", "text/csv", paths_csv),
         }
         self.lists = [
             Download(
@@ -49,13 +50,12 @@ class MapExports(widgets.HBox):
                 mime=mime,
                 make=lambda write=write: write(dataset, chosen()),
                 on_error=guard.show,
-                tooltip=tooltip,
+                tooltip=tooltip(title),
             )
-            for kind, (title, mime, tooltip, write) in kinds.items()
+            for kind, (title, mime, write) in kinds.items()
         ]
-        said = "The map as a figure, with its colours, the results and the query"
         name = f"{dataset.name.replace(os.sep, '-')}-map"
-        self.figures = figure_buttons("Map", name, figure, guard.show, tooltip=said)
+        self.figures = figure_buttons("Map", name, figure, guard.show)
         self._rows = range(len(dataset.images))
         super().__init__([self.ask, *self.lists, *self.figures])
         self.add_class("cbirlab-map-row")
@@ -65,7 +65,7 @@ class MapExports(widgets.HBox):
         """Say which pictures are chosen: without any there is nothing to ask for and to list."""
         images = sum(item in self._rows for item in chosen)
         self.ask.disabled = not images
-        self.ask.description = f"Ask for these {images} pictures" if images > 1 else "Ask for these pictures"
+        self.ask.description = f"Ask for these {images} pictures" if images > 1 else ASK
         for button in self.lists:
             button.disabled = not chosen
 

@@ -13,10 +13,8 @@ import numpy as np
 from traitlets import Tuple
 
 from cbirlab.base.progress import Listener
-from cbirlab.base.text import printable
 from cbirlab.projection import PROJECTIONS, Projection, cached, honesty, project, shared_neighbours
 from cbirlab.widgets.parts import views
-from cbirlab.widgets.parts.controls import titled, tooltip
 from cbirlab.widgets.parts.facts import Facts
 from cbirlab.widgets.parts.gallery import Thumbnails, close_all
 from cbirlab.widgets.parts.guard import Guard
@@ -25,6 +23,7 @@ from cbirlab.widgets.parts.map_exports import MapExports, figure_of, paths_of
 from cbirlab.widgets.parts.map_worth import honest_line
 from cbirlab.widgets.parts.scatter import Scatter
 from cbirlab.widgets.parts.tasks import Background, Stop
+from cbirlab.widgets.parts.tooltips import titled, tooltip
 
 if TYPE_CHECKING:
     from cbirlab.live import Session
@@ -254,10 +253,10 @@ class MapPanel(widgets.VBox):
         self.scatter.trim()
 
     def _labels(self, count: int) -> list[str] | None:
-        """File name of every picture; None if the map has them already."""
+        """Folder and file name of every picture, as on tiles; None if the map has them already."""
         if count == len(self.scatter.positions):
             return None
-        return [printable(path.stem) for path in self.thumbnails.paths[:count]]
+        return [self.thumbnails.file_name(item) for item in range(count)]
 
     def _say_colours(self, text: str) -> None:
         if self.cancel.layout.display == "none":  # else the map itself is on its way

@@ -10,16 +10,7 @@ from traitlets import Any as AnyTrait
 
 from cbirlab.base.methods import Method
 from cbirlab.base.params import Choice, Parameter, Range, parameters
-from cbirlab.widgets.parts.controls import (
-    AUTO,
-    UNSET,
-    control,
-    menu,
-    on_stop,
-    option_slider,
-    set_option,
-    with_titles,
-)
+from cbirlab.widgets.parts.controls import AUTO, UNSET, control, menu, on_stop, option_slider, set_option, with_titles
 from cbirlab.widgets.parts.guard import Guard
 
 NONE = "none"

@@ -97,6 +97,8 @@ class Latest(Newest):
     on_error : called with an exception that the work raises.
     afterwards : the rest of the work, done `pause` seconds after `action`, and dropped if a newer request comes in
         between: kernel and page are busy enough with what the eye follows.
+    apart : what takes long and touches no widget, done after that without the lock, so that no newer request waits for
+        it; it returns what draws its result, or None. That is done behind the lock, unless a newer request came.
     pause : in seconds; 0 does the rest at once.
     """
 
@@ -106,20 +108,29 @@ class Latest(Newest):
         on_error: Callable[[Exception], None],
         *,
         afterwards: Callable[[], None] | None = None,
+        apart: Callable[[], Callable[[], None] | None] | None = None,
         pause: float = 0.0,
     ) -> None:
         super().__init__()
         self._action, self.guard = action, Guard(on_error)
-        self._afterwards, self.pause = afterwards, pause
+        self._afterwards, self._apart, self.pause = afterwards, apart, pause
         self._work = threading.RLock()  # a callback of the action itself may ask again in the same thread
 
     def __call__(self) -> None:
         stop = self.ask()
         if self._do(self._action, stop) and self._afterwards is not None:
             if self.pause:
-                self.guard.later(self.pause, self._do, self._afterwards, stop)
+                self.guard.later(self.pause, self._finish, self._afterwards, stop)
             else:
-                self._do(self._afterwards, stop)
+                self._finish(self._afterwards, stop)
+
+    def _finish(self, afterwards: Callable[[], None], stop: Stop) -> None:
+        if not self._do(afterwards, stop) or self._apart is None:
+            return
+        draw: list[Callable[[], None] | None] = []
+        work = self._apart
+        if self.guard.run(stop.run, lambda: draw.append(work())) and draw[0] is not None:
+            self._do(draw[0], stop)
 
     def _do(self, work: Callable[[], None], stop: Stop) -> bool:
         """Do the work; return whether it succeeded and its request was still wanted afterwards."""

@@ -16,9 +16,10 @@ from cbirlab.pipeline.fields import each
 from cbirlab.training.losses import Loss
 from cbirlab.training.miners import Miner
 from cbirlab.widgets.parts import views
-from cbirlab.widgets.parts.controls import AUTO, UNSET, menu, set_option, titled
+from cbirlab.widgets.parts.controls import AUTO, UNSET, menu, set_option
 from cbirlab.widgets.parts.guard import Guard
 from cbirlab.widgets.parts.method_control import MethodControl, parameter_control
+from cbirlab.widgets.parts.tooltips import titled
 
 RATES = (1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 3e-4, 5e-4, 1e-3, 2e-3)
 METHODS = {"labels": Labels, "loss": Loss, "miner": Miner}

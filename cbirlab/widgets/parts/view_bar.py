@@ -10,6 +10,7 @@ from traitlets import Unicode
 
 from cbirlab.widgets.parts.controls import set_option
 from cbirlab.widgets.parts.gallery import AUTO_SIDE, page_text
+from cbirlab.widgets.parts.tooltips import tooltip
 
 SIDES = (64, 88, 124, 180, 260, 360)
 COUNTS = (6, 12, 24, 48, 96, 192)
@@ -46,34 +47,30 @@ class ViewBar(widgets.HBox):
         self.compare = widgets.ToggleButton(
             description="Compare A | B",
             icon="columns",
-            tooltip="A second setting beside the first, and where its results differ",
+            tooltip=tooltip("Compare A | B"),
             layout=NARROW,
         )
-        self.back = widgets.Button(description="Back", tooltip="Back to what was shown before", layout=NARROW)
-        self.forward = widgets.Button(description="Forward", tooltip="What was gone back from", layout=NARROW)
+        self.back = widgets.Button(description="Back", tooltip=tooltip("Back"), layout=NARROW)
+        self.forward = widgets.Button(description="Forward", tooltip=tooltip("Forward"), layout=NARROW)
         self.find = widgets.Text(
             placeholder="part of a file name",
             description="find",
-            tooltip="Show the pictures in the strip whose folder or file name has this in it",
+            tooltip=tooltip("find"),
             continuous_update=False,
             **looks,
         )
         sizes = [("auto", AUTO_SIDE), *((f"{side} px", side) for side in SIDES)]
-        self.side = widgets.SelectionSlider(
-            options=sizes, description="tiles", tooltip="Width of a picture in the galleries", **looks
-        )
+        self.side = widgets.SelectionSlider(options=sizes, description="tiles", tooltip=tooltip("tiles"), **looks)
         self.count = widgets.SelectionSlider(
             options=[(str(count), count) for count in COUNTS],
             value=COUNTS[0],
             description="show",
-            tooltip="How many results a gallery shows",
+            tooltip=tooltip("show"),
             **looks,
         )
         set_option(self.count, str(shown), shown)
         self.settings, self.map = (
-            widgets.ToggleButton(
-                value=True, description=name, tooltip=f"Show the {name}, or fold it away", layout=NARROW
-            )
+            widgets.ToggleButton(value=True, description=name, tooltip=tooltip(f"pane of {name}"), layout=NARROW)
             for name in ("settings", "map")
         )
         parts = [

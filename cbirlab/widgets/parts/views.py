@@ -30,25 +30,28 @@ def label_of(name: str) -> str:
 
 
 class Lead(NamedTuple):
-    """A metric at the step before, and the paired test of the difference since then."""
+    """A metric at the step before, and the paired test of the difference since then; None while it is being made."""
 
     before: float
-    test: PairedTest
+    test: PairedTest | None
 
 
-def metrics_table(metrics: Mapping[str, float], leads: Mapping[str, Lead] | None = None) -> str:
+def metrics_table(
+    metrics: Mapping[str, float], leads: Mapping[str, Lead] | None = None, under: Mapping[str, str] | None = None
+) -> str:
     """mAP per level with a bar, and its 95 % confidence interval as a line on the bar and as numbers.
 
     The main metric of a protocol that has another one is shown in the same way. What a metric was before, in `leads`,
     is a frame on its bar, and the difference with its interval stands under it.
+
+    Parameters
+    ----------
+    under : metric to the HTML that stands right under its bar.
     """
     levels = levels_of(metrics)
     if not levels:
         return "<p class='cbirlab-note'>These images have no ground truth: there is a ranking, but no mAP.</p>"
-    rows = [
-        _metric_row(name, metrics[name], (metrics.get(f"{name}_low"), metrics.get(f"{name}_high")), leads)
-        for name in levels
-    ]
+    rows = [_metric_row(name, metrics, leads or {}, (under or {}).get(name, "")) for name in levels]
     named = "mAP" if set(levels) <= set(LEVELS) else "metric"
     head = f"<tr><th>{named}</th><th></th><th></th><th>95 % interval</th></tr>"
     known = any(not math.isnan(metrics[name]) for name in levels)
@@ -63,30 +66,32 @@ def metrics_line(metrics: Mapping[str, float]) -> str:
     return (f"mAP: {written}" if set(levels) <= set(LEVELS) else written) if levels else "no ground truth"
 
 
-def _metric_row(
-    name: str, value: float, ends: tuple[float | None, float | None], leads: Mapping[str, Lead] | None
-) -> str:
-    (low, high), whole, lead = ends, largest(name), (leads or {}).get(name)
+def _metric_row(name: str, metrics: Mapping[str, float], leads: Mapping[str, Lead], under: str) -> str:
+    low, high = (metrics.get(f"{name}_{end}") for end in ("low", "high"))
+    value, whole, lead = metrics[name], largest(name), leads.get(name)
     line, interval, ghost, since = "", "", "", ""
     if low is not None and high is not None and not math.isnan(low + high):
         line = f"<b style='left:{100 * low / whole:.1f}%;width:{100 * (high - low) / whole:.1f}%'></b>"
         interval = f"{low:.3f} to {high:.3f}"
     if lead is not None and not math.isnan(lead.before):
         ghost = f"<s style='width:{100 * lead.before / whole:.1f}%'></s>"
-        since = f"<tr><td></td><td colspan='3' class='cbirlab-since'>{_since(lead.test)}</td></tr>"
+        since = f"<tr><td></td><td colspan='3' class='cbirlab-since'>{_since(lead, value)}</td></tr>"
     bar = f"<span class='cbirlab-bar'><i style='width:{100 * _number(value) / whole:.1f}%'></i>{ghost}{line}</span>"
     label = escape(label_of(name))
-    row = f"<tr><td>{label}</td><td>{bar}</td><td><strong>{number(value)}</strong></td><td>{interval}</td></tr>"
+    row = f"<tr><td>{label}</td><td>{bar}{under}</td><td><strong>{number(value)}</strong></td><td>{interval}</td></tr>"
     return row + since
 
 
-def _since(test: PairedTest) -> str:
+def _since(lead: Lead, value: float) -> str:
     """A difference from the step before in a few words."""
-    sign = "▲" if test.mean > 0 else "▼" if test.mean < 0 else "="
-    way = "up" if test.mean > 0 else "down"
+    test = lead.test
+    mean = value - lead.before if test is None else test.mean
+    sign = "▲" if mean > 0 else "▼" if mean < 0 else "="
+    if test is None:
+        return f"<span>{sign} {mean:+.3f}</span> …"
+    way = ("up" if mean > 0 else "down") if test.apart else ""
     sure = "" if test.apart else ", could be chance"
-    ends = f"[{test.low:+.3f}, {test.high:+.3f}]"
-    return f"<span data-way='{way if test.apart else ''}'>{sign} {test.mean:+.3f}</span> {ends}{sure}"
+    return f"<span data-way='{way}'>{sign} {mean:+.3f}</span> [{test.low:+.3f}, {test.high:+.3f}]{sure}"
 
 
 def number(value: float, missing: str = "none") -> str:
@@ -152,7 +157,9 @@ def comparison_table(rows: Sequence[Mapping[str, Any]], *, removable: bool = Fal
     firsts = [f"<td>{place}{_remove_button(place) if removable else ''}</td>" for place in range(1, len(rows) + 1)]
     rows_shown = [first + cells for first, cells in zip(firsts, rows_shown, strict=True)]
     body = "".join(f"<tr>{cells}</tr>" for cells in rows_shown)
-    return f"<table class='cbirlab-comparison'><tr>{head}</tr>{body}</table>"
+    said = dict.fromkeys(f"{row['dataset']}: {row['left_out']}" for row in rows if row.get("left_out"))
+    left_out = note(f"Files left out of {'; '.join(said)}.") if said else ""
+    return f"<table class='cbirlab-comparison'><tr>{head}</tr>{body}</table>{left_out}"
 
 
 def _remove_button(place: int) -> str:

@@ -91,40 +91,35 @@ class Plan:
 
 
 def choose(
-    session: Session,
-    sides: Sequence[Setting] = (),
-    *,
-    taps: Iterable[str] | None = None,
-    aggregations: Iterable[str] | None = None,
-    whitenings: Iterable[str] | None = None,
-    dimensions: Iterable[int | None] | None = None,
-    codes: Iterable[str] | None = None,
-    rerankings: Iterable[str] | None = None,
+    session: Session, sides: Sequence[Setting] = (), values: Mapping[str, Iterable[Any] | None] | None = None
 ) -> Choices:
     """The values of the controls: those given, or else the usual ones and those of `sides`.
+
+    Parameters
+    ----------
+    values : by the arguments of `save_page` that name values of controls; None for the usual ones.
 
     Raises
     ------
     ValueError : no value, or a tap that the network lacks.
     UnknownName, TypeError : a method that is not registered, or a parameter that it lacks.
     """
+    given = dict(values or {})
+    if (named := given.get("aggregations")) is not None:
+        given["aggregations"] = _with_stops(named)
     common = {name: getattr(session.common, name) for name in search_fields()}
     searched = [dict(side.stages) for side in sides] or [common]
     poolings = slider_stops([name for name in USUAL_POOLINGS if name in session.methods])
     found = Choices(
-        taps=_values("taps", taps, session.taps),
-        aggregations=_values(
-            "aggregations",
-            None if aggregations is None else _with_stops(aggregations),
-            (*poolings, *(side.aggregation for side in sides)),
-        ),
+        taps=_values("taps", given, session.taps),
+        aggregations=_values("aggregations", given, (*poolings, *(side.aggregation for side in sides))),
         whitenings=tuple(
             Whitening.parse(one)
-            for one in _values("whitenings", whitenings, (*USUAL_WHITENINGS, *(side.whitening for side in sides)))
+            for one in _values("whitenings", given, (*USUAL_WHITENINGS, *(side.whitening for side in sides)))
         ),
-        dimensions=_dimensions(_values("dimensions", dimensions, (None, *(side.dimensions for side in sides)))),
-        codes=_searches(CODE, _values("codes", codes, _usual(CODE, searched))),
-        rerankings=_searches(RERANK, _values("rerankings", rerankings, _usual(RERANK, searched))),
+        dimensions=_dimensions(_values("dimensions", given, (None, *(side.dimensions for side in sides)))),
+        codes=_searches(CODE, _values("codes", given, _usual(CODE, searched))),
+        rerankings=_searches(RERANK, _values("rerankings", given, _usual(RERANK, searched))),
         base=tuple(
             (name, one)
             for name, one in RetrievalState.of({"stages": searched[0]}).stages.items()
@@ -163,7 +158,8 @@ def lay_out(session: Session, choices: Choices) -> Plan:
     return Plan(choices, tuple(settings), numbers)
 
 
-def _values(name: str, given: Iterable[Any] | None, usual: Iterable[Any]) -> tuple[Any, ...]:
+def _values(name: str, values: Mapping[str, Iterable[Any] | None], usual: Iterable[Any]) -> tuple[Any, ...]:
+    given = values.get(name)
     found = tuple(dict.fromkeys(usual if given is None else [given] if isinstance(given, str) else given))
     if not found:
         raise ValueError(f"save_page: {name} must hold at least one value, got none; leave it out for the usual ones.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cbirlab.base.notices import notify
 from cbirlab.base.progress import bar
 from cbirlab.evaluation.metrics import POOLED
 from cbirlab.index import Ranking
@@ -112,7 +113,7 @@ def _tell_impossible(made: Prepared, count: int) -> None:
     if len(made.impossible) == count:
         raise ValueError(f"save_page: none of the {count} settings is possible; the first says: {first}")
     said = f"save_page: {len(made.impossible)} of {count} settings are impossible; the page says why, as: {first}"
-    warnings.warn(said, stacklevel=4)
+    notify(said)
 
 
 def _tell_alike(said: Sequence[str]) -> None:
@@ -121,7 +122,7 @@ def _tell_alike(said: Sequence[str]) -> None:
     for text in said:
         alike.setdefault(re.sub(r"[\d.]+|map_\w+", "", text), []).append(text)
     for first, *more in alike.values():
-        warnings.warn(first + (f" (And so for {len(more)} more settings.)" if more else ""), stacklevel=4)
+        notify(first + (f" (And so for {len(more)} more settings.)" if more else ""))
 
 
 def _answers(session: Session, setting: Setting, run: Run, questions: Sequence[Question], shown: int) -> list[Results]:

@@ -86,7 +86,7 @@ def save_page(
         PROJECTIONS.info(name)
     values: dict[str, Any] = {"taps": taps, "aggregations": aggregations, "whitenings": whitenings}
     values |= {"dimensions": dimensions, "codes": codes, "rerankings": rerankings}
-    plan = lay_out(session, choose(session, sides, **values))
+    plan = lay_out(session, choose(session, sides, values))
     thumbnails = Thumbnails.of_dataset(session.dataset, side=side)
     _check_size(session, plan, thumbnails, shown, maps, limit_mb)
     made = prepare(session, plan.settings, shown, progress=progress)

@@ -142,7 +142,8 @@ def _texts(made: Prepared, session: Session, plan: Plan, thumbnails: Thumbnails)
     instances = [*(dataset.instances or [""] * len(dataset.images)), *[""] * len(dataset.queries)]
     points = np.zeros((len(names), 2) if len(made.maps) else (0, 2))
     gallery, strip = Gallery(thumbnails, side=AUTO_SIDE), strip_of(dataset, thumbnails)
-    scatter = Scatter(thumbnails, points, [printable(one) for one in instances[: len(points)]], names[: len(points)])
+    files = [thumbnails.file_name(item) for item in range(len(thumbnails))]
+    scatter = Scatter(thumbnails, points, [printable(one) for one in instances[: len(points)]], files[: len(points)])
     order = _best_first(made)
     try:
         return {
@@ -151,7 +152,7 @@ def _texts(made: Prepared, session: Session, plan: Plan, thumbnails: Thumbnails)
             "choices": plan.choices.to_page(),
             "shape": plan.numbers.shape,
             "numbers": plan.numbers.ravel().tolist(),
-            "files": [thumbnails.file_name(item) for item in range(len(dataset.images))],
+            "files": files[: len(dataset.images)],
             "heads": made.heads,
             "tables": {place: _without_styles(table) for place, table in made.tables.items()},
             "impossible": made.impossible,

@@ -1,0 +1,53 @@
+"""A download whose file takes long: it is made in a thread, with a bar, and handed to the browser when it is ready."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from cbirlab.widgets.parts.download import Download
+from cbirlab.widgets.parts.tasks import Work
+
+
+class SlowDownload(Download):
+    """A download button with progress, which can be cancelled.
+
+    Parameters
+    ----------
+    description, name, mime, make, traits : as for `Download`; `make` is called in a thread.
+    on_error : called with an exception that `make` raises.
+
+    Attributes
+    ----------
+    work : shows how far it is; to be put beside the button.
+    """
+
+    def __init__(
+        self,
+        description: str,
+        *,
+        name: str,
+        mime: str,
+        make: Callable[[], bytes],
+        on_error: Callable[[Exception], None],
+        **traits: Any,
+    ) -> None:
+        self._ready = b""
+        self.work = Work(done=self._hand_over, failed=on_error, cancelled=lambda: None)
+        super().__init__(description, name=name, mime=mime, make=make, on_error=on_error, **traits)
+
+    def _answer(self, _widget: Any, content: dict[str, Any], _buffers: Any) -> None:
+        if content.get("make"):
+            self.work.start(self.name, f"Making {self.name}", self._prepare)
+
+    def _prepare(self) -> None:
+        self._ready = self._make()
+
+    def _hand_over(self) -> None:
+        made, self._ready = self._ready, b""
+        self.send({"file": self.name, "mime": self.mime}, [made])
+
+    def close(self) -> None:
+        """End the work; free the button."""
+        self.work.drop()
+        super().close()
