@@ -94,7 +94,10 @@ def recipe_of(saved: Mapping[str, Any], options: Mapping[str, Any]) -> Recipe | 
 
     if "members" not in saved:
         if not saved:
-            return Recipe(**{name: tuple(one) if isinstance(one, list) else one for name, one in options.items()})
+            given: dict[str, Any] = {
+                name: tuple(one) if isinstance(one, list) else one for name, one in options.items()
+            }
+            return Recipe(**given)
         return Recipe.from_json({**saved, **options})
     if options:
         raise ValueError(f"a saved fusion is run without changes; leave out {', '.join(options)}.")
