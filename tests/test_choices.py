@@ -231,7 +231,7 @@ def test_of_a_recipe_every_row_is_a_run_of_the_changed_recipe(explained, warm):
     data, frame = explained
     usual = run(RECIPE, dataset=data, store=warm, progress=False)
     ap, groups = usual.evaluation.per_query["map"], usual.evaluation.groups
-    assert len(frame) == 2 + 4 + 3 + 1 + 2
+    assert len(frame) == 2 + 5 + 3 + 1 + 2
     for row in frame.itertuples():
         changed = Recipe.from_json(row.recipe)
         asked = {name: value for name, value in vars(changed).items() if value != getattr(usual.recipe, name)}

@@ -181,7 +181,8 @@ def test_what_extract_leaves_is_what_compare_needs(pictures, store, capsys, monk
     assert f"toynet: ready for 8 recipes of all\n{len(entries)} new entries in {store.path}" in capsys.readouterr().out
     monkeypatch.setattr(local, "compute_here", None)
     assert cli.main(["compare", *chosen]) == 0
-    assert {(entry.kind, entry.key) for entry in store.entries()} == entries
+    after = {(entry.kind, entry.key) for entry in store.entries()}
+    assert {one for one in after if one[0] != "neighbours"} == entries, "copies are looked for once in a process"
 
 
 def test_a_shard_that_kills_its_workers_is_told_and_the_others_are_saved(things, toynet, store, tmp_path):

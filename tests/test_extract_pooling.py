@@ -169,7 +169,7 @@ def test_a_pooling_may_share_what_it_needs_weigh_and_sum_a_power_of_its_own(layo
         return sums.pool(maps)
 
     def cubes() -> Fused:
-        return Fused(power=3.0, finish=lambda shared, found, *_: found)
+        return Fused(power=3, finish=lambda shared, found, *_: found)
 
     @pooling("cubes", title="Cubes", fused=cubes)
     def cubed(maps):

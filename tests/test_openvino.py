@@ -7,8 +7,10 @@ import subprocess
 import sys
 import threading
 import time
+import tomllib
 import warnings
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,11 +20,13 @@ from torch import nn
 from cbirlab import compare
 from cbirlab.aggregation import Aggregation
 from cbirlab.aggregation.poolings import gem
-from cbirlab.backbones import Backbone, Tap, load_backbone
+from cbirlab.backbones import BACKBONES, Backbone, Tap, add_module, load_backbone
 from cbirlab.base.progress import Cancelled, listening, wait_for
 from cbirlab.extract import Network, compiled, engines, extract, graph, settle_engine, settling
+from cbirlab.extract.graph import NotConverted
 from cbirlab.extract.pooling import arrays_of, pool, reducing
 from cbirlab.pipeline import Recipe
+from cbirlab.study.choices import differences
 
 NETWORKS = ["toynet", "mobilenet_v2", "squeezenet1_1", "deit_tiny", "efficientnet_lite0"]
 SPECS = [Aggregation.parse(name) for name in ("mac", "spoc", "gem", "gem(p=2)")]
@@ -171,7 +175,9 @@ def test_auto_takes_openvino_for_many_pictures_where_it_is_installed(things, toy
     assert (settled("auto"), settled("openvino"), settled("torch")) == ("openvino", "openvino", "torch")
     monkeypatch.setattr(settling, "installed", lambda: False)
     assert settled("auto") == "torch"
-    with pytest.raises(ValueError, match=r"engine 'openvino' needs the package openvino.*cbirlab\[openvino\]"):
+    with pytest.raises(
+        ValueError, match=r"engine 'openvino' needs the package openvino, 2026.1 or newer.*cbirlab\[openvino\]"
+    ):
         settled("openvino")
 
 
@@ -212,7 +218,7 @@ class Refusing(nn.Module):
 @pytest.mark.parametrize(
     ("module", "tap", "reason"),
     [
-        (Branching(), Tap("turned", 4, 1), "a picture of 160 x 96 gives another map than torch's"),
+        (Branching(), Tap("turned", 4, 1), "a picture of 160 x 96 does not give what torch gives"),
         (Refusing(), Tap("last", 3, 1), "it does not convert"),
     ],
 )
@@ -337,3 +343,124 @@ def test_nothing_is_told_to_anyone_about_its_use():
     code += "; print([name for name in sys.modules if name.split('.')[0] == 'openvino_telemetry'])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout.strip() == "[]"
+
+
+# what a second reader found
+
+
+class TwoPlaces(nn.Module):
+    """Two places of the same width."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.other = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.other(self.one(images).relu()).relu()
+
+
+def test_a_tap_that_was_declared_elsewhere_has_a_graph_and_rows_of_its_own(things, store):
+    torch.manual_seed(0)
+    module, found = TwoPlaces().eval(), []
+    options = {"taps": ["tap"], "aggregations": SPECS[:1], "parts": ["images"], "progress": False}
+    try:
+        for path in ("one", "other"):
+            add_module("two-places", module, taps={"tap": path}, image_size=64, replace="two-places" in BACKBONES)
+            backbone = load_backbone("two-places")
+            rows = [
+                extract(things, backbone, engine=engine, store=store, **options)["tap", "mac"]["images"]
+                for engine in ("torch", "openvino")
+            ]
+            np.testing.assert_allclose(*rows, rtol=1e-4, atol=1e-6)
+            found.append(rows[0])
+    finally:
+        BACKBONES.remove("two-places")
+    assert not np.allclose(*found)
+
+
+def test_a_map_without_positions_is_one_position(toynet, store):
+    module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
+    backbone = replace(toynet, name="own", module=module, taps={"flat": Tap("2", 8, 1)}, digest="flat")
+    pixels = pictures(2, 64, 80)
+    found, wanted = (Network(backbone, engine=engine, store=store) for engine in ("openvino", "torch"))
+    assert not found.reduces("flat")
+    np.testing.assert_allclose(found.maps(pixels, ["flat"])["flat"], wanted.maps(pixels, ["flat"])["flat"], rtol=1e-4)
+
+
+def test_what_is_not_a_number_is_refused_by_every_pooling(toynet, store):
+    """A network that is none on noise, but on black pictures."""
+
+    class Roots(nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return images.abs() * (images.mean() + 1).sqrt()
+
+    module = nn.Sequential(Roots(), nn.Identity()).eval()
+    backbone = replace(toynet, name="own", module=module, taps={"last": Tap("1", 3, 1)}, digest="roots")
+    network = Network(backbone, engine="openvino", store=store)
+    for spec in SPECS:
+        with pytest.raises(FloatingPointError, match="a pooled value is not finite"):
+            read(network, np.zeros((1, 64, 64, 3), np.uint8), "last", [spec])
+
+
+@pytest.mark.parametrize("engine", ["auto", "OpenVINO", "onnx"])
+def test_an_engine_that_is_not_settled_is_refused(things, toynet, store, engine):
+    for door in (
+        lambda: Network(toynet, engine=engine),
+        lambda: extract(things, toynet, taps=["stem"], aggregations=SPECS, engine=engine, store=store),
+    ):
+        with pytest.raises(ValueError, match=r"engine must be 'torch' or 'openvino', got .*settle_engine"):
+            door()
+
+
+def test_a_folder_of_that_name_and_an_old_version_are_not_openvino(tmp_path, monkeypatch):
+    (tmp_path / "openvino").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    for found, expected in (("2026.1.0", True), ("2025.4.1", False), ("unknown", False)):
+        monkeypatch.setattr(engines, "version", lambda name, found=found: found)
+        assert engines.installed() is expected
+
+    def missing(name: str) -> str:
+        raise engines.PackageNotFoundError(name)
+
+    monkeypatch.setattr(engines, "version", missing)
+    assert not engines.installed()
+
+
+def test_the_oldest_version_is_that_of_the_package():
+    project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["optional-dependencies"]["openvino"] == [f"openvino>={'.'.join(map(str, engines.LEAST))}"]
+
+
+def test_why_does_not_tell_of_an_engine_that_was_not_used(things, store):
+    recipe = Recipe(dataset="things", backbone="handcrafted", tap="hog", engine="torch")
+    with pytest.warns(UserWarning, match="it has no forward pass"):
+        frame = differences(recipe, choices=["numerics"], dataset=things, store=store, progress=False)
+    notes = dict(zip(frame["to"], frame["note"], strict=True))
+    assert "openvino does not carry out the passes of handcrafted here" in notes["openvino, float32"]
+
+
+def test_a_failure_that_says_nothing_of_the_network_is_not_remembered(toynet, store, monkeypatch):
+    backbone = replace(toynet)
+
+    def full(one: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as without_room:
+        without_room.setattr(graph, "_arrays", full)
+        with pytest.raises(NotConverted, match=r"could not be converted this time \(.*No space left"):
+            graph.graph_of(backbone, store)
+    assert store.entries() == []
+    assert graph.graph_of(backbone, store)
+
+
+def test_large_pictures_have_several_threads_each(toynet, store, monkeypatch):
+    """One a batch: two threads work on it, where two small pictures have one each."""
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    network = Network(toynet, engine="openvino", store=store)
+    network.maps(pictures(1, 768, 1024), ["stem"])
+    network.maps(pictures(1, 64, 64), ["stem"])
+    streams = [
+        queue[0].get_compiled_model().get_property("NUM_STREAMS")
+        for queue in network._compiled._queues._values.values()
+    ]
+    assert [int(one) for one in streams] == [1, 2]

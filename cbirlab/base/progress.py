@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar, copy_context
 from threading import Event, Thread
 from typing import Any, TypeVar
@@ -121,12 +121,12 @@ def wait_for(work: Callable[[], T], *, desc: str) -> T:
     with bar(total=1, desc=desc, unit="step") as told:
         Thread(target=carry_out, daemon=True).start()
         while True:
-            try:
-                return found.result(timeout=_SOON)
-            except TimeoutError:
-                if found.done():  # its own
-                    raise
-                told.update(0)
+            with suppress(TimeoutError):
+                found.exception(timeout=_SOON)
+            if found.done():
+                told.update()
+                return found.result()
+            told.update(0)
 
 
 def _drawn(*items: Any, show: bool, **looks: Any) -> Any:

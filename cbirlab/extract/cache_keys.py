@@ -10,6 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cbirlab.backbones import BACKBONES
 from cbirlab.extract.batches import Batches, Item, make_batches
 from cbirlab.extract.engines import TORCH
 from cbirlab.extract.fingerprint import Fingerprint
@@ -148,4 +149,16 @@ def network_facts(backbone: Backbone) -> dict[str, Any]:
         "multiple": backbone.multiple,
         "fixed_size": backbone.fixed_size,
         "code": code_version(*ROOMS, *own),
+        **({"taps": paths_of(backbone)} if _handed_over(backbone) else {}),
     }
+
+
+def paths_of(backbone: Backbone) -> dict[str, list[Any]]:
+    """Where each tap is read, and how."""
+    return {name: [tap.path, tap.kind, tap.layout, tap.before] for name, tap in backbone.taps.items()}
+
+
+def _handed_over(backbone: Backbone) -> bool:
+    """Whether the network is somebody's own, of which a name may soon stand for another tap."""
+    source = BACKBONES.info(backbone.name).facts["source"] if backbone.name in BACKBONES else None
+    return source is not None and not source.untrained

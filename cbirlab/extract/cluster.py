@@ -139,7 +139,9 @@ class Cluster:
             raise ClusterError(f"cluster: workers cannot load {backbone.name}; it must come from load_backbone.")
         asked, where = tuple(backbone.asked.items()), str(store.path.absolute())
         request = planned.request
-        return Job(asked, str(backbone.device), request.precision, request.engine, facts_of(backbone), where)
+        return Job(
+            asked, str(backbone.device), request.precision, request.engine, facts_of(backbone, request.engine), where
+        )
 
     def _prepare(self, job: Job, planned: Plan, store: Store) -> int:
         """Let all workers load the network and compare it with the one here; return the threads that each may use."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from importlib.util import find_spec
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from cbirlab.base.params import Choice
@@ -15,9 +15,31 @@ TORCH, OPENVINO, AUTO = "torch", "openvino", "auto"
 ENGINE = Choice((AUTO, TORCH, OPENVINO))
 
 
+LEAST = (2026, 1)
+"""The oldest version of OpenVINO that was tried; `pyproject.toml` has it too."""
+
+
 def installed() -> bool:
-    """Whether OpenVINO is installed."""
-    return find_spec("openvino") is not None
+    """Whether OpenVINO is installed, in a version that is new enough."""
+    try:
+        return tuple(map(int, version("openvino").split(".")[:2])) >= LEAST
+    except (PackageNotFoundError, ValueError):
+        return False
+
+
+def check_settled(owner: str, engine: str) -> str:
+    """The engine, if it is one that can carry out passes.
+
+    Raises
+    ------
+    ValueError : it is not.
+    """
+    if engine in (TORCH, OPENVINO):
+        return engine
+    raise ValueError(
+        f"{owner}: engine must be '{TORCH}' or '{OPENVINO}', got {engine!r}; `cbirlab.extract.settle_engine` says "
+        f"which of the two '{AUTO}' is."
+    )
 
 
 def openvino() -> Any:

@@ -82,7 +82,7 @@ def _sums(maps: Tensor, reductions: Mapping[str | float, Reduction]) -> dict[str
     length = per_block if maps.device.type == "cpu" else all_rows.shape[1]
     blocks = all_rows.split(length, 1) if reductions else ()
     parts: dict[str | float, list[Tensor]] = {name: [] for name in reductions}
-    written = any(name == "used" or isinstance(name, float) for name in reductions)
+    written = any(name == "used" or not isinstance(name, str) for name in reductions)
     desk = all_rows.new_empty(len(maps), length, all_rows.shape[2]) if written else all_rows
     for block in blocks:
         for name, reduction in reductions.items():

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -16,7 +17,7 @@ import torch
 from cbirlab.backbones.running import noise
 from cbirlab.backbones.taps import read_outputs
 from cbirlab.base.progress import wait_for
-from cbirlab.extract.cache_keys import network_facts
+from cbirlab.extract.cache_keys import network_facts, paths_of
 from cbirlab.extract.engines import openvino
 from cbirlab.store import Store, StoreUnwritable
 from cbirlab.store.code import code_version
@@ -32,7 +33,11 @@ AGREES = 0.99999
 SHORT, MORE = 96, 64
 """Pixels: a graph for pictures of any size is checked with such a short side, and a long one that has so many more."""
 
+PASSING = (OSError, MemoryError, ImportError)
+"""Errors that say nothing of a network: what failed by one may work next time, so the store does not remember it."""
+
 _graphs: WeakKeyDictionary[Backbone, Any] = WeakKeyDictionary()
+_one_at_a_time = Lock()
 
 
 class NotConverted(ValueError):
@@ -49,15 +54,20 @@ def graph_of(backbone: Backbone, store: Store) -> Any:
     NotConverted : OpenVINO cannot convert it, or the graph gives something else than torch.
     """
     if backbone not in _graphs:
-        label = f"convert {backbone.name} for OpenVINO"
-        _graphs[backbone] = wait_for(lambda: _known(backbone, store) or _converted(backbone, store), desc=label)
+        wait_for(lambda: _make(backbone, store), desc=f"convert {backbone.name} for OpenVINO")
     return _graphs[backbone]
+
+
+def _make(backbone: Backbone, store: Store) -> None:
+    with _one_at_a_time:  # whoever has cancelled and asks again waits for the first conversion, and takes its graph
+        if backbone not in _graphs:
+            _graphs[backbone] = _known(backbone, store) or _converted(backbone, store)
 
 
 def _specification(backbone: Backbone) -> dict[str, Any]:
     versions = {"openvino": openvino().get_version(), "torch": torch.__version__}
     own = code_version("extract.graph")
-    return {**network_facts(backbone), **versions, "taps": list(backbone.taps), "conversion": own}
+    return {**network_facts(backbone), **versions, "taps": paths_of(backbone), "conversion": own}
 
 
 def _known(backbone: Backbone, store: Store) -> Any:
@@ -85,10 +95,12 @@ def _converted(backbone: Backbone, store: Store) -> Any:
     try:
         graph = _convert(backbone)
         _check(graph, backbone)
+        arrays = _arrays(graph)
     except NotConverted as error:
         keep({}, refused=str(error))
         raise
-    arrays = _arrays(graph)
+    except PASSING as error:
+        raise NotConverted(f"it could not be converted this time ({_first_line(error)})") from error
     keep(arrays)
     return _opened(arrays)  # which, unlike the one converted, holds on to nothing of torch's
 
@@ -118,6 +130,8 @@ def _convert(backbone: Backbone) -> Any:
         shapes.input().model().set_layout(ov.Layout("NCHW"))
         graph = shapes.build()
         graph.reshape({0: [1, height, width, 3] if backbone.fixed_size else [1, -1, -1, 3]})
+    except PASSING:
+        raise
     except Exception as error:  # somebody else's network may do anything, and the converter raise anything
         raise NotConverted(f"it does not convert ({_first_line(error)})") from error
     return graph
@@ -174,9 +188,9 @@ def _check(graph: Any, backbone: Backbone) -> None:
                 cosine = _cosine(np.asarray(found[place]), wanted[tap].numpy())
                 if not cosine >= AGREES:
                     raise NotConverted(
-                        f"at tap {tap}, a picture of {size[0]} x {size[1]} gives another map than torch's"
+                        f"at tap {tap}, a picture of {size[0]} x {size[1]} does not give what torch gives"
                     )
-    except NotConverted:
+    except (NotConverted, *PASSING):
         raise
     except Exception as error:
         raise NotConverted(f"its graph does not run ({_first_line(error)})") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cbirlab.aggregation.fused import Fused, Shared
-from cbirlab.extract.engines import TORCH
+from cbirlab.extract.engines import TORCH, check_settled
 from cbirlab.store import Store
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Network:
     Raises
     ------
     NotConverted : the engine cannot carry out the passes of this network.
+    ValueError : an engine that is not settled.
     """
 
     def __init__(
@@ -47,7 +49,7 @@ class Network:
         import torch
 
         self._compiled = None
-        if engine == TORCH:
+        if check_settled("Network", engine) == TORCH:
             backbone = backbone.with_numerics(precision=precision, channels_last=channels_last)
         else:
             from cbirlab.extract.compiled import Compiled
@@ -97,7 +99,7 @@ class Network:
             maps, reduced = self._compiled.read(fitted(self.backbone, batch), taps, wanted)
             found = {}
             for tap, several in forms.items():
-                known = reduced[tap]
+                known = _spoilt(reduced[tap])
                 shared = _Reduced(lambda tap=tap: self.maps(pixels, [tap])[tap], known)
                 found[tap] = [
                     form.finish(shared, None if form.power is None else known[form.power], None)
@@ -108,10 +110,16 @@ class Network:
 
 
 def _needs(forms: Sequence[Fused]) -> list[str | float]:
-    """The reductions that poolings need: attributes of `Shared`, and powers."""
+    """The reductions that poolings need: those of `Shared`, powers, and the total, which tells if all are numbers."""
     names = [name for form in forms for name in form.needs]
     powers = [form.power for form in forms if form.power is not None]
-    return list(dict.fromkeys([*names, *powers, "positions"]))
+    return list(dict.fromkeys([*names, *powers, "total", "positions"]))
+
+
+def _spoilt(known: Mapping[str | float, Tensor]) -> dict[str | float, Tensor]:
+    """Reductions, none a number where the total is none: OpenVINO's maxima step over what is not a number."""
+    sound = known["total"].isfinite()
+    return {name: one if name == "positions" else one.where(sound, math.nan) for name, one in known.items()}
 
 
 class _Reduced(Shared):

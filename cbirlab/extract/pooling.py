@@ -47,7 +47,10 @@ def arrays_of(pooled: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
     found = {key: values.float().cpu().numpy() for key, values in pooled.items()}
     for key, values in found.items():
         if not np.isfinite(values).all():
-            raise FloatingPointError(f"{key}: a pooled value is not finite; use precision='float32'.")
+            raise FloatingPointError(
+                f"{key}: a pooled value is not finite; use precision='float32', and if it is that already, other "
+                "weights: the network gives values for these pictures that are no numbers."
+            )
     return found
 
 

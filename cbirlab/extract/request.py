@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cbirlab.datasets.base import Dataset
 from cbirlab.extract.batches import BATCH_PIXELS, PARTS
-from cbirlab.extract.engines import TORCH
+from cbirlab.extract.engines import TORCH, check_settled
 from cbirlab.extract.sampling import Sampler
 from cbirlab.images import USUAL
 from cbirlab.images.preprocessing import Resizing
@@ -60,7 +60,7 @@ class Request:
     Raises
     ------
     UnknownName, WeightsError : the backbone has no such tap.
-    ValueError : no scales, or one outside [0.05, 8].
+    ValueError : no scales, or one outside [0.05, 8]; an engine that is not settled.
     """
 
     dataset: Dataset
@@ -83,6 +83,7 @@ class Request:
     def __post_init__(self) -> None:
         from cbirlab.backbones import check_tap
 
+        check_settled("extract", self.engine)
         if not self.scales or any(not 0.05 <= scale <= 8 for scale in self.scales):
             raise ValueError(f"extract: scales must be one or more numbers in [0.05, 8], got {tuple(self.scales)}.")
         for tap in self.taps:

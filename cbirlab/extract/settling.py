@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from cbirlab.base.notices import notify
-from cbirlab.extract.engines import AUTO, OPENVINO, TORCH, computes_in_bfloat16, installed
+from cbirlab.extract.engines import AUTO, LEAST, OPENVINO, TORCH, computes_in_bfloat16, installed
 from cbirlab.store import Store
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ def settle_engine(
         return TORCH
     if not installed():
         raise ValueError(
-            "engine 'openvino' needs the package openvino, which is not installed; run "
-            "'pip install \"cbirlab[openvino]\"', or choose 'torch' or 'auto'."
+            f"engine 'openvino' needs the package openvino, {'.'.join(map(str, LEAST))} or newer, which is not here; "
+            "run 'pip install \"cbirlab[openvino]\"', or choose 'torch' or 'auto'."
         )
     obstacle = _obstacle(backbone, precision)
     if not obstacle:
@@ -82,4 +82,6 @@ def _refused(backbone: Backbone, store: Store) -> str:
             _refusals[backbone] = ""
         except NotConverted as error:
             _refusals[backbone] = str(error)
+        except ImportError as error:
+            _refusals[backbone] = f"it cannot be imported ({error}); install it again"
     return _refusals[backbone]

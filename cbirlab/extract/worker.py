@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cbirlab.extract.cache_keys import network_facts
+from cbirlab.extract.engines import TORCH, installed
 from cbirlab.extract.loop import Shard, compute
 from cbirlab.extract.machine import keep_memory
 from cbirlab.extract.network import Network
@@ -72,7 +74,7 @@ class Job:
     store: str
 
 
-def facts_of(backbone: Backbone) -> tuple[tuple[str, str], ...]:
+def facts_of(backbone: Backbone, engine: str = TORCH) -> tuple[tuple[str, str], ...]:
     """Versions and the network, name by name; the same in two processes if they compute the same values."""
     import numpy as np
     import torch
@@ -80,6 +82,8 @@ def facts_of(backbone: Backbone) -> tuple[tuple[str, str], ...]:
     from cbirlab import __version__
 
     known = {"cbirlab": __version__, "torch": torch.__version__, "numpy": np.__version__, **network_facts(backbone)}
+    if engine != TORCH:
+        known[engine] = version(engine) if installed() else "not installed"
     return tuple((name, str(value)) for name, value in known.items())
 
 
@@ -117,7 +121,7 @@ def _loaded(job: Job) -> Network:
     from cbirlab.backbones import load_backbone
 
     backbone = load_backbone(**dict(job.asked), device=job.device)
-    for (name, there), (_, here) in zip(job.facts, facts_of(backbone), strict=True):
+    for (name, there), (_, here) in zip(job.facts, facts_of(backbone, job.engine), strict=True):
         if there != here:
             raise WorkerDiffers(f"its {name} is {here}, and {there} where the run was started")
     return Network(backbone, precision=job.precision, engine=job.engine, store=Store(job.store))

@@ -85,7 +85,7 @@ class Recipe(Extensible):
     scale_pooling : "mean", or "gem" with the exponent of the aggregation "gem".
     crop : how to cut queries that have a box: "box" cuts them to it at the scale of the whole image, "box_resized" then
         brings the cut to the image size as if it were a whole image, "none" leaves them whole.
-    resize : what `image_size` is: "long_side", "short_side", "square" or "centre_crop", see `Resizing`.
+    resize : what `image_size` is: "long_side", "short_side", "square", "draft", ..., see `Resizing`.
     interpolation : "lanczos", "bicubic", "bilinear" or "nearest".
     antialias : False uses the kernel with which tensors are resized by default; it skips pixels between its samples.
     precision : precision of the network, "float32" or "bfloat16".

@@ -81,7 +81,7 @@ def offered_columns(frame: pd.DataFrame) -> list[str]:
 def with_ends(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
     """The columns, each with the ends of its interval behind it if it has one."""
     ends = {name: [f"{name}_{end}" for end in ("low", "high")] for name in columns}
-    return [one for name in columns for one in (name, *(end for end in ends[name] if end in frame))]
+    return list(dict.fromkeys(one for name in columns for one in (name, *(end for end in ends[name] if end in frame))))
 
 
 def usual_columns(frame: pd.DataFrame) -> list[str]:

@@ -147,7 +147,9 @@ class _Computed:
         backbone = self.backbone
         if recipe.weights != self.weights:
             backbone = load_backbone(recipe.backbone, recipe.weights, str(backbone.device))
-        recipe = recipe.resolved(self.dataset, backbone, self.options["store"])
+        asked, recipe = recipe.engine, recipe.resolved(self.dataset, backbone, self.options["store"])
+        if recipe.engine != asked:
+            raise ValueError(f"{asked} does not carry out the passes of {backbone.name} here")
         bench = Bench(self.dataset, backbone, recipe, **self.options)
         bench.fill([recipe])
         run = bench.run(recipe)

@@ -50,7 +50,8 @@ function render({ model, el }) {
   }
 
   function drawChosen() {
-    const chosen = model.get("chosen");
+    const there = (model.get("chosen") ?? []).filter((name) => names().includes(name));
+    const chosen = there.length ? there : null; // of a table that has none of them, files hold the usual ones
     const wanted = new Set(chosen ?? model.get("usual"));
     for (const box of group.querySelectorAll("input")) box.checked = wanted.has(box.value);
     const count = ticked().length;
@@ -61,7 +62,8 @@ function render({ model, el }) {
 
   group.addEventListener("change", (event) => {
     const left = ticked();
-    if (left.length) choose(left);
+    const away = (model.get("chosen") ?? []).filter((name) => !names().includes(name)); // they may come back
+    if (left.length) choose([...left, ...away]);
     else event.target.checked = true; // a table without columns is none
   });
   el.addEventListener("keydown", (event) => {

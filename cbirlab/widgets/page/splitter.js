@@ -81,7 +81,10 @@ function render({ model, el }) {
     event.preventDefault();
   });
 
-  const watch = new ResizeObserver(say);
+  const watch = new ResizeObserver(() => {
+    if (usual !== null && pane() && width() > most()) set(most(), false); // the window has shrunk
+    else say();
+  });
   const begin = requestAnimationFrame(() => {
     if (!el.parentElement || !pane()) return;
     if (remembered()) set(remembered(), false);
