@@ -6,7 +6,7 @@
 One run measures all sides in turn, so that a busy machine slows all of them: read the ratios, not the seconds.
 
 bare    decode and torch's forward pass to the deepest tap, in the batches of the extraction; nothing is pooled or kept
-grid    `compare` into an empty store: all taps x MAC, SPoC, GeM x none, PCA; whitening, search and evaluation included
+grid    `compare` into a store without descriptors: all taps x MAC, SPoC, GeM x none, PCA; up to the evaluation
 naive   one pass over the images for every cell of the grid, on the first images only, beside the bare pass of the same
 
 Wall time and processor time are both given; on a busy machine the latter is the steadier one.
@@ -15,10 +15,13 @@ Wall time and processor time are both given; on a busy machine the latter is the
 from __future__ import annotations
 
 import argparse
+import shutil
 import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -31,7 +34,9 @@ from cbirlab.evaluation import evaluate
 from cbirlab.extract import BATCH_PIXELS, PARTS
 from cbirlab.extract.batches import make_batches, part_items
 from cbirlab.extract.decode import Decoded, decode_ahead
+from cbirlab.extract.engines import OPENVINO
 from cbirlab.extract.fingerprint import fingerprints
+from cbirlab.extract.graph import graph_of
 from cbirlab.extract.network import Network
 from cbirlab.extract.pooling import pool
 from cbirlab.index import ExactIndex, Ranking
@@ -88,9 +93,11 @@ def naive(dataset: Dataset, network: Network, image_size: int, most: int) -> Non
                 spec.apply(network.maps(batch.pixels, [tap])[tap])
 
 
-def grid(dataset: Dataset, arguments: argparse.Namespace) -> None:
-    """The whole table into an empty store."""
+def grid(dataset: Dataset, arguments: argparse.Namespace, engine: str, precision: str) -> None:
+    """The whole table into a store that has nothing but the graph of the network."""
     with tempfile.TemporaryDirectory() as folder:
+        if (arguments.graphs.path / "graphs").exists():
+            shutil.copytree(arguments.graphs.path / "graphs", Path(folder) / "graphs")
         compare(
             dataset,
             backbones=arguments.backbone,
@@ -100,8 +107,8 @@ def grid(dataset: Dataset, arguments: argparse.Namespace) -> None:
             whitenings=["none", "pca"] if dataset.train else ["none"],
             store=Store(folder),
             image_size=arguments.image_size,
-            precision=arguments.precision,
-            engine=arguments.engine,
+            precision=precision,
+            engine=engine,
             progress=False,
         )
 
@@ -129,13 +136,18 @@ def report_ratios(dataset: Dataset, backbone: Backbone, arguments: argparse.Name
     network = Network(backbone)
     bare(dataset, network, size, most=32)  # warm up: kernels, file cache, modules that are loaded when first used
     WHITENINGS["pca"]
-    ratios = []
+    ratios: dict[str, list[np.ndarray]] = {name: [] for name in arguments.grids}
+    if any(name.startswith(OPENVINO) for name in ratios):
+        arguments.graphs.path.mkdir()
+        print(f"conversion {shown(seconds(lambda: graph_of(backbone, arguments.graphs)), ' s')}, once")
     for _ in range(arguments.repeats):
         plain = seconds(lambda: bare(dataset, network, size))
-        whole = seconds(lambda: grid(dataset, arguments))
-        ratios.append(whole / plain)
-        print(f"bare {shown(plain, ' s')}, grid {shown(whole, ' s')}, ratio {shown(ratios[-1])}", flush=True)
-    print(f"grid / bare: median ratio {shown(np.median(ratios, axis=0))}")
+        for name, found in ratios.items():
+            whole = seconds(partial(grid, dataset, arguments, *name.split(",")))
+            found.append(whole / plain)
+            print(f"bare {shown(plain, ' s')}, {name} {shown(whole, ' s')}, ratio {shown(found[-1])}", flush=True)
+    for name, found in ratios.items():
+        print(f"grid / bare, {name}: median ratio {shown(np.median(found, axis=0))}")
     most = arguments.naive_images
     few = seconds(lambda: bare(dataset, network, size, most, ["images"]))
     many = seconds(lambda: naive(dataset, network, size, most))
@@ -191,8 +203,9 @@ def main() -> None:
     parser.add_argument("--backbone", default="toynet")
     parser.add_argument("--weights")
     parser.add_argument("--image-size", type=int)
-    parser.add_argument("--precision", default="float32", help="of the grid; the bare pass is torch's in float32")
-    parser.add_argument("--engine", default="torch", help="of the grid: torch, openvino")
+    parser.add_argument(
+        "--grids", nargs="+", default=["torch,float32", "openvino,float32"], help="engine and precision of each grid"
+    )
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--naive-images", type=int, default=96)
     parser.add_argument("--numeric-images", type=int, default=128)
@@ -208,7 +221,9 @@ def main() -> None:
     rows = sum(len(part_items(dataset, part)) for part in parts_of(dataset))
     print(f"{backbone.name} ({backbone.weights}) on {dataset.name}, {rows} images, {arguments.threads} threads")
     if arguments.only != "numerics":
-        report_ratios(dataset, backbone, arguments)
+        with tempfile.TemporaryDirectory() as folder:
+            arguments.graphs = Store(Path(folder) / "store")
+            report_ratios(dataset, backbone, arguments)
     if arguments.only != "ratios":
         report_numerics(dataset, backbone, arguments)
 
