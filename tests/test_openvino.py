@@ -9,6 +9,7 @@ import threading
 import time
 import tomllib
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -343,6 +344,17 @@ def test_nothing_is_told_to_anyone_about_its_use():
     code += "; print([name for name in sys.modules if name.split('.')[0] == 'openvino_telemetry'])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_threads_get_the_rows_of_their_own_pictures(ready):
+    """As the threads of a cluster's worker, which share a network."""
+    asked = [np.full((4, 64, 64, 3), value, np.uint8) for value in (0, 80, 160, 240)]
+    wanted = [ready.maps(pixels, ["stem"])["stem"].numpy() for pixels in asked]
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(8):
+            found = pool.map(lambda pixels: ready.maps(pixels, ["stem"])["stem"].numpy(), asked)
+            for one, other in zip(found, wanted, strict=True):
+                np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
 # what a second reader found

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,6 +55,7 @@ class Compiled:
     def __init__(self, graph: Any, backbone: Backbone, precision: str) -> None:
         self._graph, self._backbone, self._hint = graph, backbone, HINTS[precision]
         self._core = openvino().Core()
+        self._one_at_a_time = Lock()
         self._threads = max(1, torch.get_num_threads())
         self._seen: Counter[tuple[Any, ...]] = Counter()
         size_bytes = sum(tensor.nbytes for tensor in backbone.module.state_dict().values())
@@ -103,12 +105,13 @@ class Compiled:
                     values = whole[place] = np.empty((len(pictures), *found.shape[1:]), np.float32)
                 values[row] = found[0]
 
-        queue.set_callback(keep)
-        try:
-            for row in range(len(pictures)):
-                queue.start_async({0: pictures[row : row + 1]}, row, share_inputs=True)
-        finally:  # also when it is interrupted: the requests read the memory of these pictures
-            queue.wait_all()
+        with self._one_at_a_time:  # threads of a worker share a network, and a queue has one callback
+            queue.set_callback(keep)
+            try:
+                for row in range(len(pictures)):
+                    queue.start_async({0: pictures[row : row + 1]}, row, share_inputs=True)
+            finally:  # also when it is interrupted: the requests read the memory of these pictures
+                queue.wait_all()
         return whole
 
     def _compile(
