@@ -438,6 +438,19 @@ def test_a_folder_of_that_name_and_an_old_version_are_not_openvino(tmp_path, mon
     assert not engines.installed()
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_package_that_cannot_be_imported_is_no_obstacle(things, toynet, store, monkeypatch, precision):
+    """Whatever asks for it first: the processor's instructions, or the graph."""
+
+    def broken() -> None:
+        raise ImportError("libopenvino.so: cannot open shared object file")
+
+    monkeypatch.setattr(engines, "openvino", broken)
+    monkeypatch.setattr(graph, "openvino", broken)
+    with pytest.warns(UserWarning, match="it cannot be imported .*libopenvino"):
+        assert settle_engine("openvino", replace(toynet), things, precision=precision, store=store) == "torch"
+
+
 def test_the_oldest_version_is_that_of_the_package():
     project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["optional-dependencies"]["openvino"] == [f"openvino>={'.'.join(map(str, engines.LEAST))}"]

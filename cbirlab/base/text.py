@@ -86,6 +86,11 @@ def did_you_mean(name: str, known: Iterable[str], *, most: int = 1, cutoff: floa
     return f" Did you mean {' or '.join(repr(names[one]) for one in near)}?" if near else ""
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says, or its class if it says nothing, without a full stop."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(". ")
+
+
 def _shown(code: int) -> str:
     return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else _exact(code)
 

@@ -15,6 +15,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Self
 
 from cbirlab.base.progress import bar
+from cbirlab.base.text import first_line
 from cbirlab.extract.loop import Computed, Shard
 from cbirlab.extract.machine import core_count, wait_quietly
 from cbirlab.extract.planning import Plan
@@ -234,7 +235,7 @@ def _reason(error: BaseException) -> str:
 
     if isinstance(error, KilledWorker):
         return "given up after the workers that computed it died, as they do when memory runs out."
-    return f"{(str(error) or type(error).__name__).splitlines()[0].rstrip('.')}."
+    return f"{first_line(error)}."
 
 
 @contextmanager

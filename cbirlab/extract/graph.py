@@ -17,6 +17,7 @@ import torch
 from cbirlab.backbones.running import noise
 from cbirlab.backbones.taps import read_outputs
 from cbirlab.base.progress import wait_for
+from cbirlab.base.text import first_line
 from cbirlab.extract.cache_keys import network_facts, paths_of
 from cbirlab.extract.engines import openvino
 from cbirlab.store import Store, StoreUnwritable
@@ -100,7 +101,7 @@ def _converted(backbone: Backbone, store: Store) -> Any:
         keep({}, refused=str(error))
         raise
     except PASSING as error:
-        raise NotConverted(f"it could not be converted this time ({_first_line(error)})") from error
+        raise NotConverted(f"it could not be converted this time ({first_line(error)})") from error
     keep(arrays)
     return _opened(arrays)  # which, unlike the one converted, holds on to nothing of torch's
 
@@ -133,7 +134,7 @@ def _convert(backbone: Backbone) -> Any:
     except PASSING:
         raise
     except Exception as error:  # somebody else's network may do anything, and the converter raise anything
-        raise NotConverted(f"it does not convert ({_first_line(error)})") from error
+        raise NotConverted(f"it does not convert ({first_line(error)})") from error
     return graph
 
 
@@ -193,7 +194,7 @@ def _check(graph: Any, backbone: Backbone) -> None:
     except (NotConverted, *PASSING):
         raise
     except Exception as error:
-        raise NotConverted(f"its graph does not run ({_first_line(error)})") from error
+        raise NotConverted(f"its graph does not run ({first_line(error)})") from error
 
 
 def _cosine(one: np.ndarray, other: np.ndarray) -> float:
@@ -203,7 +204,3 @@ def _cosine(one: np.ndarray, other: np.ndarray) -> float:
     a, b = one.ravel().astype(np.float64), other.ravel().astype(np.float64)
     lengths = float(np.linalg.norm(a) * np.linalg.norm(b))
     return float(a @ b) / lengths if lengths else float(a.any() == b.any())
-
-
-def _first_line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__).rstrip(".")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from cbirlab.base.notices import notify
+from cbirlab.base.text import first_line
 from cbirlab.extract.engines import AUTO, LEAST, OPENVINO, TORCH, computes_in_bfloat16, installed
 from cbirlab.store import Store
 
@@ -46,10 +47,13 @@ def settle_engine(
             f"engine 'openvino' needs the package openvino, {'.'.join(map(str, LEAST))} or newer, which is not here; "
             "run 'pip install \"cbirlab[openvino]\"', or choose 'torch' or 'auto'."
         )
-    obstacle = _obstacle(backbone, precision)
-    if not obstacle:
-        obstacle = _refused(backbone, store or Store())
-        asked = OPENVINO  # to convert it was worth a try, so that it failed is worth a sentence
+    try:
+        obstacle = _obstacle(backbone, precision)
+        if not obstacle:
+            obstacle = _refused(backbone, store or Store())
+            asked = OPENVINO  # to convert it was worth a try, so that it failed is worth a sentence
+    except ImportError as error:  # a package that is there in part
+        obstacle, asked = f"it cannot be imported ({first_line(error)}); install it again", OPENVINO
     said = _said.setdefault(backbone, set())
     if obstacle and asked == OPENVINO and obstacle not in said:
         said.add(obstacle)
@@ -82,6 +86,4 @@ def _refused(backbone: Backbone, store: Store) -> str:
             _refusals[backbone] = ""
         except NotConverted as error:
             _refusals[backbone] = str(error)
-        except ImportError as error:
-            _refusals[backbone] = f"it cannot be imported ({error}); install it again"
     return _refusals[backbone]

@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from cbirlab.base.text import first_line
 from cbirlab.extract.cache_keys import network_facts
 from cbirlab.extract.engines import TORCH, installed
 from cbirlab.extract.loop import Shard, compute
@@ -92,7 +93,7 @@ def told(task: Callable[..., Any], *given: Any) -> Any:
     try:
         return task(*given)
     except Exception as error:
-        return Failed(f"{(str(error) or type(error).__name__).splitlines()[0].rstrip('.')}.")
+        return Failed(f"{first_line(error)}.")
 
 
 def ready(job: Job, threads: int, *visible: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Any
 
+from cbirlab.base.text import first_line
 from cbirlab.index.engines import EngineError
 
 ADDRESS = "CBIRLAB_PGVECTOR"
@@ -77,5 +78,5 @@ class Postgres:
 
     def _told(self, error: Exception) -> str:
         """The first line of an error, without the password, whoever wrote that there."""
-        told = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+        told = first_line(error)
         return f"{told.replace(self._secret, '***') if self._secret else told}."
