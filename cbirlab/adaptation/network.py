@@ -13,7 +13,7 @@ from torch import Tensor, fx, nn
 from torch.nn.functional import normalize
 
 from cbirlab.adaptation.training import ALL, Training, moving
-from cbirlab.backbones import taps
+from cbirlab.backbones import tap_before, taps
 from cbirlab.backbones.weights import needed
 
 if TYPE_CHECKING:
@@ -46,9 +46,7 @@ class Moving(nn.Module):
         module = module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.backbone = replace(backbone, module=module, channels_last=True)
         self.module, self.tap, self.pooling = module, str(training.tap), training.aggregation
-        names = list(backbone.taps)
-        before = names.index(training.moves) - 1 if training.moves != ALL else -1
-        start = names[before] if before >= 0 else None
+        start = None if training.moves == ALL else tap_before(backbone, training.moves)
         end = backbone.taps[self.tap].path
         moves = moving(backbone, training.moves, self.tap)
         self.moving = {name: one for name, one in module.named_parameters() if name in moves}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from cbirlab.adaptation.labelling import Labels
 from cbirlab.aggregation import Aggregation
 from cbirlab.aggregation.learnable import LearnablePooling
-from cbirlab.backbones import check_tap
+from cbirlab.backbones import check_tap, tap_before
 from cbirlab.backbones.names import USUAL
 from cbirlab.backbones.trained import HEADS, POOLED
 from cbirlab.base.methods import Method
@@ -256,7 +256,7 @@ class Training:
             if not moving(backbone, self.moves, tap):
                 raise ValueError(
                     f"Training: moves {self.moves!r} up to {tap!r} has no parameters that could learn; let an earlier "
-                    f"tap move, such as {before[before.index(self.moves) - 1]!r}."
+                    f"tap move, such as {tap_before(backbone, self.moves)!r}."
                 )
         augment = ("none" if self.moves == HEAD else "views") if self.augment == AUTO else self.augment
         rate = self.rate
@@ -294,7 +294,6 @@ def moving(backbone: Backbone, moves: str, tap: str) -> set[str]:
     """Names of the parameters that learn up to `tap` if a network moves from the tap `moves` on, or all of it."""
     from cbirlab.backbones.weights import needed
 
-    names, module = list(backbone.taps), backbone.module
-    before = names[names.index(moves) - 1] if moves != ALL and names.index(moves) else ""
+    module, before = backbone.module, None if moves == ALL else tap_before(backbone, moves)
     fixed = needed(module, backbone.taps[before].path) if before else set()
     return {name for name, _ in module.named_parameters()} & (needed(module, backbone.taps[tap].path) - fixed)

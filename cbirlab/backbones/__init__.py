@@ -1,7 +1,7 @@
 """Backbones: the facts about each network, known without loading torch, and the network with its weights."""
 
 from cbirlab.backbones import networks  # noqa: F401  # fills the catalogue
-from cbirlab.backbones.backbone import Backbone, check_tap, classifier_of
+from cbirlab.backbones.backbone import Backbone, check_tap, classifier_of, tap_before
 from cbirlab.backbones.catalogue import BACKBONES, IMAGENET_MEAN, IMAGENET_STD, Tap, add_backbone, taps_of
 from cbirlab.backbones.from_hub import trust_hub
 from cbirlab.backbones.loading import load_backbone
@@ -31,6 +31,7 @@ __all__ = [
     "load_backbone",
     "releases",
     "split_backbone",
+    "tap_before",
     "taps_of",
     "trace",
     "trust_hub",

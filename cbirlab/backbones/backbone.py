@@ -100,6 +100,12 @@ def check_tap(backbone: Backbone, tap: str) -> Tap:
     return names[tap]
 
 
+def tap_before(backbone: Backbone, tap: str) -> str | None:
+    """The tap that the network computes just before another one; None before the first."""
+    names = list(backbone.taps)
+    return names[names.index(tap) - 1] if names.index(tap) else None
+
+
 def classifier_of(backbone: Backbone) -> dict[str, Tensor] | None:
     """The linear classifier that sits on the mean of a tap (the fact `classifier_tap`), for class activation maps.
 

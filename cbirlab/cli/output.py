@@ -93,12 +93,7 @@ def recipe_of(saved: Mapping[str, Any], options: Mapping[str, Any]) -> Recipe | 
     from cbirlab.pipeline import Recipe
 
     if "members" not in saved:
-        if not saved:
-            given: dict[str, Any] = {
-                name: tuple(one) if isinstance(one, list) else one for name, one in options.items()
-            }
-            return Recipe(**given)
-        return Recipe.from_json({**saved, **options})
+        return Recipe.from_json({**saved, **options}) if saved else Recipe(**options)
     if options:
         raise ValueError(f"a saved fusion is run without changes; leave out {', '.join(options)}.")
     return Fusion.from_json(saved)

@@ -9,10 +9,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from lab import LITE, RENDERED, TOYNET, Lab, difference, markdown
+from lab import LITE, RENDERED, TOYNET, Lab, difference, level_of, markdown
 from lab import Network as Shown
 
-from cbirlab import Dataset, Recipe, load_backbone, run
+from cbirlab import Dataset, Recipe, load_backbone
 from cbirlab.aggregation import Aggregation
 from cbirlab.backbones import Backbone
 from cbirlab.extract import Network, Request, compute, extract, plan, settle_engine
@@ -41,7 +41,7 @@ def _rows(lab: Lab, network: Shown) -> Iterator[list[str]]:
     backbone = load_backbone(network.backbone, network.weights)
     before = _run(lab, network, *REFERENCE)
     usual = _ms(lab.dataset, backbone, *REFERENCE)
-    yield [network.title, ", ".join(REFERENCE), "1", "", "", f"{_level(before):.4f}", ""]
+    yield [network.title, ", ".join(REFERENCE), "1", "", "", f"{level_of(before):.4f}", ""]
     for engine, precision in OTHERS:
         if settle_engine(engine, backbone, lab.dataset, precision=precision, store=lab.store) != engine:
             yield [network.title, f"{engine}, {precision}", *["not here"] * 5]
@@ -56,7 +56,7 @@ def _rows(lab: Lab, network: Shown) -> Iterator[list[str]]:
             f"{usual / _ms(lab.dataset, backbone, engine, precision):.2f}",
             f"{cosines.min():.6f}, {np.median(cosines):.6f}",
             f"{alike:.3f}",
-            f"{_level(found):.4f}",
+            f"{level_of(found):.4f}",
             difference(found, before),
         ]
 
@@ -65,7 +65,7 @@ def _run(lab: Lab, network: Shown, engine: str, precision: str) -> Run:
     asked = {"backbone": network.backbone, "weights": network.weights, "engine": engine, "precision": precision}
     learned_on = None if lab.dataset.train else RENDERED
     recipe = Recipe(dataset=lab.dataset.name, aggregation="gem", whitening_set=learned_on, **asked)
-    return run(recipe, dataset=lab.dataset, store=lab.store, progress=False)
+    return lab.carry_out(recipe)
 
 
 def _rows_of(lab: Lab, backbone: Backbone, engine: str, precision: str) -> np.ndarray:
@@ -75,10 +75,6 @@ def _rows_of(lab: Lab, backbone: Backbone, engine: str, precision: str) -> np.nd
     found = extract(lab.dataset, backbone, taps=[tap], aggregations=[spec], progress=False, **given)
     assert not found.computed_images
     return normalise(found[tap, spec.key]["images"])
-
-
-def _level(found: Run) -> float:
-    return found.metrics.get("map_medium", found.metrics.get("map", float("nan")))
 
 
 def _ms(dataset: Dataset, backbone: Backbone, engine: str, precision: str) -> float:

@@ -21,6 +21,7 @@ from cbirlab.evaluation import paired_difference
 from cbirlab.extract import extract
 from cbirlab.index.lists import without
 from cbirlab.passes import Passes
+from cbirlab.pipeline import Run
 from cbirlab.store import Store
 
 IMAGENET = (
@@ -94,7 +95,11 @@ class Lab:
 
     def run(self, row: Any) -> Any:
         """The run behind a row of `compare`."""
-        return run(Recipe.from_json(row["recipe"]), dataset=self.dataset, store=self.store, progress=False)
+        return self.carry_out(Recipe.from_json(row["recipe"]))
+
+    def carry_out(self, recipe: Recipe) -> Run:
+        """The run of a recipe on the benchmark."""
+        return run(recipe, dataset=self.dataset, store=self.store, progress=False)
 
     def processor_ms(self, row: Any) -> float:
         """Processor time per image, decoding included, to describe some images as a row does, the faster of two times.
@@ -234,6 +239,11 @@ def summary(frame: pd.DataFrame, down: Sequence[str], across: Sequence[str], val
 def main_level(frame: pd.DataFrame) -> str:
     """The column that counts: Medium of the revisited protocol, else mAP."""
     return "map_medium" if "map_medium" in frame else "map"
+
+
+def level_of(found: Run) -> float:
+    """What counts of a run."""
+    return found.metrics["map_medium" if "map_medium" in found.metrics else "map"]
 
 
 def score(row: Any, level: str) -> str:

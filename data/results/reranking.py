@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from lab import RENDERED, TOYNET, Lab, Network, difference, markdown
+from lab import RENDERED, TOYNET, Lab, Network, difference, level_of, markdown
 
-from cbirlab import RERANKERS, Dataset, Recipe, run
+from cbirlab import RERANKERS, Dataset, Recipe
 from cbirlab.pipeline import Run
 from cbirlab.reranking import Reranking
 from cbirlab.study.rerank_choice import choose_reranking, published_settings, settings_to_try
@@ -40,15 +40,15 @@ def _table(lab: Lab, network: Network, whitening: str) -> str:
         whitening=whitening,
         whitening_set=learned_on,
     )
-    before = _run(lab, plain)
+    before = lab.carry_out(plain)
     header = ["method", "settings", "mAP", "less none", "wins, losses", "ms", "prepare s"]
-    rows = [["none", "", f"{_level(before):.3f}", "", "", f"{before.ms_per_query:.2f}", ""]]
+    rows = [["none", "", f"{level_of(before):.3f}", "", "", f"{before.ms_per_query:.2f}", ""]]
     for words, chain in _settings(lab, plain):
-        found = _run(lab, replace(plain, rerank=chain))
+        found = lab.carry_out(replace(plain, rerank=chain))
         gains = _per_query(found) - _per_query(before)
         counts = f"{int((gains > 1e-3).sum())}, {int((gains < -1e-3).sum())}"
         costs = [f"{1000 * found.seconds['rerank'] / len(dataset.queries):.2f}", f"{found.seconds['prepare']:.2f}"]
-        rows.append([chain, words, f"{_level(found):.3f}", difference(found, before), counts, *costs])
+        rows.append([chain, words, f"{level_of(found):.3f}", difference(found, before), counts, *costs])
     return markdown(header, rows)
 
 
@@ -75,14 +75,6 @@ def _settings(lab: Lab, plain: Recipe) -> Iterator[tuple[str, Reranking]]:
 def _right_answers(dataset: Dataset) -> float:
     """How many right answers a query has on average."""
     return sum(len(rows) for labels in dataset.labels for rows in labels.values()) / len(dataset.labels)
-
-
-def _run(lab: Lab, recipe: Recipe) -> Run:
-    return run(recipe, dataset=lab.dataset, store=lab.store, progress=False)
-
-
-def _level(found: Run) -> float:
-    return found.metrics["map_medium" if "map_medium" in found.metrics else "map"]
 
 
 def _per_query(found: Run):

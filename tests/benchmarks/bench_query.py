@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from bench_slider import PANEL, opened, percentile
+from bench_slider import PANEL, PROBE, opened, percentile
 from browser.lab import why_not
 from PIL import Image
 
@@ -30,23 +30,6 @@ from cbirlab.widgets import Workbench
 
 Workbench({dataset!r}, backbones=[{backbone!r}])
 """
-PROBE = """() => {
-  const grid = document.querySelector(".cbirlab-panel .cbirlab-grid");
-  const before = grid.dataset.serial;
-  let start = null;
-  document.addEventListener("change", () => { start ??= performance.now(); }, { capture: true, once: true });
-  const frame = () => new Promise(requestAnimationFrame);
-  const watch = async () => {
-    const images = () => [...grid.querySelectorAll("img")];
-    const there = () => start !== null && grid.dataset.serial !== before && grid.dataset.state === "ready";
-    while (!there() || !images().every((image) => image.complete)) await frame();
-    await Promise.all(images().map((image) => image.decode()));
-    await frame();
-    await frame();
-    return performance.now() - start;
-  };
-  window.painted = watch();
-}"""
 
 
 def own_pictures(dataset: str, count: int, folder: Path) -> list[Path]:
@@ -95,9 +78,9 @@ def main() -> int:
             page.wait_for_selector(f"{PANEL} .cbirlab-grid[data-state=ready]", timeout=600_000)
             page.wait_for_timeout(8_000)  # thumbnails are sent and whitenings learned meanwhile
             for path in asked:
-                page.evaluate(PROBE)
+                page.evaluate(PROBE, [True, "change"])
                 page.locator(f"{PANEL} .cbirlab-region input[type=file]").first.set_input_files(path)
-                times.append(page.evaluate("() => window.painted"))
+                times += page.evaluate("() => window.painted")
                 page.wait_for_timeout(1_500)
         print(line("gallery", times))
     return 0

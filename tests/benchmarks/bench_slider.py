@@ -74,13 +74,13 @@ bare.observe(lambda change: setattr(panel, "live", not change.new), names="value
 ipywidgets.VBox([ipywidgets.HBox([bare, label, *([told] if chain else [])]), panel])
 """
 # Gives the milliseconds to the painted label, or to the painted gallery and, where there is a ".told", to its new word.
-PROBE = """(live) => {
+PROBE = """([live, event]) => {
   const grid = document.querySelector(".cbirlab-panel .cbirlab-grid");
   const [label, told] = [document.querySelector(".bare-label"), document.querySelector(".told")];
   const now = () => live ? grid.dataset.serial : label.textContent;
   const [before, toldBefore] = [now(), told?.textContent];
   let start = null;
-  document.addEventListener("keydown", () => { start ??= performance.now(); }, { capture: true, once: true });
+  document.addEventListener(event, () => { start ??= performance.now(); }, { capture: true, once: true });
   const frame = () => new Promise(requestAnimationFrame);
   const until = async (reached) => {
     while (!reached()) {
@@ -205,7 +205,7 @@ def switch(page, live: bool) -> None:
 def move(page, caption: str, key: str, live: bool) -> list[float]:
     """One move in milliseconds: to the label, or to the gallery and to the word that follows it, where there is one."""
     focusable(page, caption).focus()
-    page.evaluate(PROBE, live)
+    page.evaluate(PROBE, [live, "keydown"])
     page.keyboard.press(key)
     taken = page.evaluate("() => window.painted")
     if taken is None:

@@ -53,7 +53,13 @@ class Download(anywidget.AnyWidget):
 
     def _answer(self, _widget: Any, content: dict[str, Any], _buffers: Any) -> None:
         if content.get("make"):
-            self.send({"file": self.name, "mime": self.mime}, [self._make()])
+            self._begin()
+
+    def _begin(self) -> None:
+        self._hand_over(self._make())
+
+    def _hand_over(self, made: bytes) -> None:
+        self.send({"file": self.name, "mime": self.mime}, [made])
 
 
 def figure_buttons(

@@ -14,7 +14,7 @@ class SlowDownload(Download):
 
     Parameters
     ----------
-    description, name, mime, make, traits : as for `Download`; `make` is called in a thread.
+    description, given : as for `Download`; `make` is called in a thread.
     on_error : called with an exception that `make` raises.
 
     Attributes
@@ -22,30 +22,20 @@ class SlowDownload(Download):
     work : shows how far it is; to be put beside the button.
     """
 
-    def __init__(
-        self,
-        description: str,
-        *,
-        name: str,
-        mime: str,
-        make: Callable[[], bytes],
-        on_error: Callable[[Exception], None],
-        **traits: Any,
-    ) -> None:
+    def __init__(self, description: str, *, on_error: Callable[[Exception], None], **given: Any) -> None:
         self._ready = b""
-        self.work = Work(done=self._hand_over, failed=on_error, cancelled=lambda: None)
-        super().__init__(description, name=name, mime=mime, make=make, on_error=on_error, **traits)
+        self.work = Work(done=lambda: self._hand_over(self._ready), failed=on_error, cancelled=lambda: None)
+        super().__init__(description, on_error=on_error, **given)
 
-    def _answer(self, _widget: Any, content: dict[str, Any], _buffers: Any) -> None:
-        if content.get("make"):
-            self.work.start(self.name, f"Making {self.name}", self._prepare)
+    def _begin(self) -> None:
+        self.work.start(self.name, f"Making {self.name}", self._prepare)
 
     def _prepare(self) -> None:
         self._ready = self._make()
 
-    def _hand_over(self) -> None:
-        made, self._ready = self._ready, b""
-        self.send({"file": self.name, "mime": self.mime}, [made])
+    def _hand_over(self, made: bytes) -> None:
+        self._ready = b""
+        super()._hand_over(made)
 
     def close(self) -> None:
         """End the work; free the button."""
