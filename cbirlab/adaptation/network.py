@@ -13,13 +13,12 @@ from torch import Tensor, fx, nn
 from torch.nn.functional import normalize
 
 from cbirlab.adaptation.training import ALL, Training, moving
+from cbirlab.aggregation.fused import FLOOR
 from cbirlab.backbones import tap_before, taps
 from cbirlab.backbones.weights import needed
 
 if TYPE_CHECKING:
     from cbirlab.backbones import Backbone
-
-GEM_FLOOR = 1e-6
 
 
 class Moving(nn.Module):
@@ -89,7 +88,7 @@ class Moving(nn.Module):
             return maps.flatten(1)
         if self.p is None:
             return self.pooling.apply(maps)
-        return maps.clamp(min=GEM_FLOOR).pow(self.p).mean((2, 3)).pow(1 / self.p)
+        return maps.clamp(min=FLOOR).pow(self.p).mean((2, 3)).pow(1 / self.p)
 
     def learned(self) -> dict[str, Tensor]:
         """The parameters that learn, by name, "p" among them."""
